@@ -332,7 +332,7 @@ fn api_server(
         App::new()
             .app_data(accounts.clone())
             .app_data(scope.clone())
-            .wrap(from_fn(move |request, next| answers.clone().hold(request, next)))
+            .wrap(from_fn(move |request, next| answers.clone().reserve(request, next)))
             .wrap(origins.middleware())
             .wrap(from_fn(http::rate_limit_headers))
             .wrap(from_fn(http::request_context))

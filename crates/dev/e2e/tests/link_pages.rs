@@ -127,7 +127,7 @@ async fn an_expired_link_offers_a_new_one_and_its_button_sends_it() {
         );
 
         let sent = api.submit(page, &[("token", &over), ("action", "resend")]).await.expect(200);
-        assert_eq!(heading(&sent), "Please look into your mailbox");
+        assert_eq!(heading(&sent), "Please check your mailbox");
         assert!(!sent.text.contains(&ada.email), "{}", sent.text);
         let fresh = mailed_token(&world, &ada, page, 2).await;
         assert_ne!(fresh, over);

@@ -12,7 +12,7 @@ use super::{events, grant_role, keygen, users};
 use crate::{
     app::{self, Application},
     config::{Config, SOURCE},
-    http::openapi::document::document,
+    http::openapi::document::openapi_json,
 };
 
 /// Registration, login, sessions and profiles over HTTP; every change is also an event
@@ -89,7 +89,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
             block_on(async { ops::healthcheck(&config).await.map_err(anyhow::Error::msg) })
         }
         Command::Openapi => {
-            println!("{}", document());
+            println!("{}", openapi_json());
             Ok(())
         }
         Command::Keygen { out, if_missing } => keygen::run(&out, if_missing),

@@ -1,5 +1,5 @@
-//! The public API: wire to domain on the way in, domain to wire on the way out. It
-//! calls use cases and knows nothing of what is behind them.
+//! The public HTTP API: translates requests into calls of use cases, and their results into responses. It knows
+//! nothing of the layers behind the use cases.
 
 mod api;
 pub mod errors;

@@ -32,7 +32,7 @@ async fn the_owner_takes_a_stolen_account_back_from_the_old_address() {
     let page = api.get(&format!("{UNDO}?token={undo_token}")).await.expect(200);
     assert!(page.text.contains("Undo the change") && page.text.contains(&undo_token), "{}", page.text);
     let german = api.request(Method::GET, UNDO).header(header::ACCEPT_LANGUAGE, "de").query(&[("token", &undo_token)]);
-    assert!(api.send(german).await.expect(200).text.contains("Änderung zurücknehmen"));
+    assert!(api.send(german).await.expect(200).text.contains("Änderung rückgängig machen"));
     let _ = api.get(UNDO).await.expect(400);
     let done = post_form(&api, UNDO, &undo_token).await.expect(200);
     assert!(done.text.contains("Your email address is back"), "{}", done.text);

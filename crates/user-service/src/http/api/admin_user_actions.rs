@@ -1,4 +1,4 @@
-//! `/api/admin/users/{id}/{disable,enable,logout,unlock,remove-second-factor}`: what an administrator does to an account.
+//! `/api/admin/users/{id}/{disable,enable,logout,unlock,remove-second-factor}`: actions of an administrator on an account.
 
 use actix_web::{HttpResponse, web};
 use serde::Deserialize;
@@ -8,9 +8,9 @@ use crate::{
     domain::Reason,
     http::{
         errors::{
-            field_errors::Validation,
-            openapi_responses::{BodyRefused, Forbidden, LastAdmin, NoSuchUser, NotSignedIn, TryLater},
+            openapi_responses::{BodyRefused, Forbidden, LastAdmin, NotSignedIn, ServiceUnavailable, UserNotFound},
             problem::{Problem, ProblemDetails},
+            validation::Validation,
         },
         extractors::{json_body::JsonBody, parameters::PathId, signed_in::SignedInAdmin},
         middleware::request_context::RequestContext,
@@ -18,13 +18,14 @@ use crate::{
     usecase::{self, AccountService},
 };
 
-/// Ends all sessions of the account and refuses logins, until it is enabled again.
-/// Nothing happens to one that is disabled.
+/// Disables the account: ends all its sessions, and refuses logins until it is enabled again.
+///
+/// Does nothing if the account is already disabled.
 #[utoipa::path(post, path = "/api/admin/users/{id}/disable", tag = "administration", operation_id = "disableUser", security(("bearer" = [])),
     params(("id" = uuid::Uuid, Path, description = "The account's id")),
     responses(
         (status = 204, description = "Disabled"),
-        NotSignedIn, Forbidden, NoSuchUser, LastAdmin, TryLater,
+        NotSignedIn, Forbidden, UserNotFound, LastAdmin, ServiceUnavailable,
     ))]
 pub(in crate::http) async fn disable(
     accounts: web::Data<AccountService>,
@@ -36,12 +37,14 @@ pub(in crate::http) async fn disable(
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// Accepts logins to the account again. Nothing happens to one that is active.
+/// Enables the account: accepts logins again.
+///
+/// Does nothing if the account is active.
 #[utoipa::path(post, path = "/api/admin/users/{id}/enable", tag = "administration", operation_id = "enableUser", security(("bearer" = [])),
     params(("id" = uuid::Uuid, Path, description = "The account's id")),
     responses(
         (status = 204, description = "Enabled"),
-        NotSignedIn, Forbidden, NoSuchUser, TryLater,
+        NotSignedIn, Forbidden, UserNotFound, ServiceUnavailable,
     ))]
 pub(in crate::http) async fn enable(
     accounts: web::Data<AccountService>,
@@ -53,12 +56,12 @@ pub(in crate::http) async fn enable(
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// Ends all sessions of the account, access tokens of this service included.
+/// Ends all sessions of the account. This service no longer accepts their access tokens.
 #[utoipa::path(post, path = "/api/admin/users/{id}/logout", tag = "administration", operation_id = "logoutUser", security(("bearer" = [])),
     params(("id" = uuid::Uuid, Path, description = "The account's id")),
     responses(
-        (status = 204, description = "All sessions are over"),
-        NotSignedIn, Forbidden, NoSuchUser, TryLater,
+        (status = 204, description = "All sessions have ended"),
+        NotSignedIn, Forbidden, UserNotFound, ServiceUnavailable,
     ))]
 pub(in crate::http) async fn logout(
     accounts: web::Data<AccountService>,
@@ -70,13 +73,14 @@ pub(in crate::http) async fn logout(
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// Forgets the failed attempts that are held against the account, from wherever they came.
-/// Nothing happens where there are none.
+/// Resets the failed attempts that are counted for the account, from all networks.
+///
+/// Does nothing if there are none.
 #[utoipa::path(post, path = "/api/admin/users/{id}/unlock", tag = "administration", operation_id = "unlockUser", security(("bearer" = [])),
     params(("id" = uuid::Uuid, Path, description = "The account's id")),
     responses(
-        (status = 204, description = "Nothing is held against the account"),
-        NotSignedIn, Forbidden, NoSuchUser, TryLater,
+        (status = 204, description = "The failed attempts are reset"),
+        NotSignedIn, Forbidden, UserNotFound, ServiceUnavailable,
     ))]
 pub(in crate::http) async fn unlock(
     accounts: web::Data<AccountService>,
@@ -88,36 +92,39 @@ pub(in crate::http) async fn unlock(
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// Why the second factor is removed.
+/// The reason for removing the second factor.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = SecondFactorRemoval)]
-pub(crate) struct ReasonBody {
-    /// One line of at most 500 characters. It is kept in the audit log of the account, which its owner reads, and in
-    /// that of the administrator.
+pub(crate) struct SecondFactorRemovalBody {
+    /// One line of at most 500 characters. It is recorded in the audit log of the account, which its owner can read, and
+    /// in that of the administrator.
     #[schema(example = "lost phone and codes; identity checked by video call, ticket 4711")]
     reason: String,
 }
 
-/// Turns the second factor of another account off, voids its recovery codes, and ends all
-/// sessions of the account. The owner gets a notice.
+/// Removes the second factor of another account.
+///
+/// Its recovery codes become void, and all sessions of the account end. The owner is notified by mail.
 #[utoipa::path(post, path = "/api/admin/users/{id}/remove-second-factor", tag = "administration", operation_id = "removeSecondFactor",
-    security(("bearer" = [])), request_body = ReasonBody,
+    security(("bearer" = [])), request_body = SecondFactorRemovalBody,
     params(("id" = uuid::Uuid, Path, description = "The account's id")),
     responses(
-        (status = 204, description = "Off"),
-        (status = 409, description = "`conflict`: the account has no second factor, or is one's own", body = ProblemDetails, content_type = "application/problem+json"),
-        BodyRefused, NotSignedIn, Forbidden, NoSuchUser, TryLater,
+        (status = 204, description = "Removed"),
+        (status = 409, description = "`conflict`: the account has no second factor, or is that of the caller", body = ProblemDetails, content_type = "application/problem+json"),
+        BodyRefused, NotSignedIn, Forbidden, UserNotFound, ServiceUnavailable,
     ))]
 pub(in crate::http) async fn remove_second_factor(
     accounts: web::Data<AccountService>,
     admin: SignedInAdmin,
     id: PathId,
     context: RequestContext,
-    JsonBody(body): JsonBody<ReasonBody>,
+    JsonBody(body): JsonBody<SecondFactorRemovalBody>,
 ) -> Result<HttpResponse, Problem> {
-    let mut found = Validation::default();
-    let Some(reason) = found.check("reason", Reason::parse(&body.reason)) else { return Err(found.problem()) };
+    let mut validation = Validation::default();
+    let Some(reason) = validation.check("reason", Reason::parse(&body.reason)) else {
+        return Err(validation.problem());
+    };
     let accounts = accounts.into_inner();
     usecase::remove_second_factor(&accounts, id.uuid()?, admin.id, &reason, context.origin()).await?;
     Ok(HttpResponse::NoContent().finish())

@@ -13,14 +13,15 @@ use crate::{
     domain::{Roles, SearchText, UserCursor, UserSearch, UserStatus},
     http::{
         errors::{
-            field_errors::Validation,
-            openapi_responses::{BodyRefused, Forbidden, LastAdmin, NoSuchUser, NotSignedIn, TryLater},
-            problem::{FieldError, Problem, ProblemDetails},
+            field_errors::FieldError,
+            openapi_responses::{BodyRefused, Forbidden, LastAdmin, NotSignedIn, ServiceUnavailable, UserNotFound},
+            problem::{Problem, ProblemDetails},
+            validation::Validation,
         },
         extractors::{
             conditional::{IfMatch, IfNoneMatch, etag_header, not_modified},
             json_body::{MergePatchBody, double_option},
-            paging::{PageRequest, cursor, next_link},
+            paging::{PageRequest, encode_cursor, next_page_link},
             parameters::{PathId, Query},
             signed_in::SignedInAdmin,
         },
@@ -38,73 +39,75 @@ const PARAMETERS: [&str; 4] = ["query", "status", "limit", "cursor"];
 #[schema(as = UserPage)]
 pub(crate) struct UserPageBody {
     items: Vec<UserBody>,
-    /// The `cursor` of the next page; null on the last one.
+    /// The `cursor` of the next page; null on the last page.
     next_cursor: Option<String>,
 }
 
-/// AccountService by page: the newest first, or those whose address or user name begins with
-/// `query`, in the order of that. A page may have fewer accounts than `limit`, and still
-/// a next one. Who comes or goes meanwhile moves nobody else.
+/// Lists accounts in pages.
+///
+/// The newest accounts come first. If `query` is given, the list has the accounts whose email address or username begins
+/// with it, in the order of that. A page may have fewer accounts than `limit` although there is a next page. Accounts
+/// that are created or deleted meanwhile do not shift the pages.
 #[utoipa::path(get, path = "/api/admin/users", tag = "administration", operation_id = "listUsers", security(("bearer" = [])),
     params(
-        ("query" = Option<String>, Query, description = "The beginning of an e-mail address or a user name, in any letter case", max_length = 254),
+        ("query" = Option<String>, Query, description = "The beginning of an email address or username; letter case does not matter", max_length = 254),
         ("status" = Option<String>, Query, description = "`active` or `disabled`", pattern = "^(active|disabled)$"),
-        ("limit" = Option<u32>, Query, description = "1 to 100, default 20", minimum = 1, maximum = 100),
-        ("cursor" = Option<String>, Query, description = "`nextCursor` of the page before"),
+        ("limit" = Option<u32>, Query, description = "The page size: 1 to 100; 20 by default", minimum = 1, maximum = 100),
+        ("cursor" = Option<String>, Query, description = "The `nextCursor` of the previous page"),
     ),
     responses(
-        (status = 200, description = "A page", body = UserPageBody, headers(("Link" = String, description = "The next page, `rel=\"next\"` (RFC 8288)"))),
+        (status = 200, description = "A page of accounts", body = UserPageBody, headers(("Link" = String, description = "The next page, `rel=\"next\"` (RFC 8288)"))),
         (status = 422, description = "`validation-failed`", body = ProblemDetails, content_type = "application/problem+json"),
-        NotSignedIn, Forbidden, TryLater,
+        NotSignedIn, Forbidden, ServiceUnavailable,
     ))]
 pub(in crate::http) async fn list_users(
     accounts: web::Data<AccountService>,
     _admin: SignedInAdmin,
     query: Query,
 ) -> Result<HttpResponse, Problem> {
-    query.only(&PARAMETERS)?;
+    query.reject_unknown(&PARAMETERS)?;
     let search = search(&query)?;
-    let page = PageRequest::<UserCursor>::of(&query)?;
-    if page.after.as_ref().is_some_and(|place| !place.fits(&search)) {
-        return Err(refused("cursor", "invalid", "Not a `nextCursor` of this list."));
+    let page = PageRequest::<UserCursor>::from_query(&query)?;
+    if page.after.as_ref().is_some_and(|cursor| !cursor.fits(&search)) {
+        return Err(parameter_problem("cursor", "invalid", "This is not a `nextCursor` of this list."));
     }
     let found = usecase::find_users(&accounts, &search, page.after.as_ref(), page.limit).await?;
-    let next_cursor = found.next.as_ref().map(cursor);
+    let next_cursor = found.next.as_ref().map(encode_cursor);
     let mut response = HttpResponse::Ok();
     if let Some(next) = &next_cursor {
         let kept: Vec<_> = PARAMETERS[..3].iter().filter_map(|name| Some((*name, query.get(name)?))).collect();
-        response.insert_header(next_link(PATH, &kept, next));
+        response.insert_header(next_page_link(PATH, &kept, next));
     }
     Ok(response.json(UserPageBody { items: found.users.into_iter().map(UserBody::from).collect(), next_cursor }))
 }
 
 fn search(query: &Query) -> Result<UserSearch, Problem> {
     let text = SearchText::parse(query.get("query").unwrap_or_default())
-        .map_err(|invalid| refused("query", invalid.code, &invalid.detail))?;
+        .map_err(|invalid| parameter_problem("query", invalid.code, &invalid.detail))?;
     let status = match query.get("status") {
         None => None,
         Some("active") => Some(UserStatus::Active),
         Some("disabled") => Some(UserStatus::Disabled),
-        Some(_) => return Err(refused("status", "unknown", "Either `active` or `disabled`.")),
+        Some(_) => return Err(parameter_problem("status", "unknown", "The status is either `active` or `disabled`.")),
     };
     Ok(UserSearch { text, status })
 }
 
-fn refused(parameter: &str, code: &'static str, detail: &str) -> Problem {
+fn parameter_problem(parameter: &str, code: &'static str, detail: &str) -> Problem {
     Problem::ValidationFailed(vec![FieldError::parameter(parameter, code, detail)])
 }
 
-/// One account.
+/// Returns an account.
 #[utoipa::path(get, path = "/api/admin/users/{id}", tag = "administration", operation_id = "getUser", security(("bearer" = [])),
     params(
         ("id" = uuid::Uuid, Path, description = "The account's id"),
-        ("If-None-Match" = Option<String>, Header, description = "ETags that the client has"),
+        ("If-None-Match" = Option<String>, Header, description = "The ETags that the client already has"),
     ),
     responses(
         (status = 200, description = "The account", body = UserBody, headers(("ETag" = String))),
-        (status = 304, description = "Not changed since"),
+        (status = 304, description = "Not modified"),
         (status = 422, description = "`validation-failed`", body = ProblemDetails, content_type = "application/problem+json"),
-        NotSignedIn, Forbidden, NoSuchUser, TryLater,
+        NotSignedIn, Forbidden, UserNotFound, ServiceUnavailable,
     ))]
 pub(in crate::http) async fn get_user(
     accounts: web::Data<AccountService>,
@@ -113,23 +116,23 @@ pub(in crate::http) async fn get_user(
     if_none_match: IfNoneMatch,
 ) -> Result<HttpResponse, Problem> {
     let user = usecase::find_user(&accounts, id.uuid()?).await?.ok_or(Problem::NotFound)?;
-    if if_none_match.has(user.version) {
+    if if_none_match.matches(user.version) {
         return Ok(not_modified(user.version));
     }
     Ok(HttpResponse::Ok().insert_header(etag_header(user.version)).json(UserBody::from(user)))
 }
 
-/// The name of a role; `admin` administrates, others are the applications'.
+/// The name of a role. `admin` is the role of administrators; the meaning of all others is defined by applications.
 #[derive(Deserialize, ToSchema)]
 #[schema(as = Role, min_length = 1, max_length = 32, pattern = "^[a-z0-9_-]+$")]
 pub(crate) struct RoleName(String);
 
-/// Members to change (RFC 7396); null clears one.
+/// The members to change (RFC 7396); null clears a member.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = UserPatch)]
 pub(crate) struct UserPatchBody {
-    /// Cannot be cleared.
+    /// The new username; cannot be cleared.
     #[schema(nullable = false)]
     username: Option<String>,
     #[serde(default, deserialize_with = "double_option")]
@@ -141,28 +144,28 @@ pub(crate) struct UserPatchBody {
     #[serde(default, deserialize_with = "double_option")]
     #[schema(value_type = Option<String>)]
     timezone: Option<Option<String>>,
-    /// Merged into what is there.
+    /// Merged into the current attributes.
     #[serde(default, deserialize_with = "double_option")]
     #[schema(value_type = Option<Object>)]
     attributes: Option<Option<Map<String, Value>>>,
-    /// All roles from now on.
+    /// The new list of all roles of the account.
     #[serde(default, deserialize_with = "double_option")]
     #[schema(value_type = Option<Vec<RoleName>>, max_items = 32)]
     roles: Option<Option<Vec<RoleName>>>,
 }
 
-/// Changes the account: profile and roles in one write.
+/// Changes the profile and the roles of an account, in one write.
 #[utoipa::path(patch, path = "/api/admin/users/{id}", tag = "administration", operation_id = "updateUser", security(("bearer" = [])),
     request_body(content((UserPatchBody = "application/merge-patch+json"), (UserPatchBody = "application/json"))),
     params(
         ("id" = uuid::Uuid, Path, description = "The account's id"),
-        ("If-Match" = Option<String>, Header, description = "The ETag that the change was decided on"),
+        ("If-Match" = Option<String>, Header, description = "The ETag of the version that the change is based on"),
     ),
     responses(
-        (status = 200, description = "The account as it is now", body = UserBody, headers(("ETag" = String))),
-        (status = 409, description = "`username-taken`; `conflict`: the last administrator", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 200, description = "The changed account", body = UserBody, headers(("ETag" = String))),
+        (status = 409, description = "`username-taken`; `conflict`: this is the last administrator", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 412, description = "`precondition-failed`", body = ProblemDetails, content_type = "application/problem+json"),
-        BodyRefused, NotSignedIn, Forbidden, NoSuchUser, TryLater,
+        BodyRefused, NotSignedIn, Forbidden, UserNotFound, ServiceUnavailable,
     ))]
 pub(in crate::http) async fn update_user(
     accounts: web::Data<AccountService>,
@@ -173,29 +176,31 @@ pub(in crate::http) async fn update_user(
     MergePatchBody(body): MergePatchBody<UserPatchBody>,
 ) -> Result<HttpResponse, Problem> {
     let UserPatchBody { username, display_name, locale, timezone, attributes, roles } = body;
-    let mut found = Validation::default();
+    let mut validation = Validation::default();
     let profile = ProfilePatchBody { username, display_name, locale, timezone, attributes };
-    let change = profile_change(profile, &mut found);
+    let change = profile_change(profile, &mut validation);
     let names = |roles: Option<Vec<RoleName>>| Roles::parse(roles.unwrap_or_default().into_iter().map(|role| role.0));
-    let roles = found.check_optional("roles", roles.map(names));
-    found.finish()?;
+    let roles = validation.check_optional("roles", roles.map(names));
+    validation.finish()?;
     let permits = move |version| if_match.allows(version);
     let origin = context.origin().by_admin(admin.id);
     let user = usecase::edit_user(&accounts.into_inner(), id.uuid()?, change, roles, permits, origin).await?;
     Ok(HttpResponse::Ok().insert_header(etag_header(user.version)).json(UserBody::from(user)))
 }
 
-/// Deletes the account; the person gets a goodbye mail. It cannot be undone.
+/// Deletes an account.
+///
+/// The user is notified by mail. The deletion cannot be undone.
 #[utoipa::path(delete, path = "/api/admin/users/{id}", tag = "administration", operation_id = "deleteUser", security(("bearer" = [])),
     params(
         ("id" = uuid::Uuid, Path, description = "The account's id"),
-        ("If-Match" = Option<String>, Header, description = "The ETag that it was decided on"),
+        ("If-Match" = Option<String>, Header, description = "The ETag of the version that the request is based on"),
     ),
     responses(
         (status = 204, description = "Deleted"),
         (status = 412, description = "`precondition-failed`", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 422, description = "`validation-failed`", body = ProblemDetails, content_type = "application/problem+json"),
-        NotSignedIn, Forbidden, NoSuchUser, LastAdmin, TryLater,
+        NotSignedIn, Forbidden, UserNotFound, LastAdmin, ServiceUnavailable,
     ))]
 pub(in crate::http) async fn delete_user(
     accounts: web::Data<AccountService>,

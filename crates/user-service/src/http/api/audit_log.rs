@@ -1,4 +1,4 @@
-//! `/api/users/me/audit` and `/api/admin/users/{id}/audit`: pages of an audit log.
+//! `/api/users/me/audit` and `/api/admin/users/{id}/audit`: read the audit log of an account in pages.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use jiff::Timestamp;
@@ -10,11 +10,11 @@ use crate::{
     domain::Cursor,
     http::{
         errors::{
-            openapi_responses::{Forbidden, NoSuchUser, NotSignedIn, TryLater},
+            openapi_responses::{Forbidden, NotSignedIn, ServiceUnavailable, UserNotFound},
             problem::{Problem, ProblemDetails},
         },
         extractors::{
-            paging::{PageRequest, cursor, next_link},
+            paging::{PageRequest, encode_cursor, next_page_link},
             parameters::{PathId, Query},
             signed_in::{SignedInAdmin, SignedInCaller},
         },
@@ -23,7 +23,7 @@ use crate::{
     usecase::{self, AccountService, AuditLogEntry, AuditPage},
 };
 
-/// Something that happened to an account.
+/// An entry of an audit log: an action on an account.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = AuditEntry)]
@@ -31,20 +31,21 @@ pub(crate) struct AuditEntryBody {
     id: Uuid,
     #[schema(value_type = String, format = DateTime)]
     at: Timestamp,
-    /// The type of an event, or the name of something that has no event, such as `login_failed`.
+    /// The type of the event, or the name of an action that has no event, such as `login_failed`.
     #[serde(rename = "type")]
     kind: String,
-    /// Who did it: `self`, `admin`, `operator` or `system`.
+    /// The actor: `self`, `admin`, `operator` or `system`.
     actor: &'static str,
-    /// The admin's id.
+    /// The id of the administrator, if the actor is `admin`.
     actor_id: Option<Uuid>,
-    /// Where the request came from; of what an admin did, only in that admin's own log.
+    /// The address that the request came from. For an action of an administrator, it is only in the administrator's own
+    /// log.
     address: Option<String>,
-    /// The user agent, with the same exception.
+    /// The user agent, with the same restriction.
     client: Option<String>,
-    /// Why an admin or operator did it, where a reason is asked for.
+    /// The reason that an administrator or operator gave, for actions that require one.
     reason: Option<String>,
-    /// In an admin's own log: whose account it was done to.
+    /// The id of the affected account, in the log of the administrator.
     target_id: Option<Uuid>,
 }
 
@@ -70,45 +71,45 @@ impl From<AuditLogEntry> for AuditEntryBody {
     }
 }
 
-/// Entries, newest first.
+/// A page of an audit log, newest entries first.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = AuditPage)]
 pub(crate) struct AuditPageBody {
     items: Vec<AuditEntryBody>,
-    /// The `cursor` of the next page; null on the last one.
+    /// The `cursor` of the next page; null on the last page.
     next_cursor: Option<String>,
 }
 
-/// Which page of a log is asked for.
+/// Parses the query of a request for a page of a log.
 ///
 /// # Errors
-/// `validation-failed` that names the parameter.
-pub(in crate::http) fn page_asked_for(query: &Query) -> Result<PageRequest<Cursor>, Problem> {
-    query.only(&["limit", "cursor"])?;
-    PageRequest::of(query)
+/// `validation-failed` with the names of the invalid parameters.
+pub(in crate::http) fn page_request(query: &Query) -> Result<PageRequest<Cursor>, Problem> {
+    query.reject_unknown(&["limit", "cursor"])?;
+    PageRequest::from_query(query)
 }
 
-/// The page as the answer to this request.
-pub(in crate::http) fn answer(request: &HttpRequest, limit: u32, page: AuditPage) -> HttpResponse {
-    let next_cursor = page.next.as_ref().map(cursor);
-    let mut answer = HttpResponse::Ok();
+/// Returns the response with the page.
+pub(in crate::http) fn page_response(request: &HttpRequest, limit: u32, page: AuditPage) -> HttpResponse {
+    let next_cursor = page.next.as_ref().map(encode_cursor);
+    let mut response = HttpResponse::Ok();
     if let Some(next) = &next_cursor {
-        answer.insert_header(next_link(request.path(), &[("limit", &limit.to_string())], next));
+        response.insert_header(next_page_link(request.path(), &[("limit", &limit.to_string())], next));
     }
-    answer.json(AuditPageBody { items: page.items.into_iter().map(AuditEntryBody::from).collect(), next_cursor })
+    response.json(AuditPageBody { items: page.items.into_iter().map(AuditEntryBody::from).collect(), next_cursor })
 }
 
-/// The audit log of the account, newest first.
+/// Returns the audit log of the caller's account, newest entries first.
 #[utoipa::path(get, path = "/api/users/me/audit", tag = "account", operation_id = "getMyAuditLog", security(("bearer" = [])),
     params(
-        ("limit" = Option<u32>, Query, description = "At most so many; 20 by default", minimum = 1, maximum = 100),
-        ("cursor" = Option<String>, Query, description = "`nextCursor` of the page before"),
+        ("limit" = Option<u32>, Query, description = "The page size: 1 to 100; 20 by default", minimum = 1, maximum = 100),
+        ("cursor" = Option<String>, Query, description = "The `nextCursor` of the previous page"),
     ),
     responses(
-        (status = 200, description = "A page", body = AuditPageBody, headers(("Link" = String, description = "The next page (RFC 8288)"))),
+        (status = 200, description = "A page of the audit log", body = AuditPageBody, headers(("Link" = String, description = "The next page (RFC 8288)"))),
         (status = 422, description = "`validation-failed`", body = ProblemDetails, content_type = "application/problem+json"),
-        NotSignedIn, TryLater,
+        NotSignedIn, ServiceUnavailable,
     ))]
 pub(in crate::http) async fn get_my_audit_log(
     accounts: web::Data<AccountService>,
@@ -116,23 +117,24 @@ pub(in crate::http) async fn get_my_audit_log(
     query: Query,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let asked = page_asked_for(&query)?;
-    let page = usecase::audit_log(&accounts, &caller.user, asked.limit, asked.after).await?;
-    Ok(answer(&request, asked.limit, page))
+    let requested = page_request(&query)?;
+    let page = usecase::audit_log(&accounts, &caller.user, requested.limit, requested.after).await?;
+    Ok(page_response(&request, requested.limit, page))
 }
 
-/// The audit log of the account, newest first. That of an administrator also has what
-/// they did to others.
+/// Returns the audit log of an account, newest entries first.
+///
+/// The log of an administrator also has the actions of the administrator on other accounts.
 #[utoipa::path(get, path = "/api/admin/users/{id}/audit", tag = "administration", operation_id = "getUserAuditLog", security(("bearer" = [])),
     params(
         ("id" = uuid::Uuid, Path, description = "The account's id"),
-        ("limit" = Option<u32>, Query, description = "At most so many; 20 by default", minimum = 1, maximum = 100),
-        ("cursor" = Option<String>, Query, description = "`nextCursor` of the page before"),
+        ("limit" = Option<u32>, Query, description = "The page size: 1 to 100; 20 by default", minimum = 1, maximum = 100),
+        ("cursor" = Option<String>, Query, description = "The `nextCursor` of the previous page"),
     ),
     responses(
-        (status = 200, description = "A page", body = AuditPageBody, headers(("Link" = String, description = "The next page (RFC 8288)"))),
+        (status = 200, description = "A page of the audit log", body = AuditPageBody, headers(("Link" = String, description = "The next page (RFC 8288)"))),
         (status = 422, description = "`validation-failed`", body = ProblemDetails, content_type = "application/problem+json"),
-        NotSignedIn, Forbidden, NoSuchUser, TryLater,
+        NotSignedIn, Forbidden, UserNotFound, ServiceUnavailable,
     ))]
 pub(in crate::http) async fn get_user_audit_log(
     accounts: web::Data<AccountService>,
@@ -141,7 +143,7 @@ pub(in crate::http) async fn get_user_audit_log(
     query: Query,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let asked = page_asked_for(&query)?;
-    let page = usecase::audit_log_of(&accounts, id.uuid()?, asked.limit, asked.after).await?;
-    Ok(answer(&request, asked.limit, page.ok_or(Problem::NotFound)?))
+    let requested = page_request(&query)?;
+    let page = usecase::audit_log_of(&accounts, id.uuid()?, requested.limit, requested.after).await?;
+    Ok(page_response(&request, requested.limit, page.ok_or(Problem::NotFound)?))
 }

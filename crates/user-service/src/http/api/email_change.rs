@@ -1,4 +1,4 @@
-//! `/api/users/me/email` and `/api/auth/email-change`: requests, confirms and undoes a change of the email address.
+//! `/api/users/me/email` and `/api/auth/email-change`: request, confirm and undo a change of the email address.
 
 use actix_web::{HttpResponse, web};
 use secrecy::{ExposeSecret, SecretString};
@@ -9,9 +9,9 @@ use crate::{
     domain::{Email, Password},
     http::{
         errors::{
-            field_errors::Validation,
-            openapi_responses::{BodyRefused, NotSignedIn, Throttled, TryLater},
+            openapi_responses::{BodyRefused, NotSignedIn, RateLimited, ServiceUnavailable},
             problem::{Problem, ProblemDetails},
+            validation::Validation,
         },
         extractors::{json_body::JsonBody, signed_in::SignedInCaller},
         middleware::request_context::RequestContext,
@@ -19,45 +19,47 @@ use crate::{
     usecase::{self, AccountService, ChangeEmail},
 };
 
-/// The new address and the password.
+/// The new email address, and the password of the account.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = EmailChange)]
-pub(crate) struct NewEmailBody {
+pub(crate) struct EmailChangeBody {
     #[schema(example = "ada@example.net")]
     new_email: String,
     #[schema(value_type = String)]
     password: SecretString,
 }
 
-/// Asks for another e-mail address. It takes effect when it is confirmed by the link that
-/// is mailed to it; the present address is told. The answer does not tell whether another
-/// account has the address: that is decided at the confirmation. Another spelling of the
-/// present address (letter case, say) takes effect at once, and nothing is mailed.
+/// Requests a change of the email address.
+///
+/// The change takes effect when it is confirmed with the link that is mailed to the new address. The current address is
+/// notified. The response does not reveal whether another account has the new address; that is checked at the
+/// confirmation. Another spelling of the current address, for example in letter case, takes effect immediately and
+/// without a mail.
 #[utoipa::path(put, path = "/api/users/me/email", tag = "account", operation_id = "changeEmail", security(("bearer" = [])),
-    request_body = NewEmailBody,
+    request_body = EmailChangeBody,
     responses(
-        (status = 202, description = "A confirmation is sent to the new address, a notice to the present one; or the present address is spelled so now"),
+        (status = 202, description = "A link is mailed to the new address and a notice to the current one; or the new spelling of the current address is saved"),
         (status = 403, description = "`wrong-password`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 409, description = "`conflict`: ten earlier addresses are kept for the account", body = ProblemDetails, content_type = "application/problem+json"),
-        BodyRefused, NotSignedIn, Throttled, TryLater,
+        (status = 409, description = "`conflict`: the account already has ten earlier addresses", body = ProblemDetails, content_type = "application/problem+json"),
+        BodyRefused, NotSignedIn, RateLimited, ServiceUnavailable,
     ))]
 pub(in crate::http) async fn change_email(
     accounts: web::Data<AccountService>,
     SignedInCaller(caller): SignedInCaller,
     context: RequestContext,
-    JsonBody(body): JsonBody<NewEmailBody>,
+    JsonBody(body): JsonBody<EmailChangeBody>,
 ) -> Result<HttpResponse, Problem> {
-    let mut found = Validation::default();
-    let new = found.check("newEmail", Email::parse(&body.new_email));
-    let password = found.check("password", Password::parse_attempt(body.password.expose_secret().to_owned()));
-    let (Some(new), Some(password)) = (new, password) else { return Err(found.problem()) };
+    let mut validation = Validation::default();
+    let new = validation.check("newEmail", Email::parse(&body.new_email));
+    let password = validation.check("password", Password::parse_attempt(body.password.expose_secret().to_owned()));
+    let (Some(new), Some(password)) = (new, password) else { return Err(validation.problem()) };
     let change = ChangeEmail { new, password };
     usecase::change_email(&accounts.into_inner(), caller, change, context.origin()).await?;
     Ok(HttpResponse::Accepted().finish())
 }
 
-/// The token from the mail.
+/// The token from the link in the mail.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = EmailChangeToken)]
@@ -66,9 +68,11 @@ pub(crate) struct EmailChangeTokenBody {
     token: SecretString,
 }
 
-/// Confirms the new address: it is the account's from now on. The old one stays reserved
-/// for some days and gets a link to undo the change.
-#[utoipa::path(post, path = "/api/auth/email-change/confirm", tag = "e-mail", operation_id = "confirmEmailChange", request_body = EmailChangeTokenBody,
+/// Confirms a change of the email address.
+///
+/// The account has the new address from then on. The old address stays reserved for some days, and gets a link to undo
+/// the change.
+#[utoipa::path(post, path = "/api/auth/email-change/confirm", tag = "email address", operation_id = "confirmEmailChange", request_body = EmailChangeTokenBody,
     responses(
         (status = 204, description = "Changed"),
         (status = 400, description = "`malformed-body`, `token-invalid`", body = ProblemDetails, content_type = "application/problem+json"),
@@ -76,7 +80,7 @@ pub(crate) struct EmailChangeTokenBody {
         (status = 413, description = "`body-too-large`", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 415, description = "`unsupported-media-type`", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 422, description = "`validation-failed`", body = ProblemDetails, content_type = "application/problem+json"),
-        Throttled, TryLater,
+        RateLimited, ServiceUnavailable,
     ))]
 pub(in crate::http) async fn confirm_email_change(
     accounts: web::Data<AccountService>,
@@ -87,16 +91,17 @@ pub(in crate::http) async fn confirm_email_change(
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// Takes a change of the address back, and all that came after it. All sessions end, and
-/// a link to choose a new password is mailed to the address that is in force again.
-#[utoipa::path(post, path = "/api/auth/email-change/undo", tag = "e-mail", operation_id = "undoEmailChange", request_body = EmailChangeTokenBody,
+/// Undoes a change of the email address, and all later changes of it.
+///
+/// All sessions end. The account has the old address again, and a link to choose a new password is mailed to it.
+#[utoipa::path(post, path = "/api/auth/email-change/undo", tag = "email address", operation_id = "undoEmailChange", request_body = EmailChangeTokenBody,
     responses(
-        (status = 204, description = "The old address is in force again"),
+        (status = 204, description = "The account has the old address again"),
         (status = 400, description = "`malformed-body`, `token-invalid`", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 413, description = "`body-too-large`", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 415, description = "`unsupported-media-type`", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 422, description = "`validation-failed`", body = ProblemDetails, content_type = "application/problem+json"),
-        Throttled, TryLater,
+        RateLimited, ServiceUnavailable,
     ))]
 pub(in crate::http) async fn undo_email_change(
     accounts: web::Data<AccountService>,

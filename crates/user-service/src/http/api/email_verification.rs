@@ -1,4 +1,4 @@
-//! `/api/auth/email-verification`: verifies an email address, sends the link again, or disowns the account.
+//! `/api/auth/email-verification`: verify an email address, request a new link, or disown the account.
 
 use actix_web::{HttpResponse, web};
 use secrecy::{ExposeSecret, SecretString};
@@ -9,9 +9,9 @@ use crate::{
     domain::Email,
     http::{
         errors::{
-            field_errors::Validation,
-            openapi_responses::{BodyRefused, Throttled, TryLater},
+            openapi_responses::{BodyRefused, RateLimited, ServiceUnavailable},
             problem::{Problem, ProblemDetails},
+            validation::Validation,
         },
         extractors::json_body::JsonBody,
         middleware::request_context::RequestContext,
@@ -19,7 +19,7 @@ use crate::{
     usecase::{self, AccountService, RequestedMail},
 };
 
-/// The token from the mail.
+/// The token from the link in the mail.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = EmailVerification)]
@@ -28,24 +28,26 @@ pub(crate) struct VerificationTokenBody {
     token: SecretString,
 }
 
-/// The address that a mail is asked for.
+/// The email address to which a new link is mailed.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = EmailVerificationResend)]
-pub(crate) struct ResendBody {
+pub(crate) struct ResendVerificationBody {
     #[schema(example = "ada@example.org")]
     email: String,
 }
 
-/// Verifies the address that the token was mailed to. A token works once.
-#[utoipa::path(post, path = "/api/auth/email-verification", tag = "e-mail", operation_id = "verifyEmail", request_body = VerificationTokenBody,
+/// Verifies the email address to which the token was mailed.
+///
+/// A token works once.
+#[utoipa::path(post, path = "/api/auth/email-verification", tag = "email address", operation_id = "verifyEmail", request_body = VerificationTokenBody,
     responses(
         (status = 204, description = "Verified"),
         (status = 400, description = "`malformed-body`, `token-invalid`", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 413, description = "`body-too-large`", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 415, description = "`unsupported-media-type`", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 422, description = "`validation-failed`", body = ProblemDetails, content_type = "application/problem+json"),
-        Throttled, TryLater,
+        RateLimited, ServiceUnavailable,
     ))]
 pub(in crate::http) async fn verify_email(
     accounts: web::Data<AccountService>,
@@ -56,35 +58,38 @@ pub(in crate::http) async fn verify_email(
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// Asks for another verification mail. The answer does not tell whether there is such
-/// an account.
-#[utoipa::path(post, path = "/api/auth/email-verification/resend", tag = "e-mail", operation_id = "resendEmailVerification", request_body = ResendBody,
+/// Requests a new verification mail.
+///
+/// The response does not reveal whether there is such an account.
+#[utoipa::path(post, path = "/api/auth/email-verification/resend", tag = "email address", operation_id = "resendEmailVerification", request_body = ResendVerificationBody,
     responses(
-        (status = 202, description = "A mail is sent if there is an account with this address that is not verified"),
-        BodyRefused, Throttled, TryLater,
+        (status = 202, description = "A mail is sent if an account has this email address and it is not verified"),
+        BodyRefused, RateLimited, ServiceUnavailable,
     ))]
 pub(in crate::http) async fn resend_verification(
     accounts: web::Data<AccountService>,
     context: RequestContext,
-    JsonBody(body): JsonBody<ResendBody>,
+    JsonBody(body): JsonBody<ResendVerificationBody>,
 ) -> Result<HttpResponse, Problem> {
-    let mut found = Validation::default();
-    let email = found.check("email", Email::parse(&body.email)).ok_or_else(|| found.problem())?;
+    let mut validation = Validation::default();
+    let email = validation.check("email", Email::parse(&body.email)).ok_or_else(|| validation.problem())?;
     usecase::request_mail(&accounts, RequestedMail::Verification, &email, context.origin()).await?;
     Ok(HttpResponse::Accepted().finish())
 }
 
-/// Says, with the token of a verification mail, that the account is not the mailbox owner's. Its password becomes
-/// unusable, its second factor is removed, and all sessions and links end; the address stays unverified. A password
-/// reset takes the account over. A token works once.
-#[utoipa::path(post, path = "/api/auth/email-verification/disown", tag = "e-mail", operation_id = "disownAccount", request_body = VerificationTokenBody,
+/// Disowns an account: reports, with the token of a verification mail, that the owner of the mailbox did not create it.
+///
+/// The password of the account becomes unusable, its second factor is removed, and all its sessions and mailed links
+/// end. The email address stays unverified. With a password reset, the owner of the mailbox gets the account. A token
+/// works once.
+#[utoipa::path(post, path = "/api/auth/email-verification/disown", tag = "email address", operation_id = "disownAccount", request_body = VerificationTokenBody,
     responses(
         (status = 204, description = "Disowned"),
         (status = 400, description = "`malformed-body`, `token-invalid`", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 413, description = "`body-too-large`", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 415, description = "`unsupported-media-type`", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 422, description = "`validation-failed`", body = ProblemDetails, content_type = "application/problem+json"),
-        Throttled, TryLater,
+        RateLimited, ServiceUnavailable,
     ))]
 pub(in crate::http) async fn disown_account(
     accounts: web::Data<AccountService>,

@@ -1,4 +1,4 @@
-//! `GET /.well-known/jwks.json`: the public keys of access tokens (RFC 7517, RFC 8037).
+//! `GET /.well-known/jwks.json`: returns the public keys of access tokens (RFC 7517, RFC 8037).
 
 use actix_web::{HttpResponse, http::header, web};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
@@ -15,7 +15,7 @@ use crate::{
     usecase::AccountService,
 };
 
-/// A JWK set.
+/// A JWK set (RFC 7517).
 #[derive(Serialize, ToSchema)]
 pub(crate) struct JwkSet {
     keys: Vec<Jwk>,
@@ -33,22 +33,22 @@ struct Jwk {
     /// `sig`
     #[serde(rename = "use")]
     usage: &'static str,
-    /// The key's id: its thumbprint (RFC 7638).
+    /// The id of the key: its thumbprint (RFC 7638).
     kid: String,
-    /// The key, base64url.
+    /// The public key in base64url.
     x: String,
 }
 
-/// The keys with which access tokens can be verified.
+/// Returns the public keys that verify access tokens.
 #[utoipa::path(get, path = "/.well-known/jwks.json", tag = "keys", operation_id = "getJwks",
-    params(("If-None-Match" = Option<String>, Header, description = "ETags that the client has")),
+    params(("If-None-Match" = Option<String>, Header, description = "The ETags that the client already has")),
     responses(
     (status = 200, description = "The key set", body = JwkSet, headers(("ETag" = String))),
-    (status = 304, description = "Not changed since"),
+    (status = 304, description = "Not modified"),
     (status = 422, description = "`validation-failed`", body = crate::http::errors::problem::ProblemDetails, content_type = "application/problem+json"),
     (status = 503, description = "`unavailable`", body = crate::http::errors::problem::ProblemDetails, content_type = "application/problem+json"),
 ))]
-pub(in crate::http) async fn get(
+pub(in crate::http) async fn get_jwks(
     accounts: web::Data<AccountService>,
     if_none_match: IfNoneMatch,
 ) -> Result<HttpResponse, Problem> {
@@ -65,14 +65,14 @@ pub(in crate::http) async fn get(
         })
         .collect();
     let max_age = format!("public, max-age={}", JWKS_MAX_AGE.as_secs());
-    let version = version_of(&keys);
-    let mut answer = if if_none_match.has(&version) { HttpResponse::NotModified() } else { HttpResponse::Ok() };
-    answer.insert_header((header::CACHE_CONTROL, max_age)).insert_header(etag_header(&version));
-    Ok(if if_none_match.has(&version) { answer.finish() } else { answer.json(JwkSet { keys }) })
+    let version = key_set_version(&keys);
+    let mut response = if if_none_match.matches(&version) { HttpResponse::NotModified() } else { HttpResponse::Ok() };
+    response.insert_header((header::CACHE_CONTROL, max_age)).insert_header(etag_header(&version));
+    Ok(if if_none_match.matches(&version) { response.finish() } else { response.json(JwkSet { keys }) })
 }
 
-/// The same for the same keys in the same order: an id is its key's thumbprint.
-fn version_of(keys: &[Jwk]) -> String {
+/// Returns a version that is equal for the same keys in the same order, because an id is the thumbprint of its key.
+fn key_set_version(keys: &[Jwk]) -> String {
     let ids: Vec<&str> = keys.iter().map(|key| key.kid.as_str()).collect();
     hex::encode(&Sha256::digest(ids.join(" "))[..16])
 }

@@ -10,9 +10,9 @@ use crate::{
     domain::{LoginIdentifier, Password},
     http::{
         errors::{
-            field_errors::Validation,
-            openapi_responses::{BodyRefused, Throttled, TryLater},
+            openapi_responses::{BodyRefused, RateLimited, ServiceUnavailable},
             problem::{Problem, ProblemDetails},
+            validation::Validation,
         },
         extractors::json_body::JsonBody,
         middleware::request_context::RequestContext,
@@ -20,72 +20,72 @@ use crate::{
     usecase::{self, AccountService, Login, SignedIn},
 };
 
-/// Who somebody says to be, and the proof.
+/// The credentials of a user.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = Login)]
 pub(crate) struct LoginBody {
-    /// The e-mail address or the user name.
+    /// The email address or the username.
     #[schema(example = "ada@example.org")]
     identifier: String,
     #[schema(value_type = String, example = "correct horse battery")]
     password: SecretString,
 }
 
-/// Begins a session.
+/// Starts a session with a password.
 #[utoipa::path(post, path = "/api/auth/login", tag = "session", operation_id = "login", request_body = LoginBody,
     responses(
-        (status = 200, description = "Tokens and the account", body = SignedInBody),
+        (status = 200, description = "The tokens and the account", body = SignedInBody),
         (status = 401, description = "`invalid-credentials`; `mfa-required` with `mfaToken` for `/api/auth/login/totp`", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 403, description = "`account-disabled`, `email-not-verified`", body = ProblemDetails, content_type = "application/problem+json"),
-        BodyRefused, Throttled, TryLater,
+        BodyRefused, RateLimited, ServiceUnavailable,
     ))]
 pub(in crate::http) async fn login(
     accounts: web::Data<AccountService>,
     context: RequestContext,
     JsonBody(body): JsonBody<LoginBody>,
 ) -> Result<HttpResponse, Problem> {
-    let mut found = Validation::default();
-    let password = found.check("password", Password::parse_attempt(body.password.expose_secret().to_owned()));
-    let password = password.ok_or_else(|| found.problem())?;
+    let mut validation = Validation::default();
+    let password = validation.check("password", Password::parse_attempt(body.password.expose_secret().to_owned()));
+    let password = password.ok_or_else(|| validation.problem())?;
     let login = Login { identifier: LoginIdentifier::parse(&body.identifier), password };
     Ok(usecase::login(&accounts.into_inner(), login, context.origin()).await?.into())
 }
 
-/// What stands for the password, and the second factor.
+/// The token that stands for the verified password, and a code of the second factor.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = SecondFactor)]
-pub(crate) struct SecondFactorBody {
-    /// Of the answer `mfa-required`: good for one login within five minutes.
+pub(crate) struct LoginTotpBody {
+    /// The `mfaToken` of the problem `mfa-required`, valid for one login within five minutes.
     #[schema(value_type = String)]
     mfa_token: SecretString,
-    /// Of the authenticator, or a recovery code; spaces, dashes and case do not matter.
+    /// A code of the authenticator, or a recovery code. Spaces, dashes and letter case do not matter.
     #[schema(value_type = String, example = "123 456")]
     code: SecretString,
 }
 
-/// Begins a session with the second factor, after the password.
-#[utoipa::path(post, path = "/api/auth/login/totp", tag = "session", operation_id = "loginTotp", request_body = SecondFactorBody,
+/// Starts a session with the second factor, after `POST /api/auth/login` has verified the password.
+#[utoipa::path(post, path = "/api/auth/login/totp", tag = "session", operation_id = "loginTotp", request_body = LoginTotpBody,
     responses(
-        (status = 200, description = "Tokens and the account", body = SignedInBody),
-        (status = 400, description = "`malformed-body`; `token-invalid`: unknown, used or expired, log in again", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 401, description = "`invalid-credentials`: the code is wrong or was used", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 200, description = "The tokens and the account", body = SignedInBody),
+        (status = 400, description = "`malformed-body`; `token-invalid`: the token is unknown, used or expired; log in again", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 401, description = "`invalid-credentials`: the code is wrong or was already used", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 413, description = "`body-too-large`", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 415, description = "`unsupported-media-type`", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 422, description = "`validation-failed`", body = ProblemDetails, content_type = "application/problem+json"),
-        Throttled, TryLater,
+        RateLimited, ServiceUnavailable,
     ))]
 pub(in crate::http) async fn login_totp(
     accounts: web::Data<AccountService>,
     context: RequestContext,
-    JsonBody(body): JsonBody<SecondFactorBody>,
+    JsonBody(body): JsonBody<LoginTotpBody>,
 ) -> Result<HttpResponse, Problem> {
     let accounts = accounts.into_inner();
     Ok(usecase::login_totp(&accounts, body.mfa_token, body.code, context.origin()).await?.into())
 }
 
-/// Tokens and the account.
+/// The tokens of a session, and the account.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = SignedIn)]
@@ -94,9 +94,9 @@ pub(crate) struct SignedInBody {
     access_token: String,
     /// `Bearer`
     token_type: &'static str,
-    /// Seconds that the access token is valid.
+    /// The lifetime of the access token in seconds.
     expires_in: u64,
-    /// For `POST /api/auth/refresh`; each is good for one refresh.
+    /// A token for `POST /api/auth/refresh`, valid for one refresh.
     refresh_token: String,
     user: UserBody,
 }

@@ -1,4 +1,4 @@
-//! The endpoints: a file per resource, with its bodies, its documentation and all of its methods.
+//! The endpoints of the API: one file for each resource, with its bodies, its documentation and its handlers.
 
 pub(super) mod account;
 pub(super) mod admin_user_actions;

@@ -9,9 +9,9 @@ use crate::{
     domain::Password,
     http::{
         errors::{
-            field_errors::Validation,
-            openapi_responses::{BodyRefused, NotSignedIn, Throttled, TryLater},
+            openapi_responses::{BodyRefused, NotSignedIn, RateLimited, ServiceUnavailable},
             problem::{Problem, ProblemDetails},
+            validation::Validation,
         },
         extractors::{conditional::IfMatch, json_body::JsonBody, signed_in::SignedInCaller},
         middleware::request_context::RequestContext,
@@ -19,27 +19,28 @@ use crate::{
     usecase::{self, AccountService, ChangePassword},
 };
 
-/// The present password and the new one.
+/// The current password and the new one.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = PasswordChange)]
 pub(crate) struct PasswordChangeBody {
     #[schema(value_type = String)]
     current_password: SecretString,
-    /// At least 8 characters (or as configured), at most 256 and 1024 bytes; not a common, breached or personal one.
+    /// At least 8 characters (or as configured), at most 256 characters and 1024 bytes. Common, breached and personal
+    /// passwords are refused.
     #[schema(value_type = String)]
     new_password: SecretString,
 }
 
-/// Changes the password. All other sessions end.
+/// Changes the password of the caller. All other sessions end.
 #[utoipa::path(put, path = "/api/users/me/password", tag = "account", operation_id = "changePassword", security(("bearer" = [])),
     request_body = PasswordChangeBody,
-    params(("If-Match" = Option<String>, Header, description = "The ETag that it was decided on")),
+    params(("If-Match" = Option<String>, Header, description = "The ETag of the version that the change is based on")),
     responses(
         (status = 204, description = "Changed"),
         (status = 403, description = "`wrong-password`", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 412, description = "`precondition-failed`", body = ProblemDetails, content_type = "application/problem+json"),
-        BodyRefused, NotSignedIn, Throttled, TryLater,
+        BodyRefused, NotSignedIn, RateLimited, ServiceUnavailable,
     ))]
 pub(in crate::http) async fn change_password(
     accounts: web::Data<AccountService>,
@@ -48,11 +49,11 @@ pub(in crate::http) async fn change_password(
     context: RequestContext,
     JsonBody(body): JsonBody<PasswordChangeBody>,
 ) -> Result<HttpResponse, Problem> {
-    let mut found = Validation::default();
+    let mut validation = Validation::default();
     let current = Password::parse_attempt(body.current_password.expose_secret().to_owned());
-    let current = found.check("currentPassword", current);
-    let new = found.check("newPassword", accounts.passwords.normal_form(&body.new_password));
-    let (Some(current), Some(new)) = (current, new) else { return Err(found.problem()) };
+    let current = validation.check("currentPassword", current);
+    let new = validation.check("newPassword", accounts.passwords.normal_form(&body.new_password));
+    let (Some(current), Some(new)) = (current, new) else { return Err(validation.problem()) };
     let change = ChangePassword { current, new };
     let permits = move |version| if_match.allows(version);
     usecase::change_password(&accounts.into_inner(), caller, change, permits, context.origin()).await?;

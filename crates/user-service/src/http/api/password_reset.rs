@@ -1,4 +1,4 @@
-//! `/api/auth/password-reset`: requests a reset link, and sets a new password with it.
+//! `/api/auth/password-reset`: request a reset link, and set a new password with it.
 
 use actix_web::{HttpResponse, web};
 use secrecy::{ExposeSecret, SecretString};
@@ -9,9 +9,9 @@ use crate::{
     domain::Email,
     http::{
         errors::{
-            field_errors::Validation,
-            openapi_responses::{BodyRefused, Throttled, TryLater},
+            openapi_responses::{BodyRefused, RateLimited, ServiceUnavailable},
             problem::{Problem, ProblemDetails},
+            validation::Validation,
         },
         extractors::json_body::JsonBody,
         middleware::request_context::RequestContext,
@@ -19,61 +19,64 @@ use crate::{
     usecase::{self, AccountService, RequestedMail},
 };
 
-/// The address of the account whose password is forgotten.
+/// The email address of the account whose password is forgotten.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = PasswordReset)]
-pub(crate) struct ResetRequestBody {
+pub(crate) struct PasswordResetBody {
     #[schema(example = "ada@example.org")]
     email: String,
 }
 
-/// The token from the mail and the new password.
+/// The token from the link in the mail, and the new password.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = PasswordResetConfirmation)]
-pub(crate) struct ResetConfirmationBody {
+pub(crate) struct PasswordResetConfirmationBody {
     #[schema(value_type = String)]
     token: SecretString,
-    /// At most 256 characters and 1024 bytes.
+    /// At least 8 characters (or as configured), at most 256 characters and 1024 bytes. Common, breached and personal
+    /// passwords are refused.
     #[schema(value_type = String)]
     new_password: SecretString,
 }
 
-/// Asks for a mail with a link that sets a new password. The answer does not tell whether
-/// there is such an account.
-#[utoipa::path(post, path = "/api/auth/password-reset", tag = "password", operation_id = "requestPasswordReset", request_body = ResetRequestBody,
+/// Requests a mail with a link to choose a new password.
+///
+/// The response does not reveal whether there is such an account.
+#[utoipa::path(post, path = "/api/auth/password-reset", tag = "password", operation_id = "requestPasswordReset", request_body = PasswordResetBody,
     responses(
-        (status = 202, description = "A mail is sent if there is an account with this address"),
-        BodyRefused, Throttled, TryLater,
+        (status = 202, description = "A mail is sent if an account has this email address"),
+        BodyRefused, RateLimited, ServiceUnavailable,
     ))]
 pub(in crate::http) async fn request_password_reset(
     accounts: web::Data<AccountService>,
     context: RequestContext,
-    JsonBody(body): JsonBody<ResetRequestBody>,
+    JsonBody(body): JsonBody<PasswordResetBody>,
 ) -> Result<HttpResponse, Problem> {
-    let mut found = Validation::default();
-    let email = found.check("email", Email::parse(&body.email)).ok_or_else(|| found.problem())?;
+    let mut validation = Validation::default();
+    let email = validation.check("email", Email::parse(&body.email)).ok_or_else(|| validation.problem())?;
     usecase::request_mail(&accounts, RequestedMail::Reset, &email, context.origin()).await?;
     Ok(HttpResponse::Accepted().finish())
 }
 
-/// Sets a new password. All sessions end, all other links that were mailed die (but for
-/// those that undo a change of the address), and the address counts as verified. A
-/// password that is refused does not use the token up.
-#[utoipa::path(post, path = "/api/auth/password-reset/confirm", tag = "password", operation_id = "confirmPasswordReset", request_body = ResetConfirmationBody,
+/// Sets a new password.
+///
+/// All sessions end. All other mailed links become invalid, except those that undo a change of the email address. The
+/// email address counts as verified. If the password is refused, the token can be used again.
+#[utoipa::path(post, path = "/api/auth/password-reset/confirm", tag = "password", operation_id = "confirmPasswordReset", request_body = PasswordResetConfirmationBody,
     responses(
         (status = 204, description = "Changed"),
         (status = 400, description = "`malformed-body`, `token-invalid`", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 413, description = "`body-too-large`", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 415, description = "`unsupported-media-type`", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 422, description = "`validation-failed`", body = ProblemDetails, content_type = "application/problem+json"),
-        Throttled, TryLater,
+        RateLimited, ServiceUnavailable,
     ))]
 pub(in crate::http) async fn confirm_password_reset(
     accounts: web::Data<AccountService>,
     context: RequestContext,
-    JsonBody(body): JsonBody<ResetConfirmationBody>,
+    JsonBody(body): JsonBody<PasswordResetConfirmationBody>,
 ) -> Result<HttpResponse, Problem> {
     let token = body.token.expose_secret();
     usecase::reset_password(&accounts.into_inner(), token, &body.new_password, context.origin()).await?;

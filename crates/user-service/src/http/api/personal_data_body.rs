@@ -1,4 +1,4 @@
-//! The export on the wire.
+//! The body of the personal data export.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -10,7 +10,8 @@ use crate::usecase::{
     ExportedFactor, ExportedKey, ExportedSession, ExportedToken, ExportedUsedLink, PersonalData, WaitingEvent,
 };
 
-/// Everything that is stored about a person. It is sent in parts; this is its documentation.
+// This type only documents the body, which the handler streams in chunks.
+/// All data that is stored about a user, except secrets.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Export)]
 pub(crate) struct ExportBody {
@@ -20,107 +21,108 @@ pub(crate) struct ExportBody {
     audit: Vec<AuditEntryBody>,
 }
 
-/// All but the lists that may be long.
+/// The export without the lists that may be long.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ExportHead {
     #[schema(value_type = String, format = DateTime)]
     exported_at: Timestamp,
     account: UserBody,
-    /// The forms of the addresses by which they are told apart, the current one first.
+    /// The normalised forms by which the email addresses are compared, the current one first.
     email_keys: Vec<String>,
-    /// The form of the user name by which it is told apart.
+    /// The normalised form by which the username is compared.
     username_key: String,
-    /// Earlier usernames that no other account gets yet.
-    reserved_usernames: Vec<KeyBody>,
-    /// Earlier addresses that nobody else gets yet.
-    reserved_addresses: Vec<KeyBody>,
-    one_time_tokens: Vec<TokenBody>,
-    /// Links that are used up, which their pages can tell for a while.
-    used_links: Vec<UsedLinkBody>,
-    /// Until when the registration's `Idempotency-Key` is honoured: it is stored as a keyed hash.
+    /// Earlier usernames that are still reserved for the account.
+    reserved_usernames: Vec<ReservedKeyBody>,
+    /// Earlier email addresses that are still reserved for the account.
+    reserved_addresses: Vec<ReservedKeyBody>,
+    /// Mailed links that are not used yet.
+    one_time_tokens: Vec<ExportedTokenBody>,
+    /// Used links that are remembered for a while, so that their pages can say that they were used.
+    used_links: Vec<ExportedUsedLinkBody>,
+    /// The time until which the `Idempotency-Key` of the registration is honoured. The key is stored as a keyed hash.
     #[schema(value_type = Option<String>, format = DateTime)]
     idempotency_key_until: Option<Timestamp>,
-    second_factor: Option<FactorBody>,
-    /// Until when a second factor that was begun can be confirmed.
+    second_factor: Option<ExportedSecondFactorBody>,
+    /// The time until which the set-up of a second factor can be confirmed.
     #[schema(value_type = Option<String>, format = DateTime)]
     second_factor_setup_until: Option<Timestamp>,
-    /// Since when the account has a second factor, as the links that undo a change count it.
+    /// The time since which the account has a second factor, as the links that undo a change use it.
     #[schema(value_type = Option<String>, format = DateTime)]
     second_factor_since: Option<Timestamp>,
-    /// When the second factor was turned off.
+    /// The time when the second factor was removed.
     #[schema(value_type = Option<String>, format = DateTime)]
     second_factor_off_at: Option<Timestamp>,
-    /// Networks of successful logins, the latest first: stored as keyed hashes, which tell nobody more.
-    known_networks: Vec<NetworkBody>,
-    /// Somebody guessed at the account's password, and its owner was told.
+    /// Networks of successful logins, the latest first. They are stored as keyed hashes, so only their times are shown.
+    known_networks: Vec<KnownNetworkBody>,
+    /// The time until which the account counts as under attack by password guessing. Its owner was notified.
     #[schema(value_type = Option<String>, format = DateTime)]
     locked_until: Option<Timestamp>,
-    /// When the account was taken over from another system, if it was.
+    /// The time when the account was imported from another system.
     #[schema(value_type = Option<String>, format = DateTime)]
     imported_at: Option<Timestamp>,
     /// Events that are not published yet.
-    pending_events: Vec<WaitingEventBody>,
+    pending_events: Vec<PendingEventBody>,
 }
 
-/// A link that was mailed and is not used.
+/// A mailed link that is not used yet.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = ExportedToken)]
-pub(crate) struct TokenBody {
+pub(crate) struct ExportedTokenBody {
     purpose: &'static str,
-    /// The form of the address that it was mailed to.
+    /// The normalised form of the email address to which it was mailed.
     address_key: String,
-    /// The address as it was typed, where using the link makes it the account's.
+    /// The email address as it was entered, if the link makes it that of the account.
     address: Option<String>,
     #[schema(value_type = String, format = DateTime)]
     expires_at: Timestamp,
 }
 
-/// A link that was mailed and is used up.
+/// A mailed link that was used.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = ExportedUsedLink)]
-pub(crate) struct UsedLinkBody {
+pub(crate) struct ExportedUsedLinkBody {
     purpose: &'static str,
-    /// The form of the address that it was mailed to.
+    /// The normalised form of the email address to which it was mailed.
     address_key: String,
     #[schema(value_type = String, format = DateTime)]
     until: Timestamp,
 }
 
-/// The form of an address that is kept for a while.
+/// The normalised form of a username or email address that is reserved for a while.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ExportedKey)]
-pub(crate) struct KeyBody {
+pub(crate) struct ReservedKeyBody {
     key: String,
     #[schema(value_type = String, format = DateTime)]
     until: Timestamp,
 }
 
-/// The second factor that is on.
+/// The current second factor.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = ExportedSecondFactor)]
-pub(crate) struct FactorBody {
+pub(crate) struct ExportedSecondFactorBody {
     #[schema(value_type = String, format = DateTime)]
     enabled_at: Timestamp,
     recovery_codes_left: usize,
 }
 
-/// A network that the person has logged in from.
+/// A network from which the user has logged in.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = ExportedNetwork)]
-pub(crate) struct NetworkBody {
+pub(crate) struct KnownNetworkBody {
     #[schema(value_type = String, format = DateTime)]
     last_seen: Timestamp,
 }
 
-/// An event that waits to be published.
+/// An event that is not published yet.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ExportedEvent)]
-pub(crate) struct WaitingEventBody {
+pub(crate) struct PendingEventBody {
     id: Uuid,
     #[serde(rename = "type")]
     event_type: String,
@@ -128,7 +130,7 @@ pub(crate) struct WaitingEventBody {
     at: Timestamp,
 }
 
-/// A session, also one that has ended and is still stored.
+/// A stored session, which may have ended.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = ExportedSession)]
@@ -155,24 +157,24 @@ impl ExportHead {
             account: data.user.into(),
             email_keys: data.email_keys,
             username_key: data.username_key,
-            reserved_usernames: data.reserved_usernames.into_iter().map(KeyBody::from).collect(),
-            reserved_addresses: data.reserved.into_iter().map(KeyBody::from).collect(),
-            one_time_tokens: data.tokens.into_iter().map(TokenBody::from).collect(),
-            used_links: data.used_links.into_iter().map(UsedLinkBody::from).collect(),
+            reserved_usernames: data.reserved_usernames.into_iter().map(ReservedKeyBody::from).collect(),
+            reserved_addresses: data.reserved.into_iter().map(ReservedKeyBody::from).collect(),
+            one_time_tokens: data.tokens.into_iter().map(ExportedTokenBody::from).collect(),
+            used_links: data.used_links.into_iter().map(ExportedUsedLinkBody::from).collect(),
             idempotency_key_until: data.idempotency_key_until,
-            second_factor: data.second_factor.map(FactorBody::from),
+            second_factor: data.second_factor.map(ExportedSecondFactorBody::from),
             second_factor_setup_until: data.second_factor_setup_until,
             second_factor_since: data.second_factor_since,
             second_factor_off_at: data.second_factor_off_at,
-            known_networks: data.known_networks.into_iter().map(|last_seen| NetworkBody { last_seen }).collect(),
+            known_networks: data.known_networks.into_iter().map(|last_seen| KnownNetworkBody { last_seen }).collect(),
             locked_until: data.locked_until,
             imported_at: data.imported_at,
-            pending_events: data.waiting.into_iter().map(WaitingEventBody::from).collect(),
+            pending_events: data.waiting.into_iter().map(PendingEventBody::from).collect(),
         }
     }
 }
 
-impl From<ExportedToken> for TokenBody {
+impl From<ExportedToken> for ExportedTokenBody {
     fn from(token: ExportedToken) -> Self {
         Self {
             purpose: token.purpose,
@@ -183,25 +185,25 @@ impl From<ExportedToken> for TokenBody {
     }
 }
 
-impl From<ExportedUsedLink> for UsedLinkBody {
+impl From<ExportedUsedLink> for ExportedUsedLinkBody {
     fn from(link: ExportedUsedLink) -> Self {
         Self { purpose: link.purpose, address_key: link.address_key, until: link.until }
     }
 }
 
-impl From<ExportedKey> for KeyBody {
+impl From<ExportedKey> for ReservedKeyBody {
     fn from(key: ExportedKey) -> Self {
         Self { key: key.key, until: key.until }
     }
 }
 
-impl From<ExportedFactor> for FactorBody {
+impl From<ExportedFactor> for ExportedSecondFactorBody {
     fn from(factor: ExportedFactor) -> Self {
         Self { enabled_at: factor.enabled_at, recovery_codes_left: factor.recovery_codes_left }
     }
 }
 
-impl From<WaitingEvent> for WaitingEventBody {
+impl From<WaitingEvent> for PendingEventBody {
     fn from(event: WaitingEvent) -> Self {
         Self { id: event.id, event_type: event.event_type, at: event.at }
     }

@@ -1,5 +1,5 @@
-//! `GET /api/users/me/export`: everything that is stored about the person, as one JSON
-//! document that is written while it is read.
+//! `GET /api/users/me/export`: all data that is stored about the user, as one JSON document that is streamed while it is
+//! read.
 
 use std::{pin::Pin, sync::Arc};
 
@@ -18,7 +18,7 @@ use super::{
 use crate::{
     http::{
         errors::{
-            openapi_responses::{NotSignedIn, TryLater},
+            openapi_responses::{NotSignedIn, ServiceUnavailable},
             problem::Problem,
         },
         extractors::signed_in::SignedInCaller,
@@ -27,30 +27,31 @@ use crate::{
     usecase::{self, AccountService, Failure},
 };
 
-/// Everything that is stored about the person, but for secrets. The connection breaks
-/// off if it cannot be completed: a whole answer is a whole export.
+/// Returns all data that is stored about the user, except secrets.
+///
+/// If the export cannot be completed, the connection is closed early. So a complete response is a complete export.
 #[utoipa::path(get, path = "/api/users/me/export", tag = "account", operation_id = "exportMe", security(("bearer" = [])),
     responses(
         (status = 200, description = "The export", body = ExportBody,
-            headers(("Content-Disposition" = String, description = "A file name to save it under"))),
-        NotSignedIn, TryLater,
+            headers(("Content-Disposition" = String, description = "A file name for the export"))),
+        NotSignedIn, ServiceUnavailable,
     ))]
-pub(in crate::http) async fn get(
+pub(in crate::http) async fn export_me(
     accounts: web::Data<AccountService>,
     SignedInCaller(caller): SignedInCaller,
 ) -> Result<HttpResponse, Problem> {
     let (accounts, user) = (accounts.into_inner(), Arc::new(caller.user));
     let head = ExportHead::new(usecase::personal_data(&user), accounts.clock.now());
-    // The first part of each list before the answer's head: what is away is a 503.
-    let sessions = begun(usecase::export_sessions(Arc::clone(&accounts), Arc::clone(&user))).await?;
-    let audit = begun(usecase::export_audit(accounts, user)).await?;
-    let body = text(opened(&head))
-        .chain(text(",\"sessions\":[".to_owned()))
-        .chain(elements(sessions.map_ok(bodies::<_, ExportedSessionBody>)))
-        .chain(text("],\"audit\":[".to_owned()))
-        .chain(elements(audit.map_ok(bodies::<_, AuditEntryBody>)))
-        .chain(text("]}\n".to_owned()))
-        .inspect_err(|error| tracing::warn!(%error, "an export broke off"));
+    // The first chunk of each list is read before the response starts, so that an unavailable database is a 503.
+    let sessions = read_first_chunk(usecase::export_sessions(Arc::clone(&accounts), Arc::clone(&user))).await?;
+    let audit = read_first_chunk(usecase::export_audit(accounts, user)).await?;
+    let body = literal(open_object(&head))
+        .chain(literal(",\"sessions\":[".to_owned()))
+        .chain(array_elements(sessions.map_ok(to_bodies::<_, ExportedSessionBody>)))
+        .chain(literal("],\"audit\":[".to_owned()))
+        .chain(array_elements(audit.map_ok(to_bodies::<_, AuditEntryBody>)))
+        .chain(literal("]}\n".to_owned()))
+        .inspect_err(|error| tracing::warn!(%error, "an export could not be completed"));
     let body = catch_panics_of_body(body);
     Ok(HttpResponse::Ok()
         .content_type("application/json")
@@ -58,46 +59,48 @@ pub(in crate::http) async fn get(
         .streaming(body))
 }
 
-type Parts<T> = Pin<Box<dyn Stream<Item = Result<Vec<T>, Failure>>>>;
+type ChunkStream<T> = Pin<Box<dyn Stream<Item = Result<Vec<T>, Failure>>>>;
 
-/// The stream with its first part read.
-async fn begun<T: 'static>(parts: impl Stream<Item = Result<Vec<T>, Failure>> + 'static) -> Result<Parts<T>, Failure> {
-    let mut parts = Box::pin(parts);
-    let first = parts.next().await.transpose()?;
-    Ok(Box::pin(stream::iter(first.map(Ok)).chain(parts)))
+/// Reads the first chunk of the stream, and returns the stream including it.
+async fn read_first_chunk<T: 'static>(
+    chunks: impl Stream<Item = Result<Vec<T>, Failure>> + 'static,
+) -> Result<ChunkStream<T>, Failure> {
+    let mut chunks = Box::pin(chunks);
+    let first = chunks.next().await.transpose()?;
+    Ok(Box::pin(stream::iter(first.map(Ok)).chain(chunks)))
 }
 
-fn bodies<T, B: From<T>>(part: Vec<T>) -> Vec<B> {
-    part.into_iter().map(B::from).collect()
+fn to_bodies<T, B: From<T>>(chunk: Vec<T>) -> Vec<B> {
+    chunk.into_iter().map(B::from).collect()
 }
 
-/// A JSON object without its closing brace.
-fn opened<T: Serialize>(object: &T) -> String {
-    let mut text = json(object);
+/// Returns a JSON object without its closing brace.
+fn open_object<T: Serialize>(object: &T) -> String {
+    let mut text = to_json(object);
     text.pop();
     text
 }
 
-/// The elements of a JSON array, without its brackets.
-fn elements<T: Serialize>(
-    parts: impl Stream<Item = Result<Vec<T>, Failure>>,
+/// Returns the elements of a JSON array, without its brackets.
+fn array_elements<T: Serialize>(
+    chunks: impl Stream<Item = Result<Vec<T>, Failure>>,
 ) -> impl Stream<Item = Result<Bytes, Failure>> {
     let mut comma = "";
-    parts.map_ok(move |part| {
+    chunks.map_ok(move |chunk| {
         let mut text = String::new();
-        for element in &part {
+        for element in &chunk {
             text.push_str(std::mem::replace(&mut comma, ","));
-            text.push_str(&json(element));
+            text.push_str(&to_json(element));
         }
         Bytes::from(text)
     })
 }
 
-fn text(text: String) -> impl Stream<Item = Result<Bytes, Failure>> {
+fn literal(text: String) -> impl Stream<Item = Result<Bytes, Failure>> {
     stream::once(ready(Ok(Bytes::from(text))))
 }
 
-fn json<T: Serialize>(value: &T) -> String {
+fn to_json<T: Serialize>(value: &T) -> String {
     serde_json::to_string(value).expect("texts, numbers and times always serialise")
 }
 
@@ -108,35 +111,35 @@ mod tests {
 
     use super::*;
 
-    fn written(parts: Vec<Vec<u32>>) -> Value {
-        let body = text(opened(&json!({ "a": 1 })))
-            .chain(text(",\"list\":[".to_owned()))
-            .chain(elements(stream::iter(parts.into_iter().map(Ok))))
-            .chain(text("]}".to_owned()));
+    fn assemble(chunks: Vec<Vec<u32>>) -> Value {
+        let body = literal(open_object(&json!({ "a": 1 })))
+            .chain(literal(",\"list\":[".to_owned()))
+            .chain(array_elements(stream::iter(chunks.into_iter().map(Ok))))
+            .chain(literal("]}".to_owned()));
         let all: Vec<Bytes> = body.try_collect().now_or_never().unwrap().unwrap();
         serde_json::from_slice(&all.concat()).unwrap()
     }
 
     #[test]
-    fn what_is_written_in_parts_is_one_json_document() {
-        for (parts, list) in [
+    fn the_chunks_form_one_json_document() {
+        for (chunks, list) in [
             (vec![], json!([])),
             (vec![vec![]], json!([])),
             (vec![vec![1]], json!([1])),
             (vec![vec![1, 2], vec![3], vec![], vec![4]], json!([1, 2, 3, 4])),
             (vec![vec![], vec![5]], json!([5])),
         ] {
-            assert_eq!(written(parts), json!({ "a": 1, "list": list }));
+            assert_eq!(assemble(chunks), json!({ "a": 1, "list": list }));
         }
     }
 
     #[test]
-    fn what_is_away_from_the_start_is_no_answer_at_all() {
+    fn a_failure_in_the_first_chunk_is_an_error_before_the_response_starts() {
         let away = stream::iter([Err::<Vec<u32>, _>(Failure::Unavailable("away".to_owned()))]);
-        assert!(begun(away).now_or_never().unwrap().is_err());
+        assert!(read_first_chunk(away).now_or_never().unwrap().is_err());
         let later = stream::iter([Ok(vec![1_u32]), Err(Failure::Unavailable("away".to_owned()))]);
-        let parts = begun(later).now_or_never().unwrap().unwrap();
-        let ends: Vec<bool> = parts.map(|part| part.is_ok()).collect::<Vec<_>>().now_or_never().unwrap();
+        let chunks = read_first_chunk(later).now_or_never().unwrap().unwrap();
+        let ends: Vec<bool> = chunks.map(|chunk| chunk.is_ok()).collect::<Vec<_>>().now_or_never().unwrap();
         assert_eq!(ends, [true, false]);
     }
 }

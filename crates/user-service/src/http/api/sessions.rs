@@ -12,12 +12,12 @@ use crate::{
     domain::Cursor,
     http::{
         errors::{
-            openapi_responses::{BodyRefused, FloodRefused, NotSignedIn, TryLater},
+            openapi_responses::{BodyRefused, NetworkRateLimited, NotSignedIn, ServiceUnavailable},
             problem::{Problem, ProblemDetails},
         },
         extractors::{
             json_body::JsonBody,
-            paging::{PageRequest, cursor, next_link},
+            paging::{PageRequest, encode_cursor, next_page_link},
             parameters::{PathId, Query},
             signed_in::SignedInCaller,
         },
@@ -26,32 +26,32 @@ use crate::{
     usecase::{self, AccountService, ListedSession},
 };
 
-/// A session.
+/// A session of the caller.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Session)]
 pub(crate) struct SessionBody {
     id: Uuid,
-    /// Browser and system as far as they are known: "Firefox on Linux".
+    /// The browser and the system as far as they are known, such as "Firefox on Linux".
     device: Option<String>,
-    /// Where it was logged in from.
+    /// The IP address of the login.
     address: Option<String>,
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
-    /// The login, or the last refresh.
+    /// The time of the login or of the last refresh.
     #[schema(value_type = String, format = DateTime)]
     last_used_at: Timestamp,
-    /// The session of the access token that asks.
+    /// Whether it is the session of the access token of this request.
     current: bool,
 }
 
-/// Sessions, newest first.
+/// A page of sessions, newest first.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = SessionPage)]
 pub(crate) struct SessionPageBody {
     items: Vec<SessionBody>,
-    /// The `cursor` of the next page; null on the last one.
+    /// The `cursor` of the next page; null on the last page.
     next_cursor: Option<String>,
 }
 
@@ -68,16 +68,18 @@ impl From<ListedSession> for SessionBody {
     }
 }
 
-/// The living sessions of the account, newest first. The first page always has the one that asks.
+/// Lists the active sessions of the caller, newest first.
+///
+/// The first page always includes the current session.
 #[utoipa::path(get, path = "/api/users/me/sessions", tag = "session", operation_id = "listSessions", security(("bearer" = [])),
     params(
-        ("limit" = Option<u32>, Query, description = "At most so many; 20 by default", minimum = 1, maximum = 100),
-        ("cursor" = Option<String>, Query, description = "`nextCursor` of the page before"),
+        ("limit" = Option<u32>, Query, description = "The page size: 1 to 100; 20 by default", minimum = 1, maximum = 100),
+        ("cursor" = Option<String>, Query, description = "The `nextCursor` of the previous page"),
     ),
     responses(
-        (status = 200, description = "A page", body = SessionPageBody, headers(("Link" = String, description = "The next page (RFC 8288)"))),
+        (status = 200, description = "A page of sessions", body = SessionPageBody, headers(("Link" = String, description = "The next page (RFC 8288)"))),
         (status = 422, description = "`validation-failed`", body = ProblemDetails, content_type = "application/problem+json"),
-        NotSignedIn, TryLater,
+        NotSignedIn, ServiceUnavailable,
     ))]
 pub(in crate::http) async fn list_sessions(
     accounts: web::Data<AccountService>,
@@ -85,21 +87,21 @@ pub(in crate::http) async fn list_sessions(
     query: Query,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    query.only(&["limit", "cursor"])?;
-    let page: PageRequest<Cursor> = PageRequest::of(&query)?;
+    query.reject_unknown(&["limit", "cursor"])?;
+    let page: PageRequest<Cursor> = PageRequest::from_query(&query)?;
     let found = usecase::list_sessions(&accounts, &caller, page.limit, page.after).await?;
-    let next_cursor = found.next.as_ref().map(cursor);
-    let mut answer = HttpResponse::Ok();
+    let next_cursor = found.next.as_ref().map(encode_cursor);
+    let mut response = HttpResponse::Ok();
     if let Some(next) = &next_cursor {
-        answer.insert_header(next_link(request.path(), &[("limit", &page.limit.to_string())], next));
+        response.insert_header(next_page_link(request.path(), &[("limit", &page.limit.to_string())], next));
     }
     let items = found.items.into_iter().map(SessionBody::from).collect();
-    Ok(answer.json(SessionPageBody { items, next_cursor }))
+    Ok(response.json(SessionPageBody { items, next_cursor }))
 }
 
-/// Ends all sessions but the one that asks.
+/// Ends all sessions of the caller except the current one.
 #[utoipa::path(delete, path = "/api/users/me/sessions", tag = "session", operation_id = "endOtherSessions", security(("bearer" = [])),
-    responses((status = 204, description = "All others have ended"), NotSignedIn, TryLater))]
+    responses((status = 204, description = "All other sessions have ended"), NotSignedIn, ServiceUnavailable))]
 pub(in crate::http) async fn end_other_sessions(
     accounts: web::Data<AccountService>,
     SignedInCaller(caller): SignedInCaller,
@@ -109,13 +111,15 @@ pub(in crate::http) async fn end_other_sessions(
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// Ends one session; its access token lives on until its own end.
+/// Ends one session of the caller.
+///
+/// Its access token stays valid until it expires.
 #[utoipa::path(delete, path = "/api/users/me/sessions/{id}", tag = "session", operation_id = "endSession", security(("bearer" = [])),
     params(("id" = Uuid, Path, description = "The session's id")),
     responses(
-        (status = 204, description = "It has ended"),
-        (status = 404, description = "`not-found`: none of this account's living sessions", body = ProblemDetails, content_type = "application/problem+json"),
-        NotSignedIn, TryLater,
+        (status = 204, description = "The session has ended"),
+        (status = 404, description = "`not-found`: the caller has no such active session", body = ProblemDetails, content_type = "application/problem+json"),
+        NotSignedIn, ServiceUnavailable,
     ))]
 pub(in crate::http) async fn end_session(
     accounts: web::Data<AccountService>,
@@ -136,12 +140,14 @@ pub(crate) struct RefreshTokenBody {
     refresh_token: SecretString,
 }
 
-/// The next tokens of a session. An old refresh token ends its session.
+/// Exchanges a refresh token for the next tokens of its session.
+///
+/// A refresh token that was already used ends its session.
 #[utoipa::path(post, path = "/api/auth/refresh", tag = "session", operation_id = "refresh", request_body = RefreshTokenBody,
     responses(
-        (status = 200, description = "Tokens and the account", body = SignedInBody),
+        (status = 200, description = "The tokens and the account", body = SignedInBody),
         (status = 401, description = "`unauthorized`", body = ProblemDetails, content_type = "application/problem+json"),
-        BodyRefused, FloodRefused, TryLater,
+        BodyRefused, NetworkRateLimited, ServiceUnavailable,
     ))]
 pub(in crate::http) async fn refresh(
     accounts: web::Data<AccountService>,
@@ -151,11 +157,13 @@ pub(in crate::http) async fn refresh(
     Ok(usecase::refresh(&accounts.into_inner(), &body.refresh_token, context.origin()).await?.into())
 }
 
-/// Ends the session of the refresh token. 204 for any string.
+/// Ends the session of the refresh token.
+///
+/// The response is 204 for any string.
 #[utoipa::path(post, path = "/api/auth/logout", tag = "session", operation_id = "logout", request_body = RefreshTokenBody,
     responses(
-        (status = 204, description = "The session is over, if there was one"),
-        BodyRefused, FloodRefused, TryLater,
+        (status = 204, description = "The session has ended, if there was one"),
+        BodyRefused, NetworkRateLimited, ServiceUnavailable,
     ))]
 pub(in crate::http) async fn logout(
     accounts: web::Data<AccountService>,

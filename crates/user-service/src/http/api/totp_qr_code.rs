@@ -1,16 +1,16 @@
-//! A text as a QR code in SVG: dark on light with its quiet zone, one rectangle and one
-//! path, no script. Fit for an `<img>`.
+//! Renders a text as a QR code in SVG: dark on light with a quiet zone, one rectangle and one path, without script.
+//! Suitable for an `<img>`.
 
 use qrcode::{QrCode, render::svg, types::QrError};
 use secrecy::{ExposeSecret, SecretString};
 
-/// Pixels of one module at the size that the SVG gives itself.
+/// The width of one module in pixels, at the default size of the SVG.
 const MODULE: u32 = 4;
 
-/// Draws it.
+/// Renders `text` as an SVG document.
 ///
 /// # Errors
-/// When the text is longer than a QR code can be (2.3 KB).
+/// An error if the text does not fit into a QR code (2.3 KB).
 pub(super) fn svg(text: &SecretString) -> Result<SecretString, QrError> {
     let code = QrCode::new(text.expose_secret())?;
     let drawn = code.render::<svg::Color<'_>>().quiet_zone(true).module_dimensions(MODULE, MODULE).build();
@@ -29,7 +29,7 @@ mod tests {
         svg(&text.to_owned().into()).unwrap().expose_secret().to_owned()
     }
 
-    /// Whether the path fills the module, `border` of them being the quiet zone.
+    /// Returns for each module whether the path fills it; `border` is the width of the quiet zone in modules.
     fn dark_modules(svg: &str, width: usize, border: usize) -> Vec<bool> {
         let path = svg.split("d=\"").nth(1).unwrap().split('"').next().unwrap();
         let size = width + 2 * border;
@@ -50,7 +50,7 @@ mod tests {
     }
 
     #[test]
-    fn the_drawing_is_the_matrix_with_four_light_modules_around_it() {
+    fn the_svg_shows_the_matrix_with_a_quiet_zone_of_four_modules() {
         let code = QrCode::new(TEXT).unwrap();
         let (width, border) = (code.width(), 4);
         let modules = dark_modules(&drawn(TEXT), width, border);
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_dark_on_light_without_script_or_links() {
+    fn the_svg_is_dark_on_light_without_script_or_links() {
         let svg = drawn(TEXT);
         assert!(svg.contains(r##"fill="#fff""##) && svg.contains(r##"fill="#000""##), "{svg}");
         assert!(svg.ends_with("</svg>"));
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_uri_there_can_be_still_fits() {
+    fn the_longest_possible_uri_fits() {
         let longest = format!("otpauth://totp/{}", "x".repeat(3 * (254 + 2 * 253)));
         assert!(drawn(&longest).len() > 1_000);
     }

@@ -1,4 +1,4 @@
-//! An account as the API shows it.
+//! The representation of an account in the API.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::domain::User;
 
-/// An account. Every member is always there, null where it is not set.
+/// An account. Every member is always present, and null if it is not set.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = User)]
@@ -33,7 +33,7 @@ pub(crate) struct UserBody {
     updated_at: Timestamp,
     #[schema(value_type = Option<String>, format = DateTime)]
     last_login_at: Option<Timestamp>,
-    /// Raised by every change; the ETag is this number in quotes.
+    /// A number that every change increases. The ETag is this number in quotes.
     version: i64,
 }
 

@@ -1,6 +1,8 @@
-//! Which problem a use case's error is: the only place that decides about a status.
+//! Maps the errors of use cases, and of actix, to problems. This is the only place where an error gets its status.
 
 use std::time::Duration;
+
+use actix_web::http::StatusCode;
 
 use super::{field_errors::FieldError, problem::Problem};
 use crate::{
@@ -14,10 +16,24 @@ use crate::{
     },
 };
 
-/// When to try again after something was away.
+/// The `Retry-After` of the problem `unavailable`.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
-/// Why the only administrator stays one.
-const LAST_ADMIN: &str = "This is the only administrator. Make somebody else one first.";
+/// The detail of the conflict when a request would remove the last administrator.
+const LAST_ADMIN: &str = "This is the last administrator. Give another account the role first.";
+
+/// Returns the problem for an error of actix or another library with this status. Its text does not reach the client.
+#[must_use]
+pub(in crate::http) fn problem_for_status(status: StatusCode) -> Problem {
+    match status {
+        StatusCode::NOT_FOUND => Problem::NotFound,
+        StatusCode::PAYLOAD_TOO_LARGE => Problem::BodyTooLarge,
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => Problem::UnsupportedMediaType,
+        StatusCode::UNAUTHORIZED => Problem::Unauthorized,
+        StatusCode::FORBIDDEN => Problem::Forbidden,
+        _ if status.is_client_error() => Problem::MalformedBody("The request cannot be read.".into()),
+        _ => Problem::Internal,
+    }
+}
 
 impl From<Failure> for Problem {
     fn from(failure: Failure) -> Self {
@@ -82,10 +98,10 @@ impl From<SecondFactorError> for Problem {
         match error {
             SecondFactorError::WrongPassword => Self::WrongPassword,
             SecondFactorError::WrongCode => Self::WrongCode,
-            SecondFactorError::AlreadyOn => Self::Conflict("The second factor is on. Remove it first."),
+            SecondFactorError::AlreadyOn => Self::Conflict("The account already has a second factor. Remove it first."),
             SecondFactorError::EmailNotVerified => Self::EmailNotVerified,
             SecondFactorError::NotStarted => {
-                Self::Conflict("No second factor is being set up, or it took too long. Start again.")
+                Self::Conflict("No set-up of a second factor is in progress, or it has expired. Start again.")
             }
             SecondFactorError::NotOn => Self::Conflict("The account has no second factor."),
             SecondFactorError::Gone => Self::Unauthorized,
@@ -162,7 +178,7 @@ impl From<ActError> for Problem {
             ActError::LastAdmin => Self::Conflict(LAST_ADMIN),
             ActError::NoSecondFactor => Self::Conflict("The account has no second factor."),
             ActError::OwnSecondFactor => {
-                Self::Conflict("This is your own account. Turn its second factor off with your password and a code.")
+                Self::Conflict("This is your own account. Remove its second factor with your password and a code.")
             }
             ActError::Failure(failure) => failure.into(),
         }
@@ -221,12 +237,13 @@ impl From<ChangeEmailError> for Problem {
     fn from(error: ChangeEmailError) -> Self {
         match error {
             ChangeEmailError::Unchanged => {
-                let unchanged = Invalid { code: "unchanged", detail: "It is the account's address already.".into() };
+                let unchanged =
+                    Invalid { code: "unchanged", detail: "This is already the email address of the account.".into() };
                 Self::ValidationFailed(vec![FieldError::body("newEmail", &unchanged)])
             }
             ChangeEmailError::WrongPassword => Self::WrongPassword,
             ChangeEmailError::TooManyChanges => Self::Conflict(
-                "The address was changed so often that no more earlier addresses can be kept. Try again in some days.",
+                "The email address was changed too often: no more earlier addresses can be kept. Try again in a few days.",
             ),
             ChangeEmailError::Gone => Self::Unauthorized,
             ChangeEmailError::Failure(failure) => failure.into(),

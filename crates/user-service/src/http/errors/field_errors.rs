@@ -1,30 +1,29 @@
-//! The errors in the fields of a request, collected so that the client hears of all of them at once.
+//! The error in one field of a request: a body member, a query parameter or a header.
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::problem::Problem;
 use crate::domain::{Invalid, SchemaViolation, json_pointer};
 
 /// One entry of `errors` in a `validation-failed` problem.
 ///
-/// `detail` is shown to the client: it never repeats the refused value, which may be a password.
+/// `detail` is shown to the client. It never repeats the refused value, which may be a password.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FieldError {
-    /// Exactly one of `pointer`, `parameter` and `header`.
+    /// The location of the error: exactly one of `pointer`, `parameter` and `header`.
     #[serde(flatten)]
     pub location: Location,
-    /// What is wrong, stable, in kebab case: `missing`, `too-short`, …
+    /// A stable code in kebab case: `missing`, `too-short`, …
     pub code: &'static str,
-    /// The same as a sentence.
+    /// The error as a sentence.
     pub detail: String,
 }
 
-/// The part of the request that is wrong.
+/// The part of the request that has the error.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Location {
-    /// A place in the body: a JSON Pointer as a URI fragment (RFC 6901, section 6).
+    /// A location in the body: a JSON Pointer as a URI fragment (RFC 6901, section 6).
     Pointer(String),
     /// A query parameter.
     Parameter(String),
@@ -33,66 +32,35 @@ pub enum Location {
 }
 
 impl FieldError {
-    /// The body's top-level `member` (its JSON name) does not parse as a domain type.
+    /// Creates the error of a top-level body member, given by its JSON name, that does not parse as a domain type.
     #[must_use]
     pub fn body(member: &str, invalid: &Invalid) -> Self {
         Self::at(json_pointer([member]), invalid.code, invalid.detail.as_str())
     }
 
-    /// A mistake inside of the body's top-level `member`.
+    /// Creates the error of a schema violation inside of a top-level body member.
     #[must_use]
     pub fn within(member: &str, violation: &SchemaViolation) -> Self {
         let path = [member].into_iter().chain(violation.path.iter().map(String::as_str));
         Self::at(json_pointer(path), violation.invalid.code, violation.invalid.detail.as_str())
     }
 
-    /// A mistake at a place in the body; `pointer` is what [`pointer`] makes.
+    /// Creates the error at a location in the body; [`json_pointer`] makes `pointer`.
     #[must_use]
     pub fn at(pointer: String, code: &'static str, detail: impl Into<String>) -> Self {
         Self { location: Location::Pointer(pointer), code, detail: detail.into() }
     }
 
-    /// A mistake in a query parameter.
+    /// Creates the error of a query parameter.
     #[must_use]
     pub fn parameter(name: &str, code: &'static str, detail: impl Into<String>) -> Self {
         Self { location: Location::Parameter(name.to_owned()), code, detail: detail.into() }
     }
 
-    /// A mistake in a header field.
+    /// Creates the error of a header field.
     #[must_use]
     pub fn header(name: &str, code: &'static str, detail: impl Into<String>) -> Self {
         Self { location: Location::Header(name.to_owned()), code, detail: detail.into() }
-    }
-}
-
-/// The mistakes found so far.
-#[derive(Default)]
-pub(in crate::http) struct Validation(Vec<FieldError>);
-
-impl Validation {
-    /// The value, or its mistake noted under the member's name.
-    pub(in crate::http) fn check<T>(&mut self, member: &str, parsed: Result<T, Invalid>) -> Option<T> {
-        parsed.map_err(|invalid| self.0.push(FieldError::body(member, &invalid))).ok()
-    }
-
-    /// As [`Self::check`], for a member that may be missing.
-    pub(in crate::http) fn check_optional<T>(&mut self, member: &str, parsed: Option<Result<T, Invalid>>) -> Option<T> {
-        parsed.and_then(|parsed| self.check(member, parsed))
-    }
-
-    /// As [`Self::check`], for a header.
-    pub(in crate::http) fn check_header<T>(&mut self, name: &str, parsed: Option<Result<T, Invalid>>) -> Option<T> {
-        parsed?.map_err(|invalid| self.0.push(FieldError::header(name, invalid.code, invalid.detail))).ok()
-    }
-
-    /// Fails if anything was noted.
-    pub(in crate::http) fn finish(&mut self) -> Result<(), Problem> {
-        if self.0.is_empty() { Ok(()) } else { Err(self.problem()) }
-    }
-
-    /// Everything noted, as a problem.
-    pub(in crate::http) fn problem(&mut self) -> Problem {
-        Problem::ValidationFailed(std::mem::take(&mut self.0))
     }
 }
 

@@ -1,25 +1,25 @@
-//! Answers for paths and methods that nothing serves, and GET routes that answer HEAD too.
+//! Responses for paths and methods that are not served, and GET routes that also serve HEAD.
 
 use actix_web::{HttpResponse, Route, guard, web};
 
 use super::problem::Problem;
 
-/// For `App::default_service(web::to(not_found))`.
+/// The handler for paths that are not served: `App::default_service(web::to(not_found))`.
 ///
 /// # Errors
-/// Always `not-found`.
+/// Always returns `not-found`.
 pub async fn not_found() -> Result<HttpResponse, Problem> {
     Err(Problem::NotFound)
 }
 
-/// For `web::resource(…).default_service(method_not_allowed("GET, HEAD"))`: 405 with `Allow`, to
-/// OPTIONS too.
+/// Returns the route for methods that a resource does not serve: 405 with `Allow`, also for OPTIONS.
+/// `web::resource(…).default_service(method_not_allowed("GET, HEAD"))`.
 pub fn method_not_allowed(allow: &'static str) -> Route {
     web::to(move || std::future::ready(Err::<HttpResponse, _>(Problem::MethodNotAllowed { allow })))
 }
 
-/// As `web::get()`, and HEAD: the server sends the same head and leaves the body out.
-pub fn get() -> Route {
+/// Returns a route like `web::get()` that also serves HEAD: the server sends the same head, without the body.
+pub fn get_or_head() -> Route {
     web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
 }
 
@@ -39,12 +39,14 @@ mod tests {
 
     fn routes(config: &mut web::ServiceConfig) {
         config
-            .service(web::resource("/hello").route(get().to(hello)).default_service(method_not_allowed("GET, HEAD")))
+            .service(
+                web::resource("/hello").route(get_or_head().to(hello)).default_service(method_not_allowed("GET, HEAD")),
+            )
             .default_service(web::to(not_found));
     }
 
     #[actix_web::test]
-    async fn what_nothing_serves_is_a_problem() {
+    async fn unserved_paths_and_methods_are_problems() {
         let app = test::init_service(App::new().configure(routes)).await;
         for (method, path, status, allow) in [
             (Method::GET, "/hello", 200, None),

@@ -1,10 +1,10 @@
-//! The refusals that many operations share, for their documentation.
+//! The error responses that many operations share. These types only document them.
 
 use utoipa::IntoResponses;
 
 use super::problem::ProblemDetails;
 
-/// Of every operation that reads a body.
+/// The error responses of an operation that reads a body.
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "only its derived documentation is used")]
 pub(in crate::http) enum BodyRefused {
@@ -22,34 +22,34 @@ pub(in crate::http) enum BodyRefused {
     Invalid(ProblemDetails),
 }
 
-/// Of every operation: too much to do, or a part of the system is away.
+/// The error response of every operation: the service is overloaded, or a dependency is unavailable.
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "only its derived documentation is used")]
-pub(in crate::http) enum TryLater {
+pub(in crate::http) enum ServiceUnavailable {
     /// `overloaded`, `unavailable`
     #[response(status = 503, content_type = "application/problem+json")]
     Unavailable(ProblemDetails),
 }
 
-/// Of every operation that guards a secret or sends a mail.
+/// The error response of an operation that checks a secret or sends a mail.
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "only its derived documentation is used")]
-pub(in crate::http) enum Throttled {
-    /// `rate-limited`; every answer of this operation has `RateLimit-Policy` and `RateLimit`
+pub(in crate::http) enum RateLimited {
+    /// `rate-limited`; every response of this operation has `RateLimit-Policy` and `RateLimit`
     #[response(status = 429, content_type = "application/problem+json")]
     RateLimited(ProblemDetails),
 }
 
-/// Of an operation that turns away a network that floods this process.
+/// The error response of an operation that only limits the rate of each network.
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "only its derived documentation is used")]
-pub(in crate::http) enum FloodRefused {
+pub(in crate::http) enum NetworkRateLimited {
     /// `rate-limited`, with `RateLimit-Policy` and `RateLimit`
     #[response(status = 429, content_type = "application/problem+json")]
     RateLimited(ProblemDetails),
 }
 
-/// Of every operation that wants an access token.
+/// The error response of an operation that requires an access token.
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "only its derived documentation is used")]
 pub(in crate::http) enum NotSignedIn {
@@ -58,7 +58,7 @@ pub(in crate::http) enum NotSignedIn {
     Unauthorized(ProblemDetails),
 }
 
-/// Of every operation for administrators.
+/// The error response of an operation for administrators.
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "only its derived documentation is used")]
 pub(in crate::http) enum Forbidden {
@@ -67,20 +67,20 @@ pub(in crate::http) enum Forbidden {
     Forbidden(ProblemDetails),
 }
 
-/// Of every operation on the account of somebody else.
+/// The error response of an operation on the account of another user.
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "only its derived documentation is used")]
-pub(in crate::http) enum NoSuchUser {
+pub(in crate::http) enum UserNotFound {
     /// `not-found`
     #[response(status = 404, content_type = "application/problem+json")]
     NotFound(ProblemDetails),
 }
 
-/// Of every operation that may take an administrator away.
+/// The error response of an operation that may remove an administrator.
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "only its derived documentation is used")]
 pub(in crate::http) enum LastAdmin {
-    /// `conflict`: the last administrator
+    /// `conflict`: this is the last administrator
     #[response(status = 409, content_type = "application/problem+json")]
     Conflict(ProblemDetails),
 }

@@ -1,4 +1,4 @@
-//! Every way a request can be refused, and its translation to RFC 9457 problem details.
+//! Every reason to refuse a request, and its translation to problem details (RFC 9457).
 
 use std::{borrow::Cow, fmt, time::Duration};
 
@@ -10,71 +10,14 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-pub use super::field_errors::FieldError;
+use super::{field_errors::FieldError, problem_type::ProblemType};
 use crate::http::request_id::current_request_id;
 
-macro_rules! problem_types {
-    ($($name:ident: $status:ident, $slug:literal, $title:literal;)*) => {
-        /// The closed set of problem types; each has a page at `/problems/<slug>`.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub enum ProblemType { $(#[doc = $title] $name,)* }
-
-        impl ProblemType {
-            /// All of them, by status class and meaning.
-            pub const ALL: &'static [ProblemType] = &[$(ProblemType::$name),*];
-
-            /// The last part of the `type` URI.
-            #[must_use]
-            pub const fn slug(self) -> &'static str {
-                match self { $(Self::$name => $slug),* }
-            }
-
-            /// The HTTP status that it is answered with.
-            #[must_use]
-            pub const fn status(self) -> StatusCode {
-                match self { $(Self::$name => StatusCode::$status),* }
-            }
-
-            /// The type in a few words, the same for each occurrence.
-            #[must_use]
-            pub const fn title(self) -> &'static str {
-                match self { $(Self::$name => $title),* }
-            }
-        }
-    };
-}
-
-problem_types! {
-    MalformedBody: BAD_REQUEST, "malformed-body", "The body cannot be read";
-    TokenInvalid: BAD_REQUEST, "token-invalid", "The token is not valid";
-    InvalidCredentials: UNAUTHORIZED, "invalid-credentials", "The credentials are wrong";
-    Unauthorized: UNAUTHORIZED, "unauthorized", "Authentication is required";
-    MfaRequired: UNAUTHORIZED, "mfa-required", "A second factor is required";
-    WrongPassword: FORBIDDEN, "wrong-password", "The password is wrong";
-    WrongCode: FORBIDDEN, "wrong-code", "The code is wrong";
-    AccountDisabled: FORBIDDEN, "account-disabled", "The account is disabled";
-    EmailNotVerified: FORBIDDEN, "email-not-verified", "The e-mail address is not verified";
-    Forbidden: FORBIDDEN, "forbidden", "Not allowed";
-    NotFound: NOT_FOUND, "not-found", "Not found";
-    MethodNotAllowed: METHOD_NOT_ALLOWED, "method-not-allowed", "The method is not allowed here";
-    EmailTaken: CONFLICT, "email-taken", "The e-mail address is taken";
-    UsernameTaken: CONFLICT, "username-taken", "The username is taken";
-    Conflict: CONFLICT, "conflict", "The request conflicts with the current state";
-    PreconditionFailed: PRECONDITION_FAILED, "precondition-failed", "The precondition does not hold";
-    BodyTooLarge: PAYLOAD_TOO_LARGE, "body-too-large", "The body is too large";
-    UnsupportedMediaType: UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "The media type is not supported";
-    ValidationFailed: UNPROCESSABLE_ENTITY, "validation-failed", "The request is not valid";
-    IdempotencyKeyReused: UNPROCESSABLE_ENTITY, "idempotency-key-reused", "The idempotency key was used for another request";
-    RateLimited: TOO_MANY_REQUESTS, "rate-limited", "Too many requests";
-    Overloaded: SERVICE_UNAVAILABLE, "overloaded", "The service is overloaded";
-    Unavailable: SERVICE_UNAVAILABLE, "unavailable", "The service is temporarily unavailable";
-    Internal: INTERNAL_SERVER_ERROR, "internal", "Something went wrong on our side";
-}
-
-/// A refused request. What it holds is shown to the client; causes go to the log.
+/// The reason why a request is refused. Its contents are shown to the client; the cause is only logged.
 #[derive(Debug)]
 pub enum Problem {
-    /// Not UTF-8, not JSON, a duplicate member, too deep; says where, never what.
+    /// The body is not UTF-8, not JSON, has a duplicate member, or is nested too deeply. The detail names the position, and
+    /// never repeats the contents.
     MalformedBody(String),
     ValidationFailed(Vec<FieldError>),
     UnsupportedMediaType,
@@ -82,17 +25,17 @@ pub enum Problem {
     EmailTaken,
     UsernameTaken,
     InvalidCredentials,
-    /// A token was presented, and it is not accepted.
+    /// The request has a token that is not accepted.
     Unauthorized,
-    /// No bearer token was presented: the same slug as [`Problem::Unauthorized`], but
-    /// RFC 6750 section 3.1 wants no error code in the challenge.
+    /// The request has no bearer token. The slug is that of [`Problem::Unauthorized`], but RFC 6750, section 3.1, requires a
+    /// challenge without an error code.
     TokenMissing,
     MfaRequired {
         mfa_token: SecretString,
     },
     WrongPassword,
     WrongCode,
-    /// Says in a sentence what the request conflicts with.
+    /// The detail is a sentence that says what the request conflicts with.
     Conflict(&'static str),
     TokenInvalid,
     AccountDisabled,
@@ -114,12 +57,12 @@ pub enum Problem {
     Unavailable {
         retry_after: Duration,
     },
-    /// Made by [`Problem::internal`], which logs the cause.
+    /// An internal error; [`Problem::internal`] creates it and logs the cause.
     Internal,
 }
 
 impl Problem {
-    /// Logs `error` with its causes, and answers without them.
+    /// Logs `error` with its causes, and returns the problem without them.
     #[must_use]
     pub fn internal(error: impl Into<anyhow::Error>) -> Self {
         let error = error.into();
@@ -127,7 +70,7 @@ impl Problem {
         Self::Internal
     }
 
-    /// The problem's type, which decides slug, status and title.
+    /// Returns the type of the problem, which has the slug, the status and the title.
     #[must_use]
     pub const fn problem_type(&self) -> ProblemType {
         match self {
@@ -158,58 +101,62 @@ impl Problem {
         }
     }
 
-    /// The last part of the `type` URI.
+    /// Returns the last part of the `type` URI.
     #[must_use]
     pub const fn slug(&self) -> &'static str {
         self.problem_type().slug()
     }
 
-    /// The HTTP status.
+    /// Returns the HTTP status.
     #[must_use]
     pub const fn status(&self) -> StatusCode {
         self.problem_type().status()
     }
 
-    /// The type in a few words.
+    /// Returns the type in a few words.
     #[must_use]
     pub const fn title(&self) -> &'static str {
         self.problem_type().title()
     }
 
-    /// What the client is told about this occurrence.
+    /// Returns the explanation of this occurrence for the client.
     fn detail(&self) -> Cow<'static, str> {
         Cow::Borrowed(match self {
             Self::MalformedBody(detail) => return Cow::Owned(detail.clone()),
             Self::Conflict(detail) => detail,
-            Self::MethodNotAllowed { allow } => return Cow::Owned(format!("This resource answers to {allow}.")),
+            Self::MethodNotAllowed { allow } => return Cow::Owned(format!("This resource supports {allow}.")),
             Self::ValidationFailed(_) => "Each entry of `errors` says what does not fit, and where.",
             Self::UnsupportedMediaType => "Send the body as application/json in UTF-8, without a content encoding.",
-            Self::BodyTooLarge => "A body may have at most 64 KiB.",
-            Self::EmailTaken => "Another account uses this e-mail address.",
+            Self::BodyTooLarge => "The body may have at most 64 KiB.",
+            Self::EmailTaken => "Another account uses this email address.",
             Self::UsernameTaken => "Another account uses this username, or one that looks like it.",
-            Self::InvalidCredentials => "No account matches the identifier and the secret that were given.",
+            Self::InvalidCredentials => "No account matches this identifier and secret.",
             Self::Unauthorized => "The token is not valid, has expired, or its session has ended. Log in again.",
             Self::TokenMissing => "Send an access token in the header `Authorization: Bearer …`.",
             Self::MfaRequired { .. } => "Send `mfaToken` with a code to /api/auth/login/totp.",
-            Self::WrongPassword => "The password is not the one of this account.",
-            Self::WrongCode => "The code is not valid, or it has been used.",
-            Self::TokenInvalid => "The token is unknown, has been used, or has expired.",
+            Self::WrongPassword => "This is not the password of the account.",
+            Self::WrongCode => "The code is not valid, or it has already been used.",
+            Self::TokenInvalid => "The token is unknown, has already been used, or has expired.",
             Self::AccountDisabled => "An administrator has disabled this account.",
-            Self::EmailNotVerified => "Confirm your e-mail address first, with the link that was sent to it.",
+            Self::EmailNotVerified => "Confirm your email address first, with the link that was sent to it.",
             Self::Forbidden => "Your account may not do this.",
-            Self::NotFound => "There is nothing at this address.",
-            Self::PreconditionFailed => "The resource has changed since you read it: read it again, then decide.",
+            Self::NotFound => "There is no such resource.",
+            Self::PreconditionFailed => {
+                "The resource has changed since you read it. Read it again, and repeat your change."
+            }
             Self::IdempotencyKeyReused => {
-                "This Idempotency-Key came with another body. Use a new key for a new request."
+                "This Idempotency-Key was used with another body. Use a new key for a new request."
             }
             Self::RateLimited { .. } => "Wait as long as `Retry-After` says, then try again.",
             Self::Overloaded { .. } => "More requests arrive than can be served. Try again after `Retry-After`.",
-            Self::Unavailable { .. } => "A part that this request needs is away. Try again after `Retry-After`.",
+            Self::Unavailable { .. } => {
+                "A component that this request needs is not available. Try again after `Retry-After`."
+            }
             Self::Internal => "The request could not be completed. The log has the cause under the request id.",
         })
     }
 
-    /// The problem as the client sees it.
+    /// Returns the body of the response.
     #[must_use]
     pub fn details(&self) -> ProblemDetails {
         ProblemDetails {
@@ -229,7 +176,7 @@ impl Problem {
         }
     }
 
-    /// The header that RFC 9110 or RFC 6750 asks for with this problem.
+    /// Returns the header that RFC 9110 or RFC 6750 requires with this problem.
     fn header(&self) -> Option<(header::HeaderName, String)> {
         match self {
             Self::Unauthorized => {
@@ -243,7 +190,7 @@ impl Problem {
         }
     }
 
-    /// In how many seconds it may be tried again.
+    /// Returns the number of seconds after which the client may try again.
     pub(in crate::http) fn retry_after(&self) -> Option<u64> {
         match self {
             Self::RateLimited { retry_after }
@@ -254,7 +201,7 @@ impl Problem {
     }
 }
 
-/// Rounded up, and at least 1: `Retry-After: 0` would invite a retry at once.
+/// Returns the number of seconds, rounded up, and at least 1: `Retry-After: 0` would invite an immediate retry.
 pub(crate) fn whole_seconds(duration: Duration) -> u64 {
     duration.as_millis().div_ceil(1000).clamp(1, u64::MAX.into()).try_into().unwrap_or(u64::MAX)
 }
@@ -273,7 +220,7 @@ impl ResponseError for Problem {
     }
 
     fn error_response(&self) -> HttpResponse {
-        let body = serde_json::to_vec(&self.details()).expect("strings and numbers have a JSON form");
+        let body = serde_json::to_vec(&self.details()).expect("strings and numbers always serialise");
         let mut response = HttpResponse::build(self.status());
         response
             .insert_header((header::CONTENT_TYPE, "application/problem+json"))
@@ -285,27 +232,27 @@ impl ResponseError for Problem {
     }
 }
 
-/// The body of every refusal (RFC 9457, `application/problem+json`).
+/// The body of every error response (RFC 9457, `application/problem+json`).
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Problem)]
 pub struct ProblemDetails {
-    /// `/problems/<slug>`: what happened, and the address of a page about it.
+    /// The problem type: `/problems/<slug>`, which is also the address of a page about it.
     #[serde(rename = "type")]
     problem_type: String,
-    /// The type in a few words.
+    /// The problem type in a few words.
     title: &'static str,
     /// The HTTP status.
     status: u16,
-    /// What happened this time.
+    /// The explanation of this occurrence.
     detail: Cow<'static, str>,
-    /// Only with `validation-failed`: all mistakes that were found.
+    /// All errors that were found. Only with `validation-failed`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FieldError>,
-    /// Only with `mfa-required`: what to send along with the code.
+    /// The token to send together with the code. Only with `mfa-required`.
     #[serde(skip_serializing_if = "Option::is_none")]
     mfa_token: Option<String>,
-    /// The response's `x-request-id`: what to look for in the log.
+    /// The `x-request-id` of the response, which is also in the log.
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<String>,
 }
@@ -318,52 +265,17 @@ mod tests {
     use super::*;
     use crate::http::pages::problem_pages;
 
-    fn answer(problem: &Problem) -> (HttpResponse, Value) {
+    fn response_and_body(problem: &Problem) -> (HttpResponse, Value) {
         let response = problem.error_response();
         let body = problem.error_response().into_body().try_into_bytes().unwrap();
         (response, serde_json::from_slice(&body).unwrap())
     }
 
     #[test]
-    fn slugs_and_statuses_are_those_of_the_contract() {
-        let mut table: Vec<_> = ProblemType::ALL.iter().map(|it| (it.slug(), it.status().as_u16())).collect();
-        table.sort_unstable();
-        assert_eq!(
-            table,
-            [
-                ("account-disabled", 403),
-                ("body-too-large", 413),
-                ("conflict", 409),
-                ("email-not-verified", 403),
-                ("email-taken", 409),
-                ("forbidden", 403),
-                ("idempotency-key-reused", 422),
-                ("internal", 500),
-                ("invalid-credentials", 401),
-                ("malformed-body", 400),
-                ("method-not-allowed", 405),
-                ("mfa-required", 401),
-                ("not-found", 404),
-                ("overloaded", 503),
-                ("precondition-failed", 412),
-                ("rate-limited", 429),
-                ("token-invalid", 400),
-                ("unauthorized", 401),
-                ("unavailable", 503),
-                ("unsupported-media-type", 415),
-                ("username-taken", 409),
-                ("validation-failed", 422),
-                ("wrong-code", 403),
-                ("wrong-password", 403),
-            ]
-        );
-    }
-
-    #[test]
-    fn every_problem_is_answered_as_problem_json_with_its_members_and_headers() {
+    fn every_problem_response_has_its_members_and_headers() {
         for problem_type in ProblemType::ALL {
             let problem = problem_pages::example(*problem_type);
-            let (response, body) = answer(&problem);
+            let (response, body) = response_and_body(&problem);
             let slug = problem.slug();
             let header = |name: header::HeaderName| response.headers().get(name).map(|it| it.to_str().unwrap());
 
@@ -387,9 +299,9 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_token_and_a_missing_one_differ_only_in_the_challenge_and_the_advice() {
+    fn a_refused_token_and_a_missing_one_differ_only_in_challenge_and_detail() {
         let challenge = |problem: &Problem| {
-            let (response, _) = answer(problem);
+            let (response, _) = response_and_body(problem);
             response.headers().get(header::WWW_AUTHENTICATE).unwrap().to_str().unwrap().to_owned()
         };
         assert_eq!(challenge(&Problem::Unauthorized), r#"Bearer realm="user-service", error="invalid_token""#);
@@ -409,13 +321,13 @@ mod tests {
     fn neither_debug_nor_display_shows_the_mfa_token() {
         let problem = Problem::MfaRequired { mfa_token: SecretString::from("s3cret") };
         assert!(!format!("{problem:?} {problem}").contains("s3cret"));
-        assert_eq!(answer(&problem).1["mfaToken"], "s3cret");
+        assert_eq!(response_and_body(&problem).1["mfaToken"], "s3cret");
     }
 
     #[test]
-    fn the_cause_of_an_internal_problem_stays_inside() {
+    fn the_cause_of_an_internal_problem_is_not_shown() {
         let problem = Problem::internal(anyhow::anyhow!("disk 7 on fire").context("writing"));
-        let (_, body) = answer(&problem);
+        let (_, body) = response_and_body(&problem);
         assert!(!body.to_string().contains("disk 7"));
     }
 }

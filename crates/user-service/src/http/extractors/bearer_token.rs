@@ -1,17 +1,17 @@
-//! The access token in a request (RFC 6750, section 2.1). Whether it is valid is decided elsewhere.
+//! Reads the access token of a request (RFC 6750, section 2.1). The token is validated in `tokens/access_token.rs`.
 
 use actix_web::http::header::{self, HeaderMap};
 
 use crate::http::errors::problem::Problem;
 
-/// The longest token that is looked at; ours have less than 3 KiB, with every role there can be.
+/// The longest token that is parsed. The tokens of this service have less than 3 KiB, even with the most roles.
 pub const MAX_TOKEN_BYTES: usize = 4 * 1024;
 
-/// The token of the one `Authorization: Bearer …` header.
+/// Returns the token of the `Authorization: Bearer …` header.
 ///
 /// # Errors
 /// [`Problem::TokenMissing`] without the header or with another scheme; [`Problem::Unauthorized`]
-/// when it occurs twice, is longer than [`MAX_TOKEN_BYTES`], or is not a `b64token`.
+/// if the header occurs twice, the token is longer than [`MAX_TOKEN_BYTES`], or it is not a `b64token`.
 pub fn bearer_token(headers: &HeaderMap) -> Result<&str, Problem> {
     let mut lines = headers.get_all(header::AUTHORIZATION);
     let line = lines.next().ok_or(Problem::TokenMissing)?;
@@ -27,7 +27,7 @@ pub fn bearer_token(headers: &HeaderMap) -> Result<&str, Problem> {
     if token.len() <= MAX_TOKEN_BYTES && is_b64token(token) { Ok(token) } else { Err(Problem::Unauthorized) }
 }
 
-/// `1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="`
+/// Returns whether the text matches `1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="`
 fn is_b64token(token: &str) -> bool {
     let unpadded = token.trim_end_matches('=');
     !unpadded.is_empty() && unpadded.bytes().all(|it| it.is_ascii_alphanumeric() || b"-._~+/".contains(&it))
@@ -46,7 +46,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bearer_token_is_found_whatever_the_case_of_its_scheme() {
+    fn the_scheme_of_a_bearer_token_is_case_insensitive() {
         for line in ["Bearer a.b-c_d~e+f/g==", "bearer a.b-c_d~e+f/g==", "BEARER  a.b-c_d~e+f/g=="] {
             assert_eq!(parse(&[line.as_bytes()]).unwrap(), "a.b-c_d~e+f/g==");
         }
@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn no_bearer_token_is_not_the_same_as_a_bad_one() {
+    fn a_missing_token_is_distinguished_from_a_malformed_one() {
         for lines in [&[][..], &[&b"Basic YTpi"[..]], &[b"Bearerx"], &[b"Digest"], &[b"token abc"]] {
             assert!(matches!(parse(lines), Err(Problem::TokenMissing)), "{lines:?}");
         }

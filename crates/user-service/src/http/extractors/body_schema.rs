@@ -1,4 +1,4 @@
-//! Checks a body against the OpenAPI schema that documents it, and reports all mistakes at once.
+//! Validates a body against the OpenAPI schema that documents it, and reports all violations at once.
 
 use std::{
     any::{TypeId, type_name},
@@ -19,29 +19,29 @@ use crate::{
     http::errors::{field_errors::FieldError, problem::Problem},
 };
 
-/// One compiled validator per body type, for the life of the process.
+/// The compiled validators, one for each body type, kept for the life of the process.
 static VALIDATORS: LazyLock<RwLock<HashMap<TypeId, &'static Validator>>> = LazyLock::new(RwLock::default);
 
-/// Checks `value` against `T`'s schema. Members that the schema does not name are mistakes,
-/// whatever the derive says.
+/// Validates `value` against the schema of `T`. Members that the schema does not name are violations, even if the derived
+/// schema allows them.
 ///
 /// # Errors
-/// `validation-failed` with all mistakes, ordered by place; `internal` if `T`'s schema is not one.
+/// `validation-failed` with all violations, ordered by path; `internal` if the schema of `T` cannot be compiled.
 pub fn check<T: ToSchema + 'static>(value: &Value) -> Result<(), Problem> {
-    let violations = violations(validator_of::<T>()?, value);
+    let violations = violations(validator_for::<T>()?, value);
     if violations.is_empty() {
         return Ok(());
     }
-    Err(refused(violations))
+    Err(violations_problem(violations))
 }
 
-/// The problem that tells of these mistakes.
-pub(in crate::http) fn refused(violations: Vec<SchemaViolation>) -> Problem {
+/// Returns the problem that reports these violations.
+pub(in crate::http) fn violations_problem(violations: Vec<SchemaViolation>) -> Problem {
     let error = |it: SchemaViolation| FieldError::at(json_pointer(&it.path), it.invalid.code, it.invalid.detail);
     Problem::ValidationFailed(violations.into_iter().map(error).collect())
 }
 
-fn validator_of<T: ToSchema + 'static>() -> Result<&'static Validator, Problem> {
+fn validator_for<T: ToSchema + 'static>() -> Result<&'static Validator, Problem> {
     let id = TypeId::of::<T>();
     let known = VALIDATORS.read().get(&id).copied();
     if let Some(validator) = known {
@@ -50,7 +50,7 @@ fn validator_of<T: ToSchema + 'static>() -> Result<&'static Validator, Problem> 
     let compiled = compile::<T>().map_err(|error| {
         Problem::internal(error.context(format!("the schema of {} cannot be used", type_name::<T>())))
     })?;
-    // Leaked on purpose: there are as many as there are body types, and each lives as long as the process.
+    // Leaked on purpose: there is one validator for each body type, and it lives as long as the process.
     Ok(VALIDATORS.write().entry(id).or_insert_with(|| Box::leak(Box::new(compiled))))
 }
 
@@ -59,10 +59,10 @@ fn compile<T: ToSchema>() -> anyhow::Result<Validator> {
     let mut referenced = Vec::new();
     T::schemas(&mut referenced);
     let referenced: BTreeMap<_, _> = referenced.into_iter().collect();
-    let root = schema.as_object_mut().ok_or_else(|| anyhow::anyhow!("it is no object"))?;
-    // `additionalProperties` does not see what `allOf` names.
-    let closing = if root.contains_key("allOf") { "unevaluatedProperties" } else { "additionalProperties" };
-    root.insert(closing.into(), json!(false));
+    let root = schema.as_object_mut().ok_or_else(|| anyhow::anyhow!("it is not an object"))?;
+    // `additionalProperties` does not consider the members that `allOf` names.
+    let keyword = if root.contains_key("allOf") { "unevaluatedProperties" } else { "additionalProperties" };
+    root.insert(keyword.into(), json!(false));
     root.insert("components".into(), json!({ "schemas": referenced }));
     Ok(jsonschema::draft202012::new(&schema)?)
 }
@@ -70,7 +70,7 @@ fn compile<T: ToSchema>() -> anyhow::Result<Validator> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{domain::schema_violation::MAX_MISFITS, http::errors::field_errors::Location as Cursor};
+    use crate::{domain::schema_violation::MAX_MISFITS, http::errors::field_errors::Location};
 
     #[derive(ToSchema)]
     #[schema(rename_all = "camelCase")]
@@ -103,13 +103,13 @@ mod tests {
         city: String,
     }
 
-    fn mistakes(value: &Value) -> Vec<(String, &'static str)> {
+    fn violations_in(value: &Value) -> Vec<(String, &'static str)> {
         match check::<Register>(value) {
             Ok(()) => Vec::new(),
             Err(Problem::ValidationFailed(errors)) => errors
                 .into_iter()
                 .map(|error| match error.location {
-                    Cursor::Pointer(pointer) => (pointer, error.code),
+                    Location::Pointer(pointer) => (pointer, error.code),
                     other => panic!("{other:?}"),
                 })
                 .collect(),
@@ -118,19 +118,19 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_fits_has_no_mistakes() {
+    fn a_valid_body_has_no_violations() {
         for value in [
             json!({"username": "ada", "password": "x"}),
             json!({"username": "ada", "password": "x", "displayName": null, "limit": 7, "colour": "red",
                    "address": {"city": "Ulm"}, "tags": ["a"], "attributes": {"any": [1, {"b": null}]}}),
             json!({"username": "äöü😀x", "password": "x", "colour": null, "address": null}),
         ] {
-            assert_eq!(mistakes(&value), [], "{value}");
+            assert_eq!(violations_in(&value), [], "{value}");
         }
     }
 
     #[test]
-    fn each_mistake_has_its_pointer_and_code() {
+    fn each_violation_has_its_pointer_and_code() {
         let valid = json!({"username": "ada", "password": "x"});
         for (change, pointer, code) in [
             (json!({"username": 7}), "#/username", "wrong-type"),
@@ -156,21 +156,21 @@ mod tests {
             for (name, member) in change.as_object().unwrap() {
                 value[name] = member.clone();
             }
-            assert_eq!(mistakes(&value), [(pointer.to_owned(), code)], "{change}");
+            assert_eq!(violations_in(&value), [(pointer.to_owned(), code)], "{change}");
         }
     }
 
     #[test]
-    fn a_body_that_is_no_object_has_the_wrong_type() {
+    fn a_body_that_is_not_an_object_has_the_wrong_type() {
         for value in [json!([]), json!("x"), json!(null), json!(1)] {
-            assert_eq!(mistakes(&value), [("#".to_owned(), "wrong-type")], "{value}");
+            assert_eq!(violations_in(&value), [("#".to_owned(), "wrong-type")], "{value}");
         }
     }
 
     #[test]
-    fn all_mistakes_are_reported_in_order() {
+    fn all_violations_are_reported_in_order() {
         assert_eq!(
-            mistakes(&json!({"username": 1, "limit": 0, "zzz": 1, "aaa": 2})),
+            violations_in(&json!({"username": 1, "limit": 0, "zzz": 1, "aaa": 2})),
             [
                 ("#/aaa".to_owned(), "unknown"),
                 ("#/limit".to_owned(), "out-of-range"),
@@ -192,8 +192,8 @@ mod tests {
     }
 
     #[test]
-    fn the_number_of_reported_mistakes_is_bounded() {
+    fn the_number_of_reported_violations_is_bounded() {
         let value: serde_json::Map<_, _> = (0..5000).map(|n| (format!("m{n}"), json!(1))).collect();
-        assert_eq!(mistakes(&value.into()).len(), MAX_MISFITS);
+        assert_eq!(violations_in(&value.into()).len(), MAX_MISFITS);
     }
 }

@@ -1,14 +1,19 @@
-//! Which address a client has when proxies stand between: one header, named by the operator, read from trusted
-//! proxies only.
+//! Determines the address of the client behind proxies: from the one header that the operator configures, and only if a
+//! trusted proxy sent it.
 
 use std::{net::IpAddr, str::FromStr};
 
 use actix_web::http::header::{self, HeaderMap, HeaderName};
 
-/// No real proxy chain is longer.
+use super::{
+    forwarding_headers::{forwarded, joined_lines, parameter, single_address, x_forwarded_for},
+    ip_network::IpNetwork,
+};
+
+/// The number of hops that are examined. No real proxy chain is longer.
 const MAX_HOPS: usize = 32;
-/// Headers that mean something else in every request; naming one of them is a mistake.
-const NEVER_AN_ADDRESS: [&str; 20] = [
+/// Headers that have another meaning in every request. To configure one of them is a mistake.
+const NOT_ADDRESS_HEADERS: [&str; 20] = [
     "accept",
     "accept-encoding",
     "accept-language",
@@ -31,78 +36,73 @@ const NEVER_AN_ADDRESS: [&str; 20] = [
     "x-request-id",
 ];
 
-/// The networks whose word about a client's address is believed (none by default), and the header in which they
-/// say it.
+/// The networks of the proxies that may report the address of a client (none by default), and the header in which they
+/// report it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TrustedProxies {
-    networks: Vec<Network>,
+    networks: Vec<IpNetwork>,
     header: ClientAddressHeader,
 }
 
-/// The one header that is read for the client's address. All others are the client's own words, because a proxy
-/// passes on what it does not write.
+/// The header that is read for the address of the client. No other header is read: a proxy forwards the headers that it
+/// does not set itself, so the client can choose their values.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum ClientAddressHeader {
-    /// A list of addresses; the scheme is in `X-Forwarded-Proto`.
+    /// `X-Forwarded-For`, a list of addresses; the scheme is in `X-Forwarded-Proto`.
     #[default]
     XForwardedFor,
-    /// RFC 7239: a list of elements with `for` and `proto`.
+    /// `Forwarded` (RFC 7239), a list of elements with `for` and `proto`.
     Forwarded,
     /// A header that holds one address, such as `CF-Connecting-IP`; the scheme is in `X-Forwarded-Proto`.
     Single(HeaderName),
 }
 
-/// An entry of the list of trusted proxies that is no address or network.
+/// An entry of the list of trusted proxies that is neither an address nor a network.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("`{0}` is neither an IP address nor a network such as 10.0.0.0/8")]
-pub struct InvalidProxy(String);
+pub struct InvalidTrustedProxy(String);
 
-/// A text that does not name a header with a client's address.
+/// A text that does not name a header with the address of a client.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("`{0}` is no header that holds a client's address, such as x-forwarded-for, forwarded or x-real-ip")]
-pub struct InvalidHeader(String);
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Network {
-    base: IpAddr,
-    prefix: u32,
-}
+#[error("`{0}` is not a header that holds the address of a client, such as x-forwarded-for, forwarded or x-real-ip")]
+pub struct InvalidAddressHeader(String);
 
 impl FromStr for ClientAddressHeader {
-    type Err = InvalidHeader;
+    type Err = InvalidAddressHeader;
 
-    fn from_str(text: &str) -> Result<Self, InvalidHeader> {
-        let invalid = || InvalidHeader(text.to_owned());
+    fn from_str(text: &str) -> Result<Self, InvalidAddressHeader> {
+        let invalid = || InvalidAddressHeader(text.to_owned());
         let name = HeaderName::from_str(text.trim()).map_err(|_| invalid())?;
         match name.as_str() {
             "x-forwarded-for" => Ok(Self::XForwardedFor),
             "forwarded" => Ok(Self::Forwarded),
-            other if NEVER_AN_ADDRESS.contains(&other) => Err(invalid()),
+            other if NOT_ADDRESS_HEADERS.contains(&other) => Err(invalid()),
             _ => Ok(Self::Single(name)),
         }
     }
 }
 
 impl TrustedProxies {
-    /// From addresses and CIDR networks (`10.0.0.0/8`, `::1`). Bits behind the prefix are ignored.
+    /// Parses addresses and CIDR networks (`10.0.0.0/8`, `::1`). Bits after the prefix are ignored.
     ///
     /// # Errors
-    /// The first entry that is neither.
-    pub fn parse<S: AsRef<str>>(entries: impl IntoIterator<Item = S>) -> Result<Self, InvalidProxy> {
-        let parsed = |entry: S| Network::parse(entry.as_ref()).ok_or_else(|| InvalidProxy(entry.as_ref().to_owned()));
+    /// [`InvalidTrustedProxy`] with the first entry that is neither.
+    pub fn parse<S: AsRef<str>>(entries: impl IntoIterator<Item = S>) -> Result<Self, InvalidTrustedProxy> {
+        let parsed =
+            |entry: S| IpNetwork::parse(entry.as_ref()).ok_or_else(|| InvalidTrustedProxy(entry.as_ref().to_owned()));
         let networks = entries.into_iter().map(parsed).collect::<Result<_, _>>()?;
         Ok(Self { networks, header: ClientAddressHeader::default() })
     }
 
-    /// The same proxies, which tell the client's address in `header`.
+    /// Returns the same proxies, with `header` as the header that is read.
     #[must_use]
     pub fn with_header(self, header: ClientAddressHeader) -> Self {
         Self { header, ..self }
     }
 
-    /// The client's address: the peer's, unless the peer is a trusted proxy; then what the configured header says:
-    /// of a list the rightmost address that is no trusted proxy. A header that is missing, broken, or repeated where
-    /// one address is expected, says nothing, and the peer's address is the answer.
+    /// Returns the address of the client. That is the address of the peer, unless the peer is a trusted proxy. Then it is
+    /// the address in the configured header; in a list, the rightmost address that is not a trusted proxy. If the header
+    /// is missing, malformed, or repeated where one address is expected, the address of the peer is returned.
     #[must_use]
     pub fn client_address(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let peer = peer.to_canonical();
@@ -110,16 +110,16 @@ impl TrustedProxies {
             return peer;
         }
         match &self.header {
-            ClientAddressHeader::XForwardedFor => self.walk(peer, forwarded_for(headers)),
-            ClientAddressHeader::Forwarded => self.walk(peer, forwarded(headers)),
-            ClientAddressHeader::Single(name) => single(headers, name).unwrap_or(peer),
+            ClientAddressHeader::XForwardedFor => self.rightmost_untrusted(peer, x_forwarded_for(headers)),
+            ClientAddressHeader::Forwarded => self.rightmost_untrusted(peer, forwarded(headers)),
+            ClientAddressHeader::Single(name) => single_address(headers, name).unwrap_or(peer),
         }
     }
 
-    /// Whether the client came over TLS, as the trusted proxy next to us says in the header that belongs to the one
-    /// with the address: `proto` of `Forwarded`, else `X-Forwarded-Proto`; the last entry is that proxy's own.
+    /// Returns whether the client used TLS, as the nearest trusted proxy reports it: in `proto` of `Forwarded` if that is
+    /// the configured header, else in `X-Forwarded-Proto`. The last entry is the one that the nearest proxy added.
     #[must_use]
-    pub fn came_over_tls(&self, peer: IpAddr, headers: &HeaderMap) -> bool {
+    pub fn client_used_https(&self, peer: IpAddr, headers: &HeaderMap) -> bool {
         if !self.contains(peer.to_canonical()) {
             return false;
         }
@@ -127,7 +127,7 @@ impl TrustedProxies {
             ClientAddressHeader::Forwarded => header::FORWARDED,
             ClientAddressHeader::XForwardedFor | ClientAddressHeader::Single(_) => header::X_FORWARDED_PROTO,
         };
-        let Some(list) = joined(headers, &name) else { return false };
+        let Some(list) = joined_lines(headers, &name) else { return false };
         let last = list.rsplit(',').next().unwrap_or_default();
         match self.header {
             ClientAddressHeader::Forwarded => parameter(last, "proto").is_some_and(|proto| proto == "https"),
@@ -139,11 +139,11 @@ impl TrustedProxies {
         self.networks.iter().any(|network| network.contains(address))
     }
 
-    /// From the nearest hop outwards, as long as the one who reports is trusted.
-    fn walk(&self, peer: IpAddr, hops: Vec<Option<IpAddr>>) -> IpAddr {
+    /// Returns the first hop that is not a trusted proxy, counted from the nearest one.
+    fn rightmost_untrusted(&self, peer: IpAddr, hops: Vec<Option<IpAddr>>) -> IpAddr {
         let mut nearest = peer;
         for hop in hops.into_iter().rev().take(MAX_HOPS) {
-            // An obfuscated or broken entry: the last proxy that is known stands for the client.
+            // The entry is obfuscated or malformed, so the last known proxy is taken as the client.
             let Some(hop) = hop else { break };
             nearest = hop;
             if !self.contains(hop) {
@@ -152,82 +152,6 @@ impl TrustedProxies {
         }
         nearest
     }
-}
-
-impl Network {
-    fn parse(text: &str) -> Option<Self> {
-        let text = text.trim();
-        let (address, prefix) = match text.split_once('/') {
-            Some((address, prefix)) if prefix.bytes().all(|it| it.is_ascii_digit()) => {
-                (address, Some(prefix.parse().ok()?))
-            }
-            Some(_) => return None,
-            None => (text, None),
-        };
-        let base: IpAddr = address.parse().ok()?;
-        let bits = bits(base).1;
-        let prefix = prefix.unwrap_or(bits);
-        (prefix <= bits).then_some(Self { base, prefix })
-    }
-
-    fn contains(self, address: IpAddr) -> bool {
-        let ((base, width), (address, other)) = (bits(self.base), bits(address));
-        // `checked_shr` is `None` only for /0, which holds every address of the family.
-        let shift = width - self.prefix;
-        width == other && base.checked_shr(shift) == address.checked_shr(shift)
-    }
-}
-
-/// An address as a number, and how many bits it has.
-fn bits(address: IpAddr) -> (u128, u32) {
-    match address {
-        IpAddr::V4(it) => (u32::from(it).into(), 32),
-        IpAddr::V6(it) => (it.into(), 128),
-    }
-}
-
-/// The hops of all `X-Forwarded-For` lines, nearest last.
-fn forwarded_for(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
-    joined(headers, &header::X_FORWARDED_FOR).map_or_else(Vec::new, |list| list.split(',').map(node).collect())
-}
-
-/// The `for` of each element of all `Forwarded` lines, nearest last.
-fn forwarded(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
-    let of_element = |element: &str| node(&parameter(element, "for")?);
-    // Neither an address nor a port contains a comma or a semicolon, quoted or not.
-    joined(headers, &header::FORWARDED).map_or_else(Vec::new, |list| list.split(',').map(of_element).collect())
-}
-
-/// The address in a header that holds one.
-fn single(headers: &HeaderMap, name: &HeaderName) -> Option<IpAddr> {
-    let mut lines = headers.get_all(name);
-    let only = lines.next().filter(|_| lines.next().is_none())?;
-    node(only.to_str().ok()?)
-}
-
-/// A parameter of one element of `Forwarded`, in lower case.
-fn parameter(element: &str, wanted: &str) -> Option<String> {
-    element.split(';').find_map(|pair| {
-        let (name, value) = pair.split_once('=')?;
-        let value = value.trim().trim_matches('"').to_ascii_lowercase();
-        name.trim().eq_ignore_ascii_case(wanted).then_some(value)
-    })
-}
-
-fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
-    let lines: Vec<_> = headers.get_all(name).map(|line| String::from_utf8_lossy(line.as_bytes())).collect();
-    (!lines.is_empty()).then(|| lines.join(","))
-}
-
-/// `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1`, `[2001:db8::1]` or `[2001:db8::1]:80`.
-fn node(text: &str) -> Option<IpAddr> {
-    let text = text.trim();
-    let address = match text.strip_prefix('[') {
-        Some(bracketed) => bracketed.split_once(']')?.0,
-        None if text.matches(':').count() == 1 => text.split_once(':')?.0,
-        None => text,
-    };
-    address.parse::<IpAddr>().ok().map(|it| it.to_canonical())
 }
 
 #[cfg(test)]
@@ -248,11 +172,11 @@ mod tests {
     }
 
     #[test]
-    fn only_the_trusted_proxy_says_that_the_client_came_over_tls_and_in_the_family_of_the_configured_header() {
-        let over_tls = |named: &str, peer: &str, lines: &[(&str, &str)]| {
+    fn only_the_trusted_proxy_says_that_the_client_client_used_https_and_in_the_family_of_the_configured_header() {
+        let used_https = |named: &str, peer: &str, lines: &[(&str, &str)]| {
             let request = lines.iter().fold(TestRequest::get(), |it, line| it.append_header(*line)).to_http_request();
             let proxies = TrustedProxies::parse(["10.0.0.0/8"]).unwrap().with_header(named.parse().unwrap());
-            proxies.came_over_tls(peer.parse().unwrap(), request.headers())
+            proxies.client_used_https(peer.parse().unwrap(), request.headers())
         };
         let (proto, standard) = (("x-forwarded-proto", "https"), ("forwarded", "for=192.0.2.1;proto=https"));
         for (named, lines) in [
@@ -264,25 +188,25 @@ mod tests {
             ("forwarded", &[("forwarded", "proto=http, for=192.0.2.1;Proto=\"https\"")]),
             ("forwarded", &[standard, ("x-forwarded-proto", "http")]),
         ] {
-            assert!(over_tls(named, "10.1.2.3", lines), "{named}: {lines:?}");
-            assert!(!over_tls(named, "192.0.2.1", lines), "{named}: {lines:?}");
+            assert!(used_https(named, "10.1.2.3", lines), "{named}: {lines:?}");
+            assert!(!used_https(named, "192.0.2.1", lines), "{named}: {lines:?}");
         }
         for (named, lines) in [
             ("x-forwarded-for", &[][..]),
             ("x-forwarded-for", &[("x-forwarded-proto", "http")]),
             ("x-forwarded-for", &[("x-forwarded-proto", "https, http")]),
-            // The client's own words.
+            // The client can choose these headers.
             ("x-forwarded-for", &[standard]),
             ("cf-connecting-ip", &[standard]),
             ("forwarded", &[proto]),
             ("forwarded", &[("forwarded", "proto=https, for=192.0.2.1")]),
         ] {
-            assert!(!over_tls(named, "10.1.2.3", lines), "{named}: {lines:?}");
+            assert!(!used_https(named, "10.1.2.3", lines), "{named}: {lines:?}");
         }
     }
 
     #[test]
-    fn a_stranger_is_not_believed() {
+    fn an_untrusted_peer_is_not_believed() {
         assert_eq!(client("203.0.113.9", &[("x-forwarded-for", "198.51.100.1")]), "203.0.113.9");
         assert_eq!(client_in("forwarded", "203.0.113.9", &[("forwarded", "for=198.51.100.1")]), "203.0.113.9");
         assert_eq!(client_in("x-real-ip", "203.0.113.9", &[("x-real-ip", "198.51.100.1")]), "203.0.113.9");
@@ -290,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rightmost_address_that_is_no_trusted_proxy_is_the_client() {
+    fn the_rightmost_untrusted_address_is_the_client() {
         for (lines, expected) in [
             (&[][..], "10.1.2.3"),
             (&[("x-forwarded-for", "198.51.100.1")], "198.51.100.1"),
@@ -317,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_configured_header_is_read_whatever_else_the_client_sends() {
+    fn only_the_configured_header_is_read() {
         let all = [
             ("x-forwarded-for", "6.6.6.6, 198.51.100.1"),
             ("forwarded", "for=6.6.6.6, for=198.51.100.2"),
@@ -336,10 +260,10 @@ mod tests {
     }
 
     #[test]
-    fn a_header_for_one_address_holds_one_address() {
+    fn a_single_address_header_holds_exactly_one_address() {
         let of = |lines: &[(&str, &str)]| client_in("x-real-ip", "10.1.2.3", lines);
         assert_eq!(of(&[("x-real-ip", " ::ffff:198.51.100.1 ")]), "198.51.100.1");
-        // A trusted proxy is one, too, when it asks itself.
+        // A trusted proxy can be the client, too.
         assert_eq!(of(&[("x-real-ip", "10.9.9.9")]), "10.9.9.9");
         for broken in ["", "unknown", "6.6.6.6, 198.51.100.1", "<script>"] {
             assert_eq!(of(&[("x-real-ip", broken)]), "10.1.2.3", "{broken}");
@@ -348,34 +272,18 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_is_no_header_with_an_address_is_refused_by_name() {
+    fn a_header_that_holds_no_address_is_refused_by_name() {
         for name in
             ["", "x forwarded for", "x-forwarded-for,forwarded", "host", "Authorization", "X-Forwarded-Proto", "ä"]
         {
-            assert_eq!(name.parse::<ClientAddressHeader>(), Err(InvalidHeader(name.to_owned())));
+            assert_eq!(name.parse::<ClientAddressHeader>(), Err(InvalidAddressHeader(name.to_owned())));
         }
     }
 
     #[test]
-    fn networks_hold_their_addresses() {
-        for (network, inside, outside) in [
-            ("10.0.0.0/8", "10.255.0.1", "11.0.0.1"),
-            ("10.1.2.3/8", "10.255.0.1", "11.0.0.1"),
-            ("192.0.2.7", "192.0.2.7", "192.0.2.8"),
-            ("0.0.0.0/0", "255.1.2.3", "::1"),
-            ("::/0", "2001:db8::1", "1.2.3.4"),
-            ("2001:db8::/33", "2001:db8:7fff::1", "2001:db8:8000::1"),
-        ] {
-            let network = Network::parse(network).unwrap();
-            assert!(network.contains(inside.parse().unwrap()), "{network:?}");
-            assert!(!network.contains(outside.parse().unwrap()), "{network:?}");
-        }
-    }
-
-    #[test]
-    fn what_is_no_network_is_refused_by_name() {
+    fn an_invalid_network_is_refused_by_name() {
         for entry in ["", "10.0.0.0/33", "::/129", "10.0.0/8", "10.0.0.0/", "10.0.0.0/+8", "localhost", "10.0.0.1:80"] {
-            assert_eq!(TrustedProxies::parse(["::1", entry]), Err(InvalidProxy(entry.to_owned())));
+            assert_eq!(TrustedProxies::parse(["::1", entry]), Err(InvalidTrustedProxy(entry.to_owned())));
         }
     }
 }

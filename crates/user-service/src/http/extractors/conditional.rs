@@ -8,40 +8,40 @@ use actix_web::{
     http::header::{self, HeaderMap, HeaderName},
 };
 
-use crate::http::errors::problem::{FieldError, Problem};
+use crate::http::errors::{field_errors::FieldError, problem::Problem};
 
-/// The strong entity tag of a version: the quoted number.
+/// Returns the strong entity tag of a version: the quoted number.
 #[must_use]
 pub fn etag(version: impl fmt::Display) -> String {
     format!("\"{version}\"")
 }
 
-/// The `ETag` header of a version, for `insert_header`.
+/// Returns the `ETag` header of a version, for `insert_header`.
 #[must_use]
 pub fn etag_header(version: impl fmt::Display) -> (HeaderName, String) {
     (header::ETAG, etag(version))
 }
 
-/// 304 with the `ETag` that the client has already.
+/// Returns a 304 response with the `ETag` that the client already has.
 #[must_use]
 pub fn not_modified(version: impl fmt::Display) -> HttpResponse {
     HttpResponse::NotModified().insert_header(etag_header(version)).finish()
 }
 
-/// What a request demands of the current version before it changes anything.
-///
-/// An extractor; a malformed header is `validation-failed`.
+/// The `If-Match` header: which current versions the request may change. An extractor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IfMatch(Condition);
 
 impl IfMatch {
+    /// Parses the header.
+    ///
     /// # Errors
-    /// `validation-failed` naming the header when it is neither `*` nor a list of entity tags.
+    /// `validation-failed` with the name of the header if it is neither `*` nor a list of entity tags.
     pub fn from_headers(headers: &HeaderMap) -> Result<Self, Problem> {
         Condition::parse(headers, &header::IF_MATCH).map(Self)
     }
 
-    /// Whether the request may change `version`. Strong comparison: a weak tag never matches.
+    /// Returns whether the request may change `version`. The comparison is strong: a weak tag never matches.
     #[must_use]
     pub fn allows(&self, version: impl fmt::Display) -> bool {
         match &self.0 {
@@ -50,10 +50,10 @@ impl IfMatch {
         }
     }
 
-    /// [`IfMatch::allows`] as a result.
+    /// Checks that the request may change `version`.
     ///
     /// # Errors
-    /// `precondition-failed`.
+    /// `precondition-failed` if it may not.
     pub fn check(&self, version: impl fmt::Display) -> Result<(), Problem> {
         if self.allows(version) { Ok(()) } else { Err(Problem::PreconditionFailed) }
     }
@@ -68,22 +68,22 @@ impl FromRequest for IfMatch {
     }
 }
 
-/// Which versions the client of a GET or HEAD has already.
-///
-/// An extractor; a malformed header is `validation-failed`.
+/// The `If-None-Match` header: which versions the client of a GET or HEAD already has. An extractor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IfNoneMatch(Condition);
 
 impl IfNoneMatch {
+    /// Parses the header.
+    ///
     /// # Errors
-    /// `validation-failed` naming the header when it is neither `*` nor a list of entity tags.
+    /// `validation-failed` with the name of the header if it is neither `*` nor a list of entity tags.
     pub fn from_headers(headers: &HeaderMap) -> Result<Self, Problem> {
         Condition::parse(headers, &header::IF_NONE_MATCH).map(Self)
     }
 
-    /// Whether the client has `version`, so that 304 is the answer. Weak comparison.
+    /// Returns whether the client already has `version`, so that the response is 304. The comparison is weak.
     #[must_use]
-    pub fn has(&self, version: impl fmt::Display) -> bool {
+    pub fn matches(&self, version: impl fmt::Display) -> bool {
         match &self.0 {
             Condition::Absent => false,
             Condition::Any => true,
@@ -104,7 +104,7 @@ impl FromRequest for IfNoneMatch {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Condition {
     Absent,
-    /// `*`: anything that exists.
+    /// `*`: every existing version.
     Any,
     Tags(Vec<EntityTag>),
 }
@@ -112,7 +112,7 @@ enum Condition {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct EntityTag {
     weak: bool,
-    /// With its quotes.
+    /// The opaque tag with its quotes.
     quoted: String,
 }
 
@@ -122,7 +122,7 @@ impl Condition {
         if lines.is_empty() {
             return Ok(Self::Absent);
         }
-        // Several lines are one list (RFC 9110, section 5.3).
+        // Several lines form one list (RFC 9110, section 5.3).
         let list = String::from_utf8(lines.join(&b", "[..])).ok();
         list.and_then(|list| Self::parse_list(&list)).ok_or_else(|| {
             let name = if *name == header::IF_MATCH { "If-Match" } else { "If-None-Match" };
@@ -134,8 +134,8 @@ impl Condition {
         })
     }
 
-    /// `None` for anything that is not the header's grammar. Empty list elements are tolerated,
-    /// as section 5.6.1.2 asks.
+    /// Parses the value of the header; `None` if it does not match the grammar. Empty list elements are accepted, as
+    /// section 5.6.1.2 requires.
     fn parse_list(list: &str) -> Option<Self> {
         if list.trim_matches([' ', '\t']) == "*" {
             return Some(Self::Any);
@@ -159,7 +159,7 @@ impl Condition {
 }
 
 impl EntityTag {
-    /// The tag at the start of `text`, and what follows it.
+    /// Parses the tag at the start of `text`, and returns it with the rest of `text`.
     fn parse(text: &str) -> Option<(Self, &str)> {
         let (weak, opaque) = match text.strip_prefix("W/") {
             Some(opaque) => (true, opaque),
@@ -214,7 +214,7 @@ mod tests {
 
     #[test]
     fn if_none_match_compares_weakly() {
-        for (lines, has) in [
+        for (lines, matches) in [
             (&[][..], false),
             (&["*"], true),
             (&["\"7\""], true),
@@ -222,12 +222,12 @@ mod tests {
             (&["\"6\", W/\"7\""], true),
             (&["\"6\""], false),
         ] {
-            assert_eq!(if_none_match(lines).unwrap().has(7), has, "{lines:?}");
+            assert_eq!(if_none_match(lines).unwrap().matches(7), matches, "{lines:?}");
         }
     }
 
     #[test]
-    fn what_is_no_list_of_tags_is_refused_naming_the_header() {
+    fn a_malformed_list_of_tags_is_refused_with_the_name_of_its_header() {
         for line in
             ["", ",", "7", "\"7", "7\"", "w/\"7\"", "W/7", "\"7\" \"8\"", "*, \"7\"", "\"7\", *", "\"a b\"", "\"7\"x"]
         {
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_version_is_quoted_and_strong() {
+    fn the_etag_of_a_version_is_quoted_and_strong() {
         assert_eq!(etag(7), "\"7\"");
         let response = not_modified(7);
         assert_eq!(response.status(), 304);

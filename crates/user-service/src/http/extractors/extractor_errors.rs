@@ -1,19 +1,17 @@
-//! Turns the refusals of actix's own extractors into problems.
+//! Turns the errors of actix's own extractors into problems.
 
 use actix_web::{
     error::{PathError, QueryPayloadError, UrlencodedError},
-    http::StatusCode,
     web::{self, FormConfig, PathConfig, PayloadConfig, QueryConfig},
 };
 
 use super::json_body::MAX_BODY_BYTES;
-use crate::http::errors::problem::{FieldError, Problem};
+use crate::http::errors::{field_errors::FieldError, problem::Problem};
 
-/// The most bytes a page's form may post: a token and a password, each byte of which is
-/// three in the form.
+/// The largest body of a page's form: a token and a password, each byte of which may be encoded as three bytes.
 pub const MAX_FORM_BYTES: usize = 8 * 1024;
 
-/// Registers the error handlers and bounds, once, for the whole application.
+/// Registers the error handlers and size limits for the whole application.
 pub fn configure(config: &mut web::ServiceConfig) {
     config
         .app_data(PathConfig::default().error_handler(|error, _| path_problem(&error).into()))
@@ -22,22 +20,7 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .app_data(PayloadConfig::new(MAX_BODY_BYTES));
 }
 
-/// The problem for an error that did not say itself how it wants to be answered: nothing of its
-/// text reaches the client.
-#[must_use]
-pub fn foreign_problem(status: StatusCode) -> Problem {
-    match status {
-        StatusCode::NOT_FOUND => Problem::NotFound,
-        StatusCode::PAYLOAD_TOO_LARGE => Problem::BodyTooLarge,
-        StatusCode::UNSUPPORTED_MEDIA_TYPE => Problem::UnsupportedMediaType,
-        StatusCode::UNAUTHORIZED => Problem::Unauthorized,
-        StatusCode::FORBIDDEN => Problem::Forbidden,
-        _ if status.is_client_error() => Problem::MalformedBody("The request cannot be read.".into()),
-        _ => Problem::Internal,
-    }
-}
-
-/// An id that is no UUID names nothing.
+/// A path with an invalid id names no resource.
 fn path_problem(_: &PathError) -> Problem {
     Problem::NotFound
 }
@@ -88,7 +71,7 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn refusals_of_actix_are_problems_without_the_value() {
+    async fn refusals_of_actix_become_problems_without_the_value() {
         let app = test::init_service(
             App::new()
                 .configure(configure)

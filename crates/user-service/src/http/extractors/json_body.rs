@@ -1,4 +1,4 @@
-//! Extractors for request bodies: bounded, strict JSON, checked against the documented schema.
+//! Extractors for request bodies: bounded, strict JSON that is validated against the documented schema.
 
 use std::{any::type_name, io};
 
@@ -22,20 +22,20 @@ use crate::{
     http::errors::{field_errors::FieldError, problem::Problem},
 };
 
-/// The most bytes a body may have.
+/// The largest size of a body.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
 
 /// A JSON object sent as `application/json`.
 ///
 /// `T` is a flat struct with `#[serde(deny_unknown_fields, rename_all = "camelCase")]`; its
-/// schema decides what is accepted. Refusals: `unsupported-media-type`, `body-too-large`,
+/// schema decides what is accepted. Errors: `unsupported-media-type`, `body-too-large`,
 /// `malformed-body`, `validation-failed`.
 #[derive(Debug)]
 pub struct JsonBody<T>(pub T);
 
-/// As [`JsonBody`], and `application/merge-patch+json` (RFC 7396) is accepted too.
+/// A JSON object like [`JsonBody`], sent as `application/json` or `application/merge-patch+json` (RFC 7396).
 ///
-/// An optional member is `Option<Option<V>>` with [`double_option`].
+/// A member that can be cleared is an `Option<Option<V>>` with [`double_option`].
 #[derive(Debug)]
 pub struct MergePatchBody<T>(pub T);
 
@@ -44,8 +44,8 @@ impl<T: DeserializeOwned + ToSchema + 'static> FromRequest for JsonBody<T> {
     type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        read(request, payload, &["application/json"])
-            .map(|body| body.and_then(|it| decode(&it)).map(Self))
+        read_body(request, payload, &["application/json"])
+            .map(|body| body.and_then(|it| parse_body(&it)).map(Self))
             .boxed_local()
     }
 }
@@ -55,19 +55,20 @@ impl<T: DeserializeOwned + ToSchema + 'static> FromRequest for MergePatchBody<T>
     type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        read(request, payload, &["application/merge-patch+json", "application/json"])
-            .map(|body| body.and_then(|it| decode(&it)).map(Self))
+        read_body(request, payload, &["application/merge-patch+json", "application/json"])
+            .map(|body| body.and_then(|it| parse_body(&it)).map(Self))
             .boxed_local()
     }
 }
 
-/// For a member of a merge patch: absent is `None`, `null` is `Some(None)`.
+/// Deserializes a member of a merge patch: an absent member is `None`, `null` is `Some(None)`. The name is that of the
+/// same function in `serde_with`.
 ///
-/// Use it as `#[serde(default, deserialize_with = "json_body::double_option")]` with
-/// `#[schema(value_type = Option<String>)]` (or whatever the member's type is).
+/// Use it as `#[serde(default, deserialize_with = "double_option")]` with `#[schema(value_type = Option<String>)]`, or
+/// the type of the member instead of `String`.
 ///
 /// # Errors
-/// Those of `T`.
+/// The errors of `T`.
 pub fn double_option<'de, T, D>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
 where
     T: Deserialize<'de>,
@@ -76,33 +77,34 @@ where
     Option::<T>::deserialize(deserializer).map(Some)
 }
 
-/// What the headers say about the body.
-enum Declared {
-    Acceptable,
-    /// No `Content-Type`: fine for no body at all, which then is `malformed-body`.
-    Nothing,
+/// The content type of the request.
+enum ContentType {
+    Accepted,
+    /// There is no `Content-Type`: accepted only for an empty body, which is then `malformed-body`.
+    Absent,
 }
 
-/// Checks the headers now, and returns the future that reads the body up to [`MAX_BODY_BYTES`]. Its
-/// deadline is set by `service_kit::http_server::guard_body`.
-fn read(
+/// Checks the headers, and returns a future that reads the body up to [`MAX_BODY_BYTES`]. The deadline of the body is
+/// enforced by `service_kit::http_server::guard_body`.
+fn read_body(
     request: &HttpRequest,
     payload: &mut Payload,
     accepted: &[&str],
 ) -> impl Future<Output = Result<Bytes, Problem>> + 'static {
-    let declared = declared(request, accepted).and_then(|it| announced_length(request).map(|()| it));
+    let content_type =
+        accepted_content_type(request, accepted).and_then(|it| check_content_length(request).map(|()| it));
     let payload = payload.take();
     async move {
-        let declared = declared?;
-        let body = collect(payload).await?;
-        match declared {
-            Declared::Nothing if !body.is_empty() => Err(Problem::UnsupportedMediaType),
+        let content_type = content_type?;
+        let body = collect_payload(payload).await?;
+        match content_type {
+            ContentType::Absent if !body.is_empty() => Err(Problem::UnsupportedMediaType),
             _ => Ok(body),
         }
     }
 }
 
-fn declared(request: &HttpRequest, accepted: &[&str]) -> Result<Declared, Problem> {
+fn accepted_content_type(request: &HttpRequest, accepted: &[&str]) -> Result<ContentType, Problem> {
     let encoded = request
         .headers()
         .get_all(header::CONTENT_ENCODING)
@@ -111,8 +113,8 @@ fn declared(request: &HttpRequest, accepted: &[&str]) -> Result<Declared, Proble
         return Err(Problem::UnsupportedMediaType);
     }
     match request.mime_type() {
-        Ok(None) => Ok(Declared::Nothing),
-        Ok(Some(mime)) if accepted.contains(&mime.essence_str()) && is_utf8(&mime) => Ok(Declared::Acceptable),
+        Ok(None) => Ok(ContentType::Absent),
+        Ok(Some(mime)) if accepted.contains(&mime.essence_str()) && is_utf8(&mime) => Ok(ContentType::Accepted),
         _ => Err(Problem::UnsupportedMediaType),
     }
 }
@@ -121,8 +123,8 @@ fn is_utf8(mime: &actix_web::mime::Mime) -> bool {
     mime.get_param("charset").is_none_or(|charset| charset == "utf-8")
 }
 
-/// Refuses a body that says itself that it is too large, before any of it is read.
-fn announced_length(request: &HttpRequest) -> Result<(), Problem> {
+/// Refuses a body whose `Content-Length` is too large, before any of it is read.
+fn check_content_length(request: &HttpRequest) -> Result<(), Problem> {
     let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|it| it.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|bytes| bytes > MAX_BODY_BYTES as u64) {
         return Err(Problem::BodyTooLarge);
@@ -130,10 +132,10 @@ fn announced_length(request: &HttpRequest) -> Result<(), Problem> {
     Ok(())
 }
 
-async fn collect(mut payload: Payload) -> Result<Bytes, Problem> {
+async fn collect_payload(mut payload: Payload) -> Result<Bytes, Problem> {
     let mut body = BytesMut::new();
     while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|error| incomplete(&error))?;
+        let chunk = chunk.map_err(|error| broken_off(&error))?;
         if body.len() + chunk.len() > MAX_BODY_BYTES {
             return Err(Problem::BodyTooLarge);
         }
@@ -142,23 +144,23 @@ async fn collect(mut payload: Payload) -> Result<Bytes, Problem> {
     Ok(body.freeze())
 }
 
-fn incomplete(error: &PayloadError) -> Problem {
+fn broken_off(error: &PayloadError) -> Problem {
     Problem::MalformedBody(match error {
         PayloadError::Io(error) if error.kind() == io::ErrorKind::TimedOut => "The body did not arrive in time.".into(),
         _ => "The body ended too early.".into(),
     })
 }
 
-fn decode<T: DeserializeOwned + ToSchema + 'static>(body: &[u8]) -> Result<T, Problem> {
+fn parse_body<T: DeserializeOwned + ToSchema + 'static>(body: &[u8]) -> Result<T, Problem> {
     let value = strict_json::parse(body).map_err(|refusal| match refusal {
         NotAcceptable::NotJson(reason) => Problem::MalformedBody(reason),
-        NotAcceptable::Numbers(violations) => body_schema::refused(violations),
+        NotAcceptable::Numbers(violations) => body_schema::violations_problem(violations),
     })?;
     body_schema::check::<T>(&value)?;
     serde_json::from_value(value).map_err(|_| {
-        // A gap between schema and type is our mistake, but it is this body that does not fit. The
-        // error itself is not logged: it quotes the value.
-        tracing::error!(body = type_name::<T>(), "a body fits its schema and not its type");
+        // The schema allows a value that the type does not, which is a defect of the service; the body is refused all the
+        // same. The error itself is not logged, because it quotes the value.
+        tracing::error!(body = type_name::<T>(), "a body matches its schema but not its type");
         Problem::ValidationFailed(vec![FieldError::at(
             json_pointer::<&str>([]),
             "invalid",
@@ -201,7 +203,7 @@ mod tests {
         HttpResponse::Ok().body(format!("{:?} {:?}", body.display_name, body.username))
     }
 
-    async fn ask(request: test::TestRequest) -> (u16, String) {
+    async fn call(request: test::TestRequest) -> (u16, String) {
         let app = test::init_service(
             App::new()
                 .service(web::resource("/login").route(web::post().to(login)))
@@ -214,7 +216,7 @@ mod tests {
     }
 
     async fn slug(request: test::TestRequest) -> String {
-        let (_, body) = ask(request).await;
+        let (_, body) = call(request).await;
         let body: Value = serde_json::from_str(&body).unwrap();
         body["type"].as_str().unwrap().trim_start_matches("/problems/").to_owned()
     }
@@ -223,19 +225,19 @@ mod tests {
         test::TestRequest::post().uri("/login").insert_header(("content-type", content_type)).set_payload(body)
     }
 
-    const FINE: &str = r#"{"identifier":"ada","password":"x"}"#;
+    const VALID: &str = r#"{"identifier":"ada","password":"x"}"#;
 
     #[actix_web::test]
     async fn json_in_utf8_is_accepted() {
         for content_type in
             ["application/json", "Application/JSON; charset=UTF-8", "application/json;charset=\"utf-8\""]
         {
-            assert_eq!(ask(post(content_type, FINE)).await, (200, r#"["ada","x",null]"#.into()), "{content_type}");
+            assert_eq!(call(post(content_type, VALID)).await, (200, r#"["ada","x",null]"#.into()), "{content_type}");
         }
     }
 
     #[actix_web::test]
-    async fn another_media_type_charset_or_coding_is_unsupported() {
+    async fn an_unsupported_media_type_charset_or_coding_is_refused() {
         for content_type in [
             "text/plain",
             "application/merge-patch+json",
@@ -245,17 +247,17 @@ mod tests {
             "json",
             "",
         ] {
-            assert_eq!(slug(post(content_type, FINE)).await, "unsupported-media-type", "{content_type}");
+            assert_eq!(slug(post(content_type, VALID)).await, "unsupported-media-type", "{content_type}");
         }
         assert_eq!(
-            slug(post("application/json", FINE).insert_header(("content-encoding", "gzip"))).await,
+            slug(post("application/json", VALID).insert_header(("content-encoding", "gzip"))).await,
             "unsupported-media-type"
         );
         assert_eq!(
-            slug(post("application/json", FINE).append_header(("content-type", "text/plain"))).await,
+            slug(post("application/json", VALID).append_header(("content-type", "text/plain"))).await,
             "unsupported-media-type"
         );
-        assert_eq!(slug(test::TestRequest::post().uri("/login").set_payload(FINE)).await, "unsupported-media-type");
+        assert_eq!(slug(test::TestRequest::post().uri("/login").set_payload(VALID)).await, "unsupported-media-type");
     }
 
     #[actix_web::test]
@@ -274,22 +276,22 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn sixty_four_kib_are_fine_and_one_byte_more_is_too_large() {
-        let padded = |len: usize| format!("{FINE}{}", " ".repeat(len - FINE.len()));
-        assert_eq!(ask(post("application/json", padded(MAX_BODY_BYTES))).await.0, 200);
+    async fn a_body_of_64_kib_is_accepted_and_one_byte_more_is_too_large() {
+        let padded = |len: usize| format!("{VALID}{}", " ".repeat(len - VALID.len()));
+        assert_eq!(call(post("application/json", padded(MAX_BODY_BYTES))).await.0, 200);
         assert_eq!(slug(post("application/json", padded(MAX_BODY_BYTES + 1))).await, "body-too-large");
     }
 
     #[actix_web::test]
-    async fn an_announced_length_that_is_too_large_is_refused_unread() {
-        let request = post("application/json", FINE).insert_header(("content-length", "65537"));
+    async fn a_content_length_that_is_too_large_is_refused_before_reading() {
+        let request = post("application/json", VALID).insert_header(("content-length", "65537"));
         assert_eq!(slug(request).await, "body-too-large");
     }
 
     #[actix_web::test]
-    async fn all_that_does_not_fit_is_reported_without_its_value() {
+    async fn all_violations_are_reported_without_the_values() {
         let (status, body) =
-            ask(post("application/json", r#"{"identifier":"hunter2","passwort":"hunter2","rememberMe":"hunter2"}"#))
+            call(post("application/json", r#"{"identifier":"hunter2","passwort":"hunter2","rememberMe":"hunter2"}"#))
                 .await;
         assert_eq!(status, 422);
         assert!(!body.contains("hunter2"), "{body}");
@@ -304,15 +306,15 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn a_number_that_fits_the_schema_and_not_the_type_is_refused_all_the_same() {
+    async fn a_number_that_fits_the_schema_but_not_the_type_is_refused() {
         let (status, body) =
-            ask(post("application/json", r#"{"identifier":"a","password":"x","rememberMe":70000}"#)).await;
+            call(post("application/json", r#"{"identifier":"a","password":"x","rememberMe":70000}"#)).await;
         assert_eq!(status, 422, "{body}");
         assert!(!body.contains("70000"), "{body}");
     }
 
     #[actix_web::test]
-    async fn a_patch_tells_absent_from_null() {
+    async fn a_patch_distinguishes_absent_from_null() {
         for content_type in
             ["application/merge-patch+json", "application/json", "application/merge-patch+json; charset=utf-8"]
         {
@@ -325,13 +327,13 @@ mod tests {
                     .uri("/me")
                     .insert_header(("content-type", content_type))
                     .set_payload(body);
-                assert_eq!(ask(request).await, (200, expected.to_owned()));
+                assert_eq!(call(request).await, (200, expected.to_owned()));
             }
         }
     }
 
     #[actix_web::test]
-    async fn a_patch_cannot_clear_what_must_stay() {
+    async fn a_patch_cannot_clear_a_required_member() {
         let request = test::TestRequest::patch()
             .uri("/me")
             .insert_header(("content-type", "application/json"))
@@ -344,21 +346,21 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn a_body_in_pieces_is_counted_as_a_whole() {
+    async fn the_size_of_a_body_is_the_sum_of_its_chunks() {
         let piece = Bytes::from(vec![b' '; 1024]);
         let pieces = |count: usize| {
-            let end = Bytes::from_static(FINE.as_bytes());
+            let end = Bytes::from_static(VALID.as_bytes());
             streamed(vec![piece.clone(); count].into_iter().chain([end]).map(Ok).collect())
         };
-        assert!(collect(pieces(63)).await.unwrap().ends_with(FINE.as_bytes()));
-        assert!(matches!(collect(pieces(64)).await, Err(Problem::BodyTooLarge)));
+        assert!(collect_payload(pieces(63)).await.unwrap().ends_with(VALID.as_bytes()));
+        assert!(matches!(collect_payload(pieces(64)).await, Err(Problem::BodyTooLarge)));
     }
 
     #[actix_web::test]
-    async fn a_body_that_breaks_off_is_malformed() {
+    async fn an_incomplete_body_is_malformed() {
         for error in [PayloadError::Incomplete(None), PayloadError::Io(io::ErrorKind::TimedOut.into())] {
             let payload = streamed(vec![Ok(Bytes::from_static(b"{")), Err(error)]);
-            assert!(matches!(collect(payload).await, Err(Problem::MalformedBody(_))));
+            assert!(matches!(collect_payload(payload).await, Err(Problem::MalformedBody(_))));
         }
     }
 }

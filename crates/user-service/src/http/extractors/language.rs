@@ -1,8 +1,8 @@
-//! Which language a page is in: RFC 4647 lookup in `Accept-Language`.
+//! Selects the language of a page from `Accept-Language` (lookup of RFC 4647).
 
 use actix_web::http::header::{self, HeaderMap};
 
-/// The languages that the pages are written in. Adding one is adding a variant and its texts.
+/// The languages of the pages. To add one, add a variant and its texts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Language {
     #[default]
@@ -24,7 +24,7 @@ impl Language {
         Language::Arabic,
     ];
 
-    /// The BCP 47 tag, as `lang` in HTML.
+    /// Returns the BCP 47 tag, as for `lang` in HTML.
     #[must_use]
     pub const fn tag(self) -> &'static str {
         match self {
@@ -37,28 +37,28 @@ impl Language {
         }
     }
 
-    /// Whether it is written from right to left.
+    /// Returns whether the language is written from right to left.
     #[must_use]
     pub const fn is_rtl(self) -> bool {
         matches!(self, Self::Arabic)
     }
 
-    /// The reader's first choice among ours; English if there is none.
+    /// Returns the language that the reader prefers among the supported ones; English if there is none.
     #[must_use]
     pub fn from_headers(headers: &HeaderMap) -> Self {
         let mut ranges: Vec<(&str, u16)> = headers
             .get_all(header::ACCEPT_LANGUAGE)
             .filter_map(|line| line.to_str().ok())
             .flat_map(|line| line.split(','))
-            .filter_map(weighted)
+            .filter_map(parse_weighted_range)
             .filter(|(_, weight)| *weight > 0)
             .collect();
-        // Stable: of equal weights, the first.
+        // The sort is stable: among equal weights, the first range wins.
         ranges.sort_by_key(|(_, weight)| std::cmp::Reverse(*weight));
         ranges.into_iter().find_map(|(range, _)| Self::lookup(range)).unwrap_or_default()
     }
 
-    /// Shortens the range from its end until one of ours is left (RFC 4647, section 3.4).
+    /// Shortens the range from its end until it matches a supported language (RFC 4647, section 3.4).
     fn lookup(range: &str) -> Option<Self> {
         let mut range = range;
         loop {
@@ -70,8 +70,8 @@ impl Language {
     }
 }
 
-/// A range and its weight in thousandths: `de-AT;q=0.8`. `None` for nonsense.
-fn weighted(entry: &str) -> Option<(&str, u16)> {
+/// Parses a range and its weight in thousandths, such as `de-AT;q=0.8`. `None` if it is malformed.
+fn parse_weighted_range(entry: &str) -> Option<(&str, u16)> {
     let (range, parameters) = entry.split_once(';').unwrap_or((entry, "q=1"));
     let weight: f32 =
         parameters.trim().strip_prefix(['q', 'Q'])?.trim_start().strip_prefix('=')?.trim().parse().ok()?;
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_readers_first_choice_among_ours_wins() {
+    fn the_preferred_supported_language_is_chosen() {
         for (header, expected) in [
             ("", "en"),
             ("de", "de"),

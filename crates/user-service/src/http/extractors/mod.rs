@@ -1,10 +1,12 @@
-//! What handlers take as arguments: each reads and checks one part of a request.
+//! The extractors: each reads and validates one part of a request for the handlers.
 
 pub mod bearer_token;
 pub mod body_schema;
 pub mod client_address;
 pub mod conditional;
 pub mod extractor_errors;
+mod forwarding_headers;
+mod ip_network;
 pub mod json_body;
 pub mod language;
 pub(super) mod paging;

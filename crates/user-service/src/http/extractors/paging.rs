@@ -1,24 +1,24 @@
-//! Lists in pages: `limit` and an opaque `cursor` in, `nextCursor` and `Link` out.
-//! A cursor is a place in the order of the list (keyset), so rows that come and go
-//! move no page.
+//! Keyset pagination: reads `limit` and an opaque `cursor`, and writes `nextCursor` and `Link`. A cursor is a position in
+//! the order of the list, so inserted and deleted rows do not shift the pages.
 
 use actix_web::http::header::{self, HeaderName};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::parameters::Query;
-use crate::http::errors::problem::{FieldError, Problem};
+use crate::http::errors::{field_errors::FieldError, problem::Problem};
 
-/// Rows of a page when nobody says otherwise.
+/// The page size if the request has no `limit`.
 const DEFAULT_LIMIT: u32 = 20;
 const MAX_LIMIT: u32 = 100;
 const MAX_CURSOR_CHARS: usize = 1024;
 
-/// Which page is asked for. `C` is the place after which it begins.
+/// The requested page of a list. `C` is the type of a position in the list.
 #[derive(Debug)]
 pub(in crate::http) struct PageRequest<C> {
-    /// 1 to 100.
+    /// The page size: 1 to 100.
     pub(in crate::http) limit: u32,
+    /// The position after which the page begins; `None` for the first page.
     pub(in crate::http) after: Option<C>,
 }
 
@@ -26,27 +26,26 @@ impl<C: DeserializeOwned> PageRequest<C> {
     /// Reads `limit` and `cursor`.
     ///
     /// # Errors
-    /// `validation-failed` that names the parameter.
-    pub(in crate::http) fn of(query: &Query) -> Result<Self, Problem> {
-        let limit =
-            match query.get("limit") {
-                None => DEFAULT_LIMIT,
-                Some(text) => text.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit)).ok_or_else(|| {
-                    refused("limit", "out-of-range", format!("A whole number from 1 to {MAX_LIMIT}."))
-                })?,
-            };
-        let after = query.get("cursor").map(decode).transpose()?;
+    /// `validation-failed` with the name of the invalid parameter.
+    pub(in crate::http) fn from_query(query: &Query) -> Result<Self, Problem> {
+        let limit = match query.get("limit") {
+            None => DEFAULT_LIMIT,
+            Some(text) => text.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit)).ok_or_else(|| {
+                parameter_problem("limit", "out-of-range", format!("A whole number from 1 to {MAX_LIMIT}."))
+            })?,
+        };
+        let after = query.get("cursor").map(decode_cursor).transpose()?;
         Ok(Self { limit, after })
     }
 }
 
-/// The text of a place in a list.
-pub(in crate::http) fn cursor<C: Serialize>(place: &C) -> String {
-    BASE64_URL_SAFE_NO_PAD.encode(serde_json::to_vec(place).expect("a place is a few plain values"))
+/// Encodes a position in a list as a cursor.
+pub(in crate::http) fn encode_cursor<C: Serialize>(position: &C) -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(serde_json::to_vec(position).expect("a position consists of plain values"))
 }
 
-/// The `Link` header (RFC 8288) to the next page: the path, and the query with another cursor.
-pub(in crate::http) fn next_link(path: &str, query: &[(&str, &str)], cursor: &str) -> (HeaderName, String) {
+/// Returns the `Link` header (RFC 8288) to the next page: the path, and the query with the next cursor.
+pub(in crate::http) fn next_page_link(path: &str, query: &[(&str, &str)], cursor: &str) -> (HeaderName, String) {
     let encode = |text: &str| percent_encode(text);
     let mut parameters: Vec<String> =
         query.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value))).collect();
@@ -54,19 +53,19 @@ pub(in crate::http) fn next_link(path: &str, query: &[(&str, &str)], cursor: &st
     (header::LINK, format!("<{path}?{}>; rel=\"next\"", parameters.join("&")))
 }
 
-fn decode<C: DeserializeOwned>(text: &str) -> Result<C, Problem> {
+fn decode_cursor<C: DeserializeOwned>(text: &str) -> Result<C, Problem> {
     Some(text)
         .filter(|text| text.len() <= MAX_CURSOR_CHARS)
         .and_then(|text| BASE64_URL_SAFE_NO_PAD.decode(text).ok())
         .and_then(|bytes| serde_json::from_slice(&bytes).ok())
-        .ok_or_else(|| refused("cursor", "invalid", "Not a `nextCursor` of this list.".to_owned()))
+        .ok_or_else(|| parameter_problem("cursor", "invalid", "This is not a `nextCursor` of this list.".to_owned()))
 }
 
-fn refused(parameter: &str, code: &'static str, detail: String) -> Problem {
+fn parameter_problem(parameter: &str, code: &'static str, detail: String) -> Problem {
     Problem::ValidationFailed(vec![FieldError::parameter(parameter, code, detail)])
 }
 
-/// All but the unreserved characters of RFC 3986.
+/// Percent-encodes all but the unreserved characters of RFC 3986.
 fn percent_encode(text: &str) -> String {
     text.bytes()
         .map(|byte| match byte {
@@ -85,13 +84,13 @@ mod tests {
 
     fn page(query: &str) -> Result<PageRequest<(i64, String)>, Problem> {
         let request = TestRequest::with_uri(&format!("/?{query}")).to_http_request();
-        PageRequest::of(&Query::extract(&request).now_or_never().unwrap().unwrap())
+        PageRequest::from_query(&Query::extract(&request).now_or_never().unwrap().unwrap())
     }
 
     #[test]
-    fn a_cursor_reads_back_and_anything_else_is_refused() {
-        let place = (7_i64, "ä".to_owned());
-        assert_eq!(page(&format!("cursor={}", cursor(&place))).unwrap().after, Some(place));
+    fn a_cursor_reads_back_and_other_texts_are_refused() {
+        let position = (7_i64, "ä".to_owned());
+        assert_eq!(page(&format!("cursor={}", encode_cursor(&position))).unwrap().after, Some(position));
         for other in ["cursor=", "cursor=AAAA", "cursor=!", &format!("cursor={}", "A".repeat(2000))] {
             assert!(matches!(page(other), Err(Problem::ValidationFailed(_))), "{other}");
         }
@@ -109,7 +108,7 @@ mod tests {
 
     #[test]
     fn the_link_to_the_next_page_keeps_the_query() {
-        let (name, value) = next_link("/api/admin/users", &[("query", "a b&c"), ("limit", "5")], "xyz");
+        let (name, value) = next_page_link("/api/admin/users", &[("query", "a b&c"), ("limit", "5")], "xyz");
         assert_eq!(name, header::LINK);
         assert_eq!(value, r#"</api/admin/users?query=a%20b%26c&limit=5&cursor=xyz>; rel="next""#);
     }

@@ -1,4 +1,5 @@
-//! Path and query parameters, as strict as bodies: unknown, repeated and malformed ones are refused.
+//! Extractors for path and query parameters. They are as strict as those for bodies: unknown, repeated and malformed
+//! query parameters are refused.
 
 use std::{
     collections::BTreeMap,
@@ -8,33 +9,37 @@ use std::{
 use actix_web::{FromRequest, HttpRequest, dev::Payload, web};
 use uuid::Uuid;
 
-use crate::http::errors::problem::{FieldError, Problem};
+use crate::http::errors::{field_errors::FieldError, problem::Problem};
 
-/// The parameters of a request by name. An extractor; a query that is not
-/// `application/x-www-form-urlencoded`, or names one twice, is `validation-failed`.
+/// The query parameters of a request by name. An extractor; a query that is not
+/// `application/x-www-form-urlencoded`, or repeats a parameter, is `validation-failed`.
 #[derive(Debug)]
 pub(in crate::http) struct Query(BTreeMap<String, String>);
 
 impl Query {
-    /// Refuses all but these.
+    /// Checks that every parameter is one of `known`.
     ///
     /// # Errors
-    /// `validation-failed` that names every other.
-    pub(in crate::http) fn only(&self, known: &[&str]) -> Result<(), Problem> {
+    /// `validation-failed` with the names of all others.
+    pub(in crate::http) fn reject_unknown(&self, known: &[&str]) -> Result<(), Problem> {
         let unknown: Vec<_> = self
             .0
             .keys()
             .filter(|name| !known.contains(&name.as_str()))
-            .map(|name| FieldError::parameter(&shown(name), "unknown", "There is no such parameter."))
+            .map(|name| FieldError::parameter(&truncated(name), "unknown", "There is no such parameter."))
             .collect();
         if unknown.is_empty() { Ok(()) } else { Err(Problem::ValidationFailed(unknown)) }
     }
 
-    /// The parameter's value.
+    /// Returns the value of the parameter.
     pub(in crate::http) fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }
 
+    /// Parses a query string.
+    ///
+    /// # Errors
+    /// `validation-failed` if it is malformed or repeats a parameter.
     pub(in crate::http) fn parse(query: &str) -> Result<Self, Problem> {
         let pairs = web::Query::<Vec<(String, String)>>::from_query(query).map_err(|_| {
             Problem::ValidationFailed(vec![FieldError::parameter("", "malformed", "The query cannot be read.")])
@@ -43,7 +48,7 @@ impl Query {
         for (name, value) in pairs.into_inner() {
             if parameters.contains_key(&name) {
                 let repeated =
-                    FieldError::parameter(&shown(&name), "repeated", "The parameter is there more than once.");
+                    FieldError::parameter(&truncated(&name), "repeated", "The parameter occurs more than once.");
                 return Err(Problem::ValidationFailed(vec![repeated]));
             }
             parameters.insert(name, value);
@@ -61,20 +66,19 @@ impl FromRequest for Query {
     }
 }
 
-/// The name of a parameter as an error repeats it: bounded.
-fn shown(name: &str) -> String {
+/// Returns the first 64 characters of a parameter's name, for an error.
+fn truncated(name: &str) -> String {
     name.chars().take(64).collect()
 }
 
-/// What stands in the path where an id belongs. An extractor that refuses nothing, so
-/// that who is not signed in hears that first.
+/// The id in the path. An extractor that never fails, so that a request without a valid access token gets 401 first.
 pub(in crate::http) struct PathId(Option<Uuid>);
 
 impl PathId {
-    /// The id.
+    /// Returns the id.
     ///
     /// # Errors
-    /// `not-found` for what is no UUID: nothing has such an id.
+    /// `not-found` if the path does not hold a UUID, because no resource has such an id.
     pub(in crate::http) fn uuid(&self) -> Result<Uuid, Problem> {
         self.0.ok_or(Problem::NotFound)
     }
@@ -94,12 +98,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn known_parameters_are_read_once_and_no_others() {
+    fn known_parameters_are_read_and_others_are_refused() {
         let query = Query::parse("limit=5&query=ada%20l&status=").unwrap();
         assert_eq!((query.get("limit"), query.get("query"), query.get("status")), (Some("5"), Some("ada l"), Some("")));
         assert_eq!(query.get("cursor"), None);
-        assert!(query.only(&["limit", "query", "status"]).is_ok());
-        assert!(matches!(query.only(&["limit"]), Err(Problem::ValidationFailed(errors)) if errors.len() == 2));
+        assert!(query.reject_unknown(&["limit", "query", "status"]).is_ok());
+        assert!(
+            matches!(query.reject_unknown(&["limit"]), Err(Problem::ValidationFailed(errors)) if errors.len() == 2)
+        );
         assert!(matches!(Query::parse("a=1&a=1"), Err(Problem::ValidationFailed(_))));
     }
 }

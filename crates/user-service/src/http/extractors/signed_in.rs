@@ -1,4 +1,4 @@
-//! The account that a request is signed in as: any, or one with the role `admin`.
+//! Extractors for the account whose access token a request has: any account, or one with the role `admin`.
 
 use actix_web::{FromRequest, HttpRequest, dev::Payload, web};
 use futures_util::future::LocalBoxFuture;
@@ -11,7 +11,7 @@ use crate::{
     usecase::{AccountService, Caller, authenticate},
 };
 
-/// Who asks, with a valid access token.
+/// The caller of a request with a valid access token.
 pub(in crate::http) struct SignedInCaller(pub Caller);
 
 impl FromRequest for SignedInCaller {
@@ -22,15 +22,15 @@ impl FromRequest for SignedInCaller {
         let token = bearer_token(request.headers()).map(str::to_owned);
         let accounts = request.app_data::<web::Data<AccountService>>().cloned();
         Box::pin(async move {
-            let accounts =
-                accounts.ok_or_else(|| Problem::internal(anyhow::anyhow!("no accounts in the app's data")))?;
+            let accounts = accounts
+                .ok_or_else(|| Problem::internal(anyhow::anyhow!("no AccountService in the application's data")))?;
             Ok(Self(authenticate(&accounts, &token?).await?))
         })
     }
 }
 
-/// Who asks, with a valid access token and the role `admin` now: what the token says of
-/// roles does not count.
+/// The caller of a request with a valid access token whose account currently has the role `admin`. The roles in the
+/// token do not count.
 pub(in crate::http) struct SignedInAdmin {
     pub(in crate::http) id: Uuid,
 }

@@ -1,5 +1,5 @@
-//! Calls from browsers on other origins (CORS, the Fetch standard): who may, what they
-//! may send, and what they may read. The API only; no page and no documentation.
+//! CORS (the Fetch standard): which origins may call the API from a browser, which headers they may send, and which they
+//! may read. Pages and documentation are not included.
 
 use actix_cors::Cors;
 use actix_web::{
@@ -8,24 +8,26 @@ use actix_web::{
 };
 use url::Url;
 
-/// How long a browser may remember the answer to a preflight, in seconds.
+/// The time for which a browser may cache the response to a preflight, in seconds.
 const MAX_AGE: usize = 3600;
 
-/// The origins from which the API may be called. None by default.
+/// The origins from which browsers may call the API. None by default.
 #[derive(Debug, Clone, Default)]
 pub struct AllowedOrigins(Vec<String>);
 
-/// An entry of the list that is no origin.
+/// An entry of the list that is not an origin.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("`{0}` is not an origin such as https://app.example.org: scheme, host and port, and nothing behind them")]
+#[error(
+    "`{0}` is not an origin such as https://app.example.org: it must have scheme, host and port, and nothing after them"
+)]
 pub struct InvalidOrigin(String);
 
 impl AllowedOrigins {
-    /// From origins as browsers write them. `*` is refused: whoever wants every origin
-    /// can have it from a proxy, knowingly.
+    /// Parses origins in the form in which browsers send them. `*` is refused: an operator who wants to allow every
+    /// origin can configure that explicitly in a proxy.
     ///
     /// # Errors
-    /// The first entry that is no origin.
+    /// [`InvalidOrigin`] with the first entry that is not an origin.
     pub fn parse<S: AsRef<str>>(entries: impl IntoIterator<Item = S>) -> Result<Self, InvalidOrigin> {
         let origin = |entry: S| {
             let text = entry.as_ref().trim();
@@ -39,8 +41,7 @@ impl AllowedOrigins {
         entries.into_iter().map(origin).collect::<Result<_, _>>().map(Self)
     }
 
-    /// The middleware, to be put inside of `request_context`. Without an origin it is not
-    /// there at all.
+    /// Returns the middleware, which must run inside of `request_context`. Without any allowed origin it is disabled.
     #[must_use]
     pub fn middleware(&self) -> Condition<Cors> {
         let origins = self.0.clone();

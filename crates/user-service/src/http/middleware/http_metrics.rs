@@ -1,20 +1,20 @@
-//! The metrics of the public API: how many requests, how long, with what result.
+//! The metrics of the public API: number, duration and status of requests.
 
 use std::time::Duration;
 
 use actix_web::http::{Method, StatusCode};
 use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry};
 
-/// Counter of answered requests.
+/// Counter of requests that got a response.
 pub const REQUESTS_TOTAL: &str = "http_requests_total";
-/// Histogram of the seconds from a request's head to its response's head.
+/// Histogram of the seconds from the head of a request to the head of its response.
 pub const REQUEST_DURATION_SECONDS: &str = "http_request_duration_seconds";
 
 const LABELS: &[&str] = &["method", "route", "status"];
-/// From a read (about 1 ms) over a hash (about 30 ms) to the deadline of a request.
+/// The range covers a read (about 1 ms), a hash (about 30 ms) and the deadline of a request.
 const BUCKETS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
-/// Clones count together.
+/// The metrics of all requests. Clones share their counters.
 #[derive(Debug, Clone)]
 pub struct HttpMetrics {
     requests: IntCounterVec,
@@ -22,16 +22,19 @@ pub struct HttpMetrics {
 }
 
 impl HttpMetrics {
-    /// Creates the metrics in `registry`.
+    /// Creates the metrics and registers them in `registry`.
     ///
     /// # Errors
-    /// When they are registered there already.
+    /// An error if they are already registered there.
     pub fn register(registry: &Registry) -> prometheus::Result<Self> {
         let requests =
             IntCounterVec::new(Opts::new(REQUESTS_TOTAL, "Requests by method, route and status class."), LABELS)?;
         let durations = HistogramVec::new(
-            HistogramOpts::new(REQUEST_DURATION_SECONDS, "Seconds from a request's head to its response's head.")
-                .buckets(BUCKETS.to_vec()),
+            HistogramOpts::new(
+                REQUEST_DURATION_SECONDS,
+                "Seconds from the head of a request to the head of its response.",
+            )
+            .buckets(BUCKETS.to_vec()),
             LABELS,
         )?;
         registry.register(Box::new(requests.clone()))?;
@@ -39,7 +42,7 @@ impl HttpMetrics {
         Ok(Self { requests, durations })
     }
 
-    /// Counts one request. `status` is `None` when the client went away before the answer.
+    /// Counts one request. `status` is `None` if the client disconnected before the response.
     pub fn observe(&self, method: &'static str, route: &str, status: Option<StatusCode>, duration: Duration) {
         let labels = [method, route, status.map_or("aborted", class)];
         self.requests.with_label_values(&labels).inc();
@@ -47,7 +50,7 @@ impl HttpMetrics {
     }
 }
 
-/// A method as a label: clients choose methods, and labels must be few.
+/// Returns the label for a method. Methods are chosen by clients, so unknown ones share the label `other`.
 #[must_use]
 pub fn method_label(method: &Method) -> &'static str {
     match method.as_str() {
@@ -92,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn a_method_that_a_client_made_up_gets_no_label_of_its_own() {
+    fn unknown_methods_share_one_label() {
         assert_eq!(method_label(&Method::from_bytes(b"X1").unwrap()), "other");
         assert_eq!(method_label(&Method::PATCH), "PATCH");
     }

@@ -1,4 +1,4 @@
-//! What stands around every handler.
+//! The middlewares around the handlers.
 
 pub(super) mod cross_origin;
 pub mod http_metrics;

@@ -1,9 +1,8 @@
-//! Large answers share a bounded memory, so that clients who ask for many and read none cannot
-//! fill it.
+//! Bounds the memory of all large responses together, so that clients which request many large responses and read none
+//! of them cannot exhaust it.
 //!
-//! actix-http copies each piece of a body into the connection's buffer, and asks for the next one
-//! when that is down to 32 KiB. So a large body is handed out in small pieces, and waits in the
-//! memory that it has been given room for here.
+//! actix-http copies each chunk of a body into the buffer of its connection, and polls for the next chunk when the buffer
+//! holds at most 32 KiB. So a large body is sent in small chunks, and its rest waits in the memory that is reserved here.
 
 use std::{
     pin::Pin,
@@ -23,29 +22,31 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::http::errors::problem::Problem;
 
-/// Answers up to this size are not counted: they fit the buffer of their connection.
-const SMALL: usize = 64 * 1024;
-/// For all large answers together, in bytes.
-const ROOM: usize = 64 * 1024 * 1024;
-const PIECE: usize = 32 * 1024;
+/// Responses up to this size are not counted, because they fit into the buffer of their connection.
+const UNCOUNTED_BYTES: usize = 64 * 1024;
+/// The memory for all large responses together.
+const MEMORY_BYTES: usize = 64 * 1024 * 1024;
+/// The largest chunk in which a large body is sent.
+const CHUNK_BYTES: usize = 32 * 1024;
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
-/// The room for large answers. Clones share it.
+/// The bounded memory for large responses. Clones share it.
 #[derive(Debug, Clone)]
 pub struct ResponseMemory(Arc<Semaphore>);
 
 impl Default for ResponseMemory {
     fn default() -> Self {
-        Self(Arc::new(Semaphore::new(ROOM)))
+        Self(Arc::new(Semaphore::new(MEMORY_BYTES)))
     }
 }
 
 impl ResponseMemory {
-    /// A middleware: `App::wrap(from_fn(move |request, next| answers.clone().hold(request, next)))`.
+    /// The middleware that reserves memory for a large response until the client has read it:
+    /// `App::wrap(from_fn(move |request, next| memory.clone().reserve(request, next)))`.
     ///
     /// # Errors
-    /// Those of the inner service; `overloaded` when too many large answers are unread.
-    pub async fn hold<B: MessageBody + 'static>(
+    /// The errors of the inner service; `overloaded` if unread large responses hold too much memory.
+    pub async fn reserve<B: MessageBody + 'static>(
         self,
         request: ServiceRequest,
         next: Next<B>,
@@ -55,28 +56,29 @@ impl ResponseMemory {
             BodySize::Sized(size) => usize::try_from(size).unwrap_or(usize::MAX),
             BodySize::None | BodySize::Stream => 0,
         };
-        if size <= SMALL {
+        if size <= UNCOUNTED_BYTES {
             return Ok(response);
         }
-        // What is larger than all the room there is has all of it.
-        let wanted = u32::try_from(size.min(ROOM)).unwrap_or(u32::MAX);
-        let Ok(room) = self.0.try_acquire_many_owned(wanted) else {
+        // A response that is larger than the whole memory reserves all of it.
+        let bytes = u32::try_from(size.min(MEMORY_BYTES)).unwrap_or(u32::MAX);
+        let Ok(reserved) = self.0.try_acquire_many_owned(bytes) else {
             return Err(Problem::Overloaded { retry_after: RETRY_AFTER }.into());
         };
-        Ok(response
-            .map_body(|_, body| BoxBody::new(InPieces { size: body.size(), body, left: Bytes::new(), _room: room })))
+        Ok(response.map_body(|_, body| {
+            BoxBody::new(ChunkedBody { size: body.size(), body, rest: Bytes::new(), _reserved: reserved })
+        }))
     }
 }
 
-/// A body that is handed out in small pieces.
-struct InPieces {
+/// A body that is sent in small chunks and holds its reserved memory.
+struct ChunkedBody {
     size: BodySize,
     body: BoxBody,
-    left: Bytes,
-    _room: OwnedSemaphorePermit,
+    rest: Bytes,
+    _reserved: OwnedSemaphorePermit,
 }
 
-impl MessageBody for InPieces {
+impl MessageBody for ChunkedBody {
     type Error = <BoxBody as MessageBody>::Error;
 
     fn size(&self) -> BodySize {
@@ -84,14 +86,14 @@ impl MessageBody for InPieces {
     }
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
-        if self.left.is_empty() {
+        if self.rest.is_empty() {
             match ready!(Pin::new(&mut self.body).poll_next(cx)) {
-                Some(Ok(more)) => self.left = more,
+                Some(Ok(more)) => self.rest = more,
                 end => return Poll::Ready(end),
             }
         }
-        let piece = self.left.len().min(PIECE);
-        Poll::Ready(Some(Ok(self.left.split_to(piece))))
+        let chunk = self.rest.len().min(CHUNK_BYTES);
+        Poll::Ready(Some(Ok(self.rest.split_to(chunk))))
     }
 }
 
@@ -102,13 +104,13 @@ mod tests {
     use super::*;
 
     #[actix_web::test]
-    async fn large_answers_have_room_until_they_are_read_and_small_ones_always() {
-        let answers = ResponseMemory(Arc::new(Semaphore::new(150_000)));
+    async fn large_responses_hold_memory_until_they_are_read_and_small_ones_need_none() {
+        let memory = ResponseMemory(Arc::new(Semaphore::new(150_000)));
         let app = test::init_service(
             App::new()
-                .wrap(from_fn(move |request, next| answers.clone().hold(request, next)))
+                .wrap(from_fn(move |request, next| memory.clone().reserve(request, next)))
                 .route("/large", web::get().to(|| async { HttpResponse::Ok().body(vec![b'x'; 100_000]) }))
-                .route("/small", web::get().to(|| async { HttpResponse::Ok().body(vec![b'x'; SMALL]) })),
+                .route("/small", web::get().to(|| async { HttpResponse::Ok().body(vec![b'x'; UNCOUNTED_BYTES]) })),
         )
         .await;
         let get = |path: &str| test::TestRequest::get().uri(path).to_request();

@@ -1,4 +1,4 @@
-//! OpenAPI 3.1, generated from the handlers.
+//! The OpenAPI 3.1 document, generated from the handlers.
 
 use std::sync::OnceLock;
 
@@ -17,10 +17,10 @@ use crate::http::api::{
     password_change, password_reset, personal_data_export, registration, second_factor, sessions, undo,
 };
 
-/// The document.
+/// The OpenAPI document of the API.
 #[derive(OpenApi)]
 #[openapi(
-    info(title = "user-service", description = "AccountService, sessions and profiles. Every refusal is a problem detail (RFC 9457) whose type has a page under `/problems`.", license(name = "Apache-2.0", identifier = "Apache-2.0")),
+    info(title = "user-service", description = "Accounts, sessions and profiles. Every error response is a problem detail (RFC 9457) whose type has a page under `/problems`.", license(name = "Apache-2.0", identifier = "Apache-2.0")),
     paths(
         registration::register,
         account::get_me,
@@ -39,7 +39,7 @@ use crate::http::api::{
         second_factor::renew_recovery_codes,
         email_change::change_email,
         audit_log::get_my_audit_log,
-        personal_data_export::get,
+        personal_data_export::export_me,
         login::login,
         login::login_totp,
         sessions::refresh,
@@ -62,21 +62,22 @@ use crate::http::api::{
         email_change::confirm_email_change,
         email_change::undo_email_change,
         undo::undo_change,
-        jwks::get,
+        jwks::get_jwks,
     ),
-    modifiers(&Bearer, &RequestHeaders, &AnswerHeaders),
+    modifiers(&Bearer, &RequestHeaders, &StatusHeaders),
     tags(
-        (name = "account", description = "Registration and one's own account"),
-        (name = "session", description = "Login, refresh, logout, and which sessions there are"),
-        (name = "e-mail", description = "Verification and change of the address"),
+        (name = "account", description = "Registration, and the account of the caller"),
+        (name = "session", description = "Login, refresh, logout, and the list of sessions"),
+        (name = "email address", description = "Verification and change of the email address"),
         (name = "password", description = "Reset of a forgotten password"),
         (name = "second factor", description = "TOTP (RFC 6238) and recovery codes"),
-        (name = "administration", description = "AccountService of others; needs the role `admin`"),
-        (name = "keys", description = "Verification of access tokens by others"),
+        (name = "administration", description = "Accounts of all users; requires the role `admin`"),
+        (name = "keys", description = "Verification of access tokens by other services"),
     ),
 )]
 pub struct ApiDocument;
 
+/// Adds the security scheme of access tokens.
 struct Bearer;
 
 impl Modify for Bearer {
@@ -87,12 +88,12 @@ impl Modify for Bearer {
     }
 }
 
-/// The grammar of the header fields that requests may carry.
+/// Adds the grammar of the header fields of requests.
 struct RequestHeaders;
 
-/// An entity tag (RFC 9110, section 8.8.3), and `*` or a list of them.
+/// `*`, or a list of entity tags (RFC 9110, section 8.8.3).
 const ENTITY_TAGS: &str = r#"^(\*|(W/)?"[!#-~]*"(, ?(W/)?"[!#-~]*")*)$"#;
-/// Bare, or a string of structured fields (RFC 9651) without escapes.
+/// A bare key, or a string of structured fields (RFC 9651) without escapes.
 const IDEMPOTENCY_KEY: &str = r#"^([!#-\[\]-~][!-\[\]-~]{0,126}|"[!#-\[\]-~]{1,128}")$"#;
 
 impl Modify for RequestHeaders {
@@ -114,10 +115,10 @@ impl Modify for RequestHeaders {
     }
 }
 
-/// The header fields that answers carry because of their status.
-struct AnswerHeaders;
+/// Adds the header fields that responses have because of their status.
+struct StatusHeaders;
 
-impl Modify for AnswerHeaders {
+impl Modify for StatusHeaders {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         for operation in operations(document) {
             for (status, response) in &mut operation.responses.responses {
@@ -127,10 +128,10 @@ impl Modify for AnswerHeaders {
                     let header = HeaderBuilder::new().schema(Some(schema)).description(Some(description)).build();
                     response.headers.insert(name.to_owned(), header.into());
                 };
-                declare("x-request-id", Type::String, "What to look for in the log");
+                declare("x-request-id", Type::String, "The id of the request, which is also in the log");
                 match status.as_str() {
-                    "401" => declare("WWW-Authenticate", Type::String, "RFC 6750"),
-                    "429" | "503" => declare("Retry-After", Type::Integer, "Seconds"),
+                    "401" => declare("WWW-Authenticate", Type::String, "The challenge (RFC 6750)"),
+                    "429" | "503" => declare("Retry-After", Type::Integer, "The number of seconds to wait"),
                     _ => {}
                 }
             }
@@ -144,19 +145,19 @@ fn operations(document: &mut utoipa::openapi::OpenApi) -> impl Iterator<Item = &
     })
 }
 
-/// The document as JSON, as the command `openapi` prints it.
+/// Returns the document as JSON; the command `openapi` prints it.
 ///
 /// # Panics
-/// Never: the document is made of strings.
+/// Never, because the document consists of strings.
 #[must_use]
-pub fn document() -> String {
+pub fn openapi_json() -> String {
     ApiDocument::openapi().to_pretty_json().expect("an OpenAPI document serialises")
 }
 
-/// `GET /api/openapi.json`
-pub(in crate::http) async fn get() -> HttpResponse {
+/// Handles `GET /api/openapi.json`.
+pub(in crate::http) async fn get_openapi() -> HttpResponse {
     static DOCUMENT: OnceLock<Bytes> = OnceLock::new();
-    // It never changes, and takes milliseconds to make.
-    let document = DOCUMENT.get_or_init(|| document().into());
+    // The document never changes, and its serialisation takes milliseconds.
+    let document = DOCUMENT.get_or_init(|| openapi_json().into());
     HttpResponse::Ok().content_type("application/json").body(document.clone())
 }

@@ -1,4 +1,4 @@
-//! The OpenAPI document, and the page that shows it.
+//! The OpenAPI document, and Swagger UI that displays it.
 
 pub mod document;
 pub(super) mod swagger_ui;

@@ -1,4 +1,4 @@
-//! Swagger UI for the OpenAPI document, under `/docs/`: files that are part of the program.
+//! Serves Swagger UI for the OpenAPI document under `/docs/`. Its files are compiled into the program.
 
 use std::{borrow::Cow, sync::Arc};
 
@@ -10,21 +10,21 @@ use actix_web::{
 use utoipa_swagger_ui::Config;
 
 use crate::http::errors::{
-    not_found::{get, method_not_allowed},
+    not_found::{self, get_or_head},
     problem::Problem,
 };
 
-/// The strictest under which the page works: its own scripts and styles, none within HTML; images
-/// also as `data:`, which the style sheet has for arrows; requests to this service only; no frame.
+/// The strictest policy under which the page works: scripts and styles of its own, but not inline; images also as `data:`,
+/// which the style sheet uses for arrows; requests to this service only; no frames.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
     img-src 'self' data:; connect-src 'self'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'";
 
-/// Registers `/docs` and what is below it.
+/// Registers `/docs` and the files below it.
 pub(in crate::http) fn configure(config: &mut ServiceConfig) {
-    let not = || method_not_allowed("GET, HEAD");
+    let method_not_allowed = || not_found::method_not_allowed("GET, HEAD");
     config
-        .service(resource("/docs").route(get().to(redirect)).default_service(not()))
-        .service(resource("/docs/{path:.*}").route(get().to(file)).default_service(not()));
+        .service(resource("/docs").route(get_or_head().to(redirect)).default_service(method_not_allowed()))
+        .service(resource("/docs/{path:.*}").route(get_or_head().to(file)).default_service(method_not_allowed()));
 }
 
 async fn redirect() -> HttpResponse {

@@ -1,4 +1,4 @@
-//! The skeleton of every HTML page, and the headers that go with it.
+//! The layout of every HTML page, and its headers.
 
 use std::{fmt, sync::LazyLock};
 
@@ -11,19 +11,19 @@ use sha2::{Digest, Sha256};
 
 use crate::http::extractors::language::Language;
 
-/// One page. No script, no image, nothing from elsewhere.
+/// An HTML page without scripts, images or external resources.
 #[derive(Debug)]
 pub struct Page<'a> {
     pub status: StatusCode,
     pub language: Language,
-    /// Text, both of the window and of the page's heading.
+    /// The text of the window title and of the heading.
     pub title: &'a str,
-    /// HTML: whatever comes from outside goes through [`Escaped`] before.
+    /// The content as HTML. All values from outside must be [`Escaped`].
     pub body: String,
 }
 
 impl Page<'_> {
-    /// The page with its headers: never cached, never framed, no referrer, no script.
+    /// Returns the page with headers that forbid caching, framing, referrers and scripts.
     #[must_use]
     pub fn into_response(self) -> HttpResponse {
         HttpResponse::build(self.status)
@@ -65,7 +65,7 @@ impl Page<'_> {
     }
 }
 
-/// Text as HTML, safe between tags and inside quoted attributes.
+/// Displays a text as HTML that is safe between tags and in quoted attributes.
 #[derive(Debug)]
 pub struct Escaped<'a>(pub &'a str);
 
@@ -87,7 +87,7 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
-/// The one style sheet; the policy allows it by its hash and nothing else.
+/// The style sheet of all pages. The policy allows only this one, by its hash.
 const STYLE: &str = "\
 :root{color-scheme:light dark;--text:#1c2024;--soft:#5a626b;--page:#f5f6f7;--card:#fff;--line:#d9dde1;--accent:#0a58ca;--on-accent:#fff;--error:#b3261e}\
 @media(prefers-color-scheme:dark){:root{--text:#e8eaed;--soft:#a7afb8;--page:#14171a;--card:#1d2125;--line:#343a40;--accent:#8ab4f8;--on-accent:#10151c;--error:#f2b8b5}}\
@@ -133,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hostile_text_stays_text() {
+    fn hostile_text_is_escaped() {
         for (text, html) in [
             ("plain ü", "plain ü"),
             ("", ""),
@@ -162,7 +162,7 @@ mod tests {
             html.starts_with("<!doctype html>\n<html lang=\"de\">") && html.contains("<h1>A &lt; B</h1>"),
             "{html}"
         );
-        // The hash that the browser will compute is that of what stands between the tags.
+        // The browser computes the hash of the text between the tags.
         let style = html.split_once("<style>").unwrap().1.split_once("</style>").unwrap().0;
         let hash = BASE64_STANDARD.encode(Sha256::digest(style));
         assert_eq!(

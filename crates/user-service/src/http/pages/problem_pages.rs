@@ -1,4 +1,4 @@
-//! GET `/problems/{slug}`: what a problem type means, and what a client can do about it.
+//! `GET /problems/{slug}`: a page for each problem type that explains its meaning and what a client can do about it.
 
 use std::time::Duration;
 
@@ -8,8 +8,10 @@ use secrecy::SecretString;
 use super::layout::{Escaped, Page};
 use crate::http::{
     errors::{
-        not_found::{get, method_not_allowed},
-        problem::{FieldError, Problem, ProblemType},
+        field_errors::FieldError,
+        not_found::{get_or_head, method_not_allowed},
+        problem::Problem,
+        problem_type::ProblemType,
     },
     extractors::language::Language,
 };
@@ -17,9 +19,13 @@ use crate::http::{
 /// Registers `/problems` and `/problems/{slug}`.
 pub fn configure(config: &mut web::ServiceConfig) {
     config
-        .service(web::resource("/problems").route(get().to(index)).default_service(method_not_allowed("GET, HEAD")))
         .service(
-            web::resource("/problems/{slug}").route(get().to(page)).default_service(method_not_allowed("GET, HEAD")),
+            web::resource("/problems").route(get_or_head().to(index)).default_service(method_not_allowed("GET, HEAD")),
+        )
+        .service(
+            web::resource("/problems/{slug}")
+                .route(get_or_head().to(page))
+                .default_service(method_not_allowed("GET, HEAD")),
         );
 }
 
@@ -32,7 +38,7 @@ async fn index() -> HttpResponse {
         })
         .collect();
     let body = format!(
-        "<p>A refused request is answered with <code>application/problem+json</code> (RFC 9457). \
+        "<p>The body of every error response is <code>application/problem+json</code> (RFC 9457). \
          Its <code>type</code> is one of these:</p>\n<ul>\n{items}</ul>"
     );
     english("Problem types", body)
@@ -47,7 +53,7 @@ async fn page(slug: web::Path<String>) -> Result<HttpResponse, Problem> {
         "<p class=\"soft\"><code>{slug}</code> · HTTP {status}</p>\n\
          <h2>When it happens</h2>\n<p>{when}</p>\n\
          <h2>What to do</h2>\n<p>{remedy}</p>\n\
-         <h2>A sample</h2>\n<pre><code>{sample}</code></pre>\n\
+         <h2>Example</h2>\n<pre><code>{sample}</code></pre>\n\
          <p><a href=\"/problems\">All problem types</a></p>",
         slug = problem_type.slug(),
         when = Escaped(when),
@@ -61,109 +67,110 @@ fn english(title: &str, body: String) -> HttpResponse {
     Page { status: StatusCode::OK, language: Language::English, title, body }.into_response()
 }
 
-/// The prose of one page.
+/// The explanation of a problem type.
 struct Explanation {
     when: &'static str,
     remedy: &'static str,
 }
 
-/// Exhaustive: a problem type without a page does not compile.
+/// Returns the explanation of a problem type. The match is exhaustive, so a problem type without an explanation does not
+/// compile.
 fn explanation(problem_type: ProblemType) -> Explanation {
     let (when, remedy) = match problem_type {
         ProblemType::MalformedBody => (
-            "The body is empty, is not UTF-8 or not JSON, has the same member twice in one object, nests deeper than 32 levels, or did not arrive completely.",
-            "Send one JSON object. The detail names line and column of the mistake.",
+            "The body is empty, is not UTF-8 or not JSON, has the same member twice in one object, is nested deeper than 32 levels, or did not arrive completely.",
+            "Send one JSON object. The detail names the line and column of the error.",
         ),
         ProblemType::TokenInvalid => (
-            "A token from a mail, or the mfaToken of a login, is unknown, has been used, or has expired. The answer is the same for all of these.",
-            "Ask for a new link, or log in again for a new mfaToken.",
+            "A token from a mail, or the mfaToken of a login, is unknown, has already been used, or has expired. The response is the same in all these cases.",
+            "Request a new link, or log in again for a new mfaToken.",
         ),
         ProblemType::InvalidCredentials => (
-            "No account has this identifier with this password, or the code of the second factor is wrong. The answer does not tell which.",
-            "Let the person check what they typed, or start a password reset.",
+            "No account has this identifier and this password, or the code of the second factor is wrong. The response does not reveal which.",
+            "Let the user check the input, or start a password reset.",
         ),
         ProblemType::Unauthorized => (
-            "No access token came with the request, or the access or refresh token is malformed, has expired, or belongs to a session that has ended.",
-            "Refresh the access token once. If that is refused too, log in again.",
+            "The request has no access token, or its access or refresh token is malformed, has expired, or belongs to a session that has ended.",
+            "Refresh the access token once. If that is refused, too, log in again.",
         ),
         ProblemType::MfaRequired => (
-            "The password is right, and the account has a second factor.",
-            "Send mfaToken together with a code of the authenticator, or a recovery code, to POST /api/auth/login/totp.",
+            "The password is correct, and the account has a second factor.",
+            "Send mfaToken with a code of the authenticator, or with a recovery code, to POST /api/auth/login/totp.",
         ),
         ProblemType::WrongPassword => (
-            "A request of a logged-in person needs the current password, and this is not it.",
-            "Let the person type it again. The session stays as it is.",
+            "The request of a logged-in user requires the current password, and the given password is wrong.",
+            "Let the user enter it again. The session is not affected.",
         ),
         ProblemType::WrongCode => (
-            "A request of a logged-in person needs a code, and this one is wrong or has been used.",
-            "Wait for the authenticator's next code, and check the clock of its device.",
+            "The request of a logged-in user requires a code, and the given code is wrong or has already been used.",
+            "Wait for the next code of the authenticator, and check the clock of its device.",
         ),
         ProblemType::AccountDisabled => {
-            ("The credentials are right, and an administrator has disabled the account.", "Ask an administrator.")
+            ("The credentials are correct, but an administrator has disabled the account.", "Ask an administrator.")
         }
         ProblemType::EmailNotVerified => (
-            "The credentials are right, and the email address must be confirmed first: before a second factor is set up, and before the first login where this service wants that.",
-            "Follow the link in the welcome mail, or ask for a new one with POST /api/auth/email-verification/resend.",
+            "The credentials are correct, but the email address must be confirmed first: before a second factor is set up, and before the first login if the service is configured so.",
+            "Follow the link in the welcome mail, or request a new one with POST /api/auth/email-verification/resend.",
         ),
         ProblemType::Forbidden => (
-            "The token is valid, and the account has not the role that this endpoint asks for.",
+            "The token is valid, but the account does not have the role that this endpoint requires.",
             "Ask an administrator for the role, then refresh the access token.",
         ),
         ProblemType::NotFound => (
-            "Nothing is served at this path, or the resource that the path names does not exist. An id that is no UUID names nothing.",
+            "Nothing is served at this path, or the resource does not exist. A path whose id is not a UUID never exists.",
             "Compare the path with the description of the API at /api/openapi.json.",
         ),
         ProblemType::MethodNotAllowed => {
-            ("The path exists and does not answer to this method.", "Use one of the methods in the Allow header.")
+            ("The path exists, but it does not support this method.", "Use one of the methods in the Allow header.")
         }
         ProblemType::EmailTaken => (
-            "Another account has this e-mail address, or had it until recently and may still take it back.",
-            "Log in to that account, reset its password, or use another address.",
+            "Another account has this email address, or had it until recently and may still get it back.",
+            "Log in to that account, reset its password, or use another email address.",
         ),
         ProblemType::UsernameTaken => {
-            ("Another account has this username, or one that looks the same to the eye.", "Choose another one.")
+            ("Another account has this username, or one that looks the same.", "Choose another username.")
         }
         ProblemType::Conflict => (
-            "The request does not fit the state that the resource is in: it would remove the last administrator, or a second factor is already on, or its set-up has not been started.",
-            "Read the resource again and decide on what it says.",
+            "The request conflicts with the state of the resource. For example, it would remove the last administrator, or a second factor is already on, or its set-up was not started.",
+            "Read the resource again, and decide with its current state.",
         ),
         ProblemType::PreconditionFailed => (
-            "The If-Match header names another version than the current one: somebody has changed the resource since you read it.",
+            "The If-Match header does not name the current version: the resource has changed since you read it.",
             "Read it again, merge your change, and send it with the new ETag.",
         ),
-        ProblemType::BodyTooLarge => ("The body has more than 64 KiB.", "Send less."),
+        ProblemType::BodyTooLarge => ("The body has more than 64 KiB.", "Send a smaller body."),
         ProblemType::UnsupportedMediaType => (
-            "The Content-Type is not one that this endpoint reads, its charset is not UTF-8, or the body has a content encoding.",
+            "This endpoint does not accept the Content-Type, its charset is not UTF-8, or the body has a content encoding.",
             "Send application/json, or application/merge-patch+json to PATCH.",
         ),
         ProblemType::ValidationFailed => (
-            "The request can be read and does not fit: a member is missing, unknown, of a wrong type or out of range. Parameters and headers are reported in the same way.",
-            "Correct everything that errors lists: pointer, parameter or header says where, code says what, detail says it in a sentence.",
+            "The request can be read, but it is not valid: a member is missing, unknown, of a wrong type or out of range. Invalid parameters and headers are reported in the same way.",
+            "Correct every entry of errors: pointer, parameter or header is its location, code is its kind, and detail explains it in a sentence.",
         ),
         ProblemType::IdempotencyKeyReused => (
-            "The Idempotency-Key has come before, with another body.",
-            "Use a new key for each new registration, and the same key only to repeat the same one.",
+            "The Idempotency-Key was already used with another body.",
+            "Use a new key for each new registration, and the same key only to repeat a registration.",
         ),
         ProblemType::RateLimited => (
-            "Too many requests of this kind came from this address, or for this account.",
-            "Wait as many seconds as Retry-After says.",
+            "Too many requests of this kind came from this network, or for this account.",
+            "Wait the number of seconds in Retry-After.",
         ),
         ProblemType::Overloaded => (
-            "More requests arrive than can be served in good time, so this one was turned away at once. It has changed nothing.",
-            "Try again after Retry-After, with a growing and random pause.",
+            "More requests arrive than can be served in time, so this one was refused immediately. It has changed nothing.",
+            "Try again after Retry-After, with increasing and random pauses.",
         ),
         ProblemType::Unavailable => (
-            "A part that this request needs, such as the database, does not answer. Whether a change took place may be unknown.",
+            "A component that this request needs, such as the database, is not available. Whether a change was made may be unknown.",
             "Try again after Retry-After. Registrations with an Idempotency-Key can be repeated safely.",
         ),
         ProblemType::Internal => {
-            ("A mistake of ours.", "Report it with the requestId, under which the log has the cause.")
+            ("An internal error of the service.", "Report it with the requestId, under which the log has the cause.")
         }
     };
     Explanation { when, remedy }
 }
 
-/// An occurrence of each type, for its page and for tests.
+/// Returns an example of each problem type, for its page and for tests.
 pub(crate) fn example(problem_type: ProblemType) -> Problem {
     let retry_after = Duration::from_secs(5);
     match problem_type {
@@ -183,7 +190,9 @@ pub(crate) fn example(problem_type: ProblemType) -> Problem {
         ProblemType::MfaRequired => Problem::MfaRequired { mfa_token: SecretString::from("bXktbWZhLXRva2Vu") },
         ProblemType::WrongPassword => Problem::WrongPassword,
         ProblemType::WrongCode => Problem::WrongCode,
-        ProblemType::Conflict => Problem::Conflict("The last administrator must stay."),
+        ProblemType::Conflict => {
+            Problem::Conflict("This is the last administrator. Give another account the role first.")
+        }
         ProblemType::TokenInvalid => Problem::TokenInvalid,
         ProblemType::AccountDisabled => Problem::AccountDisabled,
         ProblemType::EmailNotVerified => Problem::EmailNotVerified,

@@ -1,4 +1,5 @@
-//! Around every request: its id, its span, its access line and metrics, and the headers of every response.
+//! The middleware around every request: sets its id and span, writes its access log line and metrics, and sets the
+//! headers of every response.
 
 use std::{
     future::Ready,
@@ -28,8 +29,8 @@ use super::{
 };
 use crate::{
     http::{
-        errors::problem::Problem,
-        extractors::{client_address::TrustedProxies, extractor_errors::foreign_problem},
+        errors::{error_mapping::problem_for_status, problem::Problem},
+        extractors::client_address::TrustedProxies,
         request_id::with_request_id,
     },
     outbox::{Actor, Origin},
@@ -37,14 +38,14 @@ use crate::{
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
-const MAX_REQUEST_ID: usize = 128;
+const MAX_REQUEST_ID_BYTES: usize = 128;
 const MAX_USER_AGENT_CHARS: usize = 256;
-/// A year (RFC 6797). Other hosts of the domain are not ours to decide about.
+/// One year (RFC 6797), without `includeSubDomains`, because this service does not decide for other hosts of the domain.
 const HSTS: &str = "max-age=31536000";
-/// The route of a path that nothing serves: the path itself is the client's invention.
+/// The route label of a path that is not served. The path itself is chosen by the client, so it is not a label.
 const NO_ROUTE: &str = "unmatched";
 
-/// What [`request_context`] works with; put into the application as `web::Data`.
+/// The dependencies of [`request_context`], stored in the application as `web::Data`.
 #[derive(Debug, Clone)]
 pub struct RequestScope {
     pub clock: Clock,
@@ -53,21 +54,21 @@ pub struct RequestScope {
     pub metrics: HttpMetrics,
 }
 
-/// Who asks, and under which id. An extractor behind [`request_context`].
+/// Id and origin of a request. An extractor for handlers inside of [`request_context`].
 #[derive(Debug, Clone)]
 pub struct RequestContext {
-    /// The client's own `x-request-id` if it is sane, else a UUIDv7.
+    /// The client's `x-request-id` if it is valid, else a new UUIDv7.
     pub request_id: String,
-    /// See [`TrustedProxies::client_address`].
+    /// The address of the client, as [`TrustedProxies::client_address`] returns it.
     pub client_address: IpAddr,
-    /// `User-Agent`, at most 256 characters, without control characters.
+    /// The `User-Agent` header: at most 256 characters, without control characters.
     pub user_agent: Option<String>,
-    /// The client's `traceparent` if it is valid, else the start of a new trace.
+    /// The client's `traceparent` if it is valid, else that of a new trace.
     pub trace_parent: TraceParent,
 }
 
 impl RequestContext {
-    /// What a use case hears of where the request came from.
+    /// Returns the origin of the request for use cases and their events.
     #[must_use]
     pub fn origin(&self) -> Origin {
         Origin {
@@ -85,7 +86,7 @@ impl RequestScope {
         let headers = request.headers();
         let peer = request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |it| it.ip());
         RequestContext {
-            request_id: sane_request_id(headers).unwrap_or_else(|| self.ids.v7(self.clock.now()).to_string()),
+            request_id: valid_request_id(headers).unwrap_or_else(|| self.ids.v7(self.clock.now()).to_string()),
             client_address: self.trusted_proxies.client_address(peer, headers),
             user_agent: user_agent(headers),
             trace_parent: headers
@@ -113,11 +114,10 @@ impl FromRequest for RequestContext {
     }
 }
 
-/// The middleware around every request: `App::wrap(middleware::from_fn(request_context))` with a
-/// `web::Data<RequestScope>`.
+/// The middleware: `App::wrap(middleware::from_fn(request_context))` with a `web::Data<RequestScope>`.
 ///
 /// # Errors
-/// Those of the inner service, as problems and with the headers of every response; `internal` if it panics.
+/// The errors of the inner service, as problems with the headers of every response; `internal` if it panics.
 pub async fn request_context<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
@@ -130,36 +130,36 @@ pub async fn request_context<B: MessageBody + 'static>(
     let route = request.match_pattern().unwrap_or_else(|| NO_ROUTE.to_owned());
     let method = method_label(request.method());
     let peer = request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |it| it.ip());
-    let over_tls = scope.trusted_proxies.came_over_tls(peer, request.headers());
-    let stamp = Stamp::new(&request_id, request.path(), over_tls);
+    let is_https = scope.trusted_proxies.client_used_https(peer, request.headers());
+    let headers = ResponseHeaders::new(&request_id, request.path(), is_https);
     let span = tracing::info_span!("request", request_id, method, route);
     let observation =
         Observation { metrics: scope.metrics.clone(), method, route, started: Instant::now(), done: false };
     request.extensions_mut().insert(context);
 
-    with_request_id(request_id, answer(request, next, stamp, observation).instrument(span)).await
+    with_request_id(request_id, serve(request, next, headers, observation).instrument(span)).await
 }
 
-async fn answer<B: MessageBody + 'static>(
+async fn serve<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
-    stamp: Stamp,
+    headers: ResponseHeaders,
     mut observation: Observation,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    match panic_boundary::answer(request, next).await {
+    match panic_boundary::call_catching_panics(request, next).await {
         Ok(response) => {
-            let mut response = speak_problems(response.map_into_boxed_body());
-            stamp.mark(response.headers_mut());
+            let mut response = without_foreign_error(response.map_into_boxed_body());
+            headers.insert_into(response.headers_mut());
             observation.finish(response.status(), response.response().body().size());
             Ok(response)
         }
-        // A middleware further in refused: the response is made from the error later.
+        // An inner middleware has refused the request; actix makes the response from the error later.
         Err(error) => {
-            let mut error = as_problem(error);
+            let mut error = problem_or_replacement(error);
             let response = error.error_response();
             observation.finish(response.status(), response.body().size());
             error.add_response_mapper(move |mut response| {
-                stamp.mark(response.headers_mut());
+                headers.insert_into(response.headers_mut());
                 response
             });
             Err(error)
@@ -167,23 +167,23 @@ async fn answer<B: MessageBody + 'static>(
     }
 }
 
-/// Replaces the answer of an error that is not ours: its text may say too much, and is no problem details.
-fn speak_problems(response: ServiceResponse) -> ServiceResponse {
+/// Replaces the response of an error that is not a [`Problem`]: its text may reveal internals, and has another format.
+fn without_foreign_error(response: ServiceResponse) -> ServiceResponse {
     match response.response().error() {
         Some(error) if error.as_error::<Problem>().is_none() => {
-            let problem = replacement(error);
+            let problem = replacement_problem(error);
             response.into_response(HttpResponse::from_error(problem))
         }
         _ => response,
     }
 }
 
-fn as_problem(error: Error) -> Error {
-    if error.as_error::<Problem>().is_some() { error } else { replacement(&error).into() }
+fn problem_or_replacement(error: Error) -> Error {
+    if error.as_error::<Problem>().is_some() { error } else { replacement_problem(&error).into() }
 }
 
-fn replacement(error: &Error) -> Problem {
-    // A preflight that asks for what is not allowed.
+fn replacement_problem(error: &Error) -> Problem {
+    // The preflight requests something that is not allowed.
     if error.as_error::<CorsError>().is_some() {
         return Problem::Forbidden;
     }
@@ -191,29 +191,29 @@ fn replacement(error: &Error) -> Problem {
     if status.is_server_error() {
         tracing::error!(%error, "the request failed");
     }
-    foreign_problem(status)
+    problem_for_status(status)
 }
 
-/// The headers of every response.
-struct Stamp {
+/// The headers that every response gets.
+struct ResponseHeaders {
     request_id: HeaderValue,
     is_api: bool,
-    over_tls: bool,
+    is_https: bool,
 }
 
-impl Stamp {
-    fn new(request_id: &str, path: &str, over_tls: bool) -> Self {
+impl ResponseHeaders {
+    fn new(request_id: &str, path: &str, is_https: bool) -> Self {
         Self {
             request_id: HeaderValue::from_str(request_id).expect("a request id is visible ASCII"),
             is_api: path == "/api" || path.starts_with("/api/"),
-            over_tls,
+            is_https,
         }
     }
 
-    fn mark(&self, headers: &mut HeaderMap) {
+    fn insert_into(&self, headers: &mut HeaderMap) {
         headers.insert(REQUEST_ID, self.request_id.clone());
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        if self.over_tls {
+        if self.is_https {
             headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(HSTS));
         }
         if self.is_api && !headers.contains_key(header::CACHE_CONTROL) {
@@ -222,7 +222,7 @@ impl Stamp {
     }
 }
 
-/// One request's access line and metrics, also when it is dropped because its client went away.
+/// The access log line and the metrics of one request, written also if the client disconnects before the response.
 struct Observation {
     metrics: HttpMetrics,
     method: &'static str,
@@ -250,7 +250,7 @@ impl Drop for Observation {
         if !self.done {
             let duration = self.started.elapsed();
             self.metrics.observe(self.method, &self.route, None, duration);
-            tracing::info!(duration_ms = millis(duration), "the client went away before the answer");
+            tracing::info!(duration_ms = millis(duration), "the client disconnected before the response");
         }
     }
 }
@@ -259,15 +259,17 @@ fn millis(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// One header of 1 to 128 characters that can go into a log and a header without a second thought.
-pub(in crate::http) fn sane_request_id(headers: &HeaderMap) -> Option<String> {
+/// Returns the request id of the client if there is one header with 1 to 128 letters, digits, `.`, `_` or `-`, which are
+/// safe in logs and headers.
+pub(in crate::http) fn valid_request_id(headers: &HeaderMap) -> Option<String> {
     let mut lines = headers.get_all(REQUEST_ID);
     let id = lines.next().filter(|_| lines.next().is_none())?.to_str().ok()?;
-    let sane = (1..=MAX_REQUEST_ID).contains(&id.len())
+    let is_valid = (1..=MAX_REQUEST_ID_BYTES).contains(&id.len())
         && id.bytes().all(|it| it.is_ascii_alphanumeric() || matches!(it, b'.' | b'_' | b'-'));
-    sane.then(|| id.to_owned())
+    is_valid.then(|| id.to_owned())
 }
 
+/// Returns the user agent without control characters, cut to 256 characters.
 pub(in crate::http) fn user_agent(headers: &HeaderMap) -> Option<String> {
     let raw = String::from_utf8_lossy(headers.get(header::USER_AGENT)?.as_bytes()).into_owned();
     let visible: String = raw.chars().filter(|it| !it.is_control()).take(MAX_USER_AGENT_CHARS).collect();

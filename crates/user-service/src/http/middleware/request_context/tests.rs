@@ -28,11 +28,11 @@ async fn whoami(context: RequestContext) -> String {
     )
 }
 
-async fn teapot() -> Result<HttpResponse, Problem> {
+async fn refused() -> Result<HttpResponse, Problem> {
     Err(Problem::TokenInvalid)
 }
 
-async fn leaky() -> Result<HttpResponse, Error> {
+async fn foreign_error() -> Result<HttpResponse, Error> {
     Err(actix_web::error::ErrorInternalServerError("mongodb://root:hunter2@db"))
 }
 
@@ -50,7 +50,7 @@ async fn defective() -> HttpResponse {
     panic!("{quoted}")
 }
 
-async fn refuse<B: MessageBody>(request: ServiceRequest, next: Next<B>) -> Result<ServiceResponse<B>, Error> {
+async fn guard<B: MessageBody>(request: ServiceRequest, next: Next<B>) -> Result<ServiceResponse<B>, Error> {
     match request.path() {
         "/api/guarded" => Err(Problem::Forbidden.into()),
         "/api/defective-guard" => panic!("hunter2"),
@@ -64,11 +64,11 @@ macro_rules! app {
         test::init_service(
             App::new()
                 .app_data(web::Data::new($scope))
-                .wrap(from_fn(refuse))
+                .wrap(from_fn(guard))
                 .wrap(from_fn(request_context))
                 .route("/api/whoami/{id}", web::get().to(whoami))
-                .route("/api/teapot", web::get().to(teapot))
-                .route("/api/leaky", web::get().to(leaky))
+                .route("/api/refused", web::get().to(refused))
+                .route("/api/foreign-error", web::get().to(foreign_error))
                 .route("/api/cached", web::get().to(cached))
                 .route("/api/slow", web::get().to(slow))
                 .route("/api/defective", web::get().to(defective))
@@ -79,7 +79,7 @@ macro_rules! app {
     };
 }
 
-/// As `test::call_service`, for services that may answer with an error, as a server does.
+/// Calls the service like `test::call_service`, and turns an error into its response, as a server does.
 macro_rules! call {
     ($app:expr, $request:expr) => {
         match actix_web::dev::Service::call(&$app, $request.to_request()).await {
@@ -103,8 +103,8 @@ async fn every_response_has_its_headers() {
     for (path, status, cache) in [
         ("/api/whoami/1", 200, Some("no-store")),
         ("/api/cached", 200, Some("max-age=300")),
-        ("/api/teapot", 400, Some("no-store")),
-        ("/api/leaky", 500, Some("no-store")),
+        ("/api/refused", 400, Some("no-store")),
+        ("/api/foreign-error", 500, Some("no-store")),
         ("/api/guarded", 403, Some("no-store")),
         ("/api/guarded-foreign", 500, Some("no-store")),
         ("/api/defective", 500, Some("no-store")),
@@ -124,7 +124,7 @@ async fn every_response_has_its_headers() {
 #[actix_web::test]
 async fn a_problem_names_the_request() {
     let app = app!(scope());
-    for path in ["/api/teapot", "/api/nowhere", "/api/leaky"] {
+    for path in ["/api/refused", "/api/nowhere", "/api/foreign-error"] {
         let response = call!(app, get(path).insert_header(("x-request-id", "abc")));
         let body: Value = serde_json::from_str(&text(response).await).unwrap();
         assert_eq!(body["requestId"], "abc", "{path}");
@@ -132,9 +132,9 @@ async fn a_problem_names_the_request() {
 }
 
 #[actix_web::test]
-async fn an_error_that_is_not_ours_becomes_a_problem_without_its_text() {
+async fn a_foreign_error_becomes_a_problem_without_its_text() {
     let app = app!(scope());
-    for path in ["/api/leaky", "/api/guarded-foreign"] {
+    for path in ["/api/foreign-error", "/api/guarded-foreign"] {
         let response = call!(app, get(path));
         assert_eq!(response.headers().get(header::CONTENT_TYPE).unwrap(), "application/problem+json");
         let body = text(response).await;
@@ -143,7 +143,7 @@ async fn an_error_that_is_not_ours_becomes_a_problem_without_its_text() {
 }
 
 #[actix_web::test]
-async fn a_panic_of_a_handler_or_a_middleware_is_its_requests_problem_and_counts_as_a_500() {
+async fn a_panic_of_a_handler_or_a_middleware_is_answered_and_counted_as_a_500() {
     let registry = Registry::new();
     let metrics = HttpMetrics::register(&registry).unwrap();
     let app = app!(RequestScope { metrics, ..scope() });
@@ -161,7 +161,7 @@ async fn a_panic_of_a_handler_or_a_middleware_is_its_requests_problem_and_counts
 }
 
 #[actix_web::test]
-async fn a_panic_outside_of_the_request_context_is_its_requests_problem_too() {
+async fn a_panic_outside_the_request_context_is_answered_as_a_problem_too() {
     async fn defective<B: MessageBody>(_: ServiceRequest, _: Next<B>) -> Result<ServiceResponse<B>, Error> {
         panic!("hunter2")
     }
@@ -173,7 +173,7 @@ async fn a_panic_outside_of_the_request_context_is_its_requests_problem_too() {
 }
 
 #[actix_web::test]
-async fn only_a_sane_request_id_is_taken_over() {
+async fn only_a_valid_request_id_is_adopted() {
     let app = app!(scope());
     let long = "a".repeat(129);
     for (id, taken) in [
@@ -186,16 +186,16 @@ async fn only_a_sane_request_id_is_taken_over() {
         ("é", false),
     ] {
         let response = call!(app, get("/page").insert_header(("x-request-id", id.as_bytes())));
-        let answered = response.headers().get("x-request-id").unwrap().to_str().unwrap().to_owned();
-        assert_eq!(answered == id, taken, "{id}");
-        assert!(taken || uuid::Uuid::parse_str(&answered).unwrap().get_version_num() == 7);
+        let returned = response.headers().get("x-request-id").unwrap().to_str().unwrap().to_owned();
+        assert_eq!(returned == id, taken, "{id}");
+        assert!(taken || uuid::Uuid::parse_str(&returned).unwrap().get_version_num() == 7);
     }
     let twice = get("/page").append_header(("x-request-id", "a")).append_header(("x-request-id", "b"));
     assert_eq!(call!(app, twice).headers().get("x-request-id").unwrap().len(), 36);
 }
 
 #[actix_web::test]
-async fn handlers_see_who_asks() {
+async fn handlers_see_the_context_of_their_request() {
     let app = app!(scope());
     let request = get("/api/whoami/7")
         .insert_header(("x-request-id", "r1"))
@@ -213,14 +213,14 @@ async fn handlers_see_who_asks() {
 }
 
 #[actix_web::test]
-async fn metrics_carry_templates_and_not_paths() {
+async fn metrics_are_labelled_with_route_templates_and_not_with_paths() {
     let registry = Registry::new();
     let metrics = HttpMetrics::register(&registry).unwrap();
     let app = app!(RequestScope { metrics, ..scope() });
     for path in [
         "/api/whoami/1",
         "/api/whoami/2?token=hunter2",
-        "/api/teapot",
+        "/api/refused",
         "/api/whoami/1/hunter2",
         "/hunter2",
         "/api/guarded",
@@ -233,7 +233,7 @@ async fn metrics_carry_templates_and_not_paths() {
     let report = prometheus::TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
     for line in [
         r#"http_requests_total{method="GET",route="/api/whoami/{id}",status="2xx"} 2"#,
-        r#"http_requests_total{method="GET",route="/api/teapot",status="4xx"} 1"#,
+        r#"http_requests_total{method="GET",route="/api/refused",status="4xx"} 1"#,
         r#"http_requests_total{method="GET",route="unmatched",status="4xx"} 3"#,
         r#"http_requests_total{method="GET",route="/api/slow",status="aborted"} 1"#,
         r#"http_request_duration_seconds_count{method="GET",route="/api/whoami/{id}",status="2xx"} 2"#,
@@ -244,14 +244,13 @@ async fn metrics_carry_templates_and_not_paths() {
 }
 
 #[actix_web::test]
-async fn a_head_request_has_the_head_of_a_get_and_no_body() {
+async fn a_head_request_gets_the_headers_of_a_get_and_no_body() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     let server = actix_web::HttpServer::new(|| {
-        App::new()
-            .app_data(web::Data::new(scope()))
-            .wrap(from_fn(request_context))
-            .service(web::resource("/page").route(crate::http::errors::not_found::get().to(|| async { "hello" })))
+        App::new().app_data(web::Data::new(scope())).wrap(from_fn(request_context)).service(
+            web::resource("/page").route(crate::http::errors::not_found::get_or_head().to(|| async { "hello" })),
+        )
     })
     .workers(1)
     .disable_signals()
@@ -264,10 +263,10 @@ async fn a_head_request_has_the_head_of_a_get_and_no_body() {
 
     let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
     stream.write_all(b"HEAD /page HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
-    let mut answer = String::new();
-    tokio::time::timeout(Duration::from_secs(5), stream.read_to_string(&mut answer)).await.unwrap().unwrap();
-    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("content-length: 5"), "{answer}");
-    assert!(answer.contains("x-request-id: ") && answer.ends_with("\r\n\r\n"), "{answer}");
+    let mut response = String::new();
+    tokio::time::timeout(Duration::from_secs(5), stream.read_to_string(&mut response)).await.unwrap().unwrap();
+    assert!(response.starts_with("HTTP/1.1 200") && response.contains("content-length: 5"), "{response}");
+    assert!(response.contains("x-request-id: ") && response.ends_with("\r\n\r\n"), "{response}");
 
     handle.stop(false).await;
     running.await.unwrap().unwrap();

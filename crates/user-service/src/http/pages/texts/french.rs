@@ -1,6 +1,6 @@
-//! The pages in French: *vous*, and the no-break spaces before `:` (U+00A0) and `; ! ?` (U+202F).
+//! The texts in French, with *vous*, and with no-break spaces before `:` (U+00A0) and `; ! ?` (U+202F).
 
-use super::{Dates, Texts, UndoTexts};
+use super::{DateFormat, Texts, UndoTexts};
 
 pub(super) const TEXTS: Texts = Texts {
     verify_title: "Confirmez votre adresse e-mail",
@@ -20,7 +20,7 @@ pub(super) const TEXTS: Texts = Texts {
     reset_title: "Choisissez un nouveau mot de passe",
     reset_text: "Tous vos appareils seront déconnectés ; vous pourrez ensuite vous connecter avec le nouveau mot de passe.",
     reset_label: "Nouveau mot de passe",
-    reset_hint: "Au moins {min} caractères. Plusieurs mots se retiennent plus facilement que des signes.",
+    reset_hint: "Au moins {min} caractères. Plusieurs mots se retiennent plus facilement que des caractères spéciaux.",
     reset_button: "Enregistrer le mot de passe",
     reset_done_title: "Votre mot de passe est modifié",
     reset_done_text: "Vous pouvez maintenant vous connecter avec celui-ci. Vous pouvez fermer cette page.",
@@ -30,11 +30,14 @@ pub(super) const TEXTS: Texts = Texts {
         ("too-long", "Il est trop long : 256 caractères au plus."),
         (
             "common",
-            "Celui-ci est parmi les premiers que quelqu’un essaierait : prenez plusieurs mots ou des caractères au hasard.",
+            "Ce mot de passe est parmi les premiers qu’un attaquant essaierait : prenez plusieurs mots ou des caractères au hasard.",
         ),
-        ("contains-own-words", "Celui-ci n’est guère plus que votre nom, votre adresse ou le nom de ce service."),
-        ("breached", "Celui-ci figure sur une liste de mots de passe dévoilés."),
-        ("strength-unknown", "La solidité de celui-ci n’a pas pu être estimée : prenez plusieurs mots."),
+        (
+            "contains-own-words",
+            "Ce mot de passe n’est guère plus que votre nom, votre adresse ou le nom de ce service.",
+        ),
+        ("breached", "Ce mot de passe figure sur une liste de mots de passe divulgués."),
+        ("strength-unknown", "La solidité de ce mot de passe n’a pas pu être estimée : prenez plusieurs mots."),
     ],
 
     change_title: "Confirmez votre nouvelle adresse e-mail",
@@ -43,7 +46,7 @@ pub(super) const TEXTS: Texts = Texts {
     changed_title: "Votre nouvelle adresse e-mail est confirmée",
     changed_text: "Désormais, c’est avec elle que vous vous connectez. Nous avons prévenu votre ancienne adresse. Vous pouvez fermer cette page.",
     taken_title: "Cette adresse e-mail est déjà prise",
-    taken_text: "Un autre compte utilise entre-temps cette adresse ; le vôtre garde donc la sienne.",
+    taken_text: "Un autre compte utilise désormais cette adresse ; le vôtre garde donc la sienne.",
     change_again_text: "Votre compte garde l’adresse qu’il a. Si vous voulez toujours en changer, connectez-vous et refaites la demande.",
 
     undo_email: UndoTexts {
@@ -62,7 +65,7 @@ pub(super) const TEXTS: Texts = Texts {
         title: "Désactivez l’authentification à deux facteurs",
         text: "À utiliser si vous n’avez pas activé l’authentification à deux facteurs. Elle sera désactivée, ses codes de secours ne fonctionneront plus et tous les appareils seront déconnectés.",
         done_title: "L’authentification à deux facteurs est désactivée",
-        done_text: "Tous les appareils sont déconnectés. La personne qui l’a activé connaît probablement votre mot de passe : choisissez-en un nouveau maintenant.",
+        done_text: "Tous les appareils sont déconnectés. La personne qui l’a activée connaît probablement votre mot de passe : choisissez-en un nouveau maintenant.",
     },
     undo_codes: UndoTexts {
         title: "Invalidez les nouveaux codes de secours",
@@ -72,10 +75,10 @@ pub(super) const TEXTS: Texts = Texts {
     },
     undo_box: "Je n’ai pas fait ce changement.",
     undo_button: "Annuler le changement",
-    box_missing: "Veuillez d’abord cocher la case.",
+    box_not_ticked: "Veuillez d’abord cocher la case.",
 
-    refused_title: "Ce lien ne fonctionne plus",
-    refused_text: "Il est incomplet, ou un lien ou un changement ultérieur l’a remplacé.",
+    unknown_title: "Ce lien ne fonctionne plus",
+    unknown_text: "Il est incomplet, ou un lien ou un changement ultérieur l’a remplacé.",
     used_title: "Ce lien a déjà servi",
     used_text: "Il a fait ce pour quoi il a été envoyé. Un lien ne sert qu’une fois.",
     reset_used_text: "Un nouveau mot de passe a été choisi avec ce lien ou avec un autre du même genre. Connectez-vous avec ce mot de passe, ou demandez un nouveau lien.",
@@ -83,19 +86,19 @@ pub(super) const TEXTS: Texts = Texts {
     expired_text: "Il n’était valable que pour un temps limité.",
     send_button: "Envoyer un nouveau lien",
     reset_offer_button: "Envoyer un lien pour choisir un nouveau mot de passe",
-    ask_text: "Saisissez votre adresse e-mail, et nous vous enverrons un nouveau lien.",
-    ask_reset_text: "Si vous ne pouvez pas vous connecter, saisissez votre adresse e-mail, et nous vous enverrons un lien pour choisir un nouveau mot de passe.",
-    ask_label: "Adresse e-mail",
-    ask_invalid: "Ce n’est pas une adresse e-mail.",
+    address_form_text: "Saisissez votre adresse e-mail, et nous vous enverrons un nouveau lien.",
+    address_form_reset_text: "Si vous ne pouvez pas vous connecter, saisissez votre adresse e-mail, et nous vous enverrons un lien pour choisir un nouveau mot de passe.",
+    address_label: "Adresse e-mail",
+    address_invalid: "Ce n’est pas une adresse e-mail.",
     sent_title: "Veuillez consulter votre messagerie",
     sent_text: "Si cette adresse est celle d’un compte qui a besoin du lien, un nouveau lien est en route. Cela peut prendre quelques minutes ; regardez aussi dans les courriers indésirables.",
     not_sent_text: "Aucun lien n’a été envoyé. Trop de liens ont été demandés, ou un élément dont nous avons besoin n’est pas disponible pour le moment.",
     unavailable_title: "Veuillez réessayer dans un instant",
-    throttled_text: "Trop de demandes sont venues de votre réseau. Le lien de votre e-mail reste valable.",
+    rate_limited_text: "Trop de demandes sont venues de votre réseau. Le lien de votre e-mail reste valable.",
     unavailable_text: "Un élément dont nous avons besoin n’est pas disponible pour le moment. Le lien de votre e-mail reste valable.",
 
-    dates: Dates {
-        format: "{day} {month} {year} à {hour}:{minute} (UTC)",
+    date_format: DateFormat {
+        pattern: "{day} {month} {year} à {hour}:{minute} (UTC)",
         months: [
             "janvier",
             "février",

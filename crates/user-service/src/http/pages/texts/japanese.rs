@@ -1,6 +1,6 @@
-//! The pages in Japanese: です・ます, no spaces.
+//! The texts in Japanese, with です・ます and without spaces.
 
-use super::{Dates, Texts, UndoTexts};
+use super::{DateFormat, Texts, UndoTexts};
 
 pub(super) const TEXTS: Texts = Texts {
     verify_title: "メールアドレスの確認",
@@ -20,7 +20,7 @@ pub(super) const TEXTS: Texts = Texts {
     reset_title: "新しいパスワードの設定",
     reset_text: "設定が済むと、すべての端末からログアウトします。その後、新しいパスワードでログインできます。",
     reset_label: "新しいパスワード",
-    reset_hint: "{min}文字以上。記号を混ぜるより、いくつかの単語を並べるほうが覚えやすくなります。",
+    reset_hint: "{min}文字以上。記号を混ぜるより、いくつかの単語を組み合わせるほうが覚えやすくなります。",
     reset_button: "パスワードを設定する",
     reset_done_title: "パスワードが変更されました",
     reset_done_text: "新しいパスワードでログインできます。このページは閉じてかまいません。",
@@ -30,11 +30,11 @@ pub(super) const TEXTS: Texts = Texts {
         ("too-long", "長すぎます。256文字以内にしてください。"),
         (
             "common",
-            "真っ先に試されそうなパスワードです。いくつかの単語を並べるか、でたらめな文字の並びにしてください。",
+            "真っ先に試されそうなパスワードです。いくつかの単語を組み合わせるか、ランダムな文字列にしてください。",
         ),
         ("contains-own-words", "お名前、アドレス、またはこのサービスの名前とほとんど変わりません。"),
         ("breached", "流出したパスワードの一覧に載っています。"),
-        ("strength-unknown", "強度を判定できませんでした。複数の単語を組み合わせてください。"),
+        ("strength-unknown", "強度を判定できませんでした。いくつかの単語を組み合わせてください。"),
     ],
 
     change_title: "新しいメールアドレスの確認",
@@ -72,10 +72,10 @@ pub(super) const TEXTS: Texts = Texts {
     },
     undo_box: "この変更をした覚えがありません。",
     undo_button: "変更を取り消す",
-    box_missing: "先にチェックボックスにチェックを入れてください。",
+    box_not_ticked: "先にチェックボックスにチェックを入れてください。",
 
-    refused_title: "このリンクは使えなくなりました",
-    refused_text: "リンクが途中で切れているか、後のリンクや後の変更によって無効になりました。",
+    unknown_title: "このリンクは使えなくなりました",
+    unknown_text: "リンクが途中で切れているか、後のリンクや後の変更によって無効になりました。",
     used_title: "このリンクはすでに使われました",
     used_text: "手続きは完了しています。リンクが使えるのは一度だけです。",
     reset_used_text: "このリンク、または同じ種類の別のリンクで、新しいパスワードが設定されました。そのパスワードでログインするか、新しいリンクをお申し込みください。",
@@ -83,19 +83,19 @@ pub(super) const TEXTS: Texts = Texts {
     expired_text: "リンクには有効期限があります。",
     send_button: "新しいリンクを送る",
     reset_offer_button: "パスワード設定用のリンクを送る",
-    ask_text: "メールアドレスを入力してください。新しいリンクをお送りします。",
-    ask_reset_text: "ログインできない場合は、メールアドレスを入力してください。新しいパスワードを設定するためのリンクをお送りします。",
-    ask_label: "メールアドレス",
-    ask_invalid: "メールアドレスではありません。",
+    address_form_text: "メールアドレスを入力してください。新しいリンクをお送りします。",
+    address_form_reset_text: "ログインできない場合は、メールアドレスを入力してください。新しいパスワードを設定するためのリンクをお送りします。",
+    address_label: "メールアドレス",
+    address_invalid: "メールアドレスではありません。",
     sent_title: "メールをご確認ください",
     sent_text: "このアドレスのアカウントにリンクが必要な場合は、新しいリンクをお送りしました。届くまでに数分かかることがあります。迷惑メールのフォルダーもご確認ください。",
     not_sent_text: "リンクは送られませんでした。お申し込みが多すぎるか、必要な機能が今は利用できません。",
     unavailable_title: "しばらくしてからもう一度お試しください",
-    throttled_text: "お使いのネットワークからのリクエストが多すぎます。メールのリンクは引き続き有効です。",
+    rate_limited_text: "お使いのネットワークからのリクエストが多すぎます。メールのリンクは引き続き有効です。",
     unavailable_text: "必要な機能が今は利用できません。メールのリンクは引き続き有効です。",
 
-    dates: Dates {
-        format: "{year}年{month}{day}日 {hour}:{minute}（UTC）",
+    date_format: DateFormat {
+        pattern: "{year}年{month}{day}日 {hour}:{minute}（UTC）",
         months: ["1月", "2月", "3月", "4月", "5月", "6月", "7月", "8月", "9月", "10月", "11月", "12月"],
         first_day: None,
     },

@@ -1,6 +1,6 @@
-//! The pages in Spanish: *usted*.
+//! The texts in Spanish, with *usted*.
 
-use super::{Dates, Texts, UndoTexts};
+use super::{DateFormat, Texts, UndoTexts};
 
 pub(super) const TEXTS: Texts = Texts {
     verify_title: "Confirme su dirección de correo electrónico",
@@ -10,7 +10,7 @@ pub(super) const TEXTS: Texts = Texts {
     account_created: "Cuenta creada el",
     verified_title: "Su dirección de correo electrónico está confirmada",
     verified_text: "Gracias. Ya puede cerrar esta página.",
-    confirmed_text: "Ya se había confirmado antes. Puede iniciar sesión; no hay nada más que hacer.",
+    confirmed_text: "Ya estaba confirmada. Puede iniciar sesión; no hay nada más que hacer.",
     disown_text: "Si usted no creó esta cuenta, díganoslo. Su contraseña dejará de funcionar, se cerrará la sesión en todos los dispositivos, se desactivará la verificación en dos pasos y la dirección de correo electrónico quedará sin confirmar.",
     disown_box: "Yo no creé esta cuenta.",
     disown_button: "No fui yo",
@@ -20,7 +20,7 @@ pub(super) const TEXTS: Texts = Texts {
     reset_title: "Elija una contraseña nueva",
     reset_text: "Se cerrará la sesión en todos los dispositivos y después podrá iniciar sesión con la contraseña nueva.",
     reset_label: "Contraseña nueva",
-    reset_hint: "Al menos {min} caracteres. Varias palabras se recuerdan mejor que los signos.",
+    reset_hint: "Al menos {min} caracteres. Varias palabras se recuerdan mejor que los caracteres especiales.",
     reset_button: "Guardar la contraseña",
     reset_done_title: "Se ha cambiado su contraseña",
     reset_done_text: "Ya puede iniciar sesión con ella. Puede cerrar esta página.",
@@ -28,10 +28,13 @@ pub(super) const TEXTS: Texts = Texts {
     password_reasons: &[
         ("too-short", "Debe tener al menos {min} caracteres."),
         ("too-long", "Es demasiado larga: como máximo, 256 caracteres."),
-        ("common", "Esta es de las primeras que alguien probaría: use varias palabras o caracteres al azar."),
-        ("contains-own-words", "Esta es poco más que su nombre, su dirección o el nombre de este servicio."),
-        ("breached", "Esta figura en una lista de contraseñas que se han hecho públicas."),
-        ("strength-unknown", "No se ha podido estimar la seguridad de esta: use varias palabras."),
+        (
+            "common",
+            "Esta contraseña es de las primeras que un atacante probaría: use varias palabras o caracteres al azar.",
+        ),
+        ("contains-own-words", "Esta contraseña es poco más que su nombre, su dirección o el nombre de este servicio."),
+        ("breached", "Esta contraseña figura en una lista de contraseñas filtradas."),
+        ("strength-unknown", "No se ha podido estimar la seguridad de esta contraseña: use varias palabras."),
     ],
 
     change_title: "Confirme su nueva dirección de correo electrónico",
@@ -40,7 +43,7 @@ pub(super) const TEXTS: Texts = Texts {
     changed_title: "Su nueva dirección de correo electrónico está confirmada",
     changed_text: "A partir de ahora, inicie sesión con ella. Hemos avisado a su dirección anterior. Puede cerrar esta página.",
     taken_title: "Esta dirección de correo electrónico ya está en uso",
-    taken_text: "Entretanto, otra cuenta utiliza esta dirección, por lo que la suya conserva la que tiene.",
+    taken_text: "Otra cuenta utiliza ahora esta dirección, por lo que la suya conserva la que tiene.",
     change_again_text: "Su cuenta conserva la dirección que tiene. Si todavía quiere cambiarla, inicie sesión y solicítelo de nuevo.",
 
     undo_email: UndoTexts {
@@ -69,10 +72,10 @@ pub(super) const TEXTS: Texts = Texts {
     },
     undo_box: "Yo no hice este cambio.",
     undo_button: "Deshacer el cambio",
-    box_missing: "Marque primero la casilla.",
+    box_not_ticked: "Marque primero la casilla.",
 
-    refused_title: "Este enlace ya no funciona",
-    refused_text: "Está incompleto, o lo ha sustituido un enlace o un cambio posterior.",
+    unknown_title: "Este enlace ya no funciona",
+    unknown_text: "Está incompleto, o lo ha sustituido un enlace o un cambio posterior.",
     used_title: "Este enlace ya se ha utilizado",
     used_text: "Ha hecho aquello para lo que se envió. Un enlace sirve una sola vez.",
     reset_used_text: "Con este enlace, o con otro del mismo tipo, se eligió una contraseña nueva. Inicie sesión con ella o solicite un enlace nuevo.",
@@ -80,19 +83,19 @@ pub(super) const TEXTS: Texts = Texts {
     expired_text: "Solo era válido durante un tiempo limitado.",
     send_button: "Enviar un enlace nuevo",
     reset_offer_button: "Enviar un enlace para elegir una contraseña nueva",
-    ask_text: "Introduzca su dirección de correo electrónico y le enviaremos un enlace nuevo.",
-    ask_reset_text: "Si no puede iniciar sesión, introduzca su dirección de correo electrónico y le enviaremos un enlace para elegir una contraseña nueva.",
-    ask_label: "Dirección de correo electrónico",
-    ask_invalid: "Esto no es una dirección de correo electrónico.",
+    address_form_text: "Introduzca su dirección de correo electrónico y le enviaremos un enlace nuevo.",
+    address_form_reset_text: "Si no puede iniciar sesión, introduzca su dirección de correo electrónico y le enviaremos un enlace para elegir una contraseña nueva.",
+    address_label: "Dirección de correo electrónico",
+    address_invalid: "Esto no es una dirección de correo electrónico.",
     sent_title: "Mire en su buzón",
     sent_text: "Si esta dirección pertenece a una cuenta que necesita el enlace, uno nuevo está en camino. Puede tardar unos minutos; mire también en la carpeta de correo no deseado.",
     not_sent_text: "No se ha enviado ningún enlace. Se han solicitado demasiados, o algo que necesitamos no está disponible ahora mismo.",
     unavailable_title: "Inténtelo de nuevo dentro de un momento",
-    throttled_text: "Han llegado demasiadas solicitudes desde su red. El enlace de su correo sigue siendo válido.",
+    rate_limited_text: "Han llegado demasiadas solicitudes desde su red. El enlace de su correo sigue siendo válido.",
     unavailable_text: "Algo que necesitamos no está disponible ahora mismo. El enlace de su correo sigue siendo válido.",
 
-    dates: Dates {
-        format: "{day} de {month} de {year}, {hour}:{minute} (UTC)",
+    date_format: DateFormat {
+        pattern: "{day} de {month} de {year}, {hour}:{minute} (UTC)",
         months: [
             "enero",
             "febrero",

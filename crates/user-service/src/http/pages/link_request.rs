@@ -1,5 +1,5 @@
-//! What the pages behind mailed links share: who reads, in which language, and what becomes of a link that cannot be
-//! used.
+//! What the handlers of the pages behind mailed links share: the extractor with language and origin, the forms, and the
+//! response to a link that cannot be used.
 
 use std::{
     future::{Ready, ready},
@@ -11,7 +11,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 use super::account_pages::{
-    LinkPage, address_refused_page, dead_link_page, link_not_sent_page, link_sent_page, try_again_page, undo_page,
+    LinkPage, address_refused_page, link_not_sent_page, link_sent_page, try_again_page, undo_page, unusable_link_page,
 };
 use crate::{
     domain::Email,
@@ -20,51 +20,51 @@ use crate::{
     usecase::{self, AccountService, LinkState, LinkedAccount},
 };
 
-/// The query of a link.
+/// The query of a mailed link.
 #[derive(Deserialize)]
-pub(crate) struct Link {
+pub(crate) struct LinkQuery {
     pub token: String,
 }
 
-/// A form of any of the pages.
+/// The fields of the forms of all pages.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct LinkForm {
     #[serde(default)]
     pub token: String,
-    /// What else than the page's own purpose the form is for.
-    pub action: Option<Action>,
+    /// The action of the form, if it is not the main action of the page.
+    pub action: Option<FormAction>,
     confirmed: Option<String>,
-    /// Of the form that asks for an address.
+    /// The address from the form that sends a new link to an entered address.
     pub email: Option<String>,
     pub new_password: Option<SecretString>,
 }
 
-/// What a second form on a page does.
+/// The action of a second form on a page.
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum Action {
+pub(crate) enum FormAction {
     /// Sends a new link.
     Resend,
-    /// Says that the account is not the reader's.
+    /// Reports that the reader did not create the account.
     Disown,
 }
 
 impl LinkForm {
-    /// Whether a person ticked the box.
+    /// Returns whether the box was ticked.
     pub(super) fn is_confirmed(&self) -> bool {
         self.confirmed.as_deref() == Some("yes")
     }
 }
 
-/// A reader of one of the pages.
-pub(in crate::http) struct Visit {
+/// A request to a page behind a mailed link. An extractor.
+pub(in crate::http) struct LinkRequest {
     pub accounts: Arc<AccountService>,
     pub origin: Origin,
     pub language: Language,
 }
 
-impl FromRequest for Visit {
+impl FromRequest for LinkRequest {
     type Error = Problem;
     type Future = Ready<Result<Self, Problem>>;
 
@@ -73,15 +73,17 @@ impl FromRequest for Visit {
         let context = RequestContext::from_request(request, payload).into_inner();
         let accounts = request.app_data::<web::Data<AccountService>>().cloned();
         ready(context.and_then(|context| {
-            let accounts = accounts.ok_or_else(|| Problem::internal(anyhow::anyhow!("no accounts")))?;
+            let accounts = accounts
+                .ok_or_else(|| Problem::internal(anyhow::anyhow!("no AccountService in the application's data")))?;
             Ok(Self { accounts: accounts.into_inner(), origin: context.origin(), language })
         }))
     }
 }
 
-impl Visit {
-    /// The form of `page`, if the link is valid, and what is so with it if not. Uses nothing up.
-    pub(super) async fn show(
+impl LinkRequest {
+    /// Returns the form of `page` if the link is valid, else the page that explains the state of the link. Does not use
+    /// the token.
+    pub(super) async fn show_form(
         &self,
         page: LinkPage,
         token: &str,
@@ -92,36 +94,38 @@ impl Visit {
         }
         match usecase::link_state(&self.accounts, token, page.purposes()).await {
             Ok(LinkState::Valid(account)) => form(&account),
-            Ok(state) => dead_link_page(page, &state, token, self.language),
+            Ok(state) => unusable_link_page(page, &state, token, self.language),
             Err(failure) => try_again_page(failure, self.language),
         }
     }
 
-    /// The form of a page that undoes a change, as [`show`](Self::show); `box_missing` after it was sent without the box.
-    pub(super) async fn show_undo(&self, page: LinkPage, token: &str, box_missing: bool) -> HttpResponse {
-        self.show(page, token, |account| undo_page(page, account.purpose, token, box_missing, self.language)).await
+    /// Returns the form of a page that undoes a change, like [`show_form`](Self::show_form). `box_not_ticked`: the form was
+    /// sent without the box.
+    pub(super) async fn show_undo_form(&self, page: LinkPage, token: &str, box_not_ticked: bool) -> HttpResponse {
+        self.show_form(page, token, |account| undo_page(page, account.purpose, token, box_not_ticked, self.language))
+            .await
     }
 
-    /// The link, or the form, is not complete.
-    pub(super) fn incomplete(&self, page: LinkPage) -> HttpResponse {
-        dead_link_page(page, &LinkState::Unknown, "", self.language)
+    /// Returns the page for an incomplete link or form.
+    pub(super) fn incomplete_page(&self, page: LinkPage) -> HttpResponse {
+        unusable_link_page(page, &LinkState::Unknown, "", self.language)
     }
 
-    /// What is so with a link whose token was refused.
-    pub(super) async fn refused(&self, page: LinkPage, token: &str) -> HttpResponse {
-        self.show(page, token, |_| self.incomplete(page)).await
+    /// Returns the page that explains the state of a link whose token was refused.
+    pub(super) async fn refused_token_page(&self, page: LinkPage, token: &str) -> HttpResponse {
+        self.show_form(page, token, |_| self.incomplete_page(page)).await
     }
 
-    /// Sends the link of `page` again: to the address that was typed, or to that of the token. The answer is the same
-    /// whether or not there is such an account.
+    /// Sends a new link of `page` to the entered address, or to that of the token. The response is the same whether or
+    /// not there is such an account.
     pub(super) async fn send_link(self, page: LinkPage, form: &LinkForm) -> HttpResponse {
-        let Some(mail) = page.mail() else { return self.incomplete(page) };
+        let Some(mail) = page.mail() else { return self.incomplete_page(page) };
         let sent = match &form.email {
             Some(typed) => match Email::parse(typed) {
                 Ok(email) => usecase::request_mail(&self.accounts, mail, &email, self.origin).await,
                 Err(_) => return address_refused_page(page, typed, self.language),
             },
-            None if form.token.is_empty() => return self.incomplete(page),
+            None if form.token.is_empty() => return self.incomplete_page(page),
             None => usecase::resend_link(&self.accounts, mail, &form.token, self.origin).await,
         };
         match sent {
