@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use super::{
     Attributes, Invalid,
-    schema_violation::{SchemaViolation, violations},
+    schema_violation::{SchemaViolation, find_violations},
 };
 
 /// The annotation; it may stand on members reached from the root by `properties` alone.
@@ -94,15 +94,15 @@ impl AttributeRules {
     ///
     /// # Errors
     /// Every mistake with its place.
-    pub fn first(&self, given: Option<Value>, by: Writer) -> Result<Option<Attributes>, Vec<SchemaViolation>> {
-        self.check_first(given.map(Attributes::parse).transpose().map_err(whole)?, by)
+    pub fn validate_new(&self, given: Option<Value>, by: Writer) -> Result<Option<Attributes>, Vec<SchemaViolation>> {
+        self.validate_new_attributes(given.map(Attributes::parse).transpose().map_err(whole)?, by)
     }
 
-    /// As [`first`](Self::first), for attributes that are known to be within their bounds: the part that is work.
+    /// As [`validate_new`](Self::validate_new), for attributes that are known to be within their bounds: the part that is work.
     ///
     /// # Errors
     /// Every mistake with its place.
-    pub fn check_first(
+    pub fn validate_new_attributes(
         &self,
         given: Option<Attributes>,
         by: Writer,
@@ -121,7 +121,7 @@ impl AttributeRules {
     ///
     /// # Errors
     /// Every mistake with its place.
-    pub fn changed(
+    pub fn validate_change(
         &self,
         stored: &Attributes,
         patch: Option<&Map<String, Value>>,
@@ -147,7 +147,7 @@ impl AttributeRules {
     fn judged(&self, attributes: Option<Attributes>) -> Result<Option<Attributes>, Vec<SchemaViolation>> {
         let Some(validator) = &self.validator else { return Ok(attributes) };
         let value = Value::Object(attributes.as_ref().map(|it| it.as_map().clone()).unwrap_or_default());
-        let violations = violations(validator, &value);
+        let violations = find_violations(validator, &value);
         if violations.is_empty() { Ok(attributes) } else { Err(violations) }
     }
 }
@@ -306,11 +306,11 @@ mod tests {
     }
 
     fn first(given: Value, by: Writer) -> Result<Value, Vec<(String, &'static str)>> {
-        shown(rules().first(Some(given), by))
+        shown(rules().validate_new(Some(given), by))
     }
 
     fn changed(stored: Value, patch: &Value, by: Writer) -> Result<Value, Vec<(String, &'static str)>> {
-        shown(rules().changed(&attributes(stored), patch.as_object(), by))
+        shown(rules().validate_change(&attributes(stored), patch.as_object(), by))
     }
 
     fn at(places: &[(&str, &'static str)]) -> Result<Value, Vec<(String, &'static str)>> {
@@ -331,7 +331,7 @@ mod tests {
     #[test]
     fn no_mistake_repeats_a_value() {
         let given = json!({ "nickname": "hunter2-hunter2", "billing": { "country": "hunter2" }, "site": "hunter2" });
-        let violations = rules().first(Some(given), Writer::User).unwrap_err();
+        let violations = rules().validate_new(Some(given), Writer::User).unwrap_err();
         assert_eq!(violations.len(), 3);
         assert!(!format!("{violations:?}").contains("hunter2"), "{violations:?}");
     }
@@ -368,18 +368,18 @@ mod tests {
     #[test]
     fn none_at_all_is_judged_as_an_empty_object() {
         let rules = AttributeRules::parse(r#"{"required": ["team"]}"#).unwrap();
-        assert_eq!(shown(rules.first(None, Writer::User)), at(&[("team", "missing")]));
+        assert_eq!(shown(rules.validate_new(None, Writer::User)), at(&[("team", "missing")]));
         let stored = attributes(json!({ "team": 1 }));
-        assert_eq!(shown(rules.changed(&stored, None, Writer::User)), at(&[("team", "missing")]));
+        assert_eq!(shown(rules.validate_change(&stored, None, Writer::User)), at(&[("team", "missing")]));
     }
 
     #[test]
     fn without_a_schema_everything_is_allowed() {
         let rules = AttributeRules::default();
-        assert_eq!(shown(rules.first(None, Writer::User)), Ok(Value::Null));
-        assert_eq!(shown(rules.first(Some(json!({ "a": [1] })), Writer::User)), Ok(json!({ "a": [1] })));
+        assert_eq!(shown(rules.validate_new(None, Writer::User)), Ok(Value::Null));
+        assert_eq!(shown(rules.validate_new(Some(json!({ "a": [1] })), Writer::User)), Ok(json!({ "a": [1] })));
         let stored = attributes(json!({ "a": [1] }));
-        assert_eq!(shown(rules.changed(&stored, None, Writer::User)), Ok(Value::Null));
+        assert_eq!(shown(rules.validate_change(&stored, None, Writer::User)), Ok(Value::Null));
     }
 
     #[test]
@@ -422,7 +422,7 @@ mod tests {
             AttributeRules::parse(r#"{"properties": {"a": {"type": "string", "pattern": "^(a+)+$"}}}"#).unwrap();
         let started = Instant::now();
         let given = json!({ "a": format!("{}!", "a".repeat(16_000)) });
-        assert_eq!(shown(rules.first(Some(given), Writer::User)), at(&[("a", "invalid")]));
+        assert_eq!(shown(rules.validate_new(Some(given), Writer::User)), at(&[("a", "invalid")]));
         assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
     }
 }

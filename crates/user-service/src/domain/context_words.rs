@@ -15,7 +15,7 @@ pub struct ContextWords(Vec<Vec<char>>);
 impl ContextWords {
     /// The words in names, addresses and hosts: split at everything that is neither
     /// letter nor digit, and again where case or kind changes (`AdaLovelace1815`).
-    pub fn of<'a>(texts: impl IntoIterator<Item = &'a str>) -> Self {
+    pub fn from_texts<'a>(texts: impl IntoIterator<Item = &'a str>) -> Self {
         let mut words = Vec::new();
         for text in texts {
             let text: String = text.nfkc().collect();
@@ -36,7 +36,7 @@ impl ContextWords {
 
     /// These words and those.
     #[must_use]
-    pub fn and(&self, other: &Self) -> Self {
+    pub fn union(&self, other: &Self) -> Self {
         let mut all: Vec<_> = self.0.iter().chain(&other.0).cloned().collect();
         all.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
         Self(all)
@@ -45,7 +45,7 @@ impl ContextWords {
     /// What is left of `password` when these words are taken out, forwards, backwards,
     /// in any case and with digits for letters, and with them what joins them; `None` if
     /// none of them is in it.
-    pub(super) fn rest_of(&self, password: &str) -> Option<Zeroizing<String>> {
+    pub(super) fn remove_from(&self, password: &str) -> Option<Zeroizing<String>> {
         let original: Zeroizing<Vec<char>> = Zeroizing::new(password.chars().collect());
         let folded: Zeroizing<Vec<char>> = Zeroizing::new(original.iter().copied().map(fold).collect());
         let mut rest = Zeroizing::new(String::with_capacity(password.len()));
@@ -110,8 +110,9 @@ mod tests {
     use super::*;
 
     fn rest(password: &str) -> Option<String> {
-        let words = ContextWords::of(["ada_1815", "ada.lovelace@mail.example.org", "Ada Lovelace-King", "田中"]);
-        words.rest_of(password).map(|rest| rest.to_string())
+        let words =
+            ContextWords::from_texts(["ada_1815", "ada.lovelace@mail.example.org", "Ada Lovelace-King", "田中"]);
+        words.remove_from(password).map(|rest| rest.to_string())
     }
 
     #[test]
@@ -136,15 +137,15 @@ mod tests {
         for password in ["correct horse battery", "lovelac", "ad", "", "18 15"] {
             assert_eq!(rest(password), None, "{password}");
         }
-        assert!(ContextWords::default().rest_of("lovelace").is_none());
-        assert!(ContextWords::of(["a.b@c.de", "", "--"]).rest_of("a.b@c.de").is_none());
+        assert!(ContextWords::default().remove_from("lovelace").is_none());
+        assert!(ContextWords::from_texts(["a.b@c.de", "", "--"]).remove_from("a.b@c.de").is_none());
     }
 
     #[test]
     fn the_parts_of_a_name_count_too() {
-        let words = ContextWords::of(["AdaLovelace1815"]);
+        let words = ContextWords::from_texts(["AdaLovelace1815"]);
         for part in ["adalovelace1815", "ada", "Lovelace", "1815"] {
-            assert_eq!(words.rest_of(part).unwrap().as_str(), "", "{part}");
+            assert_eq!(words.remove_from(part).unwrap().as_str(), "", "{part}");
         }
     }
 }

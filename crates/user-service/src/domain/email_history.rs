@@ -4,11 +4,11 @@
 use jiff::Timestamp;
 
 /// So many addresses are kept at most: nobody collects addresses by changing theirs.
-pub const MAX_RESERVED: usize = 10;
+pub const MAX_RESERVED_EMAILS: usize = 10;
 
 /// A key (of an address, of a username) that was the account's, and is kept for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reservation {
+pub struct KeyReservation {
     pub key: String,
     pub until: Timestamp,
 }
@@ -17,25 +17,25 @@ pub struct Reservation {
 /// `reserved` was left later. An address that was left and taken up again is there as
 /// often as it was left, and may be the current one too.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Addresses {
+pub struct EmailHistory {
     pub current: String,
     /// Oldest first.
-    pub reserved: Vec<Reservation>,
+    pub reserved: Vec<KeyReservation>,
 }
 
-impl Addresses {
+impl EmailHistory {
     /// How many are kept at `now`.
     #[must_use]
-    pub fn reserved_at(&self, now: Timestamp) -> usize {
+    pub fn reserved_count(&self, now: Timestamp) -> usize {
         self.reserved.iter().filter(|reservation| now < reservation.until).count()
     }
 
     /// After a change to `new` at `now`: the address that was current is kept `until`.
     #[must_use]
-    pub fn changed(mut self, new: &str, until: Timestamp, now: Timestamp) -> Self {
+    pub fn change_to(mut self, new: &str, until: Timestamp, now: Timestamp) -> Self {
         self.forget(now);
         let key = std::mem::replace(&mut self.current, new.to_owned());
-        self.reserved.push(Reservation { key, until });
+        self.reserved.push(KeyReservation { key, until });
         self
     }
 
@@ -44,7 +44,7 @@ impl Addresses {
     /// as it was, so that an undo of the later cannot stand in the way of the earlier.
     /// `None` when the address is not kept any more.
     #[must_use]
-    pub fn restored(mut self, left: &Reservation, now: Timestamp) -> Option<Self> {
+    pub fn restore(mut self, left: &KeyReservation, now: Timestamp) -> Option<Self> {
         self.forget(now);
         let place = self.reserved.iter().position(|reservation| reservation == left)?;
         self.reserved.truncate(place);
@@ -54,20 +54,25 @@ impl Addresses {
 
     /// Whether this address is kept, by this very reservation.
     #[must_use]
-    pub fn keeps(&self, reservation: &Reservation) -> bool {
+    pub fn has_reservation(&self, reservation: &KeyReservation) -> bool {
         self.reserved.contains(reservation)
     }
 
     /// Whether the address with this key is the account's at `now`: current, or kept for it.
     #[must_use]
-    pub fn belongs(&self, key: &str, now: Timestamp) -> bool {
+    pub fn owns_key(&self, key: &str, now: Timestamp) -> bool {
         self.current == key || self.reserved.iter().any(|kept| kept.key == key && now < kept.until)
     }
 
     /// The reservation by which an address is kept that was current when a link to it was
     /// issued: the first that outlasts the link, as reservations and links live equally long.
     #[must_use]
-    pub fn left_after(&self, key: &str, link_expires_at: Timestamp, now: Timestamp) -> Option<&Reservation> {
+    pub fn reservation_for_link(
+        &self,
+        key: &str,
+        link_expires_at: Timestamp,
+        now: Timestamp,
+    ) -> Option<&KeyReservation> {
         let mut kept = self.reserved.iter().filter(|kept| kept.key == key && now < kept.until);
         let first = kept.clone().find(|kept| link_expires_at <= kept.until);
         // The lifetime may have been configured anew in between.
@@ -101,88 +106,88 @@ mod tests {
         Timestamp::UNIX_EPOCH + SignedDuration::from_hours(24 * day)
     }
 
-    fn of(current: &str) -> Addresses {
-        Addresses { current: current.to_owned(), reserved: Vec::new() }
+    fn of(current: &str) -> EmailHistory {
+        EmailHistory { current: current.to_owned(), reserved: Vec::new() }
     }
 
-    fn left(key: &str, until: i64) -> Reservation {
-        Reservation { key: key.to_owned(), until: at(until) }
+    fn left(key: &str, until: i64) -> KeyReservation {
+        KeyReservation { key: key.to_owned(), until: at(until) }
     }
 
     #[test]
     fn what_a_change_leaves_behind_stays_the_accounts_for_a_while() {
-        let changed = of("a").changed("b", at(7), at(0));
+        let changed = of("a").change_to("b", at(7), at(0));
         assert_eq!(changed.keys(), ["b", "a"]);
-        assert!(changed.keeps(&left("a", 7)));
-        assert_eq!((changed.reserved_at(at(6)), changed.reserved_at(at(7))), (1, 0));
+        assert!(changed.has_reservation(&left("a", 7)));
+        assert_eq!((changed.reserved_count(at(6)), changed.reserved_count(at(7))), (1, 0));
         // The next change forgets what is over.
-        let later = changed.changed("c", at(15), at(8));
+        let later = changed.change_to("c", at(15), at(8));
         assert_eq!(later.keys(), ["c", "b"]);
     }
 
     #[test]
     fn an_undo_within_its_time_brings_the_address_back_once() {
-        let changed = of("a").changed("b", at(7), at(0));
-        assert_eq!(changed.clone().restored(&left("a", 7), at(6)), Some(of("a")));
-        assert_eq!(changed.clone().restored(&left("a", 7), at(7)), None);
-        assert_eq!(changed.clone().restored(&left("b", 7), at(6)), None);
-        assert_eq!(of("a").restored(&left("a", 7), at(6)), None);
+        let changed = of("a").change_to("b", at(7), at(0));
+        assert_eq!(changed.clone().restore(&left("a", 7), at(6)), Some(of("a")));
+        assert_eq!(changed.clone().restore(&left("a", 7), at(7)), None);
+        assert_eq!(changed.clone().restore(&left("b", 7), at(6)), None);
+        assert_eq!(of("a").restore(&left("a", 7), at(6)), None);
     }
 
     #[test]
     fn the_undo_of_the_first_change_takes_back_the_second_too() {
-        let twice = of("a").changed("b", at(7), at(0)).changed("c", at(8), at(1));
+        let twice = of("a").change_to("b", at(7), at(0)).change_to("c", at(8), at(1));
         assert_eq!(twice.keys(), ["c", "a", "b"]);
-        let restored = twice.restored(&left("a", 7), at(2)).unwrap();
+        let restored = twice.restore(&left("a", 7), at(2)).unwrap();
         assert_eq!(restored, of("a"));
-        assert!(!restored.keeps(&left("b", 8)));
+        assert!(!restored.has_reservation(&left("b", 8)));
     }
 
     #[test]
     fn the_undo_of_the_second_change_leaves_the_first_one_undoable() {
-        let twice = of("a").changed("b", at(7), at(0)).changed("c", at(8), at(1));
-        let restored = twice.restored(&left("b", 8), at(2)).unwrap();
+        let twice = of("a").change_to("b", at(7), at(0)).change_to("c", at(8), at(1));
+        let restored = twice.restore(&left("b", 8), at(2)).unwrap();
         assert_eq!(restored.keys(), ["b", "a"]);
-        assert_eq!(restored.restored(&left("a", 7), at(3)), Some(of("a")));
+        assert_eq!(restored.restore(&left("a", 7), at(3)), Some(of("a")));
     }
 
     #[test]
     fn going_back_by_a_change_does_not_give_the_address_away() {
         // b belongs to an intruder; the owner of a confirmed the way back.
-        let back = of("a").changed("b", at(7), at(0)).changed("a", at(8), at(1));
+        let back = of("a").change_to("b", at(7), at(0)).change_to("a", at(8), at(1));
         assert_eq!(back.keys(), ["a", "b"]);
         // The intruder undoes that ...
-        let undone = back.clone().restored(&left("b", 8), at(2)).unwrap();
+        let undone = back.clone().restore(&left("b", 8), at(2)).unwrap();
         assert_eq!(undone.keys(), ["b", "a"]);
         // ... and the owner undoes the intruder's change still, before or after it.
-        assert_eq!(undone.restored(&left("a", 7), at(3)), Some(of("a")));
-        assert_eq!(back.restored(&left("a", 7), at(3)), Some(of("a")));
+        assert_eq!(undone.restore(&left("a", 7), at(3)), Some(of("a")));
+        assert_eq!(back.restore(&left("a", 7), at(3)), Some(of("a")));
     }
 
     #[test]
     fn a_kept_address_is_the_accounts_until_its_time_is_over() {
-        let changed = of("a").changed("b", at(7), at(0));
-        assert!(changed.belongs("b", at(9)) && changed.belongs("a", at(6)));
-        assert!(!changed.belongs("a", at(7)) && !changed.belongs("c", at(0)));
+        let changed = of("a").change_to("b", at(7), at(0));
+        assert!(changed.owns_key("b", at(9)) && changed.owns_key("a", at(6)));
+        assert!(!changed.owns_key("a", at(7)) && !changed.owns_key("c", at(0)));
     }
 
     #[test]
     fn a_link_belongs_to_the_reservation_that_followed_it() {
         // Left on day 0, taken up again on day 1, left again on day 3.
-        let addresses = of("a").changed("b", at(7), at(0)).changed("a", at(8), at(1)).changed("c", at(10), at(3));
-        assert_eq!(addresses.left_after("a", at(9), at(4)), Some(&left("a", 10)), "issued on day 2");
-        assert_eq!(addresses.left_after("a", at(6), at(4)), Some(&left("a", 7)), "issued before day 0");
-        assert_eq!(addresses.left_after("a", at(30), at(4)), Some(&left("a", 10)), "links lived longer then");
-        assert_eq!(addresses.left_after("a", at(9), at(10)), None);
-        assert_eq!(addresses.left_after("d", at(9), at(4)), None);
+        let addresses = of("a").change_to("b", at(7), at(0)).change_to("a", at(8), at(1)).change_to("c", at(10), at(3));
+        assert_eq!(addresses.reservation_for_link("a", at(9), at(4)), Some(&left("a", 10)), "issued on day 2");
+        assert_eq!(addresses.reservation_for_link("a", at(6), at(4)), Some(&left("a", 7)), "issued before day 0");
+        assert_eq!(addresses.reservation_for_link("a", at(30), at(4)), Some(&left("a", 10)), "links lived longer then");
+        assert_eq!(addresses.reservation_for_link("a", at(9), at(10)), None);
+        assert_eq!(addresses.reservation_for_link("d", at(9), at(4)), None);
     }
 
     #[test]
     fn an_address_that_was_left_twice_is_kept_twice_and_is_one_key() {
-        let again = of("a").changed("b", at(7), at(0)).changed("a", at(8), at(1)).changed("c", at(9), at(2));
+        let again = of("a").change_to("b", at(7), at(0)).change_to("a", at(8), at(1)).change_to("c", at(9), at(2));
         assert_eq!(again.keys(), ["c", "a", "b"]);
-        let one_back = again.restored(&left("a", 9), at(3)).unwrap();
+        let one_back = again.restore(&left("a", 9), at(3)).unwrap();
         assert_eq!(one_back.keys(), ["a", "b"]);
-        assert!(one_back.keeps(&left("a", 7)) && one_back.keeps(&left("b", 8)));
+        assert!(one_back.has_reservation(&left("a", 7)) && one_back.has_reservation(&left("b", 8)));
     }
 }

@@ -3,9 +3,9 @@
 use std::{net::IpAddr, time::Duration};
 
 /// So many networks of an account's logins are remembered, the latest.
-pub const KNOWN_NETWORKS: usize = 8;
+pub const MAX_KNOWN_NETWORKS: usize = 8;
 /// A network counts as known for so long after the last login from it.
-pub const KNOWN_FOR: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+pub const KNOWN_NETWORK_LIFETIME: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// A prefix of IP addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -18,13 +18,13 @@ impl IpPrefix {
     /// Whom a throttle holds: one IPv4 address, so that nobody is held for a neighbour;
     /// an IPv6 /56, because a single customer is given that much.
     #[must_use]
-    pub fn throttled(address: IpAddr) -> Self {
+    pub fn for_rate_limit(address: IpAddr) -> Self {
         Self::of(address, 32, 56)
     }
 
     /// What is remembered of a login: /24 or /56. The person's address changes within it.
     #[must_use]
-    pub fn remembered(address: IpAddr) -> Self {
+    pub fn for_known_networks(address: IpAddr) -> Self {
         Self::of(address, 24, 56)
     }
 
@@ -65,11 +65,11 @@ mod tests {
     use super::*;
 
     fn throttled(text: &str) -> IpPrefix {
-        IpPrefix::throttled(text.parse().unwrap())
+        IpPrefix::for_rate_limit(text.parse().unwrap())
     }
 
     fn remembered(text: &str) -> IpPrefix {
-        IpPrefix::remembered(text.parse().unwrap())
+        IpPrefix::for_known_networks(text.parse().unwrap())
     }
 
     #[test]

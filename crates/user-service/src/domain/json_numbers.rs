@@ -14,7 +14,7 @@ const MAX_PATH_BYTES: usize = 128;
 /// of a fraction are rounded to those of a double is what every reader of JSON does.
 ///
 /// At most [`MAX_FOUND`]. `text` is JSON; in any other text what is found means nothing.
-pub(crate) fn out_of_range(text: &str) -> Vec<SchemaViolation> {
+pub(crate) fn find_out_of_range(text: &str) -> Vec<SchemaViolation> {
     let mut found = Vec::new();
     let mut place: Vec<Within<'_>> = Vec::new();
     let mut rest = text;
@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     fn places(text: &str) -> Vec<String> {
-        out_of_range(text).iter().map(|violation| violation.path.join("/")).collect()
+        find_out_of_range(text).iter().map(|violation| violation.path.join("/")).collect()
     }
 
     #[test]
@@ -129,7 +129,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_text_is_scanned_to_its_end(text in any::<String>(), json in "[\\[\\]{}\",:0-9eE.\\\\+-]{0,40}") {
-            let _ = (out_of_range(&text), out_of_range(&json));
+            let _ = (find_out_of_range(&text), find_out_of_range(&json));
         }
 
         #[test]
@@ -137,8 +137,8 @@ mod tests {
             let text = json!({ "a": [name, { &name: "x" }] }).to_string();
             let text = text.replace(r#":"x""#, &format!(":{integer}"));
             let kept = i64::try_from(integer).is_ok() || u64::try_from(integer).is_ok();
-            prop_assert_eq!(out_of_range(&text).is_empty(), kept, "{}", text);
-            if let Some(violation) = out_of_range(&text).first() {
+            prop_assert_eq!(find_out_of_range(&text).is_empty(), kept, "{}", text);
+            if let Some(violation) = find_out_of_range(&text).first() {
                 prop_assert_eq!(&violation.path, &["a".to_owned(), "1".to_owned(), name]);
             }
         }

@@ -24,7 +24,7 @@ impl PasswordPolicy {
     pub fn new(min_length: usize, service: &[&str]) -> Self {
         // The dictionaries are made at their first use, which is no request.
         let _ = withstands("x", MIN_WITHSTANDS);
-        Self { min_length, service: ContextWords::of(service.iter().copied()) }
+        Self { min_length, service: ContextWords::from_texts(service.iter().copied()) }
     }
 
     /// In code points.
@@ -44,7 +44,7 @@ impl PasswordPolicy {
     /// Every reason not to take this password; `own` are the words of the one who
     /// chooses. Some milliseconds of work: not for a thread that serves requests.
     #[must_use]
-    pub fn objections(&self, password: &Password, own: &ContextWords) -> Vec<Invalid> {
+    pub fn violations(&self, password: &Password, own: &ContextWords) -> Vec<Invalid> {
         let mut objections = Vec::new();
         match withstands(password.expose(), MIN_WITHSTANDS) {
             Ok(true) => {}
@@ -54,7 +54,7 @@ impl PasswordPolicy {
             )),
             Err(_) => objections.push(Self::strength_unknown()),
         }
-        let rest = own.and(&self.service).rest_of(password.expose());
+        let rest = own.union(&self.service).remove_from(password.expose());
         match rest.map_or(Ok(true), |rest| withstands(&rest, MIN_WITHSTANDS)) {
             Ok(true) => {}
             Ok(false) => objections.push(Invalid::new(
@@ -86,9 +86,9 @@ mod tests {
 
     fn codes(password: &str) -> Vec<&'static str> {
         let policy = PasswordPolicy::new(8, &["accounts.acme.example"]);
-        let own = ContextWords::of(["countess", "ada.lovelace@example.org", "Ada Lovelace"]);
+        let own = ContextWords::from_texts(["countess", "ada.lovelace@example.org", "Ada Lovelace"]);
         match policy.normal_form(&SecretString::from(password)) {
-            Ok(password) => policy.objections(&password, &own).iter().map(|it| it.code).collect(),
+            Ok(password) => policy.violations(&password, &own).iter().map(|it| it.code).collect(),
             Err(invalid) => vec![invalid.code],
         }
     }
@@ -146,7 +146,7 @@ mod tests {
     fn no_reason_repeats_the_password() {
         let policy = PasswordPolicy::new(8, &[]);
         let password = policy.normal_form(&SecretString::from("lovelace")).unwrap();
-        for objection in policy.objections(&password, &ContextWords::of(["lovelace"])) {
+        for objection in policy.violations(&password, &ContextWords::from_texts(["lovelace"])) {
             assert!(!objection.detail.contains("lovelace"), "{}", objection.detail);
         }
     }
@@ -225,7 +225,7 @@ mod tests {
             let policy = PasswordPolicy::new(8, &["accounts.acme.example"]);
             let text: String = text.chars().take(256).collect();
             let Ok(password) = policy.normal_form(&SecretString::from(text)) else { return Ok(()) };
-            for objection in policy.objections(&password, &ContextWords::of([own.as_str()])) {
+            for objection in policy.violations(&password, &ContextWords::from_texts([own.as_str()])) {
                 let known = ["common", "contains-own-words", "strength-unknown"];
                 prop_assert!(known.contains(&objection.code), "{}", objection.code);
             }
@@ -237,7 +237,7 @@ mod tests {
         let policy = PasswordPolicy::new(8, &["accounts.acme.example"]);
         corpus::corpus!("password").holds_for_text(|typed| {
             let Ok(password) = policy.normal_form(&SecretString::from(typed)) else { return Ok(()) };
-            for objection in policy.objections(&password, &ContextWords::of(["1514"])) {
+            for objection in policy.violations(&password, &ContextWords::from_texts(["1514"])) {
                 prop_assert!(typed.len() < 40 || !objection.detail.contains(typed), "{}", objection.detail);
             }
             Ok(())

@@ -195,7 +195,7 @@ fn a_search_finds_what_begins_so_and_its_end_is_behind_it() {
         // 254 characters, each of which a normal form makes at most 18 times as long.
         for prefix in [Some(search.email()), search.username()].into_iter().flatten() {
             prop_assert!(prefix.len() <= 254 * 4 * 18, "{} bytes", prefix.len());
-            if let Some(behind) = user_search::behind_prefix(prefix) {
+            if let Some(behind) = user_search::prefix_end(prefix) {
                 prop_assert!(behind.as_str() > prefix && !behind.starts_with(prefix));
             }
         }
@@ -265,7 +265,7 @@ fn percent_decoded(text: &str) -> String {
 #[test]
 fn a_device_has_one_of_our_names_whatever_the_agent_says() {
     corpus!("header").holds_for_text(|agent| {
-        if let Some(device) = device(agent) {
+        if let Some(device) = device_name(agent) {
             prop_assert!(device.len() <= 64 && device.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' '));
         }
         Ok(())
@@ -279,8 +279,8 @@ fn a_password_is_bounded_and_judged_in_bounded_time() {
         let started = Instant::now();
         let Ok(password) = Password::parse_attempt(typed.to_owned()) else { return Ok(()) };
         prop_assert!(password.expose().len() <= 4096 && typed.len() <= 4096);
-        let own = ContextWords::of([typed, "ada@example.org"]);
-        for objection in policy.objections(&password, &own) {
+        let own = ContextWords::from_texts([typed, "ada@example.org"]);
+        for objection in policy.violations(&password, &own) {
             refused(&objection, typed)?;
         }
         let debug = format!("{password:?}");

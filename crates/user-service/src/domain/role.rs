@@ -80,14 +80,14 @@ impl Roles {
 
     /// Whether they make an administrator.
     #[must_use]
-    pub fn administrate(&self) -> bool {
-        administrate(&self.0)
+    pub fn has_admin(&self) -> bool {
+        has_admin(&self.0)
     }
 }
 
 /// Whether these stored roles make an administrator.
 #[must_use]
-pub fn administrate(roles: &[String]) -> bool {
+pub fn has_admin(roles: &[String]) -> bool {
     roles.iter().any(|role| role == ADMIN)
 }
 
@@ -116,8 +116,8 @@ mod tests {
     fn the_roles_of_an_account_are_a_set() {
         let roles = Roles::parse(["writer", "admin", "writer"]).unwrap();
         assert_eq!(roles.as_slice(), ["admin", "writer"]);
-        assert!(roles.administrate());
-        assert!(!Roles::parse(["admins"]).unwrap().administrate());
+        assert!(roles.has_admin());
+        assert!(!Roles::parse(["admins"]).unwrap().has_admin());
         assert_eq!(Roles::parse(["ok", "NO"]).unwrap_err().code, "invalid-character");
     }
 

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::Invalid;
 
 /// How many mistakes are reported; a value of nothing but unknown members has thousands.
-pub const MAX_MISFITS: usize = 100;
+pub const MAX_VIOLATIONS: usize = 100;
 /// An unknown member with a longer name is reported at its object, so that the answer stays small.
 const MAX_NAME: usize = 128;
 /// What a schema allows is not listed when it is longer.
@@ -30,15 +30,15 @@ impl SchemaViolation {
     }
 }
 
-/// All mistakes of `value`, up to [`MAX_MISFITS`], ordered by place.
+/// All mistakes of `value`, up to [`MAX_VIOLATIONS`], ordered by place.
 #[must_use]
-pub fn violations(validator: &Validator, value: &Value) -> Vec<SchemaViolation> {
+pub fn find_violations(validator: &Validator, value: &Value) -> Vec<SchemaViolation> {
     let mut found = Vec::new();
     for error in validator.iter_errors(value) {
         describe(&error, &mut found);
     }
     found.sort_by(|a, b| (&a.path, a.invalid.code).cmp(&(&b.path, b.invalid.code)));
-    found.truncate(MAX_MISFITS);
+    found.truncate(MAX_VIOLATIONS);
     found
 }
 
@@ -53,7 +53,7 @@ fn describe(error: &ValidationError<'_>, found: &mut Vec<SchemaViolation>) {
             found.push(SchemaViolation::new(path(place, Some(name)), "missing", "This member is required."));
         }
         Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } => {
-            found.extend(unexpected.iter().take(MAX_MISFITS).map(|name| unknown(place, name)));
+            found.extend(unexpected.iter().take(MAX_VIOLATIONS).map(|name| unknown(place, name)));
         }
         Kind::AnyOf { context } | Kind::OneOfNotValid { context } => alternatives(place, context, found),
         Kind::Type { kind } => report("wrong-type", format!("It must be {}.", type_names(kind))),

@@ -6,18 +6,18 @@ use std::fmt;
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-use super::{json_numbers::out_of_range, schema_violation::SchemaViolation};
+use super::{json_numbers::find_out_of_range, schema_violation::SchemaViolation};
 
 /// How deep arrays and objects may nest; the outermost one is at depth 1.
 pub(crate) const MAX_DEPTH: usize = 32;
 
 /// Why bytes are not acceptable JSON. Repeats nothing of their contents.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum NotAcceptable {
+pub(crate) enum StrictJsonError {
     /// Not JSON, or ambiguous: a sentence with line and column.
     NotJson(String),
     /// JSON with numbers that would be read as others, each with its place.
-    Numbers(Vec<SchemaViolation>),
+    NumbersOutOfRange(Vec<SchemaViolation>),
 }
 
 /// Parses `bytes` whole.
@@ -26,39 +26,40 @@ pub(crate) enum NotAcceptable {
 ///
 /// # Errors
 /// Not UTF-8, not one JSON value, a member that occurs twice in one object, deeper than
-/// [`MAX_DEPTH`], or with a number that is [out of range](out_of_range).
-pub(crate) fn parse(bytes: &[u8]) -> Result<Value, NotAcceptable> {
-    let not_json = NotAcceptable::NotJson;
+/// [`MAX_DEPTH`], or with a number that is [out of range](find_out_of_range).
+pub(crate) fn parse(bytes: &[u8]) -> Result<Value, StrictJsonError> {
+    let not_json = StrictJsonError::NotJson;
     let text = std::str::from_utf8(bytes)
         .map_err(|error| not_json(format!("The body is not UTF-8 at byte {}.", error.valid_up_to())))?;
     if text.trim().is_empty() {
         return Err(not_json("The body is empty; a JSON object is expected.".into()));
     }
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let read = Strict { depth: 0 }.deserialize(&mut deserializer).and_then(|value| deserializer.end().map(|()| value));
+    let read =
+        StrictValue { depth: 0 }.deserialize(&mut deserializer).and_then(|value| deserializer.end().map(|()| value));
     let numbers = match &read {
-        Err(error) if !is_about_a_number(error) => Vec::new(),
-        _ => out_of_range(text),
+        Err(error) if !is_number_error(error) => Vec::new(),
+        _ => find_out_of_range(text),
     };
     if !numbers.is_empty() {
-        return Err(NotAcceptable::Numbers(numbers));
+        return Err(StrictJsonError::NumbersOutOfRange(numbers));
     }
     // serde_json's syntax errors are fixed texts; those of this file quote nothing.
     read.map_err(|error| not_json(format!("The body is not acceptable JSON: {error}.")))
 }
 
 /// Whether serde_json has stopped at a number that is no finite double.
-pub(crate) fn is_about_a_number(error: &serde_json::Error) -> bool {
+pub(crate) fn is_number_error(error: &serde_json::Error) -> bool {
     error.to_string().starts_with("number out of range")
 }
 
 /// Reads one value inside `depth` arrays and objects.
 #[derive(Clone, Copy)]
-pub(crate) struct Strict {
+pub(crate) struct StrictValue {
     depth: usize,
 }
 
-impl Strict {
+impl StrictValue {
     /// Reads the value of a member of the outermost object.
     pub(crate) const MEMBER: Self = Self { depth: 1 };
 
@@ -70,7 +71,7 @@ impl Strict {
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Strict {
+impl<'de> DeserializeSeed<'de> for StrictValue {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
@@ -78,7 +79,7 @@ impl<'de> DeserializeSeed<'de> for Strict {
     }
 }
 
-impl<'de> Visitor<'de> for Strict {
+impl<'de> Visitor<'de> for StrictValue {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -149,8 +150,8 @@ mod tests {
 
     fn refusal(bytes: &[u8]) -> String {
         match parse(bytes).expect_err("it should be refused") {
-            NotAcceptable::NotJson(reason) => reason,
-            NotAcceptable::Numbers(violations) => panic!("{violations:?}"),
+            StrictJsonError::NotJson(reason) => reason,
+            StrictJsonError::NumbersOutOfRange(violations) => panic!("{violations:?}"),
         }
     }
 
@@ -190,7 +191,9 @@ mod tests {
         let digits = "9".repeat(400);
         for number in ["18446744073709551616", "-9223372036854775809", "1e400", "-1e400", "1e-400", &digits] {
             let body = format!(r#"{{"a":{{"b":[0,{number}]}}}}"#);
-            let Err(NotAcceptable::Numbers(violations)) = parse(body.as_bytes()) else { panic!("{number}") };
+            let Err(StrictJsonError::NumbersOutOfRange(violations)) = parse(body.as_bytes()) else {
+                panic!("{number}")
+            };
             assert_eq!(violations.len(), 1);
             assert_eq!((violations[0].path.join("/").as_str(), violations[0].invalid.code), ("a/b/1", "out-of-range"));
         }

@@ -63,7 +63,7 @@ impl TotpSecret {
     /// The step whose code this is, if that step is near `now` and later than `after`:
     /// the last one of which a code was accepted. Every step is compared, in constant time.
     #[must_use]
-    pub fn step_of(&self, code: &TotpCode, now: Timestamp, after: i64) -> Option<i64> {
+    pub fn matching_step(&self, code: &TotpCode, now: Timestamp, after: i64) -> Option<i64> {
         let totp = self.totp();
         let present = now.as_second().max(0) / STEP;
         let mut found = None;
@@ -134,7 +134,7 @@ mod tests {
             (2_000_000_000, "69279037"),
             (20_000_000_000, "65353130"),
         ] {
-            let found = secret().step_of(&code(&eight_digits[2..]), at(second), 0);
+            let found = secret().matching_step(&code(&eight_digits[2..]), at(second), 0);
             assert_eq!(found, Some(second / 30), "at {second}");
         }
     }
@@ -145,7 +145,7 @@ mod tests {
         let step = now / 30;
         let of = |step: i64| secret().totp().generate(u64::try_from(step * 30).unwrap()).to_string();
         for (distance, accepted) in [(-2, false), (-1, true), (0, true), (1, true), (2, false)] {
-            let found = secret().step_of(&code(&of(step + distance)), at(now), 0);
+            let found = secret().matching_step(&code(&of(step + distance)), at(now), 0);
             assert_eq!(found, accepted.then_some(step + distance), "{distance} steps away");
         }
     }
@@ -155,17 +155,17 @@ mod tests {
         let now = 1_111_111_111;
         let step = now / 30;
         let present = code("050471");
-        assert_eq!(secret().step_of(&present, at(now), step - 1), Some(step));
-        assert_eq!(secret().step_of(&present, at(now), step), None);
-        assert_eq!(secret().step_of(&present, at(now), step + 1), None);
+        assert_eq!(secret().matching_step(&present, at(now), step - 1), Some(step));
+        assert_eq!(secret().matching_step(&present, at(now), step), None);
+        assert_eq!(secret().matching_step(&present, at(now), step + 1), None);
     }
 
     #[test]
     fn the_first_seconds_of_1970_have_no_step_before_them() {
-        assert_eq!(secret().step_of(&code("000000"), at(-5), -10), None);
+        assert_eq!(secret().matching_step(&code("000000"), at(-5), -10), None);
         // RFC 4226, appendix D: the codes of counters 0 and 1.
-        assert_eq!(secret().step_of(&code("755224"), at(0), -1), Some(0));
-        assert_eq!(secret().step_of(&code("287082"), at(0), -1), Some(1));
+        assert_eq!(secret().matching_step(&code("755224"), at(0), -1), Some(0));
+        assert_eq!(secret().matching_step(&code("287082"), at(0), -1), Some(1));
     }
 
     #[test]

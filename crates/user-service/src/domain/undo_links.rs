@@ -9,7 +9,7 @@ use std::time::Duration;
 use events::sealing::Purpose;
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Addresses, Reservation};
+use super::{EmailHistory, KeyReservation};
 
 /// How many links of one purpose an account keeps at most. The oldest stay, so that an
 /// attacker cannot push the owner's link out by repeating a change.
@@ -28,22 +28,27 @@ pub struct UndoLink {
 impl UndoLink {
     /// Whether the link may be used at `now`: its mailbox must still be the account's.
     #[must_use]
-    pub fn is_good(&self, addresses: &Addresses, now: Timestamp) -> bool {
-        now < self.expires_at && addresses.belongs(&self.to, now)
+    pub fn is_valid(&self, addresses: &EmailHistory, now: Timestamp) -> bool {
+        now < self.expires_at && addresses.owns_key(&self.to, now)
     }
 }
 
 /// Returns the links that are good at `now`, oldest first: all that is ever written back.
 #[must_use]
-pub fn good_links(mut links: Vec<UndoLink>, addresses: &Addresses, now: Timestamp) -> Vec<UndoLink> {
-    links.retain(|link| link.is_good(addresses, now));
+pub fn valid_links(mut links: Vec<UndoLink>, addresses: &EmailHistory, now: Timestamp) -> Vec<UndoLink> {
+    links.retain(|link| link.is_valid(addresses, now));
     links
 }
 
 /// Returns the good links and `new`; `None` if there are [`MAX_LINKS`] of its purpose already.
 #[must_use]
-pub fn with_link(links: Vec<UndoLink>, new: UndoLink, addresses: &Addresses, now: Timestamp) -> Option<Vec<UndoLink>> {
-    let mut kept = good_links(links, addresses, now);
+pub fn add_link(
+    links: Vec<UndoLink>,
+    new: UndoLink,
+    addresses: &EmailHistory,
+    now: Timestamp,
+) -> Option<Vec<UndoLink>> {
+    let mut kept = valid_links(links, addresses, now);
     let same_purpose = kept.iter().filter(|link| link.purpose == new.purpose).count();
     (same_purpose < MAX_LINKS).then(|| {
         kept.push(new);
@@ -54,38 +59,38 @@ pub fn with_link(links: Vec<UndoLink>, new: UndoLink, addresses: &Addresses, now
 /// When a second factor was turned on, and when it was turned off. A factor that was off for
 /// less than the lifetime of an undo link counts as the same one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct FactorTimes {
+pub struct SecondFactorTimes {
     pub since: Option<Timestamp>,
     pub off_at: Option<Timestamp>,
 }
 
 /// What turning a second factor on means for an undo.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TurnedOn {
+pub struct SecondFactorStart {
     pub since: Timestamp,
     /// The account had no second factor for the lifetime of a link: the notice carries one.
     pub is_new: bool,
 }
 
-impl FactorTimes {
+impl SecondFactorTimes {
     /// Returns since when a factor counts that is turned on at `now`. `changes` are the
     /// changes of address that can be undone: a new factor comes after each of them, even
     /// if the clocks of two replicas differ.
     #[must_use]
-    pub fn turned_on(
+    pub fn start_at(
         self,
         now: Timestamp,
         link_lifetime: Duration,
         changes: impl IntoIterator<Item = Timestamp>,
-    ) -> TurnedOn {
+    ) -> SecondFactorStart {
         let lifetime = SignedDuration::try_from(link_lifetime).unwrap_or(SignedDuration::MAX);
         let counts_until = |off_at: Timestamp| off_at.saturating_add(lifetime).unwrap_or(Timestamp::MAX);
         match (self.since, self.off_at) {
-            (Some(since), Some(off_at)) if now < counts_until(off_at) => TurnedOn { since, is_new: false },
+            (Some(since), Some(off_at)) if now < counts_until(off_at) => SecondFactorStart { since, is_new: false },
             _ => {
                 let step = SignedDuration::from_millis(1);
                 let after = changes.into_iter().map(|change| change.saturating_add(step).unwrap_or(Timestamp::MAX));
-                TurnedOn { since: after.fold(now, Timestamp::max), is_new: true }
+                SecondFactorStart { since: after.fold(now, Timestamp::max), is_new: true }
             }
         }
     }
@@ -93,60 +98,64 @@ impl FactorTimes {
 
 /// What an undo does to the second factor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FactorUndo {
-    Kept,
+pub enum SecondFactorUndo {
+    Keep,
     /// Off, with set-up and recovery codes, as if it had never been on.
-    Removed,
-    RecoveryCodesVoid,
+    Remove,
+    RevokeRecoveryCodes,
 }
 
 /// What an undo does to an account, besides ending all sessions.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Undo {
+pub struct UndoPlan {
     /// The addresses from now on, if an earlier one is restored.
-    pub restored: Option<Addresses>,
+    pub restored_emails: Option<EmailHistory>,
     /// The present password becomes unusable, and a reset begins.
-    pub password: bool,
-    pub factor: FactorUndo,
+    pub invalidates_password: bool,
+    pub second_factor: SecondFactorUndo,
 }
 
 /// Returns what the undo of the change of address does that left `left` behind at
 /// `changed_at`; `None` if that address is not kept any more. `factor_since` is of the
 /// factor that is on now.
 #[must_use]
-pub fn undo_address(
-    addresses: Addresses,
-    left: &Reservation,
+pub fn plan_email_undo(
+    addresses: EmailHistory,
+    left: &KeyReservation,
     changed_at: Timestamp,
     factor_since: Option<Timestamp>,
     now: Timestamp,
-) -> Option<Undo> {
+) -> Option<UndoPlan> {
     let added_after = factor_since.is_some_and(|since| since > changed_at);
-    let factor = if added_after { FactorUndo::Removed } else { FactorUndo::Kept };
-    Some(Undo { restored: Some(addresses.restored(left, now)?), password: true, factor })
+    let factor = if added_after { SecondFactorUndo::Remove } else { SecondFactorUndo::Keep };
+    Some(UndoPlan {
+        restored_emails: Some(addresses.restore(left, now)?),
+        invalidates_password: true,
+        second_factor: factor,
+    })
 }
 
 /// Returns what a good link does. If the address of a password's link is not the current one
 /// any more, the change of address is undone with it: otherwise the reset would be mailed to
 /// the thief. `changed_at` says when a reservation's address was left.
 #[must_use]
-pub fn undo_change(
+pub fn plan_link_undo(
     link: &UndoLink,
-    addresses: Addresses,
-    changed_at: impl Fn(&Reservation) -> Timestamp,
+    addresses: EmailHistory,
+    changed_at: impl Fn(&KeyReservation) -> Timestamp,
     factor_since: Option<Timestamp>,
     now: Timestamp,
-) -> Option<Undo> {
-    let kept = |factor| Undo { restored: None, password: false, factor };
+) -> Option<UndoPlan> {
+    let kept = |factor| UndoPlan { restored_emails: None, invalidates_password: false, second_factor: factor };
     match link.purpose {
-        Purpose::TotpUndo => Some(kept(FactorUndo::Removed)),
-        Purpose::RecoveryCodesUndo => Some(kept(FactorUndo::RecoveryCodesVoid)),
+        Purpose::TotpUndo => Some(kept(SecondFactorUndo::Remove)),
+        Purpose::RecoveryCodesUndo => Some(kept(SecondFactorUndo::RevokeRecoveryCodes)),
         Purpose::PasswordChangeUndo if addresses.current == link.to => {
-            Some(Undo { password: true, ..kept(FactorUndo::Kept) })
+            Some(UndoPlan { invalidates_password: true, ..kept(SecondFactorUndo::Keep) })
         }
         Purpose::PasswordChangeUndo => {
-            let left = addresses.left_after(&link.to, link.expires_at, now)?.clone();
-            undo_address(addresses, &left, changed_at(&left), factor_since, now)
+            let left = addresses.reservation_for_link(&link.to, link.expires_at, now)?.clone();
+            plan_email_undo(addresses, &left, changed_at(&left), factor_since, now)
         }
         // Kept with the one-time tokens.
         Purpose::EmailVerification | Purpose::PasswordReset | Purpose::EmailChange | Purpose::EmailChangeUndo => None,
@@ -169,8 +178,8 @@ mod tests {
         from + SignedDuration::try_from(LIFETIME).unwrap()
     }
 
-    fn of(current: &str) -> Addresses {
-        Addresses { current: current.to_owned(), reserved: Vec::new() }
+    fn of(current: &str) -> EmailHistory {
+        EmailHistory { current: current.to_owned(), reserved: Vec::new() }
     }
 
     fn link(number: u8, purpose: Purpose, to: &str, issued_at: Timestamp) -> UndoLink {
@@ -180,9 +189,9 @@ mod tests {
     #[test]
     fn a_link_is_good_while_its_mailbox_is_the_accounts_and_its_time_is_not_over() {
         let link = link(1, Purpose::TotpUndo, "a", at(0));
-        let moved = of("a").changed("b", lasting(at(1)), at(1));
-        assert!(link.is_good(&of("a"), at(1)) && link.is_good(&moved, at(2)));
-        assert!(!link.is_good(&of("b"), at(1)) && !link.is_good(&of("a"), lasting(at(0))));
+        let moved = of("a").change_to("b", lasting(at(1)), at(1));
+        assert!(link.is_valid(&of("a"), at(1)) && link.is_valid(&moved, at(2)));
+        assert!(!link.is_valid(&of("b"), at(1)) && !link.is_valid(&of("a"), lasting(at(0))));
     }
 
     #[test]
@@ -191,68 +200,79 @@ mod tests {
         let mut links = Vec::new();
         for number in 0..5 {
             let new = link(number, Purpose::PasswordChangeUndo, "a", at(number.into()));
-            links = with_link(links, new, &addresses, at(number.into())).expect("there is room");
+            links = add_link(links, new, &addresses, at(number.into())).expect("there is room");
         }
         let sixth = link(5, Purpose::PasswordChangeUndo, "a", at(5));
-        assert_eq!(with_link(links.clone(), sixth.clone(), &addresses, at(5)), None);
-        let other = with_link(links.clone(), link(6, Purpose::TotpUndo, "a", at(5)), &addresses, at(5));
+        assert_eq!(add_link(links.clone(), sixth.clone(), &addresses, at(5)), None);
+        let other = add_link(links.clone(), link(6, Purpose::TotpUndo, "a", at(5)), &addresses, at(5));
         assert_eq!(other.map(|links| links.len()), Some(6), "another purpose has room of its own");
         // The expired make room, and so do those of a mailbox that is not the account's.
-        let later = with_link(links.clone(), sixth.clone(), &addresses, lasting(at(0))).unwrap();
+        let later = add_link(links.clone(), sixth.clone(), &addresses, lasting(at(0))).unwrap();
         assert_eq!((later.len(), later[0].digest, later[4].digest), (5, [1; 32], [5; 32]));
-        let elsewhere = with_link(links, sixth, &of("b"), at(5)).unwrap();
+        let elsewhere = add_link(links, sixth, &of("b"), at(5)).unwrap();
         assert_eq!(elsewhere.len(), 1);
     }
 
     #[test]
     fn a_factor_that_was_off_for_a_while_is_the_same_one() {
-        let never = FactorTimes::default().turned_on(at(9), LIFETIME, []);
-        assert_eq!(never, TurnedOn { since: at(9), is_new: true });
-        let off = FactorTimes { since: Some(at(1)), off_at: Some(at(8)) };
-        assert_eq!(off.turned_on(at(9), LIFETIME, []), TurnedOn { since: at(1), is_new: false });
+        let never = SecondFactorTimes::default().start_at(at(9), LIFETIME, []);
+        assert_eq!(never, SecondFactorStart { since: at(9), is_new: true });
+        let off = SecondFactorTimes { since: Some(at(1)), off_at: Some(at(8)) };
+        assert_eq!(off.start_at(at(9), LIFETIME, []), SecondFactorStart { since: at(1), is_new: false });
         let late = lasting(at(8));
-        assert_eq!(off.turned_on(late, LIFETIME, []), TurnedOn { since: late, is_new: true });
+        assert_eq!(off.start_at(late, LIFETIME, []), SecondFactorStart { since: late, is_new: true });
     }
 
     #[test]
     fn a_new_factor_comes_after_every_change_of_address_whatever_the_clocks_say() {
         let ahead = at(10);
-        let turned_on = FactorTimes::default().turned_on(at(9), LIFETIME, [at(2), ahead]);
+        let turned_on = SecondFactorTimes::default().start_at(at(9), LIFETIME, [at(2), ahead]);
         assert!(turned_on.since > ahead && turned_on.is_new);
-        let moved = of("a").changed("b", lasting(ahead), ahead);
+        let moved = of("a").change_to("b", lasting(ahead), ahead);
         let left = moved.reserved[0].clone();
-        let undo = undo_address(moved, &left, ahead, Some(turned_on.since), at(11)).unwrap();
-        assert_eq!(undo.factor, FactorUndo::Removed);
+        let undo = plan_email_undo(moved, &left, ahead, Some(turned_on.since), at(11)).unwrap();
+        assert_eq!(undo.second_factor, SecondFactorUndo::Remove);
     }
 
     #[test]
     fn the_undo_of_an_address_removes_only_a_factor_that_was_added_after_it() {
-        let moved = of("a").changed("b", lasting(at(5)), at(5));
+        let moved = of("a").change_to("b", lasting(at(5)), at(5));
         let left = moved.reserved[0].clone();
-        let factor = |since| undo_address(moved.clone(), &left, at(5), since, at(6)).unwrap().factor;
-        assert_eq!(factor(None), FactorUndo::Kept);
-        assert_eq!(factor(Some(at(5))), FactorUndo::Kept);
-        assert_eq!(factor(Some(at(6))), FactorUndo::Removed);
+        let factor = |since| plan_email_undo(moved.clone(), &left, at(5), since, at(6)).unwrap().second_factor;
+        assert_eq!(factor(None), SecondFactorUndo::Keep);
+        assert_eq!(factor(Some(at(5))), SecondFactorUndo::Keep);
+        assert_eq!(factor(Some(at(6))), SecondFactorUndo::Remove);
     }
 
     #[test]
     fn the_link_of_a_password_restores_its_address_if_another_is_current() {
-        let changed_at = |_: &Reservation| at(5);
+        let changed_at = |_: &KeyReservation| at(5);
         let link = link(1, Purpose::PasswordChangeUndo, "a", at(4));
-        let here = undo_change(&link, of("a"), changed_at, Some(at(6)), at(7)).unwrap();
-        assert_eq!(here, Undo { restored: None, password: true, factor: FactorUndo::Kept });
-        let moved = of("a").changed("b", lasting(at(5)), at(5));
-        let back = undo_change(&link, moved, changed_at, Some(at(6)), at(7)).unwrap();
-        assert_eq!(back, Undo { restored: Some(of("a")), password: true, factor: FactorUndo::Removed });
-        assert_eq!(undo_change(&link, of("b"), changed_at, None, at(7)), None);
+        let here = plan_link_undo(&link, of("a"), changed_at, Some(at(6)), at(7)).unwrap();
+        assert_eq!(
+            here,
+            UndoPlan { restored_emails: None, invalidates_password: true, second_factor: SecondFactorUndo::Keep }
+        );
+        let moved = of("a").change_to("b", lasting(at(5)), at(5));
+        let back = plan_link_undo(&link, moved, changed_at, Some(at(6)), at(7)).unwrap();
+        assert_eq!(
+            back,
+            UndoPlan {
+                restored_emails: Some(of("a")),
+                invalidates_password: true,
+                second_factor: SecondFactorUndo::Remove
+            }
+        );
+        assert_eq!(plan_link_undo(&link, of("b"), changed_at, None, at(7)), None);
     }
 
     #[test]
     fn the_links_of_factor_and_codes_touch_nothing_else() {
-        let kept = |factor| Some(Undo { restored: None, password: false, factor });
-        let undone = |purpose| undo_change(&link(1, purpose, "a", at(0)), of("a"), |_| at(0), Some(at(0)), at(1));
-        assert_eq!(undone(Purpose::TotpUndo), kept(FactorUndo::Removed));
-        assert_eq!(undone(Purpose::RecoveryCodesUndo), kept(FactorUndo::RecoveryCodesVoid));
+        let kept =
+            |factor| Some(UndoPlan { restored_emails: None, invalidates_password: false, second_factor: factor });
+        let undone = |purpose| plan_link_undo(&link(1, purpose, "a", at(0)), of("a"), |_| at(0), Some(at(0)), at(1));
+        assert_eq!(undone(Purpose::TotpUndo), kept(SecondFactorUndo::Remove));
+        assert_eq!(undone(Purpose::RecoveryCodesUndo), kept(SecondFactorUndo::RevokeRecoveryCodes));
         assert_eq!(undone(Purpose::PasswordReset), None);
     }
 
@@ -282,15 +302,15 @@ mod tests {
     #[derive(Debug)]
     struct Model {
         now: Timestamp,
-        addresses: Addresses,
+        addresses: EmailHistory,
         /// The undo tokens of changes of address.
-        changes: Vec<(Reservation, Timestamp)>,
+        changes: Vec<(KeyReservation, Timestamp)>,
         links: Vec<UndoLink>,
         mails: Vec<(String, [u8; 32])>,
-        address_mails: Vec<(String, Reservation)>,
+        address_mails: Vec<(String, KeyReservation)>,
         password: Holder,
         factor: Option<Holder>,
-        times: FactorTimes,
+        times: SecondFactorTimes,
         issued: u8,
     }
 
@@ -305,7 +325,7 @@ mod tests {
                 address_mails: Vec::new(),
                 password: Holder::Thief,
                 factor: None,
-                times: FactorTimes::default(),
+                times: SecondFactorTimes::default(),
                 issued: 0,
             }
         }
@@ -319,7 +339,7 @@ mod tests {
             let to = self.addresses.current.clone();
             let new = link(self.issued, purpose, &to, self.now);
             let digest = new.digest;
-            if let Some(links) = with_link(self.links.clone(), new, &self.addresses, self.now) {
+            if let Some(links) = add_link(self.links.clone(), new, &self.addresses, self.now) {
                 self.links = links;
                 self.mails.push((to, digest));
             }
@@ -335,11 +355,11 @@ mod tests {
 
         fn turn_on(&mut self, holder: Holder) {
             let changes = self.changes.iter().map(|(_, at)| *at);
-            let turned_on = self.times.turned_on(self.now, LIFETIME, changes);
+            let turned_on = self.times.start_at(self.now, LIFETIME, changes);
             if turned_on.is_new {
                 self.issue(Purpose::TotpUndo);
             }
-            self.times = FactorTimes { since: Some(turned_on.since), off_at: None };
+            self.times = SecondFactorTimes { since: Some(turned_on.since), off_at: None };
             self.factor = Some(holder);
         }
 
@@ -349,21 +369,23 @@ mod tests {
         }
 
         fn change_address(&mut self, new: &str) {
-            if self.addresses.current == new || self.addresses.reserved_at(self.now) >= super::super::MAX_RESERVED {
+            if self.addresses.current == new
+                || self.addresses.reserved_count(self.now) >= super::super::MAX_RESERVED_EMAILS
+            {
                 return;
             }
-            let left = Reservation { key: self.addresses.current.clone(), until: lasting(self.now) };
+            let left = KeyReservation { key: self.addresses.current.clone(), until: lasting(self.now) };
             self.address_mails.push((left.key.clone(), left.clone()));
             let changed_at = self.factor_since().map_or(self.now, |since| since.max(self.now));
             self.changes.push((left, changed_at));
-            self.addresses = self.addresses.clone().changed(new, lasting(self.now), self.now);
+            self.addresses = self.addresses.clone().change_to(new, lasting(self.now), self.now);
         }
 
         /// Uses the links that were mailed to `mailboxes`, counted from zero through both kinds.
         fn use_link(&mut self, mailboxes: &[&str], number: usize) {
             let mine = |to: &String| mailboxes.contains(&to.as_str());
             let links: Vec<[u8; 32]> = self.mails.iter().filter(|mail| mine(&mail.0)).map(|mail| mail.1).collect();
-            let left: Vec<Reservation> =
+            let left: Vec<KeyReservation> =
                 self.address_mails.iter().filter(|mail| mine(&mail.0)).map(|mail| mail.1.clone()).collect();
             let all = links.len() + left.len();
             if all == 0 {
@@ -372,35 +394,35 @@ mod tests {
             let number = number % all;
             if let Some(digest) = links.get(number) {
                 let found = self.links.iter().find(|link| link.digest == *digest).cloned();
-                let Some(link) = found.filter(|link| link.is_good(&self.addresses, self.now)) else { return };
-                let changed_at = |left: &Reservation| {
+                let Some(link) = found.filter(|link| link.is_valid(&self.addresses, self.now)) else { return };
+                let changed_at = |left: &KeyReservation| {
                     self.changes.iter().find(|change| change.0 == *left).expect("each has its token").1
                 };
-                let undo = undo_change(&link, self.addresses.clone(), changed_at, self.factor_since(), self.now);
+                let undo = plan_link_undo(&link, self.addresses.clone(), changed_at, self.factor_since(), self.now);
                 self.links.retain(|kept| kept.digest != link.digest);
                 self.apply(undo.expect("a good link takes something back"));
             } else {
                 let left = &left[number - links.len()];
                 let Some((_, changed_at)) = self.changes.iter().find(|change| change.0 == *left) else { return };
-                let undo = undo_address(self.addresses.clone(), left, *changed_at, self.factor_since(), self.now);
+                let undo = plan_email_undo(self.addresses.clone(), left, *changed_at, self.factor_since(), self.now);
                 if let Some(undo) = undo {
                     self.apply(undo);
                 }
             }
         }
 
-        fn apply(&mut self, undo: Undo) {
-            if let Some(restored) = undo.restored {
-                self.changes.retain(|(left, _)| restored.keeps(left));
+        fn apply(&mut self, undo: UndoPlan) {
+            if let Some(restored) = undo.restored_emails {
+                self.changes.retain(|(left, _)| restored.has_reservation(left));
                 self.addresses = restored;
             }
-            self.links = good_links(std::mem::take(&mut self.links), &self.addresses, self.now);
-            if undo.password {
+            self.links = valid_links(std::mem::take(&mut self.links), &self.addresses, self.now);
+            if undo.invalidates_password {
                 self.password = Holder::Neither;
             }
-            if undo.factor == FactorUndo::Removed {
+            if undo.second_factor == SecondFactorUndo::Remove {
                 self.factor = None;
-                self.times = FactorTimes::default();
+                self.times = SecondFactorTimes::default();
             }
         }
 

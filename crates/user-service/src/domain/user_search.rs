@@ -76,7 +76,7 @@ pub enum UserCursor {
 impl UserCursor {
     /// Whether it is a place in the list of this search.
     #[must_use]
-    pub fn fits(&self, search: &UserSearch) -> bool {
+    pub fn fits_search(&self, search: &UserSearch) -> bool {
         matches!(self, Self::Key(_)) == search.text.is_some()
     }
 }
@@ -84,7 +84,7 @@ impl UserCursor {
 /// The first text behind all that begin with this one, in the order of code points; none
 /// if there is no such text.
 #[must_use]
-pub fn behind_prefix(prefix: &str) -> Option<String> {
+pub fn prefix_end(prefix: &str) -> Option<String> {
     let mut characters: Vec<char> = prefix.chars().collect();
     while let Some(last) = characters.pop() {
         // The range of characters steps over the surrogates.
@@ -156,9 +156,9 @@ mod tests {
             ("\u{10FFFF}", None),
             ("", None),
         ] {
-            assert_eq!(behind_prefix(prefix).as_deref(), behind, "{prefix:?}");
+            assert_eq!(prefix_end(prefix).as_deref(), behind, "{prefix:?}");
         }
-        let behind = behind_prefix("ada").unwrap();
+        let behind = prefix_end("ada").unwrap();
         for inside in ["ada", "ada\u{10FFFF}", "adaz"] {
             assert!(inside >= "ada" && inside < behind.as_str());
         }

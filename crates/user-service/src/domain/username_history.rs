@@ -3,29 +3,29 @@
 
 use jiff::Timestamp;
 
-use super::Reservation;
+use super::KeyReservation;
 
 /// The most usernames that are kept for an account. A further change gives up the oldest.
 pub const MAX_RESERVED_USERNAMES: usize = 2;
 
 /// The keys of one account's usernames, each once.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Usernames {
+pub struct UsernameHistory {
     pub current: String,
     /// Oldest first.
-    pub reserved: Vec<Reservation>,
+    pub reserved: Vec<KeyReservation>,
 }
 
-impl Usernames {
+impl UsernameHistory {
     /// After a change to `new` at `now`: the username that was current is kept `until`.
     /// Taking a kept one back ends its reservation, and a change that leaves the key as it
     /// is (another case, another form) reserves nothing.
     #[must_use]
-    pub fn changed(mut self, new: &str, until: Timestamp, now: Timestamp) -> Self {
+    pub fn change_to(mut self, new: &str, until: Timestamp, now: Timestamp) -> Self {
         let left = std::mem::replace(&mut self.current, new.to_owned());
         self.reserved.retain(|kept| now < kept.until && kept.key != left && kept.key != self.current);
         if left != self.current {
-            self.reserved.push(Reservation { key: left, until });
+            self.reserved.push(KeyReservation { key: left, until });
         }
         let surplus = self.reserved.len().saturating_sub(MAX_RESERVED_USERNAMES);
         self.reserved.drain(..surplus);
@@ -49,33 +49,33 @@ mod tests {
         Timestamp::UNIX_EPOCH + SignedDuration::from_hours(24 * day)
     }
 
-    fn of(current: &str) -> Usernames {
-        Usernames { current: current.to_owned(), reserved: Vec::new() }
+    fn of(current: &str) -> UsernameHistory {
+        UsernameHistory { current: current.to_owned(), reserved: Vec::new() }
     }
 
     #[test]
     fn a_released_username_is_kept_until_its_time_is_over() {
-        let changed = of("ada").changed("bob", at(7), at(0));
+        let changed = of("ada").change_to("bob", at(7), at(0));
         assert_eq!(changed.keys(), ["bob", "ada"]);
-        assert_eq!(changed.changed("eve", at(15), at(8)).keys(), ["eve", "bob"]);
+        assert_eq!(changed.change_to("eve", at(15), at(8)).keys(), ["eve", "bob"]);
     }
 
     #[test]
     fn a_third_release_gives_up_the_oldest() {
-        let twice = of("a").changed("b", at(7), at(0)).changed("c", at(8), at(1));
+        let twice = of("a").change_to("b", at(7), at(0)).change_to("c", at(8), at(1));
         assert_eq!(twice.keys(), ["c", "a", "b"]);
-        assert_eq!(twice.changed("d", at(9), at(2)).keys(), ["d", "b", "c"]);
+        assert_eq!(twice.change_to("d", at(9), at(2)).keys(), ["d", "b", "c"]);
     }
 
     #[test]
     fn a_kept_username_is_taken_back_and_then_kept_no_more() {
-        let back = of("a").changed("b", at(7), at(0)).changed("a", at(8), at(1));
+        let back = of("a").change_to("b", at(7), at(0)).change_to("a", at(8), at(1));
         assert_eq!(back.keys(), ["a", "b"]);
         assert_eq!(back.reserved.len(), 1);
     }
 
     #[test]
     fn another_spelling_of_the_same_username_reserves_nothing() {
-        assert_eq!(of("ada").changed("ada", at(7), at(0)), of("ada"));
+        assert_eq!(of("ada").change_to("ada", at(7), at(0)), of("ada"));
     }
 }

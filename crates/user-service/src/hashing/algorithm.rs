@@ -84,7 +84,7 @@ impl Policy {
 
     /// A random hash: no password has it (but for a chance of 2^-256), and nobody can
     /// tell it from one that a password has.
-    pub(super) fn of_no_password(&self) -> PasswordHash {
+    pub(super) fn unmatchable_hash(&self) -> PasswordHash {
         self.text(&random::<SALT_BYTES>(), &random::<OUTPUT_BYTES>())
     }
 

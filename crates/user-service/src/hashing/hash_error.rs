@@ -15,7 +15,7 @@ pub enum HashError {
     #[error("the password could not be hashed or verified")]
     Failed,
     /// Only from [`PasswordHash::parse`](super::PasswordHash::parse); [`HashPool::verify`](super::HashPool::verify) answers
-    /// [`Verdict::Mismatch`](super::Verdict::Mismatch) for a hash that it cannot use.
+    /// [`Verification::Mismatch`](super::Verification::Mismatch) for a hash that it cannot use.
     #[error("this is not the hash of a password")]
     Malformed,
 }

@@ -12,9 +12,9 @@ use super::{
 
 /// Reads hashes of other systems, within the configured bounds.
 #[derive(Clone)]
-pub struct ForeignHashes(Policy);
+pub struct HashImporter(Policy);
 
-impl ForeignHashes {
+impl HashImporter {
     /// # Errors
     /// As [`HashingSettings::validate`].
     pub fn new(settings: &HashingSettings) -> Result<Self, InvalidSetting> {
@@ -27,22 +27,22 @@ impl ForeignHashes {
     ///
     /// # Errors
     /// [`UnusableHash`], which never shows the hash.
-    pub fn read(&self, text: &str) -> Result<PasswordHash, UnusableHash> {
+    pub fn import(&self, text: &str) -> Result<PasswordHash, UnusableHash> {
         self.within_bounds(foreign::canonical(text)?)
     }
 
-    /// As [`ForeignHashes::read`], of a credential in Keycloak's export.
+    /// As [`HashImporter::import`], of a credential in Keycloak's export.
     ///
     /// # Errors
     /// As there.
-    pub fn read_keycloak(&self, credential: &Value) -> Result<PasswordHash, UnusableHash> {
+    pub fn import_keycloak(&self, credential: &Value) -> Result<PasswordHash, UnusableHash> {
         self.within_bounds(foreign::canonical_of_keycloak(credential)?)
     }
 
     /// A hash that no password fits and that looks, and costs to check, as any new one.
     #[must_use]
-    pub fn of_no_password(&self) -> PasswordHash {
-        self.0.of_no_password()
+    pub fn unmatchable_hash(&self) -> PasswordHash {
+        self.0.unmatchable_hash()
     }
 
     fn within_bounds(&self, canonical: String) -> Result<PasswordHash, UnusableHash> {

@@ -19,9 +19,9 @@ mod queue;
 mod settings;
 
 pub use hash_error::{HashError, UnusableHash};
-pub use hash_import::ForeignHashes;
+pub use hash_import::HashImporter;
 pub use metrics::HashMetrics;
 pub use password_hash::PasswordHash;
-pub use pool::{Admission, HashPool, StartError, Verdict};
-pub use queue::Requester;
+pub use pool::{AdmissionPermit, HashPool, StartError, Verification};
+pub use queue::HashRequester;
 pub use settings::{HashingSettings, InvalidSetting};

@@ -7,7 +7,7 @@ use corpus::{TestResult, corpus};
 use proptest::prelude::*;
 use serde_json::json;
 
-use super::{ForeignHashes, HashingSettings, PasswordHash, algorithm::Policy, cost::cost};
+use super::{HashImporter, HashingSettings, PasswordHash, algorithm::Policy, cost::cost};
 use crate::domain::Password;
 
 const MAX_MEMORY_KIB: u32 = 64;
@@ -47,14 +47,14 @@ fn any_stored_text_costs_at_most_what_is_configured() {
 
 #[test]
 fn what_an_import_takes_over_is_read_again_and_costs_no_more() {
-    let foreign = ForeignHashes::new(&settings()).expect("they are valid");
+    let foreign = HashImporter::new(&settings()).expect("they are valid");
     let policy = Policy::new(&settings()).expect("they are valid");
     let password = Password::parse_attempt("not the password".to_owned()).expect("it is short");
     corpus!("hash").holds_for_text(|text| {
-        match foreign.read(text) {
+        match foreign.import(text) {
             Ok(hash) => {
                 prop_assert!(hash.expose().len() <= 512);
-                let again = foreign.read(hash.expose());
+                let again = foreign.import(hash.expose());
                 prop_assert_eq!(again.as_ref().map(PasswordHash::expose), Ok(hash.expose()), "the stored form is one");
                 prop_assert!(policy.read(&hash).is_ok(), "what was taken over can be checked");
                 bounded(&policy, &hash, &password)?;
@@ -70,7 +70,7 @@ fn what_an_import_takes_over_is_read_again_and_costs_no_more() {
 
 #[test]
 fn a_credential_of_keycloak_may_hold_anything() {
-    let foreign = ForeignHashes::new(&settings()).expect("they are valid");
+    let foreign = HashImporter::new(&settings()).expect("they are valid");
     corpus!("hash").holds_for_text(|text| {
         for credential in [
             json!(text),
@@ -81,7 +81,7 @@ fn a_credential_of_keycloak_may_hold_anything() {
                 "credentialData": { "hashIterations": 1, "algorithm": "argon2", "additionalParameters":
                     { "type": ["id"], "version": ["1.3"], "memory": [text], "parallelism": [text], "hashLength": [text] } } }),
         ] {
-            if let Ok(hash) = foreign.read_keycloak(&credential) {
+            if let Ok(hash) = foreign.import_keycloak(&credential) {
                 prop_assert!(hash.expose().len() <= 512);
             }
         }

@@ -31,7 +31,7 @@ pub(super) enum Lane {
 
 /// Who asks for a check, so that neither this network nor this account can fill the single lane for the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Requester {
+pub struct HashRequester {
     pub network: IpPrefix,
     /// Whose stored hash it is, if the account exists.
     pub account: Option<Uuid>,
@@ -53,7 +53,7 @@ pub(super) struct Entry<T> {
     pub(super) lane: Lane,
     pub(super) cost: u64,
     pub(super) queued_at: Instant,
-    requester: Option<Requester>,
+    requester: Option<HashRequester>,
     ticket: u64,
 }
 
@@ -100,7 +100,13 @@ impl<T> Queue<T> {
 
     /// Takes a job, unless it would wait too long, or its requester has as much waiting in the single lane as one may
     /// have; gives its ticket for [`Queue::withdraw`].
-    pub(super) fn push(&self, lane: Lane, cost: u64, requester: Option<Requester>, item: T) -> Result<u64, Refused> {
+    pub(super) fn push(
+        &self,
+        lane: Lane,
+        cost: u64,
+        requester: Option<HashRequester>,
+        item: T,
+    ) -> Result<u64, Refused> {
         let mut state = self.state.lock();
         self.admits(&state, lane)?;
         if let (Lane::Single, Some(requester)) = (lane, requester)
@@ -243,8 +249,8 @@ impl<T> Line<T> {
     }
 
     /// Whether the jobs of this network, and those of this account, leave room for one of this cost.
-    fn has_room_for(&self, requester: Requester, cost: u64, max_wait: Duration) -> bool {
-        let waiting = |by: &dyn Fn(Requester) -> bool| -> u32 {
+    fn has_room_for(&self, requester: HashRequester, cost: u64, max_wait: Duration) -> bool {
+        let waiting = |by: &dyn Fn(HashRequester) -> bool| -> u32 {
             let theirs = self.entries.iter().filter(|entry| entry.requester.is_some_and(by));
             theirs.map(|entry| self.weight(entry.cost, max_wait)).sum()
         };
@@ -392,9 +398,9 @@ mod tests {
         assert_eq!(queue.expected_wait(Lane::Shared), 2 * SECOND);
     }
 
-    fn requester(network: &str, account: u128) -> Option<Requester> {
-        let network = IpPrefix::throttled(network.parse().unwrap());
-        Some(Requester { network, account: Some(Uuid::from_u128(account)) })
+    fn requester(network: &str, account: u128) -> Option<HashRequester> {
+        let network = IpPrefix::for_rate_limit(network.parse().unwrap());
+        Some(HashRequester { network, account: Some(Uuid::from_u128(account)) })
     }
 
     /// A queue in which one unit of work is far below a quarter of the longest wait.

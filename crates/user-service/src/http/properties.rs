@@ -28,7 +28,7 @@ use super::{
     },
     middleware::{cross_origin::AllowedOrigins, request_context},
 };
-use crate::domain::strict_json::{self, NotAcceptable};
+use crate::domain::strict_json::{self, StrictJsonError};
 
 /// No problem is longer, whatever was sent.
 const LONGEST_PROBLEM: usize = 16 * 1024;
@@ -226,10 +226,10 @@ fn json_means_the_same_to_everyone_or_is_refused() {
                 let lenient: Value = serde_json::from_slice(bytes).expect("strict JSON is JSON");
                 prop_assert_eq!(shape(&lenient), shape(&value));
             }
-            Err(NotAcceptable::NotJson(reason)) => {
+            Err(StrictJsonError::NotJson(reason)) => {
                 prop_assert!(reason.len() < 200 && !reason.contains(SECRET), "{}", reason);
             }
-            Err(NotAcceptable::Numbers(violations)) => prop_assert!(!violations.is_empty()),
+            Err(StrictJsonError::NumbersOutOfRange(violations)) => prop_assert!(!violations.is_empty()),
         }
         Ok(())
     });

@@ -20,21 +20,22 @@ pub struct KeyEncryptionKey([u8; 32]);
 /// The configured text is not a key.
 #[derive(Debug, thiserror::Error)]
 #[error("keys.encryption_key must be 32 bytes in base64; `user-service keygen --out DIR` makes one")]
-pub struct InvalidKey;
+pub struct InvalidEncryptionKey;
 
 /// A sealed value does not open: another key, another label, or altered bytes.
 #[derive(Debug, thiserror::Error)]
 #[error("a stored secret does not open under the configured key-encryption key")]
-pub struct Unsealable;
+pub struct UnsealError;
 
 impl KeyEncryptionKey {
     /// Reads 32 bytes of standard base64.
     ///
     /// # Errors
-    /// [`InvalidKey`] for any other text; it does not repeat the text.
-    pub fn from_base64(text: &SecretString) -> Result<Self, InvalidKey> {
-        let bytes = Zeroizing::new(BASE64_STANDARD.decode(text.expose_secret().trim()).map_err(|_| InvalidKey)?);
-        Ok(Self(bytes.as_slice().try_into().map_err(|_| InvalidKey)?))
+    /// [`InvalidEncryptionKey`] for any other text; it does not repeat the text.
+    pub fn from_base64(text: &SecretString) -> Result<Self, InvalidEncryptionKey> {
+        let bytes =
+            Zeroizing::new(BASE64_STANDARD.decode(text.expose_secret().trim()).map_err(|_| InvalidEncryptionKey)?);
+        Ok(Self(bytes.as_slice().try_into().map_err(|_| InvalidEncryptionKey)?))
     }
 
     /// A key of its own for `purpose`; the same purpose always gives the same key.
@@ -63,13 +64,13 @@ impl KeyEncryptionKey {
     /// The plaintext of [`Self::seal`] with the same label.
     ///
     /// # Errors
-    /// [`Unsealable`] when key, label or bytes differ.
-    pub fn open(&self, label: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Unsealable> {
-        let (nonce, body) = sealed.split_first_chunk::<NONCE_LENGTH>().ok_or(Unsealable)?;
+    /// [`UnsealError`] when key, label or bytes differ.
+    pub fn unseal(&self, label: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, UnsealError> {
+        let (nonce, body) = sealed.split_first_chunk::<NONCE_LENGTH>().ok_or(UnsealError)?;
         self.cipher()
             .decrypt(&XNonce::from(*nonce), Payload { msg: body, aad: label.as_bytes() })
             .map(Zeroizing::new)
-            .map_err(|_| Unsealable)
+            .map_err(|_| UnsealError)
     }
 
     fn cipher(&self) -> XChaCha20Poly1305 {
@@ -94,13 +95,13 @@ mod tests {
     #[test]
     fn what_was_sealed_opens_with_the_same_key_and_label_only() {
         let sealed = key(1).seal("signing-key/a", b"private");
-        assert_eq!(&**key(1).open("signing-key/a", &sealed).unwrap(), b"private");
-        assert!(key(1).open("signing-key/b", &sealed).is_err());
-        assert!(key(2).open("signing-key/a", &sealed).is_err());
+        assert_eq!(&**key(1).unseal("signing-key/a", &sealed).unwrap(), b"private");
+        assert!(key(1).unseal("signing-key/b", &sealed).is_err());
+        assert!(key(2).unseal("signing-key/a", &sealed).is_err());
         let mut altered = sealed.clone();
         *altered.last_mut().unwrap() ^= 1;
-        assert!(key(1).open("signing-key/a", &altered).is_err());
-        assert!(key(1).open("signing-key/a", &sealed[..10]).is_err());
+        assert!(key(1).unseal("signing-key/a", &altered).is_err());
+        assert!(key(1).unseal("signing-key/a", &sealed[..10]).is_err());
     }
 
     #[test]

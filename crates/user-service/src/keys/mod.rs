@@ -4,5 +4,5 @@
 mod key_encryption_key;
 mod signing_keys;
 
-pub use key_encryption_key::{InvalidKey, KeyEncryptionKey, Unsealable};
+pub use key_encryption_key::{InvalidEncryptionKey, KeyEncryptionKey, UnsealError};
 pub use signing_keys::{PublishedKey, SigningKey, SigningKeys, SigningUnavailable};

@@ -74,7 +74,7 @@ pub struct SigningKeys {
     current: ArcSwapOption<KeySet>,
     reload: Mutex<Option<Instant>>,
     /// Cancelled when a set was read for the first time in which a key signs.
-    read_once: CancellationToken,
+    loaded: CancellationToken,
 }
 
 impl SigningKeys {
@@ -89,7 +89,7 @@ impl SigningKeys {
             token_ttl: signed(token_ttl),
             current: ArcSwapOption::empty(),
             reload: Mutex::new(None),
-            read_once: CancellationToken::new(),
+            loaded: CancellationToken::new(),
         })
     }
 
@@ -112,15 +112,15 @@ impl SigningKeys {
     }
 
     /// Waits until a set was read in which a key signs: before that nobody can sign in.
-    pub async fn read_once(&self) {
-        self.read_once.cancelled().await;
+    pub async fn wait_until_loaded(&self) {
+        self.loaded.cancelled().await;
     }
 
     /// The key that signs at this moment.
     ///
     /// # Errors
     /// [`SigningUnavailable`] while no set was read in the last five minutes.
-    pub fn signing(&self) -> Result<SigningKey, SigningUnavailable> {
+    pub fn current_key(&self) -> Result<SigningKey, SigningUnavailable> {
         let set = self.current.load_full().ok_or(SigningUnavailable)?;
         if set.read_at.elapsed() > MAX_AGE_TO_SIGN {
             return Err(SigningUnavailable);
@@ -132,7 +132,7 @@ impl SigningKeys {
 
     /// The public key with this id, and the database's time; reads the stored set
     /// again (at most once a second) when the id is unknown.
-    pub async fn verifying(&self, kid: &str) -> Option<(ed25519_dalek::VerifyingKey, Timestamp)> {
+    pub async fn verifying_key(&self, kid: &str) -> Option<(ed25519_dalek::VerifyingKey, Timestamp)> {
         if let Some(found) = self.find(kid) {
             return Some(found);
         }
@@ -148,7 +148,7 @@ impl SigningKeys {
 
     /// All public halves, oldest first, or none while no set was read.
     #[must_use]
-    pub fn published(&self) -> Option<Vec<PublishedKey>> {
+    pub fn published_keys(&self) -> Option<Vec<PublishedKey>> {
         let set = self.current.load();
         let keys = set.as_ref()?.keys.iter();
         Some(keys.map(|key| PublishedKey { kid: key.kid.clone(), public: key.private.verifying_key() }).collect())
@@ -177,8 +177,8 @@ impl SigningKeys {
             // Counted from the question: the answer's server time is never ahead.
             let set = KeySet { keys, server_time: stored.now, read_at: asked };
             self.current.store(Some(Arc::new(set)));
-            match self.signing() {
-                Ok(_) => self.read_once.cancel(),
+            match self.current_key() {
+                Ok(_) => self.loaded.cancel(),
                 Err(error) => tracing::error!(%error, "nobody can sign in"),
             }
             return Ok(());
@@ -215,7 +215,7 @@ impl SigningKeys {
     }
 
     fn unseal(&self, stored: &StoredKey) -> Option<LoadedKey> {
-        let seed = match self.encryption.open(&label(&stored.kid), &stored.sealed) {
+        let seed = match self.encryption.unseal(&label(&stored.kid), &stored.sealed) {
             Ok(seed) => seed,
             Err(error) => {
                 tracing::error!(kid = stored.kid, %error, "a signing key cannot be used");

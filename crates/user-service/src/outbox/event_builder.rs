@@ -17,7 +17,7 @@ use service_kit::Ids;
 use uuid::Uuid;
 
 use crate::{
-    domain::{OneTimeToken, Reason, User},
+    domain::{AdminReason, OneTimeToken, User},
     store::{AuditPart, NewEvent},
 };
 
@@ -77,7 +77,7 @@ impl Origin {
 
     /// Returns the same request with the reason that was given for it.
     #[must_use]
-    pub fn because(self, reason: &Reason) -> Self {
+    pub fn because(self, reason: &AdminReason) -> Self {
         Self { reason: Some(reason.as_str().to_owned()), ..self }
     }
 

@@ -31,7 +31,7 @@ pub struct AccessClaims {
 }
 
 /// A signed token.
-pub struct Issued {
+pub struct IssuedToken {
     pub token: secrecy::SecretString,
     pub expires_in: Duration,
 }
@@ -73,7 +73,7 @@ impl AccessTokens {
     /// # Errors
     /// [`SigningUnavailable`] while the key set is not fresh.
     pub fn can_issue(&self) -> Result<(), SigningUnavailable> {
-        self.keys.signing().map(drop)
+        self.keys.current_key().map(drop)
     }
 
     /// Returns a token for a session that lives until `ends_at` at the longest. The token does not outlive it, so
@@ -89,8 +89,8 @@ impl AccessTokens {
         roles: &[String],
         token_id: Uuid,
         ends_at: Timestamp,
-    ) -> Result<Issued, SigningUnavailable> {
-        let key = self.keys.signing()?;
+    ) -> Result<IssuedToken, SigningUnavailable> {
+        let key = self.keys.current_key()?;
         let claims = AccessClaims {
             iss: self.issuer.clone(),
             aud: self.audience.clone(),
@@ -109,15 +109,15 @@ impl AccessTokens {
         let token =
             Ed25519.token(&header, &claims, &key.private).expect("claims of plain strings and numbers serialise");
         let expires_in = Duration::try_from(expires.duration_since(key.now)).unwrap_or_default();
-        Ok(Issued { token: token.into(), expires_in })
+        Ok(IssuedToken { token: token.into(), expires_in })
     }
 
     /// The public keys that verify the tokens.
     ///
     /// # Errors
     /// [`SigningUnavailable`] before the key set was read: no token can be judged yet.
-    pub fn published(&self) -> Result<Vec<PublishedKey>, SigningUnavailable> {
-        self.keys.published().ok_or(SigningUnavailable)
+    pub fn published_keys(&self) -> Result<Vec<PublishedKey>, SigningUnavailable> {
+        self.keys.published_keys().ok_or(SigningUnavailable)
     }
 
     /// What a genuine, current token for this audience says.
@@ -126,12 +126,12 @@ impl AccessTokens {
     /// [`TokenError`], without a reason that helps a forger.
     pub async fn verify(&self, text: &str) -> Result<Arc<AccessClaims>, TokenError> {
         if let Some(known) = self.known.get(text) {
-            let (_, now) = self.keys.verifying(&known.kid).await.ok_or(TokenError::Invalid)?;
+            let (_, now) = self.keys.verifying_key(&known.kid).await.ok_or(TokenError::Invalid)?;
             return known.still(now);
         }
         let token = claimed(text)?;
         let kid = token.header().key_id.as_deref().ok_or(TokenError::Invalid)?;
-        let (key, now) = self.keys.verifying(kid).await.ok_or(TokenError::Invalid)?;
+        let (key, now) = self.keys.verifying_key(kid).await.ok_or(TokenError::Invalid)?;
         let genuine = signed(&token, kid, &key)?;
         if genuine.claims.iss != self.issuer || genuine.claims.aud != self.audience {
             return Err(TokenError::Invalid);

@@ -8,6 +8,6 @@ mod properties;
 mod refresh_token;
 mod verified_token_cache;
 
-pub use access_token::{AccessClaims, AccessTokens, Issued, TokenError};
+pub use access_token::{AccessClaims, AccessTokens, IssuedToken, TokenError};
 pub use mfa_token::{MfaBinding, MfaToken, MfaTokens};
 pub use refresh_token::{RefreshToken, RefreshTokens};

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{
     domain::Password,
-    hashing::{ForeignHashes, HashingSettings, PasswordHash, algorithm::Policy, queue::Lane},
+    hashing::{HashImporter, HashingSettings, PasswordHash, algorithm::Policy, queue::Lane},
 };
 
 const PASSWORD: &str = "correct horse";
@@ -80,8 +80,8 @@ fn settings() -> HashingSettings {
     }
 }
 
-fn hashes() -> ForeignHashes {
-    ForeignHashes::new(&settings()).unwrap()
+fn hashes() -> HashImporter {
+    HashImporter::new(&settings()).unwrap()
 }
 
 fn accepts(hash: &PasswordHash, password: &str) -> bool {
@@ -93,7 +93,7 @@ fn accepts(hash: &PasswordHash, password: &str) -> bool {
 #[test]
 fn each_system_s_hash_takes_its_password_and_no_other() {
     for (text, stored) in VECTORS {
-        let hash = hashes().read(text).unwrap_or_else(|reason| panic!("{text}: {reason}"));
+        let hash = hashes().import(text).unwrap_or_else(|reason| panic!("{text}: {reason}"));
         assert!(hash.expose().starts_with(stored), "{text} is stored as {}", hash.expose());
         assert!(accepts(&hash, PASSWORD), "{text}");
         for wrong in ["correct house", "", "correct horse "] {
@@ -107,7 +107,7 @@ fn they_wait_for_the_one_thread_and_are_replaced() {
     let policy = Policy::new(&settings()).unwrap();
     let password = Password::parse_attempt(PASSWORD.to_owned()).unwrap();
     for (text, stored) in VECTORS.iter().filter(|(_, stored)| !stored.starts_with("$argon2id")) {
-        let check = policy.read(&hashes().read(text).unwrap()).unwrap();
+        let check = policy.read(&hashes().import(text).unwrap()).unwrap();
         assert_eq!((check.lane(), check.outdated(&password)), (Lane::Single, true), "{stored}");
     }
 }
@@ -115,8 +115,8 @@ fn they_wait_for_the_one_thread_and_are_replaced() {
 #[test]
 fn the_stored_form_is_taken_as_it_is() {
     for (text, _) in VECTORS {
-        let stored = hashes().read(text).unwrap();
-        assert_eq!(hashes().read(stored.expose()).unwrap().expose(), stored.expose());
+        let stored = hashes().import(text).unwrap();
+        assert_eq!(hashes().import(stored.expose()).unwrap().expose(), stored.expose());
     }
 }
 
@@ -133,7 +133,7 @@ fn firebase_s_own_examples_come_out() {
             "mytestpassword",
         ),
     ] {
-        let hash = hashes().read(text).unwrap();
+        let hash = hashes().import(text).unwrap();
         assert!(accepts(&hash, password));
         assert!(!accepts(&hash, "mytestpassword2"));
     }
@@ -167,7 +167,7 @@ fn keycloak_s_credentials_are_read_as_objects_and_as_strings_of_json() {
         let strings = json!({ "secretData": secret.to_string(), "credentialData": data.to_string() });
         let objects = json!({ "type": "password", "secretData": secret, "credentialData": data });
         for credential in [objects, strings] {
-            let hash = hashes().read_keycloak(&credential).unwrap();
+            let hash = hashes().import_keycloak(&credential).unwrap();
             assert!(accepts(&hash, PASSWORD), "{data}");
             assert!(!accepts(&hash, "correct house"), "{data}");
         }
@@ -189,7 +189,7 @@ fn a_broken_credential_is_refused() {
             UnusableHash::UnknownAlgorithm,
         ),
     ] {
-        assert_eq!(hashes().read_keycloak(&credential).unwrap_err(), reason, "{credential}");
+        assert_eq!(hashes().import_keycloak(&credential).unwrap_err(), reason, "{credential}");
     }
 }
 
@@ -206,7 +206,7 @@ fn what_is_not_taken_over_is_refused_by_its_name() {
         ("{CRYPT}ab01FAX.bQRSU", "DES-crypt"),
         ("$argon2d$v=19$m=64,t=2,p=1$AAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAA", "Argon2d"),
     ] {
-        assert_eq!(hashes().read(text).unwrap_err(), UnusableHash::Refused(name), "{text}");
+        assert_eq!(hashes().import(text).unwrap_err(), UnusableHash::Refused(name), "{text}");
     }
 }
 
@@ -239,7 +239,7 @@ fn what_is_no_hash_is_told_apart() {
         ("$2b$04$ksMzF5T1GreQtTXV/JSTrOWUcnoZY5391MQQprrPbL5mpLKkZdc2\u{fc}".to_owned(), UnusableHash::Malformed),
         (format!("$scrypt$ln=4,r=8,p=1${}${bits}", "A".repeat(600)), UnusableHash::Malformed),
     ] {
-        assert_eq!(hashes().read(&text).unwrap_err(), reason, "{text}");
+        assert_eq!(hashes().import(&text).unwrap_err(), reason, "{text}");
     }
 }
 
@@ -267,14 +267,14 @@ fn cost_beyond_the_bounds_is_refused() {
             format!("$argon2id$v=19$m=16408,t=1,p=1${bits}${bits}"),
         ),
     ] {
-        assert!(hashes().read(&within).is_ok(), "{within}");
-        assert_eq!(hashes().read(&beyond).unwrap_err(), UnusableHash::BeyondBounds, "{beyond}");
+        assert!(hashes().import(&within).is_ok(), "{within}");
+        assert_eq!(hashes().import(&beyond).unwrap_err(), UnusableHash::BeyondBounds, "{beyond}");
     }
 }
 
 #[test]
 fn bcrypt_reads_72_bytes_and_what_it_did_not_read_replaces_nothing() {
-    let hash = hashes().read("$2b$04$xbwrs79KY5k1o276LqRTAu2Qb.n.AvxG60X.03CFtouwpViOQa482").unwrap();
+    let hash = hashes().import("$2b$04$xbwrs79KY5k1o276LqRTAu2Qb.n.AvxG60X.03CFtouwpViOQa482").unwrap();
     let policy = Policy::new(&settings()).unwrap();
     let check = policy.read(&hash).unwrap();
     for (length, accepted, replaced) in [(71, false, true), (72, true, true), (73, true, false), (100, true, false)] {
@@ -286,7 +286,7 @@ fn bcrypt_reads_72_bytes_and_what_it_did_not_read_replaces_nothing() {
 
 #[test]
 fn bcrypt_in_c_ends_at_a_nul_and_so_none_is_accepted() {
-    let hash = hashes().read(VECTORS[0].0).unwrap();
+    let hash = hashes().import(VECTORS[0].0).unwrap();
     assert!(!accepts(&hash, "correct horse\0"));
     assert!(!accepts(&hash, "correct horse\0x"));
 }
@@ -299,7 +299,7 @@ fn a_foreign_hash_is_of_what_was_typed() {
     sha1::Digest::update(&mut sha, salt);
     sha1::Digest::update(&mut sha, "m²".as_bytes());
     let text = format!("sha1$seasalt2${}", hex::encode(sha1::Digest::finalize(sha)));
-    let hash = hashes().read(&text).unwrap();
+    let hash = hashes().import(&text).unwrap();
     assert!(accepts(&hash, "m²"));
     assert!(!accepts(&hash, "m2"));
 
@@ -307,7 +307,7 @@ fn a_foreign_hash_is_of_what_was_typed() {
     let params = argon2::Params::new(32, 1, 1, None).unwrap();
     let argon2 = argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params);
     let phc = argon2::PasswordHasher::hash_password(&argon2, "m²".as_bytes()).unwrap();
-    let hash = hashes().read(&phc.to_string()).unwrap();
+    let hash = hashes().import(&phc.to_string()).unwrap();
     assert!(accepts(&hash, "m²"));
     assert!(!accepts(&hash, "m2"));
 }
@@ -315,7 +315,7 @@ fn a_foreign_hash_is_of_what_was_typed() {
 #[test]
 fn a_hash_of_no_password_looks_and_costs_like_any_other() {
     let policy = Policy::new(&settings()).unwrap();
-    let (none, other) = (hashes().of_no_password(), hashes().of_no_password());
+    let (none, other) = (hashes().unmatchable_hash(), hashes().unmatchable_hash());
     assert!(none.expose().starts_with("$argon2id$v=19$m=64,t=1,p=1$"));
     assert_ne!(none.expose(), other.expose());
     let (check, dummy) = (policy.read(&none).unwrap(), policy.dummy());

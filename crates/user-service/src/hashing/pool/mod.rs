@@ -17,7 +17,7 @@ use super::{
     hash_error::HashError,
     metrics::HashMetrics,
     password_hash::PasswordHash,
-    queue::{Lane, Queue, Refused, Requester},
+    queue::{HashRequester, Lane, Queue, Refused},
     settings::{HashingSettings, InvalidSetting},
 };
 use crate::domain::Password;
@@ -47,10 +47,10 @@ struct Pool {
 
 /// What a verification found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Verification {
     Match {
         /// The hash was made with other parameters than a new one: make a new one.
-        outdated: bool,
+        needs_rehash: bool,
     },
     Mismatch,
 }
@@ -94,7 +94,7 @@ impl HashPool {
             implementation = %Implementation::of_this_machine(),
             "hash threads started"
         );
-        let nobodys = policy.of_no_password();
+        let nobodys = policy.unmatchable_hash();
         Ok(Self(Arc::new(Pool { queue, policy, dummy, nobodys, metrics, max_wait, threads })))
     }
 
@@ -104,10 +104,10 @@ impl HashPool {
     ///
     /// # Errors
     /// [`HashError::Overloaded`] or [`HashError::ShuttingDown`].
-    pub fn admit(&self) -> Result<Admission, HashError> {
+    pub fn admit(&self) -> Result<AdmissionPermit, HashError> {
         let cost = self.0.policy.cost();
         self.0.queue.reserve(cost).map_err(|refused| self.refused(refused))?;
-        Ok(Admission { pool: Arc::clone(&self.0), cost })
+        Ok(AdmissionPermit { pool: Arc::clone(&self.0), cost })
     }
 
     /// A new hash: Argon2id with the current parameters, a random 16-byte salt and a
@@ -124,15 +124,15 @@ impl HashPool {
 
     /// A hash that no password fits and that looks, and costs to check, as any new one.
     #[must_use]
-    pub fn of_no_password(&self) -> PasswordHash {
-        self.0.policy.of_no_password()
+    pub fn unmatchable_hash(&self) -> PasswordHash {
+        self.0.policy.unmatchable_hash()
     }
 
     /// Whether the password is the one that was hashed.
     ///
     /// Without a stored hash (nobody has that name) it does the same work in the same
     /// queue against a dummy of the current parameters, and answers
-    /// [`Verdict::Mismatch`]. So it does for a stored hash that cannot be used (broken,
+    /// [`Verification::Mismatch`]. So it does for a stored hash that cannot be used (broken,
     /// of an unknown algorithm, beyond the configured bounds), with a warning in the log:
     /// its owner gets in by a password reset, and nobody else learns anything.
     ///
@@ -147,8 +147,8 @@ impl HashPool {
         &self,
         password: &Password,
         stored: Option<&PasswordHash>,
-        requester: Requester,
-    ) -> Result<Verdict, HashError> {
+        requester: HashRequester,
+    ) -> Result<Verification, HashError> {
         let stored = stored.unwrap_or(&self.0.nobodys);
         let check = self.readable(stored).unwrap_or_else(|| self.0.dummy.clone());
         let password = password.clone();
@@ -177,7 +177,7 @@ impl HashPool {
         &self,
         lane: Lane,
         cost: u64,
-        requester: Option<Requester>,
+        requester: Option<HashRequester>,
         job: impl FnOnce(Reply<T>) -> Job,
     ) -> Result<T, HashError> {
         let (reply, mut answer) = oneshot::channel();
@@ -218,12 +218,12 @@ impl Drop for Pool {
 /// Somebody was let in: one job counts as waiting, so that what is let in after it is what
 /// can be served besides. To be dropped when the job is handed over, or is not to come.
 #[must_use]
-pub struct Admission {
+pub struct AdmissionPermit {
     pool: Arc<Pool>,
     cost: u64,
 }
 
-impl Drop for Admission {
+impl Drop for AdmissionPermit {
     fn drop(&mut self) {
         self.pool.queue.release(self.cost);
     }

@@ -41,10 +41,10 @@ fn password(text: &str) -> Password {
 }
 
 /// Each call is another one, as far as the shares of the single lane are concerned.
-fn requester() -> Requester {
+fn requester() -> HashRequester {
     static CALLS: AtomicU32 = AtomicU32::new(0);
     let address = Ipv4Addr::from(CALLS.fetch_add(1, Ordering::Relaxed));
-    Requester { network: IpPrefix::throttled(address.into()), account: None }
+    HashRequester { network: IpPrefix::for_rate_limit(address.into()), account: None }
 }
 
 fn made_by_the_crate(memory_kib: u32, iterations: u32) -> PasswordHash {
@@ -68,8 +68,11 @@ async fn a_hash_verifies_and_only_with_its_password() {
     let hash = pool.hash(&password("correct horse")).await.unwrap();
     assert!(Argon2::default().verify_password(b"correct horse", hash.expose()).is_ok());
     let verdict = pool.verify(&password("correct horse"), Some(&hash), requester()).await.unwrap();
-    assert_eq!(verdict, Verdict::Match { outdated: false });
-    assert_eq!(pool.verify(&password("correct house"), Some(&hash), requester()).await.unwrap(), Verdict::Mismatch);
+    assert_eq!(verdict, Verification::Match { needs_rehash: false });
+    assert_eq!(
+        pool.verify(&password("correct house"), Some(&hash), requester()).await.unwrap(),
+        Verification::Mismatch
+    );
 }
 
 #[tokio::test]
@@ -78,10 +81,10 @@ async fn a_hash_of_other_parameters_is_outdated() {
     for (memory_kib, iterations) in [(64, 1), (32, 2), (128, 1), (256, 4)] {
         let stored = made_by_the_crate(memory_kib, iterations);
         let verdict = pool.verify(&password("correct horse"), Some(&stored), requester()).await.unwrap();
-        assert_eq!(verdict, Verdict::Match { outdated: true }, "m={memory_kib} t={iterations}");
+        assert_eq!(verdict, Verification::Match { needs_rehash: true }, "m={memory_kib} t={iterations}");
         assert_eq!(
             pool.verify(&password("correct house"), Some(&stored), requester()).await.unwrap(),
-            Verdict::Mismatch
+            Verification::Mismatch
         );
     }
 }
@@ -94,7 +97,7 @@ async fn an_unknown_user_costs_what_a_known_one_costs() {
     for stored in [Some(&hash), None, Some(&PasswordHash::from_stored("no hash at all".into()))] {
         let before = (pool.0.metrics.hash_seconds.get_sample_count(), pool.0.metrics.blocks.get());
         let verdict = pool.verify(&password("correct house"), stored, requester()).await.unwrap();
-        assert_eq!(verdict, Verdict::Mismatch);
+        assert_eq!(verdict, Verification::Mismatch);
         let after = (pool.0.metrics.hash_seconds.get_sample_count(), pool.0.metrics.blocks.get());
         costs.push((after.0 - before.0, after.1 - before.1));
     }
@@ -108,7 +111,7 @@ async fn a_hash_beyond_the_bounds_matches_nothing() {
     for stored in [made_by_the_crate(257, 1), made_by_the_crate(8, 129)] {
         assert_eq!(
             pool.verify(&password("correct horse"), Some(&stored), requester()).await.unwrap(),
-            Verdict::Mismatch
+            Verification::Mismatch
         );
     }
     assert_eq!(pool.0.metrics.unusable.get(), 2);
@@ -202,7 +205,7 @@ async fn many_at_once_are_all_answered_rightly() {
         let typed = password(if right { "correct horse" } else { "correct house" });
         let stored = if index % 2 == 0 { hash } else { large };
         let verdict = pool.verify(&typed, Some(stored), requester()).await.unwrap();
-        assert_eq!(verdict == Verdict::Mismatch, !right, "{index}");
+        assert_eq!(verdict == Verification::Mismatch, !right, "{index}");
     }))
     .await;
     assert_eq!(verdicts.len(), 64);
@@ -216,7 +219,7 @@ async fn a_panic_in_a_hash_thread_is_the_failure_of_its_request_and_the_thread_g
         let failed = pool.submit(Lane::Single, 1, None, |reply| Job::Panic { reply }).await;
         assert_eq!(failed.unwrap_err(), HashError::Failed);
         let verdict = pool.verify(&password("correct horse"), Some(&hash), requester()).await.unwrap();
-        assert_eq!(verdict, Verdict::Match { outdated: false });
+        assert_eq!(verdict, Verification::Match { needs_rehash: false });
     }
 }
 

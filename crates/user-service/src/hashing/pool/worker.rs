@@ -6,7 +6,7 @@ use argon2_simd::Arena;
 use service_kit::{fail_point, panics};
 use tokio::sync::oneshot;
 
-use super::{HashError, Verdict};
+use super::{HashError, Verification};
 use crate::{
     domain::Password,
     hashing::{
@@ -30,11 +30,11 @@ pub(super) enum Job {
     Verify {
         password: Password,
         check: Box<Check>,
-        reply: Reply<Verdict>,
+        reply: Reply<Verification>,
     },
     #[cfg(test)]
     Panic {
-        reply: Reply<Verdict>,
+        reply: Reply<Verification>,
     },
 }
 
@@ -43,7 +43,7 @@ pub(super) type Reply<T> = oneshot::Sender<Result<T, HashError>>;
 /// An answer on its way out. Who has gone meanwhile does not get it.
 enum Answer {
     Hash(Reply<PasswordHash>, Result<PasswordHash, HashError>),
-    Verdict(Reply<Verdict>, Result<Verdict, HashError>),
+    Verification(Reply<Verification>, Result<Verification, HashError>),
 }
 
 /// Starts the thread `hash-<index>`.
@@ -93,28 +93,28 @@ impl Job {
             Self::Verify { password, check, reply } => {
                 let verdict = computed(|| {
                     if check.accepts(&password, arena) {
-                        Verdict::Match { outdated: check.outdated(&password) }
+                        Verification::Match { needs_rehash: check.outdated(&password) }
                     } else {
-                        Verdict::Mismatch
+                        Verification::Mismatch
                     }
                 });
-                Answer::Verdict(reply, verdict)
+                Answer::Verification(reply, verdict)
             }
             #[cfg(test)]
-            Self::Panic { reply } => Answer::Verdict(reply, computed(|| panic!("in a hash thread"))),
+            Self::Panic { reply } => Answer::Verification(reply, computed(|| panic!("in a hash thread"))),
         }
     }
 }
 
 impl Answer {
     fn has_failed(&self) -> bool {
-        matches!(self, Self::Hash(_, Err(_)) | Self::Verdict(_, Err(_)))
+        matches!(self, Self::Hash(_, Err(_)) | Self::Verification(_, Err(_)))
     }
 
     fn deliver(self) {
         match self {
             Self::Hash(reply, hash) => drop(reply.send(hash)),
-            Self::Verdict(reply, verdict) => drop(reply.send(verdict)),
+            Self::Verification(reply, verdict) => drop(reply.send(verdict)),
         }
     }
 }

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::{
-    domain::Reason,
+    domain::AdminReason,
     http::{
         errors::{
             field_errors::Validation,
@@ -117,7 +117,7 @@ pub(in crate::http) async fn remove_second_factor(
     JsonBody(body): JsonBody<ReasonBody>,
 ) -> Result<HttpResponse, Problem> {
     let mut found = Validation::default();
-    let Some(reason) = found.check("reason", Reason::parse(&body.reason)) else { return Err(found.problem()) };
+    let Some(reason) = found.check("reason", AdminReason::parse(&body.reason)) else { return Err(found.problem()) };
     let accounts = accounts.into_inner();
     usecase::remove_second_factor(&accounts, id.uuid()?, admin.id, &reason, context.origin()).await?;
     Ok(HttpResponse::NoContent().finish())

@@ -65,7 +65,7 @@ pub(in crate::http) async fn list_users(
     query.only(&PARAMETERS)?;
     let search = search(&query)?;
     let page = PageRequest::<UserCursor>::of(&query)?;
-    if page.after.as_ref().is_some_and(|place| !place.fits(&search)) {
+    if page.after.as_ref().is_some_and(|place| !place.fits_search(&search)) {
         return Err(refused("cursor", "invalid", "Not a `nextCursor` of this list."));
     }
     let found = usecase::find_users(&accounts, &search, page.after.as_ref(), page.limit).await?;

@@ -17,7 +17,7 @@ use super::body_schema;
 use crate::{
     domain::{
         json_pointer,
-        strict_json::{self, NotAcceptable},
+        strict_json::{self, StrictJsonError},
     },
     http::errors::{field_errors::FieldError, problem::Problem},
 };
@@ -151,8 +151,8 @@ fn incomplete(error: &PayloadError) -> Problem {
 
 fn decode<T: DeserializeOwned + ToSchema + 'static>(body: &[u8]) -> Result<T, Problem> {
     let value = strict_json::parse(body).map_err(|refusal| match refusal {
-        NotAcceptable::NotJson(reason) => Problem::MalformedBody(reason),
-        NotAcceptable::Numbers(violations) => body_schema::refused(violations),
+        StrictJsonError::NotJson(reason) => Problem::MalformedBody(reason),
+        StrictJsonError::NumbersOutOfRange(violations) => body_schema::refused(violations),
     })?;
     body_schema::check::<T>(&value)?;
     serde_json::from_value(value).map_err(|_| {

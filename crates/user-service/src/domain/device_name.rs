@@ -50,7 +50,7 @@ const SYSTEMS: &[(&str, &str)] = &[
 
 /// "Firefox on Linux"; either alone where only that is known; none where neither is.
 #[must_use]
-pub fn device(user_agent: &str) -> Option<String> {
+pub fn device_name(user_agent: &str) -> Option<String> {
     let first = |table: &[(&str, &'static str)]| {
         table.iter().find(|(mark, _)| user_agent.contains(mark)).map(|(_, name)| *name)
     };
@@ -97,14 +97,14 @@ mod tests {
             ("okhttp/4.12.0", "an app"),
             ("Shop/3.1 (iPad; iOS 17.5)", "iPad"),
         ] {
-            assert_eq!(device(user_agent).as_deref(), Some(expected), "{user_agent}");
+            assert_eq!(device_name(user_agent).as_deref(), Some(expected), "{user_agent}");
         }
     }
 
     #[test]
     fn what_nobody_knows_has_no_name() {
         for user_agent in ["", "-", "Mozilla/5.0", "reqwest", "\u{202e}<script>"] {
-            assert_eq!(device(user_agent), None, "{user_agent}");
+            assert_eq!(device_name(user_agent), None, "{user_agent}");
         }
     }
 }
