@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 /// A shorter word is found in everything.
 const MIN_CHARS: usize = 3;
 /// In scripts where two characters are a word or a name.
-const MIN_CHARS_BEYOND_ASCII: usize = 2;
+const MIN_CHARS_NON_ASCII: usize = 2;
 
 /// Words in a form in which `L0v3lace`, `lovelace` and `Lóvelace` are the same.
 #[derive(Debug, Clone, Default)]
@@ -21,7 +21,7 @@ impl ContextWords {
             let text: String = text.nfkc().collect();
             for piece in text.split(|c: char| !c.is_alphanumeric()) {
                 words.push(piece.to_owned());
-                words.extend(humps(piece));
+                words.extend(camel_case_parts(piece));
             }
         }
         words.retain(|word| is_long_enough(word));
@@ -68,11 +68,11 @@ impl ContextWords {
 }
 
 fn is_long_enough(word: &str) -> bool {
-    word.chars().count() >= if word.is_ascii() { MIN_CHARS } else { MIN_CHARS_BEYOND_ASCII }
+    word.chars().count() >= if word.is_ascii() { MIN_CHARS } else { MIN_CHARS_NON_ASCII }
 }
 
 /// The parts of `AdaLovelace1815`.
-fn humps(word: &str) -> Vec<String> {
+fn camel_case_parts(word: &str) -> Vec<String> {
     let mut parts: Vec<String> = Vec::new();
     let mut before: Option<char> = None;
     for c in word.chars() {

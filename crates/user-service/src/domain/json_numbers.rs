@@ -4,7 +4,7 @@
 use super::schema_violation::SchemaViolation;
 
 /// As many are reported.
-const MAX_FOUND: usize = 20;
+const MAX_REPORTED: usize = 20;
 /// Of the names that lead to a number, together. Beyond them the place is that of what is
 /// around it, so that an answer stays small.
 const MAX_PATH_BYTES: usize = 128;
@@ -13,35 +13,35 @@ const MAX_PATH_BYTES: usize = 128;
 /// an `i64` nor a `u64`, and others that a double holds only as infinite or as zero. That the digits
 /// of a fraction are rounded to those of a double is what every reader of JSON does.
 ///
-/// At most [`MAX_FOUND`]. `text` is JSON; in any other text what is found means nothing.
+/// At most [`MAX_REPORTED`]. `text` is JSON; in any other text what is found means nothing.
 pub(crate) fn find_out_of_range(text: &str) -> Vec<SchemaViolation> {
     let mut found = Vec::new();
-    let mut place: Vec<Within<'_>> = Vec::new();
+    let mut place: Vec<Container<'_>> = Vec::new();
     let mut rest = text;
     while let Some(first) = rest.bytes().next()
-        && found.len() < MAX_FOUND
+        && found.len() < MAX_REPORTED
     {
         let mut length = 1;
         match first {
             b'"' => {
                 length = string_length(rest);
-                if let Some(Within::Object(name @ None)) = place.last_mut() {
+                if let Some(Container::Object(name @ None)) = place.last_mut() {
                     *name = Some(&rest[..length]);
                 }
             }
-            b'{' => place.push(Within::Object(None)),
-            b'[' => place.push(Within::Array(0)),
+            b'{' => place.push(Container::Object(None)),
+            b'[' => place.push(Container::Array(0)),
             b'}' | b']' => drop(place.pop()),
             b',' => match place.last_mut() {
-                Some(Within::Array(index)) => *index += 1,
-                Some(Within::Object(name)) => *name = None,
+                Some(Container::Array(index)) => *index += 1,
+                Some(Container::Object(name)) => *name = None,
                 None => {}
             },
             b'-' | b'0'..=b'9' => {
-                let of_number = |byte: u8| byte.is_ascii_digit() || b"+-.eE".contains(&byte);
-                length = rest.bytes().take_while(|byte| of_number(*byte)).count();
-                let mistake = mistake_of(&rest[..length]);
-                found.extend(mistake.map(|detail| SchemaViolation::new(path(&place), "out-of-range", detail)));
+                let is_part_of_number = |byte: u8| byte.is_ascii_digit() || b"+-.eE".contains(&byte);
+                length = rest.bytes().take_while(|byte| is_part_of_number(*byte)).count();
+                let mistake = range_error(&rest[..length]);
+                found.extend(mistake.map(|detail| SchemaViolation::new(path_of(&place), "out-of-range", detail)));
             }
             // Between the parts, in `true`, `false` and `null`, or in a character that is no JSON.
             _ => length = rest.chars().next().map_or(1, char::len_utf8),
@@ -52,7 +52,7 @@ pub(crate) fn find_out_of_range(text: &str) -> Vec<SchemaViolation> {
 }
 
 /// What the scan is inside of.
-enum Within<'a> {
+enum Container<'a> {
     /// At the item with this index.
     Array(usize),
     /// At the member with this name, which is still escaped and in its quotes.
@@ -74,7 +74,7 @@ fn string_length(text: &str) -> usize {
     text.len()
 }
 
-fn mistake_of(number: &str) -> Option<&'static str> {
+fn range_error(number: &str) -> Option<&'static str> {
     if !number.contains(['.', 'e', 'E']) {
         let kept = number.parse::<i64>().is_ok() || number.parse::<u64>().is_ok();
         return (!kept).then_some("An integer lies between -9223372036854775808 and 18446744073709551615.");
@@ -86,12 +86,12 @@ fn mistake_of(number: &str) -> Option<&'static str> {
     (!kept).then_some("The number is too large or too small for a double (IEEE 754).")
 }
 
-fn path(place: &[Within<'_>]) -> Vec<String> {
+fn path_of(place: &[Container<'_>]) -> Vec<String> {
     let mut left = MAX_PATH_BYTES;
-    let segment = |within: &Within<'_>| {
+    let segment = |within: &Container<'_>| {
         let segment = match within {
-            Within::Array(index) => index.to_string(),
-            Within::Object(name) => serde_json::from_str(name.as_ref()?).ok()?,
+            Container::Array(index) => index.to_string(),
+            Container::Object(name) => serde_json::from_str(name.as_ref()?).ok()?,
         };
         left = left.checked_sub(segment.len())?;
         Some(segment)
@@ -123,7 +123,7 @@ mod tests {
     fn a_long_name_is_not_repeated_and_the_number_of_places_is_bounded() {
         let name = "n".repeat(1000);
         assert_eq!(places(&format!(r#"{{"a":{{"{name}":[1e999]}}}}"#)), ["a"]);
-        assert_eq!(places(&format!("[{}0]", "1e999,".repeat(5000))).len(), MAX_FOUND);
+        assert_eq!(places(&format!("[{}0]", "1e999,".repeat(5000))).len(), MAX_REPORTED);
     }
 
     proptest! {

@@ -22,9 +22,9 @@ impl LoginIdentifier {
     pub fn parse(raw: &str) -> Self {
         let typed = raw.trim();
         if typed.contains('@') {
-            Self::Email(Email::parse(typed).map_or_else(|_| nobody(typed), |email| email.key().to_owned()))
+            Self::Email(Email::parse(typed).map_or_else(|_| unmatchable_key(typed), |email| email.key().to_owned()))
         } else {
-            Self::Username(Username::parse(typed).map_or_else(|_| nobody(typed), |name| name.key().to_owned()))
+            Self::Username(Username::parse(typed).map_or_else(|_| unmatchable_key(typed), |name| name.key().to_owned()))
         }
     }
 
@@ -49,7 +49,7 @@ impl fmt::Debug for LoginIdentifier {
 
 /// No key of an account begins with `@`: an e-mail key has a name before it, and a user
 /// name none at all.
-fn nobody(typed: &str) -> String {
+fn unmatchable_key(typed: &str) -> String {
     let mut end = typed.len().min(email::MAX_BYTES);
     while !typed.is_char_boundary(end) {
         end -= 1;

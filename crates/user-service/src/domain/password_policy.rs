@@ -3,18 +3,18 @@
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{Invalid, Password, context_words::ContextWords, password_strength::withstands};
+use super::{Invalid, Password, context_words::ContextWords, password_strength::withstands_guesses};
 
-/// The decimal logarithm of the guesses that a password withstands at least. 10^6 is
+/// The decimal logarithm of the guesses that a password withstands_guesses at least. 10^6 is
 /// where zxcvbn's authors see the end of what can be tried at a service that throttles,
 /// which is what a list of refused passwords is for (NIST SP 800-63B-4).
-const MIN_WITHSTANDS: f64 = 6.0;
+const MIN_GUESSES_LOG10: f64 = 6.0;
 
 /// The rules for a new password.
 #[derive(Debug, Clone)]
 pub struct PasswordPolicy {
     min_length: usize,
-    service: ContextWords,
+    service_words: ContextWords,
 }
 
 impl PasswordPolicy {
@@ -23,8 +23,8 @@ impl PasswordPolicy {
     #[must_use]
     pub fn new(min_length: usize, service: &[&str]) -> Self {
         // The dictionaries are made at their first use, which is no request.
-        let _ = withstands("x", MIN_WITHSTANDS);
-        Self { min_length, service: ContextWords::from_texts(service.iter().copied()) }
+        let _ = withstands_guesses("x", MIN_GUESSES_LOG10);
+        Self { min_length, service_words: ContextWords::from_texts(service.iter().copied()) }
     }
 
     /// In code points.
@@ -45,29 +45,29 @@ impl PasswordPolicy {
     /// chooses. Some milliseconds of work: not for a thread that serves requests.
     #[must_use]
     pub fn violations(&self, password: &Password, own: &ContextWords) -> Vec<Invalid> {
-        let mut objections = Vec::new();
-        match withstands(password.expose(), MIN_WITHSTANDS) {
+        let mut violations = Vec::new();
+        match withstands_guesses(password.expose(), MIN_GUESSES_LOG10) {
             Ok(true) => {}
-            Ok(false) => objections.push(Invalid::new(
+            Ok(false) => violations.push(Invalid::new(
                 "common",
                 "This password is among the first that somebody would try. Take several words, or random characters.",
             )),
-            Err(_) => objections.push(Self::strength_unknown()),
+            Err(_) => violations.push(Self::strength_unknown()),
         }
-        let rest = own.union(&self.service).remove_from(password.expose());
-        match rest.map_or(Ok(true), |rest| withstands(&rest, MIN_WITHSTANDS)) {
+        let rest = own.union(&self.service_words).remove_from(password.expose());
+        match rest.map_or(Ok(true), |rest| withstands_guesses(&rest, MIN_GUESSES_LOG10)) {
             Ok(true) => {}
-            Ok(false) => objections.push(Invalid::new(
+            Ok(false) => violations.push(Invalid::new(
                 "contains-own-words",
                 "This password is little more than your name, your address, or the name of this service.",
             )),
-            Err(_) if objections.is_empty() => objections.push(Self::strength_unknown()),
+            Err(_) if violations.is_empty() => violations.push(Self::strength_unknown()),
             Err(_) => {}
         }
-        objections
+        violations
     }
 
-    /// The objection to a password whose strength could not be estimated: it is refused, and not accepted
+    /// The violation to a password whose strength could not be estimated: it is refused, and not accepted
     /// unseen.
     #[must_use]
     pub fn strength_unknown() -> Invalid {
@@ -146,8 +146,8 @@ mod tests {
     fn no_reason_repeats_the_password() {
         let policy = PasswordPolicy::new(8, &[]);
         let password = policy.normal_form(&SecretString::from("lovelace")).unwrap();
-        for objection in policy.violations(&password, &ContextWords::from_texts(["lovelace"])) {
-            assert!(!objection.detail.contains("lovelace"), "{}", objection.detail);
+        for violation in policy.violations(&password, &ContextWords::from_texts(["lovelace"])) {
+            assert!(!violation.detail.contains("lovelace"), "{}", violation.detail);
         }
     }
 
@@ -225,9 +225,9 @@ mod tests {
             let policy = PasswordPolicy::new(8, &["accounts.acme.example"]);
             let text: String = text.chars().take(256).collect();
             let Ok(password) = policy.normal_form(&SecretString::from(text)) else { return Ok(()) };
-            for objection in policy.violations(&password, &ContextWords::from_texts([own.as_str()])) {
+            for violation in policy.violations(&password, &ContextWords::from_texts([own.as_str()])) {
                 let known = ["common", "contains-own-words", "strength-unknown"];
-                prop_assert!(known.contains(&objection.code), "{}", objection.code);
+                prop_assert!(known.contains(&violation.code), "{}", violation.code);
             }
         }
     }
@@ -237,8 +237,8 @@ mod tests {
         let policy = PasswordPolicy::new(8, &["accounts.acme.example"]);
         corpus::corpus!("password").holds_for_text(|typed| {
             let Ok(password) = policy.normal_form(&SecretString::from(typed)) else { return Ok(()) };
-            for objection in policy.violations(&password, &ContextWords::from_texts(["1514"])) {
-                prop_assert!(typed.len() < 40 || !objection.detail.contains(typed), "{}", objection.detail);
+            for violation in policy.violations(&password, &ContextWords::from_texts(["1514"])) {
+                prop_assert!(typed.len() < 40 || !violation.detail.contains(typed), "{}", violation.detail);
             }
             Ok(())
         });

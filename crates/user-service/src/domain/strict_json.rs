@@ -63,7 +63,7 @@ impl StrictValue {
     /// Reads the value of a member of the outermost object.
     pub(crate) const MEMBER: Self = Self { depth: 1 };
 
-    fn deeper<E: de::Error>(self) -> Result<Self, E> {
+    fn descend<E: de::Error>(self) -> Result<Self, E> {
         if self.depth == MAX_DEPTH {
             return Err(E::custom(format_args!("nested deeper than {MAX_DEPTH}")));
         }
@@ -104,8 +104,8 @@ impl<'de> Visitor<'de> for StrictValue {
 
     fn visit_f64<E: de::Error>(self, value: f64) -> Result<Value, E> {
         /// Integers up to here are exact in a double.
-        const EXACT: f64 = 9_007_199_254_740_992.0;
-        if value.fract() == 0.0 && value.abs() <= EXACT {
+        const MAX_EXACT_INTEGER: f64 = 9_007_199_254_740_992.0;
+        if value.fract() == 0.0 && value.abs() <= MAX_EXACT_INTEGER {
             #[expect(clippy::cast_possible_truncation, reason = "whole and within ±2^53")]
             return Ok(Value::from(value as i64));
         }
@@ -121,7 +121,7 @@ impl<'de> Visitor<'de> for StrictValue {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
-        let inner = self.deeper()?;
+        let inner = self.descend()?;
         let mut items = Vec::new();
         while let Some(item) = access.next_element_seed(inner)? {
             items.push(item);
@@ -130,7 +130,7 @@ impl<'de> Visitor<'de> for StrictValue {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
-        let inner = self.deeper()?;
+        let inner = self.descend()?;
         let mut members = Map::new();
         while let Some(name) = access.next_key::<String>()? {
             if members.contains_key(&name) {

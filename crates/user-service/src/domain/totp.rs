@@ -14,10 +14,10 @@ const SECRET_BYTES: usize = 20;
 /// The length of a code.
 pub const DIGITS: usize = 6;
 /// In seconds.
-const STEP: i64 = 30;
+const STEP_SECONDS: i64 = 30;
 /// RFC 6238, section 5.2, recommends at most one step for what the network takes and
 /// clocks differ.
-const DRIFT: i64 = 1;
+const MAX_DRIFT_STEPS: i64 = 1;
 
 /// What the service and one authenticator share. Wiped when dropped, never printed.
 #[derive(Zeroize, ZeroizeOnDrop)]
@@ -65,11 +65,11 @@ impl TotpSecret {
     #[must_use]
     pub fn matching_step(&self, code: &TotpCode, now: Timestamp, after: i64) -> Option<i64> {
         let totp = self.totp();
-        let present = now.as_second().max(0) / STEP;
+        let current = now.as_second().max(0) / STEP_SECONDS;
         let mut found = None;
-        for step in present - DRIFT..=present + DRIFT {
-            let Ok(begins) = u64::try_from(step * STEP) else { continue };
-            let expected = Zeroizing::new(totp.generate(begins).to_string());
+        for step in current - MAX_DRIFT_STEPS..=current + MAX_DRIFT_STEPS {
+            let Ok(start) = u64::try_from(step * STEP_SECONDS) else { continue };
+            let expected = Zeroizing::new(totp.generate(start).to_string());
             let same = bool::from(expected.as_bytes().ct_eq(&code.0));
             if same && step > after {
                 found = found.or(Some(step));

@@ -22,10 +22,10 @@ impl UsernameHistory {
     /// is (another case, another form) reserves nothing.
     #[must_use]
     pub fn change_to(mut self, new: &str, until: Timestamp, now: Timestamp) -> Self {
-        let left = std::mem::replace(&mut self.current, new.to_owned());
-        self.reserved.retain(|kept| now < kept.until && kept.key != left && kept.key != self.current);
-        if left != self.current {
-            self.reserved.push(KeyReservation { key: left, until });
+        let released = std::mem::replace(&mut self.current, new.to_owned());
+        self.reserved.retain(|kept| now < kept.until && kept.key != released && kept.key != self.current);
+        if released != self.current {
+            self.reserved.push(KeyReservation { key: released, until });
         }
         let surplus = self.reserved.len().saturating_sub(MAX_RESERVED_USERNAMES);
         self.reserved.drain(..surplus);
@@ -49,33 +49,33 @@ mod tests {
         Timestamp::UNIX_EPOCH + SignedDuration::from_hours(24 * day)
     }
 
-    fn of(current: &str) -> UsernameHistory {
+    fn current_only(current: &str) -> UsernameHistory {
         UsernameHistory { current: current.to_owned(), reserved: Vec::new() }
     }
 
     #[test]
     fn a_released_username_is_kept_until_its_time_is_over() {
-        let changed = of("ada").change_to("bob", at(7), at(0));
+        let changed = current_only("ada").change_to("bob", at(7), at(0));
         assert_eq!(changed.keys(), ["bob", "ada"]);
         assert_eq!(changed.change_to("eve", at(15), at(8)).keys(), ["eve", "bob"]);
     }
 
     #[test]
     fn a_third_release_gives_up_the_oldest() {
-        let twice = of("a").change_to("b", at(7), at(0)).change_to("c", at(8), at(1));
+        let twice = current_only("a").change_to("b", at(7), at(0)).change_to("c", at(8), at(1));
         assert_eq!(twice.keys(), ["c", "a", "b"]);
         assert_eq!(twice.change_to("d", at(9), at(2)).keys(), ["d", "b", "c"]);
     }
 
     #[test]
     fn a_kept_username_is_taken_back_and_then_kept_no_more() {
-        let back = of("a").change_to("b", at(7), at(0)).change_to("a", at(8), at(1));
+        let back = current_only("a").change_to("b", at(7), at(0)).change_to("a", at(8), at(1));
         assert_eq!(back.keys(), ["a", "b"]);
         assert_eq!(back.reserved.len(), 1);
     }
 
     #[test]
     fn another_spelling_of_the_same_username_reserves_nothing() {
-        assert_eq!(of("ada").change_to("ada", at(7), at(0)), of("ada"));
+        assert_eq!(current_only("ada").change_to("ada", at(7), at(0)), current_only("ada"));
     }
 }

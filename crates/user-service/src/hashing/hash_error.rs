@@ -29,11 +29,11 @@ pub enum UnusableHash {
     UnknownAlgorithm,
     /// Known, and not taken over.
     #[error("{0} is not supported")]
-    Refused(&'static str),
+    Unsupported(&'static str),
     #[error("its parameters are missing or not allowed")]
     InvalidParameters,
     #[error("it needs more memory or time than hashing.foreign_max_memory_kib and hashing.foreign_max_cost allow")]
-    BeyondBounds,
+    TooExpensive,
 }
 
 impl UnusableHash {
@@ -42,9 +42,9 @@ impl UnusableHash {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Malformed => "not-a-hash",
-            Self::UnknownAlgorithm | Self::Refused(_) => "unsupported-hash",
+            Self::UnknownAlgorithm | Self::Unsupported(_) => "unsupported-hash",
             Self::InvalidParameters => "invalid-parameters",
-            Self::BeyondBounds => "beyond-bounds",
+            Self::TooExpensive => "beyond-bounds",
         }
     }
 }

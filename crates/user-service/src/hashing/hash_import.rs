@@ -3,23 +3,23 @@
 use serde_json::Value;
 
 use super::{
-    algorithm::Policy,
     foreign,
     hash_error::UnusableHash,
     password_hash::PasswordHash,
+    policy::HashPolicy,
     settings::{HashingSettings, InvalidSetting},
 };
 
 /// Reads hashes of other systems, within the configured bounds.
 #[derive(Clone)]
-pub struct HashImporter(Policy);
+pub struct HashImporter(HashPolicy);
 
 impl HashImporter {
     /// # Errors
     /// As [`HashingSettings::validate`].
     pub fn new(settings: &HashingSettings) -> Result<Self, InvalidSetting> {
         settings.validate()?;
-        Policy::new(settings).map(Self)
+        HashPolicy::new(settings).map(Self)
     }
 
     /// A hash in any of the forms that are understood, in the form in which it is stored:
@@ -28,7 +28,7 @@ impl HashImporter {
     /// # Errors
     /// [`UnusableHash`], which never shows the hash.
     pub fn import(&self, text: &str) -> Result<PasswordHash, UnusableHash> {
-        self.within_bounds(foreign::canonical(text)?)
+        self.check_bounds(foreign::canonicalize(text)?)
     }
 
     /// As [`HashImporter::import`], of a credential in Keycloak's export.
@@ -36,7 +36,7 @@ impl HashImporter {
     /// # Errors
     /// As there.
     pub fn import_keycloak(&self, credential: &Value) -> Result<PasswordHash, UnusableHash> {
-        self.within_bounds(foreign::canonical_of_keycloak(credential)?)
+        self.check_bounds(foreign::canonicalize_keycloak(credential)?)
     }
 
     /// A hash that no password fits and that looks, and costs to check, as any new one.
@@ -45,8 +45,8 @@ impl HashImporter {
         self.0.unmatchable_hash()
     }
 
-    fn within_bounds(&self, canonical: String) -> Result<PasswordHash, UnusableHash> {
+    fn check_bounds(&self, canonical: String) -> Result<PasswordHash, UnusableHash> {
         let hash = PasswordHash::parse(canonical).map_err(|_| UnusableHash::Malformed)?;
-        self.0.read(&hash).map(|_| hash)
+        self.0.parse(&hash).map(|_| hash)
     }
 }

@@ -5,13 +5,13 @@
 //! turned away; `algorithm` says what a stored hash takes to verify; `cost` is the unit of
 //! that; `foreign` knows the hashes of other systems, and `takeover` is how they come in.
 
-mod algorithm;
-mod cost;
+mod check;
 mod foreign;
 mod hash_error;
 mod hash_import;
 mod metrics;
 mod password_hash;
+mod policy;
 mod pool;
 #[cfg(test)]
 mod properties;

@@ -7,7 +7,10 @@ use corpus::{TestResult, corpus};
 use proptest::prelude::*;
 use serde_json::json;
 
-use super::{HashImporter, HashingSettings, PasswordHash, algorithm::Policy, cost::cost};
+use super::{
+    HashImporter, HashingSettings, PasswordHash,
+    policy::{HashPolicy, argon2_cost},
+};
 use crate::domain::Password;
 
 const MAX_MEMORY_KIB: u32 = 64;
@@ -27,20 +30,20 @@ fn settings() -> HashingSettings {
 }
 
 /// A stored hash that can be checked costs what it says, within the bounds.
-fn bounded(policy: &Policy, stored: &PasswordHash, password: &Password) -> TestResult {
-    let Ok(check) = policy.read(stored) else { return Ok(()) };
-    let most = settings().foreign_cost().max(cost(&settings().params().expect("they are valid")));
+fn bounded(policy: &HashPolicy, stored: &PasswordHash, password: &Password) -> TestResult {
+    let Ok(check) = policy.parse(stored) else { return Ok(()) };
+    let most = settings().max_foreign_cost().max(argon2_cost(&settings().argon2_params().expect("they are valid")));
     prop_assert!(check.cost() <= most, "cost {} of at most {most}", check.cost());
     // What it would allocate was bounded by `read`; a check of the cheapest kind is made here.
     if check.cost() <= 256 {
-        prop_assert!(!check.accepts(password, &mut policy.arena()), "no password was hashed");
+        prop_assert!(!check.verify(password, &mut policy.arena()), "no password was hashed");
     }
     Ok(())
 }
 
 #[test]
 fn any_stored_text_costs_at_most_what_is_configured() {
-    let policy = Policy::new(&settings()).expect("they are valid");
+    let policy = HashPolicy::new(&settings()).expect("they are valid");
     let password = Password::parse_attempt("not the password".to_owned()).expect("it is short");
     corpus!("hash").holds_for_text(|text| bounded(&policy, &PasswordHash::from_stored(text.to_owned()), &password));
 }
@@ -48,7 +51,7 @@ fn any_stored_text_costs_at_most_what_is_configured() {
 #[test]
 fn what_an_import_takes_over_is_read_again_and_costs_no_more() {
     let foreign = HashImporter::new(&settings()).expect("they are valid");
-    let policy = Policy::new(&settings()).expect("they are valid");
+    let policy = HashPolicy::new(&settings()).expect("they are valid");
     let password = Password::parse_attempt("not the password".to_owned()).expect("it is short");
     corpus!("hash").holds_for_text(|text| {
         match foreign.import(text) {
@@ -56,7 +59,7 @@ fn what_an_import_takes_over_is_read_again_and_costs_no_more() {
                 prop_assert!(hash.expose().len() <= 512);
                 let again = foreign.import(hash.expose());
                 prop_assert_eq!(again.as_ref().map(PasswordHash::expose), Ok(hash.expose()), "the stored form is one");
-                prop_assert!(policy.read(&hash).is_ok(), "what was taken over can be checked");
+                prop_assert!(policy.parse(&hash).is_ok(), "what was taken over can be checked");
                 bounded(&policy, &hash, &password)?;
             }
             Err(why) => {

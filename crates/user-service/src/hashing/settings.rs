@@ -51,19 +51,19 @@ impl HashingSettings {
     /// # Errors
     /// The first value that makes no sense.
     pub fn validate(&self) -> Result<(), InvalidSetting> {
-        self.params()?;
-        within("hashing.foreign_max_cost", self.foreign_max_cost, 4, MAX_FOREIGN_COST)?;
+        self.argon2_params()?;
+        check_range("hashing.foreign_max_cost", self.foreign_max_cost, 4, MAX_FOREIGN_COST)?;
         self.thread_count()?;
-        self.accepted_wait()?;
+        self.validated_max_wait()?;
         Ok(())
     }
 
     /// The parameters of new hashes.
-    pub(super) fn params(&self) -> Result<Params, InvalidSetting> {
-        within("hashing.iterations", self.iterations, Params::MIN_T_COST, MAX_ITERATIONS)?;
-        within("hashing.parallelism", self.parallelism, Params::MIN_P_COST, MAX_MEMORY_KIB / 8)?;
+    pub(super) fn argon2_params(&self) -> Result<Params, InvalidSetting> {
+        check_range("hashing.iterations", self.iterations, Params::MIN_T_COST, MAX_ITERATIONS)?;
+        check_range("hashing.parallelism", self.parallelism, Params::MIN_P_COST, MAX_MEMORY_KIB / 8)?;
         // Argon2 wants eight blocks of 1 KiB for each lane.
-        within("hashing.memory_kib", self.memory_kib, 8 * self.parallelism, MAX_MEMORY_KIB)?;
+        check_range("hashing.memory_kib", self.memory_kib, 8 * self.parallelism, MAX_MEMORY_KIB)?;
         Params::new(self.memory_kib, self.iterations, self.parallelism, Some(OUTPUT_BYTES)).map_err(|error| {
             InvalidSetting {
                 key: "hashing.memory_kib, hashing.iterations, hashing.parallelism",
@@ -85,12 +85,12 @@ impl HashingSettings {
 
     /// `foreign_max_cost` in blocks of Argon2 times passes: bcrypt's rounds take as long
     /// as 64 each.
-    pub(super) fn foreign_cost(&self) -> u64 {
+    pub(super) fn max_foreign_cost(&self) -> u64 {
         64 << self.foreign_max_cost.min(MAX_FOREIGN_COST)
     }
 
     /// The longest expected wait that is still accepted.
-    pub(super) fn accepted_wait(&self) -> Result<Duration, InvalidSetting> {
+    pub(super) fn validated_max_wait(&self) -> Result<Duration, InvalidSetting> {
         if self.max_wait.is_zero() {
             return Err(InvalidSetting {
                 key: "hashing.max_wait",
@@ -101,7 +101,7 @@ impl HashingSettings {
     }
 }
 
-fn within(key: &'static str, value: u32, least: u32, most: u32) -> Result<(), InvalidSetting> {
+fn check_range(key: &'static str, value: u32, least: u32, most: u32) -> Result<(), InvalidSetting> {
     if (least..=most).contains(&value) {
         return Ok(());
     }
@@ -126,14 +126,14 @@ mod tests {
 
     #[test]
     fn owasps_parameters_are_accepted() {
-        let params = owasp().params().unwrap();
+        let params = owasp().argon2_params().unwrap();
         assert_eq!((params.m_cost(), params.t_cost(), params.p_cost()), (19_456, 2, 1));
         assert!(owasp().thread_count().unwrap() >= 1);
     }
 
     #[test]
     fn a_value_out_of_range_is_refused_by_its_name() {
-        let refused = |settings: HashingSettings| settings.params().unwrap_err().key;
+        let refused = |settings: HashingSettings| settings.argon2_params().unwrap_err().key;
         assert_eq!(refused(HashingSettings { memory_kib: 7, ..owasp() }), "hashing.memory_kib");
         assert_eq!(refused(HashingSettings { memory_kib: 31, parallelism: 4, ..owasp() }), "hashing.memory_kib");
         assert_eq!(refused(HashingSettings { memory_kib: 19 * 1024 * 1024, ..owasp() }), "hashing.memory_kib");
@@ -145,6 +145,6 @@ mod tests {
         assert_eq!(threads.to_string(), "hashing.threads: expected 0 (all cores) to 1024");
         let cost = HashingSettings { foreign_max_cost: 32, ..owasp() }.validate().unwrap_err();
         assert_eq!(cost.to_string(), "hashing.foreign_max_cost: expected 4 to 31, not 32");
-        assert!(HashingSettings { max_wait: Duration::ZERO, ..owasp() }.accepted_wait().is_err());
+        assert!(HashingSettings { max_wait: Duration::ZERO, ..owasp() }.validated_max_wait().is_err());
     }
 }

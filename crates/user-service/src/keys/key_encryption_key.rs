@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-const NONCE_LENGTH: usize = 24;
+const NONCE_BYTES: usize = 24;
 
 /// 32 bytes; never printed, wiped when dropped.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
@@ -52,7 +52,7 @@ impl KeyEncryptionKey {
     /// `label` says what it is and must be given again to open it.
     #[must_use]
     pub fn seal(&self, label: &str, plaintext: &[u8]) -> Vec<u8> {
-        let mut nonce = [0; NONCE_LENGTH];
+        let mut nonce = [0; NONCE_BYTES];
         getrandom::fill(&mut nonce).expect("the operating system gives random bytes");
         let sealed = self
             .cipher()
@@ -66,7 +66,7 @@ impl KeyEncryptionKey {
     /// # Errors
     /// [`UnsealError`] when key, label or bytes differ.
     pub fn unseal(&self, label: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, UnsealError> {
-        let (nonce, body) = sealed.split_first_chunk::<NONCE_LENGTH>().ok_or(UnsealError)?;
+        let (nonce, body) = sealed.split_first_chunk::<NONCE_BYTES>().ok_or(UnsealError)?;
         self.cipher()
             .decrypt(&XNonce::from(*nonce), Payload { msg: body, aad: label.as_bytes() })
             .map(Zeroizing::new)

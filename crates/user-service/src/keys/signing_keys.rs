@@ -19,11 +19,11 @@ use crate::{
 use service_kit::mongo::StoreError;
 
 /// Nobody signs with a set read longer ago than this: a key may have been retired.
-const MAX_AGE_TO_SIGN: Duration = Duration::from_secs(5 * 60);
-const REFRESH_EVERY: Duration = Duration::from_secs(60);
-const RETRY_EVERY: Duration = Duration::from_secs(1);
+const MAX_SIGNING_AGE: Duration = Duration::from_secs(5 * 60);
+const REFRESH_INTERVAL: Duration = Duration::from_secs(60);
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 /// An unknown key id makes us look again, but not more often than this.
-const RELOAD_AT_MOST_EVERY: Duration = Duration::from_secs(1);
+const MIN_RELOAD_INTERVAL: Duration = Duration::from_secs(1);
 
 /// No fresh key set: MongoDB has not been reached for too long, or the keys in it were
 /// sealed with another key-encryption key.
@@ -72,7 +72,7 @@ pub struct SigningKeys {
     rotation: SignedDuration,
     token_ttl: SignedDuration,
     current: ArcSwapOption<KeySet>,
-    reload: Mutex<Option<Instant>>,
+    last_reload: Mutex<Option<Instant>>,
     /// Cancelled when a set was read for the first time in which a key signs.
     loaded: CancellationToken,
 }
@@ -88,7 +88,7 @@ impl SigningKeys {
             rotation: signed(rotation),
             token_ttl: signed(token_ttl),
             current: ArcSwapOption::empty(),
-            reload: Mutex::new(None),
+            last_reload: Mutex::new(None),
             loaded: CancellationToken::new(),
         })
     }
@@ -98,10 +98,10 @@ impl SigningKeys {
     pub async fn keep_fresh(self: Arc<Self>, stop: CancellationToken) {
         loop {
             let pause = match self.refresh().await {
-                Ok(()) => REFRESH_EVERY,
+                Ok(()) => REFRESH_INTERVAL,
                 Err(error) => {
                     tracing::warn!(%error, "the signing keys could not be read; trying again");
-                    RETRY_EVERY
+                    RETRY_INTERVAL
                 }
             };
             tokio::select! {
@@ -122,7 +122,7 @@ impl SigningKeys {
     /// [`SigningUnavailable`] while no set was read in the last five minutes.
     pub fn current_key(&self) -> Result<SigningKey, SigningUnavailable> {
         let set = self.current.load_full().ok_or(SigningUnavailable)?;
-        if set.read_at.elapsed() > MAX_AGE_TO_SIGN {
+        if set.read_at.elapsed() > MAX_SIGNING_AGE {
             return Err(SigningUnavailable);
         }
         let now = set.now();
@@ -136,8 +136,8 @@ impl SigningKeys {
         if let Some(found) = self.find(kid) {
             return Some(found);
         }
-        let mut last = self.reload.lock().await;
-        if last.is_none_or(|last| last.elapsed() >= RELOAD_AT_MOST_EVERY) {
+        let mut last = self.last_reload.lock().await;
+        if last.is_none_or(|last| last.elapsed() >= MIN_RELOAD_INTERVAL) {
             if let Err(error) = self.refresh().await {
                 tracing::warn!(%error, "the signing keys could not be read for an unknown key id");
             }
@@ -165,17 +165,17 @@ impl SigningKeys {
     /// compare-and-set on the set's version, so replicas may do this at once.
     async fn refresh(&self) -> Result<(), StoreError> {
         loop {
-            let asked = Instant::now();
+            let requested_at = Instant::now();
             let Some(stored) = self.store.read().await? else {
-                self.store.create_first(&self.fresh_key(), self.token_ttl).await?;
+                self.store.create_first(&self.generate_key(), self.token_ttl).await?;
                 continue;
             };
-            if self.change_what_is_due(&stored).await? {
+            if self.apply_due_change(&stored).await? {
                 continue;
             }
             let keys = stored.keys.iter().filter_map(|key| self.unseal(key)).collect();
             // Counted from the question: the answer's server time is never ahead.
-            let set = KeySet { keys, server_time: stored.now, read_at: asked };
+            let set = KeySet { keys, server_time: stored.now, read_at: requested_at };
             self.current.store(Some(Arc::new(set)));
             match self.current_key() {
                 Ok(_) => self.loaded.cancel(),
@@ -185,7 +185,7 @@ impl SigningKeys {
         }
     }
 
-    async fn change_what_is_due(&self, stored: &StoredKeySet) -> Result<bool, StoreError> {
+    async fn apply_due_change(&self, stored: &StoredKeySet) -> Result<bool, StoreError> {
         let now = stored.now;
         if stored.keys.iter().any(|key| key.schedule.remove_at().is_some_and(|at| at < now)) {
             return self.store.prune(stored.version).await.map(|()| true);
@@ -196,18 +196,18 @@ impl SigningKeys {
         }
         if newest.schedule.successor_is_due(now, self.rotation) {
             tracing::info!("making the next signing key");
-            return self.store.add_successor(stored.version, &self.fresh_key(), self.token_ttl).await.map(|()| true);
+            return self.store.add_successor(stored.version, &self.generate_key(), self.token_ttl).await.map(|()| true);
         }
         Ok(false)
     }
 
-    fn fresh_key(&self) -> StoredKey {
+    fn generate_key(&self) -> StoredKey {
         let mut seed = zeroize::Zeroizing::new([0; 32]);
         getrandom::fill(seed.as_mut()).expect("the operating system gives random bytes");
         let private = ed25519_dalek::SigningKey::from_bytes(&seed);
         let kid = key_id(&private.verifying_key());
         StoredKey {
-            sealed: self.encryption.seal(&label(&kid), seed.as_slice()),
+            sealed: self.encryption.seal(&seal_label(&kid), seed.as_slice()),
             kid,
             // The store writes the database's times.
             schedule: KeySchedule { sign_from: Timestamp::MAX, sign_until: None, longest_ttl: self.token_ttl },
@@ -215,7 +215,7 @@ impl SigningKeys {
     }
 
     fn unseal(&self, stored: &StoredKey) -> Option<LoadedKey> {
-        let seed = match self.encryption.unseal(&label(&stored.kid), &stored.sealed) {
+        let seed = match self.encryption.unseal(&seal_label(&stored.kid), &stored.sealed) {
             Ok(seed) => seed,
             Err(error) => {
                 tracing::error!(kid = stored.kid, %error, "a signing key cannot be used");
@@ -231,7 +231,7 @@ impl SigningKeys {
     }
 }
 
-fn label(kid: &str) -> String {
+fn seal_label(kid: &str) -> String {
     format!("signing-key/{kid}")
 }
 

@@ -52,14 +52,14 @@ pub struct AccessTokens {
     issuer: String,
     audience: String,
     ttl: Duration,
-    known: Arc<VerifiedTokenCache<VerifiedToken>>,
+    verified: Arc<VerifiedTokenCache<VerifiedToken>>,
 }
 
 impl AccessTokens {
     /// `ttl` is every token's longest lifetime.
     #[must_use]
     pub fn new(keys: Arc<SigningKeys>, issuer: String, audience: String, ttl: Duration) -> Self {
-        Self { keys, issuer, audience, ttl, known: Arc::new(VerifiedTokenCache::new()) }
+        Self { keys, issuer, audience, ttl, verified: Arc::new(VerifiedTokenCache::new()) }
     }
 
     /// Every token's longest lifetime.
@@ -125,19 +125,19 @@ impl AccessTokens {
     /// # Errors
     /// [`TokenError`], without a reason that helps a forger.
     pub async fn verify(&self, text: &str) -> Result<Arc<AccessClaims>, TokenError> {
-        if let Some(known) = self.known.get(text) {
-            let (_, now) = self.keys.verifying_key(&known.kid).await.ok_or(TokenError::Invalid)?;
-            return known.still(now);
+        if let Some(cached) = self.verified.get(text) {
+            let (_, now) = self.keys.verifying_key(&cached.kid).await.ok_or(TokenError::Invalid)?;
+            return cached.unexpired_claims(now);
         }
-        let token = claimed(text)?;
+        let token = parse_unverified(text)?;
         let kid = token.header().key_id.as_deref().ok_or(TokenError::Invalid)?;
         let (key, now) = self.keys.verifying_key(kid).await.ok_or(TokenError::Invalid)?;
-        let genuine = signed(&token, kid, &key)?;
+        let genuine = verify_signature(&token, kid, &key)?;
         if genuine.claims.iss != self.issuer || genuine.claims.aud != self.audience {
             return Err(TokenError::Invalid);
         }
-        let claims = genuine.still(now)?;
-        self.known.remember(text, &genuine);
+        let claims = genuine.unexpired_claims(now)?;
+        self.verified.insert(text, &genuine);
         Ok(claims)
     }
 }
@@ -153,20 +153,20 @@ pub(super) struct VerifiedToken {
 
 impl VerifiedToken {
     /// What it says, if it has not expired.
-    pub(super) fn still(&self, now: Timestamp) -> Result<Arc<AccessClaims>, TokenError> {
+    pub(super) fn unexpired_claims(&self, now: Timestamp) -> Result<Arc<AccessClaims>, TokenError> {
         if self.expires <= now.as_second() { Err(TokenError::Expired) } else { Ok(Arc::clone(&self.claims)) }
     }
 }
 
 /// A text in the form of an access token. Nothing that it says is to be believed yet.
-pub(super) fn claimed(text: &str) -> Result<UntrustedToken<'_>, TokenError> {
+pub(super) fn parse_unverified(text: &str) -> Result<UntrustedToken<'_>, TokenError> {
     let token = UntrustedToken::new(text).map_err(|_| TokenError::Invalid)?;
     let typed = token.header().token_type.as_deref().is_some_and(|typ| typ.eq_ignore_ascii_case(TOKEN_TYPE));
     if typed { Ok(token) } else { Err(TokenError::Invalid) }
 }
 
 /// What it says, if it was signed with this key.
-pub(super) fn signed(
+pub(super) fn verify_signature(
     token: &UntrustedToken<'_>,
     kid: &str,
     key: &ed25519_dalek::VerifyingKey,

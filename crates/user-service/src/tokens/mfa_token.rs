@@ -14,11 +14,11 @@ use zeroize::Zeroizing;
 
 use crate::keys::KeyEncryptionKey;
 
-const ID: usize = 16;
-const EXPIRY: usize = 8;
-const PROOF: usize = 32;
+const ID_BYTES: usize = 16;
+const EXPIRY_BYTES: usize = 8;
+const MAC_BYTES: usize = 32;
 /// The length of a token's text: 72 bytes in base64url.
-const TEXT: usize = 96;
+const TEXT_LENGTH: usize = 96;
 
 /// A token that was read, but of which nothing is proved yet.
 pub struct MfaToken {
@@ -26,7 +26,7 @@ pub struct MfaToken {
     pub id: Uuid,
     pub user: Uuid,
     pub expires_at: Timestamp,
-    proof: [u8; PROOF],
+    mac: [u8; MAC_BYTES],
 }
 
 /// What must be as it was when the password was verified.
@@ -44,18 +44,18 @@ impl MfaToken {
     #[must_use]
     pub fn parse(text: &SecretString) -> Option<Self> {
         let text = text.expose_secret();
-        if text.len() != TEXT {
+        if text.len() != TEXT_LENGTH {
             return None;
         }
         let bytes = Zeroizing::new(BASE64_URL_SAFE_NO_PAD.decode(text).ok()?);
-        let (id, rest) = bytes.split_first_chunk::<ID>()?;
-        let (user, rest) = rest.split_first_chunk::<ID>()?;
-        let (expiry, proof) = rest.split_first_chunk::<EXPIRY>()?;
+        let (id, rest) = bytes.split_first_chunk::<ID_BYTES>()?;
+        let (user, rest) = rest.split_first_chunk::<ID_BYTES>()?;
+        let (expiry, mac) = rest.split_first_chunk::<EXPIRY_BYTES>()?;
         Some(Self {
             id: Uuid::from_bytes(*id),
             user: Uuid::from_bytes(*user),
             expires_at: Timestamp::from_second(i64::from_be_bytes(*expiry)).ok()?,
-            proof: proof.try_into().ok()?,
+            mac: mac.try_into().ok()?,
         })
     }
 }
@@ -79,12 +79,12 @@ impl MfaTokens {
     pub fn issue(&self, id: Uuid, binding: &MfaBinding<'_>, now: Timestamp) -> SecretString {
         let ttl = SignedDuration::try_from(self.ttl).unwrap_or(SignedDuration::MAX);
         let expires_at = now.saturating_add(ttl).unwrap_or(Timestamp::MAX);
-        let proof = self.mac(id, expires_at, binding).finalize().into_bytes();
-        let mut bytes = Zeroizing::new(Vec::with_capacity(ID + ID + EXPIRY + PROOF));
+        let mac = self.mac(id, expires_at, binding).finalize().into_bytes();
+        let mut bytes = Zeroizing::new(Vec::with_capacity(ID_BYTES + ID_BYTES + EXPIRY_BYTES + MAC_BYTES));
         bytes.extend_from_slice(id.as_bytes());
         bytes.extend_from_slice(binding.user.as_bytes());
         bytes.extend_from_slice(&expires_at.as_second().to_be_bytes());
-        bytes.extend_from_slice(&proof);
+        bytes.extend_from_slice(&mac);
         BASE64_URL_SAFE_NO_PAD.encode(bytes.as_slice()).into()
     }
 
@@ -92,7 +92,7 @@ impl MfaTokens {
     /// constant time. Whether it was used is not known here.
     #[must_use]
     pub fn is_valid(&self, token: &MfaToken, binding: &MfaBinding<'_>, now: Timestamp) -> bool {
-        self.mac(token.id, token.expires_at, binding).verify_slice(&token.proof).is_ok()
+        self.mac(token.id, token.expires_at, binding).verify_slice(&token.mac).is_ok()
             && token.user == binding.user
             && now < token.expires_at
     }
@@ -134,7 +134,7 @@ mod tests {
     #[test]
     fn a_token_is_valid_until_it_expires() {
         let text = tokens(1).issue(Uuid::from_u128(1), &binding(), at(1_000));
-        assert_eq!(text.expose_secret().len(), TEXT);
+        assert_eq!(text.expose_secret().len(), TEXT_LENGTH);
         let token = MfaToken::parse(&text).unwrap();
         assert_eq!((token.id, token.user, token.expires_at), (Uuid::from_u128(1), USER, at(1_300)));
         assert!(tokens(1).is_valid(&token, &binding(), at(1_299)));
@@ -168,8 +168,8 @@ mod tests {
 
     #[test]
     fn any_other_string_is_no_token() {
-        let too_long = "A".repeat(TEXT + 1);
-        let not_base64 = "!".repeat(TEXT);
+        let too_long = "A".repeat(TEXT_LENGTH + 1);
+        let not_base64 = "!".repeat(TEXT_LENGTH);
         for text in ["", "token", "ä", &too_long, &not_base64] {
             assert!(MfaToken::parse(&text.to_owned().into()).is_none());
         }

@@ -13,7 +13,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use uuid::Uuid;
 
 use super::{
-    access_token::{claimed, signed},
+    access_token::{parse_unverified, verify_signature},
     *,
 };
 use crate::keys::KeyEncryptionKey;
@@ -26,7 +26,7 @@ fn encryption() -> KeyEncryptionKey {
 }
 
 /// The corpus of tokens, and genuine ones to be changed.
-fn with(genuine: &SecretString) -> Corpus {
+fn corpus_with(genuine: &SecretString) -> Corpus {
     let genuine = std::iter::repeat_n(genuine.expose_secret().as_bytes().to_vec(), 20);
     Corpus::of("corpus/token and a genuine one", genuine.chain(corpus!("token").cases().map(<[u8]>::to_vec)))
 }
@@ -35,7 +35,7 @@ fn with(genuine: &SecretString) -> Corpus {
 fn a_refresh_token_is_the_one_that_was_made_or_none() {
     let tokens = RefreshTokens::new(&encryption());
     let genuine = tokens.issue(SESSION, SALT, 3);
-    with(&genuine).holds_for_text(|text| {
+    corpus_with(&genuine).holds_for_text(|text| {
         let Some(token) = RefreshToken::parse(&text.to_owned().into()) else { return Ok(()) };
         let same = text == genuine.expose_secret();
         prop_assert_eq!(tokens.is_genuine(&token, SALT) && token.session == SESSION, same);
@@ -49,7 +49,7 @@ fn an_mfa_token_is_the_one_that_was_made_or_none() {
     let binding = MfaBinding { user: SESSION, epoch: 1, password_hash: "$argon2id$", totp_secret: b"sealed" };
     let now = Timestamp::from_second(1_000).expect("a time");
     let genuine = tokens.issue(Uuid::from_u128(1), &binding, now);
-    with(&genuine).holds_for_text(|text| {
+    corpus_with(&genuine).holds_for_text(|text| {
         let Some(token) = MfaToken::parse(&text.to_owned().into()) else { return Ok(()) };
         prop_assert_eq!(tokens.is_valid(&token, &binding, now), text == genuine.expose_secret());
         Ok(())
@@ -60,7 +60,7 @@ fn an_mfa_token_is_the_one_that_was_made_or_none() {
 fn an_access_token_says_what_was_signed_or_nothing() {
     let key = SigningKey::from_bytes(&[9; 32]);
     let now = Timestamp::from_second(1_800_000_000).expect("a time");
-    let said = AccessClaims {
+    let signed_claims = AccessClaims {
         iss: "http://localhost:3000".into(),
         aud: "user-service".into(),
         sub: SESSION,
@@ -71,19 +71,20 @@ fn an_access_token_says_what_was_signed_or_nothing() {
         roles: vec!["admin".into()],
     };
     let genuine = |typ: &str, alive: i64| -> SecretString {
-        let mut claims = Claims::new(said.clone());
+        let mut claims = Claims::new(signed_claims.clone());
         claims.expiration = chrono::DateTime::from_timestamp(now.as_second() + alive, 0);
         let header = Header::empty().with_token_type(typ).with_key_id("k");
         Ed25519.token(&header, &claims, &key).expect("claims serialise").into()
     };
-    let read = |text: &str| signed(&claimed(text)?, "k", &key.verifying_key())?.still(now);
+    let read =
+        |text: &str| verify_signature(&parse_unverified(text)?, "k", &key.verifying_key())?.unexpired_claims(now);
     let accepted = genuine("at+jwt", 60);
-    assert_eq!(read(accepted.expose_secret()).ok().as_deref(), Some(&said));
+    assert_eq!(read(accepted.expose_secret()).ok().as_deref(), Some(&signed_claims));
     assert!(matches!(read(genuine("at+jwt", 0).expose_secret()), Err(TokenError::Expired)));
     assert!(read(genuine("JWT", 60).expose_secret()).is_err(), "an ID token is no access token");
-    with(&accepted).holds_for_text(|text| -> TestResult {
+    corpus_with(&accepted).holds_for_text(|text| -> TestResult {
         if let Ok(claims) = read(text) {
-            prop_assert_eq!(&*claims, &said);
+            prop_assert_eq!(&*claims, &signed_claims);
         }
         Ok(())
     });

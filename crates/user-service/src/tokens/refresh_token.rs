@@ -10,17 +10,17 @@ use zeroize::Zeroizing;
 
 use crate::keys::KeyEncryptionKey;
 
-const ID: usize = 16;
-const NUMBER: usize = 4;
-const PROOF: usize = 32;
+const ID_BYTES: usize = 16;
+const NUMBER_BYTES: usize = 4;
+const MAC_BYTES: usize = 32;
 /// The length of a token's text: 52 bytes in base64url.
-const TEXT: usize = 70;
+const TEXT_LENGTH: usize = 70;
 
 /// A token that was read, but of which nothing is proved yet.
 pub struct RefreshToken {
     pub session: Uuid,
     pub n: u32,
-    proof: [u8; PROOF],
+    mac: [u8; MAC_BYTES],
 }
 
 impl RefreshToken {
@@ -28,13 +28,13 @@ impl RefreshToken {
     #[must_use]
     pub fn parse(text: &SecretString) -> Option<Self> {
         let text = text.expose_secret();
-        if text.len() != TEXT {
+        if text.len() != TEXT_LENGTH {
             return None;
         }
         let bytes = Zeroizing::new(BASE64_URL_SAFE_NO_PAD.decode(text).ok()?);
-        let (id, rest) = bytes.split_first_chunk::<ID>()?;
-        let (n, proof) = rest.split_first_chunk::<NUMBER>()?;
-        Some(Self { session: Uuid::from_bytes(*id), n: u32::from_be_bytes(*n), proof: proof.try_into().ok()? })
+        let (id, rest) = bytes.split_first_chunk::<ID_BYTES>()?;
+        let (n, mac) = rest.split_first_chunk::<NUMBER_BYTES>()?;
+        Some(Self { session: Uuid::from_bytes(*id), n: u32::from_be_bytes(*n), mac: mac.try_into().ok()? })
     }
 }
 
@@ -62,11 +62,11 @@ impl RefreshTokens {
     /// The text of token `n` of a session.
     #[must_use]
     pub fn issue(&self, session: Uuid, salt: &[u8], n: u32) -> SecretString {
-        let proof = self.mac(salt, n).finalize().into_bytes();
-        let mut bytes = Zeroizing::new(Vec::with_capacity(ID + NUMBER + PROOF));
+        let mac = self.mac(salt, n).finalize().into_bytes();
+        let mut bytes = Zeroizing::new(Vec::with_capacity(ID_BYTES + NUMBER_BYTES + MAC_BYTES));
         bytes.extend_from_slice(session.as_bytes());
         bytes.extend_from_slice(&n.to_be_bytes());
-        bytes.extend_from_slice(&proof);
+        bytes.extend_from_slice(&mac);
         BASE64_URL_SAFE_NO_PAD.encode(bytes.as_slice()).into()
     }
 
@@ -74,7 +74,7 @@ impl RefreshTokens {
     /// constant time.
     #[must_use]
     pub fn is_genuine(&self, token: &RefreshToken, salt: &[u8]) -> bool {
-        self.mac(salt, token.n).verify_slice(&token.proof).is_ok()
+        self.mac(salt, token.n).verify_slice(&token.mac).is_ok()
     }
 
     fn mac(&self, salt: &[u8], n: u32) -> Hmac<Sha256> {
@@ -109,8 +109,8 @@ mod tests {
 
     #[test]
     fn any_other_string_is_no_token() {
-        let too_long = "A".repeat(TEXT + 1);
-        let not_base64 = "!".repeat(TEXT);
+        let too_long = "A".repeat(TEXT_LENGTH + 1);
+        let not_base64 = "!".repeat(TEXT_LENGTH);
         for text in ["", "token", "ä", &too_long, &not_base64] {
             assert!(RefreshToken::parse(&text.to_owned().into()).is_none());
         }

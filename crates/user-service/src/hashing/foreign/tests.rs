@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{
     domain::Password,
-    hashing::{HashImporter, HashingSettings, PasswordHash, algorithm::Policy, queue::Lane},
+    hashing::{HashImporter, HashingSettings, PasswordHash, policy::HashPolicy, queue::QueueLane},
 };
 
 const PASSWORD: &str = "correct horse";
@@ -85,9 +85,9 @@ fn hashes() -> HashImporter {
 }
 
 fn accepts(hash: &PasswordHash, password: &str) -> bool {
-    let policy = Policy::new(&settings()).unwrap();
+    let policy = HashPolicy::new(&settings()).unwrap();
     let password = Password::parse_attempt(password.to_owned()).unwrap();
-    policy.read(hash).unwrap().accepts(&password, &mut policy.arena())
+    policy.parse(hash).unwrap().verify(&password, &mut policy.arena())
 }
 
 #[test]
@@ -104,11 +104,11 @@ fn each_system_s_hash_takes_its_password_and_no_other() {
 
 #[test]
 fn they_wait_for_the_one_thread_and_are_replaced() {
-    let policy = Policy::new(&settings()).unwrap();
+    let policy = HashPolicy::new(&settings()).unwrap();
     let password = Password::parse_attempt(PASSWORD.to_owned()).unwrap();
     for (text, stored) in VECTORS.iter().filter(|(_, stored)| !stored.starts_with("$argon2id")) {
-        let check = policy.read(&hashes().import(text).unwrap()).unwrap();
-        assert_eq!((check.lane(), check.outdated(&password)), (Lane::Single, true), "{stored}");
+        let check = policy.parse(&hashes().import(text).unwrap()).unwrap();
+        assert_eq!((check.lane(), check.needs_rehash(&password)), (QueueLane::Single, true), "{stored}");
     }
 }
 
@@ -206,7 +206,7 @@ fn what_is_not_taken_over_is_refused_by_its_name() {
         ("{CRYPT}ab01FAX.bQRSU", "DES-crypt"),
         ("$argon2d$v=19$m=64,t=2,p=1$AAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAA", "Argon2d"),
     ] {
-        assert_eq!(hashes().import(text).unwrap_err(), UnusableHash::Refused(name), "{text}");
+        assert_eq!(hashes().import(text).unwrap_err(), UnusableHash::Unsupported(name), "{text}");
     }
 }
 
@@ -268,19 +268,19 @@ fn cost_beyond_the_bounds_is_refused() {
         ),
     ] {
         assert!(hashes().import(&within).is_ok(), "{within}");
-        assert_eq!(hashes().import(&beyond).unwrap_err(), UnusableHash::BeyondBounds, "{beyond}");
+        assert_eq!(hashes().import(&beyond).unwrap_err(), UnusableHash::TooExpensive, "{beyond}");
     }
 }
 
 #[test]
 fn bcrypt_reads_72_bytes_and_what_it_did_not_read_replaces_nothing() {
     let hash = hashes().import("$2b$04$xbwrs79KY5k1o276LqRTAu2Qb.n.AvxG60X.03CFtouwpViOQa482").unwrap();
-    let policy = Policy::new(&settings()).unwrap();
-    let check = policy.read(&hash).unwrap();
+    let policy = HashPolicy::new(&settings()).unwrap();
+    let check = policy.parse(&hash).unwrap();
     for (length, accepted, replaced) in [(71, false, true), (72, true, true), (73, true, false), (100, true, false)] {
         let password = Password::parse_attempt("x".repeat(length)).unwrap();
-        assert_eq!(check.accepts(&password, &mut policy.arena()), accepted, "{length}");
-        assert_eq!(check.outdated(&password), replaced, "{length}");
+        assert_eq!(check.verify(&password, &mut policy.arena()), accepted, "{length}");
+        assert_eq!(check.needs_rehash(&password), replaced, "{length}");
     }
 }
 
@@ -314,11 +314,11 @@ fn a_foreign_hash_is_of_what_was_typed() {
 
 #[test]
 fn a_hash_of_no_password_looks_and_costs_like_any_other() {
-    let policy = Policy::new(&settings()).unwrap();
+    let policy = HashPolicy::new(&settings()).unwrap();
     let (none, other) = (hashes().unmatchable_hash(), hashes().unmatchable_hash());
     assert!(none.expose().starts_with("$argon2id$v=19$m=64,t=1,p=1$"));
     assert_ne!(none.expose(), other.expose());
-    let (check, dummy) = (policy.read(&none).unwrap(), policy.dummy());
+    let (check, dummy) = (policy.parse(&none).unwrap(), policy.dummy_check());
     assert_eq!((check.cost(), check.lane()), (dummy.cost(), dummy.lane()));
     assert!(!accepts(&none, PASSWORD));
 }

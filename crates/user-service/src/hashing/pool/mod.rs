@@ -11,13 +11,14 @@ use std::{
 use argon2_simd::Implementation;
 use tokio::{sync::oneshot, time::timeout};
 
-use self::worker::{Job, Reply};
+use self::worker::{HashJob, ReplySender};
 use super::{
-    algorithm::{Check, Policy},
+    check::HashCheck,
     hash_error::HashError,
     metrics::HashMetrics,
     password_hash::PasswordHash,
-    queue::{HashRequester, Lane, Queue, Refused},
+    policy::HashPolicy,
+    queue::{AdmissionError, HashRequester, Queue, QueueLane},
     settings::{HashingSettings, InvalidSetting},
 };
 use crate::domain::Password;
@@ -34,11 +35,11 @@ const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
 pub struct HashPool(Arc<Pool>);
 
 struct Pool {
-    queue: Arc<Queue<Job>>,
-    policy: Arc<Policy>,
-    dummy: Check,
+    queue: Arc<Queue<HashJob>>,
+    policy: Arc<HashPolicy>,
+    dummy_check: HashCheck,
     /// A hash in its stored form, of no password: it is read as any other.
-    nobodys: PasswordHash,
+    unmatchable_hash: PasswordHash,
     metrics: HashMetrics,
     max_wait: Duration,
     #[cfg_attr(not(test), expect(dead_code, reason = "only tests watch the threads end"))]
@@ -72,17 +73,21 @@ impl HashPool {
     /// For settings out of bounds, and when the system gives no thread.
     pub fn start(settings: HashingSettings, metrics: HashMetrics) -> Result<Self, StartError> {
         let threads = settings.thread_count()?;
-        Self::start_with(&settings, metrics, threads)
+        Self::start_threads(&settings, metrics, threads)
     }
 
     /// `running` threads of those that the settings name.
-    fn start_with(settings: &HashingSettings, metrics: HashMetrics, running: usize) -> Result<Self, StartError> {
-        let policy = Arc::new(Policy::new(settings)?);
-        let max_wait = settings.accepted_wait()?;
+    fn start_threads(settings: &HashingSettings, metrics: HashMetrics, running: usize) -> Result<Self, StartError> {
+        let policy = Arc::new(HashPolicy::new(settings)?);
+        let max_wait = settings.validated_max_wait()?;
         let threads = settings.thread_count()?;
-        let dummy = policy.dummy();
-        let queue =
-            Arc::new(Queue::new(threads, max_wait, nanos_per_unit(&policy, &dummy), metrics.queue_length.clone()));
+        let dummy_check = policy.dummy_check();
+        let queue = Arc::new(Queue::new(
+            threads,
+            max_wait,
+            nanos_per_unit(&policy, &dummy_check),
+            metrics.queue_length.clone(),
+        ));
         let threads = (0..running)
             .map(|index| worker::spawn(index, Arc::clone(&queue), Arc::clone(&policy), metrics.clone()))
             .collect::<Result<Vec<_>, _>>()
@@ -94,8 +99,8 @@ impl HashPool {
             implementation = %Implementation::of_this_machine(),
             "hash threads started"
         );
-        let nobodys = policy.unmatchable_hash();
-        Ok(Self(Arc::new(Pool { queue, policy, dummy, nobodys, metrics, max_wait, threads })))
+        let unmatchable_hash = policy.unmatchable_hash();
+        Ok(Self(Arc::new(Pool { queue, policy, dummy_check, unmatchable_hash, metrics, max_wait, threads })))
     }
 
     /// Lets a password in that is to be hashed or verified soon. Asked first of all, so that
@@ -106,7 +111,7 @@ impl HashPool {
     /// [`HashError::Overloaded`] or [`HashError::ShuttingDown`].
     pub fn admit(&self) -> Result<AdmissionPermit, HashError> {
         let cost = self.0.policy.cost();
-        self.0.queue.reserve(cost).map_err(|refused| self.refused(refused))?;
+        self.0.queue.reserve(cost).map_err(|refused| self.to_hash_error(refused))?;
         Ok(AdmissionPermit { pool: Arc::clone(&self.0), cost })
     }
 
@@ -119,7 +124,7 @@ impl HashPool {
     /// [`HashError::Overloaded`], [`HashError::ShuttingDown`] or [`HashError::Failed`].
     pub async fn hash(&self, password: &Password) -> Result<PasswordHash, HashError> {
         let password = password.clone();
-        self.submit(Lane::Shared, self.0.policy.cost(), None, |reply| Job::Hash { password, reply }).await
+        self.submit(QueueLane::Shared, self.0.policy.cost(), None, |reply| HashJob::Hash { password, reply }).await
     }
 
     /// A hash that no password fits and that looks, and costs to check, as any new one.
@@ -149,11 +154,12 @@ impl HashPool {
         stored: Option<&PasswordHash>,
         requester: HashRequester,
     ) -> Result<Verification, HashError> {
-        let stored = stored.unwrap_or(&self.0.nobodys);
-        let check = self.readable(stored).unwrap_or_else(|| self.0.dummy.clone());
+        let stored = stored.unwrap_or(&self.0.unmatchable_hash);
+        let check = self.parse_stored(stored).unwrap_or_else(|| self.0.dummy_check.clone());
         let password = password.clone();
         let (lane, cost) = (check.lane(), check.cost());
-        self.submit(lane, cost, Some(requester), |reply| Job::Verify { password, check: Box::new(check), reply }).await
+        self.submit(lane, cost, Some(requester), |reply| HashJob::Verify { password, check: Box::new(check), reply })
+            .await
     }
 
     /// Ends the threads, each after the job that it is at; jobs that wait are answered
@@ -162,10 +168,10 @@ impl HashPool {
         self.0.queue.close();
     }
 
-    fn readable(&self, stored: &PasswordHash) -> Option<Check> {
+    fn parse_stored(&self, stored: &PasswordHash) -> Option<HashCheck> {
         self.0
             .policy
-            .read(stored)
+            .parse(stored)
             .inspect_err(|reason| {
                 self.0.metrics.unusable.inc();
                 tracing::warn!(%reason, "a stored password hash cannot be used; the password counts as wrong");
@@ -175,14 +181,15 @@ impl HashPool {
 
     async fn submit<T>(
         &self,
-        lane: Lane,
+        lane: QueueLane,
         cost: u64,
         requester: Option<HashRequester>,
-        job: impl FnOnce(Reply<T>) -> Job,
+        job: impl FnOnce(ReplySender<T>) -> HashJob,
     ) -> Result<T, HashError> {
         let (reply, mut answer) = oneshot::channel();
-        let ticket = self.0.queue.push(lane, cost, requester, job(reply)).map_err(|refused| self.refused(refused))?;
-        let _place = QueuedTicket { pool: &self.0, ticket };
+        let ticket =
+            self.0.queue.push(lane, cost, requester, job(reply)).map_err(|refused| self.to_hash_error(refused))?;
+        let _withdraw = WithdrawOnDrop { pool: &self.0, ticket };
         // The expectation can be wrong, if other processes take the processor away. Who
         // has not got a thread after twice the time gives up.
         if let Ok(answer) = timeout(self.0.max_wait * 2, &mut answer).await {
@@ -194,10 +201,10 @@ impl HashPool {
         answer.await.unwrap_or(Err(HashError::ShuttingDown))
     }
 
-    fn refused(&self, refused: Refused) -> HashError {
+    fn to_hash_error(&self, refused: AdmissionError) -> HashError {
         match refused {
-            Refused::Busy(wait) => self.overloaded(wait),
-            Refused::Closed => HashError::ShuttingDown,
+            AdmissionError::Busy(wait) => self.overloaded(wait),
+            AdmissionError::Closed => HashError::ShuttingDown,
         }
     }
 
@@ -230,12 +237,12 @@ impl Drop for AdmissionPermit {
 }
 
 /// A job's place in the queue, given up when nobody waits for the answer any more.
-struct QueuedTicket<'a> {
+struct WithdrawOnDrop<'a> {
     pool: &'a Pool,
     ticket: u64,
 }
 
-impl Drop for QueuedTicket<'_> {
+impl Drop for WithdrawOnDrop<'_> {
     fn drop(&mut self) {
         if self.pool.queue.withdraw(self.ticket) {
             self.pool.metrics.abandoned.inc();
@@ -244,12 +251,12 @@ impl Drop for QueuedTicket<'_> {
 }
 
 /// How fast this machine is, from one hash.
-fn nanos_per_unit(policy: &Policy, dummy: &Check) -> f64 {
+fn nanos_per_unit(policy: &HashPolicy, dummy_check: &HashCheck) -> f64 {
     let mut arena = policy.arena();
-    let nobody = Password::parse_attempt(String::new()).expect("an empty password is within the upper bounds");
+    let empty_password = Password::parse_attempt(String::new()).expect("an empty password is within the upper bounds");
     let started = Instant::now();
-    dummy.accepts(&nobody, &mut arena);
-    started.elapsed().as_nanos() as f64 / dummy.cost() as f64
+    dummy_check.verify(&empty_password, &mut arena);
+    started.elapsed().as_nanos() as f64 / dummy_check.cost() as f64
 }
 
 #[cfg(test)]

@@ -119,7 +119,7 @@ async fn a_hash_beyond_the_bounds_matches_nothing() {
 
 #[tokio::test]
 async fn a_job_whose_client_has_gone_is_skipped() {
-    let pool = HashPool::start_with(&settings(), metrics(), NO_THREADS).unwrap();
+    let pool = HashPool::start_threads(&settings(), metrics(), NO_THREADS).unwrap();
     let secret = password("correct horse");
     {
         let mut gone = pin!(pool.hash(&secret));
@@ -144,11 +144,11 @@ async fn a_job_whose_client_has_gone_is_skipped() {
 async fn overload_is_shed_with_a_time_to_come_back() {
     // Whatever this machine is like, the second job waits longer than a nanosecond.
     let impatient = HashingSettings { max_wait: Duration::from_nanos(1), ..settings() };
-    let pool = HashPool::start_with(&impatient, metrics(), NO_THREADS).unwrap();
+    let pool = HashPool::start_threads(&impatient, metrics(), NO_THREADS).unwrap();
     let secret = password("correct horse");
-    let (reply, _nobody) = oneshot::channel();
-    let first = Job::Hash { password: secret.clone(), reply };
-    pool.0.queue.push(Lane::Shared, pool.0.policy.cost(), None, first).unwrap();
+    let (reply, _receiver) = oneshot::channel();
+    let first = HashJob::Hash { password: secret.clone(), reply };
+    pool.0.queue.push(QueueLane::Shared, pool.0.policy.cost(), None, first).unwrap();
     let second = pool.hash(&secret).await;
     assert_eq!(second.unwrap_err(), HashError::Overloaded { retry_after: Duration::from_secs(1) });
     assert_eq!(pool.0.metrics.shed.get(), 1);
@@ -157,7 +157,7 @@ async fn overload_is_shed_with_a_time_to_come_back() {
 #[tokio::test]
 async fn who_gets_no_thread_in_twice_the_accepted_time_gives_up() {
     let hasty = HashingSettings { max_wait: Duration::from_millis(20), ..settings() };
-    let pool = HashPool::start_with(&hasty, metrics(), NO_THREADS).unwrap();
+    let pool = HashPool::start_threads(&hasty, metrics(), NO_THREADS).unwrap();
     let started = Instant::now();
     let answer = pool.verify(&password("correct horse"), None, requester()).await;
     assert!(matches!(answer, Err(HashError::Overloaded { .. })));
@@ -168,7 +168,7 @@ async fn who_gets_no_thread_in_twice_the_accepted_time_gives_up() {
 
 #[tokio::test]
 async fn shutdown_answers_those_who_wait_and_ends_the_threads() {
-    let idle = HashPool::start_with(&settings(), metrics(), NO_THREADS).unwrap();
+    let idle = HashPool::start_threads(&settings(), metrics(), NO_THREADS).unwrap();
     let secret = password("correct horse");
     let mut waiting = pin!(idle.hash(&secret));
     begin(&mut waiting).await;
@@ -216,7 +216,7 @@ async fn a_panic_in_a_hash_thread_is_the_failure_of_its_request_and_the_thread_g
     let pool = HashPool::start(HashingSettings { threads: 1, ..settings() }, metrics()).unwrap();
     let hash = pool.hash(&password("correct horse")).await.unwrap();
     for _ in 0..3 {
-        let failed = pool.submit(Lane::Single, 1, None, |reply| Job::Panic { reply }).await;
+        let failed = pool.submit(QueueLane::Single, 1, None, |reply| HashJob::Panic { reply }).await;
         assert_eq!(failed.unwrap_err(), HashError::Failed);
         let verdict = pool.verify(&password("correct horse"), Some(&hash), requester()).await.unwrap();
         assert_eq!(verdict, Verification::Match { needs_rehash: false });

@@ -9,12 +9,7 @@ use tokio::sync::oneshot;
 use super::{HashError, Verification};
 use crate::{
     domain::Password,
-    hashing::{
-        algorithm::{Check, Policy},
-        metrics::HashMetrics,
-        password_hash::PasswordHash,
-        queue::Queue,
-    },
+    hashing::{check::HashCheck, metrics::HashMetrics, password_hash::PasswordHash, policy::HashPolicy, queue::Queue},
 };
 
 /// Of the hash threads; request threads have 0 and come first.
@@ -22,45 +17,45 @@ use crate::{
 const NICENESS: i32 = 10;
 
 /// A request with a copy of its password, which is wiped with it.
-pub(super) enum Job {
+pub(super) enum HashJob {
     Hash {
         password: Password,
-        reply: Reply<PasswordHash>,
+        reply: ReplySender<PasswordHash>,
     },
     Verify {
         password: Password,
-        check: Box<Check>,
-        reply: Reply<Verification>,
+        check: Box<HashCheck>,
+        reply: ReplySender<Verification>,
     },
     #[cfg(test)]
     Panic {
-        reply: Reply<Verification>,
+        reply: ReplySender<Verification>,
     },
 }
 
-pub(super) type Reply<T> = oneshot::Sender<Result<T, HashError>>;
+pub(super) type ReplySender<T> = oneshot::Sender<Result<T, HashError>>;
 
 /// An answer on its way out. Who has gone meanwhile does not get it.
-enum Answer {
-    Hash(Reply<PasswordHash>, Result<PasswordHash, HashError>),
-    Verification(Reply<Verification>, Result<Verification, HashError>),
+enum FinishedJob {
+    Hash(ReplySender<PasswordHash>, Result<PasswordHash, HashError>),
+    Verification(ReplySender<Verification>, Result<Verification, HashError>),
 }
 
 /// Starts the thread `hash-<index>`.
 pub(super) fn spawn(
     index: usize,
-    queue: Arc<Queue<Job>>,
-    policy: Arc<Policy>,
+    queue: Arc<Queue<HashJob>>,
+    policy: Arc<HashPolicy>,
     metrics: HashMetrics,
 ) -> io::Result<thread::JoinHandle<()>> {
     thread::Builder::new().name(format!("hash-{index}")).spawn(move || {
         lower_priority();
         // Made here, so that the memory is near the core that uses it.
-        work(&queue, &policy, &metrics, &mut policy.arena());
+        run_jobs(&queue, &policy, &metrics, &mut policy.arena());
     })
 }
 
-fn work(queue: &Queue<Job>, policy: &Policy, metrics: &HashMetrics, arena: &mut Arena) {
+fn run_jobs(queue: &Queue<HashJob>, policy: &HashPolicy, metrics: &HashMetrics, arena: &mut Arena) {
     while let Some(entry) = queue.pop() {
         let started = Instant::now();
         metrics.wait_seconds.observe((started - entry.queued_at).as_secs_f64());
@@ -68,7 +63,7 @@ fn work(queue: &Queue<Job>, policy: &Policy, metrics: &HashMetrics, arena: &mut 
         let took = started.elapsed();
         metrics.hash_seconds.observe(took.as_secs_f64());
         metrics.blocks.inc_by(entry.cost);
-        queue.finished(entry.lane, entry.cost, took);
+        queue.finish(entry.lane, entry.cost, took);
         if answer.has_failed() {
             // A panic leaves the memory in any state.
             *arena = policy.arena();
@@ -78,7 +73,7 @@ fn work(queue: &Queue<Job>, policy: &Policy, metrics: &HashMetrics, arena: &mut 
 }
 
 /// The result of one job: its panic, which is logged and counted, is not the end of the thread.
-fn computed<T>(job: impl FnOnce() -> T) -> Result<T, HashError> {
+fn catch_panic<T>(job: impl FnOnce() -> T) -> Result<T, HashError> {
     let result = panics::catch("hash", || {
         fail_point!("hash.compute");
         job()
@@ -86,27 +81,27 @@ fn computed<T>(job: impl FnOnce() -> T) -> Result<T, HashError> {
     result.map_err(|_| HashError::Failed)
 }
 
-impl Job {
-    fn compute(self, policy: &Policy, arena: &mut Arena) -> Answer {
+impl HashJob {
+    fn compute(self, policy: &HashPolicy, arena: &mut Arena) -> FinishedJob {
         match self {
-            Self::Hash { password, reply } => Answer::Hash(reply, computed(|| policy.hash(&password, arena))),
+            Self::Hash { password, reply } => FinishedJob::Hash(reply, catch_panic(|| policy.hash(&password, arena))),
             Self::Verify { password, check, reply } => {
-                let verdict = computed(|| {
-                    if check.accepts(&password, arena) {
-                        Verification::Match { needs_rehash: check.outdated(&password) }
+                let verdict = catch_panic(|| {
+                    if check.verify(&password, arena) {
+                        Verification::Match { needs_rehash: check.needs_rehash(&password) }
                     } else {
                         Verification::Mismatch
                     }
                 });
-                Answer::Verification(reply, verdict)
+                FinishedJob::Verification(reply, verdict)
             }
             #[cfg(test)]
-            Self::Panic { reply } => Answer::Verification(reply, computed(|| panic!("in a hash thread"))),
+            Self::Panic { reply } => FinishedJob::Verification(reply, catch_panic(|| panic!("in a hash thread"))),
         }
     }
 }
 
-impl Answer {
+impl FinishedJob {
     fn has_failed(&self) -> bool {
         matches!(self, Self::Hash(_, Err(_)) | Self::Verification(_, Err(_)))
     }

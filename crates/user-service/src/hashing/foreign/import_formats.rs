@@ -2,17 +2,17 @@
 //! which it is stored. Whether it may cost as much is decided elsewhere.
 
 use super::{
-    Foreign,
+    ForeignHash,
     bcrypt::Bcrypt,
     pbkdf2::{Pbkdf2, Prf},
-    phc::{self, Phc},
+    phc::{self, PhcString},
     salted_sha::{SaltPosition, SaltedSha, Sha},
-    scrypt::{Scrypt, Work},
+    scrypt::{Scrypt, ScryptParams},
 };
 use crate::hashing::hash_error::UnusableHash;
 
 /// Known well enough to say its name, and refused: too weak, or hardly met.
-const REFUSED: &[(&str, &str)] = &[
+const UNSUPPORTED: &[(&str, &str)] = &[
     ("argon2d", "Argon2d"),
     ("2x", "bcrypt with the mistake of 2011 ($2x$)"),
     ("2", "bcrypt's first form ($2$)"),
@@ -31,21 +31,21 @@ const REFUSED: &[(&str, &str)] = &[
 ];
 
 /// The stored form of `text`.
-pub(in crate::hashing) fn canonical(text: &str) -> Result<String, UnusableHash> {
+pub(in crate::hashing) fn canonicalize(text: &str) -> Result<String, UnusableHash> {
     if text.starts_with('$') {
-        return self_describing(text);
+        return canonicalize_dollar(text);
     }
     if let Some((scheme, rest)) = text.strip_prefix('{').and_then(|rest| rest.split_once('}')) {
-        return with_scheme(scheme, rest);
+        return canonicalize_scheme(scheme, rest);
     }
     match text.split_once('$') {
-        Some((name, rest)) => django(name, rest),
+        Some((name, rest)) => canonicalize_django(name, rest),
         None => Err(UnusableHash::Malformed),
     }
 }
 
 /// `$…$`: PHC strings, bcrypt, passlib, Supabase's form of Firebase's hashes.
-fn self_describing(text: &str) -> Result<String, UnusableHash> {
+fn canonicalize_dollar(text: &str) -> Result<String, UnusableHash> {
     let name = text.split('$').nth(1).ok_or(UnusableHash::Malformed)?;
     let passlib = match name {
         // As they are: the PHC strings of Argon2 are read where ours are.
@@ -56,69 +56,74 @@ fn self_describing(text: &str) -> Result<String, UnusableHash> {
         _ => None,
     };
     if let Some(prf) = passlib {
-        let phc = Phc::split(text)?;
-        if let Ok(iterations) = phc.whole_params().parse() {
-            return Pbkdf2::new(prf, iterations, phc.salt, phc.hash).map(|hash| Foreign::Pbkdf2(hash).text());
+        let phc = PhcString::parse(text)?;
+        if let Ok(iterations) = phc.raw_params().parse() {
+            return Pbkdf2::new(prf, iterations, phc.salt, phc.hash).map(|hash| ForeignHash::Pbkdf2(hash).to_stored());
         }
     }
-    refused(name)?;
-    Foreign::read(name, text).map(|hash| hash.text())
+    check_supported(name)?;
+    ForeignHash::parse(name, text).map(|hash| hash.to_stored())
 }
 
 /// `{SCHEME}…`: LDAP's, and the prefix that Spring Security writes.
-fn with_scheme(scheme: &str, rest: &str) -> Result<String, UnusableHash> {
+fn canonicalize_scheme(scheme: &str, rest: &str) -> Result<String, UnusableHash> {
     let sha = match scheme.to_ascii_uppercase().as_str() {
-        "SSHA" => Sha::One,
-        "SSHA256" => Sha::Two256,
-        "SSHA512" => Sha::Two512,
-        "BCRYPT" | "CRYPT" | "ARGON2" if rest.starts_with('$') => return self_describing(rest),
-        "CRYPT" => return Err(UnusableHash::Refused("DES-crypt")),
-        "MD5" | "SMD5" => return Err(UnusableHash::Refused("MD5")),
-        "SHA" | "SHA256" | "SHA512" => return Err(UnusableHash::Refused("SHA without salt")),
+        "SSHA" => Sha::Sha1,
+        "SSHA256" => Sha::Sha256,
+        "SSHA512" => Sha::Sha512,
+        "BCRYPT" | "CRYPT" | "ARGON2" if rest.starts_with('$') => return canonicalize_dollar(rest),
+        "CRYPT" => return Err(UnusableHash::Unsupported("DES-crypt")),
+        "MD5" | "SMD5" => return Err(UnusableHash::Unsupported("MD5")),
+        "SHA" | "SHA256" | "SHA512" => return Err(UnusableHash::Unsupported("SHA without salt")),
         _ => return Err(UnusableHash::UnknownAlgorithm),
     };
-    let bytes = phc::decode(rest)?;
-    let (digest, salt) = bytes.split_at_checked(sha.output()).ok_or(UnusableHash::Malformed)?;
+    let bytes = phc::decode_base64(rest)?;
+    let (digest, salt) = bytes.split_at_checked(sha.output_bytes()).ok_or(UnusableHash::Malformed)?;
     let hash = SaltedSha::new(sha, SaltPosition::After, salt.to_vec(), digest.to_vec())?;
-    Ok(Foreign::SaltedSha(hash).text())
+    Ok(ForeignHash::SaltedSha(hash).to_stored())
 }
 
 /// Django's `algorithm$…`: its salts are text, used as it stands.
-fn django(name: &str, rest: &str) -> Result<String, UnusableHash> {
+fn canonicalize_django(name: &str, rest: &str) -> Result<String, UnusableHash> {
     let parts: Vec<&str> = rest.split('$').collect();
     let number = |text: &str| text.parse::<u32>().map_err(|_| UnusableHash::InvalidParameters);
     let hash = match (name, parts.as_slice()) {
         ("pbkdf2_sha256" | "pbkdf2_sha1", [iterations, salt, hash]) => {
             let prf = if name == "pbkdf2_sha1" { Prf::Sha1 } else { Prf::Sha256 };
-            Foreign::Pbkdf2(Pbkdf2::new(prf, number(iterations)?, salt.as_bytes().to_vec(), phc::decode(hash)?)?)
+            ForeignHash::Pbkdf2(Pbkdf2::new(
+                prf,
+                number(iterations)?,
+                salt.as_bytes().to_vec(),
+                phc::decode_base64(hash)?,
+            )?)
         }
         ("scrypt", [n, salt, r, p, hash]) => {
             let n = number(n)?;
             if !n.is_power_of_two() {
                 return Err(UnusableHash::InvalidParameters);
             }
-            let work = Work::new(n.ilog2(), number(r)?, number(p)?)?;
-            Foreign::Scrypt(Scrypt::new(work, salt.as_bytes().to_vec(), phc::decode(hash)?)?)
+            let params = ScryptParams::new(n.ilog2(), number(r)?, number(p)?)?;
+            ForeignHash::Scrypt(Scrypt::new(params, salt.as_bytes().to_vec(), phc::decode_base64(hash)?)?)
         }
-        ("bcrypt", _) => Foreign::Bcrypt(Bcrypt::new(rest, false)?),
-        ("bcrypt_sha256", _) => Foreign::Bcrypt(Bcrypt::new(rest, true)?),
-        ("argon2", _) => return self_describing(&format!("${rest}")),
+        ("bcrypt", _) => ForeignHash::Bcrypt(Bcrypt::new(rest, false)?),
+        ("bcrypt_sha256", _) => ForeignHash::Bcrypt(Bcrypt::new(rest, true)?),
+        ("argon2", _) => return canonicalize_dollar(&format!("${rest}")),
         ("sha1", [salt, hash]) => {
             let digest = hex::decode(hash).map_err(|_| UnusableHash::Malformed)?;
-            Foreign::SaltedSha(SaltedSha::new(Sha::One, SaltPosition::Before, salt.as_bytes().to_vec(), digest)?)
+            ForeignHash::SaltedSha(SaltedSha::new(Sha::Sha1, SaltPosition::Before, salt.as_bytes().to_vec(), digest)?)
         }
         ("pbkdf2_sha256" | "pbkdf2_sha1" | "scrypt" | "sha1", _) => return Err(UnusableHash::Malformed),
         _ => {
-            refused(name)?;
+            check_supported(name)?;
             return Err(UnusableHash::UnknownAlgorithm);
         }
     };
-    Ok(hash.text())
+    Ok(hash.to_stored())
 }
 
-fn refused(name: &str) -> Result<(), UnusableHash> {
-    match REFUSED.iter().find(|(refused, _)| *refused == name) {
-        Some((_, known_as)) => Err(UnusableHash::Refused(known_as)),
+fn check_supported(name: &str) -> Result<(), UnusableHash> {
+    match UNSUPPORTED.iter().find(|(refused, _)| *refused == name) {
+        Some((_, known_as)) => Err(UnusableHash::Unsupported(known_as)),
         None => Ok(()),
     }
 }

@@ -1,6 +1,6 @@
 //! What it takes to verify a password against a stored hash, algorithm by algorithm.
 //!
-//! Hashes of other systems are in `foreign`; they go to [`Lane::Single`], since their
+//! Hashes of other systems are in `foreign`; they go to [`QueueLane::Single`], since their
 //! memory is not the arena's.
 
 use argon2::{
@@ -11,11 +11,11 @@ use argon2_simd::{Arena, Inputs, hash_into};
 use zeroize::Zeroizing;
 
 use super::{
-    cost::cost,
-    foreign::Foreign,
+    check::HashCheck,
+    foreign::ForeignHash,
     hash_error::UnusableHash,
     password_hash::PasswordHash,
-    queue::Lane,
+    queue::QueueLane,
     settings::{HashingSettings, InvalidSetting, OUTPUT_BYTES},
 };
 use crate::domain::Password;
@@ -24,51 +24,36 @@ const SALT_BYTES: usize = 16;
 
 /// How new hashes are made, and which old ones are accepted.
 #[derive(Clone)]
-pub(super) struct Policy {
+pub(super) struct HashPolicy {
     params: Params,
     max_memory_kib: u64,
-    /// In units of [`cost`].
+    /// In units of [`argon2_cost`].
     max_cost: u64,
 }
 
-/// One verification, read from a stored hash and ready to run.
-#[derive(Clone)]
-pub(super) enum Check {
-    Argon2 {
-        algorithm: Algorithm,
-        params: Params,
-        version: Version,
-        salt: Salt,
-        expected: Output,
-        lane: Lane,
-        outdated: bool,
-    },
-    Foreign(Foreign),
-}
-
-impl Policy {
+impl HashPolicy {
     pub(super) fn new(settings: &HashingSettings) -> Result<Self, InvalidSetting> {
-        let params = settings.params()?;
+        let params = settings.argon2_params()?;
         Ok(Self {
             max_memory_kib: settings.foreign_max_memory_kib.max(params.m_cost()).into(),
-            max_cost: settings.foreign_cost().max(cost(&params)),
+            max_cost: settings.max_foreign_cost().max(argon2_cost(&params)),
             params,
         })
     }
 
-    /// The memory in which new hashes, and stored ones of [`Lane::Shared`], are computed.
+    /// The memory in which new hashes, and stored ones of [`QueueLane::Shared`], are computed.
     pub(super) fn arena(&self) -> Arena {
         Arena::for_params(&self.params)
     }
 
-    /// The work of a new hash; units as in [`cost`].
+    /// The work of a new hash; units as in [`argon2_cost`].
     pub(super) fn cost(&self) -> u64 {
-        cost(&self.params)
+        argon2_cost(&self.params)
     }
 
     /// A new hash under a random salt.
     pub(super) fn hash(&self, password: &Password, arena: &mut Arena) -> PasswordHash {
-        let salt = random::<SALT_BYTES>();
+        let salt = random_bytes::<SALT_BYTES>();
         let mut out = Zeroizing::new([0; OUTPUT_BYTES]);
         let inputs = Inputs {
             algorithm: Algorithm::Argon2id,
@@ -79,16 +64,16 @@ impl Policy {
             salt: &salt,
         };
         hash_into(&inputs, arena, out.as_mut()).expect("the arena and the lengths fit the parameters checked at start");
-        self.text(&salt, &out)
+        self.to_phc_string(&salt, &out)
     }
 
     /// A random hash: no password has it (but for a chance of 2^-256), and nobody can
     /// tell it from one that a password has.
     pub(super) fn unmatchable_hash(&self) -> PasswordHash {
-        self.text(&random::<SALT_BYTES>(), &random::<OUTPUT_BYTES>())
+        self.to_phc_string(&random_bytes::<SALT_BYTES>(), &random_bytes::<OUTPUT_BYTES>())
     }
 
-    fn text(&self, salt: &[u8; SALT_BYTES], out: &[u8; OUTPUT_BYTES]) -> PasswordHash {
+    fn to_phc_string(&self, salt: &[u8; SALT_BYTES], out: &[u8; OUTPUT_BYTES]) -> PasswordHash {
         let phc = Phc {
             algorithm: Algorithm::Argon2id.ident(),
             version: Some(Version::V0x13.into()),
@@ -101,38 +86,38 @@ impl Policy {
 
     /// A check that costs what one against a new hash costs and that no password passes
     /// (but for a chance of 2^-256): the output is random.
-    pub(super) fn dummy(&self) -> Check {
-        Check::Argon2 {
+    pub(super) fn dummy_check(&self) -> HashCheck {
+        HashCheck::Argon2 {
             algorithm: Algorithm::Argon2id,
             params: self.params.clone(),
             version: Version::V0x13,
-            salt: Salt::new(&random::<SALT_BYTES>()).expect("16 bytes are a salt"),
-            expected: Output::new(&random::<OUTPUT_BYTES>()).expect("32 bytes are an output"),
-            lane: Lane::Shared,
-            outdated: false,
+            salt: Salt::new(&random_bytes::<SALT_BYTES>()).expect("16 bytes are a salt"),
+            expected: Output::new(&random_bytes::<OUTPUT_BYTES>()).expect("32 bytes are an output"),
+            lane: QueueLane::Shared,
+            needs_rehash: false,
         }
     }
 
     /// Reads a stored hash.
-    pub(super) fn read(&self, stored: &PasswordHash) -> Result<Check, UnusableHash> {
+    pub(super) fn parse(&self, stored: &PasswordHash) -> Result<HashCheck, UnusableHash> {
         // All formats put the algorithm's name between the first two `$`.
         match stored.expose().split('$').nth(1) {
-            Some("argon2id") => self.read_argon2(Algorithm::Argon2id, stored.expose()),
-            Some("argon2i") => self.read_argon2(Algorithm::Argon2i, stored.expose()),
+            Some("argon2id") => self.parse_argon2(Algorithm::Argon2id, stored.expose()),
+            Some("argon2i") => self.parse_argon2(Algorithm::Argon2i, stored.expose()),
             Some(name) => {
-                let foreign = Foreign::read(name, stored.expose())?;
-                self.bounded(foreign.memory_kib(), foreign.cost())?;
-                Ok(Check::Foreign(foreign))
+                let foreign = ForeignHash::parse(name, stored.expose())?;
+                self.check_bounds(foreign.memory_kib(), foreign.cost())?;
+                Ok(HashCheck::Foreign(foreign))
             }
             None => Err(UnusableHash::Malformed),
         }
     }
 
-    fn bounded(&self, memory_kib: u64, cost: u64) -> Result<(), UnusableHash> {
-        if memory_kib > self.max_memory_kib || cost > self.max_cost { Err(UnusableHash::BeyondBounds) } else { Ok(()) }
+    fn check_bounds(&self, memory_kib: u64, cost: u64) -> Result<(), UnusableHash> {
+        if memory_kib > self.max_memory_kib || cost > self.max_cost { Err(UnusableHash::TooExpensive) } else { Ok(()) }
     }
 
-    fn read_argon2(&self, algorithm: Algorithm, stored: &str) -> Result<Check, UnusableHash> {
+    fn parse_argon2(&self, algorithm: Algorithm, stored: &str) -> Result<HashCheck, UnusableHash> {
         let phc = Phc::new(stored).map_err(|_| UnusableHash::Malformed)?;
         let params = Params::try_from(&phc).map_err(|_| UnusableHash::InvalidParameters)?;
         // The specification's default, for strings from before the field existed.
@@ -144,14 +129,14 @@ impl Policy {
         if salt.len() < argon2::MIN_SALT_LEN {
             return Err(UnusableHash::InvalidParameters);
         }
-        self.bounded(params.m_cost().into(), cost(&params))?;
+        self.check_bounds(params.m_cost().into(), argon2_cost(&params))?;
         // What costs more than a new hash waits for the one thread that does such work,
         // so that old hashes cannot take the pool over.
         let ours = algorithm == Algorithm::Argon2id;
-        let fits = params.block_count() <= self.params.block_count() && cost(&params) <= self.cost();
-        Ok(Check::Argon2 {
-            lane: if ours && fits { Lane::Shared } else { Lane::Single },
-            outdated: !ours || version != Version::V0x13 || params != self.params || salt.len() != SALT_BYTES,
+        let fits = params.block_count() <= self.params.block_count() && argon2_cost(&params) <= self.cost();
+        Ok(HashCheck::Argon2 {
+            lane: if ours && fits { QueueLane::Shared } else { QueueLane::Single },
+            needs_rehash: !ours || version != Version::V0x13 || params != self.params || salt.len() != SALT_BYTES,
             algorithm,
             params,
             version,
@@ -161,61 +146,13 @@ impl Policy {
     }
 }
 
-impl Check {
-    /// The work it takes; units as in [`cost`].
-    pub(super) fn cost(&self) -> u64 {
-        match self {
-            Self::Argon2 { params, .. } => cost(params),
-            Self::Foreign(foreign) => foreign.cost(),
-        }
-    }
-
-    pub(super) fn lane(&self) -> Lane {
-        match self {
-            Self::Argon2 { lane, .. } => *lane,
-            Self::Foreign(_) => Lane::Single,
-        }
-    }
-
-    /// Whether a new hash of this password, which was accepted, is to replace this one.
-    pub(super) fn outdated(&self, accepted: &Password) -> bool {
-        match self {
-            Self::Argon2 { outdated, .. } => *outdated,
-            // What was not compared may be a slip of the finger.
-            Self::Foreign(foreign) => foreign.compares_all_of(accepted.as_typed().as_bytes()),
-        }
-    }
-
-    /// Computes, and compares in constant time. A check that does not fit the thread's
-    /// arena brings memory of its own; the queue runs one of those at a time.
-    pub(super) fn accepts(&self, password: &Password, arena: &mut Arena) -> bool {
-        match self {
-            Self::Argon2 { outdated, .. } => {
-                // An outdated hash may be another system's, and those hash what was typed.
-                let (normal, typed) = (password.expose(), password.as_typed());
-                self.fits(normal, arena) || (*outdated && typed != normal && self.fits(typed, arena))
-            }
-            Self::Foreign(foreign) => foreign.accepts(password.as_typed().as_bytes()),
-        }
-    }
-
-    fn fits(&self, password: &str, arena: &mut Arena) -> bool {
-        let Self::Argon2 { algorithm, params, version, salt, expected, .. } = self else { return false };
-        let password = password.as_bytes();
-        let inputs = Inputs { algorithm: *algorithm, params, version: *version, secret: b"", password, salt };
-        let mut out = Zeroizing::new([0; Output::MAX_LENGTH]);
-        let out = &mut out[..expected.len()];
-        let computed = if arena.fits(params) {
-            hash_into(&inputs, arena, out)
-        } else {
-            hash_into(&inputs, &mut Arena::for_params(params), out)
-        };
-        // `Output` compares in constant time.
-        computed.is_ok() && Output::new(out).is_ok_and(|out| out == *expected)
-    }
+/// Blocks times passes. What another algorithm costs is compared with the `argon2` crate's
+/// block function; `argon2-simd`'s takes less than half as long.
+pub(super) fn argon2_cost(params: &Params) -> u64 {
+    params.block_count() as u64 * u64::from(params.t_cost())
 }
 
-fn random<const N: usize>() -> [u8; N] {
+fn random_bytes<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).expect("the operating system's random source works once it has been seeded");
     bytes
@@ -229,8 +166,8 @@ mod tests {
 
     use super::*;
 
-    fn policy() -> Policy {
-        Policy::new(&HashingSettings {
+    fn policy() -> HashPolicy {
+        HashPolicy::new(&HashingSettings {
             memory_kib: 64,
             iterations: 2,
             parallelism: 1,
@@ -276,34 +213,34 @@ mod tests {
         let policy = policy();
         let mut arena = policy.arena();
         for (params, lane, outdated) in [
-            (params(64, 2, 1), Lane::Shared, false),
-            (params(64, 1, 1), Lane::Shared, true),
-            (params(32, 4, 1), Lane::Shared, true),
-            (params(64, 2, 2), Lane::Shared, true),
-            (params(64, 3, 1), Lane::Single, true),
-            (params(128, 1, 1), Lane::Single, true),
-            (Params::new(64, 2, 1, Some(24)).unwrap(), Lane::Shared, true),
+            (params(64, 2, 1), QueueLane::Shared, false),
+            (params(64, 1, 1), QueueLane::Shared, true),
+            (params(32, 4, 1), QueueLane::Shared, true),
+            (params(64, 2, 2), QueueLane::Shared, true),
+            (params(64, 3, 1), QueueLane::Single, true),
+            (params(128, 1, 1), QueueLane::Single, true),
+            (Params::new(64, 2, 1, Some(24)).unwrap(), QueueLane::Shared, true),
         ] {
-            let check = policy.read(&made_by_the_crate(params.clone())).unwrap();
-            assert_eq!((check.lane(), check.outdated(&password("correct horse"))), (lane, outdated), "{params:?}");
-            assert!(check.accepts(&password("correct horse"), &mut arena), "{params:?}");
-            assert!(!check.accepts(&password("correct house"), &mut arena), "{params:?}");
+            let check = policy.parse(&made_by_the_crate(params.clone())).unwrap();
+            assert_eq!((check.lane(), check.needs_rehash(&password("correct horse"))), (lane, outdated), "{params:?}");
+            assert!(check.verify(&password("correct horse"), &mut arena), "{params:?}");
+            assert!(!check.verify(&password("correct house"), &mut arena), "{params:?}");
         }
     }
 
     #[test]
     fn the_dummy_costs_the_same_and_accepts_nothing() {
         let policy = policy();
-        let real = policy.read(&made_by_the_crate(params(64, 2, 1))).unwrap();
-        let dummy = policy.dummy();
+        let real = policy.parse(&made_by_the_crate(params(64, 2, 1))).unwrap();
+        let dummy = policy.dummy_check();
         assert_eq!((dummy.cost(), dummy.lane()), (real.cost(), real.lane()));
         assert_eq!(dummy.cost(), policy.cost());
-        assert!(!dummy.accepts(&password("correct horse"), &mut policy.arena()));
+        assert!(!dummy.verify(&password("correct horse"), &mut policy.arena()));
     }
 
     #[test]
     fn an_unusable_hash_is_told_apart_without_computing() {
-        let refused = |text: &str| policy().read(&PasswordHash::from_stored(text.to_owned())).err();
+        let refused = |text: &str| policy().parse(&PasswordHash::from_stored(text.to_owned())).err();
         let (salt, output) = ("AAAAAAAAAAAAAAAAAAAAAA", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
         for (text, reason) in [
             (String::new(), UnusableHash::Malformed),
@@ -311,16 +248,16 @@ mod tests {
             (format!("$argon2id$v=19$m=64,t=2,p=1${salt}${output}$x"), UnusableHash::Malformed),
             (format!("$argon2d$v=19$m=64,t=2,p=1${salt}${output}"), UnusableHash::UnknownAlgorithm),
             (format!("$argon2u$v=19$m=64,t=2,p=1${salt}${output}"), UnusableHash::UnknownAlgorithm),
-            ("$2b$05$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy".to_owned(), UnusableHash::BeyondBounds),
+            ("$2b$05$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy".to_owned(), UnusableHash::TooExpensive),
             ("$argon2id$v=19$m=64,t=2,p=1".to_owned(), UnusableHash::InvalidParameters),
             (format!("$argon2id$v=19$m=64,t=2,p=1${salt}"), UnusableHash::InvalidParameters),
             (format!("$argon2id$v=18$m=64,t=2,p=1${salt}${output}"), UnusableHash::InvalidParameters),
             (format!("$argon2id$v=19$m=64,t=0,p=1${salt}${output}"), UnusableHash::InvalidParameters),
             (format!("$argon2id$v=19$m=64,t=2,p=16${salt}${output}"), UnusableHash::InvalidParameters),
             (format!("$argon2id$v=19$m=64,t=2,p=1$AAAA${output}"), UnusableHash::Malformed),
-            (format!("$argon2id$v=19$m=129,t=2,p=1${salt}${output}"), UnusableHash::BeyondBounds),
-            (format!("$argon2id$v=19$m=4294967295,t=2,p=1${salt}${output}"), UnusableHash::BeyondBounds),
-            (format!("$argon2id$v=19$m=64,t=17,p=1${salt}${output}"), UnusableHash::BeyondBounds),
+            (format!("$argon2id$v=19$m=129,t=2,p=1${salt}${output}"), UnusableHash::TooExpensive),
+            (format!("$argon2id$v=19$m=4294967295,t=2,p=1${salt}${output}"), UnusableHash::TooExpensive),
+            (format!("$argon2id$v=19$m=64,t=17,p=1${salt}${output}"), UnusableHash::TooExpensive),
         ] {
             assert_eq!(refused(&text), Some(reason), "{text}");
         }
