@@ -1,16 +1,15 @@
-//! A file of the SHA-1 hashes of breached passwords, sorted, in which one is found by
-//! some forty small reads. Nothing is asked outside of the machine.
+//! Looks up passwords in a local, sorted file of SHA-1 hashes of breached passwords. A lookup takes about 40 small
+//! reads and no network request.
 //!
-//! Two forms, told apart by the contents:
+//! The file has one of two formats, which are distinguished by its content:
 //!
-//! - text, as "Have I Been Pwned" has it: a line for each hash of 40 hexadecimal digits,
-//!   with or without `:COUNT` behind them, ended by LF or CRLF;
-//! - binary: nothing but hashes of 20 bytes.
+//! - text, as in "Have I Been Pwned": one line for each hash, with 40 hexadecimal digits and an optional `:COUNT`, and
+//!   with LF or CRLF as line end;
+//! - binary: hashes of 20 bytes, and nothing else.
 //!
-//! The file is read, not mapped: one that somebody truncates under a mapping ends the
-//! process with SIGBUS, and a mapping needs `unsafe`. Here it is an error of one request.
-//! A new list is put in place by renaming it over the old one and starting again; until
-//! then the old one is read.
+//! The file is read and not memory-mapped: a mapping needs `unsafe`, and if an operator truncates a mapped file, SIGBUS
+//! ends the process. When a file that is read is truncated, only the request fails. To install a new list, rename it
+//! over the old one and restart the service; until then, the service reads the old file.
 
 use std::{fs::File, io, os::unix::fs::FileExt, path::Path};
 
@@ -18,20 +17,20 @@ use sha1::{Digest, Sha1};
 
 use crate::domain::Password;
 
-/// Of a SHA-1 hash, in bytes.
+/// The length of a SHA-1 hash.
 const HASH_BYTES: usize = 20;
-/// Its length in hexadecimal digits.
+/// The length of a SHA-1 hash in hexadecimal digits.
 const HEX_DIGITS: usize = 2 * HASH_BYTES;
-/// A line has 40 digits, a colon, a count of up to 20 digits, CR and LF.
+/// Maximum length of a line: 40 digits, a colon, a count of up to 20 digits, CR and LF.
 const MAX_LINE_BYTES: usize = HEX_DIGITS + 1 + 20 + 2;
-/// Places that are looked at when the file is opened.
+/// The number of offsets that are checked when the file is opened.
 const SAMPLES: u64 = 512;
 
-/// The open file.
+/// A list of breached passwords in an open file.
 #[derive(Debug)]
 pub struct BreachedPasswords {
     file: File,
-    /// In bytes, when it was opened.
+    /// The length of the file in bytes when it was opened.
     length: u64,
     format: FileFormat,
 }
@@ -42,7 +41,7 @@ enum FileFormat {
     Binary,
 }
 
-/// Why a file is no list of breached passwords.
+/// The reason why a file cannot be used as a list of breached passwords.
 #[derive(Debug, thiserror::Error)]
 pub enum BreachedPasswordsError {
     #[error("it cannot be read: {0}")]
@@ -62,10 +61,11 @@ pub enum BreachedPasswordsError {
 }
 
 impl BreachedPasswords {
-    /// Opens the file, and looks at some hundred places of it.
+    /// Opens the file, and checks some hundred records of it.
     ///
     /// # Errors
-    /// When it cannot be read, has another form, or is not sorted where it was looked at.
+    /// [`BreachedPasswordsError`] if the file cannot be read or has another format, or if the checked records are not
+    /// sorted.
     pub fn open(path: &Path) -> Result<Self, BreachedPasswordsError> {
         let file = File::open(path)?;
         let metadata = file.metadata()?;
@@ -82,16 +82,16 @@ impl BreachedPasswords {
         Ok(list)
     }
 
-    /// Whether the list has this password. Blocks: it reads from the disk.
+    /// Returns whether the list contains this password. Blocks, because it reads from the disk.
     ///
     /// # Errors
-    /// When the file can no longer be read, or has changed under us.
+    /// [`BreachedPasswordsError`] if the file can no longer be read, or was changed.
     pub fn contains(&self, password: &Password) -> Result<bool, BreachedPasswordsError> {
         self.contains_hash(Sha1::digest(password.expose().as_bytes()).into())
     }
 
     fn contains_hash(&self, wanted: [u8; HASH_BYTES]) -> Result<bool, BreachedPasswordsError> {
-        // A record that starts in low..high may be the one.
+        // The wanted record starts in low..high if it exists.
         let (mut low, mut high) = (0, self.length);
         while low < high {
             let middle = low + (high - low) / 2;
@@ -108,7 +108,7 @@ impl BreachedPasswords {
         Ok(false)
     }
 
-    /// The first record that starts at `place` or behind it, and where.
+    /// Returns the first record that starts at or after `offset`, with its start.
     fn first_record_from(&self, offset: u64) -> Result<Option<(u64, [u8; HASH_BYTES])>, BreachedPasswordsError> {
         match self.format {
             FileFormat::Binary => {
@@ -125,7 +125,7 @@ impl BreachedPasswords {
     }
 
     fn first_line_from(&self, offset: u64) -> Result<Option<(u64, [u8; HASH_BYTES])>, BreachedPasswordsError> {
-        // The byte before tells whether a line starts at the very place.
+        // The byte before the offset shows whether a line starts exactly there.
         let from = offset.saturating_sub(1);
         let mut buffer = [0; 1 + 2 * MAX_LINE_BYTES];
         let read = self.read_at_most(&mut buffer, from)?;
@@ -135,7 +135,7 @@ impl BreachedPasswords {
         } else {
             match bytes.iter().position(|byte| *byte == b'\n') {
                 Some(end) => end + 1,
-                // The last line has no end of line.
+                // The last line may have no line end.
                 None if from + read as u64 >= self.length => return Ok(None),
                 None => return Err(BreachedPasswordsError::BrokenLine(from)),
             }
@@ -174,7 +174,7 @@ impl BreachedPasswords {
         }
     }
 
-    /// Form and order at places all over the file, the last record among them.
+    /// Checks format and order at offsets across the whole file, including the last record.
     fn check_samples(&self) -> Result<(), BreachedPasswordsError> {
         let last = self.length.saturating_sub(if self.format == FileFormat::Text {
             MAX_LINE_BYTES as u64
@@ -193,7 +193,7 @@ impl BreachedPasswords {
             }
             before = Some((start, hash));
         }
-        // To the end, record by record: a list that was cut off ends in half a line.
+        // Reads the last records one by one: a truncated list ends in an incomplete line.
         while let Some((start, hash)) = next.map_or(Ok(None), |offset| self.first_record_from(offset))? {
             if before.is_some_and(|(earlier, smaller)| earlier < start && smaller >= hash) {
                 return Err(BreachedPasswordsError::NotSorted(start));
@@ -205,7 +205,7 @@ impl BreachedPasswords {
     }
 }
 
-/// The hash at the start of a line; `None` for anything that is not such a line.
+/// Returns the hash at the start of a line, or `None` if the bytes do not begin with a valid line.
 fn hash_of_line(bytes: &[u8]) -> Option<[u8; HASH_BYTES]> {
     let (digits, rest) = bytes.split_at_checked(HEX_DIGITS)?;
     let mut hash = [0; HASH_BYTES];
@@ -236,7 +236,7 @@ mod tests {
         (0..count).map(|n| format!("breached {n}")).collect()
     }
 
-    /// The file goes with the guard.
+    /// A file that is removed when it is dropped.
     struct TempFile(PathBuf);
 
     impl Drop for TempFile {
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn every_hash_is_found_in_every_form_and_no_other() {
+    fn exactly_the_listed_hashes_are_found_in_every_format() {
         for count in [1, 2, 3, 7, 1000] {
             let words = words(count);
             let hashes = sorted(&words);
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_sorted_list_is_refused_when_it_is_opened() {
+    fn a_file_that_is_not_a_sorted_list_is_refused_when_it_is_opened() {
         let hashes = sorted(&words(500));
         let good = text(&hashes, |_, hex| format!("{hex}:1\n"));
         let mut reversed = hashes.clone();
@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn any_file_is_a_list_in_which_searches_end_or_is_refused() {
+    fn any_file_is_refused_or_searches_in_it_end() {
         let hashes = sorted(&words(20));
         let lists = [
             text(&hashes, |_, hex| format!("{hex}\n")).into_bytes(),
@@ -342,7 +342,7 @@ mod tests {
             name.set(name.get() + 1);
             let file = temp_file(&format!("any-{}", name.get()), contents);
             if let Ok(list) = BreachedPasswords::open(&file.0) {
-                // True, false or an error of the file; never a panic, never without end.
+                // The result is true, false or an error, but the search never panics and always ends.
                 for hash in [[0; HASH_BYTES], [255; HASH_BYTES], hashes[0], hashes[19]] {
                     let _ = list.contains_hash(hash);
                 }
@@ -352,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_cut_off_while_it_is_used_is_an_error_and_not_the_end() {
+    fn a_file_that_is_truncated_while_in_use_causes_an_error_and_no_crash() {
         let words = words(1000);
         let hashes = sorted(&words);
         let file = temp_file("shrinks", text(&hashes, |_, hex| format!("{hex}\n")));

@@ -1,4 +1,4 @@
-//! The reason that an administrator or operator gives for an act, as the audit log keeps it.
+//! The reason that an administrator or operator gives for an action. The audit log stores it.
 
 use std::fmt;
 
@@ -9,17 +9,17 @@ use super::{
     invalid::Invalid,
 };
 
-/// In code points of the text in NFC.
+/// Maximum length in code points, in NFC.
 pub const MAX_CHARS: usize = 500;
 /// Longer input is refused before it is normalised.
 const MAX_INPUT_BYTES: usize = 4096;
 
-/// Free text in NFC, on one line, with at least one visible character.
+/// A reason: free text in NFC, on one line, with at least one visible character.
 #[derive(Clone, PartialEq, Eq)]
 pub struct AdminReason(String);
 
 impl AdminReason {
-    /// Reads a reason; white space around it is dropped.
+    /// Parses a reason. Ignores white space around it.
     ///
     /// # Errors
     /// `too-short`, `too-long` or `invalid-character`.
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reason_is_one_line_of_bounded_length_with_something_to_read() {
+    fn a_reason_is_one_line_of_bounded_length_with_a_visible_character() {
         assert_eq!(
             AdminReason::parse(" lost phone, identity checked \n").unwrap().as_str(),
             "lost phone, identity checked"

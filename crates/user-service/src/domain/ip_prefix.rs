@@ -1,13 +1,13 @@
-//! Where a request comes from, as coarse as throttles tell clients apart.
+//! IP prefixes: the network that a request comes from, in the sizes that rate limits and known networks use.
 
 use std::{net::IpAddr, time::Duration};
 
-/// So many networks of an account's logins are remembered, the latest.
+/// An account remembers at most this number of networks, those of its latest logins.
 pub const MAX_KNOWN_NETWORKS: usize = 8;
-/// A network counts as known for so long after the last login from it.
+/// How long a network counts as known after the last login from it.
 pub const KNOWN_NETWORK_LIFETIME: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// A prefix of IP addresses.
+/// An IP prefix in CIDR terms: a base address and a prefix length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct IpPrefix {
     base: IpAddr,
@@ -15,20 +15,21 @@ pub struct IpPrefix {
 }
 
 impl IpPrefix {
-    /// Whom a throttle holds: one IPv4 address, so that nobody is held for a neighbour;
-    /// an IPv6 /56, because a single customer is given that much.
+    /// Returns the prefix that a rate limit counts as one client: a single IPv4 address, so that no client pays for its
+    /// neighbours, or an IPv6 /56, because providers assign that size to one customer.
     #[must_use]
     pub fn for_rate_limit(address: IpAddr) -> Self {
         Self::from_address(address, 32, 56)
     }
 
-    /// What is remembered of a login: /24 or /56. The person's address changes within it.
+    /// Returns the prefix that is remembered of a login: an IPv4 /24 or an IPv6 /56. A user's address often changes
+    /// within it.
     #[must_use]
     pub fn for_known_networks(address: IpAddr) -> Self {
         Self::from_address(address, 24, 56)
     }
 
-    /// Different for different networks.
+    /// Returns the stored form, which differs for different prefixes.
     #[must_use]
     pub fn to_bytes(self) -> [u8; 18] {
         let mut bytes = [0; 18];
@@ -73,14 +74,14 @@ mod tests {
     }
 
     #[test]
-    fn an_ipv4_address_is_held_alone_and_remembered_with_its_24() {
+    fn an_ipv4_address_is_rate_limited_alone_and_remembered_as_its_24() {
         assert_ne!(rate_limit_prefix("203.0.113.7"), rate_limit_prefix("203.0.113.8"));
         assert_eq!(known_network("203.0.113.7"), known_network("203.0.113.200"));
         assert_ne!(known_network("203.0.113.7"), known_network("203.0.114.7"));
     }
 
     #[test]
-    fn an_ipv6_address_stands_for_its_56() {
+    fn an_ipv6_address_counts_as_its_56() {
         for prefix_of in [rate_limit_prefix, known_network] {
             assert_eq!(prefix_of("2001:db8:0:1200::1"), prefix_of("2001:db8:0:12ff:ffff::"));
             assert_ne!(prefix_of("2001:db8:0:1200::1"), prefix_of("2001:db8:0:1300::1"));
@@ -88,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn an_ipv4_address_in_ipv6_clothes_is_the_same() {
+    fn an_ipv4_mapped_ipv6_address_is_the_ipv4_address() {
         assert_eq!(rate_limit_prefix("::ffff:203.0.113.7"), rate_limit_prefix("203.0.113.7"));
     }
 

@@ -1,19 +1,18 @@
-//! The numbers of a JSON text that this program would read as others: serde_json makes the nearest
-//! double of an integer beyond 64 bits, and says nothing.
+//! Finds the numbers of a JSON text that would be read as other numbers: serde_json silently reads an integer beyond 64
+//! bits as the nearest double.
 
 use super::schema_violation::SchemaViolation;
 
-/// As many are reported.
+/// At most this number of violations is reported.
 const MAX_REPORTED: usize = 20;
-/// Of the names that lead to a number, together. Beyond them the place is that of what is
-/// around it, so that an answer stays small.
+/// Maximum length of a reported path: the total bytes of its names. A longer path is cut, so that responses stay small.
 const MAX_PATH_BYTES: usize = 128;
 
-/// The numbers that are not kept as they are written, with their places: integers that are neither
-/// an `i64` nor a `u64`, and others that a double holds only as infinite or as zero. That the digits
-/// of a fraction are rounded to those of a double is what every reader of JSON does.
+/// Returns the numbers that would be read as other numbers, with their paths: integers that fit neither an `i64` nor a
+/// `u64`, and other numbers that a double holds only as infinity or zero. Fractions may be rounded to a double, as
+/// every JSON parser does.
 ///
-/// At most [`MAX_REPORTED`]. `text` is JSON; in any other text what is found means nothing.
+/// Returns at most [`MAX_REPORTED`] violations. `text` must be JSON: the result is meaningless for any other text.
 pub(crate) fn find_out_of_range(text: &str) -> Vec<SchemaViolation> {
     let mut found = Vec::new();
     let mut place: Vec<Container<'_>> = Vec::new();
@@ -43,7 +42,7 @@ pub(crate) fn find_out_of_range(text: &str) -> Vec<SchemaViolation> {
                 let mistake = range_error(&rest[..length]);
                 found.extend(mistake.map(|detail| SchemaViolation::new(path_of(&place), "out-of-range", detail)));
             }
-            // Between the parts, in `true`, `false` and `null`, or in a character that is no JSON.
+            // A separator, a part of `true`, `false` or `null`, or a character that is not JSON.
             _ => length = rest.chars().next().map_or(1, char::len_utf8),
         }
         rest = &rest[length..];
@@ -51,20 +50,20 @@ pub(crate) fn find_out_of_range(text: &str) -> Vec<SchemaViolation> {
     found
 }
 
-/// What the scan is inside of.
+/// A container that encloses the current position of the scan.
 enum Container<'a> {
-    /// At the item with this index.
+    /// An array, at the item with this index.
     Array(usize),
-    /// At the member with this name, which is still escaped and in its quotes.
+    /// An object, at the member with this name, which is still quoted and escaped.
     Object(Option<&'a str>),
 }
 
-/// The length of the string at the start, with its quotes; all the rest if it does not end.
+/// Returns the length of the string at the start of the text, with its quotes, or the whole length if it does not end.
 fn string_length(text: &str) -> usize {
     let mut escaped = true;
     for (at, byte) in text.bytes().enumerate() {
         match byte {
-            // The first one is the quote that opens it.
+            // The first byte is the opening quote.
             _ if escaped => escaped = false,
             b'\\' => escaped = true,
             b'"' => return at + 1,
@@ -111,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn each_number_is_named_by_its_place() {
+    fn each_number_is_reported_with_its_path() {
         let text = r#"{ "a,b": 18446744073709551616, "\u00e9\"": {"x": [[], {}, [1, -9223372036854775809]]},
             "text": "99999999999999999999999", "true": true, "last": 1e999 }"#;
         assert_eq!(places(text), ["a,b", "\u{e9}\"/x/2/1", "last"]);
@@ -120,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_name_is_not_repeated_and_the_number_of_places_is_bounded() {
+    fn a_long_name_is_not_repeated_and_the_number_of_violations_is_bounded() {
         let name = "n".repeat(1000);
         assert_eq!(places(&format!(r#"{{"a":{{"{name}":[1e999]}}}}"#)), ["a"]);
         assert_eq!(places(&format!("[{}0]", "1e999,".repeat(5000))).len(), MAX_REPORTED);
@@ -133,7 +132,7 @@ mod tests {
         }
 
         #[test]
-        fn an_integer_is_kept_or_found(integer in prop_oneof![any::<i128>(), any::<i64>().prop_map(i128::from), (0..4_i128).prop_map(|n| i128::from(u64::MAX) + n - 1)], name in "\\PC{0,20}") {
+        fn an_integer_is_exact_or_reported(integer in prop_oneof![any::<i128>(), any::<i64>().prop_map(i128::from), (0..4_i128).prop_map(|n| i128::from(u64::MAX) + n - 1)], name in "\\PC{0,20}") {
             let text = json!({ "a": [name, { &name: "x" }] }).to_string();
             let text = text.replace(r#":"x""#, &format!(":{integer}"));
             let kept = i64::try_from(integer).is_ok() || u64::try_from(integer).is_ok();

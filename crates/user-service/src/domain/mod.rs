@@ -1,7 +1,6 @@
-//! The values the service speaks of: each is made by its `parse`, and by nothing else.
+//! Domain types and rules: values in, values out, without a clock and without I/O.
 //!
-//! Values in, values out: no clock, no I/O. A value that exists is valid, so no code
-//! behind this module checks one again.
+//! The constructor of a type validates. A value that exists is therefore valid, and no other layer checks it again.
 
 pub mod admin_reason;
 mod allowed_characters;

@@ -1,5 +1,4 @@
-//! A mistake at a place in a JSON value, and the mistakes that a JSON Schema finds. None of
-//! their sentences contains a value.
+//! Violations of a JSON Schema, each with its path in the JSON value. Their messages contain no value of the input.
 
 use jsonschema::{
     ValidationError, Validator,
@@ -10,14 +9,14 @@ use serde_json::Value;
 
 use super::Invalid;
 
-/// How many mistakes are reported; a value of nothing but unknown members has thousands.
+/// At most this number of violations is reported. A body with many unknown members can have thousands.
 pub const MAX_VIOLATIONS: usize = 100;
-/// An unknown member with a longer name is reported at its object, so that the answer stays small.
+/// An unknown member with a longer name is reported at its object, so that the response stays small.
 const MAX_NAME_BYTES: usize = 128;
-/// What a schema allows is not listed when it is longer.
+/// The values that a schema allows are not listed if the list is longer.
 const MAX_LISTED_BYTES: usize = 200;
 
-/// A mistake and its place: the names and indices that lead to it.
+/// A violation, with its path: the names and indices that lead to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SchemaViolation {
     pub path: Vec<String>,
@@ -30,7 +29,7 @@ impl SchemaViolation {
     }
 }
 
-/// All mistakes of `value`, up to [`MAX_VIOLATIONS`], ordered by place.
+/// Returns at most [`MAX_VIOLATIONS`] violations of `value`, ordered by path.
 #[must_use]
 pub fn find_violations(validator: &Validator, value: &Value) -> Vec<SchemaViolation> {
     let mut found = Vec::new();
@@ -85,8 +84,8 @@ fn expectation(sentence: &str, allowed: &str) -> String {
     }
 }
 
-/// Of several alternatives (`null` or an object, say), the mistakes of the one that was meant: the
-/// only one whose type fits.
+/// Describes the violations of the intended alternative (of `null` or an object, for example): the only one whose type
+/// matches.
 fn describe_alternatives(
     place: &Location,
     branches: &[Vec<ValidationError<'static>>],
@@ -133,7 +132,7 @@ fn type_names(kind: &TypeKind) -> String {
     };
     match kind {
         TypeKind::Single(it) => name(*it).to_owned(),
-        // `null` reads best at the end, and sorts first.
+        // `null` sorts first but reads best at the end.
         TypeKind::Multiple(set) => {
             let mut names: Vec<_> = set.iter().map(name).collect();
             if names.first() == Some(&"null") {

@@ -1,5 +1,5 @@
-//! JSON that means the same to everyone: no duplicate members, a bounded depth, no numbers that
-//! would be read as others (RFC 7493).
+//! Strict JSON that every parser reads the same way (RFC 7493): no duplicate members, bounded depth, no numbers that
+//! would be read as other numbers.
 
 use std::fmt;
 
@@ -8,25 +8,25 @@ use serde_json::{Map, Number, Value};
 
 use super::{json_numbers::find_out_of_range, schema_violation::SchemaViolation};
 
-/// How deep arrays and objects may nest; the outermost one is at depth 1.
+/// Maximum nesting depth of arrays and objects. The outermost one is at depth 1.
 pub(crate) const MAX_DEPTH: usize = 32;
 
-/// Why bytes are not acceptable JSON. Repeats nothing of their contents.
+/// The reason why bytes are not strict JSON. It repeats none of their contents.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum StrictJsonError {
-    /// Not JSON, or ambiguous: a sentence with line and column.
+    /// The text is not JSON, or is ambiguous: a sentence with line and column.
     NotJson(String),
-    /// JSON with numbers that would be read as others, each with its place.
+    /// The text is JSON with numbers that would be read as other numbers, each with its path.
     NumbersOutOfRange(Vec<SchemaViolation>),
 }
 
-/// Parses `bytes` whole.
+/// Parses `bytes` as one JSON value.
 ///
-/// Numbers without a fraction become integers (`1.0` is `1`, as in JSON Schema).
+/// Reads numbers without a fraction as integers (`1.0` is `1`, as in JSON Schema).
 ///
 /// # Errors
-/// Not UTF-8, not one JSON value, a member that occurs twice in one object, deeper than
-/// [`MAX_DEPTH`], or with a number that is [out of range](find_out_of_range).
+/// [`StrictJsonError`] if the bytes are not UTF-8 or not one JSON value, if a member occurs twice in one object, if
+/// they are nested deeper than [`MAX_DEPTH`], or if a number is [out of range](find_out_of_range).
 pub(crate) fn parse(bytes: &[u8]) -> Result<Value, StrictJsonError> {
     let not_json = StrictJsonError::NotJson;
     let text = std::str::from_utf8(bytes)
@@ -44,23 +44,23 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Value, StrictJsonError> {
     if !numbers.is_empty() {
         return Err(StrictJsonError::NumbersOutOfRange(numbers));
     }
-    // serde_json's syntax errors are fixed texts; those of this file quote nothing.
+    // serde_json's syntax errors are fixed texts, and the errors of this file do not quote the input.
     read.map_err(|error| not_json(format!("The body is not acceptable JSON: {error}.")))
 }
 
-/// Whether serde_json has stopped at a number that is no finite double.
+/// Returns whether serde_json stopped at a number that is not a finite double.
 pub(crate) fn is_number_error(error: &serde_json::Error) -> bool {
     error.to_string().starts_with("number out of range")
 }
 
-/// Reads one value inside `depth` arrays and objects.
+/// Deserializes one value that is nested in `depth` arrays and objects.
 #[derive(Clone, Copy)]
 pub(crate) struct StrictValue {
     depth: usize,
 }
 
 impl StrictValue {
-    /// Reads the value of a member of the outermost object.
+    /// Deserializes the value of a member of the outermost object.
     pub(crate) const MEMBER: Self = Self { depth: 1 };
 
     fn descend<E: de::Error>(self) -> Result<Self, E> {
@@ -103,7 +103,7 @@ impl<'de> Visitor<'de> for StrictValue {
     }
 
     fn visit_f64<E: de::Error>(self, value: f64) -> Result<Value, E> {
-        /// Integers up to here are exact in a double.
+        /// Integers up to 2^53 are exact in a double.
         const MAX_EXACT_INTEGER: f64 = 9_007_199_254_740_992.0;
         if value.fract() == 0.0 && value.abs() <= MAX_EXACT_INTEGER {
             #[expect(clippy::cast_possible_truncation, reason = "whole and within ±2^53")]
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn json_is_read_as_it_stands() {
+    fn json_is_parsed_to_its_value() {
         assert_eq!(
             parse(br#" {"a":[1,-2,2.5,true,null,"\u00e9\ud83d\ude00"],"b":{}} "#).unwrap(),
             json!({"a": [1, -2, 2.5, true, null, "é😀"], "b": {}})
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_one_json_value_is_refused_with_its_place() {
+    fn invalid_json_is_refused_with_line_and_column() {
         for (bytes, part) in [
             (&b""[..], "empty"),
             (b" \r\n\t", "empty"),
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_that_would_be_read_as_another_is_refused_with_its_place() {
+    fn a_number_that_would_be_read_as_another_is_refused_with_its_path() {
         let digits = "9".repeat(400);
         for number in ["18446744073709551616", "-9223372036854775809", "1e400", "-1e400", "1e-400", &digits] {
             let body = format!(r#"{{"a":{{"b":[0,{number}]}}}}"#);
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn thirty_two_levels_are_fine_and_one_more_is_not() {
+    fn thirty_two_levels_are_accepted_and_one_more_is_refused() {
         let nested = |open: &str, close: &str, depth| format!("{}1{}", open.repeat(depth), close.repeat(depth));
         for (open, close) in [("[", "]"), (r#"{"a":"#, "}")] {
             parse(nested(open, close, MAX_DEPTH).as_bytes()).unwrap();

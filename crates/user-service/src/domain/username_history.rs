@@ -1,14 +1,14 @@
-//! The usernames of one account: the current one, and those that a change left behind.
-//! They stay the account's for a while, so that no other account appears under the name.
+//! The usernames of one account: the current one, and the former ones. A former username stays reserved for the account
+//! for some time, so that no other account can appear under it.
 
 use jiff::Timestamp;
 
 use super::KeyReservation;
 
-/// The most usernames that are kept for an account. A further change gives up the oldest.
+/// At most this number of former usernames is reserved for an account. A further change releases the oldest.
 pub const MAX_RESERVED_USERNAMES: usize = 2;
 
-/// The keys of one account's usernames, each once.
+/// The keys of an account's usernames, each once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UsernameHistory {
     pub current: String,
@@ -17,9 +17,9 @@ pub struct UsernameHistory {
 }
 
 impl UsernameHistory {
-    /// After a change to `new` at `now`: the username that was current is kept `until`.
-    /// Taking a kept one back ends its reservation, and a change that leaves the key as it
-    /// is (another case, another form) reserves nothing.
+    /// Makes `new` the current username at `now`, and reserves the former one `until` then. A change back to a reserved
+    /// username ends its reservation. A change that does not change the key (another case, another form) reserves
+    /// nothing.
     #[must_use]
     pub fn change_to(mut self, new: &str, until: Timestamp, now: Timestamp) -> Self {
         let released = std::mem::replace(&mut self.current, new.to_owned());
@@ -32,7 +32,7 @@ impl UsernameHistory {
         self
     }
 
-    /// Every key, the current one first.
+    /// Returns every key, the current one first.
     #[must_use]
     pub fn keys(&self) -> Vec<&str> {
         std::iter::once(self.current.as_str()).chain(self.reserved.iter().map(|kept| kept.key.as_str())).collect()
@@ -54,21 +54,21 @@ mod tests {
     }
 
     #[test]
-    fn a_released_username_is_kept_until_its_time_is_over() {
+    fn a_former_username_stays_reserved_until_it_expires() {
         let changed = current_only("ada").change_to("bob", at(7), at(0));
         assert_eq!(changed.keys(), ["bob", "ada"]);
         assert_eq!(changed.change_to("eve", at(15), at(8)).keys(), ["eve", "bob"]);
     }
 
     #[test]
-    fn a_third_release_gives_up_the_oldest() {
+    fn a_third_change_releases_the_oldest() {
         let twice = current_only("a").change_to("b", at(7), at(0)).change_to("c", at(8), at(1));
         assert_eq!(twice.keys(), ["c", "a", "b"]);
         assert_eq!(twice.change_to("d", at(9), at(2)).keys(), ["d", "b", "c"]);
     }
 
     #[test]
-    fn a_kept_username_is_taken_back_and_then_kept_no_more() {
+    fn a_change_back_to_a_reserved_username_ends_its_reservation() {
         let back = current_only("a").change_to("b", at(7), at(0)).change_to("a", at(8), at(1));
         assert_eq!(back.keys(), ["a", "b"]);
         assert_eq!(back.reserved.len(), 1);

@@ -1,4 +1,7 @@
 //! Verifies a password against a stored hash.
+//!
+//! The hashes of other systems are in `foreign`. They use [`QueueLane::Single`], because they need memory outside the
+//! arena.
 
 use argon2::{
     Algorithm, Params, Version,
@@ -10,7 +13,7 @@ use zeroize::Zeroizing;
 use super::{foreign::ForeignHash, policy::argon2_cost, queue::QueueLane};
 use crate::domain::Password;
 
-/// One verification, read from a stored hash and ready to run.
+/// A verification that was parsed from a stored hash and is ready to run.
 #[derive(Clone)]
 pub(super) enum HashCheck {
     Argon2 {
@@ -26,7 +29,7 @@ pub(super) enum HashCheck {
 }
 
 impl HashCheck {
-    /// The work it takes; units as in [`argon2_cost`].
+    /// Returns the cost, in units of [`argon2_cost`].
     pub(super) fn cost(&self) -> u64 {
         match self {
             Self::Argon2 { params, .. } => argon2_cost(params),
@@ -41,21 +44,21 @@ impl HashCheck {
         }
     }
 
-    /// Whether a new hash of this password, which was accepted, is to replace this one.
+    /// Returns whether a new hash should replace this one. `accepted` is the password that this check has accepted.
     pub(super) fn needs_rehash(&self, accepted: &Password) -> bool {
         match self {
             Self::Argon2 { needs_rehash, .. } => *needs_rehash,
-            // What was not compared may be a slip of the finger.
+            // The part of a password that was not compared may contain a typing error.
             Self::Foreign(foreign) => foreign.compares_whole(accepted.as_typed().as_bytes()),
         }
     }
 
-    /// Computes, and compares in constant time. A check that does not fit the thread's
-    /// arena brings memory of its own; the queue runs one of those at a time.
+    /// Computes the hash of `password` and compares it in constant time. A check that does not fit into the thread's
+    /// arena allocates its own memory; the queue runs only one of these at a time.
     pub(super) fn verify(&self, password: &Password, arena: &mut Arena) -> bool {
         match self {
             Self::Argon2 { needs_rehash, .. } => {
-                // An outdated hash may be another system's, and those hash what was typed.
+                // A hash with other parameters may come from another system, which hashed the password as it was typed.
                 let (normal, typed) = (password.expose(), password.as_typed());
                 self.matches(normal, arena) || (*needs_rehash && typed != normal && self.matches(typed, arena))
             }

@@ -1,7 +1,4 @@
-//! What it takes to verify a password against a stored hash, algorithm by algorithm.
-//!
-//! Hashes of other systems are in `foreign`; they go to [`QueueLane::Single`], since their
-//! memory is not the arena's.
+//! Decides how new hashes are made, and which stored hashes are accepted at which cost.
 
 use argon2::{
     Algorithm, Params, Version,
@@ -22,12 +19,12 @@ use crate::domain::Password;
 
 const SALT_BYTES: usize = 16;
 
-/// How new hashes are made, and which old ones are accepted.
+/// The parameters of new hashes, and the limits for stored ones.
 #[derive(Clone)]
 pub(super) struct HashPolicy {
     params: Params,
     max_memory_kib: u64,
-    /// In units of [`argon2_cost`].
+    /// Maximum cost, in units of [`argon2_cost`].
     max_cost: u64,
 }
 
@@ -41,17 +38,17 @@ impl HashPolicy {
         })
     }
 
-    /// The memory in which new hashes, and stored ones of [`QueueLane::Shared`], are computed.
+    /// Allocates the memory in which one thread computes new hashes, and stored ones in [`QueueLane::Shared`].
     pub(super) fn arena(&self) -> Arena {
         Arena::for_params(&self.params)
     }
 
-    /// The work of a new hash; units as in [`argon2_cost`].
+    /// Returns the cost of a new hash, in units of [`argon2_cost`].
     pub(super) fn cost(&self) -> u64 {
         argon2_cost(&self.params)
     }
 
-    /// A new hash under a random salt.
+    /// Hashes a password with a random salt.
     pub(super) fn hash(&self, password: &Password, arena: &mut Arena) -> PasswordHash {
         let salt = random_bytes::<SALT_BYTES>();
         let mut out = Zeroizing::new([0; OUTPUT_BYTES]);
@@ -67,8 +64,8 @@ impl HashPolicy {
         self.to_phc_string(&salt, &out)
     }
 
-    /// A random hash: no password has it (but for a chance of 2^-256), and nobody can
-    /// tell it from one that a password has.
+    /// Returns a hash with a random output. No password matches it (except with a probability of 2^-256), and it cannot
+    /// be distinguished from the hash of a password.
     pub(super) fn unmatchable_hash(&self) -> PasswordHash {
         self.to_phc_string(&random_bytes::<SALT_BYTES>(), &random_bytes::<OUTPUT_BYTES>())
     }
@@ -84,8 +81,8 @@ impl HashPolicy {
         PasswordHash::parse(phc.to_string()).expect("a PHC string is a password hash")
     }
 
-    /// A check that costs what one against a new hash costs and that no password passes
-    /// (but for a chance of 2^-256): the output is random.
+    /// Returns a check with the cost of a new hash that no password passes (except with a probability of 2^-256): its
+    /// output is random.
     pub(super) fn dummy_check(&self) -> HashCheck {
         HashCheck::Argon2 {
             algorithm: Algorithm::Argon2id,
@@ -98,9 +95,12 @@ impl HashPolicy {
         }
     }
 
-    /// Reads a stored hash.
+    /// Parses a stored hash.
+    ///
+    /// # Errors
+    /// [`UnusableHash`] if it is malformed, unsupported or too expensive.
     pub(super) fn parse(&self, stored: &PasswordHash) -> Result<HashCheck, UnusableHash> {
-        // All formats put the algorithm's name between the first two `$`.
+        // In all formats, the name of the algorithm is between the first two `$`.
         match stored.expose().split('$').nth(1) {
             Some("argon2id") => self.parse_argon2(Algorithm::Argon2id, stored.expose()),
             Some("argon2i") => self.parse_argon2(Algorithm::Argon2i, stored.expose()),
@@ -120,7 +120,7 @@ impl HashPolicy {
     fn parse_argon2(&self, algorithm: Algorithm, stored: &str) -> Result<HashCheck, UnusableHash> {
         let phc = Phc::new(stored).map_err(|_| UnusableHash::Malformed)?;
         let params = Params::try_from(&phc).map_err(|_| UnusableHash::InvalidParameters)?;
-        // The specification's default, for strings from before the field existed.
+        // The default of the specification, for strings that are older than the field.
         let version =
             phc.version.map_or(Ok(Version::V0x10), Version::try_from).map_err(|_| UnusableHash::InvalidParameters)?;
         let (Some(salt), Some(expected)) = (phc.salt, phc.hash) else {
@@ -130,8 +130,8 @@ impl HashPolicy {
             return Err(UnusableHash::InvalidParameters);
         }
         self.check_bounds(params.m_cost().into(), argon2_cost(&params))?;
-        // What costs more than a new hash waits for the one thread that does such work,
-        // so that old hashes cannot take the pool over.
+        // Only one thread at a time verifies hashes that cost more than a new one, so that old hashes cannot occupy the
+        // whole pool.
         let ours = algorithm == Algorithm::Argon2id;
         let fits = params.block_count() <= self.params.block_count() && argon2_cost(&params) <= self.cost();
         Ok(HashCheck::Argon2 {
@@ -146,8 +146,9 @@ impl HashPolicy {
     }
 }
 
-/// Blocks times passes. What another algorithm costs is compared with the `argon2` crate's
-/// block function; `argon2-simd`'s takes less than half as long.
+/// Returns the cost of an Argon2 hash: blocks of 1 KiB times passes. The queue compares hashes by this unit. The costs
+/// of other algorithms are relative to the block function of the `argon2` crate; that of `argon2-simd` takes less than
+/// half as long.
 pub(super) fn argon2_cost(params: &Params) -> u64 {
     params.block_count() as u64 * u64::from(params.t_cost())
 }
@@ -193,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn the_crate_verifies_our_hashes() {
+    fn the_argon2_crate_verifies_our_hashes() {
         let policy = policy();
         let hash = policy.hash(&password("correct horse"), &mut policy.arena());
         assert!(hash.expose().starts_with("$argon2id$v=19$m=64,t=2,p=1$"));
@@ -209,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn we_verify_the_crates_hashes() {
+    fn hashes_of_the_argon2_crate_are_verified() {
         let policy = policy();
         let mut arena = policy.arena();
         for (params, lane, outdated) in [
@@ -229,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn the_dummy_costs_the_same_and_accepts_nothing() {
+    fn the_dummy_check_costs_the_same_and_accepts_no_password() {
         let policy = policy();
         let real = policy.parse(&made_by_the_crate(params(64, 2, 1))).unwrap();
         let dummy = policy.dummy_check();
@@ -239,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unusable_hash_is_told_apart_without_computing() {
+    fn an_unusable_hash_is_recognised_without_computation() {
         let refused = |text: &str| policy().parse(&PasswordHash::from_stored(text.to_owned())).err();
         let (salt, output) = ("AAAAAAAAAAAAAAAAAAAAAA", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
         for (text, reason) in [

@@ -1,5 +1,5 @@
-//! The one secret of the service: it seals private keys at rest, and purpose-bound
-//! keys are derived from it (HKDF-SHA-256, RFC 5869).
+//! The key-encryption key, the root secret of the service: it seals the private keys that are stored, and keys for
+//! other purposes are derived from it (HKDF-SHA-256, RFC 5869).
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use chacha20poly1305::{
@@ -13,32 +13,33 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 const NONCE_BYTES: usize = 24;
 
-/// 32 bytes; never printed, wiped when dropped.
+/// A key of 32 bytes. It is wiped when dropped, and never printed.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub struct KeyEncryptionKey([u8; 32]);
 
-/// The configured text is not a key.
+/// The error for a configured text that is not a key.
 #[derive(Debug, thiserror::Error)]
 #[error("keys.encryption_key must be 32 bytes in base64; `user-service keygen --out DIR` makes one")]
 pub struct InvalidEncryptionKey;
 
-/// A sealed value does not open: another key, another label, or altered bytes.
+/// The error for a sealed value that cannot be unsealed: the key or the label is another one, or the bytes were
+/// altered.
 #[derive(Debug, thiserror::Error)]
 #[error("a stored secret does not open under the configured key-encryption key")]
 pub struct UnsealError;
 
 impl KeyEncryptionKey {
-    /// Reads 32 bytes of standard base64.
+    /// Parses 32 bytes in standard Base64.
     ///
     /// # Errors
-    /// [`InvalidEncryptionKey`] for any other text; it does not repeat the text.
+    /// [`InvalidEncryptionKey`] for any other text. The error does not repeat the text.
     pub fn from_base64(text: &SecretString) -> Result<Self, InvalidEncryptionKey> {
         let bytes =
             Zeroizing::new(BASE64_STANDARD.decode(text.expose_secret().trim()).map_err(|_| InvalidEncryptionKey)?);
         Ok(Self(bytes.as_slice().try_into().map_err(|_| InvalidEncryptionKey)?))
     }
 
-    /// A key of its own for `purpose`; the same purpose always gives the same key.
+    /// Derives the key for `purpose`. The same purpose always gives the same key.
     #[must_use]
     pub fn derive(&self, purpose: &str) -> Zeroizing<[u8; 32]> {
         let mut key = Zeroizing::new([0; 32]);
@@ -48,12 +49,12 @@ impl KeyEncryptionKey {
         key
     }
 
-    /// Encrypts and authenticates (XChaCha20-Poly1305, random nonce in front);
-    /// `label` says what it is and must be given again to open it.
+    /// Encrypts and authenticates `plaintext` with XChaCha20-Poly1305. The result begins with the random nonce. `label`
+    /// names the content, and unsealing requires the same label.
     #[must_use]
     pub fn seal(&self, label: &str, plaintext: &[u8]) -> Vec<u8> {
         let mut nonce = [0; NONCE_BYTES];
-        getrandom::fill(&mut nonce).expect("the operating system gives random bytes");
+        getrandom::fill(&mut nonce).expect("the operating system's random source works once it has been seeded");
         let sealed = self
             .cipher()
             .encrypt(&XNonce::from(nonce), Payload { msg: plaintext, aad: label.as_bytes() })
@@ -61,10 +62,10 @@ impl KeyEncryptionKey {
         [nonce.as_slice(), &sealed].concat()
     }
 
-    /// The plaintext of [`Self::seal`] with the same label.
+    /// Decrypts the result of [`Self::seal`] with the same label.
     ///
     /// # Errors
-    /// [`UnsealError`] when key, label or bytes differ.
+    /// [`UnsealError`] if the key, the label or the bytes differ.
     pub fn unseal(&self, label: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, UnsealError> {
         let (nonce, body) = sealed.split_first_chunk::<NONCE_BYTES>().ok_or(UnsealError)?;
         self.cipher()
@@ -74,7 +75,7 @@ impl KeyEncryptionKey {
     }
 
     fn cipher(&self) -> XChaCha20Poly1305 {
-        XChaCha20Poly1305::new(&self.derive("seal/v1")[..].try_into().expect("32 bytes"))
+        XChaCha20Poly1305::new(&self.derive("seal/v1")[..].try_into().expect("the key has 32 bytes"))
     }
 }
 
@@ -93,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_sealed_opens_with_the_same_key_and_label_only() {
+    fn a_sealed_value_is_unsealed_only_with_the_same_key_and_label() {
         let sealed = key(1).seal("signing-key/a", b"private");
         assert_eq!(&**key(1).unseal("signing-key/a", &sealed).unwrap(), b"private");
         assert!(key(1).unseal("signing-key/b", &sealed).is_err());
@@ -105,14 +106,14 @@ mod tests {
     }
 
     #[test]
-    fn each_purpose_has_a_key_of_its_own() {
+    fn each_purpose_has_its_own_key() {
         assert_eq!(key(1).derive("a"), key(1).derive("a"));
         assert_ne!(key(1).derive("a"), key(1).derive("b"));
         assert_ne!(key(1).derive("a"), key(2).derive("a"));
     }
 
     #[test]
-    fn text_that_is_no_key_is_refused_without_being_repeated() {
+    fn an_invalid_key_is_refused_and_not_repeated() {
         for text in ["", "hunter2", "c2hvcnQ="] {
             let error = KeyEncryptionKey::from_base64(&text.to_owned().into()).unwrap_err();
             assert!(text.is_empty() || !error.to_string().contains(text));

@@ -1,5 +1,4 @@
-//! Keys: the key-encryption key from the configuration, and the signing keys that
-//! it protects in MongoDB.
+//! The key-encryption key from the configuration, and the signing keys that it protects in MongoDB.
 
 mod key_encryption_key;
 mod signing_keys;

@@ -1,5 +1,5 @@
-//! The key set in memory: which key signs now, which keys verify, and the loop that
-//! reads, rotates and prunes the stored set. The database's clock decides.
+//! The signing keys in memory: the key that signs now, the keys that verify, and the loop that reads, rotates and
+//! prunes the stored key set. All times are the database's.
 
 use std::{
     sync::Arc,
@@ -18,15 +18,15 @@ use crate::{
 };
 use service_kit::mongo::StoreError;
 
-/// Nobody signs with a set read longer ago than this: a key may have been retired.
+/// A key set that was read longer ago than this is not used for signing, because a key may have been retired since.
 const MAX_SIGNING_AGE: Duration = Duration::from_secs(5 * 60);
 const REFRESH_INTERVAL: Duration = Duration::from_secs(60);
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
-/// An unknown key id makes us look again, but not more often than this.
+/// Minimum time between reads of the key set because of an unknown key id.
 const MIN_RELOAD_INTERVAL: Duration = Duration::from_secs(1);
 
-/// No fresh key set: MongoDB has not been reached for too long, or the keys in it were
-/// sealed with another key-encryption key.
+/// The error for a missing or outdated key set: MongoDB was not reachable for too long, or its keys were sealed with
+/// another key-encryption key.
 #[derive(Debug, thiserror::Error)]
 #[error("no signing key is at hand: none was read in the last five minutes that opens under keys.encryption_key")]
 pub struct SigningUnavailable;
@@ -36,11 +36,11 @@ pub struct SigningUnavailable;
 pub struct SigningKey {
     pub kid: String,
     pub private: ed25519_dalek::SigningKey,
-    /// Database time now, for `iat` and `exp`.
+    /// The current database time, for `iat` and `exp`.
     pub now: Timestamp,
 }
 
-/// A public half, as `/.well-known/jwks.json` shows it.
+/// A public key, which `/.well-known/jwks.json` publishes.
 #[derive(Debug, Clone)]
 pub struct PublishedKey {
     pub kid: String,
@@ -65,7 +65,7 @@ impl KeySet {
     }
 }
 
-/// Shared by everyone who signs or verifies.
+/// The current key set, which all requests share for signing and verification.
 pub struct SigningKeys {
     store: KeyStore,
     encryption: KeyEncryptionKey,
@@ -73,12 +73,12 @@ pub struct SigningKeys {
     token_ttl: SignedDuration,
     current: ArcSwapOption<KeySet>,
     last_reload: Mutex<Option<Instant>>,
-    /// Cancelled when a set was read for the first time in which a key signs.
+    /// Is cancelled when the first key set with a signing key was read.
     loaded: CancellationToken,
 }
 
 impl SigningKeys {
-    /// `rotation` is how long a key signs, `token_ttl` the lifetime of the tokens.
+    /// Creates an empty key set. `rotation` is the time for which a key signs, `token_ttl` the lifetime of tokens.
     #[must_use]
     pub fn new(store: KeyStore, encryption: KeyEncryptionKey, rotation: Duration, token_ttl: Duration) -> Arc<Self> {
         let signed = |duration| SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX);
@@ -93,8 +93,7 @@ impl SigningKeys {
         })
     }
 
-    /// Keeps the set fresh until `stop`: reads it, makes the first key, rotates,
-    /// and prunes.
+    /// Keeps the key set up to date until `stop`: reads it, makes the first key, rotates and prunes.
     pub async fn keep_fresh(self: Arc<Self>, stop: CancellationToken) {
         loop {
             let pause = match self.refresh().await {
@@ -111,15 +110,15 @@ impl SigningKeys {
         }
     }
 
-    /// Waits until a set was read in which a key signs: before that nobody can sign in.
+    /// Waits until a key set with a signing key was read. Before that, no user can sign in.
     pub async fn wait_until_loaded(&self) {
         self.loaded.cancelled().await;
     }
 
-    /// The key that signs at this moment.
+    /// Returns the key that signs now.
     ///
     /// # Errors
-    /// [`SigningUnavailable`] while no set was read in the last five minutes.
+    /// [`SigningUnavailable`] if no key set was read in the last five minutes.
     pub fn current_key(&self) -> Result<SigningKey, SigningUnavailable> {
         let set = self.current.load_full().ok_or(SigningUnavailable)?;
         if set.read_at.elapsed() > MAX_SIGNING_AGE {
@@ -130,8 +129,8 @@ impl SigningKeys {
         Ok(SigningKey { kid: key.kid.clone(), private: key.private.clone(), now })
     }
 
-    /// The public key with this id, and the database's time; reads the stored set
-    /// again (at most once a second) when the id is unknown.
+    /// Returns the public key with this id, and the database's time. If the id is unknown, reads the stored key set
+    /// again, at most once a second.
     pub async fn verifying_key(&self, kid: &str) -> Option<(ed25519_dalek::VerifyingKey, Timestamp)> {
         if let Some(found) = self.find(kid) {
             return Some(found);
@@ -146,7 +145,7 @@ impl SigningKeys {
         self.find(kid)
     }
 
-    /// All public halves, oldest first, or none while no set was read.
+    /// Returns all public keys, oldest first, or `None` if no key set was read yet.
     #[must_use]
     pub fn published_keys(&self) -> Option<Vec<PublishedKey>> {
         let set = self.current.load();
@@ -161,8 +160,8 @@ impl SigningKeys {
         Some((key.private.verifying_key(), set.now()))
     }
 
-    /// Reads the set and changes it until nothing is due. Every change is a
-    /// compare-and-set on the set's version, so replicas may do this at once.
+    /// Reads the key set, and applies changes until none is due. Every change is a compare-and-set on the version of
+    /// the set, so several replicas may do this at the same time.
     async fn refresh(&self) -> Result<(), StoreError> {
         loop {
             let requested_at = Instant::now();
@@ -174,7 +173,7 @@ impl SigningKeys {
                 continue;
             }
             let keys = stored.keys.iter().filter_map(|key| self.unseal(key)).collect();
-            // Counted from the question: the answer's server time is never ahead.
+            // The age counts from the request, so that the computed database time is never ahead.
             let set = KeySet { keys, server_time: stored.now, read_at: requested_at };
             self.current.store(Some(Arc::new(set)));
             match self.current_key() {
@@ -203,13 +202,13 @@ impl SigningKeys {
 
     fn generate_key(&self) -> StoredKey {
         let mut seed = zeroize::Zeroizing::new([0; 32]);
-        getrandom::fill(seed.as_mut()).expect("the operating system gives random bytes");
+        getrandom::fill(seed.as_mut()).expect("the operating system's random source works once it has been seeded");
         let private = ed25519_dalek::SigningKey::from_bytes(&seed);
         let kid = key_id(&private.verifying_key());
         StoredKey {
             sealed: self.encryption.seal(&seal_label(&kid), seed.as_slice()),
             kid,
-            // The store writes the database's times.
+            // The store replaces these times with the database's.
             schedule: KeySchedule { sign_from: Timestamp::MAX, sign_until: None, longest_ttl: self.token_ttl },
         }
     }
@@ -235,7 +234,7 @@ fn seal_label(kid: &str) -> String {
     format!("signing-key/{kid}")
 }
 
-/// The key id: the JWK thumbprint (RFC 7638, RFC 8037) of the public half.
+/// Computes the key id: the JWK thumbprint (RFC 7638, RFC 8037) of the public key.
 fn key_id(public: &ed25519_dalek::VerifyingKey) -> String {
     use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
     use sha2::{Digest, Sha256};

@@ -1,5 +1,4 @@
-//! The tokens that a client holds: access tokens (JWT), refresh tokens, and the one
-//! between the password and the second factor.
+//! The tokens of clients: access tokens (JWT), refresh tokens, and MFA tokens (between password and second factor).
 
 mod access_token;
 mod mfa_token;

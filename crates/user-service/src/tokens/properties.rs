@@ -1,5 +1,5 @@
-//! What holds of the texts in the place of tokens: only what this service made is one, and no
-//! change to it is another.
+//! Property tests for any text in the place of a token: only tokens that this service issued are valid, and a changed
+//! token is not.
 
 use std::time::Duration;
 
@@ -22,17 +22,17 @@ const SESSION: Uuid = Uuid::from_u128(7);
 const SALT: &[u8] = b"0123456789abcdef";
 
 fn encryption() -> KeyEncryptionKey {
-    KeyEncryptionKey::from_base64(&BASE64_STANDARD.encode([7; 32]).into()).expect("32 bytes")
+    KeyEncryptionKey::from_base64(&BASE64_STANDARD.encode([7; 32]).into()).expect("the key has 32 bytes")
 }
 
-/// The corpus of tokens, and genuine ones to be changed.
+/// Returns the corpus of tokens together with copies of a genuine one, which the test changes.
 fn corpus_with(genuine: &SecretString) -> Corpus {
     let genuine = std::iter::repeat_n(genuine.expose_secret().as_bytes().to_vec(), 20);
     Corpus::of("corpus/token and a genuine one", genuine.chain(corpus!("token").cases().map(<[u8]>::to_vec)))
 }
 
 #[test]
-fn a_refresh_token_is_the_one_that_was_made_or_none() {
+fn only_the_issued_refresh_token_is_genuine() {
     let tokens = RefreshTokens::new(&encryption());
     let genuine = tokens.issue(SESSION, SALT, 3);
     corpus_with(&genuine).holds_for_text(|text| {
@@ -44,10 +44,10 @@ fn a_refresh_token_is_the_one_that_was_made_or_none() {
 }
 
 #[test]
-fn an_mfa_token_is_the_one_that_was_made_or_none() {
+fn only_the_issued_mfa_token_is_valid() {
     let tokens = MfaTokens::new(&encryption(), Duration::from_secs(300));
     let binding = MfaBinding { user: SESSION, epoch: 1, password_hash: "$argon2id$", totp_secret: b"sealed" };
-    let now = Timestamp::from_second(1_000).expect("a time");
+    let now = Timestamp::from_second(1_000).expect("the timestamp is valid");
     let genuine = tokens.issue(Uuid::from_u128(1), &binding, now);
     corpus_with(&genuine).holds_for_text(|text| {
         let Some(token) = MfaToken::parse(&text.to_owned().into()) else { return Ok(()) };
@@ -57,9 +57,9 @@ fn an_mfa_token_is_the_one_that_was_made_or_none() {
 }
 
 #[test]
-fn an_access_token_says_what_was_signed_or_nothing() {
+fn only_a_signed_access_token_has_claims() {
     let key = SigningKey::from_bytes(&[9; 32]);
-    let now = Timestamp::from_second(1_800_000_000).expect("a time");
+    let now = Timestamp::from_second(1_800_000_000).expect("the timestamp is valid");
     let signed_claims = AccessClaims {
         iss: "http://localhost:3000".into(),
         aud: "user-service".into(),
@@ -81,7 +81,7 @@ fn an_access_token_says_what_was_signed_or_nothing() {
     let accepted = genuine("at+jwt", 60);
     assert_eq!(read(accepted.expose_secret()).ok().as_deref(), Some(&signed_claims));
     assert!(matches!(read(genuine("at+jwt", 0).expose_secret()), Err(TokenError::Expired)));
-    assert!(read(genuine("JWT", 60).expose_secret()).is_err(), "an ID token is no access token");
+    assert!(read(genuine("JWT", 60).expose_secret()).is_err(), "an ID token is not an access token");
     corpus_with(&accepted).holds_for_text(|text| -> TestResult {
         if let Ok(claims) = read(text) {
             prop_assert_eq!(&*claims, &signed_claims);

@@ -1,5 +1,5 @@
-//! Refresh tokens: `base64url(sessionId ‖ n ‖ HMAC-SHA-256(K, salt ‖ n))`. The row of
-//! the session holds the salt and the current n, and so no token.
+//! Refresh tokens: `base64url(sessionId ‖ n ‖ HMAC-SHA-256(K, salt ‖ n))`. The stored session contains the salt and the
+//! current n, but no token.
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
@@ -13,10 +13,10 @@ use crate::keys::KeyEncryptionKey;
 const ID_BYTES: usize = 16;
 const NUMBER_BYTES: usize = 4;
 const MAC_BYTES: usize = 32;
-/// The length of a token's text: 52 bytes in base64url.
+/// The length of the text form: 52 bytes in base64url.
 const TEXT_LENGTH: usize = 70;
 
-/// A token that was read, but of which nothing is proved yet.
+/// A token that was parsed but not verified.
 pub struct RefreshToken {
     pub session: Uuid,
     pub n: u32,
@@ -24,7 +24,7 @@ pub struct RefreshToken {
 }
 
 impl RefreshToken {
-    /// Reads a token's text; `None` for any other string.
+    /// Parses the text form. Returns `None` for any other text.
     #[must_use]
     pub fn parse(text: &SecretString) -> Option<Self> {
         let text = text.expose_secret();
@@ -38,28 +38,28 @@ impl RefreshToken {
     }
 }
 
-/// Makes and proves refresh tokens with one key.
+/// Issues and verifies refresh tokens with one key.
 #[derive(Clone)]
 pub struct RefreshTokens {
     key: Zeroizing<[u8; 32]>,
 }
 
 impl RefreshTokens {
-    /// The key is derived from the key-encryption key.
+    /// Derives the key from the key-encryption key.
     #[must_use]
     pub fn new(key: &KeyEncryptionKey) -> Self {
         Self { key: key.derive("refresh-token/v1") }
     }
 
-    /// A salt for a new session.
+    /// Generates the salt of a new session.
     #[must_use]
     pub fn salt() -> [u8; 16] {
         let mut salt = [0; 16];
-        getrandom::fill(&mut salt).expect("the operating system gives random bytes");
+        getrandom::fill(&mut salt).expect("the operating system's random source works once it has been seeded");
         salt
     }
 
-    /// The text of token `n` of a session.
+    /// Issues token number `n` of a session. Returns its text form.
     #[must_use]
     pub fn issue(&self, session: Uuid, salt: &[u8], n: u32) -> SecretString {
         let mac = self.mac(salt, n).finalize().into_bytes();
@@ -70,8 +70,7 @@ impl RefreshTokens {
         BASE64_URL_SAFE_NO_PAD.encode(bytes.as_slice()).into()
     }
 
-    /// Whether this service made the token for the session with this salt; in
-    /// constant time.
+    /// Returns whether this service issued the token for the session with this salt. Compares in constant time.
     #[must_use]
     pub fn is_genuine(&self, token: &RefreshToken, salt: &[u8]) -> bool {
         self.mac(salt, token.n).verify_slice(&token.mac).is_ok()
@@ -96,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_genuine_for_its_session_number_and_key_only() {
+    fn a_token_is_genuine_only_for_its_session_number_and_key() {
         let session = Uuid::from_u128(7);
         let text = tokens(1).issue(session, b"salt", 3);
         let token = RefreshToken::parse(&text).unwrap();
@@ -108,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn any_other_string_is_no_token() {
+    fn any_other_text_is_not_a_token() {
         let too_long = "A".repeat(TEXT_LENGTH + 1);
         let not_base64 = "!".repeat(TEXT_LENGTH);
         for text in ["", "token", "ä", &too_long, &not_base64] {

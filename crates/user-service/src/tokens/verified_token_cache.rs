@@ -1,5 +1,5 @@
-//! Access tokens whose signature was verified lately: verifying it again would be most of
-//! what a read costs. Bounded; what was not used for longest goes first.
+//! A cache of access tokens whose signature was verified recently: another verification would be most of the cost of a
+//! read request. The cache is bounded and evicts the least recently used token.
 
 use std::num::NonZeroUsize;
 
@@ -7,13 +7,13 @@ use lru::LruCache;
 use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
 
-/// Tokens that are remembered: with their claims some 4 MiB.
+/// Maximum number of cached tokens. With their claims they take about 4 MiB.
 const CAPACITY: NonZeroUsize = NonZeroUsize::new(8192).expect("not zero");
-/// Longer ones (many roles) are verified each time, so that the memory is bounded.
+/// Longer tokens (with many roles) are verified each time, so that the memory is bounded.
 const MAX_TOKEN_BYTES: usize = 1024;
 
-/// By the SHA-256 of the whole token: a token cannot be had from it, and no other text
-/// has the same.
+/// An LRU cache whose keys are SHA-256 digests of whole tokens: a token cannot be computed from its digest, and no
+/// other text has the same digest.
 pub(super) struct VerifiedTokenCache<T>(Mutex<LruCache<[u8; 32], T>>);
 
 impl<T: Clone> VerifiedTokenCache<T> {
@@ -21,8 +21,8 @@ impl<T: Clone> VerifiedTokenCache<T> {
         Self(Mutex::new(LruCache::new(CAPACITY)))
     }
 
-    /// What this very token was found to say. Its key may have been retired and its time
-    /// may be over since.
+    /// Returns the verified content of exactly this token. Its key may have been retired, and the token may have
+    /// expired since.
     pub(super) fn get(&self, token: &str) -> Option<T> {
         if token.len() > MAX_TOKEN_BYTES {
             return None;
@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_very_same_text_is_known() {
+    fn only_exactly_the_same_text_is_found() {
         let tokens = VerifiedTokenCache::new();
         tokens.insert("a.b.c", &7);
         assert_eq!(tokens.get("a.b.c").unwrap(), 7);
@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_bounded_and_what_was_used_last_stays() {
+    fn the_cache_is_bounded_and_keeps_recently_used_tokens() {
         let tokens = VerifiedTokenCache::new();
         let token = |number: usize| format!("token {number}");
         for number in 0..=CAPACITY.get() {

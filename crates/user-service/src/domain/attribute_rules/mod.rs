@@ -1,9 +1,8 @@
-//! What an operator demands of every user's attributes: a JSON Schema (draft 2020-12), in
-//! which `"x-admin-only": true` marks the members that only admins write.
+//! The operator's rules for user attributes: a JSON Schema (draft 2020-12), in which `"x-admin-only": true` marks the
+//! members that only administrators may write.
 //!
-//! The schema stands for itself: no reference leaves it, nothing is fetched. Patterns run on
-//! an engine whose time grows with the text and not beyond, so look-around and
-//! back-references are errors.
+//! The schema is self-contained: it must not refer to other documents, and nothing is fetched. Patterns run on an
+//! engine with linear time, so look-around and back-references are errors.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,29 +14,29 @@ use super::{
     schema_violation::{SchemaViolation, find_violations},
 };
 
-/// The annotation; it may stand on members reached from the root by `properties` alone.
+/// The annotation. It is allowed only on members that are reached from the root through `properties` alone.
 const ADMIN_ONLY: &str = "x-admin-only";
 const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
-/// Of a compiled pattern, in bytes.
+/// Maximum size of a compiled pattern.
 const MAX_PATTERN_BYTES: usize = 1 << 20;
 
-/// Who writes attributes.
+/// The kind of caller that writes attributes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Writer {
-    /// The one whose attributes they are.
+    /// The user who owns the attributes.
     User,
-    /// An admin, or an operator who imports.
+    /// An administrator, or an operator who imports users.
     Admin,
 }
 
-/// The rules; without a schema everything within the bounds of [`Attributes`] is allowed.
+/// The rules for attributes. Without a schema, everything within the limits of [`Attributes`] is allowed.
 #[derive(Debug, Default)]
 pub struct AttributeRules {
     validator: Option<Validator>,
     admin_only: AdminOnlyMembers,
 }
 
-/// Why a file is no schema of attributes.
+/// The reason why a file cannot be used as the schema of attributes.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidSchema {
     #[error("it is not JSON: {0}")]
@@ -54,7 +53,7 @@ pub enum InvalidSchema {
     RequiredAdminOnly(String),
 }
 
-/// The members that only admins write, as a tree.
+/// The members that only administrators may write, as a tree.
 #[derive(Debug, Default)]
 struct AdminOnlyMembers {
     is_marked: bool,
@@ -62,10 +61,10 @@ struct AdminOnlyMembers {
 }
 
 impl AttributeRules {
-    /// From the schema's JSON text.
+    /// Parses the JSON text of a schema.
     ///
     /// # Errors
-    /// [`InvalidSchema`].
+    /// [`InvalidSchema`] if the text is not a usable schema.
     pub fn parse(text: &str) -> Result<Self, InvalidSchema> {
         let schema: Value = serde_json::from_str(text).map_err(InvalidSchema::NotJson)?;
         if schema.get("$schema").is_some_and(|draft| draft != DRAFT) {
@@ -94,18 +93,18 @@ impl AttributeRules {
         }
     }
 
-    /// The attributes of a new account. None at all are judged as `{}`.
+    /// Validates the attributes of a new account. Missing attributes are validated as `{}`.
     ///
     /// # Errors
-    /// Every mistake with its place.
+    /// Every violation with its path.
     pub fn validate_new(&self, given: Option<Value>, by: Writer) -> Result<Option<Attributes>, Vec<SchemaViolation>> {
         self.validate_new_attributes(given.map(Attributes::parse).transpose().map_err(at_root)?, by)
     }
 
-    /// As [`validate_new`](Self::validate_new), for attributes that are known to be within their bounds: the part that is work.
+    /// Does the expensive part of [`validate_new`](Self::validate_new), for attributes that are already parsed.
     ///
     /// # Errors
-    /// Every mistake with its place.
+    /// Every violation with its path.
     pub fn validate_new_attributes(
         &self,
         given: Option<Attributes>,
@@ -119,12 +118,12 @@ impl AttributeRules {
         self.check_schema(given)
     }
 
-    /// `stored` changed by a merge patch; `None` takes everything away, and what is left is
-    /// judged as `{}`. What only admins write stays when a person takes away all, or all
-    /// around it.
+    /// Applies a merge patch to `stored`, and validates the result. The patch `None` removes all attributes, and the
+    /// result is validated as `{}`. Members that only administrators may write stay when a user removes all attributes,
+    /// or an object that contains them.
     ///
     /// # Errors
-    /// Every mistake with its place.
+    /// Every violation with its path.
     pub fn validate_change(
         &self,
         stored: &Attributes,
@@ -157,7 +156,7 @@ impl AttributeRules {
 }
 
 impl AdminOnlyMembers {
-    /// The marks below `schema`; `reached` takes the places of those that were seen.
+    /// Reads the annotations below `schema`. Adds the pointers of the members that have or contain one to `reached`.
     fn read(schema: &Value, place: &str, reached: &mut BTreeSet<String>) -> Self {
         let mut marked = Self { is_marked: false, members: BTreeMap::new() };
         for (name, member) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
@@ -176,7 +175,7 @@ impl AdminOnlyMembers {
         self.members.get(name).is_some_and(|member| member.is_marked)
     }
 
-    /// The marked members that a patch names, also to remove them.
+    /// Returns the paths of the marked members that a patch sets or removes.
     fn named_in(&self, patch: &Map<String, Value>) -> Vec<Vec<String>> {
         let mut found = Vec::new();
         for (name, marked) in &self.members {
@@ -193,9 +192,8 @@ impl AdminOnlyMembers {
         found
     }
 
-    /// Puts the marked members of `stored` back into `new`, from which a person's change
-    /// took them with what is around them. True if there was any to put back; where
-    /// something else stands in the way its place is noted.
+    /// Restores the marked members of `stored` in `new` after a user's change has removed them. Returns whether there
+    /// was any to restore. Adds the path to `obstacles` where another value occupies the place of their object.
     fn restore_into(
         &self,
         stored: &Map<String, Value>,
@@ -236,17 +234,17 @@ fn refuse_admin_only(places: Vec<Vec<String>>) -> Result<(), Vec<SchemaViolation
     if places.is_empty() { Ok(()) } else { Err(places.into_iter().map(refused).collect()) }
 }
 
-/// A mistake of the attributes as a whole.
+/// Returns a violation at the root.
 fn at_root(invalid: Invalid) -> Vec<SchemaViolation> {
     vec![SchemaViolation { path: Vec::new(), invalid }]
 }
 
-/// Every mark in the schema is a truth value, and where it has an effect.
+/// Checks that every annotation in the schema is a boolean, and is in a place where it has an effect.
 fn check_annotations(schema: &Value, place: &str, reached: &BTreeSet<String>) -> Result<(), InvalidSchema> {
     let shown = || if place.is_empty() { "#".to_owned() } else { format!("#{place}") };
     match schema {
         Value::Object(members) => {
-            // Below `properties` it is the name of a member.
+            // Directly below `properties` it is the name of a member.
             let mark = members.get(ADMIN_ONLY).filter(|_| !place.ends_with("/properties"));
             match mark {
                 None | Some(Value::Bool(false)) => {}
@@ -266,7 +264,7 @@ fn check_annotations(schema: &Value, place: &str, reached: &BTreeSet<String>) ->
     }
 }
 
-/// A segment of a JSON Pointer (RFC 6901).
+/// Escapes a segment of a JSON Pointer (RFC 6901).
 fn escape_segment(name: &str) -> String {
     name.replace('~', "~0").replace('/', "~1")
 }

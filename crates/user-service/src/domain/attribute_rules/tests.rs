@@ -49,7 +49,7 @@ fn errors_at(places: &[(&str, &'static str)]) -> Result<Value, Vec<(String, &'st
 }
 
 #[test]
-fn every_mistake_is_told_with_its_place() {
+fn every_violation_is_reported_with_its_path() {
     let given = json!({ "nickname": "far too long for it", "billing": { "country": "Germany" }, "colour": 1 });
     let expected = [("billing/country", "invalid"), ("colour", "unknown"), ("nickname", "out-of-range")];
     assert_eq!(validate_new(given, Writer::User), errors_at(&expected));
@@ -60,7 +60,7 @@ fn every_mistake_is_told_with_its_place() {
 }
 
 #[test]
-fn no_mistake_repeats_a_value() {
+fn no_violation_repeats_a_value() {
     let given = json!({ "nickname": "hunter2-hunter2", "billing": { "country": "hunter2" }, "site": "hunter2" });
     let violations = rules().validate_new(Some(given), Writer::User).unwrap_err();
     assert_eq!(violations.len(), 3);
@@ -68,7 +68,7 @@ fn no_mistake_repeats_a_value() {
 }
 
 #[test]
-fn a_person_does_not_write_what_is_for_admins() {
+fn a_user_cannot_write_admin_only_members() {
     for value in [json!("pro"), json!(null), json!("free")] {
         let given = json!({ "plan": value, "billing": { "limit": 7 } });
         let expected = errors_at(&[("billing/limit", "admin-only"), ("plan", "admin-only")]);
@@ -81,7 +81,7 @@ fn a_person_does_not_write_what_is_for_admins() {
 }
 
 #[test]
-fn what_is_for_admins_stays_when_a_person_takes_away_all_around_it() {
+fn admin_only_members_stay_when_a_user_removes_everything_around_them() {
     let stored = json!({ "nickname": "ada", "plan": "pro", "billing": { "country": "GB", "limit": 7 } });
     let left = json!({ "plan": "pro", "billing": { "limit": 7 } });
     assert_eq!(validate_change(stored.clone(), &Value::Null, Writer::User), Ok(left));
@@ -97,7 +97,7 @@ fn what_is_for_admins_stays_when_a_person_takes_away_all_around_it() {
 }
 
 #[test]
-fn none_at_all_is_judged_as_an_empty_object() {
+fn missing_attributes_are_validated_as_an_empty_object() {
     let rules = AttributeRules::parse(r#"{"required": ["team"]}"#).unwrap();
     assert_eq!(simplify(rules.validate_new(None, Writer::User)), errors_at(&[("team", "missing")]));
     let stored = attributes(json!({ "team": 1 }));
@@ -114,7 +114,7 @@ fn without_a_schema_everything_is_allowed() {
 }
 
 #[test]
-fn a_schema_that_would_not_do_what_it_says_is_refused() {
+fn a_schema_that_could_not_be_enforced_is_refused() {
     for (schema, expected) in [
         ("{", "not JSON"),
         (r#"{"type": "objekt"}"#, "cannot be used"),
@@ -145,7 +145,7 @@ fn a_schema_that_would_not_do_what_it_says_is_refused() {
 }
 
 #[test]
-fn a_hostile_text_does_not_keep_a_pattern_busy() {
+fn a_hostile_text_cannot_slow_down_a_pattern() {
     let rules = AttributeRules::parse(r#"{"properties": {"a": {"type": "string", "pattern": "^(a+)+$"}}}"#).unwrap();
     let started = Instant::now();
     let given = json!({ "a": format!("{}!", "a".repeat(16_000)) });

@@ -1,8 +1,8 @@
-//! Undo links: which of them an account keeps, whether one is good, and what it takes back.
+//! Undo links: which of them an account keeps, whether one is valid, and what it undoes.
 //!
-//! The notice of a change carries a link to the mailbox that the account had at that moment.
-//! Together the links keep one promise: the owner of the mailbox gets the account back,
-//! whatever was changed after, and in whatever order the links are used.
+//! The notice of a change is mailed to the mailbox that the account had at that moment, with a link that undoes the
+//! change. Together the links guarantee that the owner of that mailbox can recover the account, whatever was changed
+//! afterwards and in whatever order the links are used.
 
 use std::time::Duration;
 
@@ -11,36 +11,36 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{EmailHistory, KeyReservation};
 
-/// How many links of one purpose an account keeps at most. The oldest stay, so that an
-/// attacker cannot push the owner's link out by repeating a change.
+/// An account keeps at most this number of links of one purpose. The oldest stay, so that an attacker cannot push out
+/// the owner's link by repeating a change.
 pub const MAX_LINKS: usize = 5;
 
-/// A link that takes back a change of the password, of TOTP or of the recovery codes.
+/// A link that undoes a change of the password, of TOTP or of the recovery codes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UndoLink {
     pub digest: [u8; 32],
     pub purpose: Purpose,
-    /// The key of the address that it was mailed to.
+    /// The key of the email address that the link was mailed to.
     pub to: String,
     pub expires_at: Timestamp,
 }
 
 impl UndoLink {
-    /// Whether the link may be used at `now`: its mailbox must still be the account's.
+    /// Returns whether the link may be used at `now`: it has not expired, and its address still belongs to the account.
     #[must_use]
     pub fn is_valid(&self, addresses: &EmailHistory, now: Timestamp) -> bool {
         now < self.expires_at && addresses.owns_key(&self.to, now)
     }
 }
 
-/// Returns the links that are good at `now`, oldest first: all that is ever written back.
+/// Returns the links that are valid at `now`, oldest first. Only these are stored again.
 #[must_use]
 pub fn valid_links(mut links: Vec<UndoLink>, addresses: &EmailHistory, now: Timestamp) -> Vec<UndoLink> {
     links.retain(|link| link.is_valid(addresses, now));
     links
 }
 
-/// Returns the good links and `new`; `None` if there are [`MAX_LINKS`] of its purpose already.
+/// Returns the valid links and `new`; `None` if there are already [`MAX_LINKS`] links of its purpose.
 #[must_use]
 pub fn add_link(
     links: Vec<UndoLink>,
@@ -56,26 +56,25 @@ pub fn add_link(
     })
 }
 
-/// When a second factor was turned on, and when it was turned off. A factor that was off for
-/// less than the lifetime of an undo link counts as the same one.
+/// The times at which the second factor was turned on and off. A factor that was off for less than the lifetime of an
+/// undo link counts as the same factor.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SecondFactorTimes {
     pub since: Option<Timestamp>,
     pub off_at: Option<Timestamp>,
 }
 
-/// What turning a second factor on means for an undo.
+/// What turning on a second factor means for an undo.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SecondFactorStart {
     pub since: Timestamp,
-    /// The account had no second factor for the lifetime of a link: the notice carries one.
+    /// Whether the account had no second factor for the lifetime of a link. Then the notice carries a link.
     pub is_new: bool,
 }
 
 impl SecondFactorTimes {
-    /// Returns since when a factor counts that is turned on at `now`. `changes` are the
-    /// changes of address that can be undone: a new factor comes after each of them, even
-    /// if the clocks of two replicas differ.
+    /// Returns the start time of a factor that is turned on at `now`. `changes` are the times of the email changes that
+    /// can be undone: a new factor starts after each of them, even if the clocks of two replicas differ.
     #[must_use]
     pub fn start_at(
         self,
@@ -96,28 +95,27 @@ impl SecondFactorTimes {
     }
 }
 
-/// What an undo does to the second factor.
+/// The effect of an undo on the second factor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SecondFactorUndo {
     Keep,
-    /// Off, with set-up and recovery codes, as if it had never been on.
+    /// Removes the factor with its setup and recovery codes, as if it had never been on.
     Remove,
     RevokeRecoveryCodes,
 }
 
-/// What an undo does to an account, besides ending all sessions.
+/// The effect of an undo on an account. Every undo also ends all sessions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UndoPlan {
-    /// The addresses from now on, if an earlier one is restored.
+    /// The new email history, if a former address is restored.
     pub restored_emails: Option<EmailHistory>,
-    /// The present password becomes unusable, and a reset begins.
+    /// Whether the current password becomes unusable and a password reset is mailed.
     pub invalidates_password: bool,
     pub second_factor: SecondFactorUndo,
 }
 
-/// Returns what the undo of the change of address does that left `left` behind at
-/// `changed_at`; `None` if that address is not kept any more. `factor_since` is of the
-/// factor that is on now.
+/// Plans the undo of the email change that made `reservation` at `changed_at`. Returns `None` if the address is no
+/// longer reserved. `factor_since` is the start time of the factor that is on now.
 #[must_use]
 pub fn plan_email_undo(
     addresses: EmailHistory,
@@ -135,9 +133,9 @@ pub fn plan_email_undo(
     })
 }
 
-/// Returns what a good link does. If the address of a password's link is not the current one
-/// any more, the change of address is undone with it: otherwise the reset would be mailed to
-/// the thief. `changed_at` says when a reservation's address was left.
+/// Plans the undo of a valid link. If the link of a password change was mailed to an address that is no longer current,
+/// the email change is undone too: otherwise the password reset would be mailed to the attacker. `changed_at` returns
+/// the time of the email change that made a reservation.
 #[must_use]
 pub fn plan_link_undo(
     link: &UndoLink,
@@ -157,7 +155,7 @@ pub fn plan_link_undo(
             let reservation = addresses.reservation_for_link(&link.to, link.expires_at, now)?.clone();
             plan_email_undo(addresses, &reservation, changed_at(&reservation), factor_since, now)
         }
-        // Kept with the one-time tokens.
+        // These links are one-time tokens.
         Purpose::EmailVerification | Purpose::PasswordReset | Purpose::EmailChange | Purpose::EmailChangeUndo => None,
     }
 }

@@ -21,7 +21,7 @@ fn link(number: u8, purpose: Purpose, to: &str, issued_at: Timestamp) -> UndoLin
 }
 
 #[test]
-fn a_link_is_good_while_its_mailbox_is_the_accounts_and_its_time_is_not_over() {
+fn a_link_is_valid_until_it_expires_and_while_its_address_belongs_to_the_account() {
     let link = link(1, Purpose::TotpUndo, "a", at(0));
     let moved = current_only("a").change_to("b", expiry_of(at(1)), at(1));
     assert!(link.is_valid(&current_only("a"), at(1)) && link.is_valid(&moved, at(2)));
@@ -39,8 +39,8 @@ fn a_sixth_link_of_a_purpose_does_not_push_out_the_oldest() {
     let sixth = link(5, Purpose::PasswordChangeUndo, "a", at(5));
     assert_eq!(add_link(links.clone(), sixth.clone(), &addresses, at(5)), None);
     let other = add_link(links.clone(), link(6, Purpose::TotpUndo, "a", at(5)), &addresses, at(5));
-    assert_eq!(other.map(|links| links.len()), Some(6), "another purpose has room of its own");
-    // The expired make room, and so do those of a mailbox that is not the account's.
+    assert_eq!(other.map(|links| links.len()), Some(6), "each purpose has its own limit");
+    // Expired links make room, and so do links to an address that does not belong to the account.
     let later = add_link(links.clone(), sixth.clone(), &addresses, expiry_of(at(0))).unwrap();
     assert_eq!((later.len(), later[0].digest, later[4].digest), (5, [1; 32], [5; 32]));
     let elsewhere = add_link(links, sixth, &current_only("b"), at(5)).unwrap();
@@ -48,7 +48,7 @@ fn a_sixth_link_of_a_purpose_does_not_push_out_the_oldest() {
 }
 
 #[test]
-fn a_factor_that_was_off_for_a_while_is_the_same_one() {
+fn a_factor_that_was_off_for_a_short_time_counts_as_the_same_factor() {
     let never = SecondFactorTimes::default().start_at(at(9), LIFETIME, []);
     assert_eq!(never, SecondFactorStart { since: at(9), is_new: true });
     let off = SecondFactorTimes { since: Some(at(1)), off_at: Some(at(8)) };
@@ -58,7 +58,7 @@ fn a_factor_that_was_off_for_a_while_is_the_same_one() {
 }
 
 #[test]
-fn a_new_factor_comes_after_every_change_of_address_whatever_the_clocks_say() {
+fn a_new_factor_starts_after_every_email_change_even_if_clocks_differ() {
     let ahead = at(10);
     let turned_on = SecondFactorTimes::default().start_at(at(9), LIFETIME, [at(2), ahead]);
     assert!(turned_on.since > ahead && turned_on.is_new);
@@ -69,7 +69,7 @@ fn a_new_factor_comes_after_every_change_of_address_whatever_the_clocks_say() {
 }
 
 #[test]
-fn the_undo_of_an_address_removes_only_a_factor_that_was_added_after_it() {
+fn the_undo_of_an_email_change_removes_only_a_factor_that_was_added_after_it() {
     let moved = current_only("a").change_to("b", expiry_of(at(5)), at(5));
     let left = moved.reserved[0].clone();
     let factor = |since| plan_email_undo(moved.clone(), &left, at(5), since, at(6)).unwrap().second_factor;
@@ -79,7 +79,7 @@ fn the_undo_of_an_address_removes_only_a_factor_that_was_added_after_it() {
 }
 
 #[test]
-fn the_link_of_a_password_restores_its_address_if_another_is_current() {
+fn the_link_of_a_password_change_restores_its_address_if_another_is_current() {
     let changed_at = |_: &KeyReservation| at(5);
     let link = link(1, Purpose::PasswordChangeUndo, "a", at(4));
     let still_current = plan_link_undo(&link, current_only("a"), changed_at, Some(at(6)), at(7)).unwrap();
@@ -101,7 +101,7 @@ fn the_link_of_a_password_restores_its_address_if_another_is_current() {
 }
 
 #[test]
-fn the_links_of_factor_and_codes_touch_nothing_else() {
+fn the_links_of_totp_and_recovery_codes_change_nothing_else() {
     let kept = |factor| Some(UndoPlan { restored_emails: None, invalidates_password: false, second_factor: factor });
     let undone =
         |purpose| plan_link_undo(&link(1, purpose, "a", at(0)), current_only("a"), |_| at(0), Some(at(0)), at(1));
@@ -110,7 +110,7 @@ fn the_links_of_factor_and_codes_touch_nothing_else() {
     assert_eq!(undone(Purpose::PasswordReset), None);
 }
 
-/// Who knows the password, and who holds the second factor.
+/// The person who knows the password or has the second factor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Holder {
     Owner,
@@ -118,26 +118,26 @@ enum Holder {
     Neither,
 }
 
-/// What can be done to the account; the mailboxes "b" and "c" are the thief's.
+/// A step of a test case. The thief owns the mailboxes "b" and "c".
 #[derive(Debug, Clone)]
 enum Step {
     ChangePassword,
     EnableFactor,
     DisableFactor,
     ChangeAddress(&'static str),
-    /// The thief uses a link that was mailed to the thief.
+    /// The thief uses a link that was mailed to "b" or "c".
     ThiefUsesLink(usize),
     ThiefResetsPassword,
-    /// The owner uses a link that was mailed to the owner.
+    /// The owner uses a link that was mailed to "a".
     OwnerUsesLink(usize),
 }
 
-/// An account, and the mails that were sent about it.
+/// A model of an account and of the mails that were sent about it.
 #[derive(Debug)]
 struct Model {
     now: Timestamp,
     addresses: EmailHistory,
-    /// The undo tokens of changes of address.
+    /// The undo tokens of email changes.
     changes: Vec<(KeyReservation, Timestamp)>,
     links: Vec<UndoLink>,
     mails: Vec<(String, [u8; 32])>,
@@ -214,7 +214,7 @@ impl Model {
         self.addresses = self.addresses.clone().change_to(new, expiry_of(self.now), self.now);
     }
 
-    /// Uses the links that were mailed to `mailboxes`, counted from zero through both kinds.
+    /// Uses one of the links that were mailed to `mailboxes`. `number` counts from zero through both kinds of link.
     fn use_link(&mut self, mailboxes: &[&str], number: usize) {
         let is_own = |to: &String| mailboxes.contains(&to.as_str());
         let links: Vec<[u8; 32]> = self.mails.iter().filter(|mail| is_own(&mail.0)).map(|mail| mail.1).collect();
@@ -229,11 +229,11 @@ impl Model {
             let found = self.links.iter().find(|link| link.digest == *digest).cloned();
             let Some(link) = found.filter(|link| link.is_valid(&self.addresses, self.now)) else { return };
             let changed_at = |left: &KeyReservation| {
-                self.changes.iter().find(|change| change.0 == *left).expect("each has its token").1
+                self.changes.iter().find(|change| change.0 == *left).expect("each change has its token").1
             };
             let undo = plan_link_undo(&link, self.addresses.clone(), changed_at, self.factor_since(), self.now);
             self.links.retain(|kept| kept.digest != link.digest);
-            self.apply(undo.expect("a good link takes something back"));
+            self.apply(undo.expect("a valid link undoes something"));
         } else {
             let left = &left[number - links.len()];
             let Some((_, changed_at)) = self.changes.iter().find(|change| change.0 == *left) else { return };
@@ -294,7 +294,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_owner_of_the_mailbox_gets_the_account_back_whatever_a_thief_changes(
+    fn the_owner_of_the_mailbox_recovers_the_account_whatever_a_thief_changes(
         steps in proptest::collection::vec(any_step(), 0..40),
         order in proptest::collection::vec(0..64_usize, 64),
     ) {
@@ -302,11 +302,11 @@ proptest! {
         for step in &steps {
             model.perform(step);
         }
-        // All links that were mailed to the owner, in any order, each more than once ...
+        // The owner uses all links to "a" in any order, each more than once ...
         for number in order.into_iter().chain(0..64) {
             model.perform(&Step::OwnerUsesLink(number));
         }
-        // ... and a reset, which is mailed to the current address.
+        // ... and then the password reset, which is mailed to the current address.
         prop_assert_eq!(&model.addresses.current, "a");
         prop_assert_eq!(model.factor, None);
         model.password = Holder::Owner;
@@ -314,7 +314,7 @@ proptest! {
     }
 
     #[test]
-    fn the_mailbox_alone_never_removes_a_factor_that_is_older_than_the_links(
+    fn access_to_the_mailbox_never_removes_a_factor_that_is_older_than_the_links(
         steps in proptest::collection::vec(prop_oneof![
             Just(Step::ChangePassword),
             Just(Step::DisableFactor),
@@ -327,11 +327,11 @@ proptest! {
         model.factor = Some(Holder::Owner);
         model.times.since = Some(at(0));
         for step in &steps {
-            // Here the owner acts, and an attacker reads the mailbox.
+            // The owner makes the changes, and an attacker reads the mailbox.
             match step {
                 Step::ChangePassword => model.change_password(),
                 Step::ChangeAddress(new) => model.change_address(new),
-                // A new authenticator takes the place of the old one.
+                // A new authenticator replaces the old one.
                 Step::DisableFactor => {
                     model.disable_factor();
                     model.now += SignedDuration::from_mins(10);

@@ -1,23 +1,23 @@
-//! bcrypt: `$2a$`, `$2b$` and `$2y$`, which agree on every password that is UTF-8, and
-//! Django's bcrypt of a SHA-256.
+//! bcrypt: `$2a$`, `$2b$` and `$2y$`, which are the same for every UTF-8 password, and Django's bcrypt of a SHA-256
+//! digest.
 //!
-//! bcrypt reads 72 bytes of a password and, in C, no further than a NUL. So a longer
-//! password is compared in part only, and one with a NUL is refused.
+//! bcrypt reads 72 bytes of a password and, in C, stops at a NUL. Therefore only the beginning of a longer password is
+//! compared, and a password with a NUL is refused.
 
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use crate::hashing::hash_error::UnusableHash;
 
-/// Our name for bcrypt of the SHA-256 in hexadecimal digits, and its prefix.
+/// The name, and so the prefix, of the stored format of bcrypt over the hexadecimal SHA-256 digest of the password.
 pub(super) const SHA256_HEX_NAME: &str = "bcrypt-sha256-hex";
 const MAX_READ_BYTES: usize = 72;
-/// Argon2 blocks that take as long as one of bcrypt's 2^cost rounds.
+/// The number of Argon2 blocks that take as long as one of bcrypt's 2^cost rounds.
 const BLOCKS_PER_ROUND: u64 = 64;
 
 #[derive(Clone)]
 pub(in crate::hashing) struct Bcrypt {
-    /// `$2b$12$…`
+    /// The hash in bcrypt's own format: `$2b$12$…`.
     text: String,
     cost: u32,
     prehashed: bool,

@@ -1,7 +1,8 @@
-//! Firebase's scrypt: the derived key encrypts the project's signer key with AES-256 in
-//! counter mode, and the result is the hash. In the form that Supabase Auth has for it:
-//! `$fbscrypt$v=1,n=14,r=8,p=1,ss=…,sk=…$salt$hash`, with the salt separator and the
-//! signer key of the project in Base64, as `firebase auth:export` and the console show them.
+//! Firebase's scrypt: the derived key encrypts the project's signer key with AES-256 in counter mode, and the result is
+//! the hash.
+//!
+//! The stored format is that of Supabase Auth: `$fbscrypt$v=1,n=14,r=8,p=1,ss=…,sk=…$salt$hash`, with the project's
+//! salt separator and signer key in Base64, as `firebase auth:export` and the console show them.
 
 use aes::Aes256;
 use ctr::{

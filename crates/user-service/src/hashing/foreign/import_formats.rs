@@ -1,5 +1,4 @@
-//! The forms in which other systems write a password hash, each brought into the one in
-//! which it is stored. Whether it may cost as much is decided elsewhere.
+//! Converts the hash formats of other systems to the stored format. The limits for their cost are in `policy`.
 
 use super::{
     ForeignHash,
@@ -11,7 +10,7 @@ use super::{
 };
 use crate::hashing::hash_error::UnusableHash;
 
-/// Known well enough to say its name, and refused: too weak, or hardly met.
+/// Algorithms that are recognised but not supported, with their names for messages: they are too weak or too rare.
 const UNSUPPORTED: &[(&str, &str)] = &[
     ("argon2d", "Argon2d"),
     ("2x", "bcrypt with the mistake of 2011 ($2x$)"),
@@ -30,7 +29,7 @@ const UNSUPPORTED: &[(&str, &str)] = &[
     ("crypt", "DES-crypt"),
 ];
 
-/// The stored form of `text`.
+/// Converts a hash to its stored format.
 pub(in crate::hashing) fn canonicalize(text: &str) -> Result<String, UnusableHash> {
     if text.starts_with('$') {
         return canonicalize_dollar(text);
@@ -44,11 +43,11 @@ pub(in crate::hashing) fn canonicalize(text: &str) -> Result<String, UnusableHas
     }
 }
 
-/// `$…$`: PHC strings, bcrypt, passlib, Supabase's form of Firebase's hashes.
+/// Converts `$…$`: PHC strings, bcrypt, passlib's formats, and Supabase's format of Firebase's hashes.
 fn canonicalize_dollar(text: &str) -> Result<String, UnusableHash> {
     let name = text.split('$').nth(1).ok_or(UnusableHash::Malformed)?;
     let passlib = match name {
-        // As they are: the PHC strings of Argon2 are read where ours are.
+        // Argon2's PHC strings are already in the stored format.
         "argon2id" | "argon2i" => return Ok(text.to_owned()),
         "pbkdf2" | "pbkdf2-sha1" => Some(Prf::Sha1),
         "pbkdf2-sha256" => Some(Prf::Sha256),
@@ -65,7 +64,7 @@ fn canonicalize_dollar(text: &str) -> Result<String, UnusableHash> {
     ForeignHash::parse(name, text).map(|hash| hash.to_stored())
 }
 
-/// `{SCHEME}…`: LDAP's, and the prefix that Spring Security writes.
+/// Converts `{SCHEME}…`: the formats of LDAP, and the prefix that Spring Security adds.
 fn canonicalize_scheme(scheme: &str, rest: &str) -> Result<String, UnusableHash> {
     let sha = match scheme.to_ascii_uppercase().as_str() {
         "SSHA" => Sha::Sha1,
@@ -83,7 +82,7 @@ fn canonicalize_scheme(scheme: &str, rest: &str) -> Result<String, UnusableHash>
     Ok(ForeignHash::SaltedSha(hash).to_stored())
 }
 
-/// Django's `algorithm$…`: its salts are text, used as it stands.
+/// Converts Django's `algorithm$…`. Its salts are text and are used without decoding.
 fn canonicalize_django(name: &str, rest: &str) -> Result<String, UnusableHash> {
     let parts: Vec<&str> = rest.split('$').collect();
     let number = |text: &str| text.parse::<u32>().map_err(|_| UnusableHash::InvalidParameters);

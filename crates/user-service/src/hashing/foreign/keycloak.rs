@@ -1,5 +1,5 @@
-//! A credential in Keycloak's export of a realm: `secretData` and `credentialData`, each a
-//! JSON object or a string that holds one.
+//! Converts a credential of a Keycloak realm export: `secretData` and `credentialData`, each a JSON object or a string
+//! that contains one.
 
 use std::borrow::Cow;
 
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::hashing::hash_error::UnusableHash;
 
-/// The stored form of the credential's hash.
+/// Converts the hash of a credential to its stored format.
 pub(in crate::hashing) fn canonicalize(credential: &Value) -> Result<String, UnusableHash> {
     let (secret, data) = (object(&credential["secretData"])?, object(&credential["credentialData"])?);
     let text = |value: &Value| value.as_str().map(phc::decode_base64).ok_or(UnusableHash::Malformed)?;
@@ -28,7 +28,7 @@ pub(in crate::hashing) fn canonicalize(credential: &Value) -> Result<String, Unu
     Pbkdf2::new(prf, iterations, salt, hash).map(|hash| ForeignHash::Pbkdf2(hash).to_stored())
 }
 
-/// Each of the parameters is a list of one string.
+/// Converts an Argon2 hash. Each of its parameters is a list of one string.
 fn canonicalize_argon2(parameters: &Value, iterations: u32, salt: &[u8], hash: &[u8]) -> Result<String, UnusableHash> {
     let one = |name: &str| parameters[name][0].as_str().ok_or(UnusableHash::InvalidParameters);
     let name = match one("type")? {

@@ -1,8 +1,7 @@
-//! Hashes that other systems made: each is verified until its owner's first login, and
-//! then replaced by one of ours.
+//! Hashes from other systems. At the first login, a matching hash is replaced by one of this service.
 //!
-//! A file for each algorithm: the one form in which it is stored, its cost, its check.
-//! `forms` and `keycloak` read the forms in which other systems write it.
+//! Each algorithm has a file with its stored format, its cost and its verification. `import_formats` and `keycloak`
+//! convert the formats of other systems to the stored format.
 
 mod bcrypt;
 mod firebase_scrypt;
@@ -19,7 +18,7 @@ pub(super) use self::keycloak::canonicalize as canonicalize_keycloak;
 use self::{bcrypt::Bcrypt, firebase_scrypt::FirebaseScrypt, pbkdf2::Pbkdf2, salted_sha::SaltedSha, scrypt::Scrypt};
 use super::hash_error::UnusableHash;
 
-/// One foreign hash, ready to be checked.
+/// A hash from another system, ready to be verified.
 #[derive(Clone)]
 pub(super) enum ForeignHash {
     Bcrypt(Bcrypt),
@@ -30,7 +29,7 @@ pub(super) enum ForeignHash {
 }
 
 impl ForeignHash {
-    /// Reads the form in which it is stored; `name` is what stands between its first two `$`.
+    /// Parses the stored format. `name` is the part between its first two `$`.
     pub(super) fn parse(name: &str, stored: &str) -> Result<Self, UnusableHash> {
         match name {
             "2a" | "2b" | "2y" | bcrypt::SHA256_HEX_NAME => Bcrypt::parse(stored).map(Self::Bcrypt),
@@ -42,7 +41,7 @@ impl ForeignHash {
         }
     }
 
-    /// The form in which it is stored.
+    /// Returns the stored format.
     fn to_stored(&self) -> String {
         match self {
             Self::Bcrypt(hash) => hash.to_stored(),
@@ -53,8 +52,8 @@ impl ForeignHash {
         }
     }
 
-    /// The work of a check, in Argon2 blocks of 1 KiB times passes: about as long as
-    /// those take on the same processor.
+    /// Returns the cost of a verification, in Argon2 blocks of 1 KiB times passes that take about the same time on the
+    /// same processor.
     pub(super) fn cost(&self) -> u64 {
         match self {
             Self::Bcrypt(hash) => hash.cost(),
@@ -65,7 +64,7 @@ impl ForeignHash {
         }
     }
 
-    /// The memory that a check allocates.
+    /// Returns the memory that a verification allocates.
     pub(super) fn memory_kib(&self) -> u64 {
         match self {
             Self::Bcrypt(_) | Self::Pbkdf2(_) | Self::SaltedSha(_) => 8,
@@ -74,7 +73,7 @@ impl ForeignHash {
         }
     }
 
-    /// Computes, and compares in constant time. Other systems hash a password as it was typed.
+    /// Computes the hash and compares it in constant time. Other systems hash a password as it was typed.
     pub(super) fn verify(&self, typed: &[u8]) -> bool {
         match self {
             Self::Bcrypt(hash) => hash.verify(typed),
@@ -85,7 +84,7 @@ impl ForeignHash {
         }
     }
 
-    /// Whether the whole of this password was compared, so that it may replace the hash.
+    /// Returns whether the whole password was compared, so that a new hash of it may replace this one.
     pub(super) fn compares_whole(&self, typed: &[u8]) -> bool {
         match self {
             Self::Bcrypt(hash) => hash.compares_whole(typed),

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::phc::{self, PhcString};
 use crate::hashing::hash_error::UnusableHash;
 
-/// Bytes of the shortest and the longest hash.
+/// The allowed lengths of a hash in bytes.
 const HASH_BYTES: std::ops::RangeInclusive<usize> = 16..=128;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub(super) enum Prf {
 }
 
 impl Prf {
-    /// From the hash's name: `pbkdf2-sha256`.
+    /// Parses the name of the hash, such as `pbkdf2-sha256`.
     fn from_name(name: &str) -> Result<Self, UnusableHash> {
         match name {
             "pbkdf2-sha1" => Ok(Self::Sha1),
@@ -78,8 +78,8 @@ impl Pbkdf2 {
         format!("${name}$i={iterations},l={length}${salt}${hash}")
     }
 
-    /// Each output of the PRF takes all iterations; two of them take as long as one
-    /// block of Argon2.
+    /// Returns the cost in Argon2 blocks. Each output block of the PRF takes all iterations, and two iterations take as
+    /// long as one Argon2 block.
     pub(super) fn cost(&self) -> u64 {
         let outputs = self.expected.len().div_ceil(self.prf.output_bytes()) as u64;
         (u64::from(self.iterations) * outputs).div_ceil(2)

@@ -1,13 +1,13 @@
-//! `$name$key=value,…$salt$hash`: taking such a string apart, and putting one together.
+//! PHC strings (`$name$key=value,…$salt$hash`) and their Base64.
 
 use base64::{Engine as _, prelude::BASE64_STANDARD_NO_PAD};
 
 use crate::hashing::hash_error::UnusableHash;
 
-/// Longest salt, key or hash in bytes; ours and everybody's are shorter.
+/// Maximum length of a salt, key or hash in bytes. All systems use shorter ones.
 const MAX_BYTES: usize = 128;
 
-/// The parts of a string in the form of the Password Hashing Competition.
+/// The parts of a string in the format of the Password Hashing Competition.
 pub(super) struct PhcString<'a> {
     pub(super) name: &'a str,
     params: &'a str,
@@ -26,7 +26,7 @@ impl<'a> PhcString<'a> {
         Ok(Self { name, params, salt: decode_base64(salt)?, hash: decode_base64(hash)? })
     }
 
-    /// What stands between name and salt, where it is no list of parameters.
+    /// Returns the text between name and salt, for formats in which it is not a list of parameters.
     pub(super) fn raw_params(&self) -> &'a str {
         self.params
     }
@@ -36,14 +36,14 @@ impl<'a> PhcString<'a> {
         all.find_map(|(name, value)| (name == key).then_some(value))
     }
 
-    /// A parameter that has to be there and is a number.
+    /// Returns a required numeric parameter.
     pub(super) fn u32_param(&self, key: &str) -> Result<u32, UnusableHash> {
         self.param(key).and_then(|value| value.parse().ok()).ok_or(UnusableHash::InvalidParameters)
     }
 }
 
-/// Base64 as it is found in hashes: of the standard alphabet, the one for URLs or
-/// passlib's (`.` for `+`), with padding or without.
+/// Decodes Base64 as hashes contain it: with the standard alphabet, the URL-safe one or passlib's (`.` instead of `+`),
+/// with or without padding.
 pub(super) fn decode_base64(text: &str) -> Result<Vec<u8>, UnusableHash> {
     let standard: String = text
         .trim_end_matches('=')

@@ -1,6 +1,6 @@
-//! One SHA over password and salt: LDAP's `{SSHA}`, `{SSHA256}`, `{SSHA512}` and Django's
-//! old `sha1$`. Cheap to guess for whoever gets hold of the database, until the owner's
-//! first login. `$salted-sha1$salt=after$salt$hash`.
+//! One SHA digest of password and salt: LDAP's `{SSHA}`, `{SSHA256}`, `{SSHA512}` and Django's old `sha1$`. The stored
+//! format is `$salted-sha1$salt=after$salt$hash`. Until the owner's first login, an attacker with a copy of the
+//! database can guess such a password cheaply.
 
 use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha512};
@@ -45,7 +45,7 @@ impl Sha {
     }
 }
 
-/// Where the salt stands.
+/// The position of the salt relative to the password.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum SaltPosition {
     Before,

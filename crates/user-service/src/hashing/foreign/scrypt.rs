@@ -7,10 +7,10 @@ use zeroize::Zeroizing;
 use super::phc::{self, PhcString};
 use crate::hashing::hash_error::UnusableHash;
 
-/// Bytes of the shortest and the longest hash.
+/// The allowed lengths of a hash in bytes.
 const HASH_BYTES: std::ops::RangeInclusive<usize> = 16..=64;
 
-/// N (as its logarithm), r and p, within bounds in which nothing overflows.
+/// The parameters N (as its binary logarithm), r and p, within limits that exclude overflows.
 #[derive(Clone, Copy)]
 pub(super) struct ScryptParams {
     pub(super) log_n: u8,
@@ -28,18 +28,19 @@ impl ScryptParams {
         }
     }
 
-    /// A block of 128·r bytes is mixed 2·N·p times; of 1 KiB that takes as long as two
-    /// of Argon2's.
+    /// Returns the cost in Argon2 blocks. scrypt mixes a block of 128·r bytes 2·N·p times. Mixing 1 KiB takes as long
+    /// as two Argon2 blocks.
     pub(super) fn cost(self) -> u64 {
         ((u64::from(self.r) * u64::from(self.p)) << self.log_n) / 2
     }
 
-    /// N blocks; the p that are mixed one after the other are less than a MiB.
+    /// Returns the memory for N blocks. The p blocks that are mixed one after the other take less than 1 MiB and are
+    /// not counted.
     pub(super) fn memory_kib(self) -> u64 {
         (u64::from(self.r) << self.log_n).div_ceil(8)
     }
 
-    /// Fills `out`, whose length is part of the computation.
+    /// Computes the hash into `out`, whose length is part of the computation. Returns whether it succeeded.
     pub(super) fn compute(self, typed: &[u8], salt: &[u8], out: &mut [u8]) -> bool {
         let Ok(params) = Params::new(self.log_n, self.r, self.p) else { return false };
         scrypt::scrypt(typed, salt, &params, out).is_ok()

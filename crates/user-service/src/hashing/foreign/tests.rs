@@ -1,5 +1,5 @@
-//! Vectors made by the systems themselves (passlib, Django, argon2-cffi, Keycloak's scheme
-//! with Python's hashlib, Firebase's and Supabase's documentation), all with little work.
+//! Test vectors that come from the systems themselves (passlib, Django, argon2-cffi, Keycloak's scheme with Python's
+//! hashlib, Firebase's and Supabase's documentation), all with a low cost.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::{
 
 const PASSWORD: &str = "correct horse";
 
-/// How the other system wrote it, and how the stored form begins.
+/// Hashes in the format of the other system, and the beginning of their stored format.
 const VECTORS: &[(&str, &str)] = &[
     ("$2b$04$ksMzF5T1GreQtTXV/JSTrOWUcnoZY5391MQQprrPbL5mpLKkZdc2y", "$2b$04$ks"),
     ("$2a$04$Z2bbUoBftxNnjLfumaeRvOvbGDwl2/NwQcV1pvpHGx0UyIeILWACu", "$2a$04$Z2"),
@@ -91,7 +91,7 @@ fn accepts(hash: &PasswordHash, password: &str) -> bool {
 }
 
 #[test]
-fn each_system_s_hash_takes_its_password_and_no_other() {
+fn the_hash_of_each_system_matches_only_its_password() {
     for (text, stored) in VECTORS {
         let hash = hashes().import(text).unwrap_or_else(|reason| panic!("{text}: {reason}"));
         assert!(hash.expose().starts_with(stored), "{text} is stored as {}", hash.expose());
@@ -103,7 +103,7 @@ fn each_system_s_hash_takes_its_password_and_no_other() {
 }
 
 #[test]
-fn they_wait_for_the_one_thread_and_are_replaced() {
+fn foreign_hashes_use_the_single_lane_and_need_a_rehash() {
     let policy = HashPolicy::new(&settings()).unwrap();
     let password = Password::parse_attempt(PASSWORD.to_owned()).unwrap();
     for (text, stored) in VECTORS.iter().filter(|(_, stored)| !stored.starts_with("$argon2id")) {
@@ -113,16 +113,16 @@ fn they_wait_for_the_one_thread_and_are_replaced() {
 }
 
 #[test]
-fn the_stored_form_is_taken_as_it_is() {
+fn the_stored_format_is_imported_unchanged() {
     for (text, _) in VECTORS {
         let stored = hashes().import(text).unwrap();
         assert_eq!(hashes().import(stored.expose()).unwrap().expose(), stored.expose());
     }
 }
 
-/// From the documentation of Firebase and from the tests of Supabase Auth; N is 2^14.
+/// The examples come from the documentation of Firebase and from the tests of Supabase Auth. N is 2^14.
 #[test]
-fn firebase_s_own_examples_come_out() {
+fn the_examples_of_firebase_are_verified() {
     for (text, password) in [
         (
             "$fbscrypt$v=1,n=14,r=8,p=1,ss=Bw==,sk=jxspr8Ki0RYycVU8zykbdLGjFQ3McFUH0uiiTvC8pVMXAn210wjLNmdZJzxUECKbm0QsEmYUSDzZvpjeJ9WmXA==$42xEC+ixf3L2lw==$lSrfV15cpx95/sZS2W9c9Kp6i/LVgQNDNC/qzrCnh1SAyZvqmZqAjTdn3aoItz+VHjoZilo78198JAdRuid5lQ==",
@@ -140,7 +140,7 @@ fn firebase_s_own_examples_come_out() {
 }
 
 #[test]
-fn keycloak_s_credentials_are_read_as_objects_and_as_strings_of_json() {
+fn keycloak_credentials_are_imported_as_objects_and_as_json_strings() {
     let salt = "MDEyMzQ1Njc4OWFiY2RlZg==";
     let pbkdf2 = |algorithm: &str, value: &str| {
         let secret = json!({ "value": value, "salt": salt, "additionalParameters": {} });
@@ -194,7 +194,7 @@ fn a_broken_credential_is_refused() {
 }
 
 #[test]
-fn what_is_not_taken_over_is_refused_by_its_name() {
+fn an_unsupported_algorithm_is_refused_with_its_name() {
     for (text, name) in [
         ("md5$seasalt2$80fef0aa4805d23838480e040ce0f027", "MD5"),
         ("{SMD5}AAAA", "MD5"),
@@ -211,7 +211,7 @@ fn what_is_not_taken_over_is_refused_by_its_name() {
 }
 
 #[test]
-fn what_is_no_hash_is_told_apart() {
+fn an_invalid_hash_is_refused_with_its_reason() {
     let bits = "AAAAAAAAAAAAAAAAAAAAAA";
     for (text, reason) in [
         (String::new(), UnusableHash::Malformed),
@@ -243,15 +243,15 @@ fn what_is_no_hash_is_told_apart() {
     }
 }
 
-/// Memory 16 MiB and a cost of 11: twice bcrypt's default of ten.
+/// The limits are 16 MiB and a bcrypt cost of 11, which is twice the work of bcrypt's default of 10.
 #[test]
-fn cost_beyond_the_bounds_is_refused() {
+fn a_hash_beyond_the_limits_is_refused() {
     let bits = "AAAAAAAAAAAAAAAAAAAAAA";
     let blowfish = "ksMzF5T1GreQtTXV/JSTrOWUcnoZY5391MQQprrPbL5mpLKkZdc2y";
     for (within, beyond) in [
         (format!("$2b$11${blowfish}"), format!("$2b$12${blowfish}")),
         (format!("$pbkdf2-sha256$i=262144${bits}${bits}"), format!("$pbkdf2-sha256$i=262146${bits}${bits}")),
-        // Three outputs of SHA-1.
+        // These take three output blocks of SHA-1.
         (
             format!("$pbkdf2-sha1$i=87381${bits}${}", "A".repeat(80)),
             format!("$pbkdf2-sha1$i=87382${bits}${}", "A".repeat(80)),
@@ -273,7 +273,7 @@ fn cost_beyond_the_bounds_is_refused() {
 }
 
 #[test]
-fn bcrypt_reads_72_bytes_and_what_it_did_not_read_replaces_nothing() {
+fn bcrypt_compares_72_bytes_and_a_longer_password_does_not_replace_the_hash() {
     let hash = hashes().import("$2b$04$xbwrs79KY5k1o276LqRTAu2Qb.n.AvxG60X.03CFtouwpViOQa482").unwrap();
     let policy = HashPolicy::new(&settings()).unwrap();
     let check = policy.parse(&hash).unwrap();
@@ -285,15 +285,15 @@ fn bcrypt_reads_72_bytes_and_what_it_did_not_read_replaces_nothing() {
 }
 
 #[test]
-fn bcrypt_in_c_ends_at_a_nul_and_so_none_is_accepted() {
+fn bcrypt_in_c_stops_at_a_nul_so_a_password_with_a_nul_is_refused() {
     let hash = hashes().import(VECTORS[0].0).unwrap();
     assert!(!accepts(&hash, "correct horse\0"));
     assert!(!accepts(&hash, "correct horse\0x"));
 }
 
-/// `²` is `2` in NFKC, which is what our hashes are made of and theirs are not.
+/// `²` becomes `2` in NFKC. This service hashes the NFKC form, other systems do not.
 #[test]
-fn a_foreign_hash_is_of_what_was_typed() {
+fn a_foreign_hash_matches_the_password_as_typed() {
     let salt = b"seasalt2";
     let mut sha = sha1::Sha1::default();
     sha1::Digest::update(&mut sha, salt);
@@ -303,7 +303,7 @@ fn a_foreign_hash_is_of_what_was_typed() {
     assert!(accepts(&hash, "m²"));
     assert!(!accepts(&hash, "m2"));
 
-    // Argon2id of another system, which looks like an old one of ours.
+    // An Argon2id hash of another system looks like an old hash of this service.
     let params = argon2::Params::new(32, 1, 1, None).unwrap();
     let argon2 = argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params);
     let phc = argon2::PasswordHasher::hash_password(&argon2, "m²".as_bytes()).unwrap();
@@ -313,7 +313,7 @@ fn a_foreign_hash_is_of_what_was_typed() {
 }
 
 #[test]
-fn a_hash_of_no_password_looks_and_costs_like_any_other() {
+fn an_unmatchable_hash_looks_and_costs_like_any_other() {
     let policy = HashPolicy::new(&settings()).unwrap();
     let (none, other) = (hashes().unmatchable_hash(), hashes().unmatchable_hash());
     assert!(none.expose().starts_with("$argon2id$v=19$m=64,t=1,p=1$"));

@@ -1,4 +1,4 @@
-//! The hash threads, and the two things one can ask of them.
+//! The pool of hash threads: hashes passwords, and verifies them.
 
 mod worker;
 
@@ -23,14 +23,14 @@ use super::{
 };
 use crate::domain::Password;
 
-/// The longest that a client is told to stay away.
+/// Maximum value of `Retry-After`.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
 
-/// Fixed threads, each with its own memory. Cloning gives another handle; the threads end
-/// with [`HashPool::shutdown`], or with the last handle.
+/// A handle to a fixed number of threads, each with its own memory. The threads end with [`HashPool::shutdown`], or
+/// when the last handle is dropped.
 ///
-/// Memory is bounded by construction: one arena for each thread, one temporary arena of
-/// at most `foreign_max_memory_kib` in all, and a bounded queue.
+/// Memory is bounded: one arena for each thread, one temporary arena of at most `foreign_max_memory_kib` for all
+/// threads together, and a bounded queue.
 #[derive(Clone)]
 pub struct HashPool(Arc<Pool>);
 
@@ -38,7 +38,7 @@ struct Pool {
     queue: Arc<Queue<HashJob>>,
     policy: Arc<HashPolicy>,
     dummy_check: HashCheck,
-    /// A hash in its stored form, of no password: it is read as any other.
+    /// A hash that matches no password, in its stored form: it is parsed like any other.
     unmatchable_hash: PasswordHash,
     metrics: HashMetrics,
     max_wait: Duration,
@@ -46,17 +46,17 @@ struct Pool {
     threads: Vec<thread::JoinHandle<()>>,
 }
 
-/// What a verification found.
+/// The result of a verification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verification {
     Match {
-        /// The hash was made with other parameters than a new one: make a new one.
+        /// Whether the stored hash has other parameters than a new one and should be replaced.
         needs_rehash: bool,
     },
     Mismatch,
 }
 
-/// Why the pool does not start.
+/// The reason why the pool does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     #[error(transparent)]
@@ -66,17 +66,16 @@ pub enum StartError {
 }
 
 impl HashPool {
-    /// Starts the threads, and measures one hash to know what a place in the queue is
-    /// worth: this blocks for as long as a hash takes.
+    /// Starts the threads. Computes one hash to measure the speed of this machine, and blocks as long as that takes.
     ///
     /// # Errors
-    /// For settings out of bounds, and when the system gives no thread.
+    /// [`StartError`] if a setting is out of range, or if a thread cannot be started.
     pub fn start(settings: HashingSettings, metrics: HashMetrics) -> Result<Self, StartError> {
         let threads = settings.thread_count()?;
         Self::start_threads(&settings, metrics, threads)
     }
 
-    /// `running` threads of those that the settings name.
+    /// Starts only `running` of the configured threads.
     fn start_threads(settings: &HashingSettings, metrics: HashMetrics, running: usize) -> Result<Self, StartError> {
         let policy = Arc::new(HashPolicy::new(settings)?);
         let max_wait = settings.validated_max_wait()?;
@@ -103,9 +102,9 @@ impl HashPool {
         Ok(Self(Arc::new(Pool { queue, policy, dummy_check, unmatchable_hash, metrics, max_wait, threads })))
     }
 
-    /// Lets a password in that is to be hashed or verified soon. Asked first of all, so that
-    /// what would be refused at the queue costs nothing before it: under overload the
-    /// processor belongs to those who are served.
+    /// Admits a request whose password will be hashed or verified soon. A request asks for this before any other work,
+    /// so that a request that the queue would reject costs nothing: under overload, the processor works only for
+    /// admitted requests.
     ///
     /// # Errors
     /// [`HashError::Overloaded`] or [`HashError::ShuttingDown`].
@@ -115,10 +114,10 @@ impl HashPool {
         Ok(AdmissionPermit { pool: Arc::clone(&self.0), cost })
     }
 
-    /// A new hash: Argon2id with the current parameters, a random 16-byte salt and a
-    /// 32-byte output, as a PHC string.
+    /// Hashes a password with Argon2id, the current parameters, a random 16-byte salt and a 32-byte output. Returns a
+    /// PHC string.
     ///
-    /// Dropping the future takes the job out of the queue.
+    /// Dropping the future removes the job from the queue.
     ///
     /// # Errors
     /// [`HashError::Overloaded`], [`HashError::ShuttingDown`] or [`HashError::Failed`].
@@ -127,24 +126,23 @@ impl HashPool {
         self.submit(QueueLane::Shared, self.0.policy.cost(), None, |reply| HashJob::Hash { password, reply }).await
     }
 
-    /// A hash that no password fits and that looks, and costs to check, as any new one.
+    /// Returns a hash that matches no password. It looks like a new hash and takes the same work to verify.
     #[must_use]
     pub fn unmatchable_hash(&self) -> PasswordHash {
         self.0.policy.unmatchable_hash()
     }
 
-    /// Whether the password is the one that was hashed.
+    /// Verifies a password against a stored hash.
     ///
-    /// Without a stored hash (nobody has that name) it does the same work in the same
-    /// queue against a dummy of the current parameters, and answers
-    /// [`Verification::Mismatch`]. So it does for a stored hash that cannot be used (broken,
-    /// of an unknown algorithm, beyond the configured bounds), with a warning in the log:
-    /// its owner gets in by a password reset, and nobody else learns anything.
+    /// If there is no stored hash (because there is no such account), it does the same work in the same queue against a
+    /// hash that matches no password, and returns [`Verification::Mismatch`]. It does the same for a stored hash that
+    /// cannot be used (malformed, of an unknown algorithm, or beyond the configured limits), and logs a warning: the
+    /// owner can reset the password, and the response reveals nothing to others.
     ///
-    /// A check that does not fit the threads' own memory waits for one of them; of these, `requester` has at most two
-    /// waiting, or one expensive one.
+    /// A check that does not fit into the memory of a thread uses the single lane, in which `requester` has at most two
+    /// checks waiting, or one expensive check.
     ///
-    /// Dropping the future takes the job out of the queue.
+    /// Dropping the future removes the job from the queue.
     ///
     /// # Errors
     /// [`HashError::Overloaded`], [`HashError::ShuttingDown`] or [`HashError::Failed`].
@@ -162,8 +160,8 @@ impl HashPool {
             .await
     }
 
-    /// Ends the threads, each after the job that it is at; jobs that wait are answered
-    /// with [`HashError::ShuttingDown`]. Does not block.
+    /// Stops the threads, each after its current job. Waiting jobs fail with [`HashError::ShuttingDown`]. Does not
+    /// block.
     pub fn shutdown(&self) {
         self.0.queue.close();
     }
@@ -190,8 +188,8 @@ impl HashPool {
         let ticket =
             self.0.queue.push(lane, cost, requester, job(reply)).map_err(|refused| self.to_hash_error(refused))?;
         let _withdraw = WithdrawOnDrop { pool: &self.0, ticket };
-        // The expectation can be wrong, if other processes take the processor away. Who
-        // has not got a thread after twice the time gives up.
+        // The expected wait is wrong if other processes use the processor. A job still queued after twice `max_wait` is
+        // abandoned.
         if let Ok(answer) = timeout(self.0.max_wait * 2, &mut answer).await {
             return answer.unwrap_or(Err(HashError::ShuttingDown));
         }
@@ -210,7 +208,7 @@ impl HashPool {
 
     fn overloaded(&self, wait: Duration) -> HashError {
         self.0.metrics.shed.inc();
-        // A header in whole seconds; to come back at once would be no relief.
+        // The header is in whole seconds, and an immediate retry would not reduce the load.
         let seconds = wait.as_secs_f64().ceil().max(1.0);
         HashError::Overloaded { retry_after: Duration::from_secs_f64(seconds).min(MAX_RETRY_AFTER) }
     }
@@ -222,8 +220,8 @@ impl Drop for Pool {
     }
 }
 
-/// Somebody was let in: one job counts as waiting, so that what is let in after it is what
-/// can be served besides. To be dropped when the job is handed over, or is not to come.
+/// The admission of one job, which counts as waiting while this permit exists. The holder must drop the permit when it
+/// queues the job, or if the job will not come.
 #[must_use]
 pub struct AdmissionPermit {
     pool: Arc<Pool>,
@@ -236,7 +234,7 @@ impl Drop for AdmissionPermit {
     }
 }
 
-/// A job's place in the queue, given up when nobody waits for the answer any more.
+/// Removes a job from the queue when its caller stops waiting.
 struct WithdrawOnDrop<'a> {
     pool: &'a Pool,
     ticket: u64,
@@ -250,7 +248,7 @@ impl Drop for WithdrawOnDrop<'_> {
     }
 }
 
-/// How fast this machine is, from one hash.
+/// Measures the speed of this machine with one hash.
 fn nanos_per_unit(policy: &HashPolicy, dummy_check: &HashCheck) -> f64 {
     let mut arena = policy.arena();
     let empty_password = Password::parse_attempt(String::new()).expect("an empty password is within the upper bounds");

@@ -1,4 +1,4 @@
-//! The pool as a whole, with little memory.
+//! Tests of the whole pool, with little memory.
 
 use std::{
     future::Future,
@@ -40,7 +40,7 @@ fn password(text: &str) -> Password {
     Password::parse_attempt(text.to_owned()).unwrap()
 }
 
-/// Each call is another one, as far as the shares of the single lane are concerned.
+/// Returns a different requester for each call, so that no test reaches the limit of the single lane.
 fn requester() -> HashRequester {
     static CALLS: AtomicU32 = AtomicU32::new(0);
     let address = Ipv4Addr::from(CALLS.fetch_add(1, Ordering::Relaxed));
@@ -53,7 +53,7 @@ fn made_by_the_crate(memory_kib: u32, iterations: u32) -> PasswordHash {
     PasswordHash::parse(phc.to_string()).unwrap()
 }
 
-/// Polls once, so that the job is in the queue.
+/// Polls the future once, so that its job is in the queue.
 async fn begin<F: Future>(future: &mut std::pin::Pin<&mut F>) {
     futures_util::future::poll_fn(|context| {
         assert!(future.as_mut().poll(context).is_pending());
@@ -63,7 +63,7 @@ async fn begin<F: Future>(future: &mut std::pin::Pin<&mut F>) {
 }
 
 #[tokio::test]
-async fn a_hash_verifies_and_only_with_its_password() {
+async fn a_hash_matches_only_its_password() {
     let pool = started();
     let hash = pool.hash(&password("correct horse")).await.unwrap();
     assert!(Argon2::default().verify_password(b"correct horse", hash.expose()).is_ok());
@@ -76,7 +76,7 @@ async fn a_hash_verifies_and_only_with_its_password() {
 }
 
 #[tokio::test]
-async fn a_hash_of_other_parameters_is_outdated() {
+async fn a_hash_with_other_parameters_needs_a_rehash() {
     let pool = started();
     for (memory_kib, iterations) in [(64, 1), (32, 2), (128, 1), (256, 4)] {
         let stored = made_by_the_crate(memory_kib, iterations);
@@ -90,7 +90,7 @@ async fn a_hash_of_other_parameters_is_outdated() {
 }
 
 #[tokio::test]
-async fn an_unknown_user_costs_what_a_known_one_costs() {
+async fn an_unknown_user_costs_the_same_as_a_known_one() {
     let pool = started();
     let hash = pool.hash(&password("correct horse")).await.unwrap();
     let mut costs = Vec::new();
@@ -106,7 +106,7 @@ async fn an_unknown_user_costs_what_a_known_one_costs() {
 }
 
 #[tokio::test]
-async fn a_hash_beyond_the_bounds_matches_nothing() {
+async fn a_hash_beyond_the_limits_matches_no_password() {
     let pool = started();
     for stored in [made_by_the_crate(257, 1), made_by_the_crate(8, 129)] {
         assert_eq!(
@@ -118,7 +118,7 @@ async fn a_hash_beyond_the_bounds_matches_nothing() {
 }
 
 #[tokio::test]
-async fn a_job_whose_client_has_gone_is_skipped() {
+async fn a_job_whose_client_is_gone_is_skipped() {
     let pool = HashPool::start_threads(&settings(), metrics(), NO_THREADS).unwrap();
     let secret = password("correct horse");
     {
@@ -141,8 +141,8 @@ async fn a_job_whose_client_has_gone_is_skipped() {
 }
 
 #[tokio::test]
-async fn overload_is_shed_with_a_time_to_come_back() {
-    // Whatever this machine is like, the second job waits longer than a nanosecond.
+async fn under_overload_a_job_is_rejected_with_a_retry_after() {
+    // On any machine, the second job waits longer than a nanosecond.
     let impatient = HashingSettings { max_wait: Duration::from_nanos(1), ..settings() };
     let pool = HashPool::start_threads(&impatient, metrics(), NO_THREADS).unwrap();
     let secret = password("correct horse");
@@ -155,7 +155,7 @@ async fn overload_is_shed_with_a_time_to_come_back() {
 }
 
 #[tokio::test]
-async fn who_gets_no_thread_in_twice_the_accepted_time_gives_up() {
+async fn a_job_still_queued_after_twice_the_maximum_wait_is_abandoned() {
     let hasty = HashingSettings { max_wait: Duration::from_millis(20), ..settings() };
     let pool = HashPool::start_threads(&hasty, metrics(), NO_THREADS).unwrap();
     let started = Instant::now();
@@ -167,7 +167,7 @@ async fn who_gets_no_thread_in_twice_the_accepted_time_gives_up() {
 }
 
 #[tokio::test]
-async fn shutdown_answers_those_who_wait_and_ends_the_threads() {
+async fn shutdown_fails_waiting_jobs_and_ends_the_threads() {
     let idle = HashPool::start_threads(&settings(), metrics(), NO_THREADS).unwrap();
     let secret = password("correct horse");
     let mut waiting = pin!(idle.hash(&secret));
@@ -195,7 +195,7 @@ async fn the_threads_end_with_the_last_handle() {
 }
 
 #[tokio::test]
-async fn many_at_once_are_all_answered_rightly() {
+async fn many_concurrent_verifications_have_correct_results() {
     let pool = started();
     let hash = pool.hash(&password("correct horse")).await.unwrap();
     let large = made_by_the_crate(256, 2);
@@ -212,7 +212,7 @@ async fn many_at_once_are_all_answered_rightly() {
 }
 
 #[tokio::test]
-async fn a_panic_in_a_hash_thread_is_the_failure_of_its_request_and_the_thread_goes_on() {
+async fn a_panic_in_a_hash_thread_fails_only_its_request() {
     let pool = HashPool::start(HashingSettings { threads: 1, ..settings() }, metrics()).unwrap();
     let hash = pool.hash(&password("correct horse")).await.unwrap();
     for _ in 0..3 {

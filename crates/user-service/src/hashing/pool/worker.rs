@@ -1,4 +1,4 @@
-//! One hash thread: takes jobs from the queue until it is closed.
+//! A hash thread: processes jobs from the queue until the queue is closed.
 
 use std::{io, sync::Arc, thread, time::Instant};
 
@@ -12,11 +12,11 @@ use crate::{
     hashing::{check::HashCheck, metrics::HashMetrics, password_hash::PasswordHash, policy::HashPolicy, queue::Queue},
 };
 
-/// Of the hash threads; request threads have 0 and come first.
+/// Niceness of the hash threads. Request threads have 0 and therefore take precedence.
 #[cfg(target_os = "linux")]
 const NICENESS: i32 = 10;
 
-/// A request with a copy of its password, which is wiped with it.
+/// A job with its own copy of the password, which is wiped when the job is dropped.
 pub(super) enum HashJob {
     Hash {
         password: Password,
@@ -35,7 +35,7 @@ pub(super) enum HashJob {
 
 pub(super) type ReplySender<T> = oneshot::Sender<Result<T, HashError>>;
 
-/// An answer on its way out. Who has gone meanwhile does not get it.
+/// A result and the channel to its caller. If the caller is gone, the result is dropped.
 enum FinishedJob {
     Hash(ReplySender<PasswordHash>, Result<PasswordHash, HashError>),
     Verification(ReplySender<Verification>, Result<Verification, HashError>),
@@ -50,7 +50,7 @@ pub(super) fn spawn(
 ) -> io::Result<thread::JoinHandle<()>> {
     thread::Builder::new().name(format!("hash-{index}")).spawn(move || {
         lower_priority();
-        // Made here, so that the memory is near the core that uses it.
+        // The thread allocates its arena itself, so that the memory is near its core.
         run_jobs(&queue, &policy, &metrics, &mut policy.arena());
     })
 }
@@ -65,14 +65,14 @@ fn run_jobs(queue: &Queue<HashJob>, policy: &HashPolicy, metrics: &HashMetrics, 
         metrics.blocks.inc_by(entry.cost);
         queue.finish(entry.lane, entry.cost, took);
         if answer.has_failed() {
-            // A panic leaves the memory in any state.
+            // After a panic, the memory is in an undefined state.
             *arena = policy.arena();
         }
         answer.deliver();
     }
 }
 
-/// The result of one job: its panic, which is logged and counted, is not the end of the thread.
+/// Runs one job. A panic is logged, counted and returned as an error, so that it does not end the thread.
 fn catch_panic<T>(job: impl FnOnce() -> T) -> Result<T, HashError> {
     let result = panics::catch("hash", || {
         fail_point!("hash.compute");
@@ -114,7 +114,7 @@ impl FinishedJob {
     }
 }
 
-/// On Linux niceness belongs to a thread, not to the process.
+/// Lowers the priority of the calling thread. On Linux, niceness belongs to the thread and not to the process.
 #[cfg(target_os = "linux")]
 fn lower_priority() {
     if let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICENESS) {

@@ -1,4 +1,4 @@
-//! The bounded queue in front of the hash threads: who is next, who is turned away.
+//! The bounded queue of the hash threads: decides which job is next, and which jobs are rejected.
 
 use std::{
     collections::VecDeque,
@@ -11,34 +11,35 @@ use uuid::Uuid;
 
 use crate::domain::IpPrefix;
 
-/// Whatever the expected wait: each entry holds a password of at most a kilobyte.
+/// Maximum number of jobs, whatever the expected wait. Each holds a password of at most 1 KiB.
 const MAX_JOBS: usize = 4096;
-/// What one network, and one account, may have waiting in the single lane: two checks, or one expensive one.
+/// Maximum weight that one network, and one account, may have waiting in the single lane: two checks, or one expensive
+/// check.
 const MAX_WAITING_WEIGHT: u32 = 2;
-/// A check that probably takes more than this part of the longest wait is expensive.
+/// A check is expensive if it is expected to take longer than the maximum wait divided by this number.
 const EXPENSIVE_FRACTION: u32 = 4;
-/// Weight of the latest job in the moving average of speed.
+/// Weight of the latest job in the moving average of the speed.
 const SMOOTHING_FACTOR: f64 = 0.2;
 
-/// Which threads may take a job.
+/// The lane of a job, which decides how many threads may work on such jobs at the same time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum QueueLane {
-    /// Any.
+    /// Any number of threads.
     Shared,
-    /// Any, while no other thread has a job of this lane: it brings memory of its own.
+    /// One thread at a time, because each job of this lane allocates its own memory.
     Single,
 }
 
-/// Who asks for a check, so that neither this network nor this account can fill the single lane for the others.
+/// The origin of a check, so that no network and no account can fill the single lane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HashRequester {
     pub network: IpPrefix,
-    /// Whose stored hash it is, if the account exists.
+    /// The owner of the stored hash, if the account exists.
     pub account: Option<Uuid>,
 }
 
-/// First come, first served within the bounds. Costs are in any unit of work; how long a
-/// unit takes is learnt from the jobs that finish.
+/// A bounded first-in, first-out queue. The unit of cost is arbitrary: the queue learns the time for a unit from
+/// finished jobs.
 pub(super) struct Queue<T> {
     state: Mutex<QueueState<T>>,
     ready: Condvar,
@@ -47,7 +48,7 @@ pub(super) struct Queue<T> {
     length: IntGauge,
 }
 
-/// A job on its way through the queue.
+/// A job in the queue, or one that a thread has taken from it.
 pub(super) struct QueuedJob<T> {
     pub(super) item: T,
     pub(super) lane: QueueLane,
@@ -57,10 +58,10 @@ pub(super) struct QueuedJob<T> {
     ticket: u64,
 }
 
-/// Why a job was not taken.
+/// The reason why a job was rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum AdmissionError {
-    /// It would wait too long, probably this long.
+    /// The job would wait too long. Contains the expected wait.
     Busy(Duration),
     Closed,
 }
@@ -69,7 +70,7 @@ struct QueueState<T> {
     shared: LaneQueue<T>,
     single: LaneQueue<T>,
     single_taken: bool,
-    /// Of those who were let in and whose jobs are still to come, in the shared lane.
+    /// The admitted jobs that are not queued yet. They will use the shared lane.
     reserved: ReservedWork,
     next_ticket: u64,
     closed: bool,
@@ -82,14 +83,14 @@ struct ReservedWork {
 }
 
 struct LaneQueue<T> {
-    /// In the order of their tickets.
+    /// The jobs, ordered by ticket.
     entries: VecDeque<QueuedJob<T>>,
     cost: u64,
     nanos_per_unit: f64,
 }
 
 impl<T> Queue<T> {
-    /// `nanos_per_unit`: the speed to assume until jobs have shown a better one.
+    /// Creates a queue. `nanos_per_unit` is the initial estimate of the speed.
     pub(super) fn new(threads: usize, max_wait: Duration, nanos_per_unit: f64, length: IntGauge) -> Self {
         let lane = || LaneQueue { entries: VecDeque::new(), cost: 0, nanos_per_unit };
         let (shared, single) = (lane(), lane());
@@ -104,8 +105,8 @@ impl<T> Queue<T> {
         Self { state: Mutex::new(state), ready: Condvar::new(), threads, max_wait, length }
     }
 
-    /// Takes a job, unless it would wait too long, or its requester has as much waiting in the single lane as one may
-    /// have; gives its ticket for [`Queue::withdraw`].
+    /// Queues a job and returns its ticket for [`Queue::withdraw`]. Rejects the job if it would wait too long, or if
+    /// its requester already has the maximum weight waiting in the single lane.
     pub(super) fn push(
         &self,
         lane: QueueLane,
@@ -129,8 +130,8 @@ impl<T> Queue<T> {
         Ok(ticket)
     }
 
-    /// Lets somebody in whose job is still to come: from now on it counts as if it waited
-    /// in the shared lane, until [`Queue::release`]. So no more are let in than can be served.
+    /// Admits a job that will be queued later. It counts as waiting in the shared lane until [`Queue::release`], so
+    /// that no more jobs are admitted than can be served.
     pub(super) fn reserve(&self, cost: u64) -> Result<(), AdmissionError> {
         let mut state = self.state.lock();
         self.check_admission(&state, QueueLane::Shared)?;
@@ -139,7 +140,7 @@ impl<T> Queue<T> {
         Ok(())
     }
 
-    /// What was reserved is pushed now, or will not come.
+    /// Ends a reservation, because its job is queued now or will not come.
     pub(super) fn release(&self, cost: u64) {
         let mut state = self.state.lock();
         state.reserved.jobs -= 1;
@@ -157,8 +158,8 @@ impl<T> Queue<T> {
         Ok(())
     }
 
-    /// The next job for the calling thread, when there is one; `None` once the queue is
-    /// closed. Each job is to be answered by [`Queue::finish`].
+    /// Waits for the next job of the calling thread. Returns `None` once the queue is closed. The thread must call
+    /// [`Queue::finish`] after each job.
     pub(super) fn pop(&self) -> Option<QueuedJob<T>> {
         let mut state = self.state.lock();
         loop {
@@ -173,7 +174,7 @@ impl<T> Queue<T> {
         }
     }
 
-    /// Learns how long a popped job took, and lets the next one of its lane in.
+    /// Records how long a job took, and frees its lane for the next job.
     pub(super) fn finish(&self, lane: QueueLane, cost: u64, took: Duration) {
         let mut state = self.state.lock();
         if lane == QueueLane::Single {
@@ -184,7 +185,7 @@ impl<T> Queue<T> {
         self.ready.notify_one();
     }
 
-    /// Drops a job that still waits; `false` when a thread has it, or had it.
+    /// Removes a job that is still waiting. Returns `false` if a thread has already taken it.
     pub(super) fn withdraw(&self, ticket: u64) -> bool {
         let mut state = self.state.lock();
         let withdrawn = state.shared.remove(ticket).or_else(|| state.single.remove(ticket));
@@ -193,7 +194,7 @@ impl<T> Queue<T> {
         withdrawn.is_some()
     }
 
-    /// Takes no more jobs, drops those that wait, and lets the threads go.
+    /// Closes the queue: it rejects new jobs, drops the waiting ones, and wakes the threads so that they end.
     pub(super) fn close(&self) {
         let mut state = self.state.lock();
         state.closed = true;
@@ -204,7 +205,7 @@ impl<T> Queue<T> {
         self.ready.notify_all();
     }
 
-    /// How long a job would wait that came now.
+    /// Returns the expected wait of a job that is queued now.
     pub(super) fn expected_wait(&self, lane: QueueLane) -> Duration {
         self.state.lock().expected_wait(lane, self.threads)
     }
@@ -241,7 +242,7 @@ impl<T> QueueState<T> {
         let all = (shared + single) / threads as f64;
         let nanos = match lane {
             QueueLane::Single => single.max(all),
-            // While the single lane has work, one of the threads is busy with that.
+            // While the single lane has work, it occupies one of the threads.
             QueueLane::Shared if threads > 1 && (self.single_taken || single > 0.0) => shared / (threads - 1) as f64,
             QueueLane::Shared => all,
         };
@@ -254,7 +255,7 @@ impl<T> LaneQueue<T> {
         self.entries.front().map(|entry| entry.ticket)
     }
 
-    /// Whether the jobs of this network, and those of this account, leave room for one of this cost.
+    /// Returns whether a job of this cost fits into what its network and its account may have waiting.
     fn has_room_for(&self, requester: HashRequester, cost: u64, max_wait: Duration) -> bool {
         let waiting = |matches: &dyn Fn(HashRequester) -> bool| -> u32 {
             let matching = self.entries.iter().filter(|entry| entry.requester.is_some_and(matches));
@@ -266,7 +267,7 @@ impl<T> LaneQueue<T> {
         network_weight.max(account_weight) <= room
     }
 
-    /// How much of a requester's share a job takes.
+    /// Returns the weight of a job in its requester's share.
     fn weight(&self, cost: u64, max_wait: Duration) -> u32 {
         let expensive = cost as f64 * self.nanos_per_unit > (max_wait / EXPENSIVE_FRACTION).as_nanos() as f64;
         if expensive { MAX_WAITING_WEIGHT } else { 1 }
@@ -295,7 +296,7 @@ impl<T> LaneQueue<T> {
         std::mem::take(&mut self.entries)
     }
 
-    /// Of the jobs that wait, and of so much more.
+    /// Returns the estimated time for the waiting jobs and `additional_cost` together.
     fn total_nanos(&self, additional_cost: u64) -> f64 {
         (self.cost + additional_cost) as f64 * self.nanos_per_unit
     }

@@ -4,13 +4,13 @@ use super::*;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// One unit of work takes one second; nobody waits longer than three.
+/// Returns a queue in which one unit of work takes one second, and the maximum wait is three seconds.
 fn queue(threads: usize) -> Queue<&'static str> {
     Queue::new(threads, 3 * SECOND, 1e9, IntGauge::new("length", "length").unwrap())
 }
 
 #[test]
-fn the_first_to_come_is_the_first_served() {
+fn jobs_are_served_in_the_order_of_arrival() {
     let queue = queue(1);
     queue.push(QueueLane::Shared, 1, None, "a").unwrap();
     queue.push(QueueLane::Single, 1, None, "b").unwrap();
@@ -22,7 +22,7 @@ fn the_first_to_come_is_the_first_served() {
 }
 
 #[test]
-fn a_job_that_would_wait_too_long_is_turned_away() {
+fn a_job_that_would_wait_too_long_is_rejected() {
     let queue = queue(2);
     for _ in 0..7 {
         queue.push(QueueLane::Shared, 1, None, "job").unwrap();
@@ -36,7 +36,7 @@ fn a_job_that_would_wait_too_long_is_turned_away() {
 }
 
 #[test]
-fn no_more_are_let_in_than_can_be_served_when_their_jobs_arrive() {
+fn no_more_jobs_are_admitted_than_can_be_served() {
     let queue = queue(2);
     for _ in 0..7 {
         queue.reserve(1).unwrap();
@@ -47,13 +47,13 @@ fn no_more_are_let_in_than_can_be_served_when_their_jobs_arrive() {
     queue.release(1);
     assert!(queue.push(QueueLane::Shared, 1, None, "expected").is_ok());
     assert_eq!(queue.reserve(1), Err(refused));
-    // This one does not come.
+    // The job of this reservation does not come.
     queue.release(1);
     assert_eq!(queue.reserve(1), Ok(()));
 }
 
 #[test]
-fn the_expected_wait_follows_the_speed_of_late() {
+fn the_expected_wait_follows_the_recent_speed() {
     let queue = queue(1);
     queue.push(QueueLane::Shared, 2, None, "job").unwrap();
     assert_eq!(queue.expected_wait(QueueLane::Shared), 2 * SECOND);
@@ -99,13 +99,13 @@ fn requester(network: &str, account: u128) -> Option<HashRequester> {
     Some(HashRequester { network, account: Some(Uuid::from_u128(account)) })
 }
 
-/// A queue in which one unit of work is far below a quarter of the longest wait.
+/// Returns a queue in which one unit of work takes far less than a quarter of the maximum wait.
 fn patient_queue() -> Queue<&'static str> {
     Queue::new(4, 100 * SECOND, 1e9, IntGauge::new("length", "length").unwrap())
 }
 
 #[test]
-fn a_network_has_two_waiting_in_the_single_lane_and_leaves_the_rest_to_others() {
+fn a_network_has_at_most_two_jobs_waiting_in_the_single_lane() {
     let queue = patient_queue();
     for account in 0..2 {
         queue.push(QueueLane::Single, 1, requester("198.51.100.1", account), "attacker").unwrap();
@@ -117,13 +117,13 @@ fn a_network_has_two_waiting_in_the_single_lane_and_leaves_the_rest_to_others() 
     for _ in 0..5 {
         queue.push(QueueLane::Shared, 1, requester("198.51.100.1", 4), "own hash").unwrap();
     }
-    // A check that a thread has taken waits no longer.
+    // A check that a thread has taken is not waiting any more.
     assert_eq!(queue.pop().unwrap().item, "attacker");
     queue.push(QueueLane::Single, 1, requester("198.51.100.1", 2), "attacker").unwrap();
 }
 
 #[test]
-fn an_account_has_two_waiting_in_the_single_lane_from_however_many_networks() {
+fn an_account_has_at_most_two_jobs_waiting_in_the_single_lane_from_all_networks() {
     let queue = patient_queue();
     queue.push(QueueLane::Single, 1, requester("198.51.100.1", 7), "attacked").unwrap();
     let second = queue.push(QueueLane::Single, 1, requester("198.51.100.2", 7), "attacked").unwrap();
@@ -135,7 +135,7 @@ fn an_account_has_two_waiting_in_the_single_lane_from_however_many_networks() {
 
 #[test]
 fn an_expensive_check_takes_the_whole_share_of_its_network() {
-    // More than a quarter of the longest wait.
+    // More than a quarter of the maximum wait.
     const EXPENSIVE: u64 = 26;
     let queue = patient_queue();
     queue.push(QueueLane::Single, EXPENSIVE, requester("198.51.100.1", 1), "expensive").unwrap();
@@ -158,7 +158,7 @@ fn a_withdrawn_job_is_gone_and_no_longer_counts() {
 }
 
 #[test]
-fn closing_wakes_the_threads_and_drops_what_waits() {
+fn closing_wakes_the_threads_and_drops_waiting_jobs() {
     let queue = Arc::new(queue(1));
     let waiting = thread::spawn({
         let queue = Arc::clone(&queue);
