@@ -46,7 +46,7 @@ enum FileFormat {
 pub enum BreachedPasswordsError {
     #[error("it cannot be read: {0}")]
     Unreadable(#[from] io::Error),
-    #[error("it is no file")]
+    #[error("it is not a file")]
     NotAFile,
     #[error("it is empty")]
     Empty,
@@ -54,9 +54,9 @@ pub enum BreachedPasswordsError {
         "it is neither text with a SHA-1 hash of 40 hexadecimal digits at the start of each line, nor binary records of 20 bytes"
     )]
     UnknownFormat,
-    #[error("at byte {0} there is no line of 40 hexadecimal digits, with or without a colon and a count")]
+    #[error("the line at byte {0} is not 40 hexadecimal digits, with or without a colon and a count")]
     BrokenLine(u64),
-    #[error("it is not sorted by hash: see byte {0}")]
+    #[error("it is not sorted by hash at byte {0}")]
     NotSorted(u64),
 }
 
@@ -313,16 +313,16 @@ mod tests {
             ("ntlm", b"8846F7EAEE8FB117AD06BDD830B7586C:5\n".to_vec(), "neither"),
             ("unsorted", text(&reversed, |_, hex| format!("{hex}\n")).into(), "not sorted"),
             ("unsorted-binary", reversed.concat(), "not sorted"),
-            ("cut-off", good[..good.len() - 20].into(), "no line of 40"),
+            ("cut-off", good[..good.len() - 20].into(), "is not 40"),
             ("cut-off-binary", hashes.concat()[..1990].into(), "neither"),
-            ("other-lines", format!("{good}# the end\n").into(), "no line of 40"),
+            ("other-lines", format!("{good}# the end\n").into(), "is not 40"),
         ];
         for (name, contents, expected) in cases {
             let file = temp_file(name, contents);
             let error = BreachedPasswords::open(&file.0).unwrap_err().to_string();
             assert!(error.contains(expected), "{name}: {error}");
         }
-        assert!(BreachedPasswords::open(Path::new("/")).unwrap_err().to_string().contains("no file"));
+        assert!(BreachedPasswords::open(Path::new("/")).unwrap_err().to_string().contains("not a file"));
         assert!(BreachedPasswords::open(Path::new("/nowhere")).is_err());
     }
 

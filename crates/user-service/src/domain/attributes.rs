@@ -23,12 +23,12 @@ impl Attributes {
     /// database cannot store.
     pub fn parse(value: Value) -> Result<Self, Invalid> {
         let Value::Object(members) = value else {
-            return Err(Invalid::new("not-an-object", "Attributes are a JSON object."));
+            return Err(Invalid::new("not-an-object", "Attributes must be a JSON object."));
         };
         check(&members, 1)?;
         let attributes = Self(members);
         if attributes.to_json().len() > MAX_BYTES {
-            return Err(Invalid::new("too-large", format!("Attributes are at most {MAX_BYTES} bytes of JSON.")));
+            return Err(Invalid::new("too-large", format!("Attributes have at most {MAX_BYTES} bytes of JSON.")));
         }
         Ok(attributes)
     }
@@ -67,7 +67,7 @@ impl fmt::Debug for Attributes {
 
 fn check(members: &Map<String, Value>, depth: usize) -> Result<(), Invalid> {
     if members.keys().any(|name| name.contains('\0')) {
-        return Err(Invalid::new("invalid-character", "The name of an attribute has no U+0000."));
+        return Err(Invalid::new("invalid-character", "The name of an attribute must not contain U+0000."));
     }
     check_all(members.values(), depth)
 }

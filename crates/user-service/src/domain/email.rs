@@ -44,11 +44,11 @@ impl Email {
             return Err(too_long());
         }
         if trimmed.chars().any(|c| is_disruptive(c) || is_invisible(c)) {
-            return Err(not_an_address("An e-mail address has no spaces, line breaks or invisible characters."));
+            return Err(not_an_address("An email address has no spaces, line breaks or invisible characters."));
         }
         let (local, domain) = trimmed
             .rsplit_once('@')
-            .ok_or_else(|| not_an_address("An e-mail address has an @ between name and domain."))?;
+            .ok_or_else(|| not_an_address("An email address has an @ between name and domain."))?;
         let local = local_part(local)?;
         let (shown_domain, a_label) = host_name(domain)?;
 
@@ -59,7 +59,7 @@ impl Email {
         }
         // The mail library decides last: it cannot send to an address that it cannot parse.
         lettre::Address::from_str(&address).map_err(|_| {
-            not_an_address("The part before the @ contains a character or a dot that may not be there.")
+            not_an_address("The part before the @ contains a character or a dot that is not allowed there.")
         })?;
         Ok(Self { address, key })
     }
@@ -137,13 +137,13 @@ fn label_prefix(typed: &str) -> String {
 
 fn local_part(typed: &str) -> Result<String, Invalid> {
     if typed.starts_with('"') {
-        return Err(not_an_address("Addresses with a quoted name before the @ are not supported."));
+        return Err(not_an_address("An email address with a quoted name before the @ is not supported."));
     }
     let local: String = typed.nfc().collect();
     if local.len() > MAX_LOCAL_PART_BYTES {
         return Err(Invalid::new(
             "too-long",
-            format!("The part before the @ is at most {MAX_LOCAL_PART_BYTES} bytes long."),
+            format!("The part before the @ has at most {MAX_LOCAL_PART_BYTES} bytes."),
         ));
     }
     Ok(local)
@@ -174,7 +174,7 @@ fn not_an_address(detail: &str) -> Invalid {
 }
 
 fn too_long() -> Invalid {
-    Invalid::new("too-long", format!("An e-mail address is at most {MAX_BYTES} bytes long."))
+    Invalid::new("too-long", format!("An email address has at most {MAX_BYTES} bytes."))
 }
 
 #[cfg(test)]

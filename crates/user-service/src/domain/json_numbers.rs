@@ -76,7 +76,7 @@ fn string_length(text: &str) -> usize {
 fn range_error(number: &str) -> Option<&'static str> {
     if !number.contains(['.', 'e', 'E']) {
         let kept = number.parse::<i64>().is_ok() || number.parse::<u64>().is_ok();
-        return (!kept).then_some("An integer lies between -9223372036854775808 and 18446744073709551615.");
+        return (!kept).then_some("An integer must be between -9223372036854775808 and 18446744073709551615.");
     }
     let value: f64 = number.parse().ok()?;
     let mantissa = number.split(['e', 'E']).next().unwrap_or_default();

@@ -18,7 +18,7 @@ impl Locale {
     pub fn parse(raw: &str) -> Result<Self, Invalid> {
         let raw = raw.trim();
         if raw.len() > MAX_BYTES {
-            return Err(Invalid::new("too-long", format!("A language tag is at most {MAX_BYTES} characters long.")));
+            return Err(Invalid::new("too-long", format!("A language tag has at most {MAX_BYTES} characters.")));
         }
         icu_locale_core::Locale::normalize(raw).map(|tag| Self(tag.into_owned())).map_err(|_| {
             Invalid::new("not-a-language-tag", "This is not a language tag such as \"en\" or \"de-CH\" (BCP 47).")

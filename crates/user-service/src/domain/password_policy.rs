@@ -50,7 +50,7 @@ impl PasswordPolicy {
             Ok(true) => {}
             Ok(false) => violations.push(Invalid::new(
                 "common",
-                "This password is among the first that somebody would try. Take several words, or random characters.",
+                "This password is among the first that an attacker would try. Use several words, or random characters.",
             )),
             Err(_) => violations.push(Self::strength_unknown()),
         }
@@ -59,7 +59,7 @@ impl PasswordPolicy {
             Ok(true) => {}
             Ok(false) => violations.push(Invalid::new(
                 "contains-own-words",
-                "This password is little more than your name, your address, or the name of this service.",
+                "This password is little more than your name, your email address, or the name of this service.",
             )),
             Err(_) if violations.is_empty() => violations.push(Self::strength_unknown()),
             Err(_) => {}

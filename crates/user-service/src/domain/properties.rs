@@ -14,7 +14,7 @@ use super::*;
 const LONGEST_DETAIL: usize = 200;
 
 /// Checks that an error has a short detail that does not repeat the input.
-fn refused(invalid: &Invalid, typed: &str) -> TestResult {
+fn check_error(invalid: &Invalid, typed: &str) -> TestResult {
     prop_assert!(invalid.detail.len() <= LONGEST_DETAIL, "{}", invalid.detail);
     prop_assert!(typed.len() < 40 || !invalid.detail.contains(typed), "{}", invalid.detail);
     Ok(())
@@ -25,7 +25,7 @@ fn an_email_address_is_bounded_and_all_its_forms_have_the_same_key() {
     corpus!("email").holds_for_text(|typed| {
         let email = match Email::parse(typed) {
             Ok(email) => email,
-            Err(invalid) => return refused(&invalid, typed),
+            Err(invalid) => return check_error(&invalid, typed),
         };
         let (shown, sent) = (email.as_str(), email.deliverable());
         prop_assert!(email.key().len() <= email::MAX_BYTES && sent.len() <= email::MAX_BYTES);
@@ -51,7 +51,7 @@ fn a_username_is_bounded_and_has_a_stable_key() {
     corpus!("username").holds_for_text(|typed| {
         let name = match Username::parse(typed) {
             Ok(name) => name,
-            Err(invalid) => return refused(&invalid, typed),
+            Err(invalid) => return check_error(&invalid, typed),
         };
         let characters = name.as_str().chars().count();
         prop_assert!((username::MIN_CHARS..=username::MAX_CHARS).contains(&characters));
@@ -90,7 +90,7 @@ fn a_display_name_is_one_line_of_bounded_length() {
     corpus!("display_name").holds_for_text(|typed| {
         let name = match DisplayName::parse(typed) {
             Ok(name) => name,
-            Err(invalid) => return refused(&invalid, typed),
+            Err(invalid) => return check_error(&invalid, typed),
         };
         prop_assert!((1..=display_name::MAX_CHARS).contains(&name.as_str().chars().count()));
         prop_assert!(!name.as_str().chars().any(char::is_control));
@@ -110,7 +110,7 @@ fn a_locale_and_a_time_zone_have_one_canonical_form() {
                 let upper = Locale::parse(&typed.to_ascii_uppercase());
                 prop_assert_eq!(upper.as_ref(), Ok(&locale));
             }
-            Err(invalid) => refused(&invalid, typed)?,
+            Err(invalid) => check_error(&invalid, typed)?,
         }
         Ok(())
     });
@@ -120,7 +120,7 @@ fn a_locale_and_a_time_zone_have_one_canonical_form() {
                 prop_assert_eq!(Timezone::parse(zone.as_str()), Ok(zone.clone()));
                 prop_assert!(zone.as_str().eq_ignore_ascii_case(typed.trim()));
             }
-            Err(invalid) => refused(&invalid, typed)?,
+            Err(invalid) => check_error(&invalid, typed)?,
         }
         Ok(())
     });
@@ -131,7 +131,7 @@ fn the_bare_and_the_quoted_form_of_an_idempotency_key_are_equal() {
     corpus!("idempotency_key").holds_for_bytes(|value| {
         let key = match IdempotencyKey::parse(value) {
             Ok(key) => key,
-            Err(invalid) => return refused(&invalid, &String::from_utf8_lossy(value)),
+            Err(invalid) => return check_error(&invalid, &String::from_utf8_lossy(value)),
         };
         prop_assert!((1..=idempotency_key::MAX_LENGTH).contains(&key.as_str().len()));
         prop_assert!(key.as_str().bytes().all(|byte| byte.is_ascii_graphic()));
@@ -175,7 +175,7 @@ fn a_role_is_a_short_word() {
                 prop_assert_eq!(role.as_str(), typed);
                 prop_assert!(typed.len() <= 64 && typed.bytes().all(|byte| byte.is_ascii_graphic()));
             }
-            Err(invalid) => refused(&invalid, typed)?,
+            Err(invalid) => check_error(&invalid, typed)?,
         }
         Ok(())
     });
@@ -190,7 +190,7 @@ fn a_search_matches_the_prefix_of_keys_and_its_end_is_greater() {
                 return Ok(());
             }
             Ok(Some(search)) => search,
-            Err(invalid) => return refused(&invalid, typed),
+            Err(invalid) => return check_error(&invalid, typed),
         };
         // A normal form makes each of the 254 characters at most 18 times as long.
         for prefix in [Some(search.email()), search.username()].into_iter().flatten() {
@@ -223,7 +223,7 @@ fn attributes_are_stored_unchanged_within_their_limits() {
                 let merged = attributes.merged(attributes.as_map()).expect("a merge with itself does not grow");
                 prop_assert!(merged.to_json().len() <= json.len());
             }
-            Err(invalid) => refused(&invalid, &String::from_utf8_lossy(bytes))?,
+            Err(invalid) => check_error(&invalid, &String::from_utf8_lossy(bytes))?,
         }
         if let Ok(text) = std::str::from_utf8(bytes) {
             // Any text is refused as a schema or usable as one.
@@ -280,8 +280,8 @@ fn a_password_is_bounded_and_estimated_in_bounded_time() {
         let Ok(password) = Password::parse_attempt(typed.to_owned()) else { return Ok(()) };
         prop_assert!(password.expose().len() <= 4096 && typed.len() <= 4096);
         let own = ContextWords::from_texts([typed, "ada@example.org"]);
-        for objection in policy.violations(&password, &own) {
-            refused(&objection, typed)?;
+        for violation in policy.violations(&password, &own) {
+            check_error(&violation, typed)?;
         }
         let debug = format!("{password:?}");
         prop_assert!(!debug.contains(typed) || typed.len() < 12);

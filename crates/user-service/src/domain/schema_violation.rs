@@ -72,7 +72,7 @@ fn describe(error: &ValidationError<'_>, found: &mut Vec<SchemaViolation>) {
         Kind::Format { format } => report("invalid", expectation("It must have the format", format)),
         Kind::UniqueItems => report("invalid", "Its items must differ from each other.".into()),
         Kind::FalseSchema => report("unknown", "This member is not known.".into()),
-        _ => report("invalid", "It does not fit the schema.".into()),
+        _ => report("invalid", "It does not match the schema.".into()),
     }
 }
 
@@ -97,16 +97,16 @@ fn describe_alternatives(
     let mut fitting = branches.iter().filter(|branch| !branch.iter().any(wrong_type));
     match (fitting.next(), fitting.next()) {
         (Some(meant), None) => meant.iter().for_each(|error| describe(error, found)),
-        (None, _) => found.push(SchemaViolation::new(path_of(place, None), "wrong-type", "It has a wrong type.")),
+        (None, _) => found.push(SchemaViolation::new(path_of(place, None), "wrong-type", "It has the wrong type.")),
         (Some(_), Some(_)) => {
-            found.push(SchemaViolation::new(path_of(place, None), "invalid", "It fits none of the allowed forms."));
+            found.push(SchemaViolation::new(path_of(place, None), "invalid", "It matches none of the allowed forms."));
         }
     }
 }
 
 fn unknown_member(place: &Location, name: &str) -> SchemaViolation {
     if name.len() > MAX_NAME_BYTES {
-        let detail = "It has a member with a very long name that is not known.";
+        let detail = "It has an unknown member with a very long name.";
         return SchemaViolation::new(path_of(place, None), "unknown", detail);
     }
     SchemaViolation::new(path_of(place, Some(name)), "unknown", "This member is not known.")

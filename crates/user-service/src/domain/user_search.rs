@@ -23,7 +23,7 @@ impl SearchText {
     /// these, so the text would match every account.
     pub fn parse(raw: &str) -> Result<Option<Self>, Invalid> {
         if raw.chars().count() > MAX_CHARS {
-            return Err(Invalid::new("too-long", format!("At most {MAX_CHARS} characters are searched for.")));
+            return Err(Invalid::new("too-long", format!("A search text has at most {MAX_CHARS} characters.")));
         }
         if raw.is_empty() {
             return Ok(None);
@@ -32,7 +32,7 @@ impl SearchText {
         // A username contains no @.
         let username = (!typed.contains('@')).then(|| username::key_prefix(typed));
         if typed.chars().all(is_invisible) || username.as_ref().is_some_and(String::is_empty) {
-            return Err(Invalid::new("too-short", "At least one visible character is searched for."));
+            return Err(Invalid::new("too-short", "A search text has at least one visible character."));
         }
         Ok(Some(Self { email: email::key_prefix(typed), username }))
     }

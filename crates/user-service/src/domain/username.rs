@@ -38,7 +38,7 @@ impl Username {
         let name: String = raw.trim().nfc().collect();
         match name.chars().count() {
             0..MIN_CHARS => {
-                return Err(Invalid::new("too-short", format!("A user name has at least {MIN_CHARS} characters.")));
+                return Err(Invalid::new("too-short", format!("A username has at least {MIN_CHARS} characters.")));
             }
             MIN_CHARS..=MAX_CHARS => {}
             _ => return Err(too_long()),
@@ -46,11 +46,11 @@ impl Username {
         if !is_well_formed(&name) {
             return Err(Invalid::new(
                 "invalid-character",
-                "A user name consists of letters, digits, dots, underscores and hyphens.",
+                "A username consists of letters, digits, dots, underscores and hyphens.",
             ));
         }
         if !name.check_restriction_level(RestrictionLevel::HighlyRestrictive) {
-            return Err(Invalid::new("mixed-scripts", "A user name does not mix letters of different alphabets."));
+            return Err(Invalid::new("mixed-scripts", "A username does not mix letters of different scripts."));
         }
         let key = key(&name);
         Ok(Self { name, key })
@@ -117,7 +117,7 @@ fn is_well_formed(name: &str) -> bool {
 }
 
 fn too_long() -> Invalid {
-    Invalid::new("too-long", format!("A user name has at most {MAX_CHARS} characters."))
+    Invalid::new("too-long", format!("A username has at most {MAX_CHARS} characters."))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum HashError {
     /// The queue is too long, and nothing was computed.
-    #[error("too many passwords are being checked")]
+    #[error("too many passwords are being hashed or verified")]
     Overloaded { retry_after: Duration },
     /// The pool accepts no more jobs, or dropped this one because of the shutdown.
     #[error("the hash threads are shutting down")]
@@ -17,7 +17,7 @@ pub enum HashError {
     /// Only [`PasswordHash::parse`](super::PasswordHash::parse) returns this error.
     /// [`HashPool::verify`](super::HashPool::verify) returns [`Verification::Mismatch`](super::Verification::Mismatch)
     /// for a hash that it cannot use.
-    #[error("this is not the hash of a password")]
+    #[error("this is not a password hash")]
     Malformed,
 }
 

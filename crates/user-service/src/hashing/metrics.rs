@@ -37,11 +37,11 @@ impl HashMetrics {
             )?,
             abandoned: IntCounter::new(
                 "user_service_hash_abandoned_total",
-                "Password hashes skipped because their client had gone.",
+                "Password hashes skipped because the client was gone.",
             )?,
             unusable: IntCounter::new(
                 "user_service_hash_unusable_total",
-                "Verifications against a stored hash that is broken or beyond the configured bounds.",
+                "Verifications against a stored hash that is malformed, unsupported or beyond the configured limits.",
             )?,
         };
         registry.register(Box::new(metrics.queue_length.clone()))?;

@@ -92,7 +92,7 @@ impl HashingSettings {
         if self.max_wait.is_zero() {
             return Err(InvalidSetting {
                 key: "hashing.max_wait",
-                expected: "expected more than nothing, such as 2s".to_owned(),
+                expected: "expected more than zero, such as 2s".to_owned(),
             });
         }
         Ok(self.max_wait)

@@ -19,13 +19,13 @@ pub struct KeyEncryptionKey([u8; 32]);
 
 /// The error for a configured text that is not a key.
 #[derive(Debug, thiserror::Error)]
-#[error("keys.encryption_key must be 32 bytes in base64; `user-service keygen --out DIR` makes one")]
+#[error("keys.encryption_key must be 32 bytes in base64; `user-service keygen --out DIR` generates one")]
 pub struct InvalidEncryptionKey;
 
 /// The error for a sealed value that cannot be unsealed: the key or the label is another one, or the bytes were
 /// altered.
 #[derive(Debug, thiserror::Error)]
-#[error("a stored secret does not open under the configured key-encryption key")]
+#[error("a stored secret cannot be unsealed with the configured key-encryption key")]
 pub struct UnsealError;
 
 impl KeyEncryptionKey {

@@ -28,7 +28,7 @@ const MIN_RELOAD_INTERVAL: Duration = Duration::from_secs(1);
 /// The error for a missing or outdated key set: MongoDB was not reachable for too long, or its keys were sealed with
 /// another key-encryption key.
 #[derive(Debug, thiserror::Error)]
-#[error("no signing key is at hand: none was read in the last five minutes that opens under keys.encryption_key")]
+#[error("no signing key is available: in the last five minutes, none was read that keys.encryption_key can unseal")]
 pub struct SigningUnavailable;
 
 /// The key that signs now.
@@ -99,7 +99,7 @@ impl SigningKeys {
             let pause = match self.refresh().await {
                 Ok(()) => REFRESH_INTERVAL,
                 Err(error) => {
-                    tracing::warn!(%error, "the signing keys could not be read; trying again");
+                    tracing::warn!(%error, "the signing keys could not be read and will be read again");
                     RETRY_INTERVAL
                 }
             };
@@ -138,7 +138,7 @@ impl SigningKeys {
         let mut last = self.last_reload.lock().await;
         if last.is_none_or(|last| last.elapsed() >= MIN_RELOAD_INTERVAL) {
             if let Err(error) = self.refresh().await {
-                tracing::warn!(%error, "the signing keys could not be read for an unknown key id");
+                tracing::warn!(%error, "the signing keys could not be read again to find an unknown key id");
             }
             *last = Some(Instant::now());
         }
@@ -178,7 +178,7 @@ impl SigningKeys {
             self.current.store(Some(Arc::new(set)));
             match self.current_key() {
                 Ok(_) => self.loaded.cancel(),
-                Err(error) => tracing::error!(%error, "nobody can sign in"),
+                Err(error) => tracing::error!(%error, "no user can sign in"),
             }
             return Ok(());
         }

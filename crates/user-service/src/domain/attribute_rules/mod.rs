@@ -49,7 +49,7 @@ pub enum InvalidSchema {
     NotBoolean(String),
     #[error("{ADMIN_ONLY} at {0} has no effect: only members reached from the root by `properties` can be marked")]
     Unreachable(String),
-    #[error("`{0}` is required, and only admins may write it: nobody could register")]
+    #[error("`{0}` is required, and only administrators may write it: no user could register")]
     RequiredAdminOnly(String),
 }
 
@@ -230,7 +230,7 @@ impl AdminOnlyMembers {
 }
 
 fn refuse_admin_only(places: Vec<Vec<String>>) -> Result<(), Vec<SchemaViolation>> {
-    let refused = |path| SchemaViolation::new(path, "admin-only", "Only an administrator writes this.");
+    let refused = |path| SchemaViolation::new(path, "admin-only", "Only an administrator may write this member.");
     if places.is_empty() { Ok(()) } else { Err(places.into_iter().map(refused).collect()) }
 }
 

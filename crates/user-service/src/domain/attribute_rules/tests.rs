@@ -129,7 +129,7 @@ fn a_schema_that_could_not_be_enforced_is_refused() {
         (r#"{"x-admin-only": true}"#, "at # has no effect"),
         (r##"{"$defs": {"a": {"x-admin-only": true}}, "properties": {"a": {"$ref": "#/$defs/a"}}}"##, "at #/$defs/a"),
         (r#"{"patternProperties": {"^a": {"x-admin-only": true}}}"#, "has no effect"),
-        (r#"{"properties": {"a": {"x-admin-only": true}}, "required": ["a"]}"#, "nobody could register"),
+        (r#"{"properties": {"a": {"x-admin-only": true}}, "required": ["a"]}"#, "no user could register"),
     ] {
         let error = AttributeRules::parse(schema).expect_err(schema).to_string();
         assert!(error.contains(expected), "{schema}: {error}");

@@ -13,14 +13,14 @@ use crate::hashing::hash_error::UnusableHash;
 /// Algorithms that are recognised but not supported, with their names for messages: they are too weak or too rare.
 const UNSUPPORTED: &[(&str, &str)] = &[
     ("argon2d", "Argon2d"),
-    ("2x", "bcrypt with the mistake of 2011 ($2x$)"),
-    ("2", "bcrypt's first form ($2$)"),
+    ("2x", "bcrypt with the sign extension bug of 2011 ($2x$)"),
+    ("2", "bcrypt's first version ($2$)"),
     ("bcrypt-sha256", "passlib's bcrypt_sha256"),
     ("1", "md5-crypt"),
     ("apr1", "md5-crypt"),
     ("5", "sha256-crypt"),
     ("6", "sha512-crypt"),
-    ("7", "scrypt in crypt(3)'s form"),
+    ("7", "scrypt in the format of crypt(3)"),
     ("y", "yescrypt"),
     ("gy", "gost-yescrypt"),
     ("md5", "MD5"),

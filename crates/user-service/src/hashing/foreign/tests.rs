@@ -199,7 +199,10 @@ fn an_unsupported_algorithm_is_refused_with_its_name() {
         ("md5$seasalt2$80fef0aa4805d23838480e040ce0f027", "MD5"),
         ("{SMD5}AAAA", "MD5"),
         ("{SHA}AAAA", "SHA without salt"),
-        ("$2x$04$Z2bbUoBftxNnjLfumaeRvOvbGDwl2/NwQcV1pvpHGx0UyIeILWACu", "bcrypt with the mistake of 2011 ($2x$)"),
+        (
+            "$2x$04$Z2bbUoBftxNnjLfumaeRvOvbGDwl2/NwQcV1pvpHGx0UyIeILWACu",
+            "bcrypt with the sign extension bug of 2011 ($2x$)",
+        ),
         ("$1$salt$hash", "md5-crypt"),
         ("$6$salt$hash", "sha512-crypt"),
         ("{CRYPT}$6$salt$hash", "sha512-crypt"),
