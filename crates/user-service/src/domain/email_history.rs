@@ -29,7 +29,7 @@ impl EmailHistory {
         self.reserved.iter().filter(|reservation| now < reservation.until).count()
     }
 
-    /// Makes `new` the current address at `now`, and reserves the former one `until` then.
+    /// Makes `new` the current address at `now`, and reserves the former one until `until`.
     #[must_use]
     pub fn change_to(mut self, new: &str, until: Timestamp, now: Timestamp) -> Self {
         self.remove_expired(now);

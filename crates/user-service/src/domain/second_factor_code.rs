@@ -4,7 +4,7 @@
 use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
 
-use super::{RecoveryCode, TotpCode, allowed_characters::ascii_digit};
+use super::{allowed_characters::ascii_digit, recovery_code::RecoveryCode, totp::TotpCode};
 
 /// Longer input is refused before it is parsed.
 const MAX_INPUT_BYTES: usize = 128;

@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 
-use super::KeyReservation;
+use super::email_history::KeyReservation;
 
 /// At most this number of former usernames is reserved for an account. A further change releases the oldest.
 pub const MAX_RESERVED_USERNAMES: usize = 2;
@@ -17,7 +17,7 @@ pub struct UsernameHistory {
 }
 
 impl UsernameHistory {
-    /// Makes `new` the current username at `now`, and reserves the former one `until` then. A change back to a reserved
+    /// Makes `new` the current username at `now`, and reserves the former one until `until`. A change back to a reserved
     /// username ends its reservation. A change that does not change the key (another case, another form) reserves
     /// nothing.
     #[must_use]

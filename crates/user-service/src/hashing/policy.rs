@@ -8,7 +8,7 @@ use argon2_simd::{Arena, Inputs, hash_into};
 use zeroize::Zeroizing;
 
 use super::{
-    check::HashCheck,
+    check::{HashCheck, argon2_cost},
     foreign::ForeignHash,
     hash_error::UnusableHash,
     password_hash::PasswordHash,
@@ -144,13 +144,6 @@ impl HashPolicy {
             expected,
         })
     }
-}
-
-/// Returns the cost of an Argon2 hash: blocks of 1 KiB times passes. The queue compares hashes by this unit. The costs
-/// of other algorithms are relative to the block function of the `argon2` crate; that of `argon2-simd` takes less than
-/// half as long.
-pub(super) fn argon2_cost(params: &Params) -> u64 {
-    params.block_count() as u64 * u64::from(params.t_cost())
 }
 
 fn random_bytes<const N: usize>() -> [u8; N] {

@@ -7,10 +7,7 @@ use corpus::{TestResult, corpus};
 use proptest::prelude::*;
 use serde_json::json;
 
-use super::{
-    HashImporter, HashingSettings, PasswordHash,
-    policy::{HashPolicy, argon2_cost},
-};
+use super::{HashImporter, HashingSettings, PasswordHash, check::argon2_cost, policy::HashPolicy};
 use crate::domain::Password;
 
 const MAX_MEMORY_KIB: u32 = 64;

@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use super::KeyEncryptionKey;
+use super::key_encryption_key::KeyEncryptionKey;
 use crate::{
     domain::KeySchedule,
     store::{KeyStore, StoredKey, StoredKeySet},

@@ -10,7 +10,8 @@ use jsonschema::{Draft, PatternOptions, Validator};
 use serde_json::{Map, Value};
 
 use super::{
-    Attributes, Invalid,
+    attributes::Attributes,
+    invalid::Invalid,
     schema_violation::{SchemaViolation, find_violations},
 };
 
@@ -178,12 +179,12 @@ impl AdminOnlyMembers {
     /// Returns the paths of the marked members that a patch sets or removes.
     fn named_in(&self, patch: &Map<String, Value>) -> Vec<Vec<String>> {
         let mut found = Vec::new();
-        for (name, marked) in &self.members {
+        for (name, member) in &self.members {
             match patch.get(name) {
                 None => {}
-                Some(_) if marked.is_marked => found.push(vec![name.clone()]),
+                Some(_) if member.is_marked => found.push(vec![name.clone()]),
                 Some(Value::Object(inner)) => {
-                    let below = marked.named_in(inner).into_iter();
+                    let below = member.named_in(inner).into_iter();
                     found.extend(below.map(|path| [vec![name.clone()], path].concat()));
                 }
                 Some(_) => {}
@@ -202,10 +203,10 @@ impl AdminOnlyMembers {
         obstacles: &mut Vec<Vec<String>>,
     ) -> bool {
         let mut kept = false;
-        for (name, marked) in &self.members {
+        for (name, member) in &self.members {
             let Some(old) = stored.get(name) else { continue };
             at.push(name.clone());
-            if marked.is_marked {
+            if member.is_marked {
                 if new.get(name) != Some(old) {
                     new.insert(name.clone(), old.clone());
                     kept = true;
@@ -215,7 +216,7 @@ impl AdminOnlyMembers {
                     Some(Value::Object(inner)) => inner.clone(),
                     _ => Map::new(),
                 };
-                if marked.restore_into(old, &mut inner, at, obstacles) {
+                if member.restore_into(old, &mut inner, at, obstacles) {
                     if new.get(name).is_some_and(|now| !now.is_object()) {
                         obstacles.push(at.clone());
                     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use events::sealing::Purpose;
 use jiff::{SignedDuration, Timestamp};
 
-use super::{EmailHistory, KeyReservation};
+use super::email_history::{EmailHistory, KeyReservation};
 
 /// An account keeps at most this number of links of one purpose. The oldest stay, so that an attacker cannot push out
 /// the owner's link by repeating a change.

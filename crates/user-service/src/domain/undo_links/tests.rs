@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::domain::email_history::MAX_RESERVED_EMAILS;
 
 const LIFETIME: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
@@ -203,8 +204,7 @@ impl Model {
     }
 
     fn change_address(&mut self, new: &str) {
-        if self.addresses.current == new || self.addresses.reserved_count(self.now) >= super::super::MAX_RESERVED_EMAILS
-        {
+        if self.addresses.current == new || self.addresses.reserved_count(self.now) >= MAX_RESERVED_EMAILS {
             return;
         }
         let left = KeyReservation { key: self.addresses.current.clone(), until: expiry_of(self.now) };

@@ -67,8 +67,8 @@ async fn a_hash_matches_only_its_password() {
     let pool = started();
     let hash = pool.hash(&password("correct horse")).await.unwrap();
     assert!(Argon2::default().verify_password(b"correct horse", hash.expose()).is_ok());
-    let verdict = pool.verify(&password("correct horse"), Some(&hash), requester()).await.unwrap();
-    assert_eq!(verdict, Verification::Match { needs_rehash: false });
+    let verification = pool.verify(&password("correct horse"), Some(&hash), requester()).await.unwrap();
+    assert_eq!(verification, Verification::Match { needs_rehash: false });
     assert_eq!(
         pool.verify(&password("correct house"), Some(&hash), requester()).await.unwrap(),
         Verification::Mismatch
@@ -80,8 +80,8 @@ async fn a_hash_with_other_parameters_needs_a_rehash() {
     let pool = started();
     for (memory_kib, iterations) in [(64, 1), (32, 2), (128, 1), (256, 4)] {
         let stored = made_by_the_crate(memory_kib, iterations);
-        let verdict = pool.verify(&password("correct horse"), Some(&stored), requester()).await.unwrap();
-        assert_eq!(verdict, Verification::Match { needs_rehash: true }, "m={memory_kib} t={iterations}");
+        let verification = pool.verify(&password("correct horse"), Some(&stored), requester()).await.unwrap();
+        assert_eq!(verification, Verification::Match { needs_rehash: true }, "m={memory_kib} t={iterations}");
         assert_eq!(
             pool.verify(&password("correct house"), Some(&stored), requester()).await.unwrap(),
             Verification::Mismatch
@@ -96,8 +96,8 @@ async fn an_unknown_user_costs_the_same_as_a_known_one() {
     let mut costs = Vec::new();
     for stored in [Some(&hash), None, Some(&PasswordHash::from_stored("no hash at all".into()))] {
         let before = (pool.0.metrics.hash_seconds.get_sample_count(), pool.0.metrics.blocks.get());
-        let verdict = pool.verify(&password("correct house"), stored, requester()).await.unwrap();
-        assert_eq!(verdict, Verification::Mismatch);
+        let verification = pool.verify(&password("correct house"), stored, requester()).await.unwrap();
+        assert_eq!(verification, Verification::Mismatch);
         let after = (pool.0.metrics.hash_seconds.get_sample_count(), pool.0.metrics.blocks.get());
         costs.push((after.0 - before.0, after.1 - before.1));
     }
@@ -200,15 +200,15 @@ async fn many_concurrent_verifications_have_correct_results() {
     let hash = pool.hash(&password("correct horse")).await.unwrap();
     let large = made_by_the_crate(256, 2);
     let (pool, hash, large) = (&pool, &hash, &large);
-    let verdicts = futures_util::future::join_all((0..64).map(|index| async move {
+    let verifications = futures_util::future::join_all((0..64).map(|index| async move {
         let right = index % 3 != 0;
         let typed = password(if right { "correct horse" } else { "correct house" });
         let stored = if index % 2 == 0 { hash } else { large };
-        let verdict = pool.verify(&typed, Some(stored), requester()).await.unwrap();
-        assert_eq!(verdict == Verification::Mismatch, !right, "{index}");
+        let verification = pool.verify(&typed, Some(stored), requester()).await.unwrap();
+        assert_eq!(verification == Verification::Mismatch, !right, "{index}");
     }))
     .await;
-    assert_eq!(verdicts.len(), 64);
+    assert_eq!(verifications.len(), 64);
 }
 
 #[tokio::test]
@@ -218,8 +218,8 @@ async fn a_panic_in_a_hash_thread_fails_only_its_request() {
     for _ in 0..3 {
         let failed = pool.submit(QueueLane::Single, 1, None, |reply| HashJob::Panic { reply }).await;
         assert_eq!(failed.unwrap_err(), HashError::Failed);
-        let verdict = pool.verify(&password("correct horse"), Some(&hash), requester()).await.unwrap();
-        assert_eq!(verdict, Verification::Match { needs_rehash: false });
+        let verification = pool.verify(&password("correct horse"), Some(&hash), requester()).await.unwrap();
+        assert_eq!(verification, Verification::Match { needs_rehash: false });
     }
 }
 

@@ -59,16 +59,16 @@ fn run_jobs(queue: &Queue<HashJob>, policy: &HashPolicy, metrics: &HashMetrics, 
     while let Some(entry) = queue.pop() {
         let started = Instant::now();
         metrics.wait_seconds.observe((started - entry.queued_at).as_secs_f64());
-        let answer = entry.item.compute(policy, arena);
+        let finished = entry.item.compute(policy, arena);
         let took = started.elapsed();
         metrics.hash_seconds.observe(took.as_secs_f64());
         metrics.blocks.inc_by(entry.cost);
         queue.finish(entry.lane, entry.cost, took);
-        if answer.has_failed() {
+        if finished.has_failed() {
             // After a panic, the memory is in an undefined state.
             *arena = policy.arena();
         }
-        answer.deliver();
+        finished.deliver();
     }
 }
 
@@ -86,14 +86,14 @@ impl HashJob {
         match self {
             Self::Hash { password, reply } => FinishedJob::Hash(reply, catch_panic(|| policy.hash(&password, arena))),
             Self::Verify { password, check, reply } => {
-                let verdict = catch_panic(|| {
+                let verification = catch_panic(|| {
                     if check.verify(&password, arena) {
                         Verification::Match { needs_rehash: check.needs_rehash(&password) }
                     } else {
                         Verification::Mismatch
                     }
                 });
-                FinishedJob::Verification(reply, verdict)
+                FinishedJob::Verification(reply, verification)
             }
             #[cfg(test)]
             Self::Panic { reply } => FinishedJob::Verification(reply, catch_panic(|| panic!("in a hash thread"))),
@@ -109,7 +109,7 @@ impl FinishedJob {
     fn deliver(self) {
         match self {
             Self::Hash(reply, hash) => drop(reply.send(hash)),
-            Self::Verification(reply, verdict) => drop(reply.send(verdict)),
+            Self::Verification(reply, verification) => drop(reply.send(verification)),
         }
     }
 }

@@ -17,7 +17,7 @@ const MAX_JOBS: usize = 4096;
 /// check.
 const MAX_WAITING_WEIGHT: u32 = 2;
 /// A check is expensive if it is expected to take longer than the maximum wait divided by this number.
-const EXPENSIVE_FRACTION: u32 = 4;
+const EXPENSIVE_DIVISOR: u32 = 4;
 /// Weight of the latest job in the moving average of the speed.
 const SMOOTHING_FACTOR: f64 = 0.2;
 
@@ -269,7 +269,7 @@ impl<T> LaneQueue<T> {
 
     /// Returns the weight of a job in its requester's share.
     fn weight(&self, cost: u64, max_wait: Duration) -> u32 {
-        let expensive = cost as f64 * self.nanos_per_unit > (max_wait / EXPENSIVE_FRACTION).as_nanos() as f64;
+        let expensive = cost as f64 * self.nanos_per_unit > (max_wait / EXPENSIVE_DIVISOR).as_nanos() as f64;
         if expensive { MAX_WAITING_WEIGHT } else { 1 }
     }
 
