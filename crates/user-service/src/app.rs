@@ -384,7 +384,7 @@ async fn watch_database(
     }
     ready.unique.send_replace(true);
     tokio::select! {
-        () = ready.signing.read_once() => {}
+        () = ready.signing.wait_until_loaded() => {}
         () = stop.cancelled() => return,
     }
     let others = store::after_readiness(audit_retention);

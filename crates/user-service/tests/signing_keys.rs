@@ -30,7 +30,7 @@ async fn replica(database: &Database, secret: u8, ttl: Duration) -> Option<Arc<S
     let stop = CancellationToken::new();
     let fresh = tokio::spawn(Arc::clone(&keys).keep_fresh(stop.clone()));
     let patience = if secret == OURS { DEADLINE } else { Duration::from_secs(1) };
-    let read = timeout(patience, keys.read_once()).await;
+    let read = timeout(patience, keys.wait_until_loaded()).await;
     stop.cancel();
     fresh.await.unwrap();
     read.ok().map(|()| keys)
@@ -44,7 +44,7 @@ async fn ours(database: &Database) -> Arc<SigningKeys> {
 }
 
 fn published(keys: &SigningKeys) -> Vec<String> {
-    keys.published().unwrap().into_iter().map(|key| key.kid).collect()
+    keys.published_keys().unwrap().into_iter().map(|key| key.kid).collect()
 }
 
 async fn stored(database: &Database) -> Vec<Document> {
@@ -71,15 +71,15 @@ async fn database(name: &str) -> Database {
 async fn a_key_signs_is_succeeded_and_goes_when_none_of_its_tokens_can_be_valid() {
     let database = database("life").await;
     let (one, other) = tokio::join!(ours(&database), ours(&database));
-    let first = one.signing().unwrap().kid;
-    assert_eq!(other.signing().unwrap().kid, first, "two replicas that start at once make one key");
+    let first = one.current_key().unwrap().kid;
+    assert_eq!(other.current_key().unwrap().kid, first, "two replicas that start at once make one key");
     assert_eq!(published(&one), std::slice::from_ref(&first));
 
     pass(&database, 31 * DAY).await;
     let rotated = ours(&database).await;
     let second = published(&rotated).pop().unwrap();
     assert_eq!(published(&rotated), [first.clone(), second.clone()]);
-    assert_eq!(rotated.signing().unwrap().kid, first, "the next key is public before it signs");
+    assert_eq!(rotated.current_key().unwrap().kid, first, "the next key is public before it signs");
     let keys = stored(&database).await;
     assert_eq!(keys[0].get_datetime("signUntil").unwrap(), keys[1].get_datetime("signFrom").unwrap());
     let lead = keys[1].get_datetime("signFrom").unwrap().timestamp_millis() - DateTime::now().timestamp_millis();
@@ -87,8 +87,8 @@ async fn a_key_signs_is_succeeded_and_goes_when_none_of_its_tokens_can_be_valid(
 
     pass(&database, 11 * MINUTE).await;
     let succeeded = ours(&database).await;
-    assert_eq!(succeeded.signing().unwrap().kid, second);
-    assert!(succeeded.verifying(&first).await.is_some(), "what the first key signed is still good");
+    assert_eq!(succeeded.current_key().unwrap().kid, second);
+    assert!(succeeded.verifying_key(&first).await.is_some(), "what the first key signed is still good");
 
     // End of signing + 5 min + 15 min of life + 1 min.
     pass(&database, 19 * MINUTE).await;
@@ -96,7 +96,7 @@ async fn a_key_signs_is_succeeded_and_goes_when_none_of_its_tokens_can_be_valid(
     pass(&database, 2 * MINUTE).await;
     let alone = ours(&database).await;
     assert_eq!(published(&alone), [second]);
-    assert!(alone.verifying(&first).await.is_none());
+    assert!(alone.verifying_key(&first).await.is_none());
 }
 
 #[tokio::test]
@@ -148,7 +148,7 @@ async fn a_token_that_was_verified_before_ends_with_its_time_and_with_its_key() 
     }
     wait_for(DEADLINE, "the end of its key", async || {
         // An unknown key has the set read again.
-        assert!(keys.verifying("unknown").await.is_none());
+        assert!(keys.verifying_key("unknown").await.is_none());
         matches!(long.verify(&stays).await, Err(TokenError::Invalid)).then_some(())
     })
     .await;

@@ -1,4 +1,4 @@
-//! The reason that an administrator or operator gives for an act, as the audit log keeps it.
+//! The reason that an administrator or operator gives for an action. The audit log stores it.
 
 use std::fmt;
 
@@ -9,17 +9,17 @@ use super::{
     invalid::Invalid,
 };
 
-/// In code points of the text in NFC.
+/// Maximum length in code points, in NFC.
 pub const MAX_CHARS: usize = 500;
 /// Longer input is refused before it is normalised.
 const MAX_INPUT_BYTES: usize = 4096;
 
-/// Free text in NFC, on one line, with at least one visible character.
+/// A reason: free text in NFC, on one line, with at least one visible character.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Reason(String);
+pub struct AdminReason(String);
 
-impl Reason {
-    /// Reads a reason; white space around it is dropped.
+impl AdminReason {
+    /// Parses a reason. Ignores white space around it.
     ///
     /// # Errors
     /// `too-short`, `too-long` or `invalid-character`.
@@ -50,9 +50,9 @@ impl Reason {
 }
 
 /// A reason may name a person, and debug output ends up in logs.
-impl fmt::Debug for Reason {
+impl fmt::Debug for AdminReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Reason([REDACTED])")
+        f.write_str("AdminReason([REDACTED])")
     }
 }
 
@@ -65,13 +65,16 @@ mod tests {
     use super::*;
 
     fn code(raw: &str) -> &'static str {
-        Reason::parse(raw).expect_err("it should be refused").code
+        AdminReason::parse(raw).expect_err("it should be refused").code
     }
 
     #[test]
-    fn a_reason_is_one_line_of_bounded_length_with_something_to_read() {
-        assert_eq!(Reason::parse(" lost phone, identity checked \n").unwrap().as_str(), "lost phone, identity checked");
-        assert_eq!(Reason::parse(&"é".repeat(MAX_CHARS)).unwrap().as_str().chars().count(), MAX_CHARS);
+    fn a_reason_is_one_line_of_bounded_length_with_a_visible_character() {
+        assert_eq!(
+            AdminReason::parse(" lost phone, identity checked \n").unwrap().as_str(),
+            "lost phone, identity checked"
+        );
+        assert_eq!(AdminReason::parse(&"é".repeat(MAX_CHARS)).unwrap().as_str().chars().count(), MAX_CHARS);
         assert_eq!(code(&"é".repeat(MAX_CHARS + 1)), "too-long");
         assert_eq!(code(&"x".repeat(1_000_000)), "too-long");
         for nothing in ["", "  \t\n", "\u{200B}", "\u{2060}"] {

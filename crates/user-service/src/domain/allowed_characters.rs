@@ -1,16 +1,16 @@
-//! Characters that have no place in a text which other people will read, and digits of all scripts.
+//! Classes of characters: those that are not allowed in texts for other people, and the decimal digits of all scripts.
 
-/// Controls, line and paragraph separators, and the bidirectional embeddings, overrides
-/// and isolates (UAX 9), with which a text shows itself, or what follows it, in another
-/// order than it is written.
+/// Returns whether a character can disrupt a text: control characters, line and paragraph separators, and bidirectional
+/// embeddings, overrides and isolates (UAX 9), which show a text or the text after it in another order than it is
+/// written.
 ///
-/// The plain directional marks (U+200E, U+200F) and the joiners are not among them:
-/// ordinary Arabic, Hebrew, Persian and Indic text needs them.
+/// The plain directional marks (U+200E, U+200F) and the joiners are not disruptive: ordinary Arabic, Hebrew, Persian
+/// and Indic text needs them.
 pub(super) fn is_disruptive(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Whether a reader sees nothing: white space, and Unicode's `Default_Ignorable_Code_Point`.
+/// Returns whether a character is invisible: white space, and Unicode's `Default_Ignorable_Code_Point`.
 pub(super) fn is_invisible(c: char) -> bool {
     c.is_whitespace()
         || matches!(c,
@@ -21,9 +21,8 @@ pub(super) fn is_invisible(c: char) -> bool {
             | '\u{1D173}'..='\u{1D17A}' | '\u{E0000}'..='\u{E0FFF}')
 }
 
-/// The zeros of the decimal digits (Unicode 16, general category `Nd`) of each script whose
-/// digits NFKC does not turn into ASCII. The nine others follow each in order, as Unicode
-/// promises for this category.
+/// The zero of each script whose decimal digits (Unicode 16, general category `Nd`) NFKC does not convert to ASCII.
+/// Unicode guarantees for this category that the other nine digits follow in order.
 const ZEROS: [char; 68] = [
     '\u{660}',
     '\u{6F0}',
@@ -95,7 +94,7 @@ const ZEROS: [char; 68] = [
     '\u{1E950}',
 ];
 
-/// The ASCII digit of the same value, if this is a decimal digit of any script.
+/// Returns the ASCII digit of the same value, if this is a decimal digit of any script.
 pub(super) fn ascii_digit(c: char) -> Option<char> {
     if c.is_ascii_digit() {
         return Some(c);

@@ -1,4 +1,4 @@
-//! What an application stores with a user: a JSON object of bounded size and depth.
+//! Attributes: the data that an application stores with a user, a JSON object of bounded size and depth.
 
 use std::fmt;
 
@@ -6,40 +6,40 @@ use serde_json::{Map, Value};
 
 use super::invalid::Invalid;
 
-/// Of the object as compact JSON.
+/// Maximum length of the object as compact JSON.
 pub const MAX_BYTES: usize = 16 * 1024;
-/// How many objects and arrays may lie inside each other, the outermost included.
+/// Maximum nesting depth of objects and arrays, including the outermost object.
 pub const MAX_DEPTH: usize = 16;
 
-/// A JSON object within the bounds; empty by default.
+/// A JSON object within the limits. The default is the empty object.
 #[derive(Clone, PartialEq, Default)]
 pub struct Attributes(Map<String, Value>);
 
 impl Attributes {
-    /// Takes an object.
+    /// Converts a JSON value.
     ///
     /// # Errors
-    /// `not-an-object`, `too-large`, `too-deep`, or `invalid-character` for a member
-    /// name with U+0000, which the database cannot store.
+    /// `not-an-object`, `too-large`, `too-deep`, or `invalid-character` for a member name with U+0000, which the
+    /// database cannot store.
     pub fn parse(value: Value) -> Result<Self, Invalid> {
         let Value::Object(members) = value else {
-            return Err(Invalid::new("not-an-object", "Attributes are a JSON object."));
+            return Err(Invalid::new("not-an-object", "Attributes must be a JSON object."));
         };
         check(&members, 1)?;
         let attributes = Self(members);
         if attributes.to_json().len() > MAX_BYTES {
-            return Err(Invalid::new("too-large", format!("Attributes are at most {MAX_BYTES} bytes of JSON.")));
+            return Err(Invalid::new("too-large", format!("Attributes have at most {MAX_BYTES} bytes of JSON.")));
         }
         Ok(attributes)
     }
 
-    /// These attributes changed by a JSON Merge Patch (RFC 7396): `null` removes a
-    /// member, an object is merged into the one that is there, all else replaces.
+    /// Applies a JSON Merge Patch (RFC 7396): `null` removes a member, an object is merged into the existing object,
+    /// and any other value replaces the existing one.
     ///
     /// # Errors
-    /// As [`Attributes::parse`], for the result.
+    /// The errors of [`Attributes::parse`], for the patch or the result.
     pub fn merged(&self, patch: &Map<String, Value>) -> Result<Self, Invalid> {
-        // The patch is measured first: merging walks down into it.
+        // The depth of the patch is checked first, because the merge is recursive.
         check(patch, 1)?;
         let mut members = self.0.clone();
         merge(&mut members, patch);
@@ -51,14 +51,14 @@ impl Attributes {
         &self.0
     }
 
-    /// The object as compact JSON.
+    /// Returns the object as compact JSON.
     #[must_use]
     pub fn to_json(&self) -> String {
         serde_json::to_string(&self.0).expect("a JSON value with string keys serialises")
     }
 }
 
-/// The contents are the application's, and may be personal.
+/// Attributes may contain personal data, and debug output ends up in logs.
 impl fmt::Debug for Attributes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Attributes([REDACTED], {} members)", self.0.len())
@@ -67,7 +67,7 @@ impl fmt::Debug for Attributes {
 
 fn check(members: &Map<String, Value>, depth: usize) -> Result<(), Invalid> {
     if members.keys().any(|name| name.contains('\0')) {
-        return Err(Invalid::new("invalid-character", "The name of an attribute has no U+0000."));
+        return Err(Invalid::new("invalid-character", "The name of an attribute must not contain U+0000."));
     }
     check_all(members.values(), depth)
 }
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn an_object_is_kept_as_it_is() {
+    fn an_object_is_stored_unchanged() {
         let value = json!({"plan": "pro", "$odd.name": [1, 2.5, null], "": {"x": true}});
         let attributes = Attributes::parse(value.clone()).unwrap();
         assert_eq!(Value::Object(attributes.as_map().clone()), value);
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_refused() {
+    fn any_other_value_is_refused() {
         for value in [json!(null), json!([]), json!("{}"), json!(1)] {
             assert_eq!(code(value), "not-an-object");
         }
@@ -136,22 +136,22 @@ mod tests {
     }
 
     #[test]
-    fn they_are_at_most_16_kib() {
+    fn attributes_have_at_most_16_kib() {
         let overhead = r#"{"a":""}"#.len();
         assert!(Attributes::parse(json!({ "a": "x".repeat(MAX_BYTES - overhead) })).is_ok());
         assert_eq!(code(json!({ "a": "x".repeat(MAX_BYTES - overhead + 1) })), "too-large");
     }
 
     #[test]
-    fn they_are_at_most_16_levels_deep() {
+    fn attributes_are_at_most_16_levels_deep() {
         assert!(Attributes::parse(nested(MAX_DEPTH)).is_ok());
         assert_eq!(code(nested(MAX_DEPTH + 1)), "too-deep");
         assert_eq!(code(json!({ "a": [[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]] })), "too-deep");
     }
 
     #[test]
-    fn a_merge_patch_does_what_rfc_7396_says() {
-        // The cases of its appendix A whose both sides are objects.
+    fn a_merge_patch_follows_rfc_7396() {
+        // The cases of appendix A in which original and patch are objects.
         for (original, patch, result) in [
             (json!({"a":"b"}), json!({"a":"c"}), json!({"a":"c"})),
             (json!({"a":"b"}), json!({"b":"c"}), json!({"a":"b","b":"c"})),

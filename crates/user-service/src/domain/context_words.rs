@@ -1,51 +1,51 @@
-//! The words of a person and of the service, and what is left of a password without them.
+//! Context-specific words (NIST SP 800-63B): the words of the user and of the service, and what remains of a password
+//! without them.
 
 use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
 
-/// A shorter word is found in everything.
+/// A shorter word would occur in too many passwords.
 const MIN_CHARS: usize = 3;
-/// In scripts where two characters are a word or a name.
-const MIN_CHARS_BEYOND_ASCII: usize = 2;
+/// Two characters suffice in scripts in which they can be a word or a name.
+const MIN_CHARS_NON_ASCII: usize = 2;
 
-/// Words in a form in which `L0v3lace`, `lovelace` and `Lóvelace` are the same.
+/// Words in a folded form, in which `L0v3lace`, `lovelace` and `Lóvelace` are the same.
 #[derive(Debug, Clone, Default)]
 pub struct ContextWords(Vec<Vec<char>>);
 
 impl ContextWords {
-    /// The words in names, addresses and hosts: split at everything that is neither
-    /// letter nor digit, and again where case or kind changes (`AdaLovelace1815`).
-    pub fn of<'a>(texts: impl IntoIterator<Item = &'a str>) -> Self {
+    /// Collects the words of names, addresses and hosts. Splits them at every character that is neither a letter nor a
+    /// digit, and again where the case or the kind of character changes (`AdaLovelace1815`).
+    pub fn from_texts<'a>(texts: impl IntoIterator<Item = &'a str>) -> Self {
         let mut words = Vec::new();
         for text in texts {
             let text: String = text.nfkc().collect();
             for piece in text.split(|c: char| !c.is_alphanumeric()) {
                 words.push(piece.to_owned());
-                words.extend(humps(piece));
+                words.extend(camel_case_parts(piece));
             }
         }
         words.retain(|word| is_long_enough(word));
         let mut folded: Vec<Vec<char>> = words.iter().map(|word| word.chars().map(fold).collect()).collect();
         let reversed: Vec<Vec<char>> = folded.iter().map(|word| word.iter().rev().copied().collect()).collect();
         folded.extend(reversed);
-        // The longest that fits is taken out.
+        // The longest matching word is removed, so the longest come first.
         folded.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
         folded.dedup();
         Self(folded)
     }
 
-    /// These words and those.
+    /// Returns the words of both sets.
     #[must_use]
-    pub fn and(&self, other: &Self) -> Self {
+    pub fn union(&self, other: &Self) -> Self {
         let mut all: Vec<_> = self.0.iter().chain(&other.0).cloned().collect();
         all.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
         Self(all)
     }
 
-    /// What is left of `password` when these words are taken out, forwards, backwards,
-    /// in any case and with digits for letters, and with them what joins them; `None` if
-    /// none of them is in it.
-    pub(super) fn rest_of(&self, password: &str) -> Option<Zeroizing<String>> {
+    /// Returns `password` without these words and without punctuation and white space. Finds the words forwards,
+    /// backwards, in any case and with digits for letters. Returns `None` if the password contains none of them.
+    pub(super) fn remove_from(&self, password: &str) -> Option<Zeroizing<String>> {
         let original: Zeroizing<Vec<char>> = Zeroizing::new(password.chars().collect());
         let folded: Zeroizing<Vec<char>> = Zeroizing::new(original.iter().copied().map(fold).collect());
         let mut rest = Zeroizing::new(String::with_capacity(password.len()));
@@ -68,11 +68,11 @@ impl ContextWords {
 }
 
 fn is_long_enough(word: &str) -> bool {
-    word.chars().count() >= if word.is_ascii() { MIN_CHARS } else { MIN_CHARS_BEYOND_ASCII }
+    word.chars().count() >= if word.is_ascii() { MIN_CHARS } else { MIN_CHARS_NON_ASCII }
 }
 
-/// The parts of `AdaLovelace1815`.
-fn humps(word: &str) -> Vec<String> {
+/// Splits a word such as `AdaLovelace1815` where the case or the kind of character changes.
+fn camel_case_parts(word: &str) -> Vec<String> {
     let mut parts: Vec<String> = Vec::new();
     let mut before: Option<char> = None;
     for c in word.chars() {
@@ -86,7 +86,7 @@ fn humps(word: &str) -> Vec<String> {
     parts
 }
 
-/// One character for one, so that places in both forms are the same.
+/// Folds one character into one character, so that positions in both forms are the same.
 fn fold(c: char) -> char {
     let base = Some(c).into_iter().nfd().next().filter(char::is_ascii_alphabetic).unwrap_or(c);
     let lower = base.to_lowercase().next().unwrap_or(base);
@@ -110,12 +110,13 @@ mod tests {
     use super::*;
 
     fn rest(password: &str) -> Option<String> {
-        let words = ContextWords::of(["ada_1815", "ada.lovelace@mail.example.org", "Ada Lovelace-King", "田中"]);
-        words.rest_of(password).map(|rest| rest.to_string())
+        let words =
+            ContextWords::from_texts(["ada_1815", "ada.lovelace@mail.example.org", "Ada Lovelace-King", "田中"]);
+        words.remove_from(password).map(|rest| rest.to_string())
     }
 
     #[test]
-    fn own_words_are_found_however_they_are_written() {
+    fn context_words_are_found_in_every_spelling() {
         for (password, left) in [
             ("lovelace", ""),
             ("AdaLovelace1980", "1980"),
@@ -132,19 +133,19 @@ mod tests {
     }
 
     #[test]
-    fn other_words_are_left_alone() {
+    fn other_words_are_not_removed() {
         for password in ["correct horse battery", "lovelac", "ad", "", "18 15"] {
             assert_eq!(rest(password), None, "{password}");
         }
-        assert!(ContextWords::default().rest_of("lovelace").is_none());
-        assert!(ContextWords::of(["a.b@c.de", "", "--"]).rest_of("a.b@c.de").is_none());
+        assert!(ContextWords::default().remove_from("lovelace").is_none());
+        assert!(ContextWords::from_texts(["a.b@c.de", "", "--"]).remove_from("a.b@c.de").is_none());
     }
 
     #[test]
     fn the_parts_of_a_name_count_too() {
-        let words = ContextWords::of(["AdaLovelace1815"]);
+        let words = ContextWords::from_texts(["AdaLovelace1815"]);
         for part in ["adalovelace1815", "ada", "Lovelace", "1815"] {
-            assert_eq!(words.rest_of(part).unwrap().as_str(), "", "{part}");
+            assert_eq!(words.remove_from(part).unwrap().as_str(), "", "{part}");
         }
     }
 }

@@ -1,18 +1,19 @@
-//! A place in a list that is ordered by time and then by id: what a cursor holds.
+//! Keyset cursors: the position of a row in a list that is ordered by time and then by id.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// A row's place. Rows that come and go move no other row's place.
+/// A keyset cursor for a list ordered by time and id. Rows that are added or removed do not shift the position of any
+/// other row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cursor {
-    /// Milliseconds since 1970: what MongoDB keeps of a time.
+    /// Milliseconds since 1970, the precision that MongoDB stores.
     pub at: i64,
     pub id: Uuid,
 }
 
 impl Cursor {
-    /// Before every row of a list that is newest first.
+    /// The position before every row of a list that starts with the newest.
     pub const NEWEST: Self = Self { at: i64::MAX, id: Uuid::max() };
 }

@@ -1,4 +1,4 @@
-//! The name by which a person wants to be addressed.
+//! Display names: the name by which a user wants to be addressed.
 
 use std::fmt;
 
@@ -9,18 +9,18 @@ use super::{
     invalid::Invalid,
 };
 
-/// In code points of the name in NFC.
+/// Maximum length in code points, in NFC.
 pub const MAX_CHARS: usize = 100;
 /// Longer input is refused before it is normalised.
 const MAX_INPUT_BYTES: usize = 4096;
 
-/// A name in NFC, on one line, with at least one visible character. It is free text:
-/// whoever prints it escapes it.
+/// A name in NFC, on one line, with at least one visible character. It is free text, so code that prints it must escape
+/// it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct DisplayName(String);
 
 impl DisplayName {
-    /// Reads a name; white space around it is dropped.
+    /// Parses a name. Ignores white space around it.
     ///
     /// # Errors
     /// `too-short`, `too-long` or `invalid-character`.
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn names_of_the_world_are_accepted() {
+    fn names_in_many_scripts_are_accepted() {
         for raw in ["Ada", "Dr. Ada O’Brien-Lovelace, Countess", "李", "می\u{200C}نا", "👩\u{200D}🚀 Ada", "<b>x</b>"]
         {
             assert_eq!(DisplayName::parse(raw).unwrap().as_str(), raw);
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_nobody_can_see_is_refused() {
+    fn an_invisible_name_is_refused() {
         for raw in ["", "   ", "\u{200B}", "\u{3164}\u{2060} \u{FEFF}"] {
             assert_eq!(code(raw), "too-short", "{raw:?}");
         }

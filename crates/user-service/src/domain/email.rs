@@ -1,4 +1,4 @@
-//! E-mail addresses: what is one, how it is shown, and when two are the same.
+//! Email addresses: which are valid, how they are shown, and when two of them are the same.
 
 use std::{fmt, str::FromStr};
 
@@ -13,21 +13,20 @@ use super::{
     invalid::Invalid,
 };
 
-/// RFC 5321 section 4.5.3.1.3: a path is 256 octets with its angle brackets.
+/// RFC 5321 section 4.5.3.1.3: a path has at most 256 octets, including its angle brackets.
 pub const MAX_BYTES: usize = 254;
-/// RFC 5321 section 4.5.3.1.1.
+/// The limit of RFC 5321 section 4.5.3.1.1.
 const MAX_LOCAL_PART_BYTES: usize = 64;
-/// Longer input is refused unread. A Unicode domain can be longer than its A-label form.
+/// Longer input is refused before it is parsed. A Unicode domain can be longer than its A-label form.
 const MAX_INPUT_BYTES: usize = 1024;
 
-/// An address that mail can be sent to.
+/// An email address that mail can be sent to.
 ///
-/// Accepted is what mail systems accept in practice: a dot-atom (RFC 5322; with UTF-8,
-/// RFC 6532) before the `@`, a host name after it, internationalised (UTS 46) or a single
-/// label such as `localhost`. Refused although the RFCs allow them: quoted local parts
-/// (`"a b"@…`), which most providers refuse too and which invite injection wherever an
-/// address is written unquoted; and address literals (`@[192.0.2.1]`), which nobody can
-/// be asked to prove that they own.
+/// The accepted syntax is what mail systems accept in practice: a dot-atom (RFC 5322; with UTF-8, RFC 6532) before the
+/// `@`, and after it a host name, which may be internationalised (UTS 46) or a single label such as `localhost`. Two
+/// forms are refused although the RFCs allow them: quoted local parts (`"a b"@…`), which most providers refuse too and
+/// which invite injection wherever an address is written without quotes; and address literals (`@[192.0.2.1]`), whose
+/// ownership cannot be proved.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Email {
     address: String,
@@ -35,7 +34,7 @@ pub struct Email {
 }
 
 impl Email {
-    /// Reads an address; white space around it is dropped.
+    /// Parses an address. Ignores white space around it.
     ///
     /// # Errors
     /// `too-long`, or `not-an-address`.
@@ -45,11 +44,11 @@ impl Email {
             return Err(too_long());
         }
         if trimmed.chars().any(|c| is_disruptive(c) || is_invisible(c)) {
-            return Err(not_an_address("An e-mail address has no spaces, line breaks or invisible characters."));
+            return Err(not_an_address("An email address has no spaces, line breaks or invisible characters."));
         }
         let (local, domain) = trimmed
             .rsplit_once('@')
-            .ok_or_else(|| not_an_address("An e-mail address has an @ between name and domain."))?;
+            .ok_or_else(|| not_an_address("An email address has an @ between name and domain."))?;
         let local = local_part(local)?;
         let (shown_domain, a_label) = host_name(domain)?;
 
@@ -58,26 +57,25 @@ impl Email {
         if key.len() > MAX_BYTES || local.len() + 1 + a_label.len() > MAX_BYTES {
             return Err(too_long());
         }
-        // The last word is the mail library's: what it cannot parse cannot be sent.
+        // The mail library decides last: it cannot send to an address that it cannot parse.
         lettre::Address::from_str(&address).map_err(|_| {
-            not_an_address("The part before the @ contains a character or a dot that may not be there.")
+            not_an_address("The part before the @ contains a character or a dot that is not allowed there.")
         })?;
         Ok(Self { address, key })
     }
 
-    /// The address as it was typed: letter case kept, the part before the `@` in NFC, a
-    /// domain that is not ASCII in UTS 46's Unicode form.
+    /// Returns the address as it was typed: with its letter case, the part before the `@` in NFC, and a domain that is
+    /// not ASCII in the Unicode form of UTS 46.
     ///
-    /// It can be sent to: it holds no space, quote, control or angle bracket, and
-    /// `lettre::Address` parses it. A server without SMTPUTF8 wants
-    /// [`Email::deliverable`] instead.
+    /// Mail can be sent to it: it contains no space, quote, control character or angle bracket, and `lettre::Address`
+    /// parses it. A mail server without SMTPUTF8 needs [`Email::deliverable`] instead.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.address
     }
 
-    /// The address with its domain as A-label, for `RCPT TO` and headers: pure ASCII
-    /// unless the part before the `@` is not.
+    /// Returns the address with its domain in A-label form, for `RCPT TO` and headers. It is ASCII unless the part
+    /// before the `@` is not.
     #[must_use]
     pub fn deliverable(&self) -> String {
         match (self.address.rsplit_once('@'), self.key.rsplit_once('@')) {
@@ -86,8 +84,8 @@ impl Email {
         }
     }
 
-    /// What uniqueness is decided on: NFC, lower case, domain as A-label; at most
-    /// [`MAX_BYTES`] bytes.
+    /// Returns the key that decides uniqueness: the address in NFC and lower case, with its domain in A-label form. It
+    /// has at most [`MAX_BYTES`] bytes.
     #[must_use]
     pub fn key(&self) -> &str {
         &self.key
@@ -98,13 +96,13 @@ impl Email {
     #[must_use]
     pub fn mailbox(&self) -> String {
         let (local, domain) = self.key.rsplit_once('@').unwrap_or((&self.key, ""));
-        // What begins with `+` has no other name.
+        // A local part that begins with `+` has no name before the tag.
         let name = local.split_once('+').map_or(local, |(name, _)| if name.is_empty() { local } else { name });
         format!("{name}@{domain}")
     }
 }
 
-/// For mails and answers. Not for logs: `{:?}` is.
+/// Writes the address for mails and responses. Logs must use `{:?}`.
 impl fmt::Display for Email {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.address)
@@ -118,8 +116,8 @@ impl fmt::Debug for Email {
     }
 }
 
-/// What the keys of all addresses begin with that begin as this text does. Of the domain
-/// each label is taken as it would stand in a key, if it can be one.
+/// Returns the prefix that the keys of all addresses beginning with this text have in common. Converts each label of
+/// the domain to the form of the key, if it is a valid label.
 pub(super) fn key_prefix(typed: &str) -> String {
     let (local, domain) = typed.rsplit_once('@').map_or((typed, None), |(local, domain)| (local, Some(domain)));
     let mut prefix: String = local.to_lowercase().nfc().collect();
@@ -139,19 +137,19 @@ fn label_prefix(typed: &str) -> String {
 
 fn local_part(typed: &str) -> Result<String, Invalid> {
     if typed.starts_with('"') {
-        return Err(not_an_address("Addresses with a quoted name before the @ are not supported."));
+        return Err(not_an_address("An email address with a quoted name before the @ is not supported."));
     }
     let local: String = typed.nfc().collect();
     if local.len() > MAX_LOCAL_PART_BYTES {
         return Err(Invalid::new(
             "too-long",
-            format!("The part before the @ is at most {MAX_LOCAL_PART_BYTES} bytes long."),
+            format!("The part before the @ has at most {MAX_LOCAL_PART_BYTES} bytes."),
         ));
     }
     Ok(local)
 }
 
-/// The domain as it is shown, and as DNS knows it.
+/// Returns the domain in the form that is shown, and in the form that DNS uses.
 fn host_name(typed: &str) -> Result<(String, String), Invalid> {
     let invalid = || not_an_address("The part after the @ is not a domain name.");
     let uts46 = Uts46::new();
@@ -159,7 +157,7 @@ fn host_name(typed: &str) -> Result<(String, String), Invalid> {
         .to_ascii(typed.as_bytes(), AsciiDenyList::STD3, Hyphens::CheckFirstLast, DnsLength::Verify)
         .map_err(|_| invalid())?
         .into_owned();
-    // No top-level domain is all digits (RFC 3696 section 2); this is an IPv4 address.
+    // No top-level domain consists of digits (RFC 3696 section 2), so this is an IPv4 address.
     if a_label.rsplit('.').next().is_none_or(|label| label.bytes().all(|b| b.is_ascii_digit())) {
         return Err(invalid());
     }
@@ -176,7 +174,7 @@ fn not_an_address(detail: &str) -> Invalid {
 }
 
 fn too_long() -> Invalid {
-    Invalid::new("too-long", format!("An e-mail address is at most {MAX_BYTES} bytes long."))
+    Invalid::new("too-long", format!("An email address has at most {MAX_BYTES} bytes."))
 }
 
 #[cfg(test)]
@@ -190,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_kept_as_typed_and_compared_without_case() {
+    fn an_address_is_kept_as_typed_and_compared_without_case() {
         let email = Email::parse("  Ada.Lovelace+Post@Example.ORG ").unwrap();
         assert_eq!(email.as_str(), "Ada.Lovelace+Post@Example.ORG");
         assert_eq!(email.deliverable(), "Ada.Lovelace+Post@Example.ORG");
@@ -207,12 +205,12 @@ mod tests {
         }
         assert_ne!(mailbox("ada.l@example.org"), mailbox("ada@example.org"));
         assert_ne!(mailbox("ada@example.org"), mailbox("ada@example.net"));
-        // Nothing is left before the tag: these are no one's aliases.
+        // There is no name before the tag, so these are not aliases of one mailbox.
         assert_ne!(mailbox("+1@example.org"), mailbox("+2@example.org"));
     }
 
     #[test]
-    fn an_international_domain_is_the_same_address_in_both_its_forms() {
+    fn both_forms_of_an_international_domain_are_the_same_address() {
         let unicode = Email::parse("info@Bücher.example").unwrap();
         let ascii = Email::parse("info@xn--bcher-kva.example").unwrap();
         assert_eq!(unicode.key(), "info@xn--bcher-kva.example");
@@ -229,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn what_mail_systems_accept_is_accepted() {
+    fn common_forms_of_addresses_are_accepted() {
         for raw in
             ["root@localhost", "a@b.co", "o'brien@example.org", "x--y@ab--cd.example", "1@example.org", "用户@例え.jp"]
         {
@@ -238,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_refused() {
+    fn an_invalid_address_is_refused() {
         for raw in [
             "",
             "@",
@@ -286,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn the_lengths_of_smtp_are_kept() {
+    fn the_length_limits_of_smtp_apply() {
         let local = "l".repeat(64);
         assert!(Email::parse(&format!("{local}@example.org")).is_ok());
         assert_eq!(code(&format!("{local}l@example.org")), "too-long");
@@ -302,13 +300,13 @@ mod tests {
     }
 
     #[test]
-    fn debug_does_not_tell_the_address() {
+    fn debug_output_does_not_contain_the_address() {
         assert_eq!(format!("{:?}", Email::parse("ada@example.org").unwrap()), "Email([REDACTED])");
     }
 
     proptest! {
         #[test]
-        fn any_text_is_an_address_or_refused(raw in any::<String>()) {
+        fn parsing_any_text_does_not_panic(raw in any::<String>()) {
             let _ = Email::parse(&raw);
         }
 

@@ -1,8 +1,8 @@
-//! The client's name for one attempt, under which a repeated request is recognised.
+//! Idempotency keys: by them the service recognises a repeated request.
 
 use super::invalid::Invalid;
 
-/// In characters, quotes and escapes not counted.
+/// Maximum length in characters, without quotes and escapes.
 pub const MAX_LENGTH: usize = 128;
 
 /// The value of an `Idempotency-Key` header: 1–128 visible ASCII characters.
@@ -10,8 +10,8 @@ pub const MAX_LENGTH: usize = 128;
 pub struct IdempotencyKey(String);
 
 impl IdempotencyKey {
-    /// Reads the header's value: an RFC 8941 string (`"k-1"`), as the draft asks for, or
-    /// the bare characters (`k-1`), as many clients send it. Both are the same key.
+    /// Parses the header's value: an RFC 8941 string (`"k-1"`), as the Internet-Draft demands, or the bare characters
+    /// (`k-1`), as many clients send it. Both are the same key.
     ///
     /// # Errors
     /// `not-an-idempotency-key`.
@@ -40,8 +40,8 @@ impl IdempotencyKey {
     }
 }
 
-/// The rest of an RFC 8941 string after its opening quote (section 4.2.5); nothing may
-/// follow the closing one.
+/// Returns the content of an RFC 8941 string (section 4.2.5), given the part after its opening quote. Returns `None` if
+/// it does not end, or if anything follows the closing quote.
 fn unquoted(rest: &[u8]) -> Option<Vec<u8>> {
     let mut key = Vec::with_capacity(rest.len().min(MAX_LENGTH));
     let mut bytes = rest.iter().copied();
@@ -61,19 +61,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quoted_and_bare_are_the_same_key() {
+    fn the_quoted_and_the_bare_form_are_the_same_key() {
         let quoted = IdempotencyKey::parse("\"8e03978e-40d5-43e8-bc93-6894a57f9324\"").unwrap();
         assert_eq!(quoted, IdempotencyKey::parse("8e03978e-40d5-43e8-bc93-6894a57f9324").unwrap());
         assert_eq!(quoted.as_str(), "8e03978e-40d5-43e8-bc93-6894a57f9324");
     }
 
     #[test]
-    fn escapes_are_undone() {
+    fn escapes_are_decoded() {
         assert_eq!(IdempotencyKey::parse(r#""a\"b\\c""#).unwrap().as_str(), r#"a"b\c"#);
     }
 
     #[test]
-    fn the_length_is_that_of_the_key() {
+    fn quotes_do_not_count_towards_the_length() {
         let longest = "k".repeat(128);
         assert_eq!(IdempotencyKey::parse(format!("\"{longest}\"")).unwrap().as_str(), longest);
         assert!(IdempotencyKey::parse(&longest).is_ok());
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_key_is_refused() {
+    fn an_invalid_key_is_refused() {
         for value in
             ["", " ", "\"\"", "\"", "\"a", "\"a\"b", "\"a\";p=1", r#""a\b""#, "a b", "\"a b\"", "ä", "a\u{7f}", "a\nb"]
         {
@@ -92,14 +92,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_visible_key_survives_quoting(key in "[!-~]{1,128}") {
+        fn every_visible_key_is_the_same_quoted(key in "[!-~]{1,128}") {
             let quoted = format!("\"{}\"", key.replace('\\', "\\\\").replace('"', "\\\""));
             let parsed = IdempotencyKey::parse(quoted).unwrap();
             prop_assert_eq!(parsed.as_str(), key);
         }
 
         #[test]
-        fn any_bytes_are_a_key_or_refused(bytes in any::<Vec<u8>>()) {
+        fn parsing_any_bytes_does_not_panic(bytes in any::<Vec<u8>>()) {
             let _ = IdempotencyKey::parse(bytes);
         }
     }

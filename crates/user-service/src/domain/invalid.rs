@@ -1,12 +1,12 @@
-//! Why a text is not a value of the domain.
+//! The error of a domain type's constructor.
 
-/// A refused value. Both parts are safe to show: neither repeats what was typed.
+/// The reason why a value is refused. Both fields are safe to show: neither repeats the input.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{detail}")]
 pub struct Invalid {
-    /// Stable and kebab-case, for programs: `too-short`, `not-an-address`, …
+    /// The stable kebab-case code for programs: `too-short`, `not-an-address`, …
     pub code: &'static str,
-    /// One sentence, for people.
+    /// One sentence for people.
     pub detail: String,
 }
 

@@ -1,6 +1,6 @@
-//! Places in a JSON value, written as RFC 6901 writes them in a URI.
+//! JSON Pointers (RFC 6901) in URI fragment form.
 
-/// The JSON Pointer to `segments` in its URI fragment form: `#/attributes/a~1b`; `#` is the whole body.
+/// Returns the JSON Pointer to `segments` in URI fragment form, such as `#/attributes/a~1b`. `#` is the whole body.
 pub fn json_pointer<S: AsRef<str>>(segments: impl IntoIterator<Item = S>) -> String {
     let mut pointer = String::from("#");
     for segment in segments {
@@ -12,7 +12,8 @@ pub fn json_pointer<S: AsRef<str>>(segments: impl IntoIterator<Item = S>) -> Str
     pointer
 }
 
-/// `~0` and `~1` of RFC 6901 first, then percent-encoding of what RFC 3986 does not allow in a fragment.
+/// Escapes a byte: with `~0` and `~1` as RFC 6901 demands, then percent-encoded if RFC 3986 does not allow it in a
+/// fragment.
 fn push_escaped(pointer: &mut String, byte: u8) {
     match byte {
         b'~' => pointer.push_str("~0"),
@@ -29,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pointers_are_escaped_twice_as_rfc_6901_says() {
+    fn pointers_are_escaped_as_rfc_6901_demands() {
         for (segments, expected) in [
             (vec![], "#"),
             (vec!["email"], "#/email"),

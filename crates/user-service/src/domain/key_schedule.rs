@@ -1,42 +1,41 @@
-//! When a signing key signs, when its successor is made and when it goes: pure
-//! arithmetic on server times.
+//! The schedule of a signing key: when it signs, when its successor is made, and when it is removed. All times are the
+//! database's.
 
 use jiff::{SignedDuration, Timestamp};
 
-/// How long a client may keep the key set: the `max-age` of `/.well-known/jwks.json`.
+/// How long a client may cache the key set: the `max-age` of `/.well-known/jwks.json`.
 pub const JWKS_MAX_AGE: SignedDuration = SignedDuration::from_mins(5);
-/// A later key signs only so long after it was published: every cached key set is
-/// older than that by then.
+/// The time between the publication of a successor and its first signature. By then, every cached key set
+/// without it has expired.
 pub const PUBLISH_BEFORE_SIGNING: SignedDuration = SignedDuration::from_mins(10);
 const REMOVAL_MARGIN: SignedDuration = SignedDuration::from_mins(1);
 
-/// One key's times, by MongoDB's clock.
+/// The times of one key, by MongoDB's clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeySchedule {
-    /// It signs from then on.
+    /// The key signs from this time on.
     pub sign_from: Timestamp,
-    /// Its successor signs from then on; none yet while it is the newest.
+    /// Its successor signs from this time on. `None` while the key is the newest.
     pub sign_until: Option<Timestamp>,
     /// The longest lifetime of a token that it signed.
     pub longest_ttl: SignedDuration,
 }
 
 impl KeySchedule {
-    /// Whether it may sign at `now`.
+    /// Returns whether the key may sign at `now`.
     #[must_use]
     pub fn signs_at(&self, now: Timestamp) -> bool {
         self.sign_from <= now && self.sign_until.is_none_or(|until| now < until)
     }
 
-    /// Whether a successor is due: the newest key has signed for `rotation`.
+    /// Returns whether a successor is due: the key is the newest and has signed for `rotation`.
     #[must_use]
     pub fn successor_is_due(&self, now: Timestamp, rotation: SignedDuration) -> bool {
         self.sign_until.is_none() && self.sign_from.saturating_add(rotation).is_ok_and(|due| due <= now)
     }
 
-    /// When no valid token of it can be left: the end of signing, the age of a
-    /// cached key set with which a replica may still have signed, the longest
-    /// lifetime, and a margin.
+    /// Returns the time at which no valid token of this key can exist any more: the end of signing, plus the age of a
+    /// cached key set with which a replica may still have signed, plus the longest token lifetime, plus a margin.
     #[must_use]
     pub fn remove_at(&self) -> Option<Timestamp> {
         let after = JWKS_MAX_AGE + self.longest_ttl + REMOVAL_MARGIN;

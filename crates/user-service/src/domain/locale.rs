@@ -1,24 +1,24 @@
-//! The language and region a person wants to be addressed in.
+//! Locales: the language and region in which a user wants to be addressed.
 
 use super::invalid::Invalid;
 
-/// In bytes; what RFC 5646 section 4.4.1 asks every system to have room for.
+/// Maximum length in bytes, which RFC 5646 section 4.4.1 demands that every system supports.
 pub const MAX_BYTES: usize = 35;
 
-/// A language tag: well-formed as BCP 47 (the form of it that UTS 35 calls a Unicode
-/// locale identifier) in canonical letter case and order: `de-CH`, `zh-Hant-TW`.
+/// A well-formed BCP 47 language tag (in the form that UTS 35 calls a Unicode locale identifier) in canonical letter
+/// case and order: `de-CH`, `zh-Hant-TW`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Locale(String);
 
 impl Locale {
-    /// Reads a tag, however its letters are cased; white space around it is dropped.
+    /// Parses a tag in any letter case. Ignores white space around it.
     ///
     /// # Errors
     /// `too-long` or `not-a-language-tag`.
     pub fn parse(raw: &str) -> Result<Self, Invalid> {
         let raw = raw.trim();
         if raw.len() > MAX_BYTES {
-            return Err(Invalid::new("too-long", format!("A language tag is at most {MAX_BYTES} characters long.")));
+            return Err(Invalid::new("too-long", format!("A language tag has at most {MAX_BYTES} characters.")));
         }
         icu_locale_core::Locale::normalize(raw).map(|tag| Self(tag.into_owned())).map_err(|_| {
             Invalid::new("not-a-language-tag", "This is not a language tag such as \"en\" or \"de-CH\" (BCP 47).")
@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tags_are_brought_into_canonical_form() {
+    fn tags_are_converted_to_canonical_form() {
         for (raw, canonical) in [
             ("en", "en"),
             ("DE-ch", "de-CH"),
@@ -52,7 +52,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_tag_is_refused() {
+    fn an_invalid_tag_is_refused() {
         for raw in
             ["", "e", "english language", "de-", "-de", "de_AT", "de--CH", "12", "de\n-CH", "日本語", "../../etc"]
         {

@@ -1,11 +1,10 @@
-//! What a person types to say who they are: an e-mail address or a user name.
+//! The identifier that a user types to sign in: an email address or a username.
 
 use std::fmt;
 
 use super::{email, email::Email, username::Username};
 
-/// The key to look an account up by. With an `@` it is an e-mail address, without one a
-/// user name.
+/// The key by which an account is looked up. A text with an `@` is an email address, a text without one is a username.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub enum LoginIdentifier {
     /// [`Email::key`], or a key that no account has.
@@ -15,20 +14,19 @@ pub enum LoginIdentifier {
 }
 
 impl LoginIdentifier {
-    /// Never refuses: a text that can be no account's is an identifier that matches
-    /// nobody, so that it is looked up, throttled and answered as any unknown one.
-    /// The key is bounded whatever was typed.
+    /// Parses any text. A text that cannot belong to an account becomes a key that matches no account, so that it is
+    /// looked up, rate limited and answered like any unknown identifier. The length of the key is bounded.
     #[must_use]
     pub fn parse(raw: &str) -> Self {
         let typed = raw.trim();
         if typed.contains('@') {
-            Self::Email(Email::parse(typed).map_or_else(|_| nobody(typed), |email| email.key().to_owned()))
+            Self::Email(Email::parse(typed).map_or_else(|_| unmatchable_key(typed), |email| email.key().to_owned()))
         } else {
-            Self::Username(Username::parse(typed).map_or_else(|_| nobody(typed), |name| name.key().to_owned()))
+            Self::Username(Username::parse(typed).map_or_else(|_| unmatchable_key(typed), |name| name.key().to_owned()))
         }
     }
 
-    /// The key, of whichever kind.
+    /// Returns the key of either kind.
     #[must_use]
     pub fn key(&self) -> &str {
         match self {
@@ -37,7 +35,7 @@ impl LoginIdentifier {
     }
 }
 
-/// Personal data, and sometimes a password in the wrong field.
+/// The identifier is personal data, and sometimes a password in the wrong field.
 impl fmt::Debug for LoginIdentifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -47,9 +45,9 @@ impl fmt::Debug for LoginIdentifier {
     }
 }
 
-/// No key of an account begins with `@`: an e-mail key has a name before it, and a user
-/// name none at all.
-fn nobody(typed: &str) -> String {
+/// Returns a key that no account has, because it begins with `@`: the key of an email address has a name before the
+/// `@`, and the key of a username contains none.
+fn unmatchable_key(typed: &str) -> String {
     let mut end = typed.len().min(email::MAX_BYTES);
     while !typed.is_char_boundary(end) {
         end -= 1;
@@ -64,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn with_an_at_sign_it_is_an_e_mail() {
+    fn a_text_with_an_at_sign_is_an_email_address() {
         assert_eq!(LoginIdentifier::parse(" Ada@Example.org "), LoginIdentifier::Email("ada@example.org".into()));
         assert_eq!(
             LoginIdentifier::parse("Ada"),
@@ -73,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_be_registered_logs_in_as_it_was_typed() {
+    fn a_text_that_can_be_registered_can_sign_in() {
         for typed in [" Ada\t", "\u{3000}ada@example.org\n", "josé ", "e\u{301}e\u{301}e\u{301}"] {
             let key = match (Email::parse(typed), Username::parse(typed)) {
                 (Ok(email), _) => email.key().to_owned(),
@@ -85,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_parsed_matches_nobody() {
+    fn a_text_that_cannot_be_parsed_matches_no_account() {
         for raw in ["", "a", "@", "a@", "a b c", "раураl", "\0", "ada@exa mple.org"] {
             assert!(LoginIdentifier::parse(raw).key().starts_with('@'), "{raw:?}");
         }
@@ -98,13 +96,13 @@ mod tests {
     }
 
     #[test]
-    fn debug_does_not_tell_the_identifier() {
+    fn debug_output_does_not_contain_the_identifier() {
         assert_eq!(format!("{:?}", LoginIdentifier::parse("ada@example.org")), "LoginIdentifier::Email([REDACTED])");
     }
 
     proptest! {
         #[test]
-        fn no_account_has_a_key_for_nobody(raw in any::<String>()) {
+        fn no_account_has_an_unmatchable_key(raw in any::<String>()) {
             let identifier = LoginIdentifier::parse(&raw);
             let valid = Email::parse(&raw).is_ok() || Username::parse(&raw).is_ok();
             prop_assert_eq!(valid, !identifier.key().starts_with('@'));

@@ -1,7 +1,6 @@
-//! The values the service speaks of: each is made by its `parse`, and by nothing else.
+//! Domain types and rules: values in, values out, without a clock and without I/O.
 //!
-//! Values in, values out: no clock, no I/O. A value that exists is valid, so no code
-//! behind this module checks one again.
+//! The constructor of a type validates. A value that exists is therefore valid, and no other layer checks it again.
 
 pub mod admin_reason;
 mod allowed_characters;
@@ -9,7 +8,7 @@ pub mod attribute_rules;
 pub mod attributes;
 pub mod context_words;
 pub mod cursor;
-pub mod device;
+pub mod device_name;
 pub mod display_name;
 pub mod email;
 pub mod email_history;
@@ -41,15 +40,15 @@ pub mod user_search;
 pub mod username;
 pub mod username_history;
 
-pub use admin_reason::Reason;
+pub use admin_reason::AdminReason;
 pub use attribute_rules::{AttributeRules, Writer};
 pub use attributes::Attributes;
 pub use context_words::ContextWords;
 pub use cursor::Cursor;
-pub use device::device;
+pub use device_name::device_name;
 pub use display_name::DisplayName;
 pub use email::Email;
-pub use email_history::{Addresses, MAX_RESERVED, Reservation};
+pub use email_history::{EmailHistory, KeyReservation, MAX_RESERVED_EMAILS};
 pub use idempotency_key::IdempotencyKey;
 pub use invalid::Invalid;
 pub use ip_prefix::IpPrefix;
@@ -66,8 +65,8 @@ pub use schema_violation::SchemaViolation;
 pub use second_factor_code::SecondFactorCode;
 pub use timezone::Timezone;
 pub use totp::{TotpCode, TotpSecret};
-pub use undo_links::{FactorTimes, FactorUndo, Undo, UndoLink};
+pub use undo_links::{SecondFactorTimes, SecondFactorUndo, UndoLink, UndoPlan};
 pub use user::{User, UserStatus};
 pub use user_search::{SearchText, UserCursor, UserSearch};
 pub use username::Username;
-pub use username_history::{MAX_RESERVED_USERNAMES, Usernames};
+pub use username_history::{MAX_RESERVED_USERNAMES, UsernameHistory};

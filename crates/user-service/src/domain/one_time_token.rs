@@ -1,4 +1,4 @@
-//! The secrets in mailed links: random, looked up by their digest only.
+//! One-time tokens: the random secrets in mailed links. They are stored and looked up by their digest.
 
 use std::fmt;
 
@@ -7,16 +7,16 @@ use secrecy::SecretString;
 use sha2::{Digest, Sha256};
 use zeroize::{Zeroize, Zeroizing};
 
-/// In characters of the text form.
+/// The length of the text form in characters.
 pub const TEXT_LENGTH: usize = 43;
 
-/// 256 random bits. The text form, base64url without padding, goes into the mail; only
+/// A token of 256 random bits. The mail contains its text form (base64url without padding). Only its
 /// [`OneTimeToken::digest`] is stored.
 #[derive(Clone)]
 pub struct OneTimeToken([u8; 32]);
 
 impl OneTimeToken {
-    /// A new token from the operating system's random source.
+    /// Generates a token from the operating system's random source.
     #[must_use]
     pub fn generate() -> Self {
         let mut token = Self([0; 32]);
@@ -24,28 +24,28 @@ impl OneTimeToken {
         token
     }
 
-    /// Reads the text form; `None` for anything that [`OneTimeToken::to_text`] does not write.
-    /// White space around it is dropped: people copy it out of a mail.
+    /// Parses the text form. Returns `None` for any text that [`OneTimeToken::to_text`] does not return. Ignores white
+    /// space around it, because users copy it from a mail.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         if text.len() != TEXT_LENGTH {
             return None;
         }
-        // The decoder wants room for 33 bytes before it has seen the last character.
+        // The decoder requires a buffer of 33 bytes before it reads the last character.
         let mut decoded = Zeroizing::new([0; 33]);
         let length = URL_SAFE_NO_PAD.decode_slice(text, decoded.as_mut()).ok()?;
         decoded.get(..length)?.try_into().ok().map(Self)
     }
 
-    /// What the mail carries.
+    /// Returns the text form, which is mailed.
     #[must_use]
     pub fn to_text(&self) -> SecretString {
         SecretString::from(URL_SAFE_NO_PAD.encode(self.0))
     }
 
-    /// SHA-256, the form at rest. The token has 256 bits of entropy, so it needs neither
-    /// salt nor cost.
+    /// Returns the SHA-256 digest, which is stored. The token has 256 bits of entropy, so it needs neither a salt nor a
+    /// slow hash.
     #[must_use]
     pub fn digest(&self) -> [u8; 32] {
         Sha256::digest(self.0).into()
@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_text_form_reads_back() {
+    fn the_text_form_is_parsed_to_the_same_token() {
         let token = OneTimeToken::generate();
         let text = token.to_text();
         assert_eq!(text.expose_secret().len(), TEXT_LENGTH);
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn no_two_tokens_are_alike() {
+    fn every_token_is_different() {
         assert_ne!(OneTimeToken::generate().digest(), OneTimeToken::generate().digest());
     }
 
@@ -93,24 +93,24 @@ mod tests {
     }
 
     #[test]
-    fn other_texts_are_no_tokens() {
+    fn any_other_text_is_not_a_token() {
         let text = OneTimeToken::generate().to_text().expose_secret().to_owned();
         assert!(OneTimeToken::parse("").is_none());
         assert!(OneTimeToken::parse(&text[1..]).is_none());
         assert!(OneTimeToken::parse(&format!("{text}=")).is_none());
         assert!(OneTimeToken::parse(&format!("{}+", "A".repeat(42))).is_none());
-        // The last character carries four bits: with others set, it is not canonical.
+        // The last character carries four bits. With other bits set, the text is not canonical.
         assert!(OneTimeToken::parse(&format!("{}B", "A".repeat(42))).is_none());
     }
 
     #[test]
-    fn debug_does_not_tell_the_token() {
+    fn debug_output_does_not_contain_the_token() {
         assert_eq!(format!("{:?}", OneTimeToken::generate()), "OneTimeToken([REDACTED])");
     }
 
     proptest! {
         #[test]
-        fn what_parses_is_written_back_the_same(text in "[A-Za-z0-9_-]{43}|\\PC{43}") {
+        fn a_parsed_text_is_the_text_form_of_its_token(text in "[A-Za-z0-9_-]{43}|\\PC{43}") {
             if let Some(token) = OneTimeToken::parse(&text) {
                 let written = token.to_text();
                 prop_assert_eq!(written.expose_secret(), text);

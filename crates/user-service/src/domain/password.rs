@@ -1,4 +1,4 @@
-//! PasswordValidation: their bounds and their one normal form.
+//! Passwords: their length limits and their normal form.
 
 use std::fmt;
 
@@ -8,25 +8,25 @@ use zeroize::Zeroizing;
 
 use super::invalid::Invalid;
 
-/// In code points of the normal form.
+/// Maximum length of the normal form, in code points.
 pub const MAX_CHARS: usize = 256;
-/// In bytes of the normal form, so that nobody feeds the hash a megabyte.
+/// Maximum length of the normal form, in bytes. It bounds the input of the hash.
 pub const MAX_BYTES: usize = 1024;
-/// In bytes as typed: decomposed text is longer than its normal form, but not by more.
+/// Maximum length of the input, in bytes. Decomposed text is at most four times as long as its normal form.
 const MAX_INPUT_BYTES: usize = 4 * MAX_BYTES;
 
-/// A password in NFKC, so that it is the same from every keyboard (NIST SP 800-63B asks
-/// for one normalisation, before hashing; accents and full-width letters are typed in
-/// several ways). Wiped when dropped, and never printed.
+/// A password in NFKC, so that every keyboard produces the same password (NIST SP 800-63B demands a normalisation
+/// before hashing; accents and full-width letters can be typed in several ways). It is wiped when dropped, and never
+/// printed.
 #[derive(Clone)]
 pub struct Password {
     normal: SecretString,
-    /// As it was typed, where that differs.
+    /// The password as it was typed, if that differs from the normal form.
     typed: Option<SecretString>,
 }
 
 impl Password {
-    /// A password that somebody chooses. `min_length` counts code points.
+    /// Parses a password that a user chooses. `min_length` counts code points.
     ///
     /// # Errors
     /// `too-short` or `too-long`.
@@ -38,8 +38,8 @@ impl Password {
         Ok(password)
     }
 
-    /// A password that somebody claims to be theirs: only the upper bounds hold, because
-    /// it may have been chosen under other rules.
+    /// Parses a password that is to be verified. Only the maximum lengths apply, because the password may have been
+    /// chosen under other rules.
     ///
     /// # Errors
     /// `too-long`.
@@ -48,8 +48,7 @@ impl Password {
         if raw.len() > MAX_INPUT_BYTES {
             return Err(too_long());
         }
-        // Room for all of it from the start: a string that grows leaves its old bytes
-        // behind in memory.
+        // Allocates the whole capacity at once: a string that grows leaves its old bytes in memory.
         let mut normal = Zeroizing::new(String::with_capacity(MAX_BYTES));
         for (index, c) in raw.nfkc().enumerate() {
             if index == MAX_CHARS || normal.len() + c.len_utf8() > MAX_BYTES {
@@ -61,13 +60,13 @@ impl Password {
         Ok(Self { normal: SecretString::from(normal.as_str()), typed })
     }
 
-    /// The normal form, for the hash alone.
+    /// Returns the normal form. Only for hashing.
     #[must_use]
     pub fn expose(&self) -> &str {
         self.normal.expose_secret()
     }
 
-    /// As it was typed, for hashes of systems that do not normalise.
+    /// Returns the password as it was typed, for hashes of systems that do not normalise.
     #[must_use]
     pub fn as_typed(&self) -> &str {
         self.typed.as_ref().unwrap_or(&self.normal).expose_secret()
@@ -95,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_the_same_password_from_every_keyboard() {
+    fn every_keyboard_produces_the_same_password() {
         let composed = Password::parse_new("Gr\u{FC}\u{DF}e aus K\u{F6}ln".into(), 8).unwrap();
         let decomposed = Password::parse_attempt("Gru\u{308}\u{DF}e aus Ko\u{308}ln".into()).unwrap();
         assert_eq!(composed.expose(), decomposed.expose());
@@ -106,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_trimmed() {
+    fn white_space_is_kept() {
         assert_eq!(Password::parse_new("  spaces  ".into(), 8).unwrap().expose(), "  spaces  ");
     }
 
@@ -117,16 +116,16 @@ mod tests {
         assert!(Password::parse_new("eight888".into(), 8).is_ok());
         assert!(Password::parse_new("a".repeat(256), 8).is_ok());
         assert_eq!(code(&"a".repeat(257)), "too-long");
-        // 256 characters of four bytes are just 1024 bytes.
+        // 256 characters of four bytes are exactly 1024 bytes.
         assert!(Password::parse_new("😀".repeat(256), 8).is_ok());
         assert_eq!(code(&"x".repeat(1_000_000)), "too-long");
-        // One character that normalises to eighteen.
+        // This character normalises to 18 characters.
         assert_eq!(code(&"\u{FDFA}".repeat(15)), "too-long");
     }
 
     #[test]
-    fn decomposed_text_has_the_bounds_of_its_normal_form() {
-        // 256 syllables, typed as three letters each.
+    fn the_length_of_decomposed_text_is_that_of_its_normal_form() {
+        // 256 syllables, each typed as three letters.
         assert!(Password::parse_new("\u{1112}\u{1161}\u{11AB}".repeat(256), 8).is_ok());
     }
 
@@ -138,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn debug_does_not_tell_the_password() {
+    fn debug_output_does_not_contain_the_password() {
         assert_eq!(format!("{:?}", Password::parse_attempt("hunter2".into()).unwrap()), "Password([REDACTED])");
     }
 

@@ -1,39 +1,39 @@
-//! Which passwords may be chosen, as far as the password itself tells: NIST SP 800-63B-4
-//! section 3.1.1.2 and OWASP's cheat sheet. No rule asks for kinds of characters.
+//! The rules for new passwords that need only the password and its context (NIST SP 800-63B-4 section 3.1.1.2 and
+//! OWASP's cheat sheet). No rule demands kinds of characters.
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{Invalid, Password, context_words::ContextWords, password_strength::withstands};
+use super::{context_words::ContextWords, invalid::Invalid, password::Password, password_strength::withstands_guesses};
 
-/// The decimal logarithm of the guesses that a password withstands at least. 10^6 is
-/// where zxcvbn's authors see the end of what can be tried at a service that throttles,
-/// which is what a list of refused passwords is for (NIST SP 800-63B-4).
-const MIN_WITHSTANDS: f64 = 6.0;
+/// The decimal logarithm of the number of guesses that a password must withstand. zxcvbn's authors consider 10^6 the
+/// limit of what an attacker can try at a service with rate limits. NIST SP 800-63B-4 demands a blocklist against such
+/// attacks.
+const MIN_GUESSES_LOG10: f64 = 6.0;
 
 /// The rules for a new password.
 #[derive(Debug, Clone)]
 pub struct PasswordPolicy {
     min_length: usize,
-    service: ContextWords,
+    service_words: ContextWords,
 }
 
 impl PasswordPolicy {
-    /// `min_length` counts code points; `service` is what the service is called and
-    /// where it is: nobody's password.
+    /// Makes a policy. `min_length` counts code points. `service` holds the names of the service and of its hosts, and
+    /// a password must not consist of them.
     #[must_use]
     pub fn new(min_length: usize, service: &[&str]) -> Self {
-        // The dictionaries are made at their first use, which is no request.
-        let _ = withstands("x", MIN_WITHSTANDS);
-        Self { min_length, service: ContextWords::of(service.iter().copied()) }
+        // Builds zxcvbn's dictionaries now, so that no request has to wait for them.
+        let _ = withstands_guesses("x", MIN_GUESSES_LOG10);
+        Self { min_length, service_words: ContextWords::from_texts(service.iter().copied()) }
     }
 
-    /// In code points.
+    /// Returns the minimum length in code points.
     #[must_use]
     pub fn min_length(&self) -> usize {
         self.min_length
     }
 
-    /// The normal form of what somebody chooses, if it has a possible length.
+    /// Returns the normal form of a chosen password, if its length is allowed.
     ///
     /// # Errors
     /// `too-short` or `too-long`.
@@ -41,34 +41,33 @@ impl PasswordPolicy {
         Password::parse_new(chosen.expose_secret().to_owned(), self.min_length)
     }
 
-    /// Every reason not to take this password; `own` are the words of the one who
-    /// chooses. Some milliseconds of work: not for a thread that serves requests.
+    /// Returns every reason to refuse this password. `own` holds the user's context words. The work takes some
+    /// milliseconds, so it must not run on a thread that serves requests.
     #[must_use]
-    pub fn objections(&self, password: &Password, own: &ContextWords) -> Vec<Invalid> {
-        let mut objections = Vec::new();
-        match withstands(password.expose(), MIN_WITHSTANDS) {
+    pub fn violations(&self, password: &Password, own: &ContextWords) -> Vec<Invalid> {
+        let mut violations = Vec::new();
+        match withstands_guesses(password.expose(), MIN_GUESSES_LOG10) {
             Ok(true) => {}
-            Ok(false) => objections.push(Invalid::new(
+            Ok(false) => violations.push(Invalid::new(
                 "common",
-                "This password is among the first that somebody would try. Take several words, or random characters.",
+                "This password is among the first that an attacker would try. Use several words, or random characters.",
             )),
-            Err(_) => objections.push(Self::strength_unknown()),
+            Err(_) => violations.push(Self::strength_unknown()),
         }
-        let rest = own.and(&self.service).rest_of(password.expose());
-        match rest.map_or(Ok(true), |rest| withstands(&rest, MIN_WITHSTANDS)) {
+        let rest = own.union(&self.service_words).remove_from(password.expose());
+        match rest.map_or(Ok(true), |rest| withstands_guesses(&rest, MIN_GUESSES_LOG10)) {
             Ok(true) => {}
-            Ok(false) => objections.push(Invalid::new(
+            Ok(false) => violations.push(Invalid::new(
                 "contains-own-words",
-                "This password is little more than your name, your address, or the name of this service.",
+                "This password is little more than your name, your email address, or the name of this service.",
             )),
-            Err(_) if objections.is_empty() => objections.push(Self::strength_unknown()),
+            Err(_) if violations.is_empty() => violations.push(Self::strength_unknown()),
             Err(_) => {}
         }
-        objections
+        violations
     }
 
-    /// The objection to a password whose strength could not be estimated: it is refused, and not accepted
-    /// unseen.
+    /// Returns the violation for a password whose strength could not be estimated. Such a password is refused.
     #[must_use]
     pub fn strength_unknown() -> Invalid {
         Invalid::new(
@@ -86,15 +85,15 @@ mod tests {
 
     fn codes(password: &str) -> Vec<&'static str> {
         let policy = PasswordPolicy::new(8, &["accounts.acme.example"]);
-        let own = ContextWords::of(["countess", "ada.lovelace@example.org", "Ada Lovelace"]);
+        let own = ContextWords::from_texts(["countess", "ada.lovelace@example.org", "Ada Lovelace"]);
         match policy.normal_form(&SecretString::from(password)) {
-            Ok(password) => policy.objections(&password, &own).iter().map(|it| it.code).collect(),
+            Ok(password) => policy.violations(&password, &own).iter().map(|it| it.code).collect(),
             Err(invalid) => vec![invalid.code],
         }
     }
 
     #[test]
-    fn length_is_the_only_form_that_is_asked_for() {
+    fn length_is_the_only_formal_requirement() {
         assert_eq!(codes("hx7#Lq2"), ["too-short"]);
         assert_eq!(codes(&"hx7#Lq2!".repeat(33)), ["too-long"]);
         for fine in ["hx7#Lq2!", "correct horse battery staple", "夜空に星が輝いている", "   three spaces and some"]
@@ -104,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn what_everybody_chooses_is_refused() {
+    fn a_common_password_is_refused() {
         for common in
             ["password", "PASSWORD", "Password1!", "P@$$w0rd", "qwertyuiop", "12345678", "aaaaaaaaaa", "letmein2024"]
         {
@@ -113,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_little_more_than_ones_own_name_is_refused() {
+    fn a_password_that_is_little_more_than_the_users_name_is_refused() {
         for own in [
             "adalovelace1980",
             "Lovelace!2024",
@@ -126,32 +125,32 @@ mod tests {
             let codes = codes(own);
             assert!(codes.contains(&"contains-own-words"), "{own}: {codes:?}");
         }
-        // With enough besides, a name is no harm.
+        // A name does no harm in a password that is strong without it.
         assert_eq!(codes("ada likes purple analytical engines"), [""; 0]);
     }
 
     #[test]
-    fn what_cannot_be_judged_is_refused() {
-        // A walk over a keypad with 31 turns: its estimate is out of zxcvbn's range.
+    fn a_password_whose_strength_cannot_be_estimated_is_refused() {
+        // zxcvbn cannot estimate a keypad walk with 31 turns: the number is out of its range.
         assert_eq!(codes("15142626352358657848636353535362"), ["strength-unknown"]);
         assert_eq!(codes("lovelace15142626352358657848636353535362"), ["strength-unknown"]);
     }
 
     #[test]
-    fn several_reasons_are_given_together() {
+    fn all_violations_are_reported_together() {
         assert_eq!(codes("countess"), ["common", "contains-own-words"]);
     }
 
     #[test]
-    fn no_reason_repeats_the_password() {
+    fn no_violation_repeats_the_password() {
         let policy = PasswordPolicy::new(8, &[]);
         let password = policy.normal_form(&SecretString::from("lovelace")).unwrap();
-        for objection in policy.objections(&password, &ContextWords::of(["lovelace"])) {
-            assert!(!objection.detail.contains("lovelace"), "{}", objection.detail);
+        for violation in policy.violations(&password, &ContextWords::from_texts(["lovelace"])) {
+            assert!(!violation.detail.contains("lovelace"), "{}", violation.detail);
         }
     }
 
-    /// The keys of a phone's keypad next to each key, and those of a row of a keyboard.
+    /// The neighbours of each key on a phone's keypad.
     const KEYPAD: [&str; 10] = ["8", "245", "13456", "256", "12578", "12346789", "23589", "458", "45679", "568"];
     const LEET: &[(char, &[char])] = &[
         ('a', &['4', '@']),
@@ -165,7 +164,7 @@ mod tests {
         ('z', &['2']),
     ];
 
-    /// A walk from key to neighbouring key, with a turn at almost every step.
+    /// A walk from key to neighbouring key that turns at almost every step.
     fn keypad_walk() -> impl Strategy<Value = String> {
         (0..10_usize, prop::collection::vec(any::<prop::sample::Index>(), 7..80)).prop_map(|(start, steps)| {
             let mut key = start;
@@ -216,36 +215,36 @@ mod tests {
     }
 
     proptest! {
-        // In a build with checks of overflow: whatever zxcvbn cannot count is refused, and nothing panics.
+        // Overflow checks are on in this build: a password that makes zxcvbn overflow is refused, and nothing panics.
         #[test]
-        fn a_password_of_any_shape_is_judged_or_refused(
+        fn a_password_of_any_shape_is_estimated_or_refused(
             text in prop_oneof![keypad_walk(), keyboard_walk(), dates(), repeats(), leet()],
             own in prop_oneof![Just(String::new()), "[0-9]{1,8}", "[a-z]{1,12}"],
         ) {
             let policy = PasswordPolicy::new(8, &["accounts.acme.example"]);
             let text: String = text.chars().take(256).collect();
             let Ok(password) = policy.normal_form(&SecretString::from(text)) else { return Ok(()) };
-            for objection in policy.objections(&password, &ContextWords::of([own.as_str()])) {
+            for violation in policy.violations(&password, &ContextWords::from_texts([own.as_str()])) {
                 let known = ["common", "contains-own-words", "strength-unknown"];
-                prop_assert!(known.contains(&objection.code), "{}", objection.code);
+                prop_assert!(known.contains(&violation.code), "{}", violation.code);
             }
         }
     }
 
     #[test]
-    fn passwords_like_those_of_the_corpus_are_judged_or_refused() {
+    fn passwords_like_those_of_the_corpus_are_estimated_or_refused() {
         let policy = PasswordPolicy::new(8, &["accounts.acme.example"]);
         corpus::corpus!("password").holds_for_text(|typed| {
             let Ok(password) = policy.normal_form(&SecretString::from(typed)) else { return Ok(()) };
-            for objection in policy.objections(&password, &ContextWords::of(["1514"])) {
-                prop_assert!(typed.len() < 40 || !objection.detail.contains(typed), "{}", objection.detail);
+            for violation in policy.violations(&password, &ContextWords::from_texts(["1514"])) {
+                prop_assert!(typed.len() < 40 || !violation.detail.contains(typed), "{}", violation.detail);
             }
             Ok(())
         });
     }
 
     #[test]
-    fn the_build_of_the_tests_checks_for_overflow() {
+    fn overflow_checks_are_on_in_the_test_build() {
         let most = std::hint::black_box(u64::MAX);
         assert!(service_kit::panics::catch("test", || most + 1).is_err());
     }

@@ -1,5 +1,5 @@
-//! What holds of every parser of this layer, whatever is typed. Properties of one type alone are
-//! beside its code; here are those that begin with the corpus, and those between types.
+//! Property tests of this layer's parsers for any input: those that start from the corpus, and those that concern
+//! several types. Properties of a single type are tested in its file.
 
 use std::time::{Duration, Instant};
 
@@ -10,22 +10,22 @@ use serde_json::Value;
 
 use super::*;
 
-/// The longest detail of a refusal; details are shown to people and never repeat what was typed.
+/// Maximum length of an error's detail. Details are shown to users and never repeat the input.
 const LONGEST_DETAIL: usize = 200;
 
-/// A refusal says what is wrong in a sentence, and repeats nothing.
-fn refused(invalid: &Invalid, typed: &str) -> TestResult {
+/// Checks that an error has a short detail that does not repeat the input.
+fn check_error(invalid: &Invalid, typed: &str) -> TestResult {
     prop_assert!(invalid.detail.len() <= LONGEST_DETAIL, "{}", invalid.detail);
     prop_assert!(typed.len() < 40 || !invalid.detail.contains(typed), "{}", invalid.detail);
     Ok(())
 }
 
 #[test]
-fn an_address_is_within_its_bounds_and_all_its_forms_are_one() {
+fn an_email_address_is_bounded_and_all_its_forms_have_the_same_key() {
     corpus!("email").holds_for_text(|typed| {
         let email = match Email::parse(typed) {
             Ok(email) => email,
-            Err(invalid) => return refused(&invalid, typed),
+            Err(invalid) => return check_error(&invalid, typed),
         };
         let (shown, sent) = (email.as_str(), email.deliverable());
         prop_assert!(email.key().len() <= email::MAX_BYTES && sent.len() <= email::MAX_BYTES);
@@ -36,10 +36,10 @@ fn an_address_is_within_its_bounds_and_all_its_forms_are_one() {
             let again = Email::parse(form);
             prop_assert_eq!(again.as_ref().map(Email::key), Ok(email.key()), "{:?}", form);
         }
-        // A key need not be an address (of İ it has a combining dot), but it is its own key.
+        // A key is not always an address (the key of İ has a combining dot), but it is its own key.
         prop_assert_eq!(email::key_prefix(email.key()), email.key());
-        let again = Email::parse(shown).expect("it was read just now");
-        prop_assert_eq!(again.as_str(), shown, "parse and print are each other's inverse");
+        let again = Email::parse(shown).expect("it was parsed before");
+        prop_assert_eq!(again.as_str(), shown, "the shown address is parsed to itself");
         let upper = Email::parse(&format!(" {}", shown.to_ascii_uppercase()));
         prop_assert_eq!(upper.as_ref().map(Email::key), Ok(email.key()));
         Ok(())
@@ -47,18 +47,18 @@ fn an_address_is_within_its_bounds_and_all_its_forms_are_one() {
 }
 
 #[test]
-fn a_user_name_is_within_its_bounds_and_looks_like_its_key() {
+fn a_username_is_bounded_and_has_a_stable_key() {
     corpus!("username").holds_for_text(|typed| {
         let name = match Username::parse(typed) {
             Ok(name) => name,
-            Err(invalid) => return refused(&invalid, typed),
+            Err(invalid) => return check_error(&invalid, typed),
         };
         let characters = name.as_str().chars().count();
         prop_assert!((username::MIN_CHARS..=username::MAX_CHARS).contains(&characters));
         prop_assert!(!name.key().is_empty() && name.key().len() <= 32 * characters);
         prop_assert!(!name.key().contains('@') && !name.as_str().contains('@'));
         prop_assert_eq!(Username::parse(name.as_str()), Ok(name.clone()));
-        // The same name in other letters is the same key, if it is a name at all.
+        // The same name in another case has the same key, if it is valid.
         for other in [name.as_str().to_uppercase(), name.as_str().to_lowercase()] {
             if let Ok(other) = Username::parse(&other) {
                 prop_assert_eq!(other.key(), name.key(), "{:?} and {:?}", other.as_str(), name.as_str());
@@ -69,7 +69,7 @@ fn a_user_name_is_within_its_bounds_and_looks_like_its_key() {
 }
 
 #[test]
-fn whoever_logs_in_is_looked_up_by_a_bounded_key_of_one_kind() {
+fn a_login_identifier_has_a_bounded_key_of_one_kind() {
     let holds = |typed: &str| {
         let identifier = LoginIdentifier::parse(typed);
         prop_assert!(identifier.key().len() <= 1024, "{} bytes", identifier.key().len());
@@ -86,11 +86,11 @@ fn whoever_logs_in_is_looked_up_by_a_bounded_key_of_one_kind() {
 }
 
 #[test]
-fn a_display_name_is_one_visible_line() {
+fn a_display_name_is_one_line_of_bounded_length() {
     corpus!("display_name").holds_for_text(|typed| {
         let name = match DisplayName::parse(typed) {
             Ok(name) => name,
-            Err(invalid) => return refused(&invalid, typed),
+            Err(invalid) => return check_error(&invalid, typed),
         };
         prop_assert!((1..=display_name::MAX_CHARS).contains(&name.as_str().chars().count()));
         prop_assert!(!name.as_str().chars().any(char::is_control));
@@ -100,7 +100,7 @@ fn a_display_name_is_one_visible_line() {
 }
 
 #[test]
-fn a_locale_and_a_time_zone_are_written_one_way() {
+fn a_locale_and_a_time_zone_have_one_canonical_form() {
     corpus!("locale").holds_for_text(|typed| {
         match Locale::parse(typed) {
             Ok(locale) => {
@@ -110,7 +110,7 @@ fn a_locale_and_a_time_zone_are_written_one_way() {
                 let upper = Locale::parse(&typed.to_ascii_uppercase());
                 prop_assert_eq!(upper.as_ref(), Ok(&locale));
             }
-            Err(invalid) => refused(&invalid, typed)?,
+            Err(invalid) => check_error(&invalid, typed)?,
         }
         Ok(())
     });
@@ -120,18 +120,18 @@ fn a_locale_and_a_time_zone_are_written_one_way() {
                 prop_assert_eq!(Timezone::parse(zone.as_str()), Ok(zone.clone()));
                 prop_assert!(zone.as_str().eq_ignore_ascii_case(typed.trim()));
             }
-            Err(invalid) => refused(&invalid, typed)?,
+            Err(invalid) => check_error(&invalid, typed)?,
         }
         Ok(())
     });
 }
 
 #[test]
-fn an_idempotency_key_is_the_same_bare_and_quoted() {
+fn the_bare_and_the_quoted_form_of_an_idempotency_key_are_equal() {
     corpus!("idempotency_key").holds_for_bytes(|value| {
         let key = match IdempotencyKey::parse(value) {
             Ok(key) => key,
-            Err(invalid) => return refused(&invalid, &String::from_utf8_lossy(value)),
+            Err(invalid) => return check_error(&invalid, &String::from_utf8_lossy(value)),
         };
         prop_assert!((1..=idempotency_key::MAX_LENGTH).contains(&key.as_str().len()));
         prop_assert!(key.as_str().bytes().all(|byte| byte.is_ascii_graphic()));
@@ -142,7 +142,7 @@ fn an_idempotency_key_is_the_same_bare_and_quoted() {
 }
 
 #[test]
-fn tokens_and_codes_are_read_back_or_refused() {
+fn tokens_and_codes_are_parsed_from_their_text_or_refused() {
     corpus!("token").holds_for_text(|typed| {
         if let Some(token) = OneTimeToken::parse(typed) {
             let written = token.to_text();
@@ -175,14 +175,14 @@ fn a_role_is_a_short_word() {
                 prop_assert_eq!(role.as_str(), typed);
                 prop_assert!(typed.len() <= 64 && typed.bytes().all(|byte| byte.is_ascii_graphic()));
             }
-            Err(invalid) => refused(&invalid, typed)?,
+            Err(invalid) => check_error(&invalid, typed)?,
         }
         Ok(())
     });
 }
 
 #[test]
-fn a_search_finds_what_begins_so_and_its_end_is_behind_it() {
+fn a_search_matches_the_prefix_of_keys_and_its_end_is_greater() {
     corpus!("search").holds_for_text(|typed| {
         let search = match SearchText::parse(typed) {
             Ok(None) => {
@@ -190,12 +190,12 @@ fn a_search_finds_what_begins_so_and_its_end_is_behind_it() {
                 return Ok(());
             }
             Ok(Some(search)) => search,
-            Err(invalid) => return refused(&invalid, typed),
+            Err(invalid) => return check_error(&invalid, typed),
         };
-        // 254 characters, each of which a normal form makes at most 18 times as long.
+        // A normal form makes each of the 254 characters at most 18 times as long.
         for prefix in [Some(search.email()), search.username()].into_iter().flatten() {
             prop_assert!(prefix.len() <= 254 * 4 * 18, "{} bytes", prefix.len());
-            if let Some(behind) = user_search::behind_prefix(prefix) {
+            if let Some(behind) = user_search::prefix_end(prefix) {
                 prop_assert!(behind.as_str() > prefix && !behind.starts_with(prefix));
             }
         }
@@ -210,7 +210,7 @@ fn a_search_finds_what_begins_so_and_its_end_is_behind_it() {
 }
 
 #[test]
-fn attributes_are_kept_as_they_are_within_their_bounds() {
+fn attributes_are_stored_unchanged_within_their_limits() {
     corpus!("json").holds_for_bytes(|bytes| {
         let Ok(value) = serde_json::from_slice::<Value>(bytes) else { return Ok(()) };
         match Attributes::parse(value.clone()) {
@@ -219,14 +219,14 @@ fn attributes_are_kept_as_they_are_within_their_bounds() {
                 prop_assert!(json.len() <= attributes::MAX_BYTES);
                 let again: Value = serde_json::from_str(&json).expect("it was written just now");
                 prop_assert_eq!(&again, &value);
-                // A patch with itself changes nothing but that nulls go (RFC 7396).
-                let merged = attributes.merged(attributes.as_map()).expect("it does not grow");
+                // A patch with the attributes themselves only removes members with null (RFC 7396).
+                let merged = attributes.merged(attributes.as_map()).expect("a merge with itself does not grow");
                 prop_assert!(merged.to_json().len() <= json.len());
             }
-            Err(invalid) => refused(&invalid, &String::from_utf8_lossy(bytes))?,
+            Err(invalid) => check_error(&invalid, &String::from_utf8_lossy(bytes))?,
         }
         if let Ok(text) = std::str::from_utf8(bytes) {
-            // The operator's schema: refused at start, or usable.
+            // Any text is refused as a schema or usable as one.
             let _ = AttributeRules::parse(text);
         }
         Ok(())
@@ -234,11 +234,11 @@ fn attributes_are_kept_as_they_are_within_their_bounds() {
 }
 
 #[test]
-fn a_pointer_leads_back_to_the_member() {
+fn a_pointer_resolves_to_its_member() {
     corpus!("display_name").holds_for_text(|name| {
         let written = json_pointer(["a", name]);
         prop_assert!(written.is_ascii() && !written.contains(|c: char| c.is_control() || c == ' ' || c == '"'));
-        // RFC 6901, section 6: percent-decode, then evaluate as a pointer.
+        // RFC 6901, section 6: decode the fragment, then evaluate it as a pointer.
         let decoded = percent_decoded(written.trim_start_matches('#'));
         let document = serde_json::json!({ "a": { name: "here" } });
         prop_assert_eq!(document.pointer(&decoded).and_then(Value::as_str), Some("here"));
@@ -251,21 +251,21 @@ fn percent_decoded(text: &str) -> String {
     let mut rest = text.as_bytes();
     while let Some((first, behind)) = rest.split_first() {
         if *first == b'%' {
-            let digits = std::str::from_utf8(&behind[..2]).expect("two digits");
-            bytes.push(u8::from_str_radix(digits, 16).expect("two digits"));
+            let digits = std::str::from_utf8(&behind[..2]).expect("two hexadecimal digits");
+            bytes.push(u8::from_str_radix(digits, 16).expect("two hexadecimal digits"));
             rest = &behind[2..];
         } else {
             bytes.push(*first);
             rest = behind;
         }
     }
-    String::from_utf8(bytes).expect("it was UTF-8")
+    String::from_utf8(bytes).expect("the name is UTF-8")
 }
 
 #[test]
-fn a_device_has_one_of_our_names_whatever_the_agent_says() {
+fn a_device_name_comes_from_the_tables_whatever_the_user_agent() {
     corpus!("header").holds_for_text(|agent| {
-        if let Some(device) = device(agent) {
+        if let Some(device) = device_name(agent) {
             prop_assert!(device.len() <= 64 && device.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' '));
         }
         Ok(())
@@ -273,19 +273,19 @@ fn a_device_has_one_of_our_names_whatever_the_agent_says() {
 }
 
 #[test]
-fn a_password_is_bounded_and_judged_in_bounded_time() {
+fn a_password_is_bounded_and_estimated_in_bounded_time() {
     let policy = PasswordPolicy::new(8, &["localhost"]);
     corpus!("display_name").holds_for_text(|typed| {
         let started = Instant::now();
         let Ok(password) = Password::parse_attempt(typed.to_owned()) else { return Ok(()) };
         prop_assert!(password.expose().len() <= 4096 && typed.len() <= 4096);
-        let own = ContextWords::of([typed, "ada@example.org"]);
-        for objection in policy.objections(&password, &own) {
-            refused(&objection, typed)?;
+        let own = ContextWords::from_texts([typed, "ada@example.org"]);
+        for violation in policy.violations(&password, &own) {
+            check_error(&violation, typed)?;
         }
         let debug = format!("{password:?}");
         prop_assert!(!debug.contains(typed) || typed.len() < 12);
-        // Far above what it takes, far below what a quadratic search would.
+        // The limit is far above the normal time, and far below that of a quadratic search.
         prop_assert!(started.elapsed() < Duration::from_secs(20));
         Ok(())
     });

@@ -1,27 +1,27 @@
-//! Recovery codes: what gets somebody in, once each, who has lost the authenticator.
+//! Recovery codes: a user who has lost the authenticator can sign in once with each of them.
 
 use std::fmt;
 
 use secrecy::SecretString;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-/// How many somebody gets.
+/// The number of codes that a user gets.
 pub const COUNT: usize = 10;
-/// 120 random bits: from 112 on no costly hash is needed at rest (OWASP ASVS 5.0, 6.5.2).
+/// 120 random bits. A secret with at least 112 bits may be stored with a fast hash (OWASP ASVS 5.0, 6.5.2).
 const BYTES: usize = 15;
-/// Characters of five bits each.
+/// The number of characters of a code, five bits each.
 const CHARACTERS: usize = BYTES * 8 / 5;
-/// Characters of one group as people read it.
+/// The number of characters in a displayed group.
 const GROUP: usize = 6;
-/// Crockford's base 32: digits and letters but I, L, O (read as 1 and 0) and U.
+/// Crockford's Base32: the digits, and the letters except I, L, O (which are read as 1, 1 and 0) and U.
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
-/// 120 random bits. Wiped when dropped, never printed.
+/// A recovery code of 120 random bits. It is wiped when dropped, and never printed.
 #[derive(Zeroize, ZeroizeOnDrop)]
 pub struct RecoveryCode([u8; BYTES]);
 
 impl RecoveryCode {
-    /// A new code from the operating system's random source.
+    /// Generates a code from the operating system's random source.
     #[must_use]
     pub fn generate() -> Self {
         let mut code = Self([0; BYTES]);
@@ -29,8 +29,8 @@ impl RecoveryCode {
         code
     }
 
-    /// Reads 24 characters without dashes; `None` for anything else. Upper and lower
-    /// case are the same, and so are the letters that look like digits.
+    /// Parses 24 characters without dashes. Returns `None` for any other text. Ignores case, and reads letters that
+    /// look like digits as these digits.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         if text.len() != CHARACTERS {
@@ -49,7 +49,7 @@ impl RecoveryCode {
         bits.to_be_bytes().last_chunk().copied().map(Self)
     }
 
-    /// `XXXXXX-XXXXXX-XXXXXX-XXXXXX`, to be shown once.
+    /// Returns the displayed form `XXXXXX-XXXXXX-XXXXXX-XXXXXX`, which the user sees once.
     #[must_use]
     pub fn to_text(&self) -> SecretString {
         let bits = self.0.iter().fold(0_u128, |bits, byte| bits << 8 | u128::from(*byte));
@@ -64,7 +64,7 @@ impl RecoveryCode {
         text.into()
     }
 
-    /// The bytes, to be hashed.
+    /// Returns the bytes, which are hashed before they are stored.
     #[must_use]
     pub fn expose(&self) -> &[u8] {
         &self.0
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn other_texts_are_no_codes() {
+    fn any_other_text_is_not_a_code() {
         for text in [
             "",
             "01ABCDEFGHJKMNPQRSTVWXY",
@@ -119,14 +119,14 @@ mod tests {
     }
 
     #[test]
-    fn no_two_codes_are_alike_and_none_is_printed() {
+    fn every_code_is_different_and_never_printed() {
         assert_ne!(RecoveryCode::generate().expose(), RecoveryCode::generate().expose());
         assert_eq!(format!("{:?}", RecoveryCode([7; 15])), "RecoveryCode([REDACTED])");
     }
 
     proptest! {
         #[test]
-        fn what_is_shown_reads_back(bytes: [u8; 15]) {
+        fn the_displayed_form_is_parsed_to_the_same_code(bytes: [u8; 15]) {
             let text = shown(&RecoveryCode(bytes)).replace('-', "");
             let read = RecoveryCode::parse(&text).unwrap();
             prop_assert_eq!(read.expose(), bytes);

@@ -1,13 +1,12 @@
-//! Roles: what an account may do. `admin` means something to this service, all others
-//! are the applications'.
+//! Roles: what an account may do. This service interprets only `admin`; the other roles belong to the applications.
 
 use super::invalid::Invalid;
 
-/// In characters, which are bytes.
+/// Maximum length of a name, in characters. All of them are ASCII.
 pub const MAX_CHARS: usize = 32;
-/// Of one account: every access token carries them all.
+/// Maximum number of roles of an account. Every access token carries all of them.
 pub const MAX_ROLES: usize = 32;
-/// The role that lets an account administrate the others.
+/// The role that lets an account administer the others.
 pub const ADMIN: &str = "admin";
 
 /// The name of a role: 1 to 32 of `a`–`z`, `0`–`9`, `_` and `-`.
@@ -15,7 +14,7 @@ pub const ADMIN: &str = "admin";
 pub struct Role(String);
 
 impl Role {
-    /// Reads a name.
+    /// Parses a name.
     ///
     /// # Errors
     /// `too-short`, `too-long` or `invalid-character`.
@@ -46,16 +45,16 @@ impl Role {
 pub struct Roles(Vec<String>);
 
 impl Roles {
-    /// Reads the names; one that is there twice counts once.
+    /// Parses the names. A name that occurs twice counts once.
     ///
     /// # Errors
-    /// As [`Role::parse`], or `too-many`.
+    /// The errors of [`Role::parse`], or `too-many`.
     pub fn parse<S: AsRef<str>>(raw: impl IntoIterator<Item = S>) -> Result<Self, Invalid> {
         let roles: Vec<Role> = raw.into_iter().map(|name| Role::parse(name.as_ref())).collect::<Result<_, _>>()?;
         Self::default().with(roles)
     }
 
-    /// What is stored, and the roles in addition.
+    /// Adds a role to the stored ones.
     ///
     /// # Errors
     /// `too-many`.
@@ -78,16 +77,16 @@ impl Roles {
         &self.0
     }
 
-    /// Whether they make an administrator.
+    /// Returns whether the roles include [`ADMIN`].
     #[must_use]
-    pub fn administrate(&self) -> bool {
-        administrate(&self.0)
+    pub fn has_admin(&self) -> bool {
+        has_admin(&self.0)
     }
 }
 
-/// Whether these stored roles make an administrator.
+/// Returns whether these stored roles include [`ADMIN`].
 #[must_use]
-pub fn administrate(roles: &[String]) -> bool {
+pub fn has_admin(roles: &[String]) -> bool {
     roles.iter().any(|role| role == ADMIN)
 }
 
@@ -116,8 +115,8 @@ mod tests {
     fn the_roles_of_an_account_are_a_set() {
         let roles = Roles::parse(["writer", "admin", "writer"]).unwrap();
         assert_eq!(roles.as_slice(), ["admin", "writer"]);
-        assert!(roles.administrate());
-        assert!(!Roles::parse(["admins"]).unwrap().administrate());
+        assert!(roles.has_admin());
+        assert!(!Roles::parse(["admins"]).unwrap().has_admin());
         assert_eq!(Roles::parse(["ok", "NO"]).unwrap_err().code, "invalid-character");
     }
 

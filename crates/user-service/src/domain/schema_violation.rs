@@ -1,5 +1,4 @@
-//! A mistake at a place in a JSON value, and the mistakes that a JSON Schema finds. None of
-//! their sentences contains a value.
+//! Violations of a JSON Schema, each with its path in the JSON value. Their messages contain no value of the input.
 
 use jsonschema::{
     ValidationError, Validator,
@@ -8,16 +7,16 @@ use jsonschema::{
 };
 use serde_json::Value;
 
-use super::Invalid;
+use super::invalid::Invalid;
 
-/// How many mistakes are reported; a value of nothing but unknown members has thousands.
-pub const MAX_MISFITS: usize = 100;
-/// An unknown member with a longer name is reported at its object, so that the answer stays small.
-const MAX_NAME: usize = 128;
-/// What a schema allows is not listed when it is longer.
-const MAX_LISTED: usize = 200;
+/// At most this number of violations is reported. A body with many unknown members can have thousands.
+pub const MAX_VIOLATIONS: usize = 100;
+/// An unknown member with a longer name is reported at its object, so that the response stays small.
+const MAX_NAME_BYTES: usize = 128;
+/// The values that a schema allows are not listed if the list is longer.
+const MAX_LISTED_BYTES: usize = 200;
 
-/// A mistake and its place: the names and indices that lead to it.
+/// A violation, with its path: the names and indices that lead to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SchemaViolation {
     pub path: Vec<String>,
@@ -30,15 +29,15 @@ impl SchemaViolation {
     }
 }
 
-/// All mistakes of `value`, up to [`MAX_MISFITS`], ordered by place.
+/// Returns at most [`MAX_VIOLATIONS`] violations of `value`, ordered by path.
 #[must_use]
-pub fn violations(validator: &Validator, value: &Value) -> Vec<SchemaViolation> {
+pub fn find_violations(validator: &Validator, value: &Value) -> Vec<SchemaViolation> {
     let mut found = Vec::new();
     for error in validator.iter_errors(value) {
         describe(&error, &mut found);
     }
     found.sort_by(|a, b| (&a.path, a.invalid.code).cmp(&(&b.path, b.invalid.code)));
-    found.truncate(MAX_MISFITS);
+    found.truncate(MAX_VIOLATIONS);
     found
 }
 
@@ -46,16 +45,16 @@ fn describe(error: &ValidationError<'_>, found: &mut Vec<SchemaViolation>) {
     use ValidationErrorKind as Kind;
 
     let place = error.instance_path();
-    let mut report = |code, detail: String| found.push(SchemaViolation::new(path(place, None), code, detail));
+    let mut report = |code, detail: String| found.push(SchemaViolation::new(path_of(place, None), code, detail));
     match error.kind() {
         Kind::Required { property } => {
             let name = property.as_str().unwrap_or_default();
-            found.push(SchemaViolation::new(path(place, Some(name)), "missing", "This member is required."));
+            found.push(SchemaViolation::new(path_of(place, Some(name)), "missing", "This member is required."));
         }
         Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } => {
-            found.extend(unexpected.iter().take(MAX_MISFITS).map(|name| unknown(place, name)));
+            found.extend(unexpected.iter().take(MAX_VIOLATIONS).map(|name| unknown_member(place, name)));
         }
-        Kind::AnyOf { context } | Kind::OneOfNotValid { context } => alternatives(place, context, found),
+        Kind::AnyOf { context } | Kind::OneOfNotValid { context } => describe_alternatives(place, context, found),
         Kind::Type { kind } => report("wrong-type", format!("It must be {}.", type_names(kind))),
         Kind::MinLength { limit } => report("out-of-range", format!("It must have at least {limit} characters.")),
         Kind::MaxLength { limit } => report("out-of-range", format!("It must have at most {limit} characters.")),
@@ -67,49 +66,53 @@ fn describe(error: &ValidationError<'_>, found: &mut Vec<SchemaViolation>) {
         Kind::Maximum { limit } => report("out-of-range", format!("It must be {limit} or less.")),
         Kind::ExclusiveMinimum { limit } => report("out-of-range", format!("It must be more than {limit}.")),
         Kind::ExclusiveMaximum { limit } => report("out-of-range", format!("It must be less than {limit}.")),
-        Kind::Enum { options } => report("invalid", listed("It must be one of", &options.to_string())),
-        Kind::Constant { expected_value } => report("invalid", listed("It must be", &expected_value.to_string())),
-        Kind::Pattern { pattern } => report("invalid", listed("It must match", pattern)),
-        Kind::Format { format } => report("invalid", listed("It must have the format", format)),
+        Kind::Enum { options } => report("invalid", expectation("It must be one of", &options.to_string())),
+        Kind::Constant { expected_value } => report("invalid", expectation("It must be", &expected_value.to_string())),
+        Kind::Pattern { pattern } => report("invalid", expectation("It must match", pattern)),
+        Kind::Format { format } => report("invalid", expectation("It must have the format", format)),
         Kind::UniqueItems => report("invalid", "Its items must differ from each other.".into()),
         Kind::FalseSchema => report("unknown", "This member is not known.".into()),
-        _ => report("invalid", "It does not fit the schema.".into()),
+        _ => report("invalid", "It does not match the schema.".into()),
     }
 }
 
-fn listed(sentence: &str, allowed: &str) -> String {
-    if allowed.len() > MAX_LISTED {
+fn expectation(sentence: &str, allowed: &str) -> String {
+    if allowed.len() > MAX_LISTED_BYTES {
         format!("{sentence} what the schema allows.")
     } else {
         format!("{sentence} {allowed}.")
     }
 }
 
-/// Of several alternatives (`null` or an object, say), the mistakes of the one that was meant: the
-/// only one whose type fits.
-fn alternatives(place: &Location, branches: &[Vec<ValidationError<'static>>], found: &mut Vec<SchemaViolation>) {
+/// Describes the violations of the intended alternative (of `null` or an object, for example): the only one whose type
+/// matches.
+fn describe_alternatives(
+    place: &Location,
+    branches: &[Vec<ValidationError<'static>>],
+    found: &mut Vec<SchemaViolation>,
+) {
     let wrong_type = |error: &ValidationError<'_>| {
         error.instance_path() == place && matches!(error.kind(), ValidationErrorKind::Type { .. })
     };
     let mut fitting = branches.iter().filter(|branch| !branch.iter().any(wrong_type));
     match (fitting.next(), fitting.next()) {
         (Some(meant), None) => meant.iter().for_each(|error| describe(error, found)),
-        (None, _) => found.push(SchemaViolation::new(path(place, None), "wrong-type", "It has a wrong type.")),
+        (None, _) => found.push(SchemaViolation::new(path_of(place, None), "wrong-type", "It has the wrong type.")),
         (Some(_), Some(_)) => {
-            found.push(SchemaViolation::new(path(place, None), "invalid", "It fits none of the allowed forms."));
+            found.push(SchemaViolation::new(path_of(place, None), "invalid", "It matches none of the allowed forms."));
         }
     }
 }
 
-fn unknown(place: &Location, name: &str) -> SchemaViolation {
-    if name.len() > MAX_NAME {
-        let detail = "It has a member with a very long name that is not known.";
-        return SchemaViolation::new(path(place, None), "unknown", detail);
+fn unknown_member(place: &Location, name: &str) -> SchemaViolation {
+    if name.len() > MAX_NAME_BYTES {
+        let detail = "It has an unknown member with a very long name.";
+        return SchemaViolation::new(path_of(place, None), "unknown", detail);
     }
-    SchemaViolation::new(path(place, Some(name)), "unknown", "This member is not known.")
+    SchemaViolation::new(path_of(place, Some(name)), "unknown", "This member is not known.")
 }
 
-fn path(place: &Location, member: Option<&str>) -> Vec<String> {
+fn path_of(place: &Location, member: Option<&str>) -> Vec<String> {
     let segments = place.segments().map(|segment| match segment {
         LocationSegment::Property(name) => name.into_owned(),
         LocationSegment::Index(index) => index.to_string(),
@@ -129,7 +132,7 @@ fn type_names(kind: &TypeKind) -> String {
     };
     match kind {
         TypeKind::Single(it) => name(*it).to_owned(),
-        // `null` reads best at the end, and sorts first.
+        // `null` sorts first but reads best at the end.
         TypeKind::Multiple(set) => {
             let mut names: Vec<_> = set.iter().map(name).collect();
             if names.first() == Some(&"null") {

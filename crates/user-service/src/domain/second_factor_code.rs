@@ -1,23 +1,23 @@
-//! What somebody types as the second factor: a code of the authenticator, or a recovery
-//! code. The length tells which.
+//! Codes that a user types as the second factor: a TOTP code or a recovery code. The length decides which of them it
+//! is.
 
 use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
 
-use super::{RecoveryCode, TotpCode, allowed_characters::ascii_digit};
+use super::{allowed_characters::ascii_digit, recovery_code::RecoveryCode, totp::TotpCode};
 
-/// Longer input is refused unread.
+/// Longer input is refused before it is parsed.
 const MAX_INPUT_BYTES: usize = 128;
 
-/// A code that was read; whether it is right is another question.
+/// A code that was parsed but not verified.
 pub enum SecondFactorCode {
     Totp(TotpCode),
     Recovery(RecoveryCode),
 }
 
 impl SecondFactorCode {
-    /// Reads it as people type it: in groups, with dashes or spaces of any kind, with the
-    /// decimal digits of any script. `None` for what cannot be a code.
+    /// Parses a code as users type it: in groups, with dashes or spaces of any kind, with the decimal digits of any
+    /// script. Returns `None` for a text that cannot be a code.
     #[must_use]
     pub fn parse(raw: &str) -> Option<Self> {
         if raw.len() > MAX_INPUT_BYTES {
@@ -51,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn six_digits_are_a_code_of_the_authenticator_in_any_grouping_and_script() {
+    fn six_digits_are_a_totp_code_in_any_grouping_and_script() {
         for text in [
             "123456",
             "123 456",
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_no_code() {
+    fn any_other_text_is_not_a_code() {
         for text in ["", "-", "12345", "1234567", "abcdef", "000000-111111-222222-ABCDE", &"1".repeat(1000)] {
             assert!(SecondFactorCode::parse(text).is_none(), "{text:?}");
         }

@@ -1,68 +1,69 @@
-//! JSON that means the same to everyone: no duplicate members, a bounded depth, no numbers that
-//! would be read as others (RFC 7493).
+//! Strict JSON that every parser reads the same way (RFC 7493): no duplicate members, bounded depth, no numbers that
+//! would be read as other numbers.
 
 use std::fmt;
 
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-use super::{json_numbers::out_of_range, schema_violation::SchemaViolation};
+use super::{json_numbers::find_out_of_range, schema_violation::SchemaViolation};
 
-/// How deep arrays and objects may nest; the outermost one is at depth 1.
+/// Maximum nesting depth of arrays and objects. The outermost one is at depth 1.
 pub(crate) const MAX_DEPTH: usize = 32;
 
-/// Why bytes are not acceptable JSON. Repeats nothing of their contents.
+/// The reason why bytes are not strict JSON. It repeats none of their contents.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum NotAcceptable {
-    /// Not JSON, or ambiguous: a sentence with line and column.
+pub(crate) enum StrictJsonError {
+    /// The text is not JSON, or is ambiguous: a sentence with line and column.
     NotJson(String),
-    /// JSON with numbers that would be read as others, each with its place.
-    Numbers(Vec<SchemaViolation>),
+    /// The text is JSON with numbers that would be read as other numbers, each with its path.
+    NumbersOutOfRange(Vec<SchemaViolation>),
 }
 
-/// Parses `bytes` whole.
+/// Parses `bytes` as one JSON value.
 ///
-/// Numbers without a fraction become integers (`1.0` is `1`, as in JSON Schema).
+/// Reads numbers without a fraction as integers (`1.0` is `1`, as in JSON Schema).
 ///
 /// # Errors
-/// Not UTF-8, not one JSON value, a member that occurs twice in one object, deeper than
-/// [`MAX_DEPTH`], or with a number that is [out of range](out_of_range).
-pub(crate) fn parse(bytes: &[u8]) -> Result<Value, NotAcceptable> {
-    let not_json = NotAcceptable::NotJson;
+/// [`StrictJsonError`] if the bytes are not UTF-8 or not one JSON value, if a member occurs twice in one object, if
+/// they are nested deeper than [`MAX_DEPTH`], or if a number is [out of range](find_out_of_range).
+pub(crate) fn parse(bytes: &[u8]) -> Result<Value, StrictJsonError> {
+    let not_json = StrictJsonError::NotJson;
     let text = std::str::from_utf8(bytes)
         .map_err(|error| not_json(format!("The body is not UTF-8 at byte {}.", error.valid_up_to())))?;
     if text.trim().is_empty() {
         return Err(not_json("The body is empty; a JSON object is expected.".into()));
     }
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let read = Strict { depth: 0 }.deserialize(&mut deserializer).and_then(|value| deserializer.end().map(|()| value));
+    let read =
+        StrictValue { depth: 0 }.deserialize(&mut deserializer).and_then(|value| deserializer.end().map(|()| value));
     let numbers = match &read {
-        Err(error) if !is_about_a_number(error) => Vec::new(),
-        _ => out_of_range(text),
+        Err(error) if !is_number_error(error) => Vec::new(),
+        _ => find_out_of_range(text),
     };
     if !numbers.is_empty() {
-        return Err(NotAcceptable::Numbers(numbers));
+        return Err(StrictJsonError::NumbersOutOfRange(numbers));
     }
-    // serde_json's syntax errors are fixed texts; those of this file quote nothing.
+    // serde_json's syntax errors are fixed texts, and the errors of this file do not quote the input.
     read.map_err(|error| not_json(format!("The body is not acceptable JSON: {error}.")))
 }
 
-/// Whether serde_json has stopped at a number that is no finite double.
-pub(crate) fn is_about_a_number(error: &serde_json::Error) -> bool {
+/// Returns whether serde_json stopped at a number that is not a finite double.
+pub(crate) fn is_number_error(error: &serde_json::Error) -> bool {
     error.to_string().starts_with("number out of range")
 }
 
-/// Reads one value inside `depth` arrays and objects.
+/// Deserializes one value that is nested in `depth` arrays and objects.
 #[derive(Clone, Copy)]
-pub(crate) struct Strict {
+pub(crate) struct StrictValue {
     depth: usize,
 }
 
-impl Strict {
-    /// Reads the value of a member of the outermost object.
+impl StrictValue {
+    /// Deserializes the value of a member of the outermost object.
     pub(crate) const MEMBER: Self = Self { depth: 1 };
 
-    fn deeper<E: de::Error>(self) -> Result<Self, E> {
+    fn descend<E: de::Error>(self) -> Result<Self, E> {
         if self.depth == MAX_DEPTH {
             return Err(E::custom(format_args!("nested deeper than {MAX_DEPTH}")));
         }
@@ -70,7 +71,7 @@ impl Strict {
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Strict {
+impl<'de> DeserializeSeed<'de> for StrictValue {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
@@ -78,7 +79,7 @@ impl<'de> DeserializeSeed<'de> for Strict {
     }
 }
 
-impl<'de> Visitor<'de> for Strict {
+impl<'de> Visitor<'de> for StrictValue {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -102,9 +103,9 @@ impl<'de> Visitor<'de> for Strict {
     }
 
     fn visit_f64<E: de::Error>(self, value: f64) -> Result<Value, E> {
-        /// Integers up to here are exact in a double.
-        const EXACT: f64 = 9_007_199_254_740_992.0;
-        if value.fract() == 0.0 && value.abs() <= EXACT {
+        /// Integers up to 2^53 are exact in a double.
+        const MAX_EXACT_INTEGER: f64 = 9_007_199_254_740_992.0;
+        if value.fract() == 0.0 && value.abs() <= MAX_EXACT_INTEGER {
             #[expect(clippy::cast_possible_truncation, reason = "whole and within ±2^53")]
             return Ok(Value::from(value as i64));
         }
@@ -120,7 +121,7 @@ impl<'de> Visitor<'de> for Strict {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
-        let inner = self.deeper()?;
+        let inner = self.descend()?;
         let mut items = Vec::new();
         while let Some(item) = access.next_element_seed(inner)? {
             items.push(item);
@@ -129,7 +130,7 @@ impl<'de> Visitor<'de> for Strict {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
-        let inner = self.deeper()?;
+        let inner = self.descend()?;
         let mut members = Map::new();
         while let Some(name) = access.next_key::<String>()? {
             if members.contains_key(&name) {
@@ -149,13 +150,13 @@ mod tests {
 
     fn refusal(bytes: &[u8]) -> String {
         match parse(bytes).expect_err("it should be refused") {
-            NotAcceptable::NotJson(reason) => reason,
-            NotAcceptable::Numbers(violations) => panic!("{violations:?}"),
+            StrictJsonError::NotJson(reason) => reason,
+            StrictJsonError::NumbersOutOfRange(violations) => panic!("{violations:?}"),
         }
     }
 
     #[test]
-    fn json_is_read_as_it_stands() {
+    fn json_is_parsed_to_its_value() {
         assert_eq!(
             parse(br#" {"a":[1,-2,2.5,true,null,"\u00e9\ud83d\ude00"],"b":{}} "#).unwrap(),
             json!({"a": [1, -2, 2.5, true, null, "é😀"], "b": {}})
@@ -165,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_one_json_value_is_refused_with_its_place() {
+    fn invalid_json_is_refused_with_line_and_column() {
         for (bytes, part) in [
             (&b""[..], "empty"),
             (b" \r\n\t", "empty"),
@@ -186,11 +187,13 @@ mod tests {
     }
 
     #[test]
-    fn a_number_that_would_be_read_as_another_is_refused_with_its_place() {
+    fn a_number_that_would_be_read_as_another_is_refused_with_its_path() {
         let digits = "9".repeat(400);
         for number in ["18446744073709551616", "-9223372036854775809", "1e400", "-1e400", "1e-400", &digits] {
             let body = format!(r#"{{"a":{{"b":[0,{number}]}}}}"#);
-            let Err(NotAcceptable::Numbers(violations)) = parse(body.as_bytes()) else { panic!("{number}") };
+            let Err(StrictJsonError::NumbersOutOfRange(violations)) = parse(body.as_bytes()) else {
+                panic!("{number}")
+            };
             assert_eq!(violations.len(), 1);
             assert_eq!((violations[0].path.join("/").as_str(), violations[0].invalid.code), ("a/b/1", "out-of-range"));
         }
@@ -213,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn thirty_two_levels_are_fine_and_one_more_is_not() {
+    fn thirty_two_levels_are_accepted_and_one_more_is_refused() {
         let nested = |open: &str, close: &str, depth| format!("{}1{}", open.repeat(depth), close.repeat(depth));
         for (open, close) in [("[", "]"), (r#"{"a":"#, "}")] {
             parse(nested(open, close, MAX_DEPTH).as_bytes()).unwrap();

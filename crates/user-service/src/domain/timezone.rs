@@ -1,4 +1,4 @@
-//! The time zone a person lives in.
+//! Time zones of users.
 
 use jiff::tz::TimeZoneDatabase;
 
@@ -7,13 +7,13 @@ use super::invalid::Invalid;
 /// Longer than any name in the database.
 const MAX_BYTES: usize = 64;
 
-/// The name of a zone in the IANA database, spelled as the database spells it. The
-/// database is compiled in, so every replica knows the same names.
+/// The name of a time zone in the IANA database, in the spelling of the database. The database is compiled in, so all
+/// replicas know the same names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Timezone(String);
 
 impl Timezone {
-    /// Reads a name, however its letters are cased; white space around it is dropped.
+    /// Parses a name in any letter case. Ignores white space around it.
     ///
     /// # Errors
     /// `not-a-time-zone`.
@@ -29,7 +29,7 @@ impl Timezone {
             return Err(invalid());
         }
         let zone = TimeZoneDatabase::bundled().get(raw).map_err(|_| invalid())?;
-        // "Etc/Unknown" is CLDR's word for no zone at all.
+        // In CLDR, "Etc/Unknown" means that there is no time zone.
         let name = zone.iana_name().filter(|_| !zone.is_unknown()).ok_or_else(invalid)?;
         Ok(Self(name.to_owned()))
     }
@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_zone_is_spelled_as_in_the_database() {
+    fn a_name_gets_the_spelling_of_the_database() {
         for (raw, canonical) in [
             ("Europe/Berlin", "Europe/Berlin"),
             ("america/NEW_YORK", "America/New_York"),
@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_zone_is_refused() {
+    fn an_unknown_zone_is_refused() {
         for raw in
             ["", "Berlin", "Europe/", "CET-1CEST", "+02:00", "Etc/Unknown", "../../etc/passwd", "Europe/ Berlin", "😀"]
         {
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn every_name_in_the_database_is_its_own_spelling() {
+    fn every_name_in_the_database_keeps_its_spelling() {
         let mut zones = 0;
         for name in TimeZoneDatabase::bundled().available() {
             if let Ok(zone) = Timezone::parse(name.as_str()) {
@@ -83,7 +83,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_a_zone_or_refused(raw in any::<String>()) {
+        fn parsing_any_text_does_not_panic(raw in any::<String>()) {
             let _ = Timezone::parse(&raw);
         }
     }

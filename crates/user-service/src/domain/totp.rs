@@ -1,5 +1,5 @@
-//! Time-based one-time passwords (RFC 6238) as authenticator apps make them: HMAC-SHA-1,
-//! six digits, steps of 30 s. One step of drift either way is allowed for.
+//! Time-based one-time passwords (RFC 6238) as authenticator apps make them: HMAC-SHA-1, six digits, steps of 30 s,
+//! with a tolerance of one step in both directions.
 
 use std::fmt;
 
@@ -11,20 +11,19 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 /// RFC 4226, section 4, recommends 160 bits.
 const SECRET_BYTES: usize = 20;
-/// The length of a code.
+/// The number of digits of a code.
 pub const DIGITS: usize = 6;
-/// In seconds.
-const STEP: i64 = 30;
-/// RFC 6238, section 5.2, recommends at most one step for what the network takes and
-/// clocks differ.
-const DRIFT: i64 = 1;
+/// The length of a time step in seconds.
+const STEP_SECONDS: i64 = 30;
+/// RFC 6238, section 5.2, recommends a tolerance of at most one step for network delay and clock differences.
+const MAX_DRIFT_STEPS: i64 = 1;
 
-/// What the service and one authenticator share. Wiped when dropped, never printed.
+/// The secret that the service shares with one authenticator. It is wiped when dropped, and never printed.
 #[derive(Zeroize, ZeroizeOnDrop)]
 pub struct TotpSecret([u8; SECRET_BYTES]);
 
 impl TotpSecret {
-    /// A new secret from the operating system's random source.
+    /// Generates a secret from the operating system's random source.
     #[must_use]
     pub fn generate() -> Self {
         let mut secret = Self([0; SECRET_BYTES]);
@@ -32,44 +31,44 @@ impl TotpSecret {
         secret
     }
 
-    /// The bytes that [`Self::expose`] gave.
+    /// Restores a secret from the bytes that [`Self::expose`] returned.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         bytes.try_into().ok().map(Self)
     }
 
-    /// The bytes, to be sealed.
+    /// Returns the bytes, which are sealed before they are stored.
     #[must_use]
     pub fn expose(&self) -> &[u8] {
         &self.0
     }
 
-    /// Base32 without padding (RFC 4648), for people who type it.
+    /// Returns the secret in Base32 without padding (RFC 4648), for users who type it.
     #[must_use]
     pub fn to_base32(&self) -> SecretString {
         self.totp().secret().to_base32().into()
     }
 
-    /// The URI that authenticators read from a QR code. `issuer` is shown above the code,
-    /// `account` tells several of one issuer apart.
+    /// Returns the URI that authenticators read from a QR code. They show `issuer` above the code, and use `account` to
+    /// distinguish several accounts of one issuer.
     ///
     /// # Errors
-    /// When one of them contains a colon, or there is no account.
+    /// [`TotpError`] if `issuer` or `account` contains a colon, or if `account` is empty.
     pub fn otpauth_uri(&self, issuer: &str, account: &str) -> Result<SecretString, TotpError> {
         let totp = Builder::new().with_secret(self.0).with_issuer(Some(issuer)).with_account_name(account).build()?;
         totp.to_url().map(SecretString::from)
     }
 
-    /// The step whose code this is, if that step is near `now` and later than `after`:
-    /// the last one of which a code was accepted. Every step is compared, in constant time.
+    /// Returns the time step that this code belongs to, if that step is within the tolerance around `now` and later
+    /// than `after`, the last step whose code was accepted. Compares the codes of all steps, in constant time.
     #[must_use]
-    pub fn step_of(&self, code: &TotpCode, now: Timestamp, after: i64) -> Option<i64> {
+    pub fn matching_step(&self, code: &TotpCode, now: Timestamp, after: i64) -> Option<i64> {
         let totp = self.totp();
-        let present = now.as_second().max(0) / STEP;
+        let current = now.as_second().max(0) / STEP_SECONDS;
         let mut found = None;
-        for step in present - DRIFT..=present + DRIFT {
-            let Ok(begins) = u64::try_from(step * STEP) else { continue };
-            let expected = Zeroizing::new(totp.generate(begins).to_string());
+        for step in current - MAX_DRIFT_STEPS..=current + MAX_DRIFT_STEPS {
+            let Ok(start) = u64::try_from(step * STEP_SECONDS) else { continue };
+            let expected = Zeroizing::new(totp.generate(start).to_string());
             let same = bool::from(expected.as_bytes().ct_eq(&code.0));
             if same && step > after {
                 found = found.or(Some(step));
@@ -79,7 +78,7 @@ impl TotpSecret {
     }
 
     fn totp(&self) -> Totp {
-        // The builder's defaults: SHA-1, six digits, 30 s.
+        // The builder's defaults are SHA-1, six digits and 30 s.
         Builder::new().with_secret(self.0).build().expect("160 bits are enough for a secret")
     }
 }
@@ -90,13 +89,13 @@ impl fmt::Debug for TotpSecret {
     }
 }
 
-/// Six digits that somebody typed.
+/// Six digits that a user typed.
 #[derive(Zeroize, ZeroizeOnDrop)]
 #[cfg_attr(test, derive(PartialEq))]
 pub struct TotpCode([u8; DIGITS]);
 
 impl TotpCode {
-    /// Six ASCII digits; `None` for anything else.
+    /// Parses six ASCII digits. Returns `None` for any other text.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let digits: [u8; DIGITS] = text.as_bytes().try_into().ok()?;
@@ -125,7 +124,7 @@ mod tests {
 
     #[test]
     fn the_codes_are_those_of_rfc_6238_appendix_b() {
-        // The appendix has eight digits; six are the last six of them.
+        // The appendix has codes of eight digits; a code of six digits is their last six.
         for (second, eight_digits) in [
             (59, "94287082"),
             (1_111_111_109, "07081804"),
@@ -134,38 +133,38 @@ mod tests {
             (2_000_000_000, "69279037"),
             (20_000_000_000, "65353130"),
         ] {
-            let found = secret().step_of(&code(&eight_digits[2..]), at(second), 0);
+            let found = secret().matching_step(&code(&eight_digits[2..]), at(second), 0);
             assert_eq!(found, Some(second / 30), "at {second}");
         }
     }
 
     #[test]
-    fn one_step_of_drift_is_allowed_either_way_and_no_more() {
+    fn one_step_of_drift_is_tolerated_in_both_directions_and_no_more() {
         let now = 1_111_111_111;
         let step = now / 30;
         let of = |step: i64| secret().totp().generate(u64::try_from(step * 30).unwrap()).to_string();
         for (distance, accepted) in [(-2, false), (-1, true), (0, true), (1, true), (2, false)] {
-            let found = secret().step_of(&code(&of(step + distance)), at(now), 0);
+            let found = secret().matching_step(&code(&of(step + distance)), at(now), 0);
             assert_eq!(found, accepted.then_some(step + distance), "{distance} steps away");
         }
     }
 
     #[test]
-    fn no_code_is_accepted_of_a_step_that_was_used_or_came_before_it() {
+    fn no_code_of_a_used_or_earlier_step_is_accepted() {
         let now = 1_111_111_111;
         let step = now / 30;
         let present = code("050471");
-        assert_eq!(secret().step_of(&present, at(now), step - 1), Some(step));
-        assert_eq!(secret().step_of(&present, at(now), step), None);
-        assert_eq!(secret().step_of(&present, at(now), step + 1), None);
+        assert_eq!(secret().matching_step(&present, at(now), step - 1), Some(step));
+        assert_eq!(secret().matching_step(&present, at(now), step), None);
+        assert_eq!(secret().matching_step(&present, at(now), step + 1), None);
     }
 
     #[test]
     fn the_first_seconds_of_1970_have_no_step_before_them() {
-        assert_eq!(secret().step_of(&code("000000"), at(-5), -10), None);
+        assert_eq!(secret().matching_step(&code("000000"), at(-5), -10), None);
         // RFC 4226, appendix D: the codes of counters 0 and 1.
-        assert_eq!(secret().step_of(&code("755224"), at(0), -1), Some(0));
-        assert_eq!(secret().step_of(&code("287082"), at(0), -1), Some(1));
+        assert_eq!(secret().matching_step(&code("755224"), at(0), -1), Some(0));
+        assert_eq!(secret().matching_step(&code("287082"), at(0), -1), Some(1));
     }
 
     #[test]
@@ -176,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn the_uri_names_issuer_account_and_secret_as_authenticators_expect_them() {
+    fn the_uri_contains_issuer_account_and_secret_as_authenticators_expect_them() {
         let uri = secret().otpauth_uri("Acme Corp", "ada@example.org").unwrap();
         let read = Totp::from_url(uri.expose_secret()).unwrap();
         assert_eq!(read.issuer(), Some("Acme Corp"));
@@ -190,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn no_two_secrets_are_alike_and_none_is_printed() {
+    fn every_secret_is_different_and_never_printed() {
         assert_ne!(TotpSecret::generate().expose(), TotpSecret::generate().expose());
         assert_eq!(format!("{:?}", secret()), "TotpSecret([REDACTED])");
     }

@@ -1,4 +1,4 @@
-//! An account as everyone but the store sees it: nothing secret.
+//! An account without its secrets, as every layer except the store sees it.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,7 @@ pub enum UserStatus {
 }
 
 impl UserStatus {
-    /// As the API writes it.
+    /// Returns the name of the status in the API.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -23,7 +23,7 @@ impl UserStatus {
     }
 }
 
-/// An account.
+/// An account without its secrets.
 #[derive(Debug, Clone)]
 pub struct User {
     pub id: Uuid,
@@ -43,9 +43,8 @@ pub struct User {
 }
 
 impl User {
-    /// Where this person's mail goes, and in which language. The name is left out until
-    /// the address is verified: before that it may be a text that an attacker wants to have
-    /// mailed to an address of another person.
+    /// Returns the recipient of mails to this user, with their language. The display name is left out until the address
+    /// is verified: before that, it may be a text that an attacker wants to have mailed to another person's address.
     #[must_use]
     pub fn recipient(&self) -> events::Recipient {
         events::Recipient {

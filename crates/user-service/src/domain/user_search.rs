@@ -1,14 +1,14 @@
-//! What an administrator looks for among the accounts, and a place in what is found.
+//! An administrator's search for accounts, and cursors for its results.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{allowed_characters::is_invisible, email, invalid::Invalid, user::UserStatus, username};
 
-/// In characters of what was typed.
+/// Maximum length of the typed text, in code points.
 pub const MAX_CHARS: usize = 254;
 
-/// The beginning of an e-mail address or of a user name, brought into the form of the keys.
+/// The beginning of an email address or a username, converted to the form of the keys.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SearchText {
     email: String,
@@ -16,56 +16,56 @@ pub struct SearchText {
 }
 
 impl SearchText {
-    /// Reads what was typed; none where that is nothing at all.
+    /// Parses the typed text. Returns `None` if it is empty.
     ///
     /// # Errors
-    /// `too-long`, or `too-short` for a text that begins every key because none of it is in
-    /// a key: blanks and characters that cannot be seen.
+    /// `too-long`, or `too-short` for a text that consists of white space and invisible characters: no key contains
+    /// these, so the text would match every account.
     pub fn parse(raw: &str) -> Result<Option<Self>, Invalid> {
         if raw.chars().count() > MAX_CHARS {
-            return Err(Invalid::new("too-long", format!("At most {MAX_CHARS} characters are searched for.")));
+            return Err(Invalid::new("too-long", format!("A search text has at most {MAX_CHARS} characters.")));
         }
         if raw.is_empty() {
             return Ok(None);
         }
         let typed = raw.trim();
-        // No user name has an @.
+        // A username contains no @.
         let username = (!typed.contains('@')).then(|| username::key_prefix(typed));
         if typed.chars().all(is_invisible) || username.as_ref().is_some_and(String::is_empty) {
-            return Err(Invalid::new("too-short", "At least one visible character is searched for."));
+            return Err(Invalid::new("too-short", "A search text has at least one visible character."));
         }
         Ok(Some(Self { email: email::key_prefix(typed), username }))
     }
 
-    /// What the key of a current address begins with.
+    /// Returns the prefix of the keys of current email addresses.
     #[must_use]
     pub fn email(&self) -> &str {
         &self.email
     }
 
-    /// What the key of a user name begins with; none if no user name can.
+    /// Returns the prefix of the keys of usernames, or `None` if no username can match.
     #[must_use]
     pub fn username(&self) -> Option<&str> {
         self.username.as_deref()
     }
 }
 
-/// Personal data.
+/// The searched text is personal data.
 impl std::fmt::Debug for SearchText {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("SearchText([REDACTED])")
     }
 }
 
-/// Which accounts are asked for.
+/// The criteria of a search.
 #[derive(Debug, Clone, Default)]
 pub struct UserSearch {
     pub text: Option<SearchText>,
     pub status: Option<UserStatus>,
 }
 
-/// The place of an account in a list. Without a text the newest is first; with one the
-/// order is that of the keys by which the accounts were found.
+/// A keyset cursor for the results of a search. Without a text, the newest account comes first. With a text, the
+/// accounts are in the order of the keys by which they were found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum UserCursor {
@@ -74,20 +74,20 @@ pub enum UserCursor {
 }
 
 impl UserCursor {
-    /// Whether it is a place in the list of this search.
+    /// Returns whether the cursor belongs to a search of this kind.
     #[must_use]
-    pub fn fits(&self, search: &UserSearch) -> bool {
+    pub fn fits_search(&self, search: &UserSearch) -> bool {
         matches!(self, Self::Key(_)) == search.text.is_some()
     }
 }
 
-/// The first text behind all that begin with this one, in the order of code points; none
-/// if there is no such text.
+/// Returns the smallest text, in the order of code points, that is greater than all texts with this prefix. Returns
+/// `None` if there is no such text.
 #[must_use]
-pub fn behind_prefix(prefix: &str) -> Option<String> {
+pub fn prefix_end(prefix: &str) -> Option<String> {
     let mut characters: Vec<char> = prefix.chars().collect();
     while let Some(last) = characters.pop() {
-        // The range of characters steps over the surrogates.
+        // A range of `char` skips the surrogates.
         if let Some(next) = (last..=char::MAX).nth(1) {
             characters.push(next);
             return Some(characters.into_iter().collect());
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn the_beginning_of_a_key_is_found_however_it_was_typed() {
+    fn a_prefix_matches_in_every_spelling() {
         for (typed, address) in [
             ("ADA", "ada@example.org"),
             ("Ada.Lovelace@", "ada.lovelace@example.org"),
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_typed_is_no_search_and_what_cannot_be_seen_is_refused() {
+    fn an_empty_text_is_no_search_and_an_invisible_text_is_refused() {
         assert_eq!(SearchText::parse(""), Ok(None));
         for unseen in ["  ", "\u{3000}", "\u{202E}", "\u{200B}\u{AD}", "\u{FEFF} \u{2060}", "\u{E0041}", "\u{FE0F}"] {
             assert_eq!(SearchText::parse(unseen).unwrap_err().code, "too-short", "{unseen:?}");
@@ -141,13 +141,13 @@ mod tests {
     }
 
     #[test]
-    fn too_much_is_not_searched_for() {
+    fn a_text_that_is_too_long_is_refused() {
         assert!(SearchText::parse(&"x".repeat(254)).is_ok());
         assert_eq!(SearchText::parse(&"x".repeat(255)).unwrap_err().code, "too-long");
     }
 
     #[test]
-    fn the_end_of_a_prefix_is_right_behind_it() {
+    fn the_end_of_a_prefix_is_the_smallest_text_after_it() {
         for (prefix, behind) in [
             ("ada", Some("adb")),
             ("a.*", Some("a.+")),
@@ -156,9 +156,9 @@ mod tests {
             ("\u{10FFFF}", None),
             ("", None),
         ] {
-            assert_eq!(behind_prefix(prefix).as_deref(), behind, "{prefix:?}");
+            assert_eq!(prefix_end(prefix).as_deref(), behind, "{prefix:?}");
         }
-        let behind = behind_prefix("ada").unwrap();
+        let behind = prefix_end("ada").unwrap();
         for inside in ["ada", "ada\u{10FFFF}", "adaz"] {
             assert!(inside >= "ada" && inside < behind.as_str());
         }

@@ -1,4 +1,4 @@
-//! User names: which are allowed, and which look the same.
+//! Usernames: which are allowed, and which of them look the same.
 
 use std::fmt;
 
@@ -8,18 +8,18 @@ use unicode_security::{GeneralSecurityProfile, RestrictionLevel, RestrictionLeve
 
 use super::invalid::Invalid;
 
-/// In code points of the name in NFC.
+/// Minimum length in code points, in NFC.
 pub const MIN_CHARS: usize = 3;
-/// In code points of the name in NFC.
+/// Maximum length in code points, in NFC.
 pub const MAX_CHARS: usize = 32;
 /// Longer input is refused before it is normalised.
 const MAX_INPUT_BYTES: usize = 1024;
 
-/// A name that a person chose and others see.
+/// A name that a user chose and that other users see.
 ///
-/// Letters (with the marks that some scripts write them with) and digits of any script
-/// that UTS 39 allows in identifiers, and `. _ -`; one script, or one of the combinations
-/// with Latin that UTS 39 calls highly restrictive (Japanese, Chinese, Korean).
+/// It consists of letters (with the combining marks of their script) and digits of any script that UTS 39 allows in
+/// identifiers, and of `. _ -`. All letters belong to one script, or to one of the combinations with Latin that UTS 39
+/// calls highly restrictive (Japanese, Chinese, Korean).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Username {
     name: String,
@@ -27,7 +27,7 @@ pub struct Username {
 }
 
 impl Username {
-    /// Reads a name and brings it into NFC; white space around it is dropped.
+    /// Parses a name and converts it to NFC. Ignores white space around it.
     ///
     /// # Errors
     /// `too-short`, `too-long`, `invalid-character` or `mixed-scripts`.
@@ -38,7 +38,7 @@ impl Username {
         let name: String = raw.trim().nfc().collect();
         match name.chars().count() {
             0..MIN_CHARS => {
-                return Err(Invalid::new("too-short", format!("A user name has at least {MIN_CHARS} characters.")));
+                return Err(Invalid::new("too-short", format!("A username has at least {MIN_CHARS} characters.")));
             }
             MIN_CHARS..=MAX_CHARS => {}
             _ => return Err(too_long()),
@@ -46,21 +46,20 @@ impl Username {
         if !is_well_formed(&name) {
             return Err(Invalid::new(
                 "invalid-character",
-                "A user name consists of letters, digits, dots, underscores and hyphens.",
+                "A username consists of letters, digits, dots, underscores and hyphens.",
             ));
         }
         if !name.check_restriction_level(RestrictionLevel::HighlyRestrictive) {
-            return Err(Invalid::new("mixed-scripts", "A user name does not mix letters of different alphabets."));
+            return Err(Invalid::new("mixed-scripts", "A username does not mix letters of different scripts."));
         }
         let key = key(&name);
         Ok(Self { name, key })
     }
 
-    /// Returns a variant of the name with this number behind it, such as `ada-4821`; a long
-    /// name is cut to make room.
+    /// Returns a variant of the name with a number after it, such as `ada-4821`. Shortens a long name to make room.
     ///
     /// # Errors
-    /// As [`parse`](Self::parse); none is known that a name and a number could cause.
+    /// The errors of [`parse`](Self::parse). No combination of a name and a number is known to cause one.
     pub fn with_number(&self, number: u32) -> Result<Self, Invalid> {
         let suffix = format!("-{number}");
         let room = MAX_CHARS.saturating_sub(suffix.len());
@@ -68,14 +67,14 @@ impl Username {
         Self::parse(&format!("{beginning}{suffix}"))
     }
 
-    /// The name as it is shown, in NFC.
+    /// Returns the name as it is shown, in NFC.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.name
     }
 
-    /// What uniqueness is decided on: names that differ only in case, in compatibility
-    /// forms, or in letters that look alike have the same key.
+    /// Returns the key that decides uniqueness: names that differ only in case, in compatibility forms or in letters
+    /// that look alike have the same key.
     #[must_use]
     pub fn key(&self) -> &str {
         &self.key
@@ -88,22 +87,22 @@ impl fmt::Display for Username {
     }
 }
 
-/// NFKC, case-folded, confusables skeleton (UTS 39). The fold can undo a composition, so
-/// the text is normalised again after it.
+/// Computes the key: NFKC, case folding, then the confusables skeleton of UTS 39. Case folding can decompose
+/// characters, so the text is normalised again after it.
 fn key(name: &str) -> String {
     let compatible: String = name.nfkc().collect();
     let folded: String = CaseMapper::new().fold_string(&compatible).nfkc().collect();
     skeleton(&folded).collect()
 }
 
-/// What the keys of all names begin with that begin as this text does. Letters that look
-/// alike are not told apart, so a few others may begin so too.
+/// Returns the prefix that the keys of all names beginning with this text have in common. Letters that look alike are
+/// not distinguished, so a few other keys may begin with it too.
 pub(super) fn key_prefix(typed: &str) -> String {
     key(&typed.nfc().collect::<String>())
 }
 
-/// A mark belongs to the letter before it, so it can neither begin a name nor follow
-/// punctuation.
+/// Returns whether all characters are allowed where they are. A combining mark belongs to the letter before it, so it
+/// can neither begin a name nor follow punctuation.
 fn is_well_formed(name: &str) -> bool {
     let mut after_letter = false;
     name.chars().all(|c| {
@@ -118,7 +117,7 @@ fn is_well_formed(name: &str) -> bool {
 }
 
 fn too_long() -> Invalid {
-    Invalid::new("too-long", format!("A user name has at most {MAX_CHARS} characters."))
+    Invalid::new("too-long", format!("A username has at most {MAX_CHARS} characters."))
 }
 
 #[cfg(test)]
@@ -136,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn letters_digits_and_three_marks_of_punctuation_make_a_name() {
+    fn a_name_may_contain_letters_digits_and_three_punctuation_marks() {
         for raw in [
             "ada",
             "Ada_Lovelace-1815.x",
@@ -179,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn white_space_around_a_name_is_dropped() {
+    fn white_space_around_a_name_is_ignored() {
         for raw in [" ada", "ada ", "\tada\r\n", "\u{3000}ada\u{A0}"] {
             assert_eq!(parsed(raw), parsed("ada"), "{raw:?}");
         }
@@ -194,7 +193,7 @@ mod tests {
         assert_eq!(parsed(&"ж".repeat(32)).as_str().chars().count(), 32);
         assert_eq!(code(&"ж".repeat(33)), "too-long");
         assert_eq!(code(&"a".repeat(1_000_000)), "too-long");
-        // Three letters, each typed as letter and accent, are three characters.
+        // Three letters that are each typed as a letter and an accent are three characters.
         assert_eq!(parsed("e\u{301}e\u{301}e\u{301}").as_str(), "ééé");
     }
 
@@ -208,20 +207,20 @@ mod tests {
 
     #[test]
     fn names_that_look_alike_are_the_same() {
-        // All Cyrillic, with a palochka for the l.
+        // All letters are Cyrillic, with a palochka instead of the l.
         assert_eq!(parsed("раура\u{4CF}").key(), parsed("paypal").key());
         assert_eq!(parsed("modern").key(), parsed("rnodem").key());
     }
 
     #[test]
     fn a_name_of_mixed_alphabets_is_refused() {
-        // Cyrillic but for the Latin l.
+        // All letters are Cyrillic except the Latin l.
         assert_eq!(code("раураl"), "mixed-scripts");
         assert_eq!(code("ada\u{3B1}"), "mixed-scripts");
     }
 
     #[test]
-    fn a_variant_has_the_number_behind_it_and_is_no_longer_than_a_name_may_be() {
+    fn a_variant_ends_in_the_number_and_has_at_most_the_maximum_length() {
         assert_eq!(parsed("ada").with_number(4821).unwrap().as_str(), "ada-4821");
         let long = parsed(&"ж".repeat(32)).with_number(123_456_789).unwrap();
         assert_eq!(long.as_str(), format!("{}-123456789", "ж".repeat(22)));
@@ -237,7 +236,7 @@ mod tests {
         }
 
         #[test]
-        fn any_text_is_a_name_or_refused(raw in any::<String>()) {
+        fn parsing_any_text_does_not_panic(raw in any::<String>()) {
             let _ = Username::parse(&raw);
         }
 

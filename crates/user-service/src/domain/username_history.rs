@@ -1,38 +1,38 @@
-//! The usernames of one account: the current one, and those that a change left behind.
-//! They stay the account's for a while, so that no other account appears under the name.
+//! The usernames of one account: the current one, and the former ones. A former username stays reserved for the account
+//! for some time, so that no other account can appear under it.
 
 use jiff::Timestamp;
 
-use super::Reservation;
+use super::email_history::KeyReservation;
 
-/// The most usernames that are kept for an account. A further change gives up the oldest.
+/// At most this number of former usernames is reserved for an account. A further change releases the oldest.
 pub const MAX_RESERVED_USERNAMES: usize = 2;
 
-/// The keys of one account's usernames, each once.
+/// The keys of an account's usernames, each once.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Usernames {
+pub struct UsernameHistory {
     pub current: String,
     /// Oldest first.
-    pub reserved: Vec<Reservation>,
+    pub reserved: Vec<KeyReservation>,
 }
 
-impl Usernames {
-    /// After a change to `new` at `now`: the username that was current is kept `until`.
-    /// Taking a kept one back ends its reservation, and a change that leaves the key as it
-    /// is (another case, another form) reserves nothing.
+impl UsernameHistory {
+    /// Makes `new` the current username at `now`, and reserves the former one until `until`. A change back to a reserved
+    /// username ends its reservation. A change that does not change the key (another case, another form) reserves
+    /// nothing.
     #[must_use]
-    pub fn changed(mut self, new: &str, until: Timestamp, now: Timestamp) -> Self {
-        let left = std::mem::replace(&mut self.current, new.to_owned());
-        self.reserved.retain(|kept| now < kept.until && kept.key != left && kept.key != self.current);
-        if left != self.current {
-            self.reserved.push(Reservation { key: left, until });
+    pub fn change_to(mut self, new: &str, until: Timestamp, now: Timestamp) -> Self {
+        let released = std::mem::replace(&mut self.current, new.to_owned());
+        self.reserved.retain(|kept| now < kept.until && kept.key != released && kept.key != self.current);
+        if released != self.current {
+            self.reserved.push(KeyReservation { key: released, until });
         }
         let surplus = self.reserved.len().saturating_sub(MAX_RESERVED_USERNAMES);
         self.reserved.drain(..surplus);
         self
     }
 
-    /// Every key, the current one first.
+    /// Returns every key, the current one first.
     #[must_use]
     pub fn keys(&self) -> Vec<&str> {
         std::iter::once(self.current.as_str()).chain(self.reserved.iter().map(|kept| kept.key.as_str())).collect()
@@ -49,33 +49,33 @@ mod tests {
         Timestamp::UNIX_EPOCH + SignedDuration::from_hours(24 * day)
     }
 
-    fn of(current: &str) -> Usernames {
-        Usernames { current: current.to_owned(), reserved: Vec::new() }
+    fn current_only(current: &str) -> UsernameHistory {
+        UsernameHistory { current: current.to_owned(), reserved: Vec::new() }
     }
 
     #[test]
-    fn a_released_username_is_kept_until_its_time_is_over() {
-        let changed = of("ada").changed("bob", at(7), at(0));
+    fn a_former_username_stays_reserved_until_it_expires() {
+        let changed = current_only("ada").change_to("bob", at(7), at(0));
         assert_eq!(changed.keys(), ["bob", "ada"]);
-        assert_eq!(changed.changed("eve", at(15), at(8)).keys(), ["eve", "bob"]);
+        assert_eq!(changed.change_to("eve", at(15), at(8)).keys(), ["eve", "bob"]);
     }
 
     #[test]
-    fn a_third_release_gives_up_the_oldest() {
-        let twice = of("a").changed("b", at(7), at(0)).changed("c", at(8), at(1));
+    fn a_third_change_releases_the_oldest() {
+        let twice = current_only("a").change_to("b", at(7), at(0)).change_to("c", at(8), at(1));
         assert_eq!(twice.keys(), ["c", "a", "b"]);
-        assert_eq!(twice.changed("d", at(9), at(2)).keys(), ["d", "b", "c"]);
+        assert_eq!(twice.change_to("d", at(9), at(2)).keys(), ["d", "b", "c"]);
     }
 
     #[test]
-    fn a_kept_username_is_taken_back_and_then_kept_no_more() {
-        let back = of("a").changed("b", at(7), at(0)).changed("a", at(8), at(1));
+    fn a_change_back_to_a_reserved_username_ends_its_reservation() {
+        let back = current_only("a").change_to("b", at(7), at(0)).change_to("a", at(8), at(1));
         assert_eq!(back.keys(), ["a", "b"]);
         assert_eq!(back.reserved.len(), 1);
     }
 
     #[test]
     fn another_spelling_of_the_same_username_reserves_nothing() {
-        assert_eq!(of("ada").changed("ada", at(7), at(0)), of("ada"));
+        assert_eq!(current_only("ada").change_to("ada", at(7), at(0)), current_only("ada"));
     }
 }

@@ -1,52 +1,54 @@
-//! Taking hashes over from other systems: what the import asks.
+//! Conversion of hashes from other systems at import.
 
 use serde_json::Value;
 
 use super::{
-    algorithm::Policy,
     foreign,
     hash_error::UnusableHash,
     password_hash::PasswordHash,
+    policy::HashPolicy,
     settings::{HashingSettings, InvalidSetting},
 };
 
-/// Reads hashes of other systems, within the configured bounds.
+/// Imports hashes of other systems that are within the configured limits.
 #[derive(Clone)]
-pub struct ForeignHashes(Policy);
+pub struct HashImporter(HashPolicy);
 
-impl ForeignHashes {
+impl HashImporter {
+    /// Makes an importer with the limits of these settings.
+    ///
     /// # Errors
-    /// As [`HashingSettings::validate`].
+    /// The errors of [`HashingSettings::validate`].
     pub fn new(settings: &HashingSettings) -> Result<Self, InvalidSetting> {
         settings.validate()?;
-        Policy::new(settings).map(Self)
+        HashPolicy::new(settings).map(Self)
     }
 
-    /// A hash in any of the forms that are understood, in the form in which it is stored:
-    /// a password can be checked against it.
+    /// Converts a hash in any supported format to the format in which it is stored. A password can be verified against
+    /// the result.
     ///
     /// # Errors
-    /// [`UnusableHash`], which never shows the hash.
-    pub fn read(&self, text: &str) -> Result<PasswordHash, UnusableHash> {
-        self.within_bounds(foreign::canonical(text)?)
+    /// [`UnusableHash`], which never contains the hash.
+    pub fn import(&self, text: &str) -> Result<PasswordHash, UnusableHash> {
+        self.check_bounds(foreign::canonicalize(text)?)
     }
 
-    /// As [`ForeignHashes::read`], of a credential in Keycloak's export.
+    /// Converts a credential of a Keycloak export, like [`HashImporter::import`].
     ///
     /// # Errors
-    /// As there.
-    pub fn read_keycloak(&self, credential: &Value) -> Result<PasswordHash, UnusableHash> {
-        self.within_bounds(foreign::canonical_of_keycloak(credential)?)
+    /// [`UnusableHash`], which never contains the hash.
+    pub fn import_keycloak(&self, credential: &Value) -> Result<PasswordHash, UnusableHash> {
+        self.check_bounds(foreign::canonicalize_keycloak(credential)?)
     }
 
-    /// A hash that no password fits and that looks, and costs to check, as any new one.
+    /// Returns a hash that matches no password. It looks like a new hash and takes the same work to verify.
     #[must_use]
-    pub fn of_no_password(&self) -> PasswordHash {
-        self.0.of_no_password()
+    pub fn unmatchable_hash(&self) -> PasswordHash {
+        self.0.unmatchable_hash()
     }
 
-    fn within_bounds(&self, canonical: String) -> Result<PasswordHash, UnusableHash> {
+    fn check_bounds(&self, canonical: String) -> Result<PasswordHash, UnusableHash> {
         let hash = PasswordHash::parse(canonical).map_err(|_| UnusableHash::Malformed)?;
-        self.0.read(&hash).map(|_| hash)
+        self.0.parse(&hash).map(|_| hash)
     }
 }

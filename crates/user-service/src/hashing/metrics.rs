@@ -1,8 +1,8 @@
-//! What the pool tells Prometheus.
+//! Prometheus metrics of the hash pool.
 
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntGauge, Registry};
 
-/// Seconds, from a fast hash to one that nobody would wait for.
+/// Histogram buckets in seconds, from a fast hash to an unacceptably slow one.
 const SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
 
 /// Handles to the pool's metrics.
@@ -18,10 +18,10 @@ pub struct HashMetrics {
 }
 
 impl HashMetrics {
-    /// Makes the metrics and registers them.
+    /// Creates the metrics and registers them.
     ///
     /// # Errors
-    /// When one of the names is taken in this registry.
+    /// If one of the names is already registered.
     pub fn register(registry: &Registry) -> prometheus::Result<Self> {
         let metrics = Self {
             queue_length: IntGauge::new("user_service_hash_queue_length", "Password hashes waiting for a thread.")?,
@@ -37,11 +37,11 @@ impl HashMetrics {
             )?,
             abandoned: IntCounter::new(
                 "user_service_hash_abandoned_total",
-                "Password hashes skipped because their client had gone.",
+                "Password hashes skipped because the client was gone.",
             )?,
             unusable: IntCounter::new(
                 "user_service_hash_unusable_total",
-                "Verifications against a stored hash that is broken or beyond the configured bounds.",
+                "Verifications against a stored hash that is malformed, unsupported or beyond the configured limits.",
             )?,
         };
         registry.register(Box::new(metrics.queue_length.clone()))?;

@@ -1,17 +1,17 @@
-//! Password hashes: computed on a few threads of their own, with bounded memory, in a
-//! bounded queue that sheds load before it costs anybody their time.
+//! Password hashing on dedicated threads, with bounded memory and a bounded queue that rejects jobs early under
+//! overload.
 //!
-//! `pool` is what the rest of the service sees; `queue` decides who waits and who is
-//! turned away; `algorithm` says what a stored hash takes to verify; `cost` is the unit of
-//! that; `foreign` knows the hashes of other systems, and `takeover` is how they come in.
+//! `pool` is the interface for the rest of the service. `queue` decides which jobs wait and which are rejected.
+//! `policy` decides how new hashes are made and which stored ones are accepted, `check` verifies a password against
+//! one. `foreign` contains the hash algorithms of other systems, and `hash_import` converts their hashes at import.
 
-mod algorithm;
-mod cost;
+mod check;
 mod foreign;
 mod hash_error;
 mod hash_import;
 mod metrics;
 mod password_hash;
+mod policy;
 mod pool;
 #[cfg(test)]
 mod properties;
@@ -19,9 +19,9 @@ mod queue;
 mod settings;
 
 pub use hash_error::{HashError, UnusableHash};
-pub use hash_import::ForeignHashes;
+pub use hash_import::HashImporter;
 pub use metrics::HashMetrics;
 pub use password_hash::PasswordHash;
-pub use pool::{Admission, HashPool, StartError, Verdict};
-pub use queue::Requester;
+pub use pool::{AdmissionPermit, HashPool, StartError, Verification};
+pub use queue::HashRequester;
 pub use settings::{HashingSettings, InvalidSetting};

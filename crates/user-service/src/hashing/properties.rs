@@ -1,5 +1,5 @@
-//! What holds of every text in the place of a password hash: it is refused, or its check costs no
-//! more memory and time than the configuration allows.
+//! Property tests for any text in the place of a password hash: it is refused, or its verification takes no more memory
+//! and time than the configuration allows.
 
 use std::time::Duration;
 
@@ -7,11 +7,11 @@ use corpus::{TestResult, corpus};
 use proptest::prelude::*;
 use serde_json::json;
 
-use super::{ForeignHashes, HashingSettings, PasswordHash, algorithm::Policy, cost::cost};
+use super::{HashImporter, HashingSettings, PasswordHash, check::argon2_cost, policy::HashPolicy};
 use crate::domain::Password;
 
 const MAX_MEMORY_KIB: u32 = 64;
-/// Of the cheapest check that there is of the corpus, times some; well below what ten seconds do.
+/// A multiple of the cheapest hash in the corpus, and far below what takes ten seconds.
 const MAX_COST: u32 = 6;
 
 fn settings() -> HashingSettings {
@@ -26,37 +26,42 @@ fn settings() -> HashingSettings {
     }
 }
 
-/// A stored hash that can be checked costs what it says, within the bounds.
-fn bounded(policy: &Policy, stored: &PasswordHash, password: &Password) -> TestResult {
-    let Ok(check) = policy.read(stored) else { return Ok(()) };
-    let most = settings().foreign_cost().max(cost(&settings().params().expect("they are valid")));
+/// Checks that the cost of a usable stored hash is within the limits.
+fn bounded(policy: &HashPolicy, stored: &PasswordHash, password: &Password) -> TestResult {
+    let Ok(check) = policy.parse(stored) else { return Ok(()) };
+    let most =
+        settings().max_foreign_cost().max(argon2_cost(&settings().argon2_params().expect("the settings are valid")));
     prop_assert!(check.cost() <= most, "cost {} of at most {most}", check.cost());
-    // What it would allocate was bounded by `read`; a check of the cheapest kind is made here.
+    // `parse` has limited the memory. Only cheap hashes are verified here.
     if check.cost() <= 256 {
-        prop_assert!(!check.accepts(password, &mut policy.arena()), "no password was hashed");
+        prop_assert!(!check.verify(password, &mut policy.arena()), "no password has this hash");
     }
     Ok(())
 }
 
 #[test]
-fn any_stored_text_costs_at_most_what_is_configured() {
-    let policy = Policy::new(&settings()).expect("they are valid");
-    let password = Password::parse_attempt("not the password".to_owned()).expect("it is short");
+fn any_stored_text_costs_at_most_the_configured_limit() {
+    let policy = HashPolicy::new(&settings()).expect("the settings are valid");
+    let password = Password::parse_attempt("not the password".to_owned()).expect("the password is within the limits");
     corpus!("hash").holds_for_text(|text| bounded(&policy, &PasswordHash::from_stored(text.to_owned()), &password));
 }
 
 #[test]
-fn what_an_import_takes_over_is_read_again_and_costs_no_more() {
-    let foreign = ForeignHashes::new(&settings()).expect("they are valid");
-    let policy = Policy::new(&settings()).expect("they are valid");
-    let password = Password::parse_attempt("not the password".to_owned()).expect("it is short");
+fn an_imported_hash_is_usable_and_costs_at_most_the_configured_limit() {
+    let foreign = HashImporter::new(&settings()).expect("the settings are valid");
+    let policy = HashPolicy::new(&settings()).expect("the settings are valid");
+    let password = Password::parse_attempt("not the password".to_owned()).expect("the password is within the limits");
     corpus!("hash").holds_for_text(|text| {
-        match foreign.read(text) {
+        match foreign.import(text) {
             Ok(hash) => {
                 prop_assert!(hash.expose().len() <= 512);
-                let again = foreign.read(hash.expose());
-                prop_assert_eq!(again.as_ref().map(PasswordHash::expose), Ok(hash.expose()), "the stored form is one");
-                prop_assert!(policy.read(&hash).is_ok(), "what was taken over can be checked");
+                let again = foreign.import(hash.expose());
+                prop_assert_eq!(
+                    again.as_ref().map(PasswordHash::expose),
+                    Ok(hash.expose()),
+                    "the stored form is canonical"
+                );
+                prop_assert!(policy.parse(&hash).is_ok(), "an imported hash can be verified");
                 bounded(&policy, &hash, &password)?;
             }
             Err(why) => {
@@ -69,8 +74,8 @@ fn what_an_import_takes_over_is_read_again_and_costs_no_more() {
 }
 
 #[test]
-fn a_credential_of_keycloak_may_hold_anything() {
-    let foreign = ForeignHashes::new(&settings()).expect("they are valid");
+fn a_keycloak_credential_with_any_content_is_imported_or_refused() {
+    let foreign = HashImporter::new(&settings()).expect("the settings are valid");
     corpus!("hash").holds_for_text(|text| {
         for credential in [
             json!(text),
@@ -81,7 +86,7 @@ fn a_credential_of_keycloak_may_hold_anything() {
                 "credentialData": { "hashIterations": 1, "algorithm": "argon2", "additionalParameters":
                     { "type": ["id"], "version": ["1.3"], "memory": [text], "parallelism": [text], "hashLength": [text] } } }),
         ] {
-            if let Ok(hash) = foreign.read_keycloak(&credential) {
+            if let Ok(hash) = foreign.import_keycloak(&credential) {
                 prop_assert!(hash.expose().len() <= 512);
             }
         }

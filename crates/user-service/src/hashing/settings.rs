@@ -1,69 +1,68 @@
-//! What the pool is built from, and which values make sense.
+//! The settings of the hash pool, and their allowed ranges.
 
 use std::{num::NonZero, thread, time::Duration};
 
 use argon2::Params;
 
-/// Length of the outputs that we make, in bytes.
+/// Length of the output of new hashes.
 pub(super) const OUTPUT_BYTES: usize = 32;
-/// Nobody means more; somebody may mean bytes.
+/// A larger value is a mistake, probably a number of bytes.
 const MAX_MEMORY_KIB: u32 = 4 * 1024 * 1024;
-/// A hash would take minutes.
+/// More iterations would take minutes for each hash.
 const MAX_ITERATIONS: u32 = 1000;
-/// bcrypt knows no other.
+/// The maximum cost of bcrypt.
 const MAX_FOREIGN_COST: u32 = 31;
-/// More threads than any machine has cores.
+/// No machine has more cores.
 const MAX_THREADS: usize = 1024;
 
 /// The section `hashing` of the configuration.
 #[derive(Debug, Clone, Copy)]
 pub struct HashingSettings {
-    /// Argon2's m: KiB of memory, for each thread.
+    /// Argon2's m: the memory of each thread in KiB.
     pub memory_kib: u32,
-    /// Argon2's t.
+    /// Argon2's t: the number of passes.
     pub iterations: u32,
-    /// Argon2's p: lanes, computed one after the other on one thread.
+    /// Argon2's p: the number of lanes. One thread computes them one after the other.
     pub parallelism: u32,
-    /// Threads of the pool; 0 for as many as there are cores.
+    /// The number of threads. 0 means the number of cores.
     pub threads: usize,
-    /// A job that would probably wait longer than this is refused at once.
+    /// A job whose expected wait is longer than this is rejected at once.
     pub max_wait: Duration,
-    /// The most memory that a stored hash of other parameters may ask for.
+    /// Maximum memory for a stored hash with other parameters.
     pub foreign_max_memory_kib: u32,
-    /// The most work that a stored hash of other parameters may ask for: as much as
-    /// bcrypt of this cost, and so a power of two.
+    /// Maximum work for a stored hash with other parameters, as a bcrypt cost (a power of two).
     pub foreign_max_cost: u32,
 }
 
-/// A value that the pool does not start with.
+/// A setting that is out of range.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{key}: {expected}")]
 pub struct InvalidSetting {
-    /// The configuration's name for it, such as `hashing.memory_kib`.
+    /// The configuration key, such as `hashing.memory_kib`.
     pub key: &'static str,
-    /// What it should be.
+    /// A description of the allowed values.
     pub expected: String,
 }
 
 impl HashingSettings {
-    /// Whether the pool would start with these.
+    /// Checks that the pool can start with these settings.
     ///
     /// # Errors
-    /// The first value that makes no sense.
+    /// The first setting that is out of range.
     pub fn validate(&self) -> Result<(), InvalidSetting> {
-        self.params()?;
-        within("hashing.foreign_max_cost", self.foreign_max_cost, 4, MAX_FOREIGN_COST)?;
+        self.argon2_params()?;
+        check_range("hashing.foreign_max_cost", self.foreign_max_cost, 4, MAX_FOREIGN_COST)?;
         self.thread_count()?;
-        self.accepted_wait()?;
+        self.validated_max_wait()?;
         Ok(())
     }
 
-    /// The parameters of new hashes.
-    pub(super) fn params(&self) -> Result<Params, InvalidSetting> {
-        within("hashing.iterations", self.iterations, Params::MIN_T_COST, MAX_ITERATIONS)?;
-        within("hashing.parallelism", self.parallelism, Params::MIN_P_COST, MAX_MEMORY_KIB / 8)?;
-        // Argon2 wants eight blocks of 1 KiB for each lane.
-        within("hashing.memory_kib", self.memory_kib, 8 * self.parallelism, MAX_MEMORY_KIB)?;
+    /// Returns the Argon2 parameters of new hashes.
+    pub(super) fn argon2_params(&self) -> Result<Params, InvalidSetting> {
+        check_range("hashing.iterations", self.iterations, Params::MIN_T_COST, MAX_ITERATIONS)?;
+        check_range("hashing.parallelism", self.parallelism, Params::MIN_P_COST, MAX_MEMORY_KIB / 8)?;
+        // Argon2 requires eight blocks of 1 KiB for each lane.
+        check_range("hashing.memory_kib", self.memory_kib, 8 * self.parallelism, MAX_MEMORY_KIB)?;
         Params::new(self.memory_kib, self.iterations, self.parallelism, Some(OUTPUT_BYTES)).map_err(|error| {
             InvalidSetting {
                 key: "hashing.memory_kib, hashing.iterations, hashing.parallelism",
@@ -83,25 +82,24 @@ impl HashingSettings {
         }
     }
 
-    /// `foreign_max_cost` in blocks of Argon2 times passes: bcrypt's rounds take as long
-    /// as 64 each.
-    pub(super) fn foreign_cost(&self) -> u64 {
+    /// Returns `foreign_max_cost` in Argon2 blocks times passes. One round of bcrypt takes as long as 64 blocks.
+    pub(super) fn max_foreign_cost(&self) -> u64 {
         64 << self.foreign_max_cost.min(MAX_FOREIGN_COST)
     }
 
-    /// The longest expected wait that is still accepted.
-    pub(super) fn accepted_wait(&self) -> Result<Duration, InvalidSetting> {
+    /// Returns the longest expected wait that is still accepted.
+    pub(super) fn validated_max_wait(&self) -> Result<Duration, InvalidSetting> {
         if self.max_wait.is_zero() {
             return Err(InvalidSetting {
                 key: "hashing.max_wait",
-                expected: "expected more than nothing, such as 2s".to_owned(),
+                expected: "expected more than zero, such as 2s".to_owned(),
             });
         }
         Ok(self.max_wait)
     }
 }
 
-fn within(key: &'static str, value: u32, least: u32, most: u32) -> Result<(), InvalidSetting> {
+fn check_range(key: &'static str, value: u32, least: u32, most: u32) -> Result<(), InvalidSetting> {
     if (least..=most).contains(&value) {
         return Ok(());
     }
@@ -125,15 +123,15 @@ mod tests {
     }
 
     #[test]
-    fn owasps_parameters_are_accepted() {
-        let params = owasp().params().unwrap();
+    fn the_parameters_of_owasp_are_accepted() {
+        let params = owasp().argon2_params().unwrap();
         assert_eq!((params.m_cost(), params.t_cost(), params.p_cost()), (19_456, 2, 1));
         assert!(owasp().thread_count().unwrap() >= 1);
     }
 
     #[test]
-    fn a_value_out_of_range_is_refused_by_its_name() {
-        let refused = |settings: HashingSettings| settings.params().unwrap_err().key;
+    fn a_value_out_of_range_is_refused_with_its_key() {
+        let refused = |settings: HashingSettings| settings.argon2_params().unwrap_err().key;
         assert_eq!(refused(HashingSettings { memory_kib: 7, ..owasp() }), "hashing.memory_kib");
         assert_eq!(refused(HashingSettings { memory_kib: 31, parallelism: 4, ..owasp() }), "hashing.memory_kib");
         assert_eq!(refused(HashingSettings { memory_kib: 19 * 1024 * 1024, ..owasp() }), "hashing.memory_kib");
@@ -145,6 +143,6 @@ mod tests {
         assert_eq!(threads.to_string(), "hashing.threads: expected 0 (all cores) to 1024");
         let cost = HashingSettings { foreign_max_cost: 32, ..owasp() }.validate().unwrap_err();
         assert_eq!(cost.to_string(), "hashing.foreign_max_cost: expected 4 to 31, not 32");
-        assert!(HashingSettings { max_wait: Duration::ZERO, ..owasp() }.accepted_wait().is_err());
+        assert!(HashingSettings { max_wait: Duration::ZERO, ..owasp() }.validated_max_wait().is_err());
     }
 }

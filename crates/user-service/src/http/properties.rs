@@ -28,7 +28,7 @@ use super::{
     },
     middleware::{cross_origin::AllowedOrigins, request_context},
 };
-use crate::domain::strict_json::{self, NotAcceptable};
+use crate::domain::strict_json::{self, StrictJsonError};
 
 /// The largest size of a problem, for any input.
 const MAX_PROBLEM_BYTES: usize = 16 * 1024;
@@ -227,10 +227,10 @@ fn strict_json_is_read_alike_by_every_parser() {
                 let lenient: Value = serde_json::from_slice(bytes).expect("strict JSON is JSON");
                 prop_assert_eq!(shape(&lenient), shape(&value));
             }
-            Err(NotAcceptable::NotJson(reason)) => {
+            Err(StrictJsonError::NotJson(reason)) => {
                 prop_assert!(reason.len() < 200 && !reason.contains(SECRET), "{}", reason);
             }
-            Err(NotAcceptable::Numbers(violations)) => prop_assert!(!violations.is_empty()),
+            Err(StrictJsonError::NumbersOutOfRange(violations)) => prop_assert!(!violations.is_empty()),
         }
         Ok(())
     });

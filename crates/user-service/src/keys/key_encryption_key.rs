@@ -1,5 +1,5 @@
-//! The one secret of the service: it seals private keys at rest, and purpose-bound
-//! keys are derived from it (HKDF-SHA-256, RFC 5869).
+//! The key-encryption key, the root secret of the service: it seals the private keys that are stored, and keys for
+//! other purposes are derived from it (HKDF-SHA-256, RFC 5869).
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use chacha20poly1305::{
@@ -11,33 +11,35 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-const NONCE_LENGTH: usize = 24;
+const NONCE_BYTES: usize = 24;
 
-/// 32 bytes; never printed, wiped when dropped.
+/// A key of 32 bytes. It is wiped when dropped, and never printed.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub struct KeyEncryptionKey([u8; 32]);
 
-/// The configured text is not a key.
+/// The error for a configured text that is not a key.
 #[derive(Debug, thiserror::Error)]
-#[error("keys.encryption_key must be 32 bytes in base64; `user-service keygen --out DIR` makes one")]
-pub struct InvalidKey;
+#[error("keys.encryption_key must be 32 bytes in base64; `user-service keygen --out DIR` generates one")]
+pub struct InvalidEncryptionKey;
 
-/// A sealed value does not open: another key, another label, or altered bytes.
+/// The error for a sealed value that cannot be unsealed: the key or the label is another one, or the bytes were
+/// altered.
 #[derive(Debug, thiserror::Error)]
-#[error("a stored secret does not open under the configured key-encryption key")]
-pub struct Unsealable;
+#[error("a stored secret cannot be unsealed with the configured key-encryption key")]
+pub struct UnsealError;
 
 impl KeyEncryptionKey {
-    /// Reads 32 bytes of standard base64.
+    /// Parses 32 bytes in standard Base64.
     ///
     /// # Errors
-    /// [`InvalidKey`] for any other text; it does not repeat the text.
-    pub fn from_base64(text: &SecretString) -> Result<Self, InvalidKey> {
-        let bytes = Zeroizing::new(BASE64_STANDARD.decode(text.expose_secret().trim()).map_err(|_| InvalidKey)?);
-        Ok(Self(bytes.as_slice().try_into().map_err(|_| InvalidKey)?))
+    /// [`InvalidEncryptionKey`] for any other text. The error does not repeat the text.
+    pub fn from_base64(text: &SecretString) -> Result<Self, InvalidEncryptionKey> {
+        let bytes =
+            Zeroizing::new(BASE64_STANDARD.decode(text.expose_secret().trim()).map_err(|_| InvalidEncryptionKey)?);
+        Ok(Self(bytes.as_slice().try_into().map_err(|_| InvalidEncryptionKey)?))
     }
 
-    /// A key of its own for `purpose`; the same purpose always gives the same key.
+    /// Derives the key for `purpose`. The same purpose always gives the same key.
     #[must_use]
     pub fn derive(&self, purpose: &str) -> Zeroizing<[u8; 32]> {
         let mut key = Zeroizing::new([0; 32]);
@@ -47,12 +49,12 @@ impl KeyEncryptionKey {
         key
     }
 
-    /// Encrypts and authenticates (XChaCha20-Poly1305, random nonce in front);
-    /// `label` says what it is and must be given again to open it.
+    /// Encrypts and authenticates `plaintext` with XChaCha20-Poly1305. The result begins with the random nonce. `label`
+    /// names the content, and unsealing requires the same label.
     #[must_use]
     pub fn seal(&self, label: &str, plaintext: &[u8]) -> Vec<u8> {
-        let mut nonce = [0; NONCE_LENGTH];
-        getrandom::fill(&mut nonce).expect("the operating system gives random bytes");
+        let mut nonce = [0; NONCE_BYTES];
+        getrandom::fill(&mut nonce).expect("the operating system's random source works once it has been seeded");
         let sealed = self
             .cipher()
             .encrypt(&XNonce::from(nonce), Payload { msg: plaintext, aad: label.as_bytes() })
@@ -60,20 +62,20 @@ impl KeyEncryptionKey {
         [nonce.as_slice(), &sealed].concat()
     }
 
-    /// The plaintext of [`Self::seal`] with the same label.
+    /// Decrypts the result of [`Self::seal`] with the same label.
     ///
     /// # Errors
-    /// [`Unsealable`] when key, label or bytes differ.
-    pub fn open(&self, label: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Unsealable> {
-        let (nonce, body) = sealed.split_first_chunk::<NONCE_LENGTH>().ok_or(Unsealable)?;
+    /// [`UnsealError`] if the key, the label or the bytes differ.
+    pub fn unseal(&self, label: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, UnsealError> {
+        let (nonce, body) = sealed.split_first_chunk::<NONCE_BYTES>().ok_or(UnsealError)?;
         self.cipher()
             .decrypt(&XNonce::from(*nonce), Payload { msg: body, aad: label.as_bytes() })
             .map(Zeroizing::new)
-            .map_err(|_| Unsealable)
+            .map_err(|_| UnsealError)
     }
 
     fn cipher(&self) -> XChaCha20Poly1305 {
-        XChaCha20Poly1305::new(&self.derive("seal/v1")[..].try_into().expect("32 bytes"))
+        XChaCha20Poly1305::new(&self.derive("seal/v1")[..].try_into().expect("the key has 32 bytes"))
     }
 }
 
@@ -92,26 +94,26 @@ mod tests {
     }
 
     #[test]
-    fn what_was_sealed_opens_with_the_same_key_and_label_only() {
+    fn a_sealed_value_is_unsealed_only_with_the_same_key_and_label() {
         let sealed = key(1).seal("signing-key/a", b"private");
-        assert_eq!(&**key(1).open("signing-key/a", &sealed).unwrap(), b"private");
-        assert!(key(1).open("signing-key/b", &sealed).is_err());
-        assert!(key(2).open("signing-key/a", &sealed).is_err());
+        assert_eq!(&**key(1).unseal("signing-key/a", &sealed).unwrap(), b"private");
+        assert!(key(1).unseal("signing-key/b", &sealed).is_err());
+        assert!(key(2).unseal("signing-key/a", &sealed).is_err());
         let mut altered = sealed.clone();
         *altered.last_mut().unwrap() ^= 1;
-        assert!(key(1).open("signing-key/a", &altered).is_err());
-        assert!(key(1).open("signing-key/a", &sealed[..10]).is_err());
+        assert!(key(1).unseal("signing-key/a", &altered).is_err());
+        assert!(key(1).unseal("signing-key/a", &sealed[..10]).is_err());
     }
 
     #[test]
-    fn each_purpose_has_a_key_of_its_own() {
+    fn each_purpose_has_its_own_key() {
         assert_eq!(key(1).derive("a"), key(1).derive("a"));
         assert_ne!(key(1).derive("a"), key(1).derive("b"));
         assert_ne!(key(1).derive("a"), key(2).derive("a"));
     }
 
     #[test]
-    fn text_that_is_no_key_is_refused_without_being_repeated() {
+    fn an_invalid_key_is_refused_and_not_repeated() {
         for text in ["", "hunter2", "c2hvcnQ="] {
             let error = KeyEncryptionKey::from_base64(&text.to_owned().into()).unwrap_err();
             assert!(text.is_empty() || !error.to_string().contains(text));

@@ -1,8 +1,7 @@
-//! Keys: the key-encryption key from the configuration, and the signing keys that
-//! it protects in MongoDB.
+//! The key-encryption key from the configuration, and the signing keys that it protects in MongoDB.
 
 mod key_encryption_key;
 mod signing_keys;
 
-pub use key_encryption_key::{InvalidKey, KeyEncryptionKey, Unsealable};
+pub use key_encryption_key::{InvalidEncryptionKey, KeyEncryptionKey, UnsealError};
 pub use signing_keys::{PublishedKey, SigningKey, SigningKeys, SigningUnavailable};

@@ -1,5 +1,5 @@
-//! The key set in memory: which key signs now, which keys verify, and the loop that
-//! reads, rotates and prunes the stored set. The database's clock decides.
+//! The signing keys in memory: the key that signs now, the keys that verify, and the loop that reads, rotates and
+//! prunes the stored key set. All times are the database's.
 
 use std::{
     sync::Arc,
@@ -11,24 +11,24 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use super::KeyEncryptionKey;
+use super::key_encryption_key::KeyEncryptionKey;
 use crate::{
     domain::KeySchedule,
     store::{KeyStore, StoredKey, StoredKeySet},
 };
 use service_kit::mongo::StoreError;
 
-/// Nobody signs with a set read longer ago than this: a key may have been retired.
-const MAX_AGE_TO_SIGN: Duration = Duration::from_secs(5 * 60);
-const REFRESH_EVERY: Duration = Duration::from_secs(60);
-const RETRY_EVERY: Duration = Duration::from_secs(1);
-/// An unknown key id makes us look again, but not more often than this.
-const RELOAD_AT_MOST_EVERY: Duration = Duration::from_secs(1);
+/// A key set that was read longer ago than this is not used for signing, because a key may have been retired since.
+const MAX_SIGNING_AGE: Duration = Duration::from_secs(5 * 60);
+const REFRESH_INTERVAL: Duration = Duration::from_secs(60);
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
+/// Minimum time between reads of the key set because of an unknown key id.
+const MIN_RELOAD_INTERVAL: Duration = Duration::from_secs(1);
 
-/// No fresh key set: MongoDB has not been reached for too long, or the keys in it were
-/// sealed with another key-encryption key.
+/// The error for a missing or outdated key set: MongoDB was not reachable for too long, or its keys were sealed with
+/// another key-encryption key.
 #[derive(Debug, thiserror::Error)]
-#[error("no signing key is at hand: none was read in the last five minutes that opens under keys.encryption_key")]
+#[error("no signing key is available: in the last five minutes, none was read that keys.encryption_key can unseal")]
 pub struct SigningUnavailable;
 
 /// The key that signs now.
@@ -36,11 +36,11 @@ pub struct SigningUnavailable;
 pub struct SigningKey {
     pub kid: String,
     pub private: ed25519_dalek::SigningKey,
-    /// Database time now, for `iat` and `exp`.
+    /// The current database time, for `iat` and `exp`.
     pub now: Timestamp,
 }
 
-/// A public half, as `/.well-known/jwks.json` shows it.
+/// A public key, which `/.well-known/jwks.json` publishes.
 #[derive(Debug, Clone)]
 pub struct PublishedKey {
     pub kid: String,
@@ -65,20 +65,20 @@ impl KeySet {
     }
 }
 
-/// Shared by everyone who signs or verifies.
+/// The current key set, which all requests share for signing and verification.
 pub struct SigningKeys {
     store: KeyStore,
     encryption: KeyEncryptionKey,
     rotation: SignedDuration,
     token_ttl: SignedDuration,
     current: ArcSwapOption<KeySet>,
-    reload: Mutex<Option<Instant>>,
-    /// Cancelled when a set was read for the first time in which a key signs.
-    read_once: CancellationToken,
+    last_reload: Mutex<Option<Instant>>,
+    /// Is cancelled when the first key set with a signing key was read.
+    loaded: CancellationToken,
 }
 
 impl SigningKeys {
-    /// `rotation` is how long a key signs, `token_ttl` the lifetime of the tokens.
+    /// Creates an empty key set. `rotation` is the time for which a key signs, `token_ttl` the lifetime of tokens.
     #[must_use]
     pub fn new(store: KeyStore, encryption: KeyEncryptionKey, rotation: Duration, token_ttl: Duration) -> Arc<Self> {
         let signed = |duration| SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX);
@@ -88,20 +88,19 @@ impl SigningKeys {
             rotation: signed(rotation),
             token_ttl: signed(token_ttl),
             current: ArcSwapOption::empty(),
-            reload: Mutex::new(None),
-            read_once: CancellationToken::new(),
+            last_reload: Mutex::new(None),
+            loaded: CancellationToken::new(),
         })
     }
 
-    /// Keeps the set fresh until `stop`: reads it, makes the first key, rotates,
-    /// and prunes.
+    /// Keeps the key set up to date until `stop`: reads it, makes the first key, rotates and prunes.
     pub async fn keep_fresh(self: Arc<Self>, stop: CancellationToken) {
         loop {
             let pause = match self.refresh().await {
-                Ok(()) => REFRESH_EVERY,
+                Ok(()) => REFRESH_INTERVAL,
                 Err(error) => {
-                    tracing::warn!(%error, "the signing keys could not be read; trying again");
-                    RETRY_EVERY
+                    tracing::warn!(%error, "the signing keys could not be read and will be read again");
+                    RETRY_INTERVAL
                 }
             };
             tokio::select! {
@@ -111,18 +110,18 @@ impl SigningKeys {
         }
     }
 
-    /// Waits until a set was read in which a key signs: before that nobody can sign in.
-    pub async fn read_once(&self) {
-        self.read_once.cancelled().await;
+    /// Waits until a key set with a signing key was read. Before that, no user can sign in.
+    pub async fn wait_until_loaded(&self) {
+        self.loaded.cancelled().await;
     }
 
-    /// The key that signs at this moment.
+    /// Returns the key that signs now.
     ///
     /// # Errors
-    /// [`SigningUnavailable`] while no set was read in the last five minutes.
-    pub fn signing(&self) -> Result<SigningKey, SigningUnavailable> {
+    /// [`SigningUnavailable`] if no key set was read in the last five minutes.
+    pub fn current_key(&self) -> Result<SigningKey, SigningUnavailable> {
         let set = self.current.load_full().ok_or(SigningUnavailable)?;
-        if set.read_at.elapsed() > MAX_AGE_TO_SIGN {
+        if set.read_at.elapsed() > MAX_SIGNING_AGE {
             return Err(SigningUnavailable);
         }
         let now = set.now();
@@ -130,25 +129,25 @@ impl SigningKeys {
         Ok(SigningKey { kid: key.kid.clone(), private: key.private.clone(), now })
     }
 
-    /// The public key with this id, and the database's time; reads the stored set
-    /// again (at most once a second) when the id is unknown.
-    pub async fn verifying(&self, kid: &str) -> Option<(ed25519_dalek::VerifyingKey, Timestamp)> {
+    /// Returns the public key with this id, and the database's time. If the id is unknown, reads the stored key set
+    /// again, at most once a second.
+    pub async fn verifying_key(&self, kid: &str) -> Option<(ed25519_dalek::VerifyingKey, Timestamp)> {
         if let Some(found) = self.find(kid) {
             return Some(found);
         }
-        let mut last = self.reload.lock().await;
-        if last.is_none_or(|last| last.elapsed() >= RELOAD_AT_MOST_EVERY) {
+        let mut last = self.last_reload.lock().await;
+        if last.is_none_or(|last| last.elapsed() >= MIN_RELOAD_INTERVAL) {
             if let Err(error) = self.refresh().await {
-                tracing::warn!(%error, "the signing keys could not be read for an unknown key id");
+                tracing::warn!(%error, "the signing keys could not be read again to find an unknown key id");
             }
             *last = Some(Instant::now());
         }
         self.find(kid)
     }
 
-    /// All public halves, oldest first, or none while no set was read.
+    /// Returns all public keys, oldest first, or `None` if no key set was read yet.
     #[must_use]
-    pub fn published(&self) -> Option<Vec<PublishedKey>> {
+    pub fn published_keys(&self) -> Option<Vec<PublishedKey>> {
         let set = self.current.load();
         let keys = set.as_ref()?.keys.iter();
         Some(keys.map(|key| PublishedKey { kid: key.kid.clone(), public: key.private.verifying_key() }).collect())
@@ -161,31 +160,31 @@ impl SigningKeys {
         Some((key.private.verifying_key(), set.now()))
     }
 
-    /// Reads the set and changes it until nothing is due. Every change is a
-    /// compare-and-set on the set's version, so replicas may do this at once.
+    /// Reads the key set, and applies changes until none is due. Every change is a compare-and-set on the version of
+    /// the set, so several replicas may do this at the same time.
     async fn refresh(&self) -> Result<(), StoreError> {
         loop {
-            let asked = Instant::now();
+            let requested_at = Instant::now();
             let Some(stored) = self.store.read().await? else {
-                self.store.create_first(&self.fresh_key(), self.token_ttl).await?;
+                self.store.create_first(&self.generate_key(), self.token_ttl).await?;
                 continue;
             };
-            if self.change_what_is_due(&stored).await? {
+            if self.apply_due_change(&stored).await? {
                 continue;
             }
             let keys = stored.keys.iter().filter_map(|key| self.unseal(key)).collect();
-            // Counted from the question: the answer's server time is never ahead.
-            let set = KeySet { keys, server_time: stored.now, read_at: asked };
+            // The age counts from the request, so that the computed database time is never ahead.
+            let set = KeySet { keys, server_time: stored.now, read_at: requested_at };
             self.current.store(Some(Arc::new(set)));
-            match self.signing() {
-                Ok(_) => self.read_once.cancel(),
-                Err(error) => tracing::error!(%error, "nobody can sign in"),
+            match self.current_key() {
+                Ok(_) => self.loaded.cancel(),
+                Err(error) => tracing::error!(%error, "no user can sign in"),
             }
             return Ok(());
         }
     }
 
-    async fn change_what_is_due(&self, stored: &StoredKeySet) -> Result<bool, StoreError> {
+    async fn apply_due_change(&self, stored: &StoredKeySet) -> Result<bool, StoreError> {
         let now = stored.now;
         if stored.keys.iter().any(|key| key.schedule.remove_at().is_some_and(|at| at < now)) {
             return self.store.prune(stored.version).await.map(|()| true);
@@ -196,26 +195,26 @@ impl SigningKeys {
         }
         if newest.schedule.successor_is_due(now, self.rotation) {
             tracing::info!("making the next signing key");
-            return self.store.add_successor(stored.version, &self.fresh_key(), self.token_ttl).await.map(|()| true);
+            return self.store.add_successor(stored.version, &self.generate_key(), self.token_ttl).await.map(|()| true);
         }
         Ok(false)
     }
 
-    fn fresh_key(&self) -> StoredKey {
+    fn generate_key(&self) -> StoredKey {
         let mut seed = zeroize::Zeroizing::new([0; 32]);
-        getrandom::fill(seed.as_mut()).expect("the operating system gives random bytes");
+        getrandom::fill(seed.as_mut()).expect("the operating system's random source works once it has been seeded");
         let private = ed25519_dalek::SigningKey::from_bytes(&seed);
         let kid = key_id(&private.verifying_key());
         StoredKey {
-            sealed: self.encryption.seal(&label(&kid), seed.as_slice()),
+            sealed: self.encryption.seal(&seal_label(&kid), seed.as_slice()),
             kid,
-            // The store writes the database's times.
+            // The store replaces these times with the database's.
             schedule: KeySchedule { sign_from: Timestamp::MAX, sign_until: None, longest_ttl: self.token_ttl },
         }
     }
 
     fn unseal(&self, stored: &StoredKey) -> Option<LoadedKey> {
-        let seed = match self.encryption.open(&label(&stored.kid), &stored.sealed) {
+        let seed = match self.encryption.unseal(&seal_label(&stored.kid), &stored.sealed) {
             Ok(seed) => seed,
             Err(error) => {
                 tracing::error!(kid = stored.kid, %error, "a signing key cannot be used");
@@ -231,11 +230,11 @@ impl SigningKeys {
     }
 }
 
-fn label(kid: &str) -> String {
+fn seal_label(kid: &str) -> String {
     format!("signing-key/{kid}")
 }
 
-/// The key id: the JWK thumbprint (RFC 7638, RFC 8037) of the public half.
+/// Computes the key id: the JWK thumbprint (RFC 7638, RFC 8037) of the public key.
 fn key_id(public: &ed25519_dalek::VerifyingKey) -> String {
     use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
     use sha2::{Digest, Sha256};

@@ -17,7 +17,7 @@ use service_kit::Ids;
 use uuid::Uuid;
 
 use crate::{
-    domain::{OneTimeToken, Reason, User},
+    domain::{AdminReason, OneTimeToken, User},
     store::{AuditPart, NewEvent},
 };
 
@@ -77,7 +77,7 @@ impl Origin {
 
     /// Returns the origin with this reason.
     #[must_use]
-    pub fn with_reason(self, reason: &Reason) -> Self {
+    pub fn with_reason(self, reason: &AdminReason) -> Self {
         Self { reason: Some(reason.as_str().to_owned()), ..self }
     }
 

@@ -1,4 +1,4 @@
-//! Addresses and usernames that are kept for an account after a change, and given free
+//! EmailHistory and usernames that are kept for an account after a change, and given free
 //! when their time is over.
 
 use bson::{Bson, DateTime, Document, doc};

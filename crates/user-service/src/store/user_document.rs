@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use service_kit::mongo::StoreError;
 
 use crate::{
-    domain::{Addresses, FactorTimes, Reservation, UndoLink, User, UserStatus, Usernames, role},
+    domain::{EmailHistory, KeyReservation, SecondFactorTimes, UndoLink, User, UserStatus, UsernameHistory, role},
     hashing::PasswordHash,
 };
 
@@ -188,12 +188,12 @@ pub struct ReservedKey {
 impl ReservedKey {
     /// As the document has it.
     #[must_use]
-    pub fn document(reservation: &Reservation) -> Document {
+    pub fn document(reservation: &KeyReservation) -> Document {
         doc! { "key": &reservation.key, "until": DateTime::from(reservation.until) }
     }
 
-    fn reservation(&self) -> Reservation {
-        Reservation { key: self.key.clone(), until: self.until.into() }
+    fn reservation(&self) -> KeyReservation {
+        KeyReservation { key: self.key.clone(), until: self.until.into() }
     }
 }
 
@@ -231,8 +231,8 @@ impl TokenRecord {
 
     /// Of an undo token: the reservation that it was made with.
     #[must_use]
-    pub fn reservation(&self) -> Reservation {
-        Reservation { key: self.to.clone(), until: self.expires_at.into() }
+    pub fn reservation(&self) -> KeyReservation {
+        KeyReservation { key: self.to.clone(), until: self.expires_at.into() }
     }
 }
 
@@ -379,8 +379,8 @@ impl UserRecord {
 
     /// The account's addresses.
     #[must_use]
-    pub fn addresses(&self) -> Addresses {
-        Addresses {
+    pub fn addresses(&self) -> EmailHistory {
+        EmailHistory {
             current: self.email_keys.first().cloned().unwrap_or_default(),
             reserved: self.reserved.iter().map(ReservedKey::reservation).collect(),
         }
@@ -402,8 +402,8 @@ impl UserRecord {
 
     /// When the second factor was turned on and off, as an undo counts it.
     #[must_use]
-    pub fn factor_times(&self) -> FactorTimes {
-        FactorTimes {
+    pub fn factor_times(&self) -> SecondFactorTimes {
+        SecondFactorTimes {
             since: self.second_factor_since.map(Into::into),
             off_at: self.second_factor_off_at.map(Into::into),
         }
@@ -419,8 +419,8 @@ impl UserRecord {
 
     /// The account's usernames.
     #[must_use]
-    pub fn usernames(&self) -> Usernames {
-        Usernames {
+    pub fn usernames(&self) -> UsernameHistory {
+        UsernameHistory {
             current: self.username_key.clone(),
             reserved: self.reserved_usernames.iter().map(ReservedKey::reservation).collect(),
         }
@@ -453,7 +453,7 @@ impl UserRecord {
     /// Whether the account administrates: it has the role and may be used.
     #[must_use]
     pub fn is_admin(&self) -> bool {
-        self.status == UserStatus::Active && role::administrate(&self.roles)
+        self.status == UserStatus::Active && role::has_admin(&self.roles)
     }
 
     /// Whether a session of this id and epoch lives, as far as the user decides it.
@@ -465,7 +465,7 @@ impl UserRecord {
 
 /// The fields of an account with these usernames, but for how the current one is written.
 #[must_use]
-pub fn username_fields(usernames: &Usernames) -> Document {
+pub fn username_fields(usernames: &UsernameHistory) -> Document {
     let reserved: Vec<Document> = usernames.reserved.iter().map(ReservedKey::document).collect();
     doc! {
         "usernameKey": &usernames.current,

@@ -13,7 +13,7 @@ use super::{
     user_document::UserRecord,
     users::UserStore,
 };
-use crate::domain::{SearchText, UserCursor, UserSearch, UserStatus, user_search::behind_prefix};
+use crate::domain::{SearchText, UserCursor, UserSearch, UserStatus, user_search::prefix_end};
 
 /// The current address; the reserved ones behind it find nobody.
 const EMAIL: &str = "emailKeys.0";
@@ -152,7 +152,7 @@ impl Source {
             Some(after) => doc! { "$gt": after },
             None => doc! { "$gte": prefix },
         };
-        if let Some(end) = behind_prefix(prefix) {
+        if let Some(end) = prefix_end(prefix) {
             from.insert("$lt", end);
         }
         Self { field, index, from, waiting: VecDeque::new(), batches: 0, exhausted: false }

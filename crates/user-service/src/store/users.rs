@@ -13,7 +13,7 @@ use service_kit::mongo::{RequestBudget, StoreError, with_deadline};
 use super::{Handle, SCHEMA_VERSION, dummy_user, unfit, user_document::*};
 use crate::{
     domain::{
-        ip_prefix::{KNOWN_FOR, KNOWN_NETWORKS},
+        ip_prefix::{KNOWN_NETWORK_LIFETIME, MAX_KNOWN_NETWORKS},
         role::ADMIN,
     },
     hashing::PasswordHash,
@@ -461,8 +461,8 @@ fn used_tokens_expression(used: &[UsedLink]) -> Result<Bson, StoreError> {
 
 /// This one first, then the others that are not too old.
 fn networks_expression(seen: &KnownNetwork) -> Result<Bson, StoreError> {
-    let age = i64::try_from(KNOWN_FOR.as_millis()).unwrap_or(i64::MAX);
-    let known = i32::try_from(KNOWN_NETWORKS).unwrap_or(i32::MAX);
+    let age = i64::try_from(KNOWN_NETWORK_LIFETIME.as_millis()).unwrap_or(i64::MAX);
+    let known = i32::try_from(MAX_KNOWN_NETWORKS).unwrap_or(i32::MAX);
     let others = doc! { "$filter": { "input": { "$ifNull": ["$knownNetworks", []] }, "cond": { "$and": [
         { "$ne": ["$$this.network", { "$literal": &seen.network }] },
         { "$gt": ["$$this.lastSeen", { "$subtract": ["$$NOW", age] }] },

@@ -1,4 +1,4 @@
-//! Access tokens: JWTs signed with Ed25519, with RFC 9068's claims.
+//! Access tokens: JWTs with the claims of RFC 9068, signed with Ed25519.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,10 +10,10 @@ use uuid::Uuid;
 use super::verified_token_cache::VerifiedTokenCache;
 use crate::keys::{PublishedKey, SigningKeys, SigningUnavailable};
 
-/// RFC 9068, section 2.1.
+/// The `typ` header of access tokens (RFC 9068, section 2.1).
 const TOKEN_TYPE: &str = "at+jwt";
 
-/// What an access token says, besides `iat` and `exp`.
+/// The claims of an access token, except `iat` and `exp`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccessClaims {
     pub iss: String,
@@ -25,18 +25,18 @@ pub struct AccessClaims {
     pub jti: Uuid,
     /// The session's id.
     pub sid: Uuid,
-    /// The user's session epoch when the session began.
+    /// The user's session epoch at the start of the session.
     pub epoch: i64,
     pub roles: Vec<String>,
 }
 
-/// A signed token.
-pub struct Issued {
+/// A signed access token.
+pub struct IssuedToken {
     pub token: secrecy::SecretString,
     pub expires_in: Duration,
 }
 
-/// Why a token buys nothing.
+/// The reason why an access token is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
     #[error("the access token is not valid")]
@@ -52,32 +52,32 @@ pub struct AccessTokens {
     issuer: String,
     audience: String,
     ttl: Duration,
-    known: Arc<VerifiedTokenCache<VerifiedToken>>,
+    verified: Arc<VerifiedTokenCache<VerifiedToken>>,
 }
 
 impl AccessTokens {
-    /// `ttl` is every token's longest lifetime.
+    /// Creates the issuer and verifier. `ttl` is the maximum lifetime of a token.
     #[must_use]
     pub fn new(keys: Arc<SigningKeys>, issuer: String, audience: String, ttl: Duration) -> Self {
-        Self { keys, issuer, audience, ttl, known: Arc::new(VerifiedTokenCache::new()) }
+        Self { keys, issuer, audience, ttl, verified: Arc::new(VerifiedTokenCache::new()) }
     }
 
-    /// Every token's longest lifetime.
+    /// Returns the maximum lifetime of a token.
     #[must_use]
     pub fn ttl(&self) -> Duration {
         self.ttl
     }
 
-    /// Whether a token could be signed now.
+    /// Checks that a token could be signed now.
     ///
     /// # Errors
     /// [`SigningUnavailable`] while the key set is not fresh.
     pub fn can_issue(&self) -> Result<(), SigningUnavailable> {
-        self.keys.signing().map(drop)
+        self.keys.current_key().map(drop)
     }
 
-    /// Returns a token for a session that lives until `ends_at` at the longest. The token does not outlive it, so
-    /// a call that ends all sessions of a user finds each one whose token is still good.
+    /// Issues a token for a session that ends at `ends_at`. The token does not outlive the session, so a request that
+    /// ends all sessions of a user finds every session that still has a valid token.
     ///
     /// # Errors
     /// [`SigningUnavailable`] while the key set is not fresh.
@@ -89,8 +89,8 @@ impl AccessTokens {
         roles: &[String],
         token_id: Uuid,
         ends_at: Timestamp,
-    ) -> Result<Issued, SigningUnavailable> {
-        let key = self.keys.signing()?;
+    ) -> Result<IssuedToken, SigningUnavailable> {
+        let key = self.keys.current_key()?;
         let claims = AccessClaims {
             iss: self.issuer.clone(),
             aud: self.audience.clone(),
@@ -109,64 +109,64 @@ impl AccessTokens {
         let token =
             Ed25519.token(&header, &claims, &key.private).expect("claims of plain strings and numbers serialise");
         let expires_in = Duration::try_from(expires.duration_since(key.now)).unwrap_or_default();
-        Ok(Issued { token: token.into(), expires_in })
+        Ok(IssuedToken { token: token.into(), expires_in })
     }
 
-    /// The public keys that verify the tokens.
+    /// Returns the public keys that verify the tokens.
     ///
     /// # Errors
-    /// [`SigningUnavailable`] before the key set was read: no token can be judged yet.
-    pub fn published(&self) -> Result<Vec<PublishedKey>, SigningUnavailable> {
-        self.keys.published().ok_or(SigningUnavailable)
+    /// [`SigningUnavailable`] before the key set was read, because no token can be verified yet.
+    pub fn published_keys(&self) -> Result<Vec<PublishedKey>, SigningUnavailable> {
+        self.keys.published_keys().ok_or(SigningUnavailable)
     }
 
-    /// What a genuine, current token for this audience says.
+    /// Verifies a token: its signature, issuer, audience and expiry. Returns its claims.
     ///
     /// # Errors
-    /// [`TokenError`], without a reason that helps a forger.
+    /// [`TokenError`], without details that would help a forger.
     pub async fn verify(&self, text: &str) -> Result<Arc<AccessClaims>, TokenError> {
-        if let Some(known) = self.known.get(text) {
-            let (_, now) = self.keys.verifying(&known.kid).await.ok_or(TokenError::Invalid)?;
-            return known.still(now);
+        if let Some(cached) = self.verified.get(text) {
+            let (_, now) = self.keys.verifying_key(&cached.kid).await.ok_or(TokenError::Invalid)?;
+            return cached.unexpired_claims(now);
         }
-        let token = claimed(text)?;
+        let token = parse_unverified(text)?;
         let kid = token.header().key_id.as_deref().ok_or(TokenError::Invalid)?;
-        let (key, now) = self.keys.verifying(kid).await.ok_or(TokenError::Invalid)?;
-        let genuine = signed(&token, kid, &key)?;
+        let (key, now) = self.keys.verifying_key(kid).await.ok_or(TokenError::Invalid)?;
+        let genuine = verify_signature(&token, kid, &key)?;
         if genuine.claims.iss != self.issuer || genuine.claims.aud != self.audience {
             return Err(TokenError::Invalid);
         }
-        let claims = genuine.still(now)?;
-        self.known.remember(text, &genuine);
+        let claims = genuine.unexpired_claims(now)?;
+        self.verified.insert(text, &genuine);
         Ok(claims)
     }
 }
 
-/// A token that was signed with our key `kid`.
+/// A token whose signature by our key `kid` was verified.
 #[derive(Debug, Clone)]
 pub(super) struct VerifiedToken {
     pub(super) kid: String,
     pub(super) claims: Arc<AccessClaims>,
-    /// Seconds since 1970.
+    /// The expiry in seconds since 1970.
     pub(super) expires: i64,
 }
 
 impl VerifiedToken {
-    /// What it says, if it has not expired.
-    pub(super) fn still(&self, now: Timestamp) -> Result<Arc<AccessClaims>, TokenError> {
+    /// Returns the claims if the token has not expired at `now`.
+    pub(super) fn unexpired_claims(&self, now: Timestamp) -> Result<Arc<AccessClaims>, TokenError> {
         if self.expires <= now.as_second() { Err(TokenError::Expired) } else { Ok(Arc::clone(&self.claims)) }
     }
 }
 
-/// A text in the form of an access token. Nothing that it says is to be believed yet.
-pub(super) fn claimed(text: &str) -> Result<UntrustedToken<'_>, TokenError> {
+/// Parses a text in the form of an access token. Its content is not verified.
+pub(super) fn parse_unverified(text: &str) -> Result<UntrustedToken<'_>, TokenError> {
     let token = UntrustedToken::new(text).map_err(|_| TokenError::Invalid)?;
     let typed = token.header().token_type.as_deref().is_some_and(|typ| typ.eq_ignore_ascii_case(TOKEN_TYPE));
     if typed { Ok(token) } else { Err(TokenError::Invalid) }
 }
 
-/// What it says, if it was signed with this key.
-pub(super) fn signed(
+/// Verifies the signature with this key.
+pub(super) fn verify_signature(
     token: &UntrustedToken<'_>,
     kid: &str,
     key: &ed25519_dalek::VerifyingKey,

@@ -1,6 +1,7 @@
-//! The token between the password and the second factor. Nothing is stored for it: it is
-//! `id ‖ user ‖ expiry ‖ HMAC-SHA-256(K, …)`, and what it is bound to goes into the HMAC,
-//! so that it dies with the password, the sessions or the authenticator that it was for.
+//! MFA tokens: a client gets one after the password step of a login, and sends it with the second factor.
+//!
+//! Nothing is stored for a token. It is `id ‖ user ‖ expiry ‖ HMAC-SHA-256(K, …)`. The HMAC includes the password hash,
+//! the session epoch and the authenticator's secret, so that the token becomes invalid when one of them changes.
 
 use std::time::Duration;
 
@@ -14,53 +15,53 @@ use zeroize::Zeroizing;
 
 use crate::keys::KeyEncryptionKey;
 
-const ID: usize = 16;
-const EXPIRY: usize = 8;
-const PROOF: usize = 32;
-/// The length of a token's text: 72 bytes in base64url.
-const TEXT: usize = 96;
+const ID_BYTES: usize = 16;
+const EXPIRY_BYTES: usize = 8;
+const MAC_BYTES: usize = 32;
+/// The length of the text form: 72 bytes in base64url.
+const TEXT_LENGTH: usize = 96;
 
-/// A token that was read, but of which nothing is proved yet.
+/// A token that was parsed but not verified.
 pub struct MfaToken {
-    /// Each login has its own: the way to know a token that was used.
+    /// The id of the token, by which a used token is recognised. Each login has its own.
     pub id: Uuid,
     pub user: Uuid,
     pub expires_at: Timestamp,
-    proof: [u8; PROOF],
+    mac: [u8; MAC_BYTES],
 }
 
-/// What must be as it was when the password was verified.
+/// The state of the account to which a token is bound: it must not change between the two steps of a login.
 pub struct MfaBinding<'a> {
     pub user: Uuid,
     pub epoch: i64,
-    /// The hash that the password was verified against.
+    /// The hash against which the password was verified.
     pub password_hash: &'a str,
-    /// The authenticator's secret, sealed as it is stored.
+    /// The authenticator's secret in its sealed, stored form.
     pub totp_secret: &'a [u8],
 }
 
 impl MfaToken {
-    /// Reads a token's text; `None` for any other string.
+    /// Parses the text form. Returns `None` for any other text.
     #[must_use]
     pub fn parse(text: &SecretString) -> Option<Self> {
         let text = text.expose_secret();
-        if text.len() != TEXT {
+        if text.len() != TEXT_LENGTH {
             return None;
         }
         let bytes = Zeroizing::new(BASE64_URL_SAFE_NO_PAD.decode(text).ok()?);
-        let (id, rest) = bytes.split_first_chunk::<ID>()?;
-        let (user, rest) = rest.split_first_chunk::<ID>()?;
-        let (expiry, proof) = rest.split_first_chunk::<EXPIRY>()?;
+        let (id, rest) = bytes.split_first_chunk::<ID_BYTES>()?;
+        let (user, rest) = rest.split_first_chunk::<ID_BYTES>()?;
+        let (expiry, mac) = rest.split_first_chunk::<EXPIRY_BYTES>()?;
         Some(Self {
             id: Uuid::from_bytes(*id),
             user: Uuid::from_bytes(*user),
             expires_at: Timestamp::from_second(i64::from_be_bytes(*expiry)).ok()?,
-            proof: proof.try_into().ok()?,
+            mac: mac.try_into().ok()?,
         })
     }
 }
 
-/// Makes and proves these tokens with one key.
+/// Issues and verifies MFA tokens with one key.
 #[derive(Clone)]
 pub struct MfaTokens {
     key: Zeroizing<[u8; 32]>,
@@ -68,31 +69,31 @@ pub struct MfaTokens {
 }
 
 impl MfaTokens {
-    /// The key is derived from the key-encryption key.
+    /// Derives the key from the key-encryption key.
     #[must_use]
     pub fn new(key: &KeyEncryptionKey, ttl: Duration) -> Self {
         Self { key: key.derive("mfa-token/v1"), ttl }
     }
 
-    /// The text of a token for who has given the right password at `now`.
+    /// Issues a token for a user whose password was verified at `now`. Returns its text form.
     #[must_use]
     pub fn issue(&self, id: Uuid, binding: &MfaBinding<'_>, now: Timestamp) -> SecretString {
         let ttl = SignedDuration::try_from(self.ttl).unwrap_or(SignedDuration::MAX);
         let expires_at = now.saturating_add(ttl).unwrap_or(Timestamp::MAX);
-        let proof = self.mac(id, expires_at, binding).finalize().into_bytes();
-        let mut bytes = Zeroizing::new(Vec::with_capacity(ID + ID + EXPIRY + PROOF));
+        let mac = self.mac(id, expires_at, binding).finalize().into_bytes();
+        let mut bytes = Zeroizing::new(Vec::with_capacity(ID_BYTES + ID_BYTES + EXPIRY_BYTES + MAC_BYTES));
         bytes.extend_from_slice(id.as_bytes());
         bytes.extend_from_slice(binding.user.as_bytes());
         bytes.extend_from_slice(&expires_at.as_second().to_be_bytes());
-        bytes.extend_from_slice(&proof);
+        bytes.extend_from_slice(&mac);
         BASE64_URL_SAFE_NO_PAD.encode(bytes.as_slice()).into()
     }
 
-    /// Whether this service made the token for what is so now, and it has not expired; in
-    /// constant time. Whether it was used is not known here.
+    /// Returns whether this service issued the token for this state of the account, and it has not expired. Compares in
+    /// constant time. The caller must check that the token was not used before.
     #[must_use]
     pub fn is_valid(&self, token: &MfaToken, binding: &MfaBinding<'_>, now: Timestamp) -> bool {
-        self.mac(token.id, token.expires_at, binding).verify_slice(&token.proof).is_ok()
+        self.mac(token.id, token.expires_at, binding).verify_slice(&token.mac).is_ok()
             && token.user == binding.user
             && now < token.expires_at
     }
@@ -103,7 +104,7 @@ impl MfaTokens {
         mac.update(binding.user.as_bytes());
         mac.update(&expires_at.as_second().to_be_bytes());
         mac.update(&binding.epoch.to_be_bytes());
-        // Of any length, so with its length in front.
+        // The hash has a variable length, so its length precedes it.
         mac.update(&u64::try_from(binding.password_hash.len()).unwrap_or(u64::MAX).to_be_bytes());
         mac.update(binding.password_hash.as_bytes());
         mac.update(binding.totp_secret);
@@ -134,7 +135,7 @@ mod tests {
     #[test]
     fn a_token_is_valid_until_it_expires() {
         let text = tokens(1).issue(Uuid::from_u128(1), &binding(), at(1_000));
-        assert_eq!(text.expose_secret().len(), TEXT);
+        assert_eq!(text.expose_secret().len(), TEXT_LENGTH);
         let token = MfaToken::parse(&text).unwrap();
         assert_eq!((token.id, token.user, token.expires_at), (Uuid::from_u128(1), USER, at(1_300)));
         assert!(tokens(1).is_valid(&token, &binding(), at(1_299)));
@@ -143,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_dies_with_what_it_is_bound_to() {
+    fn a_token_becomes_invalid_when_its_binding_changes() {
         let text = tokens(1).issue(Uuid::from_u128(1), &binding(), at(1_000));
         let token = MfaToken::parse(&text).unwrap();
         for other in [
@@ -151,7 +152,7 @@ mod tests {
             MfaBinding { epoch: 4, ..binding() },
             MfaBinding { password_hash: "$argon2id$2", ..binding() },
             MfaBinding { totp_secret: b"another", ..binding() },
-            // The same bytes, divided elsewhere.
+            // The concatenated bytes are the same, but divided differently.
             MfaBinding { password_hash: "$argon2id$1s", totp_secret: b"ealed", ..binding() },
         ] {
             assert!(!tokens(1).is_valid(&token, &other, at(1_000)));
@@ -159,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_gives_a_token_more_time_or_another_id() {
+    fn expiry_and_id_of_a_token_cannot_be_changed() {
         let text = tokens(1).issue(Uuid::from_u128(1), &binding(), at(1_000));
         let read = || MfaToken::parse(&text).unwrap();
         assert!(!tokens(1).is_valid(&MfaToken { expires_at: at(9_000), ..read() }, &binding(), at(1_000)));
@@ -167,9 +168,9 @@ mod tests {
     }
 
     #[test]
-    fn any_other_string_is_no_token() {
-        let too_long = "A".repeat(TEXT + 1);
-        let not_base64 = "!".repeat(TEXT);
+    fn any_other_text_is_not_a_token() {
+        let too_long = "A".repeat(TEXT_LENGTH + 1);
+        let not_base64 = "!".repeat(TEXT_LENGTH);
         for text in ["", "token", "ä", &too_long, &not_base64] {
             assert!(MfaToken::parse(&text.to_owned().into()).is_none());
         }

@@ -1,5 +1,4 @@
-//! The tokens that a client holds: access tokens (JWT), refresh tokens, and the one
-//! between the password and the second factor.
+//! The tokens of clients: access tokens (JWT), refresh tokens, and MFA tokens (between password and second factor).
 
 mod access_token;
 mod mfa_token;
@@ -8,6 +7,6 @@ mod properties;
 mod refresh_token;
 mod verified_token_cache;
 
-pub use access_token::{AccessClaims, AccessTokens, Issued, TokenError};
+pub use access_token::{AccessClaims, AccessTokens, IssuedToken, TokenError};
 pub use mfa_token::{MfaBinding, MfaToken, MfaTokens};
 pub use refresh_token::{RefreshToken, RefreshTokens};

@@ -1,5 +1,5 @@
-//! Refresh tokens: `base64url(sessionId ‖ n ‖ HMAC-SHA-256(K, salt ‖ n))`. The row of
-//! the session holds the salt and the current n, and so no token.
+//! Refresh tokens: `base64url(sessionId ‖ n ‖ HMAC-SHA-256(K, salt ‖ n))`. The stored session contains the salt and the
+//! current n, but no token.
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
@@ -10,71 +10,70 @@ use zeroize::Zeroizing;
 
 use crate::keys::KeyEncryptionKey;
 
-const ID: usize = 16;
-const NUMBER: usize = 4;
-const PROOF: usize = 32;
-/// The length of a token's text: 52 bytes in base64url.
-const TEXT: usize = 70;
+const ID_BYTES: usize = 16;
+const NUMBER_BYTES: usize = 4;
+const MAC_BYTES: usize = 32;
+/// The length of the text form: 52 bytes in base64url.
+const TEXT_LENGTH: usize = 70;
 
-/// A token that was read, but of which nothing is proved yet.
+/// A token that was parsed but not verified.
 pub struct RefreshToken {
     pub session: Uuid,
     pub n: u32,
-    proof: [u8; PROOF],
+    mac: [u8; MAC_BYTES],
 }
 
 impl RefreshToken {
-    /// Reads a token's text; `None` for any other string.
+    /// Parses the text form. Returns `None` for any other text.
     #[must_use]
     pub fn parse(text: &SecretString) -> Option<Self> {
         let text = text.expose_secret();
-        if text.len() != TEXT {
+        if text.len() != TEXT_LENGTH {
             return None;
         }
         let bytes = Zeroizing::new(BASE64_URL_SAFE_NO_PAD.decode(text).ok()?);
-        let (id, rest) = bytes.split_first_chunk::<ID>()?;
-        let (n, proof) = rest.split_first_chunk::<NUMBER>()?;
-        Some(Self { session: Uuid::from_bytes(*id), n: u32::from_be_bytes(*n), proof: proof.try_into().ok()? })
+        let (id, rest) = bytes.split_first_chunk::<ID_BYTES>()?;
+        let (n, mac) = rest.split_first_chunk::<NUMBER_BYTES>()?;
+        Some(Self { session: Uuid::from_bytes(*id), n: u32::from_be_bytes(*n), mac: mac.try_into().ok()? })
     }
 }
 
-/// Makes and proves refresh tokens with one key.
+/// Issues and verifies refresh tokens with one key.
 #[derive(Clone)]
 pub struct RefreshTokens {
     key: Zeroizing<[u8; 32]>,
 }
 
 impl RefreshTokens {
-    /// The key is derived from the key-encryption key.
+    /// Derives the key from the key-encryption key.
     #[must_use]
     pub fn new(key: &KeyEncryptionKey) -> Self {
         Self { key: key.derive("refresh-token/v1") }
     }
 
-    /// A salt for a new session.
+    /// Generates the salt of a new session.
     #[must_use]
     pub fn salt() -> [u8; 16] {
         let mut salt = [0; 16];
-        getrandom::fill(&mut salt).expect("the operating system gives random bytes");
+        getrandom::fill(&mut salt).expect("the operating system's random source works once it has been seeded");
         salt
     }
 
-    /// The text of token `n` of a session.
+    /// Issues token number `n` of a session. Returns its text form.
     #[must_use]
     pub fn issue(&self, session: Uuid, salt: &[u8], n: u32) -> SecretString {
-        let proof = self.mac(salt, n).finalize().into_bytes();
-        let mut bytes = Zeroizing::new(Vec::with_capacity(ID + NUMBER + PROOF));
+        let mac = self.mac(salt, n).finalize().into_bytes();
+        let mut bytes = Zeroizing::new(Vec::with_capacity(ID_BYTES + NUMBER_BYTES + MAC_BYTES));
         bytes.extend_from_slice(session.as_bytes());
         bytes.extend_from_slice(&n.to_be_bytes());
-        bytes.extend_from_slice(&proof);
+        bytes.extend_from_slice(&mac);
         BASE64_URL_SAFE_NO_PAD.encode(bytes.as_slice()).into()
     }
 
-    /// Whether this service made the token for the session with this salt; in
-    /// constant time.
+    /// Returns whether this service issued the token for the session with this salt. Compares in constant time.
     #[must_use]
     pub fn is_genuine(&self, token: &RefreshToken, salt: &[u8]) -> bool {
-        self.mac(salt, token.n).verify_slice(&token.proof).is_ok()
+        self.mac(salt, token.n).verify_slice(&token.mac).is_ok()
     }
 
     fn mac(&self, salt: &[u8], n: u32) -> Hmac<Sha256> {
@@ -96,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_genuine_for_its_session_number_and_key_only() {
+    fn a_token_is_genuine_only_for_its_session_number_and_key() {
         let session = Uuid::from_u128(7);
         let text = tokens(1).issue(session, b"salt", 3);
         let token = RefreshToken::parse(&text).unwrap();
@@ -108,9 +107,9 @@ mod tests {
     }
 
     #[test]
-    fn any_other_string_is_no_token() {
-        let too_long = "A".repeat(TEXT + 1);
-        let not_base64 = "!".repeat(TEXT);
+    fn any_other_text_is_not_a_token() {
+        let too_long = "A".repeat(TEXT_LENGTH + 1);
+        let not_base64 = "!".repeat(TEXT_LENGTH);
         for text in ["", "token", "ä", &too_long, &not_base64] {
             assert!(RefreshToken::parse(&text.to_owned().into()).is_none());
         }

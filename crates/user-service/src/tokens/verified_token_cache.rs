@@ -1,5 +1,5 @@
-//! Access tokens whose signature was verified lately: verifying it again would be most of
-//! what a read costs. Bounded; what was not used for longest goes first.
+//! A cache of access tokens whose signature was verified recently: another verification would be most of the cost of a
+//! read request. The cache is bounded and evicts the least recently used token.
 
 use std::num::NonZeroUsize;
 
@@ -7,31 +7,31 @@ use lru::LruCache;
 use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
 
-/// Tokens that are remembered: with their claims some 4 MiB.
-const REMEMBERED: NonZeroUsize = NonZeroUsize::new(8192).expect("not zero");
-/// Longer ones (many roles) are verified each time, so that the memory is bounded.
-const LONGEST: usize = 1024;
+/// Maximum number of cached tokens. With their claims they take about 4 MiB.
+const CAPACITY: NonZeroUsize = NonZeroUsize::new(8192).expect("not zero");
+/// Longer tokens (with many roles) are verified each time, so that the memory is bounded.
+const MAX_TOKEN_BYTES: usize = 1024;
 
-/// By the SHA-256 of the whole token: a token cannot be had from it, and no other text
-/// has the same.
+/// An LRU cache whose keys are SHA-256 digests of whole tokens: a token cannot be computed from its digest, and no
+/// other text has the same digest.
 pub(super) struct VerifiedTokenCache<T>(Mutex<LruCache<[u8; 32], T>>);
 
 impl<T: Clone> VerifiedTokenCache<T> {
     pub(super) fn new() -> Self {
-        Self(Mutex::new(LruCache::new(REMEMBERED)))
+        Self(Mutex::new(LruCache::new(CAPACITY)))
     }
 
-    /// What this very token was found to say. Its key may have been retired and its time
-    /// may be over since.
+    /// Returns the verified content of exactly this token. Its key may have been retired, and the token may have
+    /// expired since.
     pub(super) fn get(&self, token: &str) -> Option<T> {
-        if token.len() > LONGEST {
+        if token.len() > MAX_TOKEN_BYTES {
             return None;
         }
         self.0.lock().get(&digest(token)).cloned()
     }
 
-    pub(super) fn remember(&self, token: &str, verified: &T) {
-        if token.len() <= LONGEST {
+    pub(super) fn insert(&self, token: &str, verified: &T) {
+        if token.len() <= MAX_TOKEN_BYTES {
             self.0.lock().put(digest(token), verified.clone());
         }
     }
@@ -46,25 +46,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_very_same_text_is_known() {
+    fn only_exactly_the_same_text_is_found() {
         let tokens = VerifiedTokenCache::new();
-        tokens.remember("a.b.c", &7);
+        tokens.insert("a.b.c", &7);
         assert_eq!(tokens.get("a.b.c").unwrap(), 7);
         assert!(tokens.get("a.b.d").is_none() && tokens.get("a.b.c ").is_none());
     }
 
     #[test]
-    fn it_is_bounded_and_what_was_used_last_stays() {
+    fn the_cache_is_bounded_and_keeps_recently_used_tokens() {
         let tokens = VerifiedTokenCache::new();
         let token = |number: usize| format!("token {number}");
-        for number in 0..=REMEMBERED.get() {
-            tokens.remember(&token(number), &1);
+        for number in 0..=CAPACITY.get() {
+            tokens.insert(&token(number), &1);
             assert!(tokens.get(&token(0)).is_some());
         }
         assert!(tokens.get(&token(1)).is_none());
-        assert_eq!(tokens.0.lock().len(), REMEMBERED.get());
-        let long = "x".repeat(LONGEST + 1);
-        tokens.remember(&long, &1);
+        assert_eq!(tokens.0.lock().len(), CAPACITY.get());
+        let long = "x".repeat(MAX_TOKEN_BYTES + 1);
+        tokens.insert(&long, &1);
         assert!(tokens.get(&long).is_none());
     }
 }

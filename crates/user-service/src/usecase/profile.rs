@@ -150,7 +150,7 @@ impl AccountService {
                 && !user.unclaimed
             {
                 let until = expires_at(now, self.rules.undo_ttl);
-                set.extend(username_fields(&user.usernames().changed(username.key(), until, now)));
+                set.extend(username_fields(&user.usernames().change_to(username.key(), until, now)));
             }
             let mut events = Vec::new();
             if !changed.is_empty() {
@@ -161,7 +161,7 @@ impl AccountService {
                 && roles.as_slice() != user.roles
             {
                 set.insert("roles", roles.as_slice());
-                admin_after = user.status == UserStatus::Active && roles.administrate();
+                admin_after = user.status == UserStatus::Active && roles.has_admin();
                 events.push(roles_changed(&self.ids, id, roles.as_slice(), now, origin));
             }
             if events.is_empty() {
@@ -248,7 +248,7 @@ fn differences(
         }
     }
     if let Some(patch) = &change.attributes {
-        let new = rules.changed(&stored_attributes(user), patch.as_ref(), writer)?;
+        let new = rules.validate_change(&stored_attributes(user), patch.as_ref(), writer)?;
         let new = new.as_ref().map(Attributes::to_json);
         if new != user.attributes {
             set.insert("attributes", new.map_or(Bson::Null, Bson::from));

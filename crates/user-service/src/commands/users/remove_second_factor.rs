@@ -4,7 +4,7 @@ use service_kit::{Clock, Ids, cli::UsageError};
 use uuid::Uuid;
 
 use crate::{
-    domain::{Email, Reason},
+    domain::{AdminReason, Email},
     store::Store,
     usecase::{self, AccountName},
 };
@@ -22,7 +22,7 @@ pub(super) async fn run(store: &Store, account: &str, reason: &str, json: bool) 
                 .map_err(|_| UsageError("Name the account by its current email address or by its id.".into()))?,
         ),
     };
-    let reason = Reason::parse(reason).map_err(|invalid| UsageError(invalid.detail))?;
+    let reason = AdminReason::parse(reason).map_err(|invalid| UsageError(invalid.detail))?;
     let (clock, ids) = (Clock::system(), Ids::random());
     let user = usecase::remove_second_factor_as_operator(store, &clock, &ids, &account, &reason).await?;
     // Never the address: the output ends up in logs.

@@ -1,7 +1,8 @@
-//! Firebase's scrypt: the derived key encrypts the project's signer key with AES-256 in
-//! counter mode, and the result is the hash. In the form that Supabase Auth has for it:
-//! `$fbscrypt$v=1,n=14,r=8,p=1,ss=…,sk=…$salt$hash`, with the salt separator and the
-//! signer key of the project in Base64, as `firebase auth:export` and the console show them.
+//! Firebase's scrypt: the derived key encrypts the project's signer key with AES-256 in counter mode, and the result is
+//! the hash.
+//!
+//! The stored format is that of Supabase Auth: `$fbscrypt$v=1,n=14,r=8,p=1,ss=…,sk=…$salt$hash`, with the project's
+//! salt separator and signer key in Base64, as `firebase auth:export` and the console show them.
 
 use aes::Aes256;
 use ctr::{
@@ -12,14 +13,14 @@ use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 use super::{
-    phc::{self, Phc},
-    scrypt::Work,
+    phc::{self, PhcString},
+    scrypt::ScryptParams,
 };
 use crate::hashing::hash_error::UnusableHash;
 
 #[derive(Clone)]
 pub(in crate::hashing) struct FirebaseScrypt {
-    work: Work,
+    params: ScryptParams,
     salt: Vec<u8>,
     separator: Vec<u8>,
     signer_key: Vec<u8>,
@@ -27,40 +28,40 @@ pub(in crate::hashing) struct FirebaseScrypt {
 }
 
 impl FirebaseScrypt {
-    pub(super) fn read(stored: &str) -> Result<Self, UnusableHash> {
-        let phc = Phc::split(stored)?;
+    pub(super) fn parse(stored: &str) -> Result<Self, UnusableHash> {
+        let phc = PhcString::parse(stored)?;
         if phc.param("v") != Some("1") {
             return Err(UnusableHash::InvalidParameters);
         }
-        let work = Work::new(phc.number("n")?, phc.number("r")?, phc.number("p")?)?;
-        let separator = phc::decode(phc.param("ss").unwrap_or_default())?;
-        let signer_key = phc::decode(phc.param("sk").ok_or(UnusableHash::InvalidParameters)?)?;
-        let Phc { salt, hash: expected, .. } = phc;
+        let params = ScryptParams::new(phc.u32_param("n")?, phc.u32_param("r")?, phc.u32_param("p")?)?;
+        let separator = phc::decode_base64(phc.param("ss").unwrap_or_default())?;
+        let signer_key = phc::decode_base64(phc.param("sk").ok_or(UnusableHash::InvalidParameters)?)?;
+        let PhcString { salt, hash: expected, .. } = phc;
         if salt.is_empty() || !(16..=64).contains(&expected.len()) || signer_key.len() != expected.len() {
             return Err(UnusableHash::InvalidParameters);
         }
-        Ok(Self { work, salt, separator, signer_key, expected })
+        Ok(Self { params, salt, separator, signer_key, expected })
     }
 
-    pub(super) fn text(&self) -> String {
-        let Work { log_n, r, p } = self.work;
+    pub(super) fn to_stored(&self) -> String {
+        let ScryptParams { log_n, r, p } = self.params;
         let [separator, signer_key, salt, hash] =
-            [&self.separator, &self.signer_key, &self.salt, &self.expected].map(|bytes| phc::encode(bytes));
+            [&self.separator, &self.signer_key, &self.salt, &self.expected].map(|bytes| phc::encode_base64(bytes));
         format!("$fbscrypt$v=1,n={log_n},r={r},p={p},ss={separator},sk={signer_key}${salt}${hash}")
     }
 
     pub(super) fn cost(&self) -> u64 {
-        self.work.cost()
+        self.params.cost()
     }
 
     pub(super) fn memory_kib(&self) -> u64 {
-        self.work.memory_kib()
+        self.params.memory_kib()
     }
 
-    pub(super) fn accepts(&self, typed: &[u8]) -> bool {
+    pub(super) fn verify(&self, typed: &[u8]) -> bool {
         let salt = [self.salt.as_slice(), &self.separator].concat();
         let mut key = Zeroizing::new([0; 32]);
-        if !self.work.compute(typed, &salt, key.as_mut()) {
+        if !self.params.compute(typed, &salt, key.as_mut()) {
             return false;
         }
         let mut out = Zeroizing::new(self.signer_key.clone());

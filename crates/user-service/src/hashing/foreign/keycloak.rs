@@ -1,40 +1,40 @@
-//! A credential in Keycloak's export of a realm: `secretData` and `credentialData`, each a
-//! JSON object or a string that holds one.
+//! Converts a credential of a Keycloak realm export: `secretData` and `credentialData`, each a JSON object or a string
+//! that contains one.
 
 use std::borrow::Cow;
 
 use serde_json::Value;
 
 use super::{
-    Foreign,
+    ForeignHash,
     pbkdf2::{Pbkdf2, Prf},
     phc,
 };
 use crate::hashing::hash_error::UnusableHash;
 
-/// The stored form of the credential's hash.
-pub(in crate::hashing) fn canonical(credential: &Value) -> Result<String, UnusableHash> {
+/// Converts the hash of a credential to its stored format.
+pub(in crate::hashing) fn canonicalize(credential: &Value) -> Result<String, UnusableHash> {
     let (secret, data) = (object(&credential["secretData"])?, object(&credential["credentialData"])?);
-    let text = |value: &Value| value.as_str().map(phc::decode).ok_or(UnusableHash::Malformed)?;
+    let text = |value: &Value| value.as_str().map(phc::decode_base64).ok_or(UnusableHash::Malformed)?;
     let (hash, salt) = (text(&secret["value"])?, text(&secret["salt"])?);
     let iterations = number(&data["hashIterations"])?;
     let prf = match data["algorithm"].as_str().ok_or(UnusableHash::InvalidParameters)? {
         "pbkdf2" => Prf::Sha1,
         "pbkdf2-sha256" => Prf::Sha256,
         "pbkdf2-sha512" => Prf::Sha512,
-        "argon2" => return argon2(&data["additionalParameters"], iterations, &salt, &hash),
+        "argon2" => return canonicalize_argon2(&data["additionalParameters"], iterations, &salt, &hash),
         _ => return Err(UnusableHash::UnknownAlgorithm),
     };
-    Pbkdf2::new(prf, iterations, salt, hash).map(|hash| Foreign::Pbkdf2(hash).text())
+    Pbkdf2::new(prf, iterations, salt, hash).map(|hash| ForeignHash::Pbkdf2(hash).to_stored())
 }
 
-/// Each of the parameters is a list of one string.
-fn argon2(parameters: &Value, iterations: u32, salt: &[u8], hash: &[u8]) -> Result<String, UnusableHash> {
+/// Converts an Argon2 hash. Each of its parameters is a list of one string.
+fn canonicalize_argon2(parameters: &Value, iterations: u32, salt: &[u8], hash: &[u8]) -> Result<String, UnusableHash> {
     let one = |name: &str| parameters[name][0].as_str().ok_or(UnusableHash::InvalidParameters);
     let name = match one("type")? {
         "id" => "argon2id",
         "i" => "argon2i",
-        "d" => return Err(UnusableHash::Refused("Argon2d")),
+        "d" => return Err(UnusableHash::Unsupported("Argon2d")),
         _ => return Err(UnusableHash::InvalidParameters),
     };
     let version = match one("version")? {
@@ -44,7 +44,7 @@ fn argon2(parameters: &Value, iterations: u32, salt: &[u8], hash: &[u8]) -> Resu
     };
     let number = |name| one(name)?.parse::<u32>().map_err(|_| UnusableHash::InvalidParameters);
     let (memory, parallelism) = (number("memory")?, number("parallelism")?);
-    let (salt, hash) = (phc::encode(salt), phc::encode(hash));
+    let (salt, hash) = (phc::encode_base64(salt), phc::encode_base64(hash));
     Ok(format!("${name}$v={version}$m={memory},t={iterations},p={parallelism}${salt}${hash}"))
 }
 

@@ -1,27 +1,26 @@
-//! Hashes that other systems made: each is verified until its owner's first login, and
-//! then replaced by one of ours.
+//! Hashes from other systems. At the first login, a matching hash is replaced by one of this service.
 //!
-//! A file for each algorithm: the one form in which it is stored, its cost, its check.
-//! `forms` and `keycloak` read the forms in which other systems write it.
+//! Each algorithm has a file with its stored format, its cost and its verification. `import_formats` and `keycloak`
+//! convert the formats of other systems to the stored format.
 
 mod bcrypt;
 mod firebase_scrypt;
-mod forms;
+mod import_formats;
 mod keycloak;
 mod pbkdf2;
 mod phc;
 mod salted_sha;
 mod scrypt;
 
-pub(super) use self::forms::canonical;
-pub(super) use self::keycloak::canonical as canonical_of_keycloak;
+pub(super) use self::import_formats::canonicalize;
+pub(super) use self::keycloak::canonicalize as canonicalize_keycloak;
 
 use self::{bcrypt::Bcrypt, firebase_scrypt::FirebaseScrypt, pbkdf2::Pbkdf2, salted_sha::SaltedSha, scrypt::Scrypt};
 use super::hash_error::UnusableHash;
 
-/// One foreign hash, ready to be checked.
+/// A hash from another system, ready to be verified.
 #[derive(Clone)]
-pub(super) enum Foreign {
+pub(super) enum ForeignHash {
     Bcrypt(Bcrypt),
     Scrypt(Scrypt),
     FirebaseScrypt(FirebaseScrypt),
@@ -29,32 +28,32 @@ pub(super) enum Foreign {
     SaltedSha(SaltedSha),
 }
 
-impl Foreign {
-    /// Reads the form in which it is stored; `name` is what stands between its first two `$`.
-    pub(super) fn read(name: &str, stored: &str) -> Result<Self, UnusableHash> {
+impl ForeignHash {
+    /// Parses the stored format. `name` is the part between its first two `$`.
+    pub(super) fn parse(name: &str, stored: &str) -> Result<Self, UnusableHash> {
         match name {
-            "2a" | "2b" | "2y" | bcrypt::OF_SHA256 => Bcrypt::read(stored).map(Self::Bcrypt),
-            "scrypt" => Scrypt::read(stored).map(Self::Scrypt),
-            "fbscrypt" => FirebaseScrypt::read(stored).map(Self::FirebaseScrypt),
-            _ if name.starts_with("pbkdf2-") => Pbkdf2::read(stored).map(Self::Pbkdf2),
-            _ if name.starts_with("salted-") => SaltedSha::read(stored).map(Self::SaltedSha),
+            "2a" | "2b" | "2y" | bcrypt::SHA256_HEX_NAME => Bcrypt::parse(stored).map(Self::Bcrypt),
+            "scrypt" => Scrypt::parse(stored).map(Self::Scrypt),
+            "fbscrypt" => FirebaseScrypt::parse(stored).map(Self::FirebaseScrypt),
+            _ if name.starts_with("pbkdf2-") => Pbkdf2::parse(stored).map(Self::Pbkdf2),
+            _ if name.starts_with("salted-") => SaltedSha::parse(stored).map(Self::SaltedSha),
             _ => Err(UnusableHash::UnknownAlgorithm),
         }
     }
 
-    /// The form in which it is stored.
-    fn text(&self) -> String {
+    /// Returns the stored format.
+    fn to_stored(&self) -> String {
         match self {
-            Self::Bcrypt(hash) => hash.text(),
-            Self::Scrypt(hash) => hash.text(),
-            Self::FirebaseScrypt(hash) => hash.text(),
-            Self::Pbkdf2(hash) => hash.text(),
-            Self::SaltedSha(hash) => hash.text(),
+            Self::Bcrypt(hash) => hash.to_stored(),
+            Self::Scrypt(hash) => hash.to_stored(),
+            Self::FirebaseScrypt(hash) => hash.to_stored(),
+            Self::Pbkdf2(hash) => hash.to_stored(),
+            Self::SaltedSha(hash) => hash.to_stored(),
         }
     }
 
-    /// The work of a check, in Argon2 blocks of 1 KiB times passes: about as long as
-    /// those take on the same processor.
+    /// Returns the cost of a verification, in Argon2 blocks of 1 KiB times passes that take about the same time on the
+    /// same processor.
     pub(super) fn cost(&self) -> u64 {
         match self {
             Self::Bcrypt(hash) => hash.cost(),
@@ -65,7 +64,7 @@ impl Foreign {
         }
     }
 
-    /// The memory that a check allocates.
+    /// Returns the memory that a verification allocates.
     pub(super) fn memory_kib(&self) -> u64 {
         match self {
             Self::Bcrypt(_) | Self::Pbkdf2(_) | Self::SaltedSha(_) => 8,
@@ -74,21 +73,21 @@ impl Foreign {
         }
     }
 
-    /// Computes, and compares in constant time. Other systems hash a password as it was typed.
-    pub(super) fn accepts(&self, typed: &[u8]) -> bool {
+    /// Computes the hash and compares it in constant time. Other systems hash a password as it was typed.
+    pub(super) fn verify(&self, typed: &[u8]) -> bool {
         match self {
-            Self::Bcrypt(hash) => hash.accepts(typed),
-            Self::Scrypt(hash) => hash.accepts(typed),
-            Self::FirebaseScrypt(hash) => hash.accepts(typed),
-            Self::Pbkdf2(hash) => hash.accepts(typed),
-            Self::SaltedSha(hash) => hash.accepts(typed),
+            Self::Bcrypt(hash) => hash.verify(typed),
+            Self::Scrypt(hash) => hash.verify(typed),
+            Self::FirebaseScrypt(hash) => hash.verify(typed),
+            Self::Pbkdf2(hash) => hash.verify(typed),
+            Self::SaltedSha(hash) => hash.verify(typed),
         }
     }
 
-    /// Whether the whole of this password was compared, so that it may replace the hash.
-    pub(super) fn compares_all_of(&self, typed: &[u8]) -> bool {
+    /// Returns whether the whole password was compared, so that a new hash of it may replace this one.
+    pub(super) fn compares_whole(&self, typed: &[u8]) -> bool {
         match self {
-            Self::Bcrypt(hash) => hash.compares_all_of(typed),
+            Self::Bcrypt(hash) => hash.compares_whole(typed),
             _ => true,
         }
     }

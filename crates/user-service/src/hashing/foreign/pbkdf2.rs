@@ -6,11 +6,11 @@ use sha2::{Sha256, Sha512};
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
-use super::phc::{self, Phc};
+use super::phc::{self, PhcString};
 use crate::hashing::hash_error::UnusableHash;
 
-/// Bytes of the shortest and the longest hash.
-const LENGTHS: std::ops::RangeInclusive<usize> = 16..=128;
+/// The allowed lengths of a hash in bytes.
+const HASH_BYTES: std::ops::RangeInclusive<usize> = 16..=128;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Prf {
@@ -20,8 +20,8 @@ pub(super) enum Prf {
 }
 
 impl Prf {
-    /// From the hash's name: `pbkdf2-sha256`.
-    fn of(name: &str) -> Result<Self, UnusableHash> {
+    /// Parses the name of the hash, such as `pbkdf2-sha256`.
+    fn from_name(name: &str) -> Result<Self, UnusableHash> {
         match name {
             "pbkdf2-sha1" => Ok(Self::Sha1),
             "pbkdf2-sha256" => Ok(Self::Sha256),
@@ -38,7 +38,7 @@ impl Prf {
         }
     }
 
-    const fn output(self) -> usize {
+    const fn output_bytes(self) -> usize {
         match self {
             Self::Sha1 => 20,
             Self::Sha256 => 32,
@@ -56,36 +56,36 @@ pub(in crate::hashing) struct Pbkdf2 {
 }
 
 impl Pbkdf2 {
-    pub(super) fn read(stored: &str) -> Result<Self, UnusableHash> {
-        let phc = Phc::split(stored)?;
-        let length = phc.param("l").map(|_| phc.number("l")).transpose()?;
+    pub(super) fn parse(stored: &str) -> Result<Self, UnusableHash> {
+        let phc = PhcString::parse(stored)?;
+        let length = phc.param("l").map(|_| phc.u32_param("l")).transpose()?;
         if length.is_some_and(|length| usize::try_from(length) != Ok(phc.hash.len())) {
             return Err(UnusableHash::InvalidParameters);
         }
-        Self::new(Prf::of(phc.name)?, phc.number("i")?, phc.salt, phc.hash)
+        Self::new(Prf::from_name(phc.name)?, phc.u32_param("i")?, phc.salt, phc.hash)
     }
 
     pub(super) fn new(prf: Prf, iterations: u32, salt: Vec<u8>, expected: Vec<u8>) -> Result<Self, UnusableHash> {
-        if iterations == 0 || salt.is_empty() || !LENGTHS.contains(&expected.len()) {
+        if iterations == 0 || salt.is_empty() || !HASH_BYTES.contains(&expected.len()) {
             return Err(UnusableHash::InvalidParameters);
         }
         Ok(Self { prf, iterations, salt, expected })
     }
 
-    pub(super) fn text(&self) -> String {
+    pub(super) fn to_stored(&self) -> String {
         let (name, iterations, length) = (self.prf.name(), self.iterations, self.expected.len());
-        let (salt, hash) = (phc::encode(&self.salt), phc::encode(&self.expected));
+        let (salt, hash) = (phc::encode_base64(&self.salt), phc::encode_base64(&self.expected));
         format!("${name}$i={iterations},l={length}${salt}${hash}")
     }
 
-    /// Each output of the PRF takes all iterations; two of them take as long as one
-    /// block of Argon2.
+    /// Returns the cost in Argon2 blocks. Each output block of the PRF takes all iterations, and two iterations take as
+    /// long as one Argon2 block.
     pub(super) fn cost(&self) -> u64 {
-        let outputs = self.expected.len().div_ceil(self.prf.output()) as u64;
+        let outputs = self.expected.len().div_ceil(self.prf.output_bytes()) as u64;
         (u64::from(self.iterations) * outputs).div_ceil(2)
     }
 
-    pub(super) fn accepts(&self, typed: &[u8]) -> bool {
+    pub(super) fn verify(&self, typed: &[u8]) -> bool {
         let mut out = Zeroizing::new(vec![0; self.expected.len()]);
         match self.prf {
             Prf::Sha1 => pbkdf2_hmac::<Sha1>(typed, &self.salt, self.iterations, &mut out),

@@ -1,33 +1,33 @@
-//! `$name$key=value,…$salt$hash`: taking such a string apart, and putting one together.
+//! PHC strings (`$name$key=value,…$salt$hash`) and their Base64.
 
 use base64::{Engine as _, prelude::BASE64_STANDARD_NO_PAD};
 
 use crate::hashing::hash_error::UnusableHash;
 
-/// Longest salt, key or hash in bytes; ours and everybody's are shorter.
+/// Maximum length of a salt, key or hash in bytes. All systems use shorter ones.
 const MAX_BYTES: usize = 128;
 
-/// The parts of a string in the form of the Password Hashing Competition.
-pub(super) struct Phc<'a> {
+/// The parts of a string in the format of the Password Hashing Competition.
+pub(super) struct PhcString<'a> {
     pub(super) name: &'a str,
     params: &'a str,
     pub(super) salt: Vec<u8>,
     pub(super) hash: Vec<u8>,
 }
 
-impl<'a> Phc<'a> {
-    pub(super) fn split(text: &'a str) -> Result<Self, UnusableHash> {
+impl<'a> PhcString<'a> {
+    pub(super) fn parse(text: &'a str) -> Result<Self, UnusableHash> {
         let mut parts = text.split('$');
         let (Some(""), Some(name), Some(params), Some(salt), Some(hash), None) =
             (parts.next(), parts.next(), parts.next(), parts.next(), parts.next(), parts.next())
         else {
             return Err(UnusableHash::Malformed);
         };
-        Ok(Self { name, params, salt: decode(salt)?, hash: decode(hash)? })
+        Ok(Self { name, params, salt: decode_base64(salt)?, hash: decode_base64(hash)? })
     }
 
-    /// What stands between name and salt, where it is no list of parameters.
-    pub(super) fn whole_params(&self) -> &'a str {
+    /// Returns the text between name and salt, for formats in which it is not a list of parameters.
+    pub(super) fn raw_params(&self) -> &'a str {
         self.params
     }
 
@@ -36,15 +36,15 @@ impl<'a> Phc<'a> {
         all.find_map(|(name, value)| (name == key).then_some(value))
     }
 
-    /// A parameter that has to be there and is a number.
-    pub(super) fn number(&self, key: &str) -> Result<u32, UnusableHash> {
+    /// Returns a required numeric parameter.
+    pub(super) fn u32_param(&self, key: &str) -> Result<u32, UnusableHash> {
         self.param(key).and_then(|value| value.parse().ok()).ok_or(UnusableHash::InvalidParameters)
     }
 }
 
-/// Base64 as it is found in hashes: of the standard alphabet, the one for URLs or
-/// passlib's (`.` for `+`), with padding or without.
-pub(super) fn decode(text: &str) -> Result<Vec<u8>, UnusableHash> {
+/// Decodes Base64 as hashes contain it: with the standard alphabet, the URL-safe one or passlib's (`.` instead of `+`),
+/// with or without padding.
+pub(super) fn decode_base64(text: &str) -> Result<Vec<u8>, UnusableHash> {
     let standard: String = text
         .trim_end_matches('=')
         .chars()
@@ -58,6 +58,6 @@ pub(super) fn decode(text: &str) -> Result<Vec<u8>, UnusableHash> {
     if bytes.len() > MAX_BYTES { Err(UnusableHash::Malformed) } else { Ok(bytes) }
 }
 
-pub(super) fn encode(bytes: &[u8]) -> String {
+pub(super) fn encode_base64(bytes: &[u8]) -> String {
     BASE64_STANDARD_NO_PAD.encode(bytes)
 }

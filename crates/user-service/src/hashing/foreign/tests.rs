@@ -1,5 +1,5 @@
-//! Vectors made by the systems themselves (passlib, Django, argon2-cffi, Keycloak's scheme
-//! with Python's hashlib, Firebase's and Supabase's documentation), all with little work.
+//! Test vectors that come from the systems themselves (passlib, Django, argon2-cffi, Keycloak's scheme with Python's
+//! hashlib, Firebase's and Supabase's documentation), all with a low cost.
 
 use std::time::Duration;
 
@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{
     domain::Password,
-    hashing::{ForeignHashes, HashingSettings, PasswordHash, algorithm::Policy, queue::Lane},
+    hashing::{HashImporter, HashingSettings, PasswordHash, policy::HashPolicy, queue::QueueLane},
 };
 
 const PASSWORD: &str = "correct horse";
 
-/// How the other system wrote it, and how the stored form begins.
+/// Hashes in the format of the other system, and the beginning of their stored format.
 const VECTORS: &[(&str, &str)] = &[
     ("$2b$04$ksMzF5T1GreQtTXV/JSTrOWUcnoZY5391MQQprrPbL5mpLKkZdc2y", "$2b$04$ks"),
     ("$2a$04$Z2bbUoBftxNnjLfumaeRvOvbGDwl2/NwQcV1pvpHGx0UyIeILWACu", "$2a$04$Z2"),
@@ -80,20 +80,20 @@ fn settings() -> HashingSettings {
     }
 }
 
-fn hashes() -> ForeignHashes {
-    ForeignHashes::new(&settings()).unwrap()
+fn hashes() -> HashImporter {
+    HashImporter::new(&settings()).unwrap()
 }
 
 fn accepts(hash: &PasswordHash, password: &str) -> bool {
-    let policy = Policy::new(&settings()).unwrap();
+    let policy = HashPolicy::new(&settings()).unwrap();
     let password = Password::parse_attempt(password.to_owned()).unwrap();
-    policy.read(hash).unwrap().accepts(&password, &mut policy.arena())
+    policy.parse(hash).unwrap().verify(&password, &mut policy.arena())
 }
 
 #[test]
-fn each_system_s_hash_takes_its_password_and_no_other() {
+fn the_hash_of_each_system_matches_only_its_password() {
     for (text, stored) in VECTORS {
-        let hash = hashes().read(text).unwrap_or_else(|reason| panic!("{text}: {reason}"));
+        let hash = hashes().import(text).unwrap_or_else(|reason| panic!("{text}: {reason}"));
         assert!(hash.expose().starts_with(stored), "{text} is stored as {}", hash.expose());
         assert!(accepts(&hash, PASSWORD), "{text}");
         for wrong in ["correct house", "", "correct horse "] {
@@ -103,26 +103,26 @@ fn each_system_s_hash_takes_its_password_and_no_other() {
 }
 
 #[test]
-fn they_wait_for_the_one_thread_and_are_replaced() {
-    let policy = Policy::new(&settings()).unwrap();
+fn foreign_hashes_use_the_single_lane_and_need_a_rehash() {
+    let policy = HashPolicy::new(&settings()).unwrap();
     let password = Password::parse_attempt(PASSWORD.to_owned()).unwrap();
     for (text, stored) in VECTORS.iter().filter(|(_, stored)| !stored.starts_with("$argon2id")) {
-        let check = policy.read(&hashes().read(text).unwrap()).unwrap();
-        assert_eq!((check.lane(), check.outdated(&password)), (Lane::Single, true), "{stored}");
+        let check = policy.parse(&hashes().import(text).unwrap()).unwrap();
+        assert_eq!((check.lane(), check.needs_rehash(&password)), (QueueLane::Single, true), "{stored}");
     }
 }
 
 #[test]
-fn the_stored_form_is_taken_as_it_is() {
+fn the_stored_format_is_imported_unchanged() {
     for (text, _) in VECTORS {
-        let stored = hashes().read(text).unwrap();
-        assert_eq!(hashes().read(stored.expose()).unwrap().expose(), stored.expose());
+        let stored = hashes().import(text).unwrap();
+        assert_eq!(hashes().import(stored.expose()).unwrap().expose(), stored.expose());
     }
 }
 
-/// From the documentation of Firebase and from the tests of Supabase Auth; N is 2^14.
+/// The examples come from the documentation of Firebase and from the tests of Supabase Auth. N is 2^14.
 #[test]
-fn firebase_s_own_examples_come_out() {
+fn the_examples_of_firebase_are_verified() {
     for (text, password) in [
         (
             "$fbscrypt$v=1,n=14,r=8,p=1,ss=Bw==,sk=jxspr8Ki0RYycVU8zykbdLGjFQ3McFUH0uiiTvC8pVMXAn210wjLNmdZJzxUECKbm0QsEmYUSDzZvpjeJ9WmXA==$42xEC+ixf3L2lw==$lSrfV15cpx95/sZS2W9c9Kp6i/LVgQNDNC/qzrCnh1SAyZvqmZqAjTdn3aoItz+VHjoZilo78198JAdRuid5lQ==",
@@ -133,14 +133,14 @@ fn firebase_s_own_examples_come_out() {
             "mytestpassword",
         ),
     ] {
-        let hash = hashes().read(text).unwrap();
+        let hash = hashes().import(text).unwrap();
         assert!(accepts(&hash, password));
         assert!(!accepts(&hash, "mytestpassword2"));
     }
 }
 
 #[test]
-fn keycloak_s_credentials_are_read_as_objects_and_as_strings_of_json() {
+fn keycloak_credentials_are_imported_as_objects_and_as_json_strings() {
     let salt = "MDEyMzQ1Njc4OWFiY2RlZg==";
     let pbkdf2 = |algorithm: &str, value: &str| {
         let secret = json!({ "value": value, "salt": salt, "additionalParameters": {} });
@@ -167,7 +167,7 @@ fn keycloak_s_credentials_are_read_as_objects_and_as_strings_of_json() {
         let strings = json!({ "secretData": secret.to_string(), "credentialData": data.to_string() });
         let objects = json!({ "type": "password", "secretData": secret, "credentialData": data });
         for credential in [objects, strings] {
-            let hash = hashes().read_keycloak(&credential).unwrap();
+            let hash = hashes().import_keycloak(&credential).unwrap();
             assert!(accepts(&hash, PASSWORD), "{data}");
             assert!(!accepts(&hash, "correct house"), "{data}");
         }
@@ -189,29 +189,32 @@ fn a_broken_credential_is_refused() {
             UnusableHash::UnknownAlgorithm,
         ),
     ] {
-        assert_eq!(hashes().read_keycloak(&credential).unwrap_err(), reason, "{credential}");
+        assert_eq!(hashes().import_keycloak(&credential).unwrap_err(), reason, "{credential}");
     }
 }
 
 #[test]
-fn what_is_not_taken_over_is_refused_by_its_name() {
+fn an_unsupported_algorithm_is_refused_with_its_name() {
     for (text, name) in [
         ("md5$seasalt2$80fef0aa4805d23838480e040ce0f027", "MD5"),
         ("{SMD5}AAAA", "MD5"),
         ("{SHA}AAAA", "SHA without salt"),
-        ("$2x$04$Z2bbUoBftxNnjLfumaeRvOvbGDwl2/NwQcV1pvpHGx0UyIeILWACu", "bcrypt with the mistake of 2011 ($2x$)"),
+        (
+            "$2x$04$Z2bbUoBftxNnjLfumaeRvOvbGDwl2/NwQcV1pvpHGx0UyIeILWACu",
+            "bcrypt with the sign extension bug of 2011 ($2x$)",
+        ),
         ("$1$salt$hash", "md5-crypt"),
         ("$6$salt$hash", "sha512-crypt"),
         ("{CRYPT}$6$salt$hash", "sha512-crypt"),
         ("{CRYPT}ab01FAX.bQRSU", "DES-crypt"),
         ("$argon2d$v=19$m=64,t=2,p=1$AAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAA", "Argon2d"),
     ] {
-        assert_eq!(hashes().read(text).unwrap_err(), UnusableHash::Refused(name), "{text}");
+        assert_eq!(hashes().import(text).unwrap_err(), UnusableHash::Unsupported(name), "{text}");
     }
 }
 
 #[test]
-fn what_is_no_hash_is_told_apart() {
+fn an_invalid_hash_is_refused_with_its_reason() {
     let bits = "AAAAAAAAAAAAAAAAAAAAAA";
     for (text, reason) in [
         (String::new(), UnusableHash::Malformed),
@@ -239,19 +242,19 @@ fn what_is_no_hash_is_told_apart() {
         ("$2b$04$ksMzF5T1GreQtTXV/JSTrOWUcnoZY5391MQQprrPbL5mpLKkZdc2\u{fc}".to_owned(), UnusableHash::Malformed),
         (format!("$scrypt$ln=4,r=8,p=1${}${bits}", "A".repeat(600)), UnusableHash::Malformed),
     ] {
-        assert_eq!(hashes().read(&text).unwrap_err(), reason, "{text}");
+        assert_eq!(hashes().import(&text).unwrap_err(), reason, "{text}");
     }
 }
 
-/// Memory 16 MiB and a cost of 11: twice bcrypt's default of ten.
+/// The limits are 16 MiB and a bcrypt cost of 11, which is twice the work of bcrypt's default of 10.
 #[test]
-fn cost_beyond_the_bounds_is_refused() {
+fn a_hash_beyond_the_limits_is_refused() {
     let bits = "AAAAAAAAAAAAAAAAAAAAAA";
     let blowfish = "ksMzF5T1GreQtTXV/JSTrOWUcnoZY5391MQQprrPbL5mpLKkZdc2y";
     for (within, beyond) in [
         (format!("$2b$11${blowfish}"), format!("$2b$12${blowfish}")),
         (format!("$pbkdf2-sha256$i=262144${bits}${bits}"), format!("$pbkdf2-sha256$i=262146${bits}${bits}")),
-        // Three outputs of SHA-1.
+        // These take three output blocks of SHA-1.
         (
             format!("$pbkdf2-sha1$i=87381${bits}${}", "A".repeat(80)),
             format!("$pbkdf2-sha1$i=87382${bits}${}", "A".repeat(80)),
@@ -267,58 +270,58 @@ fn cost_beyond_the_bounds_is_refused() {
             format!("$argon2id$v=19$m=16408,t=1,p=1${bits}${bits}"),
         ),
     ] {
-        assert!(hashes().read(&within).is_ok(), "{within}");
-        assert_eq!(hashes().read(&beyond).unwrap_err(), UnusableHash::BeyondBounds, "{beyond}");
+        assert!(hashes().import(&within).is_ok(), "{within}");
+        assert_eq!(hashes().import(&beyond).unwrap_err(), UnusableHash::TooExpensive, "{beyond}");
     }
 }
 
 #[test]
-fn bcrypt_reads_72_bytes_and_what_it_did_not_read_replaces_nothing() {
-    let hash = hashes().read("$2b$04$xbwrs79KY5k1o276LqRTAu2Qb.n.AvxG60X.03CFtouwpViOQa482").unwrap();
-    let policy = Policy::new(&settings()).unwrap();
-    let check = policy.read(&hash).unwrap();
+fn bcrypt_compares_72_bytes_and_a_longer_password_does_not_replace_the_hash() {
+    let hash = hashes().import("$2b$04$xbwrs79KY5k1o276LqRTAu2Qb.n.AvxG60X.03CFtouwpViOQa482").unwrap();
+    let policy = HashPolicy::new(&settings()).unwrap();
+    let check = policy.parse(&hash).unwrap();
     for (length, accepted, replaced) in [(71, false, true), (72, true, true), (73, true, false), (100, true, false)] {
         let password = Password::parse_attempt("x".repeat(length)).unwrap();
-        assert_eq!(check.accepts(&password, &mut policy.arena()), accepted, "{length}");
-        assert_eq!(check.outdated(&password), replaced, "{length}");
+        assert_eq!(check.verify(&password, &mut policy.arena()), accepted, "{length}");
+        assert_eq!(check.needs_rehash(&password), replaced, "{length}");
     }
 }
 
 #[test]
-fn bcrypt_in_c_ends_at_a_nul_and_so_none_is_accepted() {
-    let hash = hashes().read(VECTORS[0].0).unwrap();
+fn bcrypt_in_c_stops_at_a_nul_so_a_password_with_a_nul_is_refused() {
+    let hash = hashes().import(VECTORS[0].0).unwrap();
     assert!(!accepts(&hash, "correct horse\0"));
     assert!(!accepts(&hash, "correct horse\0x"));
 }
 
-/// `²` is `2` in NFKC, which is what our hashes are made of and theirs are not.
+/// `²` becomes `2` in NFKC. This service hashes the NFKC form, other systems do not.
 #[test]
-fn a_foreign_hash_is_of_what_was_typed() {
+fn a_foreign_hash_matches_the_password_as_typed() {
     let salt = b"seasalt2";
     let mut sha = sha1::Sha1::default();
     sha1::Digest::update(&mut sha, salt);
     sha1::Digest::update(&mut sha, "m²".as_bytes());
     let text = format!("sha1$seasalt2${}", hex::encode(sha1::Digest::finalize(sha)));
-    let hash = hashes().read(&text).unwrap();
+    let hash = hashes().import(&text).unwrap();
     assert!(accepts(&hash, "m²"));
     assert!(!accepts(&hash, "m2"));
 
-    // Argon2id of another system, which looks like an old one of ours.
+    // An Argon2id hash of another system looks like an old hash of this service.
     let params = argon2::Params::new(32, 1, 1, None).unwrap();
     let argon2 = argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params);
     let phc = argon2::PasswordHasher::hash_password(&argon2, "m²".as_bytes()).unwrap();
-    let hash = hashes().read(&phc.to_string()).unwrap();
+    let hash = hashes().import(&phc.to_string()).unwrap();
     assert!(accepts(&hash, "m²"));
     assert!(!accepts(&hash, "m2"));
 }
 
 #[test]
-fn a_hash_of_no_password_looks_and_costs_like_any_other() {
-    let policy = Policy::new(&settings()).unwrap();
-    let (none, other) = (hashes().of_no_password(), hashes().of_no_password());
+fn an_unmatchable_hash_looks_and_costs_like_any_other() {
+    let policy = HashPolicy::new(&settings()).unwrap();
+    let (none, other) = (hashes().unmatchable_hash(), hashes().unmatchable_hash());
     assert!(none.expose().starts_with("$argon2id$v=19$m=64,t=1,p=1$"));
     assert_ne!(none.expose(), other.expose());
-    let (check, dummy) = (policy.read(&none).unwrap(), policy.dummy());
+    let (check, dummy) = (policy.parse(&none).unwrap(), policy.dummy_check());
     assert_eq!((check.cost(), check.lane()), (dummy.cost(), dummy.lane()));
     assert!(!accepts(&none, PASSWORD));
 }

@@ -1,4 +1,4 @@
-//! The hash threads, and the two things one can ask of them.
+//! The pool of hash threads: hashes passwords, and verifies them.
 
 mod worker;
 
@@ -11,51 +11,52 @@ use std::{
 use argon2_simd::Implementation;
 use tokio::{sync::oneshot, time::timeout};
 
-use self::worker::{Job, Reply};
+use self::worker::{HashJob, ReplySender};
 use super::{
-    algorithm::{Check, Policy},
+    check::HashCheck,
     hash_error::HashError,
     metrics::HashMetrics,
     password_hash::PasswordHash,
-    queue::{Lane, Queue, Refused, Requester},
+    policy::HashPolicy,
+    queue::{AdmissionError, HashRequester, Queue, QueueLane},
     settings::{HashingSettings, InvalidSetting},
 };
 use crate::domain::Password;
 
-/// The longest that a client is told to stay away.
+/// Maximum value of `Retry-After`.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
 
-/// Fixed threads, each with its own memory. Cloning gives another handle; the threads end
-/// with [`HashPool::shutdown`], or with the last handle.
+/// A handle to a fixed number of threads, each with its own memory. The threads end with [`HashPool::shutdown`], or
+/// when the last handle is dropped.
 ///
-/// Memory is bounded by construction: one arena for each thread, one temporary arena of
-/// at most `foreign_max_memory_kib` in all, and a bounded queue.
+/// Memory is bounded: one arena for each thread, one temporary arena of at most `foreign_max_memory_kib` for all
+/// threads together, and a bounded queue.
 #[derive(Clone)]
 pub struct HashPool(Arc<Pool>);
 
 struct Pool {
-    queue: Arc<Queue<Job>>,
-    policy: Arc<Policy>,
-    dummy: Check,
-    /// A hash in its stored form, of no password: it is read as any other.
-    nobodys: PasswordHash,
+    queue: Arc<Queue<HashJob>>,
+    policy: Arc<HashPolicy>,
+    dummy_check: HashCheck,
+    /// A hash that matches no password, in its stored form: it is parsed like any other.
+    unmatchable_hash: PasswordHash,
     metrics: HashMetrics,
     max_wait: Duration,
     #[cfg_attr(not(test), expect(dead_code, reason = "only tests watch the threads end"))]
     threads: Vec<thread::JoinHandle<()>>,
 }
 
-/// What a verification found.
+/// The result of a verification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Verification {
     Match {
-        /// The hash was made with other parameters than a new one: make a new one.
-        outdated: bool,
+        /// Whether the stored hash has other parameters than a new one and should be replaced.
+        needs_rehash: bool,
     },
     Mismatch,
 }
 
-/// Why the pool does not start.
+/// The reason why the pool does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     #[error(transparent)]
@@ -65,24 +66,27 @@ pub enum StartError {
 }
 
 impl HashPool {
-    /// Starts the threads, and measures one hash to know what a place in the queue is
-    /// worth: this blocks for as long as a hash takes.
+    /// Starts the threads. Computes one hash to measure the speed of this machine, and blocks as long as that takes.
     ///
     /// # Errors
-    /// For settings out of bounds, and when the system gives no thread.
+    /// [`StartError`] if a setting is out of range, or if a thread cannot be started.
     pub fn start(settings: HashingSettings, metrics: HashMetrics) -> Result<Self, StartError> {
         let threads = settings.thread_count()?;
-        Self::start_with(&settings, metrics, threads)
+        Self::start_threads(&settings, metrics, threads)
     }
 
-    /// `running` threads of those that the settings name.
-    fn start_with(settings: &HashingSettings, metrics: HashMetrics, running: usize) -> Result<Self, StartError> {
-        let policy = Arc::new(Policy::new(settings)?);
-        let max_wait = settings.accepted_wait()?;
+    /// Starts only `running` of the configured threads.
+    fn start_threads(settings: &HashingSettings, metrics: HashMetrics, running: usize) -> Result<Self, StartError> {
+        let policy = Arc::new(HashPolicy::new(settings)?);
+        let max_wait = settings.validated_max_wait()?;
         let threads = settings.thread_count()?;
-        let dummy = policy.dummy();
-        let queue =
-            Arc::new(Queue::new(threads, max_wait, nanos_per_unit(&policy, &dummy), metrics.queue_length.clone()));
+        let dummy_check = policy.dummy_check();
+        let queue = Arc::new(Queue::new(
+            threads,
+            max_wait,
+            nanos_per_unit(&policy, &dummy_check),
+            metrics.queue_length.clone(),
+        ));
         let threads = (0..running)
             .map(|index| worker::spawn(index, Arc::clone(&queue), Arc::clone(&policy), metrics.clone()))
             .collect::<Result<Vec<_>, _>>()
@@ -94,52 +98,51 @@ impl HashPool {
             implementation = %Implementation::detect(),
             "hash threads started"
         );
-        let nobodys = policy.of_no_password();
-        Ok(Self(Arc::new(Pool { queue, policy, dummy, nobodys, metrics, max_wait, threads })))
+        let unmatchable_hash = policy.unmatchable_hash();
+        Ok(Self(Arc::new(Pool { queue, policy, dummy_check, unmatchable_hash, metrics, max_wait, threads })))
     }
 
-    /// Lets a password in that is to be hashed or verified soon. Asked first of all, so that
-    /// what would be refused at the queue costs nothing before it: under overload the
-    /// processor belongs to those who are served.
+    /// Admits a request whose password will be hashed or verified soon. A request asks for this before any other work,
+    /// so that a request that the queue would reject costs nothing: under overload, the processor works only for
+    /// admitted requests.
     ///
     /// # Errors
     /// [`HashError::Overloaded`] or [`HashError::ShuttingDown`].
-    pub fn admit(&self) -> Result<Admission, HashError> {
+    pub fn admit(&self) -> Result<AdmissionPermit, HashError> {
         let cost = self.0.policy.cost();
-        self.0.queue.reserve(cost).map_err(|refused| self.refused(refused))?;
-        Ok(Admission { pool: Arc::clone(&self.0), cost })
+        self.0.queue.reserve(cost).map_err(|refused| self.to_hash_error(refused))?;
+        Ok(AdmissionPermit { pool: Arc::clone(&self.0), cost })
     }
 
-    /// A new hash: Argon2id with the current parameters, a random 16-byte salt and a
-    /// 32-byte output, as a PHC string.
+    /// Hashes a password with Argon2id, the current parameters, a random 16-byte salt and a 32-byte output. Returns a
+    /// PHC string.
     ///
-    /// Dropping the future takes the job out of the queue.
+    /// Dropping the future removes the job from the queue.
     ///
     /// # Errors
     /// [`HashError::Overloaded`], [`HashError::ShuttingDown`] or [`HashError::Failed`].
     pub async fn hash(&self, password: &Password) -> Result<PasswordHash, HashError> {
         let password = password.clone();
-        self.submit(Lane::Shared, self.0.policy.cost(), None, |reply| Job::Hash { password, reply }).await
+        self.submit(QueueLane::Shared, self.0.policy.cost(), None, |reply| HashJob::Hash { password, reply }).await
     }
 
-    /// A hash that no password fits and that looks, and costs to check, as any new one.
+    /// Returns a hash that matches no password. It looks like a new hash and takes the same work to verify.
     #[must_use]
-    pub fn of_no_password(&self) -> PasswordHash {
-        self.0.policy.of_no_password()
+    pub fn unmatchable_hash(&self) -> PasswordHash {
+        self.0.policy.unmatchable_hash()
     }
 
-    /// Whether the password is the one that was hashed.
+    /// Verifies a password against a stored hash.
     ///
-    /// Without a stored hash (nobody has that name) it does the same work in the same
-    /// queue against a dummy of the current parameters, and answers
-    /// [`Verdict::Mismatch`]. So it does for a stored hash that cannot be used (broken,
-    /// of an unknown algorithm, beyond the configured bounds), with a warning in the log:
-    /// its owner gets in by a password reset, and nobody else learns anything.
+    /// If there is no stored hash (because there is no such account), it does the same work in the same queue against a
+    /// hash that matches no password, and returns [`Verification::Mismatch`]. It does the same for a stored hash that
+    /// cannot be used (malformed, of an unknown algorithm, or beyond the configured limits), and logs a warning: the
+    /// owner can reset the password, and the response reveals nothing to others.
     ///
-    /// A check that does not fit the threads' own memory waits for one of them; of these, `requester` has at most two
-    /// waiting, or one expensive one.
+    /// A check that does not fit into the memory of a thread uses the single lane, in which `requester` has at most two
+    /// checks waiting, or one expensive check.
     ///
-    /// Dropping the future takes the job out of the queue.
+    /// Dropping the future removes the job from the queue.
     ///
     /// # Errors
     /// [`HashError::Overloaded`], [`HashError::ShuttingDown`] or [`HashError::Failed`].
@@ -147,25 +150,26 @@ impl HashPool {
         &self,
         password: &Password,
         stored: Option<&PasswordHash>,
-        requester: Requester,
-    ) -> Result<Verdict, HashError> {
-        let stored = stored.unwrap_or(&self.0.nobodys);
-        let check = self.readable(stored).unwrap_or_else(|| self.0.dummy.clone());
+        requester: HashRequester,
+    ) -> Result<Verification, HashError> {
+        let stored = stored.unwrap_or(&self.0.unmatchable_hash);
+        let check = self.parse_stored(stored).unwrap_or_else(|| self.0.dummy_check.clone());
         let password = password.clone();
         let (lane, cost) = (check.lane(), check.cost());
-        self.submit(lane, cost, Some(requester), |reply| Job::Verify { password, check: Box::new(check), reply }).await
+        self.submit(lane, cost, Some(requester), |reply| HashJob::Verify { password, check: Box::new(check), reply })
+            .await
     }
 
-    /// Ends the threads, each after the job that it is at; jobs that wait are answered
-    /// with [`HashError::ShuttingDown`]. Does not block.
+    /// Stops the threads, each after its current job. Waiting jobs fail with [`HashError::ShuttingDown`]. Does not
+    /// block.
     pub fn shutdown(&self) {
         self.0.queue.close();
     }
 
-    fn readable(&self, stored: &PasswordHash) -> Option<Check> {
+    fn parse_stored(&self, stored: &PasswordHash) -> Option<HashCheck> {
         self.0
             .policy
-            .read(stored)
+            .parse(stored)
             .inspect_err(|reason| {
                 self.0.metrics.unusable.inc();
                 tracing::warn!(%reason, "a stored password hash cannot be used; the password counts as wrong");
@@ -175,16 +179,17 @@ impl HashPool {
 
     async fn submit<T>(
         &self,
-        lane: Lane,
+        lane: QueueLane,
         cost: u64,
-        requester: Option<Requester>,
-        job: impl FnOnce(Reply<T>) -> Job,
+        requester: Option<HashRequester>,
+        job: impl FnOnce(ReplySender<T>) -> HashJob,
     ) -> Result<T, HashError> {
         let (reply, mut answer) = oneshot::channel();
-        let ticket = self.0.queue.push(lane, cost, requester, job(reply)).map_err(|refused| self.refused(refused))?;
-        let _place = QueuedTicket { pool: &self.0, ticket };
-        // The expectation can be wrong, if other processes take the processor away. Who
-        // has not got a thread after twice the time gives up.
+        let ticket =
+            self.0.queue.push(lane, cost, requester, job(reply)).map_err(|refused| self.to_hash_error(refused))?;
+        let _withdraw = WithdrawOnDrop { pool: &self.0, ticket };
+        // The expected wait is wrong if other processes use the processor. A job still queued after twice `max_wait` is
+        // abandoned.
         if let Ok(answer) = timeout(self.0.max_wait * 2, &mut answer).await {
             return answer.unwrap_or(Err(HashError::ShuttingDown));
         }
@@ -194,16 +199,16 @@ impl HashPool {
         answer.await.unwrap_or(Err(HashError::ShuttingDown))
     }
 
-    fn refused(&self, refused: Refused) -> HashError {
+    fn to_hash_error(&self, refused: AdmissionError) -> HashError {
         match refused {
-            Refused::Busy(wait) => self.overloaded(wait),
-            Refused::Closed => HashError::ShuttingDown,
+            AdmissionError::Busy(wait) => self.overloaded(wait),
+            AdmissionError::Closed => HashError::ShuttingDown,
         }
     }
 
     fn overloaded(&self, wait: Duration) -> HashError {
         self.0.metrics.shed.inc();
-        // A header in whole seconds; to come back at once would be no relief.
+        // The header is in whole seconds, and an immediate retry would not reduce the load.
         let seconds = wait.as_secs_f64().ceil().max(1.0);
         HashError::Overloaded { retry_after: Duration::from_secs_f64(seconds).min(MAX_RETRY_AFTER) }
     }
@@ -215,27 +220,27 @@ impl Drop for Pool {
     }
 }
 
-/// Somebody was let in: one job counts as waiting, so that what is let in after it is what
-/// can be served besides. To be dropped when the job is handed over, or is not to come.
+/// The admission of one job, which counts as waiting while this permit exists. The holder must drop the permit when it
+/// queues the job, or if the job will not come.
 #[must_use]
-pub struct Admission {
+pub struct AdmissionPermit {
     pool: Arc<Pool>,
     cost: u64,
 }
 
-impl Drop for Admission {
+impl Drop for AdmissionPermit {
     fn drop(&mut self) {
         self.pool.queue.release(self.cost);
     }
 }
 
-/// A job's place in the queue, given up when nobody waits for the answer any more.
-struct QueuedTicket<'a> {
+/// Removes a job from the queue when its caller stops waiting.
+struct WithdrawOnDrop<'a> {
     pool: &'a Pool,
     ticket: u64,
 }
 
-impl Drop for QueuedTicket<'_> {
+impl Drop for WithdrawOnDrop<'_> {
     fn drop(&mut self) {
         if self.pool.queue.withdraw(self.ticket) {
             self.pool.metrics.abandoned.inc();
@@ -243,13 +248,13 @@ impl Drop for QueuedTicket<'_> {
     }
 }
 
-/// How fast this machine is, from one hash.
-fn nanos_per_unit(policy: &Policy, dummy: &Check) -> f64 {
+/// Measures the speed of this machine with one hash.
+fn nanos_per_unit(policy: &HashPolicy, dummy_check: &HashCheck) -> f64 {
     let mut arena = policy.arena();
-    let nobody = Password::parse_attempt(String::new()).expect("an empty password is within the upper bounds");
+    let empty_password = Password::parse_attempt(String::new()).expect("an empty password is within the upper bounds");
     let started = Instant::now();
-    dummy.accepts(&nobody, &mut arena);
-    started.elapsed().as_nanos() as f64 / dummy.cost() as f64
+    dummy_check.verify(&empty_password, &mut arena);
+    started.elapsed().as_nanos() as f64 / dummy_check.cost() as f64
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The pool as a whole, with little memory.
+//! Tests of the whole pool, with little memory.
 
 use std::{
     future::Future,
@@ -40,11 +40,11 @@ fn password(text: &str) -> Password {
     Password::parse_attempt(text.to_owned()).unwrap()
 }
 
-/// Each call is another one, as far as the shares of the single lane are concerned.
-fn requester() -> Requester {
+/// Returns a different requester for each call, so that no test reaches the limit of the single lane.
+fn requester() -> HashRequester {
     static CALLS: AtomicU32 = AtomicU32::new(0);
     let address = Ipv4Addr::from(CALLS.fetch_add(1, Ordering::Relaxed));
-    Requester { network: IpPrefix::throttled(address.into()), account: None }
+    HashRequester { network: IpPrefix::for_rate_limit(address.into()), account: None }
 }
 
 fn made_by_the_crate(memory_kib: u32, iterations: u32) -> PasswordHash {
@@ -53,7 +53,7 @@ fn made_by_the_crate(memory_kib: u32, iterations: u32) -> PasswordHash {
     PasswordHash::parse(phc.to_string()).unwrap()
 }
 
-/// Polls once, so that the job is in the queue.
+/// Polls the future once, so that its job is in the queue.
 async fn begin<F: Future>(future: &mut std::pin::Pin<&mut F>) {
     futures_util::future::poll_fn(|context| {
         assert!(future.as_mut().poll(context).is_pending());
@@ -63,38 +63,41 @@ async fn begin<F: Future>(future: &mut std::pin::Pin<&mut F>) {
 }
 
 #[tokio::test]
-async fn a_hash_verifies_and_only_with_its_password() {
+async fn a_hash_matches_only_its_password() {
     let pool = started();
     let hash = pool.hash(&password("correct horse")).await.unwrap();
     assert!(Argon2::default().verify_password(b"correct horse", hash.expose()).is_ok());
-    let verdict = pool.verify(&password("correct horse"), Some(&hash), requester()).await.unwrap();
-    assert_eq!(verdict, Verdict::Match { outdated: false });
-    assert_eq!(pool.verify(&password("correct house"), Some(&hash), requester()).await.unwrap(), Verdict::Mismatch);
+    let verification = pool.verify(&password("correct horse"), Some(&hash), requester()).await.unwrap();
+    assert_eq!(verification, Verification::Match { needs_rehash: false });
+    assert_eq!(
+        pool.verify(&password("correct house"), Some(&hash), requester()).await.unwrap(),
+        Verification::Mismatch
+    );
 }
 
 #[tokio::test]
-async fn a_hash_of_other_parameters_is_outdated() {
+async fn a_hash_with_other_parameters_needs_a_rehash() {
     let pool = started();
     for (memory_kib, iterations) in [(64, 1), (32, 2), (128, 1), (256, 4)] {
         let stored = made_by_the_crate(memory_kib, iterations);
-        let verdict = pool.verify(&password("correct horse"), Some(&stored), requester()).await.unwrap();
-        assert_eq!(verdict, Verdict::Match { outdated: true }, "m={memory_kib} t={iterations}");
+        let verification = pool.verify(&password("correct horse"), Some(&stored), requester()).await.unwrap();
+        assert_eq!(verification, Verification::Match { needs_rehash: true }, "m={memory_kib} t={iterations}");
         assert_eq!(
             pool.verify(&password("correct house"), Some(&stored), requester()).await.unwrap(),
-            Verdict::Mismatch
+            Verification::Mismatch
         );
     }
 }
 
 #[tokio::test]
-async fn an_unknown_user_costs_what_a_known_one_costs() {
+async fn an_unknown_user_costs_the_same_as_a_known_one() {
     let pool = started();
     let hash = pool.hash(&password("correct horse")).await.unwrap();
     let mut costs = Vec::new();
     for stored in [Some(&hash), None, Some(&PasswordHash::from_stored("no hash at all".into()))] {
         let before = (pool.0.metrics.hash_seconds.get_sample_count(), pool.0.metrics.blocks.get());
-        let verdict = pool.verify(&password("correct house"), stored, requester()).await.unwrap();
-        assert_eq!(verdict, Verdict::Mismatch);
+        let verification = pool.verify(&password("correct house"), stored, requester()).await.unwrap();
+        assert_eq!(verification, Verification::Mismatch);
         let after = (pool.0.metrics.hash_seconds.get_sample_count(), pool.0.metrics.blocks.get());
         costs.push((after.0 - before.0, after.1 - before.1));
     }
@@ -103,20 +106,20 @@ async fn an_unknown_user_costs_what_a_known_one_costs() {
 }
 
 #[tokio::test]
-async fn a_hash_beyond_the_bounds_matches_nothing() {
+async fn a_hash_beyond_the_limits_matches_no_password() {
     let pool = started();
     for stored in [made_by_the_crate(257, 1), made_by_the_crate(8, 129)] {
         assert_eq!(
             pool.verify(&password("correct horse"), Some(&stored), requester()).await.unwrap(),
-            Verdict::Mismatch
+            Verification::Mismatch
         );
     }
     assert_eq!(pool.0.metrics.unusable.get(), 2);
 }
 
 #[tokio::test]
-async fn a_job_whose_client_has_gone_is_skipped() {
-    let pool = HashPool::start_with(&settings(), metrics(), NO_THREADS).unwrap();
+async fn a_job_whose_client_is_gone_is_skipped() {
+    let pool = HashPool::start_threads(&settings(), metrics(), NO_THREADS).unwrap();
     let secret = password("correct horse");
     {
         let mut gone = pin!(pool.hash(&secret));
@@ -138,23 +141,23 @@ async fn a_job_whose_client_has_gone_is_skipped() {
 }
 
 #[tokio::test]
-async fn overload_is_shed_with_a_time_to_come_back() {
-    // Whatever this machine is like, the second job waits longer than a nanosecond.
+async fn under_overload_a_job_is_rejected_with_a_retry_after() {
+    // On any machine, the second job waits longer than a nanosecond.
     let impatient = HashingSettings { max_wait: Duration::from_nanos(1), ..settings() };
-    let pool = HashPool::start_with(&impatient, metrics(), NO_THREADS).unwrap();
+    let pool = HashPool::start_threads(&impatient, metrics(), NO_THREADS).unwrap();
     let secret = password("correct horse");
-    let (reply, _nobody) = oneshot::channel();
-    let first = Job::Hash { password: secret.clone(), reply };
-    pool.0.queue.push(Lane::Shared, pool.0.policy.cost(), None, first).unwrap();
+    let (reply, _receiver) = oneshot::channel();
+    let first = HashJob::Hash { password: secret.clone(), reply };
+    pool.0.queue.push(QueueLane::Shared, pool.0.policy.cost(), None, first).unwrap();
     let second = pool.hash(&secret).await;
     assert_eq!(second.unwrap_err(), HashError::Overloaded { retry_after: Duration::from_secs(1) });
     assert_eq!(pool.0.metrics.shed.get(), 1);
 }
 
 #[tokio::test]
-async fn who_gets_no_thread_in_twice_the_accepted_time_gives_up() {
+async fn a_job_still_queued_after_twice_the_maximum_wait_is_abandoned() {
     let hasty = HashingSettings { max_wait: Duration::from_millis(20), ..settings() };
-    let pool = HashPool::start_with(&hasty, metrics(), NO_THREADS).unwrap();
+    let pool = HashPool::start_threads(&hasty, metrics(), NO_THREADS).unwrap();
     let started = Instant::now();
     let answer = pool.verify(&password("correct horse"), None, requester()).await;
     assert!(matches!(answer, Err(HashError::Overloaded { .. })));
@@ -164,8 +167,8 @@ async fn who_gets_no_thread_in_twice_the_accepted_time_gives_up() {
 }
 
 #[tokio::test]
-async fn shutdown_answers_those_who_wait_and_ends_the_threads() {
-    let idle = HashPool::start_with(&settings(), metrics(), NO_THREADS).unwrap();
+async fn shutdown_fails_waiting_jobs_and_ends_the_threads() {
+    let idle = HashPool::start_threads(&settings(), metrics(), NO_THREADS).unwrap();
     let secret = password("correct horse");
     let mut waiting = pin!(idle.hash(&secret));
     begin(&mut waiting).await;
@@ -192,31 +195,31 @@ async fn the_threads_end_with_the_last_handle() {
 }
 
 #[tokio::test]
-async fn many_at_once_are_all_answered_rightly() {
+async fn many_concurrent_verifications_have_correct_results() {
     let pool = started();
     let hash = pool.hash(&password("correct horse")).await.unwrap();
     let large = made_by_the_crate(256, 2);
     let (pool, hash, large) = (&pool, &hash, &large);
-    let verdicts = futures_util::future::join_all((0..64).map(|index| async move {
+    let verifications = futures_util::future::join_all((0..64).map(|index| async move {
         let right = index % 3 != 0;
         let typed = password(if right { "correct horse" } else { "correct house" });
         let stored = if index % 2 == 0 { hash } else { large };
-        let verdict = pool.verify(&typed, Some(stored), requester()).await.unwrap();
-        assert_eq!(verdict == Verdict::Mismatch, !right, "{index}");
+        let verification = pool.verify(&typed, Some(stored), requester()).await.unwrap();
+        assert_eq!(verification == Verification::Mismatch, !right, "{index}");
     }))
     .await;
-    assert_eq!(verdicts.len(), 64);
+    assert_eq!(verifications.len(), 64);
 }
 
 #[tokio::test]
-async fn a_panic_in_a_hash_thread_is_the_failure_of_its_request_and_the_thread_goes_on() {
+async fn a_panic_in_a_hash_thread_fails_only_its_request() {
     let pool = HashPool::start(HashingSettings { threads: 1, ..settings() }, metrics()).unwrap();
     let hash = pool.hash(&password("correct horse")).await.unwrap();
     for _ in 0..3 {
-        let failed = pool.submit(Lane::Single, 1, None, |reply| Job::Panic { reply }).await;
+        let failed = pool.submit(QueueLane::Single, 1, None, |reply| HashJob::Panic { reply }).await;
         assert_eq!(failed.unwrap_err(), HashError::Failed);
-        let verdict = pool.verify(&password("correct horse"), Some(&hash), requester()).await.unwrap();
-        assert_eq!(verdict, Verdict::Match { outdated: false });
+        let verification = pool.verify(&password("correct horse"), Some(&hash), requester()).await.unwrap();
+        assert_eq!(verification, Verification::Match { needs_rehash: false });
     }
 }
 

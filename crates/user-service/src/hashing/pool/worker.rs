@@ -1,4 +1,4 @@
-//! One hash thread: takes jobs from the queue until it is closed.
+//! A hash thread: processes jobs from the queue until the queue is closed.
 
 use std::{io, sync::Arc, thread, time::Instant};
 
@@ -6,79 +6,74 @@ use argon2_simd::Arena;
 use service_kit::{fail_point, panics};
 use tokio::sync::oneshot;
 
-use super::{HashError, Verdict};
+use super::{HashError, Verification};
 use crate::{
     domain::Password,
-    hashing::{
-        algorithm::{Check, Policy},
-        metrics::HashMetrics,
-        password_hash::PasswordHash,
-        queue::Queue,
-    },
+    hashing::{check::HashCheck, metrics::HashMetrics, password_hash::PasswordHash, policy::HashPolicy, queue::Queue},
 };
 
-/// Of the hash threads; request threads have 0 and come first.
+/// Niceness of the hash threads. Request threads have 0 and therefore take precedence.
 #[cfg(target_os = "linux")]
 const NICENESS: i32 = 10;
 
-/// A request with a copy of its password, which is wiped with it.
-pub(super) enum Job {
+/// A job with its own copy of the password, which is wiped when the job is dropped.
+pub(super) enum HashJob {
     Hash {
         password: Password,
-        reply: Reply<PasswordHash>,
+        reply: ReplySender<PasswordHash>,
     },
     Verify {
         password: Password,
-        check: Box<Check>,
-        reply: Reply<Verdict>,
+        check: Box<HashCheck>,
+        reply: ReplySender<Verification>,
     },
     #[cfg(test)]
     Panic {
-        reply: Reply<Verdict>,
+        reply: ReplySender<Verification>,
     },
 }
 
-pub(super) type Reply<T> = oneshot::Sender<Result<T, HashError>>;
+pub(super) type ReplySender<T> = oneshot::Sender<Result<T, HashError>>;
 
-/// An answer on its way out. Who has gone meanwhile does not get it.
-enum Answer {
-    Hash(Reply<PasswordHash>, Result<PasswordHash, HashError>),
-    Verdict(Reply<Verdict>, Result<Verdict, HashError>),
+/// A result and the channel to its caller. If the caller is gone, the result is dropped.
+enum FinishedJob {
+    Hash(ReplySender<PasswordHash>, Result<PasswordHash, HashError>),
+    Verification(ReplySender<Verification>, Result<Verification, HashError>),
 }
 
 /// Starts the thread `hash-<index>`.
 pub(super) fn spawn(
     index: usize,
-    queue: Arc<Queue<Job>>,
-    policy: Arc<Policy>,
+    queue: Arc<Queue<HashJob>>,
+    policy: Arc<HashPolicy>,
     metrics: HashMetrics,
 ) -> io::Result<thread::JoinHandle<()>> {
     thread::Builder::new().name(format!("hash-{index}")).spawn(move || {
         lower_priority();
-        // Made here, so that the memory is near the core that uses it.
-        work(&queue, &policy, &metrics, &mut policy.arena());
+        // The thread allocates its arena itself, so that the memory is near its core.
+        run_jobs(&queue, &policy, &metrics, &mut policy.arena());
     })
 }
 
-fn work(queue: &Queue<Job>, policy: &Policy, metrics: &HashMetrics, arena: &mut Arena) {
+fn run_jobs(queue: &Queue<HashJob>, policy: &HashPolicy, metrics: &HashMetrics, arena: &mut Arena) {
     while let Some(entry) = queue.pop() {
         let started = Instant::now();
         metrics.wait_seconds.observe((started - entry.queued_at).as_secs_f64());
-        let answer = entry.item.compute(policy, arena);
+        let finished = entry.item.compute(policy, arena);
         let took = started.elapsed();
         metrics.hash_seconds.observe(took.as_secs_f64());
         metrics.blocks.inc_by(entry.cost);
-        queue.finished(entry.lane, entry.cost, took);
-        if answer.has_failed() {
-            // A panic leaves the memory in any state.
+        queue.finish(entry.lane, entry.cost, took);
+        if finished.has_failed() {
+            // After a panic, the memory is in an undefined state.
             *arena = policy.arena();
         }
-        answer.deliver();
+        finished.deliver();
     }
 }
 
-/// The result of one job: its panic, which is logged and counted, is not the end of the thread.
-fn computed<T>(job: impl FnOnce() -> T) -> Result<T, HashError> {
+/// Runs one job. A panic is logged, counted and returned as an error, so that it does not end the thread.
+fn catch_panic<T>(job: impl FnOnce() -> T) -> Result<T, HashError> {
     let result = panics::catch("hash", || {
         fail_point!("hash.compute");
         job()
@@ -86,40 +81,40 @@ fn computed<T>(job: impl FnOnce() -> T) -> Result<T, HashError> {
     result.map_err(|_| HashError::Failed)
 }
 
-impl Job {
-    fn compute(self, policy: &Policy, arena: &mut Arena) -> Answer {
+impl HashJob {
+    fn compute(self, policy: &HashPolicy, arena: &mut Arena) -> FinishedJob {
         match self {
-            Self::Hash { password, reply } => Answer::Hash(reply, computed(|| policy.hash(&password, arena))),
+            Self::Hash { password, reply } => FinishedJob::Hash(reply, catch_panic(|| policy.hash(&password, arena))),
             Self::Verify { password, check, reply } => {
-                let verdict = computed(|| {
-                    if check.accepts(&password, arena) {
-                        Verdict::Match { outdated: check.outdated(&password) }
+                let verification = catch_panic(|| {
+                    if check.verify(&password, arena) {
+                        Verification::Match { needs_rehash: check.needs_rehash(&password) }
                     } else {
-                        Verdict::Mismatch
+                        Verification::Mismatch
                     }
                 });
-                Answer::Verdict(reply, verdict)
+                FinishedJob::Verification(reply, verification)
             }
             #[cfg(test)]
-            Self::Panic { reply } => Answer::Verdict(reply, computed(|| panic!("in a hash thread"))),
+            Self::Panic { reply } => FinishedJob::Verification(reply, catch_panic(|| panic!("in a hash thread"))),
         }
     }
 }
 
-impl Answer {
+impl FinishedJob {
     fn has_failed(&self) -> bool {
-        matches!(self, Self::Hash(_, Err(_)) | Self::Verdict(_, Err(_)))
+        matches!(self, Self::Hash(_, Err(_)) | Self::Verification(_, Err(_)))
     }
 
     fn deliver(self) {
         match self {
             Self::Hash(reply, hash) => drop(reply.send(hash)),
-            Self::Verdict(reply, verdict) => drop(reply.send(verdict)),
+            Self::Verification(reply, verification) => drop(reply.send(verification)),
         }
     }
 }
 
-/// On Linux niceness belongs to a thread, not to the process.
+/// Lowers the priority of the calling thread. On Linux, niceness belongs to the thread and not to the process.
 #[cfg(target_os = "linux")]
 fn lower_priority() {
     if let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICENESS) {

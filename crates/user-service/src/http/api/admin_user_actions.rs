@@ -5,7 +5,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::{
-    domain::Reason,
+    domain::AdminReason,
     http::{
         errors::{
             openapi_responses::{BodyRefused, Forbidden, LastAdmin, NotSignedIn, ServiceUnavailable, UserNotFound},
@@ -122,7 +122,7 @@ pub(in crate::http) async fn remove_second_factor(
     JsonBody(body): JsonBody<SecondFactorRemovalBody>,
 ) -> Result<HttpResponse, Problem> {
     let mut validation = Validation::default();
-    let Some(reason) = validation.check("reason", Reason::parse(&body.reason)) else {
+    let Some(reason) = validation.check("reason", AdminReason::parse(&body.reason)) else {
         return Err(validation.problem());
     };
     let accounts = accounts.into_inner();

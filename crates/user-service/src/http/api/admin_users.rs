@@ -68,7 +68,7 @@ pub(in crate::http) async fn list_users(
     query.reject_unknown(&PARAMETERS)?;
     let search = search(&query)?;
     let page = PageRequest::<UserCursor>::from_query(&query)?;
-    if page.after.as_ref().is_some_and(|cursor| !cursor.fits(&search)) {
+    if page.after.as_ref().is_some_and(|cursor| !cursor.fits_search(&search)) {
         return Err(parameter_problem("cursor", "invalid", "This is not a `nextCursor` of this list."));
     }
     let found = usecase::find_users(&accounts, &search, page.after.as_ref(), page.limit).await?;

@@ -52,7 +52,7 @@ pub(in crate::http) async fn get_jwks(
     accounts: web::Data<AccountService>,
     if_none_match: IfNoneMatch,
 ) -> Result<HttpResponse, Problem> {
-    let published = accounts.access_tokens.published()?;
+    let published = accounts.access_tokens.published_keys()?;
     let keys: Vec<Jwk> = published
         .into_iter()
         .map(|key| Jwk {

@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 use crate::{
     domain::{
         json_pointer,
-        schema_violation::{SchemaViolation, violations},
+        schema_violation::{SchemaViolation, find_violations},
     },
     http::errors::{field_errors::FieldError, problem::Problem},
 };
@@ -28,7 +28,7 @@ static VALIDATORS: LazyLock<RwLock<HashMap<TypeId, &'static Validator>>> = LazyL
 /// # Errors
 /// `validation-failed` with all violations, ordered by path; `internal` if the schema of `T` cannot be compiled.
 pub fn check<T: ToSchema + 'static>(value: &Value) -> Result<(), Problem> {
-    let violations = violations(validator_for::<T>()?, value);
+    let violations = find_violations(validator_for::<T>()?, value);
     if violations.is_empty() {
         return Ok(());
     }
@@ -70,7 +70,7 @@ fn compile<T: ToSchema>() -> anyhow::Result<Validator> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{domain::schema_violation::MAX_MISFITS, http::errors::field_errors::Location};
+    use crate::{domain::schema_violation::MAX_VIOLATIONS, http::errors::field_errors::Location};
 
     #[derive(ToSchema)]
     #[schema(rename_all = "camelCase")]
@@ -194,6 +194,6 @@ mod tests {
     #[test]
     fn the_number_of_reported_violations_is_bounded() {
         let value: serde_json::Map<_, _> = (0..5000).map(|n| (format!("m{n}"), json!(1))).collect();
-        assert_eq!(violations_in(&value.into()).len(), MAX_MISFITS);
+        assert_eq!(violations_in(&value.into()).len(), MAX_VIOLATIONS);
     }
 }

@@ -17,7 +17,7 @@ use super::body_schema;
 use crate::{
     domain::{
         json_pointer,
-        strict_json::{self, NotAcceptable},
+        strict_json::{self, StrictJsonError},
     },
     http::errors::{field_errors::FieldError, problem::Problem},
 };
@@ -153,8 +153,8 @@ fn broken_off(error: &PayloadError) -> Problem {
 
 fn parse_body<T: DeserializeOwned + ToSchema + 'static>(body: &[u8]) -> Result<T, Problem> {
     let value = strict_json::parse(body).map_err(|refusal| match refusal {
-        NotAcceptable::NotJson(reason) => Problem::MalformedBody(reason),
-        NotAcceptable::Numbers(violations) => body_schema::violations_problem(violations),
+        StrictJsonError::NotJson(reason) => Problem::MalformedBody(reason),
+        StrictJsonError::NumbersOutOfRange(violations) => body_schema::violations_problem(violations),
     })?;
     body_schema::check::<T>(&value)?;
     serde_json::from_value(value).map_err(|_| {

@@ -43,7 +43,7 @@ impl FromRequest for SignedInAdmin {
         let caller = SignedInCaller::from_request(request, payload);
         Box::pin(async move {
             let SignedInCaller(caller) = caller.await?;
-            if role::administrate(&caller.user.roles) {
+            if role::has_admin(&caller.user.roles) {
                 Ok(Self { id: caller.user.id.into() })
             } else {
                 Err(Problem::Forbidden)

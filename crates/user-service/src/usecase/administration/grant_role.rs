@@ -61,7 +61,7 @@ pub async fn grant_role(
             return Ok(Granted { user: id, roles: user.roles, changed: false });
         }
         let roles = Roles::with_added(&user.roles, role).map_err(GrantRoleError::TooMany)?;
-        let becomes_admin = !user.is_admin() && user.status == UserStatus::Active && roles.administrate();
+        let becomes_admin = !user.is_admin() && user.status == UserStatus::Active && roles.has_admin();
         let admission = if becomes_admin { Some(store.admins.admission().await?) } else { None };
         let event = roles_changed(ids, id, roles.as_slice(), clock.now(), &Origin::operator());
         let change = Change { set: doc! { "roles": roles.as_slice() }, events: vec![event], ..Change::default() };

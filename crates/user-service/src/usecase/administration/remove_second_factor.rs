@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::admin_action::{ActError, Decision};
 use crate::{
-    domain::{Email, Reason},
+    domain::{AdminReason, Email},
     outbox::{Origin, sessions_ended, totp_disabled},
     store::{Change, EndSessions, Precondition, Store, TotpChange, UserRecord},
     usecase::{
@@ -58,7 +58,7 @@ pub async fn remove_second_factor(
     accounts: &Arc<AccountService>,
     id: Uuid,
     admin: Uuid,
-    reason: &Reason,
+    reason: &AdminReason,
     origin: Origin,
 ) -> Result<(), ActError> {
     if id == admin {
@@ -91,7 +91,7 @@ pub async fn remove_second_factor_as_operator(
     clock: &Clock,
     ids: &Ids,
     account: &AccountName,
-    reason: &Reason,
+    reason: &AdminReason,
 ) -> Result<Uuid, RemoveSecondFactorError> {
     let origin = Origin::operator().with_reason(reason);
     for _ in 0..MAX_ATTEMPTS {

@@ -58,7 +58,7 @@ impl AccountService {
             events: vec![self.outbox.enabled(user.id.into(), self.clock.now(), origin)],
             ..Change::default()
         };
-        Some(Decision { change, admin_after: role::administrate(&user.roles) })
+        Some(Decision { change, admin_after: role::has_admin(&user.roles) })
     }
 }
 

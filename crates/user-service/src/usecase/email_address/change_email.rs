@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use crate::{
-    domain::{Addresses, Email, MAX_RESERVED, OneTimeToken, Password, expiry::expires_at},
+    domain::{Email, EmailHistory, MAX_RESERVED_EMAILS, OneTimeToken, Password, expiry::expires_at},
     hashing::PasswordHash,
     outbox::Origin,
     store::{Change, EMAIL_KEYS, Precondition, ReservedKey, TokenChange, TokenRecord, UserRecord},
@@ -140,7 +140,7 @@ impl AccountService {
             let addresses = user.addresses();
             let change = if addresses.current == new.key() {
                 self.other_spelling(&user, new, now, origin)?
-            } else if addresses.reserved_at(now) >= MAX_RESERVED {
+            } else if addresses.reserved_count(now) >= MAX_RESERVED_EMAILS {
                 return Err(ChangeEmailError::TooManyChanges);
             } else {
                 self.email_change_request(&user, new, now, origin)
@@ -202,7 +202,7 @@ impl AccountService {
             let undo = OneTimeToken::generate();
             let event = self.outbox.email_changed(&user, new, &undo, until, now, origin);
             let undo = TokenRecord::new(undo.digest(), Purpose::EmailChangeUndo, &old.current, until);
-            let addresses = old.changed(&spent.to, until, now);
+            let addresses = old.change_to(&spent.to, until, now);
             let used_tokens = used_up(&record, &spent, &[], now);
             let mut tokens = undo_tokens(record.tokens, &addresses);
             // Not before a factor that was there already, even if the clocks of two replicas differ.
@@ -237,13 +237,15 @@ impl AccountService {
 
 /// Of these tokens the undo tokens whose addresses are kept: all that outlives a change
 /// of the address.
-pub(in crate::usecase) fn undo_tokens(tokens: Vec<TokenRecord>, addresses: &Addresses) -> Vec<TokenRecord> {
-    let kept = |token: &TokenRecord| token.purpose == Purpose::EmailChangeUndo && addresses.keeps(&token.reservation());
+pub(in crate::usecase) fn undo_tokens(tokens: Vec<TokenRecord>, addresses: &EmailHistory) -> Vec<TokenRecord> {
+    let kept = |token: &TokenRecord| {
+        token.purpose == Purpose::EmailChangeUndo && addresses.has_reservation(&token.reservation())
+    };
     tokens.into_iter().filter(kept).collect()
 }
 
 /// The fields of an account whose address `email` somebody has just proved to be theirs.
-pub(in crate::usecase) fn address_fields(email: &str, addresses: &Addresses) -> Document {
+pub(in crate::usecase) fn address_fields(email: &str, addresses: &EmailHistory) -> Document {
     let reserved: Vec<Document> = addresses.reserved.iter().map(ReservedKey::document).collect();
     doc! {
         "email": email,

@@ -58,7 +58,7 @@ impl AccountService {
             let (record, spent) = holder.ok_or(UndoEmailChangeError::TokenInvalid)?;
             let left = spent.reservation();
             let changed_at = self.left_at(&record, &left);
-            let undo = undo_links::undo_address(record.addresses(), &left, changed_at, record.factor_since(), now);
+            let undo = undo_links::plan_email_undo(record.addresses(), &left, changed_at, record.factor_since(), now);
             let undo = undo.ok_or(UndoEmailChangeError::TokenInvalid)?;
             let used_tokens = used_up(&record, &spent, &[], now);
             let (id, version) = (record.id.into(), record.version);

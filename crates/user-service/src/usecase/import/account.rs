@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     domain::{AttributeRules, DisplayName, Email, Invalid, Locale, Roles, Timezone, UserStatus, Username, Writer},
-    hashing::{ForeignHashes, PasswordHash, UnusableHash},
+    hashing::{HashImporter, PasswordHash, UnusableHash},
     outbox::{EventBuilder, Origin},
     store::{ImportedFrom, SCHEMA_VERSION, SessionRule, UserRecord},
 };
@@ -25,7 +25,7 @@ const SKEW: SignedDuration = SignedDuration::from_hours(24);
 
 /// What all lines of one import have in common.
 pub(super) struct AccountReader {
-    pub(super) hashes: ForeignHashes,
+    pub(super) hashes: HashImporter,
     pub(super) attributes: Arc<AttributeRules>,
     pub(super) ids: Ids,
     /// The import's id.
@@ -55,7 +55,7 @@ impl AccountReader {
         let display_name = members.parsed("displayName", DisplayName::parse);
         let locale = members.parsed("locale", Locale::parse);
         let timezone = members.parsed("timezone", Timezone::parse);
-        let attributes = self.attributes.first(members.take("attributes"), Writer::Admin);
+        let attributes = self.attributes.validate_new(members.take("attributes"), Writer::Admin);
         let attributes = members.fitting("attributes", attributes).flatten();
         let roles = self.roles(&mut members);
         let status = members.parsed("status", parse_status).unwrap_or(UserStatus::Active);
@@ -133,14 +133,14 @@ impl AccountReader {
     fn password_hash(&self, members: &mut Members) -> Option<PasswordHash> {
         let credential = members.take("credential");
         let read = match (members.take("passwordHash"), credential) {
-            (None, None) => return Some(self.hashes.of_no_password()),
+            (None, None) => return Some(self.hashes.unmatchable_hash()),
             (Some(_), Some(_)) => {
                 members.note("credential", "conflict", "There is a passwordHash already.");
                 return None;
             }
-            (Some(Value::String(text)), None) => ("passwordHash", self.hashes.read(&text)),
+            (Some(Value::String(text)), None) => ("passwordHash", self.hashes.import(&text)),
             (Some(_), None) => return members.wrong_type("passwordHash", "a string"),
-            (None, Some(credential)) => ("credential", self.hashes.read_keycloak(&credential)),
+            (None, Some(credential)) => ("credential", self.hashes.import_keycloak(&credential)),
         };
         let (name, read) = read;
         read.map_err(|reason| members.note(name, reason.code(), why(&reason))).ok()
@@ -156,7 +156,7 @@ impl AccountReader {
             return members.wrong_type("roles", "a list of strings").unwrap_or_default();
         };
         match members.check("roles", Roles::parse(names)) {
-            Some(roles) if roles.administrate() && !self.admins => {
+            Some(roles) if roles.has_admin() && !self.admins => {
                 members.note("roles", "not-allowed", "Admins are imported with --admins only.");
                 Vec::new()
             }
@@ -215,7 +215,7 @@ mod tests {
             foreign_max_cost: 6,
         };
         AccountReader {
-            hashes: ForeignHashes::new(&settings).unwrap(),
+            hashes: HashImporter::new(&settings).unwrap(),
             attributes: Arc::default(),
             ids: Ids::sequence(1),
             import: "0123456789abcdef0123456789abcdef".into(),

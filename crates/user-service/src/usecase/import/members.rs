@@ -7,9 +7,9 @@ use serde_json::{Map, Value};
 
 use crate::domain::{
     Invalid, SchemaViolation,
-    json_numbers::out_of_range,
+    json_numbers::find_out_of_range,
     json_pointer,
-    strict_json::{Strict, is_about_a_number},
+    strict_json::{StrictValue, is_number_error},
 };
 
 /// Something that is wrong with a line. Never repeats a value: it may be a hash.
@@ -60,9 +60,9 @@ impl Members {
     /// Not UTF-8, not JSON, not an object, a member twice within a value, too deep, or a
     /// number that no double is near to.
     pub(super) fn parse(line: &[u8]) -> Result<Self, Mistake> {
-        let numbers = || out_of_range(&String::from_utf8_lossy(line)).into_iter().map(Mistake::at);
+        let numbers = || find_out_of_range(&String::from_utf8_lossy(line)).into_iter().map(Mistake::at);
         let unread = |error: &serde_json::Error| {
-            if is_about_a_number(error)
+            if is_number_error(error)
                 && let Some(mistake) = numbers().next()
             {
                 return mistake;
@@ -167,7 +167,7 @@ impl<'de> Deserialize<'de> for Object {
             fn visit_map<A: de::MapAccess<'de>>(self, mut access: A) -> Result<Object, A::Error> {
                 let mut object = Object { members: Map::new(), repeated: Vec::new() };
                 while let Some(name) = access.next_key::<String>()? {
-                    let value = access.next_value_seed(Strict::MEMBER)?;
+                    let value = access.next_value_seed(StrictValue::MEMBER)?;
                     if object.members.contains_key(&name) {
                         object.repeated.push(name);
                     } else {

@@ -22,7 +22,7 @@ use sha2::{Digest as _, Sha256};
 use self::{account::AccountReader, block::Decided, duplicate_check::Seen};
 use crate::{
     domain::AttributeRules,
-    hashing::{ForeignHashes, HashingSettings, InvalidSetting},
+    hashing::{HashImporter, HashingSettings, InvalidSetting},
     store::{ImportRecord, Store},
 };
 use service_kit::{Clock, Ids, fail_point, mongo::StoreError};
@@ -32,7 +32,7 @@ pub use self::members::Mistake;
 /// What an import works with.
 pub struct Importer {
     pub store: Store,
-    pub hashes: ForeignHashes,
+    pub hashes: HashImporter,
     pub attributes: Arc<AttributeRules>,
     pub clock: Clock,
     pub ids: Ids,
@@ -48,7 +48,7 @@ impl Importer {
         clock: Clock,
         ids: Ids,
     ) -> Result<Self, InvalidSetting> {
-        Ok(Self { store, hashes: ForeignHashes::new(settings)?, attributes: Arc::new(attributes), clock, ids })
+        Ok(Self { store, hashes: HashImporter::new(settings)?, attributes: Arc::new(attributes), clock, ids })
     }
 }
 

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     domain::{Email, Username},
-    hashing::{ForeignHashes, HashingSettings},
+    hashing::{HashImporter, HashingSettings},
 };
 use service_kit::{Clock, Ids};
 
@@ -31,7 +31,7 @@ fn accounts() -> AccountReader {
         foreign_max_cost: 6,
     };
     AccountReader {
-        hashes: ForeignHashes::new(&settings).expect("they are valid"),
+        hashes: HashImporter::new(&settings).expect("they are valid"),
         attributes: Arc::default(),
         ids: Ids::sequence(1),
         import: "0123456789abcdef0123456789abcdef".into(),

@@ -101,7 +101,7 @@ fn outstanding(user: &UserRecord, digest: [u8; 32], now: Timestamp) -> Option<Ou
         return Some(Outstanding { purpose: token.purpose, to, expires_at, is_bound: is_bound(user, token, now) });
     }
     let link = user.undo_links().into_iter().find(|link| link.digest == digest)?;
-    let is_bound = link.is_good(&user.addresses(), now);
+    let is_bound = link.is_valid(&user.addresses(), now);
     Some(Outstanding { purpose: link.purpose, to: link.to, expires_at: link.expires_at, is_bound })
 }
 

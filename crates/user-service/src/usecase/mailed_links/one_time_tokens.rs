@@ -41,7 +41,7 @@ impl AccountService {
         let active = found.filter(|user| user.status == UserStatus::Active);
         Ok(active.and_then(|user| {
             let link = user.undo_links().into_iter().find(|link| link.digest == digest)?;
-            link.is_good(&user.addresses(), now).then_some((user, link))
+            link.is_valid(&user.addresses(), now).then_some((user, link))
         }))
     }
 }
@@ -71,7 +71,7 @@ pub(in crate::usecase) fn is_bound(user: &UserRecord, token: &TokenRecord, now: 
         // Proof of the present address, and of no other.
         Purpose::EmailVerification | Purpose::PasswordReset => user.email_keys.first() == Some(&token.to),
         Purpose::EmailChange => user.email_keys.first() != Some(&token.to),
-        Purpose::EmailChangeUndo => user.addresses().restored(&token.reservation(), now).is_some(),
+        Purpose::EmailChangeUndo => user.addresses().restore(&token.reservation(), now).is_some(),
         // In a list of their own.
         Purpose::PasswordChangeUndo | Purpose::TotpUndo | Purpose::RecoveryCodesUndo => false,
     }

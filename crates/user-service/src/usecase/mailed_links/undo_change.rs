@@ -7,7 +7,7 @@ use events::{UndoneChange, sealing::Purpose};
 use service_kit::mongo::StoreError;
 
 use crate::{
-    domain::{OneTimeToken, Reservation, undo_links},
+    domain::{KeyReservation, OneTimeToken, undo_links},
     outbox::Origin,
     store::{Change, Precondition, UsedLink, binary},
     usecase::{
@@ -63,8 +63,8 @@ impl AccountService {
                 | Purpose::EmailChange
                 | Purpose::EmailChangeUndo => return Err(UndoChangeError::TokenInvalid),
             };
-            let changed_at = |left: &Reservation| self.left_at(&record, left);
-            let undo = undo_links::undo_change(&link, record.addresses(), changed_at, record.factor_since(), now);
+            let changed_at = |left: &KeyReservation| self.left_at(&record, left);
+            let undo = undo_links::plan_link_undo(&link, record.addresses(), changed_at, record.factor_since(), now);
             let undo = undo.ok_or(UndoChangeError::TokenInvalid)?;
             let (id, version) = (record.id.into(), record.version);
             let told = |user: &_| Some(self.outbox.change_undone(user, undone, now, origin));

@@ -1,7 +1,10 @@
 //! Undo links on their way out, and what every undo writes.
 
 use crate::{
-    domain::{Addresses, FactorUndo, OneTimeToken, Reservation, Undo, UndoLink, User, expiry::expires_at, undo_links},
+    domain::{
+        EmailHistory, KeyReservation, OneTimeToken, SecondFactorUndo, UndoLink, UndoPlan, User, expiry::expires_at,
+        undo_links,
+    },
     outbox::Origin,
     store::{
         Change, EndSessions, NewEvent, TokenChange, TokenRecord, TotpChange, TotpRecord, UndoTokenRecord, UserRecord,
@@ -56,12 +59,12 @@ impl AccountService {
         let (token, expires_at) = (OneTimeToken::generate(), expires_at(now, self.rules.undo_ttl));
         let addresses = user.addresses();
         let link = UndoLink { digest: token.digest(), purpose, to: addresses.current.clone(), expires_at };
-        let links = undo_links::with_link(user.undo_links(), link, &addresses, now)?;
+        let links = undo_links::add_link(user.undo_links(), link, &addresses, now)?;
         Some(NewUndoLink { token, expires_at, links })
     }
 
     /// When a change left this address behind: the undo token of that change says it.
-    pub(in crate::usecase) fn left_at(&self, record: &UserRecord, left: &Reservation) -> Timestamp {
+    pub(in crate::usecase) fn left_at(&self, record: &UserRecord, left: &KeyReservation) -> Timestamp {
         let lifetime = SignedDuration::try_from(self.rules.undo_ttl).unwrap_or(SignedDuration::MAX);
         let issued_at = undo_token_of(record, left).and_then(|token| token.issued_at);
         issued_at.map_or_else(|| left.until.saturating_sub(lifetime).unwrap_or(Timestamp::MIN), Timestamp::from)
@@ -72,17 +75,17 @@ impl AccountService {
     pub(in crate::usecase) fn undoing(
         &self,
         record: UserRecord,
-        undo: Undo,
+        undo: UndoPlan,
         used: [u8; 32],
         told: impl FnOnce(&User) -> Option<NewEvent>,
         now: Timestamp,
         origin: &Origin,
     ) -> Change {
-        let Undo { restored, password, factor } = undo;
+        let UndoPlan { restored_emails, invalidates_password, second_factor } = undo;
         let mut set = Document::new();
         let mut user = record.user();
         let mut address_events = Vec::new();
-        let addresses = match restored {
+        let addresses = match restored_emails {
             None => record.addresses(),
             Some(addresses) => {
                 // Every mail from here on goes to the address that is in force again.
@@ -95,11 +98,11 @@ impl AccountService {
             }
         };
         let mut events: Vec<NewEvent> = told(&user).into_iter().chain(address_events).collect();
-        let mut links = undo_links::good_links(record.undo_links(), &addresses, now);
+        let mut links = undo_links::valid_links(record.undo_links(), &addresses, now);
         links.retain(|link| link.digest != used);
         set.extend(undo_link_fields(&links));
-        let tokens = if password {
-            set.insert("passwordHash", self.hashes.of_no_password().expose());
+        let tokens = if invalidates_password {
+            set.insert("passwordHash", self.hashes.unmatchable_hash().expose());
             let reset = OneTimeToken::generate();
             let expires_at = expires_at(now, self.rules.reset_ttl);
             events.push(self.outbox.reset_requested(&user, &reset, expires_at, now, origin));
@@ -112,13 +115,13 @@ impl AccountService {
             // An attacker may have asked for a change of address that waits to be confirmed.
             TokenChange::Drop(Purpose::EmailChange)
         };
-        let totp = match (factor, record.totp) {
-            (FactorUndo::Kept, _) | (FactorUndo::RecoveryCodesVoid, None) => TotpChange::None,
-            (FactorUndo::RecoveryCodesVoid, Some(totp)) => {
+        let totp = match (second_factor, record.totp) {
+            (SecondFactorUndo::Keep, _) | (SecondFactorUndo::RevokeRecoveryCodes, None) => TotpChange::None,
+            (SecondFactorUndo::RevokeRecoveryCodes, Some(totp)) => {
                 TotpChange::On(TotpRecord { recovery_codes: Vec::new(), ..totp })
             }
-            (FactorUndo::Removed, None) => TotpChange::Forget,
-            (FactorUndo::Removed, Some(_)) => {
+            (SecondFactorUndo::Remove, None) => TotpChange::Forget,
+            (SecondFactorUndo::Remove, Some(_)) => {
                 events.push(self.outbox.totp_disabled(&user, Some(TotpDisabledBy::Mailbox), now, origin));
                 TotpChange::Forget
             }
@@ -128,7 +131,7 @@ impl AccountService {
 }
 
 /// The restored address as its owner once typed it: the undo token of its change has it.
-fn address_as_typed(record: &UserRecord, restored: &Addresses, now: Timestamp) -> String {
+fn address_as_typed(record: &UserRecord, restored: &EmailHistory, now: Timestamp) -> String {
     // What was left before it is kept, so it comes right behind.
     let addresses = record.addresses();
     let left = addresses.reserved.iter().filter(|kept| now < kept.until).nth(restored.reserved.len());
@@ -136,6 +139,6 @@ fn address_as_typed(record: &UserRecord, restored: &Addresses, now: Timestamp) -
     address.unwrap_or_else(|| restored.current.clone())
 }
 
-fn undo_token_of<'a>(record: &'a UserRecord, left: &Reservation) -> Option<&'a TokenRecord> {
+fn undo_token_of<'a>(record: &'a UserRecord, left: &KeyReservation) -> Option<&'a TokenRecord> {
     record.tokens.iter().find(|token| token.purpose == Purpose::EmailChangeUndo && token.reservation() == *left)
 }

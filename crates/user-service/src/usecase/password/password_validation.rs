@@ -94,8 +94,8 @@ impl PasswordValidation {
 
 impl Parts {
     fn judge(&self, password: Password, own: &[String]) -> Result<Password, NewPasswordError> {
-        let own = ContextWords::of(own.iter().map(String::as_str));
-        let mut objections = self.policy.objections(&password, &own);
+        let own = ContextWords::from_texts(own.iter().map(String::as_str));
+        let mut objections = self.policy.violations(&password, &own);
         if let Some(list) = &self.breached {
             let found = list.contains(&password);
             if found.map_err(|error| Failure::Unavailable(format!("the list of breached passwords: {error}")))? {

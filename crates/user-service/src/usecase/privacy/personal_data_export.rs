@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::audit_log::{AuditLogEntry, audit_log};
 use crate::{
-    domain::{Cursor, User, device},
+    domain::{Cursor, User, device_name},
     store::{
         IdempotencyRecord, KnownNetwork, PendingEvent, ReservedKey, SessionRow, TokenRecord, TotpRecord, TotpSetup,
         UndoTokenRecord, UsedLink, UserRecord,
@@ -248,7 +248,7 @@ fn session(row: SessionRow, user: &UserRecord, now: Timestamp) -> ExportedSessio
     } = row;
     ExportedSession {
         id: id.into(),
-        device: user_agent.as_deref().and_then(device),
+        device: user_agent.as_deref().and_then(device_name),
         user_agent,
         address,
         created_at: created_at.into(),

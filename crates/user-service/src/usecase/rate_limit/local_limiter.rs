@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     fn network(text: &str) -> IpPrefix {
-        IpPrefix::throttled(text.parse().unwrap())
+        IpPrefix::for_rate_limit(text.parse().unwrap())
     }
 
     #[test]

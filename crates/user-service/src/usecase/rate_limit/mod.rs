@@ -27,7 +27,7 @@ pub(super) use self::{account_writes::AccountWrite, proofs::Proof};
 use self::{keyed_hash::KeyedHash, local_limiter::LocalLimiter};
 use super::{background_queue::RequestedMail, failure::Failure};
 use crate::{
-    domain::{Email, IpPrefix, LoginIdentifier, ip_prefix::KNOWN_FOR},
+    domain::{Email, IpPrefix, LoginIdentifier, ip_prefix::KNOWN_NETWORK_LIFETIME},
     keys::KeyEncryptionKey,
     metrics::AccountMetrics,
     outbox::Origin,
@@ -360,8 +360,8 @@ impl RateLimiter {
         let known = self.knows(user, origin, now);
         // An attacker who guesses codes has the password, so a known network has one count for all of its addresses.
         let network = match scope {
-            CODE if known => IpPrefix::remembered(address(origin)),
-            _ => IpPrefix::throttled(address(origin)),
+            CODE if known => IpPrefix::for_known_networks(address(origin)),
+            _ => IpPrefix::for_rate_limit(address(origin)),
         };
         let key = self.hash.part(scope, subject, &network.to_bytes());
         self.charge(&own, key).await?;
@@ -437,14 +437,14 @@ impl RateLimiter {
     /// Where there is no user there is as much to compute.
     fn knows(&self, user: Option<&UserRecord>, origin: &Origin, now: Timestamp) -> bool {
         let here = self.remembered(user.map_or(Uuid::nil(), |user| user.id.into()), origin);
-        user.into_iter()
-            .flat_map(|user| &user.known_networks)
-            .any(|known| known.network.bytes == here && now < expires_at(known.last_seen.to_jiff(), KNOWN_FOR))
+        user.into_iter().flat_map(|user| &user.known_networks).any(|known| {
+            known.network.bytes == here && now < expires_at(known.last_seen.to_jiff(), KNOWN_NETWORK_LIFETIME)
+        })
     }
 
     /// Bound to the user: the same network of two accounts looks different.
     fn remembered(&self, user: Uuid, origin: &Origin) -> [u8; 16] {
-        let network = IpPrefix::remembered(address(origin)).to_bytes();
+        let network = IpPrefix::for_known_networks(address(origin)).to_bytes();
         self.hash.of(&[KNOWN.as_bytes(), user.as_bytes(), &network])
     }
 
@@ -519,7 +519,7 @@ impl Charged {
 
 /// Returns the network that a request comes from, as coarse as throttles tell clients apart.
 pub(super) fn network(origin: &Origin) -> IpPrefix {
-    IpPrefix::throttled(address(origin))
+    IpPrefix::for_rate_limit(address(origin))
 }
 
 fn address(origin: &Origin) -> IpAddr {

@@ -67,7 +67,7 @@ impl AccountService {
             let by = Some(TotpDisabledBy::Mailbox);
             let totp_disabled = record.totp.is_some().then(|| self.outbox.totp_disabled(&user, by, now, origin));
             let change = Change {
-                set: doc! { "passwordHash": self.hashes.of_no_password().expose(), "undoTokens": Bson::Null },
+                set: doc! { "passwordHash": self.hashes.unmatchable_hash().expose(), "undoTokens": Bson::Null },
                 tokens: TokenChange::Replace(Vec::new()),
                 used_tokens: used_up(&record, &token, &[Purpose::EmailVerification], now),
                 totp: TotpChange::Forget,

@@ -8,7 +8,7 @@ use crate::{
         Attributes, DisplayName, Email, IdempotencyKey, Invalid, Locale, LoginIdentifier, OneTimeToken, Password,
         SchemaViolation, User, UserStatus, Username, Writer, expiry::expires_at,
     },
-    hashing::{PasswordHash, Verdict},
+    hashing::{PasswordHash, Verification},
     outbox::Origin,
     store::{
         EMAIL_KEYS, IDEMPOTENCY_KEY, IdempotencyRecord, SCHEMA_VERSION, SessionRule, TokenRecord, USERNAME_KEY,
@@ -122,7 +122,7 @@ async fn judge_and_insert(
         Err(NewPasswordError::Refused(reasons)) => Err(reasons),
         Err(NewPasswordError::Failure(failure)) => return Err(failure.into()),
     };
-    let attributes = accounts.attributes.check_first(registration.attributes.take(), Writer::User);
+    let attributes = accounts.attributes.validate_new_attributes(registration.attributes.take(), Writer::User);
     match (password, attributes) {
         (Ok(password), Ok(attributes)) => (registration.password, registration.attributes) = (password, attributes),
         (password, attributes) => {
@@ -208,11 +208,11 @@ impl AccountService {
         let hash = holder.password_hash()?;
         let requester = requester(Some(&holder), origin);
         match self.hashes.verify(&registration.password, Some(&hash), requester).await {
-            Ok(Verdict::Match { .. }) => {
+            Ok(Verification::Match { .. }) => {
                 self.throttle.was_right(&charged).await;
                 Ok(Some(holder.user()))
             }
-            Ok(Verdict::Mismatch) => {
+            Ok(Verification::Mismatch) => {
                 let user = holder.id.into();
                 self.background.note_failed_login(user, origin);
                 if let Some(until) = charged.under_attack() {

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use service_kit::mongo::StoreError;
 
 use crate::{
-    domain::{Username, Usernames},
+    domain::{Username, UsernameHistory},
     outbox::Origin,
     store::{NewEvent, USERNAME_KEY, USERNAME_KEYS, UserRecord, username_fields},
     usecase::{account_service::AccountService, failure::Failure},
@@ -49,7 +49,7 @@ impl UsernameClaim {
         }
         accounts.uniqueness_is_decided()?;
         let username = self.candidate(accounts, user)?;
-        let mut set = username_fields(&Usernames { current: username.key().to_owned(), reserved: Vec::new() });
+        let mut set = username_fields(&UsernameHistory { current: username.key().to_owned(), reserved: Vec::new() });
         set.extend(doc! { "username": username.as_str(), "unclaimed": Bson::Null });
         let event = (self.refusals > 0)
             .then(|| accounts.outbox.profile_updated(user.id.into(), vec!["username".to_owned()], now, origin));

@@ -111,7 +111,7 @@ impl AccountService {
         let accepted = match SecondFactorCode::parse(code.expose_secret()) {
             Some(SecondFactorCode::Totp(code)) => {
                 let secret = self.open_totp_secret(user, &totp.secret)?;
-                let step = secret.step_of(&code, self.clock.now(), totp.last_step);
+                let step = secret.matching_step(&code, self.clock.now(), totp.last_step);
                 step.map(|last_step| (TotpRecord { last_step, ..totp.clone() }, LoginMethod::Totp))
             }
             Some(SecondFactorCode::Recovery(code)) => {
@@ -132,7 +132,7 @@ impl AccountService {
     }
 
     fn open_totp_secret(&self, user: Uuid, sealed: &Binary) -> Result<TotpSecret, Failure> {
-        let opened = self.keys.open(&seal_label(user), &sealed.bytes);
+        let opened = self.keys.unseal(&seal_label(user), &sealed.bytes);
         let bytes = opened.map_err(|error| Failure::Internal(error.into()))?;
         TotpSecret::from_bytes(&bytes)
             .ok_or_else(|| Failure::Internal(anyhow::anyhow!("a sealed TOTP secret has another length")))

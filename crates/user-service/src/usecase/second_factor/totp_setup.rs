@@ -130,7 +130,7 @@ impl AccountService {
             let totp = TotpRecord { recovery_codes: recovery_codes.clone(), ..accepted.totp };
             let changes = user.tokens.iter().filter(|token| token.purpose == Purpose::EmailChangeUndo);
             let changes = changes.map(|token| self.left_at(user, &token.reservation()));
-            let turned_on = user.factor_times().turned_on(now, self.rules.undo_ttl, changes);
+            let turned_on = user.factor_times().start_at(now, self.rules.undo_ttl, changes);
             let undo = turned_on.is_new.then(|| self.new_undo_link(user, Purpose::TotpUndo, now)).flatten();
             let mut set = doc! {
                 "secondFactorSince": DateTime::from(turned_on.since),

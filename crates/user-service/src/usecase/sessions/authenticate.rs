@@ -49,7 +49,7 @@ pub async fn authenticate(accounts: &AccountService, token: &str) -> Result<Call
         Ok(claims) => claims,
         Err(_) => {
             // Before the key set was read, nothing is known about any token.
-            accounts.access_tokens.published().map_err(Failure::from)?;
+            accounts.access_tokens.published_keys().map_err(Failure::from)?;
             return Err(NotSignedIn::Unauthorized);
         }
     };

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::authenticate::Caller;
 use crate::{
-    domain::{Cursor, device},
+    domain::{Cursor, device_name},
     outbox::Origin,
     store::{Change, EndSessions, Precondition, SessionRow, UserRecord},
     tokens::RefreshToken,
@@ -110,7 +110,7 @@ pub async fn list_sessions(
 fn listed(row: SessionRow, current: Uuid) -> ListedSession {
     ListedSession {
         id: row.id.into(),
-        device: row.device.as_deref().and_then(device),
+        device: row.device.as_deref().and_then(device_name),
         address: row.address,
         created_at: row.created_at.into(),
         last_used_at: row.last_used_at.into(),

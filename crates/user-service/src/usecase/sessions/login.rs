@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     domain::{LoginIdentifier, Password, UserStatus},
-    hashing::{PasswordHash, Verdict},
+    hashing::{PasswordHash, Verification},
     outbox::Origin,
     store::{Change, Precondition, TotpChange, UserRecord},
     usecase::{
@@ -119,7 +119,7 @@ async fn judge(
             .await
             .map_err(Failure::from)?;
         let (Some(user), Some(hash)) = (found, hash) else { return Err(LoginError::InvalidCredentials) };
-        let Verdict::Match { outdated } = verdict else {
+        let Verification::Match { needs_rehash } = verdict else {
             accounts.background.note_failed_login(user.id.into(), origin);
             return Err(LoginError::InvalidCredentials);
         };
@@ -129,7 +129,7 @@ async fn judge(
         if accounts.rules.require_verified_email && !user.email_verified {
             return Err(LoginError::EmailNotVerified);
         }
-        let renewed = match outdated {
+        let renewed = match needs_rehash {
             true => Some(accounts.hashes.hash(&login.password).await.map_err(Failure::from)?),
             false => None,
         };

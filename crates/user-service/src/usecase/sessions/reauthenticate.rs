@@ -4,7 +4,7 @@
 use super::authenticate::Caller;
 use crate::{
     domain::Password,
-    hashing::{PasswordHash, Requester, Verdict},
+    hashing::{HashRequester, PasswordHash, Verification},
     outbox::Origin,
     store::UserRecord,
     usecase::{
@@ -24,8 +24,8 @@ pub enum Reauthentication {
 }
 
 /// Returns who asks for a password to be verified: the network, and the account.
-pub(in crate::usecase) fn requester(user: Option<&UserRecord>, origin: &Origin) -> Requester {
-    Requester { network: network(origin), account: user.map(|user| user.id.into()) }
+pub(in crate::usecase) fn requester(user: Option<&UserRecord>, origin: &Origin) -> HashRequester {
+    HashRequester { network: network(origin), account: user.map(|user| user.id.into()) }
 }
 
 impl AccountService {
@@ -71,11 +71,11 @@ impl AccountService {
             }
         };
         match verdict {
-            Verdict::Match { .. } => {
+            Verification::Match { .. } => {
                 self.throttle.was_right(charged).await;
                 Ok(stored)
             }
-            Verdict::Mismatch => {
+            Verification::Mismatch => {
                 self.background.note_wrong_password(caller.user.id.into(), origin);
                 Err(Reauthentication::WrongPassword)
             }

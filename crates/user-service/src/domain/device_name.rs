@@ -1,10 +1,10 @@
-//! What somebody recognises a session by: browser and system, read coarsely from the
-//! user agent. A guess for people; nothing is decided on it.
+//! Names a session's device for its owner: browser and system, guessed from the user agent. No decision depends on it.
 //!
-//! A table instead of a parser of user agents: those bring hundreds of regular
-//! expressions, run over what a stranger sends, to tell versions that nobody asks for.
+//! A table replaces a user agent parser: parsers run hundreds of regular expressions over untrusted input to find
+//! versions that this service does not show.
 
-/// The first that occurs is the name: most browsers also claim to be older ones.
+/// Markers and names of browsers. The first marker that occurs wins: most user agents also contain those of older
+/// browsers.
 const BROWSERS: &[(&str, &str)] = &[
     ("Edg/", "Edge"),
     ("EdgA/", "Edge"),
@@ -33,7 +33,7 @@ const BROWSERS: &[(&str, &str)] = &[
     ("PostmanRuntime/", "Postman"),
 ];
 
-/// Phones first: they name the system that they are built on, too.
+/// Markers and names of systems. Phones come first, because their user agents also name the system they are built on.
 const SYSTEMS: &[(&str, &str)] = &[
     ("iPhone", "iPhone"),
     ("iPad", "iPad"),
@@ -48,9 +48,10 @@ const SYSTEMS: &[(&str, &str)] = &[
     ("X11", "Unix"),
 ];
 
-/// "Firefox on Linux"; either alone where only that is known; none where neither is.
+/// Returns a name such as "Firefox on Linux". Returns only the browser or only the system if the other is unknown, and
+/// `None` if both are.
 #[must_use]
-pub fn device(user_agent: &str) -> Option<String> {
+pub fn device_name(user_agent: &str) -> Option<String> {
     let first = |table: &[(&str, &'static str)]| {
         table.iter().find(|(mark, _)| user_agent.contains(mark)).map(|(_, name)| *name)
     };
@@ -66,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_person_recognises_the_usual_browsers_and_systems() {
+    fn common_browsers_and_systems_are_named() {
         for (user_agent, expected) in [
             ("Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0", "Firefox on Linux"),
             (
@@ -97,14 +98,14 @@ mod tests {
             ("okhttp/4.12.0", "an app"),
             ("Shop/3.1 (iPad; iOS 17.5)", "iPad"),
         ] {
-            assert_eq!(device(user_agent).as_deref(), Some(expected), "{user_agent}");
+            assert_eq!(device_name(user_agent).as_deref(), Some(expected), "{user_agent}");
         }
     }
 
     #[test]
-    fn what_nobody_knows_has_no_name() {
+    fn an_unknown_user_agent_has_no_name() {
         for user_agent in ["", "-", "Mozilla/5.0", "reqwest", "\u{202e}<script>"] {
-            assert_eq!(device(user_agent), None, "{user_agent}");
+            assert_eq!(device_name(user_agent), None, "{user_agent}");
         }
     }
 }

@@ -1,0 +1,154 @@
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::*;
+
+fn rules() -> AttributeRules {
+    let schema = json!({
+        "$schema": DRAFT,
+        "type": "object",
+        "properties": {
+            "nickname": { "type": "string", "maxLength": 10 },
+            "site": { "type": "string", "format": "uri" },
+            "plan": { "enum": ["free", "pro"], "x-admin-only": true },
+            "billing": {
+                "type": "object",
+                "properties": {
+                    "country": { "type": "string", "pattern": "^[A-Z]{2}$" },
+                    "limit": { "type": "integer", "minimum": 0, "x-admin-only": true }
+                }
+            }
+        },
+        "additionalProperties": false
+    });
+    AttributeRules::parse(&schema.to_string()).unwrap()
+}
+
+fn attributes(value: Value) -> Attributes {
+    Attributes::parse(value).unwrap()
+}
+
+fn simplify(result: Result<Option<Attributes>, Vec<SchemaViolation>>) -> Result<Value, Vec<(String, &'static str)>> {
+    match result {
+        Ok(attributes) => Ok(attributes.map_or(Value::Null, |it| Value::Object(it.as_map().clone()))),
+        Err(violations) => Err(violations.into_iter().map(|it| (it.path.join("/"), it.invalid.code)).collect()),
+    }
+}
+
+fn validate_new(given: Value, by: Writer) -> Result<Value, Vec<(String, &'static str)>> {
+    simplify(rules().validate_new(Some(given), by))
+}
+
+fn validate_change(stored: Value, patch: &Value, by: Writer) -> Result<Value, Vec<(String, &'static str)>> {
+    simplify(rules().validate_change(&attributes(stored), patch.as_object(), by))
+}
+
+fn errors_at(places: &[(&str, &'static str)]) -> Result<Value, Vec<(String, &'static str)>> {
+    Err(places.iter().map(|(place, code)| ((*place).to_owned(), *code)).collect())
+}
+
+#[test]
+fn every_violation_is_reported_with_its_path() {
+    let given = json!({ "nickname": "far too long for it", "billing": { "country": "Germany" }, "colour": 1 });
+    let expected = [("billing/country", "invalid"), ("colour", "unknown"), ("nickname", "out-of-range")];
+    assert_eq!(validate_new(given, Writer::User), errors_at(&expected));
+    assert_eq!(validate_new(json!({ "site": "no uri" }), Writer::User), errors_at(&[("site", "invalid")]));
+    assert_eq!(validate_new(json!([]), Writer::User), errors_at(&[("", "not-an-object")]));
+    let fine = json!({ "nickname": "ada", "billing": { "country": "GB" } });
+    assert_eq!(validate_new(fine.clone(), Writer::User), Ok(fine));
+}
+
+#[test]
+fn no_violation_repeats_a_value() {
+    let given = json!({ "nickname": "hunter2-hunter2", "billing": { "country": "hunter2" }, "site": "hunter2" });
+    let violations = rules().validate_new(Some(given), Writer::User).unwrap_err();
+    assert_eq!(violations.len(), 3);
+    assert!(!format!("{violations:?}").contains("hunter2"), "{violations:?}");
+}
+
+#[test]
+fn a_user_cannot_write_admin_only_members() {
+    for value in [json!("pro"), json!(null), json!("free")] {
+        let given = json!({ "plan": value, "billing": { "limit": 7 } });
+        let expected = errors_at(&[("billing/limit", "admin-only"), ("plan", "admin-only")]);
+        assert_eq!(validate_new(given.clone(), Writer::User), expected);
+        assert_eq!(validate_change(json!({ "plan": "pro" }), &given, Writer::User), expected);
+    }
+    let given = json!({ "plan": "pro", "billing": { "limit": 7 } });
+    assert_eq!(validate_new(given.clone(), Writer::Admin), Ok(given.clone()));
+    assert_eq!(validate_change(json!({}), &given, Writer::Admin), Ok(given));
+}
+
+#[test]
+fn admin_only_members_stay_when_a_user_removes_everything_around_them() {
+    let stored = json!({ "nickname": "ada", "plan": "pro", "billing": { "country": "GB", "limit": 7 } });
+    let left = json!({ "plan": "pro", "billing": { "limit": 7 } });
+    assert_eq!(validate_change(stored.clone(), &Value::Null, Writer::User), Ok(left));
+    assert_eq!(validate_change(stored.clone(), &Value::Null, Writer::Admin), Ok(Value::Null));
+    let without = json!({ "nickname": "ada", "plan": "pro", "billing": { "limit": 7 } });
+    assert_eq!(validate_change(stored.clone(), &json!({ "billing": null }), Writer::User), Ok(without));
+    let other = json!({ "billing": "none" });
+    assert_eq!(validate_change(stored.clone(), &other, Writer::User), errors_at(&[("billing", "admin-only")]));
+    let country = json!({ "billing": { "country": null } });
+    let kept = json!({ "nickname": "ada", "plan": "pro", "billing": { "limit": 7 } });
+    assert_eq!(validate_change(stored, &country, Writer::User), Ok(kept));
+    assert_eq!(validate_change(json!({ "nickname": "ada" }), &Value::Null, Writer::User), Ok(Value::Null));
+}
+
+#[test]
+fn missing_attributes_are_validated_as_an_empty_object() {
+    let rules = AttributeRules::parse(r#"{"required": ["team"]}"#).unwrap();
+    assert_eq!(simplify(rules.validate_new(None, Writer::User)), errors_at(&[("team", "missing")]));
+    let stored = attributes(json!({ "team": 1 }));
+    assert_eq!(simplify(rules.validate_change(&stored, None, Writer::User)), errors_at(&[("team", "missing")]));
+}
+
+#[test]
+fn without_a_schema_everything_is_allowed() {
+    let rules = AttributeRules::default();
+    assert_eq!(simplify(rules.validate_new(None, Writer::User)), Ok(Value::Null));
+    assert_eq!(simplify(rules.validate_new(Some(json!({ "a": [1] })), Writer::User)), Ok(json!({ "a": [1] })));
+    let stored = attributes(json!({ "a": [1] }));
+    assert_eq!(simplify(rules.validate_change(&stored, None, Writer::User)), Ok(Value::Null));
+}
+
+#[test]
+fn a_schema_that_could_not_be_enforced_is_refused() {
+    for (schema, expected) in [
+        ("{", "not JSON"),
+        (r#"{"type": "objekt"}"#, "cannot be used"),
+        (r#"{"$schema": "http://json-schema.org/draft-07/schema#"}"#, "$schema"),
+        (r#"{"$ref": "https://example.org/schema.json"}"#, "cannot be used"),
+        (r#"{"$ref": "file:///etc/passwd"}"#, "cannot be used"),
+        (r#"{"properties": {"a": {"pattern": "(a)\\1"}}}"#, "cannot be used"),
+        (r#"{"properties": {"a": {"pattern": "(?=x)"}}}"#, "cannot be used"),
+        (r#"{"properties": {"a": {"pattern": "((a{1000}){1000}){1000}"}}}"#, "cannot be used"),
+        (r#"{"properties": {"a": {"format": "colour"}}}"#, "cannot be used"),
+        (r#"{"properties": {"a": {"x-admin-only": "yes"}}}"#, "neither true nor false"),
+        (r#"{"x-admin-only": true}"#, "at # has no effect"),
+        (r##"{"$defs": {"a": {"x-admin-only": true}}, "properties": {"a": {"$ref": "#/$defs/a"}}}"##, "at #/$defs/a"),
+        (r#"{"patternProperties": {"^a": {"x-admin-only": true}}}"#, "has no effect"),
+        (r#"{"properties": {"a": {"x-admin-only": true}}, "required": ["a"]}"#, "no user could register"),
+    ] {
+        let error = AttributeRules::parse(schema).expect_err(schema).to_string();
+        assert!(error.contains(expected), "{schema}: {error}");
+    }
+    for schema in [
+        "{}",
+        "true",
+        r#"{"properties": {"a/b": {"x-admin-only": true}, "x-admin-only": {"type": "string"}, "c": {"x-admin-only": false}}}"#,
+        r##"{"$defs": {"a": {"type": "string"}}, "properties": {"a": {"$ref": "#/$defs/a", "x-admin-only": true}}}"##,
+    ] {
+        AttributeRules::parse(schema).expect(schema);
+    }
+}
+
+#[test]
+fn a_hostile_text_cannot_slow_down_a_pattern() {
+    let rules = AttributeRules::parse(r#"{"properties": {"a": {"type": "string", "pattern": "^(a+)+$"}}}"#).unwrap();
+    let started = Instant::now();
+    let given = json!({ "a": format!("{}!", "a".repeat(16_000)) });
+    assert_eq!(simplify(rules.validate_new(Some(given), Writer::User)), errors_at(&[("a", "invalid")]));
+    assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
+}

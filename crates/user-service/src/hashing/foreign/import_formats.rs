@@ -1,0 +1,128 @@
+//! Converts the hash formats of other systems to the stored format. The limits for their cost are in `policy`.
+
+use super::{
+    ForeignHash,
+    bcrypt::Bcrypt,
+    pbkdf2::{Pbkdf2, Prf},
+    phc::{self, PhcString},
+    salted_sha::{SaltPosition, SaltedSha, Sha},
+    scrypt::{Scrypt, ScryptParams},
+};
+use crate::hashing::hash_error::UnusableHash;
+
+/// Algorithms that are recognised but not supported, with their names for messages: they are too weak or too rare.
+const UNSUPPORTED: &[(&str, &str)] = &[
+    ("argon2d", "Argon2d"),
+    ("2x", "bcrypt with the sign extension bug of 2011 ($2x$)"),
+    ("2", "bcrypt's first version ($2$)"),
+    ("bcrypt-sha256", "passlib's bcrypt_sha256"),
+    ("1", "md5-crypt"),
+    ("apr1", "md5-crypt"),
+    ("5", "sha256-crypt"),
+    ("6", "sha512-crypt"),
+    ("7", "scrypt in the format of crypt(3)"),
+    ("y", "yescrypt"),
+    ("gy", "gost-yescrypt"),
+    ("md5", "MD5"),
+    ("unsalted_md5", "MD5"),
+    ("unsalted_sha1", "SHA-1 without salt"),
+    ("crypt", "DES-crypt"),
+];
+
+/// Converts a hash to its stored format.
+pub(in crate::hashing) fn canonicalize(text: &str) -> Result<String, UnusableHash> {
+    if text.starts_with('$') {
+        return canonicalize_dollar(text);
+    }
+    if let Some((scheme, rest)) = text.strip_prefix('{').and_then(|rest| rest.split_once('}')) {
+        return canonicalize_scheme(scheme, rest);
+    }
+    match text.split_once('$') {
+        Some((name, rest)) => canonicalize_django(name, rest),
+        None => Err(UnusableHash::Malformed),
+    }
+}
+
+/// Converts `$…$`: PHC strings, bcrypt, passlib's formats, and Supabase's format of Firebase's hashes.
+fn canonicalize_dollar(text: &str) -> Result<String, UnusableHash> {
+    let name = text.split('$').nth(1).ok_or(UnusableHash::Malformed)?;
+    let passlib = match name {
+        // Argon2's PHC strings are already in the stored format.
+        "argon2id" | "argon2i" => return Ok(text.to_owned()),
+        "pbkdf2" | "pbkdf2-sha1" => Some(Prf::Sha1),
+        "pbkdf2-sha256" => Some(Prf::Sha256),
+        "pbkdf2-sha512" => Some(Prf::Sha512),
+        _ => None,
+    };
+    if let Some(prf) = passlib {
+        let phc = PhcString::parse(text)?;
+        if let Ok(iterations) = phc.raw_params().parse() {
+            return Pbkdf2::new(prf, iterations, phc.salt, phc.hash).map(|hash| ForeignHash::Pbkdf2(hash).to_stored());
+        }
+    }
+    check_supported(name)?;
+    ForeignHash::parse(name, text).map(|hash| hash.to_stored())
+}
+
+/// Converts `{SCHEME}…`: the formats of LDAP, and the prefix that Spring Security adds.
+fn canonicalize_scheme(scheme: &str, rest: &str) -> Result<String, UnusableHash> {
+    let sha = match scheme.to_ascii_uppercase().as_str() {
+        "SSHA" => Sha::Sha1,
+        "SSHA256" => Sha::Sha256,
+        "SSHA512" => Sha::Sha512,
+        "BCRYPT" | "CRYPT" | "ARGON2" if rest.starts_with('$') => return canonicalize_dollar(rest),
+        "CRYPT" => return Err(UnusableHash::Unsupported("DES-crypt")),
+        "MD5" | "SMD5" => return Err(UnusableHash::Unsupported("MD5")),
+        "SHA" | "SHA256" | "SHA512" => return Err(UnusableHash::Unsupported("SHA without salt")),
+        _ => return Err(UnusableHash::UnknownAlgorithm),
+    };
+    let bytes = phc::decode_base64(rest)?;
+    let (digest, salt) = bytes.split_at_checked(sha.output_bytes()).ok_or(UnusableHash::Malformed)?;
+    let hash = SaltedSha::new(sha, SaltPosition::After, salt.to_vec(), digest.to_vec())?;
+    Ok(ForeignHash::SaltedSha(hash).to_stored())
+}
+
+/// Converts Django's `algorithm$…`. Its salts are text and are used without decoding.
+fn canonicalize_django(name: &str, rest: &str) -> Result<String, UnusableHash> {
+    let parts: Vec<&str> = rest.split('$').collect();
+    let number = |text: &str| text.parse::<u32>().map_err(|_| UnusableHash::InvalidParameters);
+    let hash = match (name, parts.as_slice()) {
+        ("pbkdf2_sha256" | "pbkdf2_sha1", [iterations, salt, hash]) => {
+            let prf = if name == "pbkdf2_sha1" { Prf::Sha1 } else { Prf::Sha256 };
+            ForeignHash::Pbkdf2(Pbkdf2::new(
+                prf,
+                number(iterations)?,
+                salt.as_bytes().to_vec(),
+                phc::decode_base64(hash)?,
+            )?)
+        }
+        ("scrypt", [n, salt, r, p, hash]) => {
+            let n = number(n)?;
+            if !n.is_power_of_two() {
+                return Err(UnusableHash::InvalidParameters);
+            }
+            let params = ScryptParams::new(n.ilog2(), number(r)?, number(p)?)?;
+            ForeignHash::Scrypt(Scrypt::new(params, salt.as_bytes().to_vec(), phc::decode_base64(hash)?)?)
+        }
+        ("bcrypt", _) => ForeignHash::Bcrypt(Bcrypt::new(rest, false)?),
+        ("bcrypt_sha256", _) => ForeignHash::Bcrypt(Bcrypt::new(rest, true)?),
+        ("argon2", _) => return canonicalize_dollar(&format!("${rest}")),
+        ("sha1", [salt, hash]) => {
+            let digest = hex::decode(hash).map_err(|_| UnusableHash::Malformed)?;
+            ForeignHash::SaltedSha(SaltedSha::new(Sha::Sha1, SaltPosition::Before, salt.as_bytes().to_vec(), digest)?)
+        }
+        ("pbkdf2_sha256" | "pbkdf2_sha1" | "scrypt" | "sha1", _) => return Err(UnusableHash::Malformed),
+        _ => {
+            check_supported(name)?;
+            return Err(UnusableHash::UnknownAlgorithm);
+        }
+    };
+    Ok(hash.to_stored())
+}
+
+fn check_supported(name: &str) -> Result<(), UnusableHash> {
+    match UNSUPPORTED.iter().find(|(refused, _)| *refused == name) {
+        Some((_, known_as)) => Err(UnusableHash::Unsupported(known_as)),
+        None => Ok(()),
+    }
+}
