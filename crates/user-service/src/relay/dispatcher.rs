@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     metrics::RelayMetrics,
-    store::{Acknowledged, Backlog, LeaseStore, Parked, PendingEvent, PendingStore},
+    store::{AcknowledgedEvents, Backlog, LeaseStore, OutboxStore, Parked, PendingEvent},
 };
 
 /// Users that wait in the fast path; beyond it the sweep finds them.
@@ -86,7 +86,7 @@ impl Relay {
     /// When librdkafka refuses its configuration.
     pub fn start(
         settings: RelaySettings,
-        pending: PendingStore,
+        pending: OutboxStore,
         leases: LeaseStore,
         clock: Clock,
         health: Health,
@@ -267,7 +267,7 @@ fn reaches(backlog: &Backlog) -> i64 {
 /// Publishes one user's list.
 struct Publisher {
     producer: Arc<EventProducer>,
-    pending: PendingStore,
+    pending: OutboxStore,
     acks: mpsc::Sender<Settlement>,
     clock: Clock,
     /// What waited longer is no longer the fast path's: the one replica that sweeps may be
@@ -347,7 +347,7 @@ impl Publisher {
         if !acknowledged.is_empty() {
             let last_of_tombstone = backlog.deleted_at.is_some() && acknowledged.len() == total;
             // A closed channel means that the process ends: the next one publishes again.
-            let acknowledged = Acknowledged { user, events: acknowledged, last_of_tombstone };
+            let acknowledged = AcknowledgedEvents { user, events: acknowledged, last_of_tombstone };
             let _ = self.acks.send(Settlement::new(acknowledged, waiters)).await;
         }
         finished
@@ -391,7 +391,7 @@ mod tests {
     use service_kit::prometheus::Registry;
 
     use super::*;
-    use crate::store::AuditPart;
+    use crate::store::AuditDetails;
 
     fn backlog(events: usize) -> Backlog {
         let event = |sequence| PendingEvent {
@@ -401,7 +401,7 @@ mod tests {
             at: DateTime::from_millis(0),
             data: "{}".to_owned(),
             trace_parent: None,
-            audit: AuditPart::default(),
+            audit: AuditDetails::default(),
         };
         let pending_events = (1..).take(events).map(event).collect();
         Backlog { user: Uuid::nil().into(), deleted_at: None, pending_events, parked: None }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use crate::store::{Acknowledged, Backlog};
+use crate::store::{AcknowledgedEvents, Backlog};
 
 /// The label of the metric of caught panics.
 pub(super) const PLACE: &str = "relay";
@@ -17,12 +17,12 @@ pub(super) struct Sweep {
 
 /// What is to be taken off a user's list, and who waits for that.
 pub(super) struct Settlement {
-    pub acknowledged: Acknowledged,
+    pub acknowledged: AcknowledgedEvents,
     _waiters: Vec<Arc<Waiter>>,
 }
 
 impl Settlement {
-    pub(super) fn new(acknowledged: Acknowledged, waiters: Vec<Arc<Waiter>>) -> Self {
+    pub(super) fn new(acknowledged: AcknowledgedEvents, waiters: Vec<Arc<Waiter>>) -> Self {
         Self { acknowledged, _waiters: waiters }
     }
 }

@@ -7,71 +7,71 @@
 //! - Who is to be no admin any more first leaves the document, which takes somebody else
 //!   in it; then the account is written, on the version that was read *before* leaving.
 //! - Who becomes one is written first, and is admitted then, unless somebody has left
-//!   since *before* that write. Leaving is counted in `departures` for this.
+//!   since *before* that write. AdminRemoval is counted in `departures` for this.
 //!
 //! A removal that is overtaken by such a write finds another version and decides again.
 //! So no late write can make an id of the document one without the role. The reverse, an
 //! admin who is not in the document, is what a crash between two steps leaves. It takes
 //! nobody's rights; only the removal of another admin may be refused because of it.
-//! [`AdminStore::readmit`] mends it.
+//! [`AdminStore::ensure_listed`] mends it.
 
 use bson::{Bson, Document, Uuid, doc};
 use futures_util::TryStreamExt;
 use service_kit::mongo::{StoreError, within};
 
 use super::{
-    Handle, SCHEMA_VERSION, unfit,
+    CollectionHandle, SCHEMA_VERSION, bson_error,
     user_document::UserRecord,
     users::{Change, Commit, Precondition, UserStore},
 };
 
 const ID: &str = "admins";
-/// How often an admission is tried while others leave.
-const TRIES: usize = 20;
+/// How often an removal_count is tried while others leave.
+const MAX_ATTEMPTS: usize = 20;
 /// How many are looked for in one round.
-const AT_ONCE: i64 = 100;
+const BATCH: i64 = 100;
 
 /// How leaving ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Leaving {
+pub enum AdminRemoval {
     /// Not in the document now; somebody else is.
-    Left,
+    Removed,
     /// Nobody else is in the document; nothing was changed.
-    Last,
+    LastAdmin,
 }
 
 /// Read before an account is written that is to be admitted.
 #[derive(Debug, Clone, Copy)]
-pub struct Admission {
+pub struct RemovalCount {
     departures: i64,
 }
 
 /// The collection `admins`.
 #[derive(Clone)]
 pub struct AdminStore {
-    handle: Handle,
+    handle: CollectionHandle,
     users: UserStore,
 }
 
 impl AdminStore {
-    pub(super) fn new(handle: Handle, users: UserStore) -> Self {
+    pub(super) fn new(handle: CollectionHandle, users: UserStore) -> Self {
         Self { handle, users }
     }
 
     /// Takes the id out of the document, if somebody else is in it. The account has been
     /// read before, and is written on that version afterwards.
-    pub async fn leave(&self, id: uuid::Uuid) -> Result<Leaving, StoreError> {
+    pub async fn remove_unless_last(&self, id: uuid::Uuid) -> Result<AdminRemoval, StoreError> {
         let id = Uuid::from(id);
         let filter = doc! { "_id": ID, "ids": { "$elemMatch": { "$ne": id } } };
         let update = doc! { "$pull": { "ids": id }, "$inc": { "departures": 1_i64 } };
         let result = within(self.handle.deadline, async { self.handle.collection.update_one(filter, update).await });
-        Ok(if result.await?.matched_count == 1 { Leaving::Left } else { Leaving::Last })
+        Ok(if result.await?.matched_count == 1 { AdminRemoval::Removed } else { AdminRemoval::LastAdmin })
     }
 
     /// To be read before the write that makes an account an admin's.
-    pub async fn admission(&self) -> Result<Admission, StoreError> {
+    pub async fn removal_count(&self) -> Result<RemovalCount, StoreError> {
         if let Some(found) = self.read().await? {
-            return departures(&found);
+            return removal_count_of(&found);
         }
         let first = doc! { "_id": ID, "schemaVersion": SCHEMA_VERSION, "ids": [], "departures": 0_i64 };
         match within(self.handle.deadline, self.handle.collection.insert_one(first)).await {
@@ -80,27 +80,27 @@ impl AdminStore {
             Err(error) => return Err(error),
         }
         let found = self.read().await?.ok_or_else(|| StoreError::from(mongodb::error::Error::custom("no admins")))?;
-        departures(&found)
+        removal_count_of(&found)
     }
 
-    /// Puts an account into the document that was written as an admin's after `admission`
+    /// Puts an account into the document that was written as an admin's after `removal_count`
     /// was read; when somebody has left since, the account is looked at again.
-    pub async fn admit(&self, id: uuid::Uuid, admission: Admission) -> Result<(), StoreError> {
-        if self.add(id, admission).await? { Ok(()) } else { self.readmit(id).await.map(|_| ()) }
+    pub async fn add(&self, id: uuid::Uuid, removal_count: RemovalCount) -> Result<(), StoreError> {
+        if self.add_if_unchanged(id, removal_count).await? { Ok(()) } else { self.ensure_listed(id).await.map(|_| ()) }
     }
 
     /// Puts an account into the document that is an admin's and not in it; whether it is
     /// an admin's. Costs the account a version: that is what stops a removal under way.
-    pub async fn readmit(&self, id: uuid::Uuid) -> Result<bool, StoreError> {
-        for _ in 0..TRIES {
-            let admission = self.admission().await?;
+    pub async fn ensure_listed(&self, id: uuid::Uuid) -> Result<bool, StoreError> {
+        for _ in 0..MAX_ATTEMPTS {
+            let removal_count = self.removal_count().await?;
             let Some(user) = self.users.by_id(id).await?.filter(UserRecord::is_admin) else { return Ok(false) };
-            if self.has(id).await? {
+            if self.is_listed(id).await? {
                 return Ok(true);
             }
             let touch = Change { events_optional: true, ..Change::default() };
             let touched = self.users.commit(id, Precondition::Version(user.version), touch).await?;
-            if matches!(touched, Commit::Done(_)) && self.add(id, admission).await? {
+            if matches!(touched, Commit::Done(_)) && self.add_if_unchanged(id, removal_count).await? {
                 return Ok(true);
             }
         }
@@ -108,24 +108,24 @@ impl AdminStore {
     }
 
     /// Admits every admin who is not in the document; how many.
-    pub async fn readmit_all(&self) -> Result<usize, StoreError> {
+    pub async fn ensure_all_listed(&self) -> Result<usize, StoreError> {
         let known = self.read().await?.and_then(|found| found.get_array("ids").ok().cloned()).unwrap_or_default();
-        let missing = self.users.admins_besides(known, AT_ONCE).await?;
+        let missing = self.users.admins_not_in(known, BATCH).await?;
         let mut admitted = 0;
         for id in missing {
-            admitted += usize::from(self.readmit(id).await?);
+            admitted += usize::from(self.ensure_listed(id).await?);
         }
         Ok(admitted)
     }
 
-    async fn add(&self, id: uuid::Uuid, admission: Admission) -> Result<bool, StoreError> {
-        let filter = doc! { "_id": ID, "departures": admission.departures };
+    async fn add_if_unchanged(&self, id: uuid::Uuid, removal_count: RemovalCount) -> Result<bool, StoreError> {
+        let filter = doc! { "_id": ID, "departures": removal_count.departures };
         let update = doc! { "$addToSet": { "ids": Uuid::from(id) } };
         let result = within(self.handle.deadline, async { self.handle.collection.update_one(filter, update).await });
         Ok(result.await?.matched_count == 1)
     }
 
-    async fn has(&self, id: uuid::Uuid) -> Result<bool, StoreError> {
+    async fn is_listed(&self, id: uuid::Uuid) -> Result<bool, StoreError> {
         let filter = doc! { "_id": ID, "ids": Uuid::from(id) };
         Ok(within(self.handle.deadline, self.handle.collection.find_one(filter)).await?.is_some())
     }
@@ -137,7 +137,7 @@ impl AdminStore {
 
 impl UserStore {
     /// Admins whose ids are not among `known`.
-    async fn admins_besides(&self, known: Vec<Bson>, limit: i64) -> Result<Vec<uuid::Uuid>, StoreError> {
+    async fn admins_not_in(&self, known: Vec<Bson>, limit: i64) -> Result<Vec<uuid::Uuid>, StoreError> {
         let filter = doc! {
             "roles": crate::domain::role::ADMIN,
             // As the index has it.
@@ -153,13 +153,13 @@ impl UserStore {
         let id = |row: Document| {
             row.get("_id").cloned().map_or(Ok(None), |id| bson::deserialize_from_bson::<Uuid>(id).map(Some))
         };
-        let ids = found.into_iter().map(id).collect::<Result<Vec<_>, _>>().map_err(unfit)?;
+        let ids = found.into_iter().map(id).collect::<Result<Vec<_>, _>>().map_err(bson_error)?;
         Ok(ids.into_iter().flatten().map(Into::into).collect())
     }
 }
 
-fn departures(document: &Document) -> Result<Admission, StoreError> {
+fn removal_count_of(document: &Document) -> Result<RemovalCount, StoreError> {
     let departures =
         document.get_i64("departures").map_err(|error| mongodb::error::Error::custom(error.to_string()))?;
-    Ok(Admission { departures })
+    Ok(RemovalCount { departures })
 }

@@ -7,8 +7,8 @@ use serde::Deserialize;
 use service_kit::mongo::{StoreError, within};
 
 use super::{
-    Handle, SCHEMA_VERSION, behind,
-    user_document::{AuditPart, PendingEvent},
+    CollectionHandle, SCHEMA_VERSION, after_cursor,
+    user_document::{AuditDetails, PendingEvent},
 };
 use crate::domain::Cursor;
 
@@ -18,7 +18,7 @@ const MAX_ROWS_PER_HOUR: u64 = 20;
 /// What happens without an event. Each kind has its own bound, so that a flood of one
 /// hides none of another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NoteKind {
+pub enum AuditOnlyKind {
     LoginFailed,
     PasswordRefused,
     CodeRefused,
@@ -27,7 +27,7 @@ pub enum NoteKind {
     SessionEnded,
 }
 
-impl NoteKind {
+impl AuditOnlyKind {
     /// Returns the name in the log.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -47,8 +47,8 @@ pub struct AuditRow {
     pub id: uuid::Uuid,
     pub user: uuid::Uuid,
     pub at: jiff::Timestamp,
-    pub kind: NoteKind,
-    pub part: AuditPart,
+    pub kind: AuditOnlyKind,
+    pub details: AuditDetails,
 }
 
 /// An entry as it is read.
@@ -57,7 +57,7 @@ pub struct AuditEntry {
     #[serde(rename = "_id")]
     pub id: Uuid,
     pub at: DateTime,
-    /// The event's type, or the name of a [`NoteKind`].
+    /// The event's type, or the name of a [`AuditOnlyKind`].
     #[serde(rename = "type")]
     pub kind: String,
     pub actor: String,
@@ -72,15 +72,15 @@ pub struct AuditEntry {
 impl AuditEntry {
     /// An event of `user` that is not published yet is an entry already.
     #[must_use]
-    pub fn pending(user: uuid::Uuid, event: &PendingEvent) -> Self {
-        let AuditPart { actor, address, client, reason } = event.audit_of(user);
+    pub fn from_pending(user: uuid::Uuid, event: &PendingEvent) -> Self {
+        let AuditDetails { actor, address, client, reason } = event.audit_details_for(user);
         let (id, at, kind) = (event.id, event.at, event.event_type.clone());
         Self { id, at, kind, actor, address, client, reason, target: None }
     }
 
     /// Its place in the list, which is newest first.
     #[must_use]
-    pub fn place(&self) -> Cursor {
+    pub fn cursor(&self) -> Cursor {
         Cursor { at: self.at.timestamp_millis(), id: self.id.into() }
     }
 }
@@ -88,11 +88,11 @@ impl AuditEntry {
 /// The collection `audit`.
 #[derive(Clone)]
 pub struct AuditStore {
-    handle: Handle,
+    handle: CollectionHandle,
 }
 
 impl AuditStore {
-    pub(super) fn new(handle: Handle) -> Self {
+    pub(super) fn new(handle: CollectionHandle) -> Self {
         Self { handle }
     }
 
@@ -115,9 +115,9 @@ impl AuditStore {
             "userId": user,
             "at": DateTime::from(row.at),
             "type": row.kind.as_str(),
-            "actor": &row.part.actor,
+            "actor": &row.details.actor,
         };
-        for (field, value) in [("address", &row.part.address), ("client", &row.part.client)] {
+        for (field, value) in [("address", &row.details.address), ("client", &row.details.client)] {
             if let Some(value) = value {
                 document.insert(field, value);
             }
@@ -134,7 +134,7 @@ impl AuditStore {
 
     /// A user's rows behind `after`, newest first.
     pub async fn page(&self, user: uuid::Uuid, after: Cursor, limit: i64) -> Result<Vec<AuditEntry>, StoreError> {
-        let mut filter = behind(after, "at");
+        let mut filter = after_cursor(after, "at");
         filter.insert("userId", Uuid::from(user));
         within(self.handle.deadline, async {
             let cursor = self.handle.collection.find(filter).sort(doc! { "at": -1, "_id": -1 }).limit(limit).await?;

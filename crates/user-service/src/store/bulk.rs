@@ -9,7 +9,7 @@ use mongodb::{Collection, options::ReturnDocument};
 use serde::{Deserialize, Serialize};
 use service_kit::mongo::{StoreError, duplicates_in, within};
 
-use super::{Handle, SCHEMA_VERSION, unfit, user_document::*};
+use super::{CollectionHandle, SCHEMA_VERSION, bson_error, user_document::*};
 
 /// A thousand inserts, or a page of an export, take longer than one operation.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -18,13 +18,13 @@ const DEADLINE: Duration = Duration::from_secs(60);
 #[derive(Clone)]
 pub struct BulkStore {
     users: Collection<UserRecord>,
-    imports: Handle,
+    imports: CollectionHandle,
 }
 
 /// How far an import has come: one document for each file.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct ImportRecord {
+pub struct ImportProgress {
     /// The first half of the file's SHA-256, in hexadecimal digits.
     #[serde(rename = "_id")]
     pub id: String,
@@ -48,7 +48,7 @@ pub struct ImportRecord {
 /// Somebody who has a key already.
 #[derive(Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Holder {
+pub struct KeyHolder {
     #[serde(rename = "_id")]
     pub id: Uuid,
     #[serde(default)]
@@ -63,7 +63,7 @@ pub struct Holder {
 }
 
 impl BulkStore {
-    pub(super) fn new(users: &Handle, imports: Handle) -> Self {
+    pub(super) fn new(users: &CollectionHandle, imports: CollectionHandle) -> Self {
         Self { users: users.collection.clone_with_type(), imports }
     }
 
@@ -79,7 +79,7 @@ impl BulkStore {
     }
 
     /// Those who have one of these ids or keys; tombstones by their ids.
-    pub async fn holders(&self, users: &[&UserRecord]) -> Result<Vec<Holder>, StoreError> {
+    pub async fn key_holders(&self, users: &[&UserRecord]) -> Result<Vec<KeyHolder>, StoreError> {
         let ids: Vec<Bson> = users.iter().map(|user| user.id.into()).collect();
         let emails: Vec<&str> = users.iter().flat_map(|user| &user.email_keys).map(String::as_str).collect();
         let names: Vec<&str> = users.iter().map(|user| user.username_key.as_str()).collect();
@@ -91,7 +91,7 @@ impl BulkStore {
         ];
         let shown = doc! { "emailKeys": 1, "usernameKey": 1, "usernameKeys": 1, "imported": 1 };
         within(DEADLINE, async {
-            let users = self.users.clone_with_type::<Holder>();
+            let users = self.users.clone_with_type::<KeyHolder>();
             users.find(doc! { "$or": any.to_vec() }).projection(shown).await?.try_collect().await
         })
         .await
@@ -113,14 +113,14 @@ impl BulkStore {
     }
 
     /// The import of this file, if it was ever begun.
-    pub async fn find_import(&self, id: &str) -> Result<Option<ImportRecord>, StoreError> {
+    pub async fn find_import(&self, id: &str) -> Result<Option<ImportProgress>, StoreError> {
         let found = within(DEADLINE, self.imports.collection.find_one(doc! { "_id": id })).await?;
-        found.map(|found| bson::deserialize_from_document(found).map_err(unfit)).transpose()
+        found.map(|found| bson::deserialize_from_document(found).map_err(bson_error)).transpose()
     }
 
     /// Notes a beginning: `record` if the file was never begun, what is there otherwise.
-    pub async fn begin_import(&self, record: &ImportRecord) -> Result<ImportRecord, StoreError> {
-        let new = bson::serialize_to_document(record).map_err(unfit)?;
+    pub async fn begin_import(&self, record: &ImportProgress) -> Result<ImportProgress, StoreError> {
+        let new = bson::serialize_to_document(record).map_err(bson_error)?;
         let written = within(DEADLINE, async {
             self.imports
                 .collection
@@ -130,18 +130,18 @@ impl BulkStore {
                 .await
         })
         .await?;
-        bson::deserialize_from_document(written.unwrap_or_default()).map_err(unfit)
+        bson::deserialize_from_document(written.unwrap_or_default()).map_err(bson_error)
     }
 
     /// Notes how far it has come.
-    pub async fn save_import(&self, record: &ImportRecord) -> Result<(), StoreError> {
-        let new: Document = bson::serialize_to_document(record).map_err(unfit)?;
+    pub async fn save_import(&self, record: &ImportProgress) -> Result<(), StoreError> {
+        let new: Document = bson::serialize_to_document(record).map_err(bson_error)?;
         within(DEADLINE, self.imports.collection.replace_one(doc! { "_id": &record.id }, new).upsert(true)).await?;
         Ok(())
     }
 }
 
-impl ImportRecord {
+impl ImportProgress {
     /// An import that has not begun.
     #[must_use]
     pub fn new(id: String, size: i64, welcome: bool, now: jiff::Timestamp) -> Self {

@@ -8,11 +8,11 @@ use bson::{DateTime, Document, RawDocumentBuf, Uuid, doc};
 use super::{SCHEMA_VERSION, binary};
 
 /// As it comes from the database.
-static DECOY: LazyLock<RawDocumentBuf> =
-    LazyLock::new(|| RawDocumentBuf::try_from(&document()).expect("a document of plain values is BSON"));
+static DUMMY: LazyLock<RawDocumentBuf> =
+    LazyLock::new(|| RawDocumentBuf::try_from(&build()).expect("a document of plain values is BSON"));
 
 /// The fields that a login does not need, and that make one account larger than another.
-pub(super) fn left_out() -> Document {
+pub(super) fn login_projection() -> Document {
     doc! {
         "attributes": 0,
         "tokens": 0,
@@ -27,12 +27,12 @@ pub(super) fn left_out() -> Document {
 }
 
 /// The document, in memory of its own as if it had come just now.
-pub(super) fn read() -> RawDocumentBuf {
-    DECOY.clone()
+pub(super) fn document() -> RawDocumentBuf {
+    DUMMY.clone()
 }
 
 /// Somebody who has logged in before, as most people have.
-fn document() -> Document {
+fn build() -> Document {
     let (id, then) = (Uuid::from_bytes([0; 16]), DateTime::from_millis(0));
     doc! {
         "_id": id,
@@ -61,9 +61,9 @@ mod tests {
     use crate::store::UserRecord;
 
     #[test]
-    fn the_decoy_is_read_as_any_account_is() {
-        let user: UserRecord = bson::deserialize_from_slice(read().as_bytes()).unwrap();
+    fn the_dummy_user_is_decoded_like_any_account() {
+        let user: UserRecord = bson::deserialize_from_slice(document().as_bytes()).unwrap();
         assert!(user.password_hash().is_ok() && user.known_networks.len() == 1);
-        assert!(left_out().keys().all(|field| matches!(read().get(field), Ok(None))));
+        assert!(login_projection().keys().all(|field| matches!(document().get(field), Ok(None))));
     }
 }

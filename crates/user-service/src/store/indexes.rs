@@ -21,7 +21,7 @@ pub(super) const USERNAME_BY_STATUS: &str = "statusUsername";
 
 /// Decide uniqueness, so they are there before the first registration.
 #[must_use]
-pub fn unique() -> Vec<IndexSpec> {
+pub fn unique_indexes() -> Vec<IndexSpec> {
     vec![
         IndexSpec::new("users", EMAIL_KEYS, doc! { "emailKeys": 1 })
             .unique()
@@ -41,7 +41,7 @@ pub fn unique() -> Vec<IndexSpec> {
 
 /// Only make things fast, or let rows go: built while the service works already.
 #[must_use]
-pub fn after_readiness(audit_retention: Duration) -> Vec<IndexSpec> {
+pub fn non_unique_indexes(audit_retention: Duration) -> Vec<IndexSpec> {
     vec![
         IndexSpec::new("users", "pending", doc! { "pendingEvents.0.at": 1 })
             .partial(doc! { "pendingEvents.0.at": { "$exists": true } }),

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use mongodb::options::ReadConcern;
 use service_kit::mongo::{StoreError, within};
 
-use super::{Handle, SCHEMA_VERSION, user_document::binary};
+use super::{CollectionHandle, SCHEMA_VERSION, user_document::binary};
 use crate::domain::key_schedule::{JWKS_MAX_AGE, KeySchedule, PUBLISH_BEFORE_SIGNING};
 use futures_util::TryStreamExt;
 
@@ -29,11 +29,11 @@ pub struct StoredKeySet {
 /// The collection `keys`.
 #[derive(Clone)]
 pub struct KeyStore {
-    handle: Handle,
+    handle: CollectionHandle,
 }
 
 impl KeyStore {
-    pub(super) fn new(handle: Handle) -> Self {
+    pub(super) fn new(handle: CollectionHandle) -> Self {
         Self { handle }
     }
 
@@ -78,7 +78,7 @@ impl KeyStore {
     }
 
     /// Notes that tokens live longer now: every key that may still sign stays longer.
-    pub async fn lengthen(&self, version: i64, ttl: SignedDuration) -> Result<(), StoreError> {
+    pub async fn raise_longest_ttl(&self, version: i64, ttl: SignedDuration) -> Result<(), StoreError> {
         let longest = doc! { "longestTtlMs": { "$max": ["$$this.longestTtlMs", millis(ttl)] } };
         let keys = doc! { "$map": { "input": "$keys", "in": { "$mergeObjects": ["$$this", longest] } } };
         self.change(version, doc! { "keys": keys }).await

@@ -6,21 +6,21 @@ use bson::doc;
 use mongodb::options::ReturnDocument;
 use service_kit::mongo::{StoreError, within};
 
-use super::{Handle, SCHEMA_VERSION};
+use super::{CollectionHandle, SCHEMA_VERSION};
 
 /// The collection `leases`.
 #[derive(Clone)]
 pub struct LeaseStore {
-    handle: Handle,
+    handle: CollectionHandle,
 }
 
 impl LeaseStore {
-    pub(super) fn new(handle: Handle) -> Self {
+    pub(super) fn new(handle: CollectionHandle) -> Self {
         Self { handle }
     }
 
     /// Takes or renews the lease `name` for `holder`; false while another holds it.
-    pub async fn hold(&self, name: &str, holder: uuid::Uuid, length: Duration) -> Result<bool, StoreError> {
+    pub async fn acquire(&self, name: &str, holder: uuid::Uuid, length: Duration) -> Result<bool, StoreError> {
         let holder = holder.to_string();
         let millis = i64::try_from(length.as_millis()).unwrap_or(i64::MAX / 4);
         // `$expr` may not stand in the filter of an upsert, so the update decides.

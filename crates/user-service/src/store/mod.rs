@@ -10,7 +10,7 @@ mod dummy_user;
 mod indexes;
 mod keys;
 mod leases;
-mod pending;
+mod outbox;
 mod reservations;
 mod session_document;
 mod sessions;
@@ -25,20 +25,20 @@ use bson::{DateTime, Document, Uuid, doc};
 use mongodb::{Database, options::CollectionOptions};
 use service_kit::mongo::{CollectionHere, StoreError};
 
-pub use admins::{AdminStore, Admission, Leaving};
-pub use audit::{AuditEntry, AuditRow, AuditStore, NoteKind};
-pub use bulk::{BulkStore, Holder, ImportRecord};
-pub use indexes::{EMAIL_KEYS, IDEMPOTENCY_KEY, USERNAME_KEY, USERNAME_KEYS, after_readiness, unique};
+pub use admins::{AdminRemoval, AdminStore, RemovalCount};
+pub use audit::{AuditEntry, AuditOnlyKind, AuditRow, AuditStore};
+pub use bulk::{BulkStore, ImportProgress, KeyHolder};
+pub use indexes::{EMAIL_KEYS, IDEMPOTENCY_KEY, USERNAME_KEY, USERNAME_KEYS, non_unique_indexes, unique_indexes};
 pub use keys::{KeyStore, StoredKey, StoredKeySet};
 pub use leases::LeaseStore;
-pub use pending::{Acknowledged, Backlog, PendingStore};
+pub use outbox::{AcknowledgedEvents, Backlog, OutboxStore};
 pub use session_document::SessionRow;
-pub use sessions::{Advance, SessionStore, SessionTimes};
-pub use throttles::{ThrottleKey, ThrottleRule, ThrottleStore, Throttled};
+pub use sessions::{Rotation, SessionStore, SessionTimes};
+pub use throttles::{ThrottleKey, ThrottleRule, ThrottleState, ThrottleStore};
 pub(crate) use user_document::binary;
 pub use user_document::{
-    AuditPart, IdempotencyRecord, ImportedFrom, KnownNetwork, Parked, PendingEvent, ReservedKey, SessionRule,
-    TokenRecord, TotpRecord, TotpSetup, UndoTokenRecord, UsedLink, UsedToken, UserRecord, username_fields,
+    AuditDetails, IdempotencyRecord, ImportedFrom, KnownNetwork, Parked, PendingEvent, ReservedKey, SessionRule,
+    TokenRecord, TotpRecord, TotpSetup, UndoTokenRecord, UsedMfaToken, UsedTokenRecord, UserRecord, username_fields,
 };
 pub use user_search::UserPage;
 pub use users::{Change, Commit, EndSessions, NewEvent, Precondition, TokenChange, TotpChange, UserStore};
@@ -54,7 +54,7 @@ pub const READINESS: &str = "readiness";
 pub struct Store {
     pub users: UserStore,
     pub bulk: BulkStore,
-    pub pending: PendingStore,
+    pub outbox: OutboxStore,
     pub sessions: SessionStore,
     pub audit: AuditStore,
     pub admins: AdminStore,
@@ -67,14 +67,16 @@ impl Store {
     /// `deadline` bounds each operation; `max_pending` the unpublished events of a user.
     #[must_use]
     pub fn new(database: &Database, deadline: Duration, max_pending: usize) -> Self {
-        let handle =
-            |name| Handle { collection: CollectionHere::new(database, name, CollectionOptions::default()), deadline };
+        let handle = |name| CollectionHandle {
+            collection: CollectionHere::new(database, name, CollectionOptions::default()),
+            deadline,
+        };
         let users = UserStore::new(handle("users"), max_pending);
         Self {
             admins: AdminStore::new(handle("admins"), users.clone()),
             users,
             bulk: BulkStore::new(&handle("users"), handle("imports")),
-            pending: PendingStore::new(handle("users"), handle("sessions"), handle("audit")),
+            outbox: OutboxStore::new(handle("users"), handle("sessions"), handle("audit")),
             sessions: SessionStore::new(handle("sessions")),
             audit: AuditStore::new(handle("audit")),
             keys: KeyStore::new(handle("keys")),
@@ -86,18 +88,18 @@ impl Store {
 
 /// A collection and the deadline of its operations.
 #[derive(Clone)]
-struct Handle {
+struct CollectionHandle {
     collection: CollectionHere<Document>,
     deadline: Duration,
 }
 
 /// A document that does not fit its type: a mistake of ours, or of whoever wrote it.
-fn unfit(error: bson::error::Error) -> StoreError {
+fn bson_error(error: bson::error::Error) -> StoreError {
     mongodb::error::Error::from(error).into()
 }
 
 /// The rows behind a place in a list that is newest first, by this field and then by id.
-fn behind(place: crate::domain::Cursor, time: &str) -> Document {
-    let at = DateTime::from_millis(place.at);
-    doc! { "$or": [{ time: { "$lt": at } }, { time: at, "_id": { "$lt": Uuid::from(place.id) } }] }
+fn after_cursor(cursor: crate::domain::Cursor, time: &str) -> Document {
+    let at = DateTime::from_millis(cursor.at);
+    doc! { "$or": [{ time: { "$lt": at } }, { time: at, "_id": { "$lt": Uuid::from(cursor.id) } }] }
 }

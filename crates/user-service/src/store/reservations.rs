@@ -8,55 +8,60 @@ use service_kit::mongo::{StoreError, within};
 use super::{UserStore, user_document::UserRecord};
 
 /// Keys of one sort: where they are, and where their reservations are.
-struct Kind {
+struct ReservedKeys {
     keys: &'static str,
     reserved: &'static str,
 }
 
-const ADDRESSES: Kind = Kind { keys: "emailKeys", reserved: "reserved" };
-const USERNAMES: Kind = Kind { keys: "usernameKeys", reserved: "reservedUsernames" };
+const EMAILS: ReservedKeys = ReservedKeys { keys: "emailKeys", reserved: "reserved" };
+const USERNAMES: ReservedKeys = ReservedKeys { keys: "usernameKeys", reserved: "reservedUsernames" };
 
 impl UserStore {
     /// Takes an address from the account that it was kept for, if its time is over at
     /// `now`; false if nothing was taken. Whoever was refused the address by the unique
     /// index asks this, and tries once more.
-    pub async fn free_address(&self, key: &str, now: jiff::Timestamp) -> Result<bool, StoreError> {
-        self.free(&ADDRESSES, key, now).await
+    pub async fn release_expired_email(&self, key: &str, now: jiff::Timestamp) -> Result<bool, StoreError> {
+        self.release_expired(&EMAILS, key, now).await
     }
 
-    /// As [`free_address`](Self::free_address), for a username.
-    pub async fn free_username(&self, key: &str, now: jiff::Timestamp) -> Result<bool, StoreError> {
-        self.free(&USERNAMES, key, now).await
+    /// As [`release_expired_email`](Self::release_expired_email), for a username.
+    pub async fn release_expired_username(&self, key: &str, now: jiff::Timestamp) -> Result<bool, StoreError> {
+        self.release_expired(&USERNAMES, key, now).await
     }
 
-    async fn free(&self, kind: &Kind, key: &str, now: jiff::Timestamp) -> Result<bool, StoreError> {
+    async fn release_expired(
+        &self,
+        fields: &ReservedKeys,
+        key: &str,
+        now: jiff::Timestamp,
+    ) -> Result<bool, StoreError> {
         let filter = doc! {
-            kind.keys: key,
-            format!("{}.0", kind.keys): { "$ne": key },
-            format!("{}.until", kind.reserved): { "$lte": DateTime::from(now) },
+            fields.keys: key,
+            format!("{}.0", fields.keys): { "$ne": key },
+            format!("{}.until", fields.reserved): { "$lte": DateTime::from(now) },
         };
         let holder = within(self.handle.deadline, async {
             self.handle
                 .collection
-                .find_one_and_update(filter, without_expired(kind, now))
-                .projection(doc! { kind.keys: 1 })
+                .find_one_and_update(filter, without_expired(fields, now))
+                .projection(doc! { fields.keys: 1 })
                 .return_document(ReturnDocument::After)
                 .await
         })
         .await?;
-        let keys = |holder: Document| holder.get_array(kind.keys).cloned().unwrap_or_default();
+        let keys = |holder: Document| holder.get_array(fields.keys).cloned().unwrap_or_default();
         // It may have been left twice: the other time may not be over.
         Ok(holder.is_some_and(|holder| !keys(holder).contains(&Bson::from(key))))
     }
 
     /// Gives all addresses and usernames free whose time is over at `now`; how many
     /// accounts held one.
-    pub async fn free_reservations(&self, now: jiff::Timestamp) -> Result<u64, StoreError> {
+    pub async fn release_expired_reservations(&self, now: jiff::Timestamp) -> Result<u64, StoreError> {
         let mut freed = 0;
-        for kind in [&ADDRESSES, &USERNAMES] {
-            let filter = doc! { format!("{}.until", kind.reserved): { "$lte": DateTime::from(now) } };
+        for fields in [&EMAILS, &USERNAMES] {
+            let filter = doc! { format!("{}.until", fields.reserved): { "$lte": DateTime::from(now) } };
             let result = within(self.handle.deadline, async {
-                self.handle.collection.update_many(filter, without_expired(kind, now)).await
+                self.handle.collection.update_many(filter, without_expired(fields, now)).await
             })
             .await?;
             freed += result.modified_count;
@@ -85,16 +90,16 @@ impl UserStore {
 
 /// Drops the reservations that are over, and their keys, but for the current one. The
 /// version is raised, so that nobody writes back what they have read before.
-fn without_expired(kind: &Kind, now: jiff::Timestamp) -> Vec<Document> {
-    let (keys, reserved) = (format!("${}", kind.keys), format!("${}", kind.reserved));
+fn without_expired(fields: &ReservedKeys, now: jiff::Timestamp) -> Vec<Document> {
+    let (keys, reserved) = (format!("${}", fields.keys), format!("${}", fields.reserved));
     let kept = doc! { "$filter": { "input": &reserved, "cond": { "$gt": ["$$this.until", DateTime::from(now)] } } };
     let others = doc! { "$slice": [&keys, 1, 1_000] };
     let still_kept = doc! { "$filter": { "input": others, "cond": { "$in": ["$$this", format!("{reserved}.key")] } } };
     vec![
-        doc! { "$set": { kind.reserved: kept, "version": { "$add": ["$version", 1_i64] } } },
+        doc! { "$set": { fields.reserved: kept, "version": { "$add": ["$version", 1_i64] } } },
         doc! { "$set": {
-            kind.keys: { "$concatArrays": [{ "$slice": [&keys, 1] }, still_kept] },
-            kind.reserved: { "$cond": [{ "$eq": [&reserved, []] }, "$$REMOVE", &reserved] },
+            fields.keys: { "$concatArrays": [{ "$slice": [&keys, 1] }, still_kept] },
+            fields.reserved: { "$cond": [{ "$eq": [&reserved, []] }, "$$REMOVE", &reserved] },
         } },
     ]
 }

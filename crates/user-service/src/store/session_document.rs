@@ -19,7 +19,7 @@ pub struct SessionRow {
     /// The number of the refresh token that is current.
     pub n: i64,
     /// The number of the spent token that the current one was given for, where the one
-    /// between the two was never presented; see [`SessionStore::advance`](super::SessionStore::advance).
+    /// between the two was never presented; see [`SessionStore::rotate`](super::SessionStore::rotate).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retried_from: Option<i64>,
     pub created_at: DateTime,
@@ -37,7 +37,7 @@ pub struct SessionRow {
 impl SessionRow {
     /// Its place in a list that is newest first.
     #[must_use]
-    pub fn place(&self) -> Cursor {
+    pub fn cursor(&self) -> Cursor {
         Cursor { at: self.created_at.timestamp_millis(), id: self.id.into() }
     }
 }

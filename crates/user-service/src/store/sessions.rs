@@ -7,11 +7,11 @@ use futures_util::TryStreamExt;
 use mongodb::options::ReturnDocument;
 use service_kit::mongo::{StoreError, within};
 
-use super::{Handle, behind, session_document::SessionRow, unfit, user_document::SessionRule};
+use super::{CollectionHandle, after_cursor, bson_error, session_document::SessionRow, user_document::SessionRule};
 use crate::domain::Cursor;
 
 /// What a refresh with a genuine token did.
-pub enum Advance {
+pub enum Rotation {
     /// The token with this number is current now (or still: within the grace).
     Current(Box<SessionRow>),
     /// An older token: the session is over. Its row is there until the caller deletes it.
@@ -35,17 +35,17 @@ pub struct SessionTimes {
 /// The collection `sessions`.
 #[derive(Clone)]
 pub struct SessionStore {
-    handle: Handle,
+    handle: CollectionHandle,
 }
 
 impl SessionStore {
-    pub(super) fn new(handle: Handle) -> Self {
+    pub(super) fn new(handle: CollectionHandle) -> Self {
         Self { handle }
     }
 
     /// Inserts a new session.
     pub async fn insert(&self, row: &SessionRow) -> Result<(), StoreError> {
-        let document = bson::serialize_to_document(row).map_err(unfit)?;
+        let document = bson::serialize_to_document(row).map_err(bson_error)?;
         within(self.handle.deadline, self.handle.collection.insert_one(document)).await?;
         Ok(())
     }
@@ -67,39 +67,39 @@ impl SessionStore {
     /// The retry is for a client that never got the current token. From then on the token
     /// that was skipped ends the session, so of an owner and a thief who hold one each, the
     /// next one to refresh is noticed.
-    pub async fn advance(&self, id: uuid::Uuid, n: i64, times: SessionTimes) -> Result<Advance, StoreError> {
+    pub async fn rotate(&self, id: uuid::Uuid, n: i64, times: SessionTimes) -> Result<Rotation, StoreError> {
         let filter = doc! { "_id": Uuid::from(id), "$expr": { "$lt": ["$$NOW", "$expiresAt"] } };
         let written = within(self.handle.deadline, async {
             self.handle
                 .collection
-                .find_one_and_update(filter, advance_pipeline(n, times))
+                .find_one_and_update(filter, rotation_pipeline(n, times))
                 .return_document(ReturnDocument::After)
                 .await
         })
         .await?;
-        let Some(mut document) = written else { return Ok(Advance::Gone) };
+        let Some(mut document) = written else { return Ok(Rotation::Gone) };
         let reused = document.remove("reused").is_some();
-        let row = bson::deserialize_from_document(document).map_err(unfit)?;
+        let row = bson::deserialize_from_document(document).map_err(bson_error)?;
         if !reused {
-            return Ok(Advance::Current(Box::new(row)));
+            return Ok(Rotation::Current(Box::new(row)));
         }
-        Ok(Advance::Reused(Box::new(row)))
+        Ok(Rotation::Reused(Box::new(row)))
     }
 
     /// A user's living sessions behind `after`, newest first: at most `limit`, and never
     /// the one `without`.
-    pub async fn living(
+    pub async fn list_valid(
         &self,
         user: uuid::Uuid,
         rule: SessionRule,
         after: Cursor,
-        without: Option<uuid::Uuid>,
+        except: Option<uuid::Uuid>,
         limit: i64,
     ) -> Result<Vec<SessionRow>, StoreError> {
-        let mut lives = vec![doc! { "epoch": rule.epoch }];
-        lives.extend(rule.keep.map(|id| doc! { "_id": id }));
-        let mut all = vec![doc! { "$or": lives }, behind(after, "createdAt")];
-        all.extend(without.map(|id| doc! { "_id": { "$ne": Uuid::from(id) } }));
+        let mut valid = vec![doc! { "epoch": rule.epoch }];
+        valid.extend(rule.keep.map(|id| doc! { "_id": id }));
+        let mut all = vec![doc! { "$or": valid }, after_cursor(after, "createdAt")];
+        all.extend(except.map(|id| doc! { "_id": { "$ne": Uuid::from(id) } }));
         let filter = doc! {
             "userId": Uuid::from(user),
             "reused": { "$exists": false },
@@ -110,8 +110,8 @@ impl SessionStore {
     }
 
     /// Every row of a user behind `after`, newest first, also of sessions that have ended.
-    pub async fn stored(&self, user: uuid::Uuid, after: Cursor, limit: i64) -> Result<Vec<SessionRow>, StoreError> {
-        let mut filter = behind(after, "createdAt");
+    pub async fn list_all(&self, user: uuid::Uuid, after: Cursor, limit: i64) -> Result<Vec<SessionRow>, StoreError> {
+        let mut filter = after_cursor(after, "createdAt");
         filter.insert("userId", Uuid::from(user));
         self.newest(filter, limit).await
     }
@@ -126,21 +126,21 @@ impl SessionStore {
     }
 
     /// One row of a user.
-    pub async fn of_user(&self, id: uuid::Uuid, user: uuid::Uuid) -> Result<Option<SessionRow>, StoreError> {
+    pub async fn find_of_user(&self, id: uuid::Uuid, user: uuid::Uuid) -> Result<Option<SessionRow>, StoreError> {
         let filter = doc! { "_id": Uuid::from(id), "userId": Uuid::from(user) };
         let found = within(self.handle.deadline, self.handle.collection.find_one(filter)).await?;
-        found.map(bson::deserialize_from_document).transpose().map_err(unfit)
+        found.map(bson::deserialize_from_document).transpose().map_err(bson_error)
     }
 
     /// Ends a session of a user and returns its row.
     pub async fn end_of_user(&self, id: uuid::Uuid, user: uuid::Uuid) -> Result<Option<SessionRow>, StoreError> {
         let filter = doc! { "_id": Uuid::from(id), "userId": Uuid::from(user) };
         let ended = within(self.handle.deadline, self.handle.collection.find_one_and_delete(filter)).await?;
-        ended.map(bson::deserialize_from_document).transpose().map_err(unfit)
+        ended.map(bson::deserialize_from_document).transpose().map_err(bson_error)
     }
 
     /// Removes the rows of sessions that ended because the user's epoch was raised.
-    pub async fn forget_ended(&self, user: uuid::Uuid, rule: SessionRule) -> Result<(), StoreError> {
+    pub async fn delete_ended(&self, user: uuid::Uuid, rule: SessionRule) -> Result<(), StoreError> {
         let mut filter = doc! { "userId": Uuid::from(user), "epoch": { "$lt": rule.epoch } };
         if let Some(keep) = rule.keep {
             filter.insert("_id", doc! { "$ne": keep });
@@ -164,11 +164,11 @@ impl SessionStore {
             self.handle.collection.find_one_and_delete(doc! { "_id": Uuid::from(id) }).await
         })
         .await?;
-        ended.map(bson::deserialize_from_document).transpose().map_err(unfit)
+        ended.map(bson::deserialize_from_document).transpose().map_err(bson_error)
     }
 }
 
-fn advance_pipeline(n: i64, times: SessionTimes) -> Vec<Document> {
+fn rotation_pipeline(n: i64, times: SessionTimes) -> Vec<Document> {
     let millis = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX / 4);
     let since_rotation = |time: Duration| doc! { "$lte": ["$$NOW", { "$add": ["$rotatedAt", millis(time)] }] };
     let is_current = doc! { "$gte": [n, "$n"] };

@@ -1,4 +1,4 @@
-//! The throttles: one row for each key, judged and charged in one update by the
+//! The throttles: one row for each key, state_after and charged in one update by the
 //! database's clock, so that all replicas see the same.
 //!
 //! A row that is lost costs an attacker's wait and nothing else, so its writes do not
@@ -11,12 +11,12 @@ use mongodb::options::{Acknowledgment, CollectionOptions, ReturnDocument, WriteC
 use serde::Deserialize;
 use service_kit::mongo::{CollectionHere, StoreError, within};
 
-use super::{Handle, SCHEMA_VERSION, binary, unfit};
+use super::{CollectionHandle, SCHEMA_VERSION, binary, bson_error};
 
 /// Two upserts of one key at once: the one that lost is tried again.
-const TRIES: usize = 3;
+const MAX_ATTEMPTS: usize = 3;
 /// Doubling ends here, whatever the longest wait is.
-const DOUBLINGS: i32 = 40;
+const MAX_DOUBLINGS: i32 = 40;
 
 /// A row's id: keyed hashes only. All rows of one subject share the first half, so they
 /// can be removed together by a range of ids.
@@ -37,16 +37,16 @@ impl ThrottleKey {
 #[derive(Debug, Clone, Copy)]
 pub enum ThrottleRule {
     /// From charge number `free` on each is followed by a wait: `first`, doubled each
-    /// time, at most `longest`. One charge is forgotten in `longest`.
+    /// time, at most `longest`. One charge is decayed in `longest`.
     Backoff { free: u32, first: Duration, longest: Duration },
     /// At most `quota` at once, and as many again in each `window`.
     Rate { quota: u32, window: Duration },
 }
 
 impl ThrottleRule {
-    /// The time in which one charge is forgotten; at least a millisecond.
+    /// The time in which one charge is decayed; at least a millisecond.
     #[must_use]
-    pub fn forgets_one_in(&self) -> Duration {
+    pub fn decay_interval(&self) -> Duration {
         let time = match self {
             Self::Backoff { longest, .. } => *longest,
             Self::Rate { quota, window } => *window / (*quota).max(1),
@@ -66,10 +66,10 @@ impl ThrottleRule {
 
 /// A row after it was asked.
 #[derive(Debug, Clone, Copy)]
-pub struct Throttled {
+pub struct ThrottleState {
     /// Refused, and not charged.
-    pub held: bool,
-    /// Charges that are not forgotten yet.
+    pub refused: bool,
+    /// Charges that are not decayed yet.
     pub level: f64,
     /// Until the next one is let in; zero if it would be now.
     pub wait: Duration,
@@ -93,7 +93,7 @@ pub struct ThrottleStore {
 }
 
 impl ThrottleStore {
-    pub(super) fn new(handle: &Handle, database: &mongodb::Database) -> Self {
+    pub(super) fn new(handle: &CollectionHandle, database: &mongodb::Database) -> Self {
         let concern = WriteConcern::builder().w(Acknowledgment::Nodes(1)).journal(false).build();
         let options = CollectionOptions::builder().write_concern(concern).build();
         let collection = CollectionHere::new(database, handle.collection.name(), options);
@@ -101,17 +101,17 @@ impl ThrottleStore {
     }
 
     /// Charges the row by one, unless it holds.
-    pub async fn charge(&self, key: ThrottleKey, rule: ThrottleRule) -> Result<Throttled, StoreError> {
+    pub async fn charge(&self, key: ThrottleKey, rule: ThrottleRule) -> Result<ThrottleState, StoreError> {
         self.update(key, rule, 1).await
     }
 
     /// Does all that a charge does, and charges nothing: as much work.
-    pub async fn look(&self, key: ThrottleKey, rule: ThrottleRule) -> Result<Throttled, StoreError> {
+    pub async fn peek(&self, key: ThrottleKey, rule: ThrottleRule) -> Result<ThrottleState, StoreError> {
         self.update(key, rule, 0).await
     }
 
     /// Takes one charge back, and the wait that it caused.
-    pub async fn take_back(&self, key: ThrottleKey) -> Result<(), StoreError> {
+    pub async fn refund(&self, key: ThrottleKey) -> Result<(), StoreError> {
         let less = doc! { "$max": [0.0, { "$subtract": ["$level", 1.0] }] };
         let update = vec![doc! { "$set": { "level": less, "until": "$$REMOVE" } }];
         within(self.deadline, self.collection.update_one(doc! { "_id": key.id() }, update)).await?;
@@ -119,20 +119,20 @@ impl ThrottleStore {
     }
 
     /// Forgets one row.
-    pub async fn forget(&self, key: ThrottleKey) -> Result<(), StoreError> {
+    pub async fn delete(&self, key: ThrottleKey) -> Result<(), StoreError> {
         within(self.deadline, self.collection.delete_one(doc! { "_id": key.id() })).await?;
         Ok(())
     }
 
     /// Forgets every row of a subject; how many there were.
-    pub async fn forget_subject(&self, subject: [u8; 16]) -> Result<u64, StoreError> {
-        let filter = doc! { "_id": of_subject(subject) };
+    pub async fn delete_subject(&self, subject: [u8; 16]) -> Result<u64, StoreError> {
+        let filter = doc! { "_id": subject_range(subject) };
         Ok(within(self.deadline, self.collection.delete_many(filter)).await?.deleted_count)
     }
 
-    /// Writes a mark that counts nothing and lives for `lives`, by the database's clock.
-    pub async fn mark(&self, key: ThrottleKey, epoch: i64, lives: Duration) -> Result<(), StoreError> {
-        let expires = doc! { "$add": ["$$NOW", millis(lives)] };
+    /// Writes a mark that counts nothing and lives for `lifetime`, by the database's clock.
+    pub async fn mark(&self, key: ThrottleKey, epoch: i64, lifetime: Duration) -> Result<(), StoreError> {
+        let expires = doc! { "$add": ["$$NOW", millis(lifetime)] };
         let fields = doc! { "schemaVersion": SCHEMA_VERSION, "epoch": epoch, "level": 0.0, "at": "$$NOW" };
         let marks = vec![doc! { "$set": fields }, doc! { "$set": { "expiresAt": expires } }];
         let update = self.collection.update_one(doc! { "_id": key.id() }, marks).upsert(true);
@@ -140,34 +140,34 @@ impl ThrottleStore {
         Ok(())
     }
 
-    /// Returns whether the subject has a living mark of this epoch, or the mark `kept`; `without` does not count.
+    /// Returns whether the subject has a living mark of this epoch, or the mark `or_mark`; `except` does not count.
     pub async fn is_marked(
         &self,
         subject: [u8; 16],
         epoch: i64,
-        kept: Option<ThrottleKey>,
-        without: Option<ThrottleKey>,
+        or_mark: Option<ThrottleKey>,
+        except: Option<ThrottleKey>,
     ) -> Result<bool, StoreError> {
         let mut counts = vec![doc! { "epoch": epoch }];
-        counts.extend(kept.map(|key| doc! { "_id": key.id() }));
-        let mut all = vec![doc! { "_id": of_subject(subject) }, doc! { "$or": counts }];
-        all.extend(without.map(|key| doc! { "_id": { "$ne": key.id() } }));
+        counts.extend(or_mark.map(|key| doc! { "_id": key.id() }));
+        let mut all = vec![doc! { "_id": subject_range(subject) }, doc! { "$or": counts }];
+        all.extend(except.map(|key| doc! { "_id": { "$ne": key.id() } }));
         let filter = doc! { "$and": all, "$expr": { "$lt": ["$$NOW", "$expiresAt"] } };
         Ok(within(self.deadline, self.collection.find_one(filter)).await?.is_some())
     }
 
-    async fn update(&self, key: ThrottleKey, rule: ThrottleRule, by: i32) -> Result<Throttled, StoreError> {
-        let mut tries = 0;
+    async fn update(&self, key: ThrottleKey, rule: ThrottleRule, by: i32) -> Result<ThrottleState, StoreError> {
+        let mut attempts = 0;
         loop {
-            tries += 1;
+            attempts += 1;
             let updated = self
                 .collection
-                .find_one_and_update(doc! { "_id": key.id() }, pipeline(rule, by))
+                .find_one_and_update(doc! { "_id": key.id() }, charge_pipeline(rule, by))
                 .upsert(true)
                 .return_document(ReturnDocument::After);
             match within(self.deadline, updated).await {
-                Ok(document) => return judged(document.unwrap_or_default(), rule),
-                Err(StoreError::DuplicateKey { .. }) if tries < TRIES => {}
+                Ok(document) => return state_after(document.unwrap_or_default(), rule),
+                Err(StoreError::DuplicateKey { .. }) if attempts < MAX_ATTEMPTS => {}
                 Err(error) => return Err(error),
             }
         }
@@ -175,31 +175,31 @@ impl ThrottleStore {
 }
 
 /// Returns the range of the ids of all rows of a subject.
-fn of_subject(subject: [u8; 16]) -> Document {
+fn subject_range(subject: [u8; 16]) -> Document {
     let id = |part| ThrottleKey { subject, part }.id();
     doc! { "$gte": id([0; 16]), "$lte": id([0xff; 16]) }
 }
 
-fn judged(document: Document, rule: ThrottleRule) -> Result<Throttled, StoreError> {
-    let row: Row = bson::deserialize_from_document(document).map_err(unfit)?;
+fn state_after(document: Document, rule: ThrottleRule) -> Result<ThrottleState, StoreError> {
+    let row: Row = bson::deserialize_from_document(document).map_err(bson_error)?;
     let now = row.at.to_jiff();
     let wait = match rule {
         ThrottleRule::Backoff { .. } => {
             row.until.map_or(Duration::ZERO, |until| until.to_jiff().duration_since(now).try_into().unwrap_or_default())
         }
         ThrottleRule::Rate { quota, .. } => {
-            rule.forgets_one_in().mul_f64((row.level + 1.0 - f64::from(quota)).max(0.0))
+            rule.decay_interval().mul_f64((row.level + 1.0 - f64::from(quota)).max(0.0))
         }
     };
-    Ok(Throttled { held: row.held, level: row.level, wait, now })
+    Ok(ThrottleState { refused: row.held, level: row.level, wait, now })
 }
 
-fn pipeline(rule: ThrottleRule, by: i32) -> Vec<Document> {
-    let forgets = millis(rule.forgets_one_in());
+fn charge_pipeline(rule: ThrottleRule, by: i32) -> Vec<Document> {
+    let decay = millis(rule.decay_interval());
     // The clock of another primary may be behind.
     let elapsed = doc! { "$max": [0, { "$subtract": ["$$NOW", { "$ifNull": ["$at", "$$NOW"] }] }] };
-    let forgotten = doc! { "$divide": [elapsed, forgets] };
-    let level = doc! { "$max": [0.0, { "$subtract": [{ "$ifNull": ["$level", 0.0] }, forgotten] }] };
+    let decayed = doc! { "$divide": [elapsed, decay] };
+    let level = doc! { "$max": [0.0, { "$subtract": [{ "$ifNull": ["$level", 0.0] }, decayed] }] };
     let held = match rule {
         ThrottleRule::Backoff { .. } => {
             doc! { "$gt": [{ "$ifNull": ["$until", DateTime::from_millis(0)] }, "$$NOW"] }
@@ -214,7 +214,7 @@ fn pipeline(rule: ThrottleRule, by: i32) -> Vec<Document> {
     ];
     if let (ThrottleRule::Backoff { free, first, longest }, true) = (rule, by > 0) {
         let step = doc! { "$ceil": { "$subtract": ["$level", f64::from(free) - 1.0] } };
-        let doubled = doc! { "$pow": [2.0, { "$min": [{ "$subtract": [&step, 1.0] }, DOUBLINGS] }] };
+        let doubled = doc! { "$pow": [2.0, { "$min": [{ "$subtract": [&step, 1.0] }, MAX_DOUBLINGS] }] };
         let wait = doc! { "$min": [millis(longest), { "$multiply": [millis(first), doubled] }] };
         stages.push(doc! { "$set": { "until": { "$switch": {
             "branches": [
@@ -225,8 +225,8 @@ fn pipeline(rule: ThrottleRule, by: i32) -> Vec<Document> {
         } } } });
     }
     // From then on the row says what no row says.
-    let all_forgotten = doc! { "$add": ["$$NOW", { "$multiply": ["$level", forgets] }] };
-    stages.push(doc! { "$set": { "expiresAt": { "$max": [all_forgotten, "$until"] } } });
+    let all_decayed = doc! { "$add": ["$$NOW", { "$multiply": ["$level", decay] }] };
+    stages.push(doc! { "$set": { "expiresAt": { "$max": [all_decayed, "$until"] } } });
     stages
 }
 

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// How long a page can tell that its link was used.
-const USED_LINKS_KEPT_FOR: jiff::SignedDuration = jiff::SignedDuration::from_hours(30 * 24);
+const USED_TOKEN_RETENTION: jiff::SignedDuration = jiff::SignedDuration::from_hours(30 * 24);
 
 /// What one account is in the collection `users`.
 #[derive(Clone, Serialize, Deserialize)]
@@ -62,7 +62,7 @@ pub struct UserRecord {
     pub tokens: Vec<TokenRecord>,
     /// One-time tokens that are used up, oldest first; at most five, and only for the pages behind their links.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub used_tokens: Vec<UsedLink>,
+    pub used_tokens: Vec<UsedTokenRecord>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub idempotency: Option<IdempotencyRecord>,
     /// The second factor, when it is on.
@@ -160,7 +160,7 @@ impl From<&UndoLink> for UndoTokenRecord {
 
 /// A one-time token that is used up: by its own use, or by the use of another one that left it without a purpose.
 #[derive(Clone, Serialize, Deserialize)]
-pub struct UsedLink {
+pub struct UsedTokenRecord {
     pub hash: Binary,
     pub purpose: Purpose,
     /// The key of the address that it was mailed to.
@@ -168,11 +168,11 @@ pub struct UsedLink {
     pub until: DateTime,
 }
 
-impl UsedLink {
+impl UsedTokenRecord {
     /// A record of a token that is used up at `now`.
     #[must_use]
     pub fn new(hash: Binary, purpose: Purpose, to: &str, now: jiff::Timestamp) -> Self {
-        let until = now.saturating_add(USED_LINKS_KEPT_FOR).unwrap_or(jiff::Timestamp::MAX).into();
+        let until = now.saturating_add(USED_TOKEN_RETENTION).unwrap_or(jiff::Timestamp::MAX).into();
         Self { hash, purpose, to: to.to_owned(), until }
     }
 }
@@ -225,8 +225,8 @@ impl TokenRecord {
 
     /// The record that is kept of this token once it is used up, for a while.
     #[must_use]
-    pub fn used(&self, now: jiff::Timestamp) -> UsedLink {
-        UsedLink::new(self.hash.clone(), self.purpose, &self.to, now)
+    pub fn used(&self, now: jiff::Timestamp) -> UsedTokenRecord {
+        UsedTokenRecord::new(self.hash.clone(), self.purpose, &self.to, now)
     }
 
     /// Of an undo token: the reservation that it was made with.
@@ -249,13 +249,13 @@ pub struct TotpRecord {
     pub recovery_codes: Vec<Binary>,
     /// The tokens between password and second factor that were used and have not expired.
     #[serde(default)]
-    pub used_tokens: Vec<UsedToken>,
+    pub used_tokens: Vec<UsedMfaToken>,
 }
 
 impl TotpRecord {
     /// Of which no code was accepted yet, without recovery codes.
     #[must_use]
-    pub fn unused(setup: &TotpSetup, now: jiff::Timestamp) -> Self {
+    pub fn from_setup(setup: &TotpSetup, now: jiff::Timestamp) -> Self {
         Self {
             secret: setup.secret.clone(),
             enabled_at: now.into(),
@@ -268,7 +268,7 @@ impl TotpRecord {
 
 /// A token of which a login was made.
 #[derive(Clone, Serialize, Deserialize)]
-pub struct UsedToken {
+pub struct UsedMfaToken {
     pub id: Uuid,
     pub until: DateTime,
 }
@@ -312,12 +312,12 @@ pub struct PendingEvent {
     pub data: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trace_parent: Option<String>,
-    pub audit: AuditPart,
+    pub audit: AuditDetails,
 }
 
 /// The private part of a pending event: never published.
 #[derive(Clone, Default, Serialize, Deserialize)]
-pub struct AuditPart {
+pub struct AuditDetails {
     /// Who did it: `self`, `system`, or an admin's id.
     pub actor: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -332,16 +332,16 @@ pub struct AuditPart {
 impl PendingEvent {
     /// The admin who did it to the account of somebody else, `user`.
     #[must_use]
-    pub fn admin(&self, user: uuid::Uuid) -> Option<uuid::Uuid> {
+    pub fn acting_admin(&self, user: uuid::Uuid) -> Option<uuid::Uuid> {
         uuid::Uuid::try_parse(&self.audit.actor).ok().filter(|admin| *admin != user)
     }
 
     /// What the log of `user` holds of it: of an admin no more than the id and the reason.
     /// Address and client are the admin's, and are in the admin's own log.
     #[must_use]
-    pub fn audit_of(&self, user: uuid::Uuid) -> AuditPart {
-        match self.admin(user) {
-            Some(_) => AuditPart { address: None, client: None, ..self.audit.clone() },
+    pub fn audit_details_for(&self, user: uuid::Uuid) -> AuditDetails {
+        match self.acting_admin(user) {
+            Some(_) => AuditDetails { address: None, client: None, ..self.audit.clone() },
             None => self.audit.clone(),
         }
     }
@@ -458,7 +458,7 @@ impl UserRecord {
 
     /// Whether a session of this id and epoch lives, as far as the user decides it.
     #[must_use]
-    pub fn session_lives(&self, id: uuid::Uuid, epoch: i64) -> bool {
+    pub fn is_session_valid(&self, id: uuid::Uuid, epoch: i64) -> bool {
         epoch == self.sessions.epoch || self.sessions.keep == Some(id.into())
     }
 }

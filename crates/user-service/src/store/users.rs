@@ -10,7 +10,7 @@ use mongodb::{Collection, options::ReturnDocument};
 use serde::{Deserialize, de::DeserializeOwned};
 use service_kit::mongo::{RequestBudget, StoreError, within};
 
-use super::{Handle, SCHEMA_VERSION, dummy_user, unfit, user_document::*};
+use super::{CollectionHandle, SCHEMA_VERSION, bson_error, dummy_user, user_document::*};
 use crate::{
     domain::{
         ip_prefix::{KNOWN_FOR, KNOWN_NETWORKS},
@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// At most as many used one-time tokens are kept of one account, the last ones.
-const USED_LINKS: i32 = 5;
+const MAX_USED_TOKENS: i32 = 5;
 
 /// What a write was decided on. Where it no longer holds, nothing is written.
 pub enum Precondition<'a> {
@@ -29,7 +29,7 @@ pub enum Precondition<'a> {
     /// The password that was verified: its hash, an active account, the session epoch.
     Credentials { hash: &'a PasswordHash, epoch: i64 },
     /// The same, and that the account has no second factor.
-    PasswordAlone { hash: &'a PasswordHash, epoch: i64 },
+    CredentialsWithoutSecondFactor { hash: &'a PasswordHash, epoch: i64 },
 }
 
 /// An event before the write gives it its sequence.
@@ -39,13 +39,13 @@ pub struct NewEvent {
     pub at: jiff::Timestamp,
     pub data: String,
     pub trace_parent: Option<String>,
-    pub audit: AuditPart,
+    pub audit: AuditDetails,
 }
 
 impl NewEvent {
     /// The entry in the pending list.
     #[must_use]
-    pub fn pending(&self, sequence: i64) -> PendingEvent {
+    pub fn to_pending_event(&self, sequence: i64) -> PendingEvent {
         PendingEvent {
             id: self.id.into(),
             event_type: self.event_type.as_str().to_owned(),
@@ -105,7 +105,7 @@ pub struct Change {
     pub set: Document,
     pub tokens: TokenChange,
     /// Tokens that this change uses up, the one that was presented last.
-    pub used_tokens: Vec<UsedLink>,
+    pub used_tokens: Vec<UsedTokenRecord>,
     pub totp: TotpChange,
     /// A login came from there: it becomes the first of the known networks.
     pub seen_network: Option<KnownNetwork>,
@@ -117,7 +117,7 @@ pub struct Change {
     /// of the pending list is used.
     pub events_optional: bool,
     /// Written even when the pending list is full (disable, delete, logout, reset, undo).
-    pub beyond_bound: bool,
+    pub ignore_pending_limit: bool,
 }
 
 /// How a commit ended, when it surely ended.
@@ -135,12 +135,12 @@ pub enum Commit {
 /// The collection `users`, for those who decide about accounts.
 #[derive(Clone)]
 pub struct UserStore {
-    pub(super) handle: Handle,
+    pub(super) handle: CollectionHandle,
     max_pending: usize,
 }
 
 impl UserStore {
-    pub(super) fn new(handle: Handle, max_pending: usize) -> Self {
+    pub(super) fn new(handle: CollectionHandle, max_pending: usize) -> Self {
         Self { handle, max_pending: max_pending.max(2) }
     }
 
@@ -149,7 +149,7 @@ impl UserStore {
     /// # Errors
     /// [`StoreError::DuplicateKey`] names the index that refused it.
     pub async fn insert(&self, user: &UserRecord) -> Result<(), StoreError> {
-        let document = bson::serialize_to_document(user).map_err(unfit)?;
+        let document = bson::serialize_to_document(user).map_err(bson_error)?;
         within(self.handle.deadline, self.handle.collection.insert_one(document)).await?;
         Ok(())
     }
@@ -164,7 +164,7 @@ impl UserStore {
     }
 
     /// Whether there is an account with this id; tombstones are none.
-    pub async fn lives(&self, id: uuid::Uuid) -> Result<bool, StoreError> {
+    pub async fn exists(&self, id: uuid::Uuid) -> Result<bool, StoreError> {
         let filter = doc! { "_id": Uuid::from(id), "deletedAt": { "$exists": false } };
         let found = within(self.handle.deadline, async {
             self.handle.collection.find_one(filter).projection(doc! { "_id": 1 }).await
@@ -179,29 +179,30 @@ impl UserStore {
         Ok(found.filter(|user| user.email_keys.first().is_some_and(|current| current == key)))
     }
 
-    /// As [`by_email_key`](Self::by_email_key), for a login: see [`Self::to_log_in`].
-    pub async fn to_log_in_by_email_key(&self, key: &str) -> Result<Option<UserRecord>, StoreError> {
-        let found = self.to_log_in(doc! { "emailKeys": key }).await?;
+    /// As [`by_email_key`](Self::by_email_key), for a login: see [`Self::find_for_login`].
+    pub async fn find_for_login_by_email_key(&self, key: &str) -> Result<Option<UserRecord>, StoreError> {
+        let found = self.find_for_login(doc! { "emailKeys": key }).await?;
         Ok(found.filter(|user| user.email_keys.first().is_some_and(|current| current == key)))
     }
 
-    /// The account with this user name's key, for a login: see [`Self::to_log_in`].
-    pub async fn to_log_in_by_username_key(&self, key: &str) -> Result<Option<UserRecord>, StoreError> {
-        self.to_log_in(doc! { "usernameKey": key }).await
+    /// The account with this user name's key, for a login: see [`Self::find_for_login`].
+    pub async fn find_for_login_by_username_key(&self, key: &str) -> Result<Option<UserRecord>, StoreError> {
+        self.find_for_login(doc! { "usernameKey": key }).await
     }
 
     /// An account without what makes some larger than others (attributes, tokens, events,
     /// keys). Where there is none a decoy is read, so that both take as long.
-    async fn to_log_in(&self, filter: Document) -> Result<Option<UserRecord>, StoreError> {
+    async fn find_for_login(&self, filter: Document) -> Result<Option<UserRecord>, StoreError> {
         let users = self.raw();
-        let found =
-            within(self.handle.deadline, async { users.find_one(filter).projection(dummy_user::left_out()).await });
-        let (document, is_decoy) = match found.await? {
+        let found = within(self.handle.deadline, async {
+            users.find_one(filter).projection(dummy_user::login_projection()).await
+        });
+        let (document, is_dummy) = match found.await? {
             Some(document) => (document, false),
-            None => (dummy_user::read(), true),
+            None => (dummy_user::document(), true),
         };
         let user = std::hint::black_box(decode(&document)?);
-        Ok(Some(user).filter(|_| !is_decoy))
+        Ok(Some(user).filter(|_| !is_dummy))
     }
 
     /// The account that holds a one-time token with this digest.
@@ -234,7 +235,7 @@ impl UserStore {
     }
 
     /// Forgets the idempotency keys whose time is over.
-    pub async fn forget_idempotency_keys(&self, now: jiff::Timestamp) -> Result<u64, StoreError> {
+    pub async fn delete_expired_idempotency_keys(&self, now: jiff::Timestamp) -> Result<u64, StoreError> {
         let filter = doc! { "idempotency.until": { "$lt": DateTime::from(now) } };
         let result = within(self.handle.deadline, async {
             self.handle.collection.update_many(filter, doc! { "$unset": { "idempotency": "" } }).await
@@ -279,12 +280,12 @@ impl UserStore {
                 filter.insert("version", version);
             }
             Precondition::Credentials { hash, epoch } => filter.extend(credentials(hash, epoch)),
-            Precondition::PasswordAlone { hash, epoch } => {
+            Precondition::CredentialsWithoutSecondFactor { hash, epoch } => {
                 filter.extend(credentials(hash, epoch));
                 filter.insert("totp", doc! { "$exists": false });
             }
         }
-        let bounded = !change.events.is_empty() && !change.beyond_bound && !change.events_optional;
+        let bounded = !change.events.is_empty() && !change.ignore_pending_limit && !change.events_optional;
         let full = format!("pendingEvents.{}", self.max_pending - change.events.len().clamp(1, self.max_pending));
         if bounded {
             filter.insert(&full, doc! { "$exists": false });
@@ -299,7 +300,7 @@ impl UserStore {
         match written {
             Some(document) if tombstone => Ok(Commit::Tombstoned(decode::<Tombstone>(&document)?.pending_events)),
             Some(document) => Ok(Commit::Done(Box::new(decode(&document)?))),
-            None if bounded && self.exists(id, &full).await? => Ok(Commit::PendingFull),
+            None if bounded && self.has_field(id, &full).await? => Ok(Commit::PendingFull),
             None => {
                 RequestBudget::begin_anew();
                 Ok(Commit::Conflict)
@@ -307,7 +308,7 @@ impl UserStore {
         }
     }
 
-    async fn exists(&self, id: uuid::Uuid, field: &str) -> Result<bool, StoreError> {
+    async fn has_field(&self, id: uuid::Uuid, field: &str) -> Result<bool, StoreError> {
         let filter = doc! { "_id": Uuid::from(id), field: { "$exists": true } };
         let found = within(self.handle.deadline, async {
             self.handle.collection.find_one(filter).projection(doc! { "_id": 1 }).await
@@ -364,13 +365,13 @@ impl UserStore {
         if let Some(seen) = change.seen_network {
             set.insert("knownNetworks", networks_expression(&seen)?);
         }
-        if let Some(tokens) = token_expression(change.tokens)? {
+        if let Some(tokens) = tokens_expression(change.tokens)? {
             set.insert("tokens", tokens);
         }
         if !change.used_tokens.is_empty() {
             set.insert("usedTokens", used_tokens_expression(&change.used_tokens)?);
         }
-        set.extend(totp_expressions(change.totp)?);
+        set.extend(second_factor_expressions(change.totp)?);
         Ok(vec![doc! { "$set": set }])
     }
 
@@ -381,7 +382,7 @@ impl UserStore {
         }
         let mut entries = Vec::with_capacity(change.events.len());
         for (event, ahead) in change.events.iter().zip(1_i64..) {
-            let literal = bson::serialize_to_bson(&event.pending(0)).map_err(unfit)?;
+            let literal = bson::serialize_to_bson(&event.to_pending_event(0)).map_err(bson_error)?;
             let sequence = doc! { "sequence": { "$add": ["$version", ahead] } };
             entries.push(doc! { "$mergeObjects": [{ "$literal": literal }, sequence] });
         }
@@ -399,8 +400,9 @@ fn credentials(hash: &PasswordHash, epoch: i64) -> Document {
     doc! { "passwordHash": hash.expose(), "status": "active", "sessions.epoch": epoch }
 }
 
-fn totp_expressions(change: TotpChange) -> Result<Document, StoreError> {
-    let literal = |value: bson::error::Result<Bson>| Ok::<_, StoreError>(doc! { "$literal": value.map_err(unfit)? });
+fn second_factor_expressions(change: TotpChange) -> Result<Document, StoreError> {
+    let literal =
+        |value: bson::error::Result<Bson>| Ok::<_, StoreError>(doc! { "$literal": value.map_err(bson_error)? });
     Ok(match change {
         TotpChange::None => doc! {},
         TotpChange::SetUp(setup) => doc! { "totpSetup": literal(bson::serialize_to_bson(&setup))? },
@@ -422,7 +424,7 @@ fn totp_expressions(change: TotpChange) -> Result<Document, StoreError> {
     })
 }
 
-fn token_expression(change: TokenChange) -> Result<Option<Bson>, StoreError> {
+fn tokens_expression(change: TokenChange) -> Result<Option<Bson>, StoreError> {
     let present = doc! { "$ifNull": ["$tokens", []] };
     let purpose_is = |operator: &str, purpose: Purpose| {
         let operands = vec![Bson::from("$$this.purpose"), Bson::from(doc! { "$literal": purpose.as_str() })];
@@ -435,12 +437,12 @@ fn token_expression(change: TokenChange) -> Result<Option<Bson>, StoreError> {
         TokenChange::Drop(purpose) => Some(purpose_is("$ne", purpose).into()),
         TokenChange::DropAllBut(purpose) => Some(purpose_is("$eq", purpose).into()),
         TokenChange::Replace(tokens) => {
-            Some(doc! { "$literal": bson::serialize_to_bson(&tokens).map_err(unfit)? }.into())
+            Some(doc! { "$literal": bson::serialize_to_bson(&tokens).map_err(bson_error)? }.into())
         }
         TokenChange::Add { token, keep } => {
             let others = purpose_is("$ne", token.purpose);
             let same = purpose_is("$eq", token.purpose);
-            let added = doc! { "$literal": bson::serialize_to_bson(&token).map_err(unfit)? };
+            let added = doc! { "$literal": bson::serialize_to_bson(&token).map_err(bson_error)? };
             let newest = i32::try_from(keep).unwrap_or(i32::MAX);
             let kept = doc! { "$slice": [{ "$concatArrays": [same, [added]] }, -newest] };
             Some(doc! { "$concatArrays": [others, kept] }.into())
@@ -449,13 +451,13 @@ fn token_expression(change: TokenChange) -> Result<Option<Bson>, StoreError> {
 }
 
 /// Those that are still to be kept, then the new ones; the last of them all.
-fn used_tokens_expression(used: &[UsedLink]) -> Result<Bson, StoreError> {
+fn used_tokens_expression(used: &[UsedTokenRecord]) -> Result<Bson, StoreError> {
     let kept = doc! { "$filter": {
         "input": { "$ifNull": ["$usedTokens", []] },
         "cond": { "$gt": ["$$this.until", "$$NOW"] },
     } };
-    let added = doc! { "$literal": bson::serialize_to_bson(used).map_err(unfit)? };
-    Ok(doc! { "$slice": [{ "$concatArrays": [kept, added] }, -USED_LINKS] }.into())
+    let added = doc! { "$literal": bson::serialize_to_bson(used).map_err(bson_error)? };
+    Ok(doc! { "$slice": [{ "$concatArrays": [kept, added] }, -MAX_USED_TOKENS] }.into())
 }
 
 /// This one first, then the others that are not too old.
@@ -466,12 +468,12 @@ fn networks_expression(seen: &KnownNetwork) -> Result<Bson, StoreError> {
         { "$ne": ["$$this.network", { "$literal": &seen.network }] },
         { "$gt": ["$$this.lastSeen", { "$subtract": ["$$NOW", age] }] },
     ] } } };
-    let seen = doc! { "$literal": bson::serialize_to_bson(seen).map_err(unfit)? };
+    let seen = doc! { "$literal": bson::serialize_to_bson(seen).map_err(bson_error)? };
     Ok(doc! { "$slice": [{ "$concatArrays": [[seen], others] }, known] }.into())
 }
 
 fn decode<T: DeserializeOwned>(document: &RawDocumentBuf) -> Result<T, StoreError> {
-    bson::deserialize_from_slice(document.as_bytes()).map_err(unfit)
+    bson::deserialize_from_slice(document.as_bytes()).map_err(bson_error)
 }
 
 /// What is left of a deleted account, as far as it is read.

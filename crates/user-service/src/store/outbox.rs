@@ -10,8 +10,8 @@ use serde::Deserialize;
 use service_kit::mongo::{StoreError, within};
 
 use super::{
-    Handle, SCHEMA_VERSION, unfit,
-    user_document::{AuditPart, Parked, PendingEvent},
+    CollectionHandle, SCHEMA_VERSION, bson_error,
+    user_document::{AuditDetails, Parked, PendingEvent},
 };
 
 /// A user's unpublished events, oldest first.
@@ -32,13 +32,13 @@ pub struct Backlog {
 impl Backlog {
     /// When the oldest of them was written.
     #[must_use]
-    pub fn since(&self) -> Option<DateTime> {
+    pub fn oldest_at(&self) -> Option<DateTime> {
         self.pending_events.first().map(|event| event.at)
     }
 }
 
 /// Events of one user that are in the topic.
-pub struct Acknowledged {
+pub struct AcknowledgedEvents {
     pub user: uuid::Uuid,
     pub events: Vec<PendingEvent>,
     /// The account is a tombstone and nothing else is pending.
@@ -47,21 +47,21 @@ pub struct Acknowledged {
 
 /// The pending lists, the sessions of tombstones, and the audit rows made of the lists.
 #[derive(Clone)]
-pub struct PendingStore {
-    users: Handle,
-    sessions: Handle,
-    audit: Handle,
+pub struct OutboxStore {
+    users: CollectionHandle,
+    sessions: CollectionHandle,
+    audit: CollectionHandle,
 }
 
-impl PendingStore {
-    pub(super) fn new(users: Handle, sessions: Handle, audit: Handle) -> Self {
+impl OutboxStore {
+    pub(super) fn new(users: CollectionHandle, sessions: CollectionHandle, audit: CollectionHandle) -> Self {
         Self { users, sessions, audit }
     }
 
     /// Users whose oldest pending event is older than `min_age` at `now`, but not older than
     /// `from`, and who are not parked, oldest first. A majority read: what could be rolled
     /// back is not published.
-    pub async fn left_behind(
+    pub async fn backlogs_older_than(
         &self,
         now: jiff::Timestamp,
         min_age: Duration,
@@ -104,14 +104,14 @@ impl PendingStore {
 
     /// Writes the audit rows of acknowledged events, takes the events off their lists,
     /// and removes the tombstones whose last event is among them. May be repeated.
-    pub async fn settle(&self, acknowledged: &[&Acknowledged]) -> Result<(), StoreError> {
-        let (gone, living): (Vec<&Acknowledged>, Vec<&Acknowledged>) =
+    pub async fn remove_acknowledged(&self, acknowledged: &[&AcknowledgedEvents]) -> Result<(), StoreError> {
+        let (gone, living): (Vec<&AcknowledgedEvents>, Vec<&AcknowledgedEvents>) =
             acknowledged.iter().copied().partition(|ack| ack.last_of_tombstone);
         // Of a tombstone nothing is kept but what its admin did.
-        self.write_audit_of_admins(acknowledged).await?;
+        self.write_audit_of_acting_admins(acknowledged).await?;
         self.write_audit(&living).await?;
-        if self.pull(&living).await? < living.len() {
-            self.forget_the_gone(&living).await?;
+        if self.remove_from_lists(&living).await? < living.len() {
+            self.delete_audit_of_deleted_users(&living).await?;
         }
         for tombstone in gone {
             self.remove_tombstone(tombstone).await?;
@@ -119,30 +119,30 @@ impl PendingStore {
         Ok(())
     }
 
-    async fn write_audit(&self, acknowledged: &[&Acknowledged]) -> Result<(), StoreError> {
+    async fn write_audit(&self, acknowledged: &[&AcknowledgedEvents]) -> Result<(), StoreError> {
         let updates: Vec<Document> =
             acknowledged.iter().flat_map(|ack| ack.events.iter().map(|event| audit_upsert(ack.user, event))).collect();
         run_updates(&self.audit, updates).await.map(|_| ())
     }
 
     /// The act of an admin is in the admin's log too, with the id of the other account.
-    async fn write_audit_of_admins(&self, acknowledged: &[&Acknowledged]) -> Result<(), StoreError> {
+    async fn write_audit_of_acting_admins(&self, acknowledged: &[&AcknowledgedEvents]) -> Result<(), StoreError> {
         let events = acknowledged.iter().flat_map(|ack| ack.events.iter().map(|event| (ack.user, event)));
-        let acts: Vec<_> = events.filter_map(|(user, event)| Some((event.admin(user)?, user, event))).collect();
+        let acts: Vec<_> = events.filter_map(|(user, event)| Some((event.acting_admin(user)?, user, event))).collect();
         if acts.is_empty() {
             return Ok(());
         }
         // Written first and looked up after it, as all that may come after a clean-up:
         // an admin who is gone since then has no log any more.
         let admins = acts.iter().map(|(admin, ..)| *admin).collect();
-        let upserts = acts.iter().map(|(admin, target, event)| admin_upsert(*admin, *target, event)).collect();
+        let upserts = acts.iter().map(|(admin, target, event)| acting_admin_upsert(*admin, *target, event)).collect();
         run_updates(&self.audit, upserts).await?;
-        let living = self.living(admins).await?;
-        let gone = acts.iter().filter(|(admin, ..)| !living.contains(admin));
-        self.forget(gone.map(|(.., event)| admin_row_id(event).into()).collect()).await
+        let existing = self.existing(admins).await?;
+        let gone = acts.iter().filter(|(admin, ..)| !existing.contains(admin));
+        self.delete_audit_rows(gone.map(|(.., event)| acting_admin_row_id(event).into()).collect()).await
     }
 
-    async fn forget(&self, rows: Vec<Bson>) -> Result<(), StoreError> {
+    async fn delete_audit_rows(&self, rows: Vec<Bson>) -> Result<(), StoreError> {
         if rows.is_empty() {
             return Ok(());
         }
@@ -151,7 +151,7 @@ impl PendingStore {
         Ok(())
     }
 
-    async fn living(&self, users: BTreeSet<uuid::Uuid>) -> Result<BTreeSet<uuid::Uuid>, StoreError> {
+    async fn existing(&self, users: BTreeSet<uuid::Uuid>) -> Result<BTreeSet<uuid::Uuid>, StoreError> {
         let ids: Vec<Bson> = users.into_iter().map(|id| Bson::from(Uuid::from(id))).collect();
         let filter = doc! { "_id": { "$in": ids }, "deletedAt": { "$exists": false } };
         let found: Vec<Backlog> = within(self.users.deadline, async {
@@ -163,7 +163,7 @@ impl PendingStore {
     }
 
     /// How many of the lists are still there.
-    async fn pull(&self, acknowledged: &[&Acknowledged]) -> Result<usize, StoreError> {
+    async fn remove_from_lists(&self, acknowledged: &[&AcknowledgedEvents]) -> Result<usize, StoreError> {
         let updates = acknowledged
             .iter()
             .map(|ack| {
@@ -176,26 +176,26 @@ impl PendingStore {
 
     /// Of users who were deleted while their events were published (another replica has
     /// published the goodbye): their audit rows came after the tombstone's clean-up.
-    async fn forget_the_gone(&self, acknowledged: &[&Acknowledged]) -> Result<(), StoreError> {
-        let living = self.living(acknowledged.iter().map(|ack| ack.user).collect()).await?;
-        let gone = acknowledged.iter().filter(|ack| !living.contains(&ack.user));
-        self.forget(gone.flat_map(|ack| ids(&ack.events)).collect()).await
+    async fn delete_audit_of_deleted_users(&self, acknowledged: &[&AcknowledgedEvents]) -> Result<(), StoreError> {
+        let existing = self.existing(acknowledged.iter().map(|ack| ack.user).collect()).await?;
+        let gone = acknowledged.iter().filter(|ack| !existing.contains(&ack.user));
+        self.delete_audit_rows(gone.flat_map(|ack| ids(&ack.events)).collect()).await
     }
 
     /// Sessions and audit rows first, then the document, if nothing else is pending:
     /// a crash in between leaves the tombstone, whose last entry is published again.
     /// And what was written meanwhile, by somebody who still saw the document; who
     /// writes later does not see it any more and takes the row away again.
-    async fn remove_tombstone(&self, ack: &Acknowledged) -> Result<(), StoreError> {
+    async fn remove_tombstone(&self, ack: &AcknowledgedEvents) -> Result<(), StoreError> {
         let user = Uuid::from(ack.user);
-        self.remove_rows(user).await?;
+        self.delete_sessions_and_audit(user).await?;
         let others = doc! { "$elemMatch": { "id": { "$nin": ids(&ack.events) } } };
         let filter = doc! { "_id": user, "deletedAt": { "$exists": true }, "pendingEvents": { "$not": others } };
         within(self.users.deadline, self.users.collection.delete_one(filter)).await?;
-        self.remove_rows(user).await
+        self.delete_sessions_and_audit(user).await
     }
 
-    async fn remove_rows(&self, user: Uuid) -> Result<(), StoreError> {
+    async fn delete_sessions_and_audit(&self, user: Uuid) -> Result<(), StoreError> {
         let of_user = || doc! { "userId": user };
         within(self.sessions.deadline, self.sessions.collection.delete_many(of_user())).await?;
         within(self.audit.deadline, self.audit.collection.delete_many(of_user())).await?;
@@ -205,7 +205,7 @@ impl PendingStore {
     /// The broker refused an event of this user for itself: nothing of the user is
     /// published before `until`.
     pub async fn park(&self, user: uuid::Uuid, parked: &Parked) -> Result<(), StoreError> {
-        let parked = bson::serialize_to_bson(parked).map_err(unfit)?;
+        let parked = bson::serialize_to_bson(parked).map_err(bson_error)?;
         self.update(user, doc! { "$set": { "parked": parked } }).await.map(|_| ())
     }
 
@@ -223,7 +223,7 @@ impl PendingStore {
         let last_of_tombstone = backlog.deleted_at.is_some() && backlog.pending_events.len() == 1;
         let skipped = |entry: &PendingEvent| uuid::Uuid::from(entry.id) == event;
         let events = backlog.pending_events.into_iter().filter(skipped).collect();
-        self.settle(&[&Acknowledged { user, events, last_of_tombstone }]).await?;
+        self.remove_acknowledged(&[&AcknowledgedEvents { user, events, last_of_tombstone }]).await?;
         Ok(true)
     }
 
@@ -241,21 +241,21 @@ fn ids(events: &[PendingEvent]) -> Vec<Bson> {
 }
 
 fn audit_upsert(user: uuid::Uuid, event: &PendingEvent) -> Document {
-    upsert(event.id, audit_row(user, event, &event.audit_of(user)))
+    upsert(event.id, audit_row(user, event, &event.audit_details_for(user)))
 }
 
 /// The id is the event's own, made into another: the row is written once.
-fn admin_upsert(admin: uuid::Uuid, target: uuid::Uuid, event: &PendingEvent) -> Document {
-    let mut row = audit_row(admin, event, &AuditPart { actor: "self".to_owned(), ..event.audit.clone() });
+fn acting_admin_upsert(admin: uuid::Uuid, target: uuid::Uuid, event: &PendingEvent) -> Document {
+    let mut row = audit_row(admin, event, &AuditDetails { actor: "self".to_owned(), ..event.audit.clone() });
     row.insert("target", Uuid::from(target));
-    upsert(admin_row_id(event), row)
+    upsert(acting_admin_row_id(event), row)
 }
 
-fn admin_row_id(event: &PendingEvent) -> Uuid {
+fn acting_admin_row_id(event: &PendingEvent) -> Uuid {
     uuid::Uuid::new_v5(&event.id.into(), b"admin").into()
 }
 
-fn audit_row(user: uuid::Uuid, event: &PendingEvent, part: &AuditPart) -> Document {
+fn audit_row(user: uuid::Uuid, event: &PendingEvent, part: &AuditDetails) -> Document {
     let mut row = doc! {
         "schemaVersion": SCHEMA_VERSION,
         "userId": Uuid::from(user),
@@ -278,7 +278,7 @@ fn upsert(id: Uuid, row: Document) -> Document {
 
 /// Many updates in one command, each on its own (the driver's bulk write needs MongoDB 8).
 /// How many documents they matched.
-async fn run_updates(handle: &Handle, updates: Vec<Document>) -> Result<usize, StoreError> {
+async fn run_updates(handle: &CollectionHandle, updates: Vec<Document>) -> Result<usize, StoreError> {
     if updates.is_empty() {
         return Ok(0);
     }
