@@ -21,8 +21,9 @@ use service_kit::mongo::{StoreError, within};
 
 use super::{
     CollectionHandle, SCHEMA_VERSION, bson_error,
+    conditional_write::{Change, Commit, Precondition},
     user_document::UserRecord,
-    users::{Change, Commit, Precondition, UserStore},
+    users::UserStore,
 };
 
 const ID: &str = "admins";

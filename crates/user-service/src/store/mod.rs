@@ -6,7 +6,9 @@
 mod admins;
 mod audit;
 mod bulk;
+mod conditional_write;
 mod dummy_user;
+mod import_progress;
 mod indexes;
 mod keys;
 mod leases;
@@ -21,13 +23,15 @@ mod users;
 
 use std::time::Duration;
 
-use bson::{DateTime, Document, Uuid, doc};
+use bson::{Binary, DateTime, Document, Uuid, doc, spec::BinarySubtype};
 use mongodb::{Database, options::CollectionOptions};
 use service_kit::mongo::{CollectionHere, StoreError};
 
 pub use admins::{AdminRemoval, AdminStore, RemovalCount};
 pub use audit::{AuditEntry, AuditOnlyKind, AuditRow, AuditStore};
-pub use bulk::{BulkStore, ImportProgress, KeyHolder};
+pub use bulk::{BulkStore, KeyHolder};
+pub use conditional_write::{Change, Commit, EndSessions, Precondition, TokenChange, TotpChange};
+pub use import_progress::ImportProgress;
 pub use indexes::{EMAIL_KEYS, IDEMPOTENCY_KEY, USERNAME_KEY, USERNAME_KEYS, non_unique_indexes, unique_indexes};
 pub use keys::{KeyStore, StoredKey, StoredKeySet};
 pub use leases::LeaseStore;
@@ -35,13 +39,13 @@ pub use outbox::{AcknowledgedEvents, Backlog, OutboxStore};
 pub use session_document::SessionRow;
 pub use sessions::{Rotation, SessionStore, SessionTimes};
 pub use throttles::{ThrottleKey, ThrottleRule, ThrottleState, ThrottleStore};
-pub(crate) use user_document::binary;
 pub use user_document::{
-    AuditDetails, IdempotencyRecord, ImportedFrom, KnownNetwork, Parked, PendingEvent, ReservedKey, SessionRule,
-    TokenRecord, TotpRecord, TotpSetup, UndoTokenRecord, UsedMfaToken, UsedTokenRecord, UserRecord, username_fields,
+    AuditDetails, IdempotencyRecord, ImportedFrom, KnownNetwork, NewEvent, Parked, PendingEvent, ReservedKey,
+    SessionRule, TokenRecord, TotpRecord, TotpSetup, UndoTokenRecord, UsedMfaToken, UsedTokenRecord, UserRecord,
+    username_fields,
 };
 pub use user_search::UserPage;
-pub use users::{Change, Commit, EndSessions, NewEvent, Precondition, TokenChange, TotpChange, UserStore};
+pub use users::UserStore;
 
 /// The version of every document's shape.
 pub const SCHEMA_VERSION: i32 = 1;
@@ -102,4 +106,9 @@ fn bson_error(error: bson::error::Error) -> StoreError {
 fn after_cursor(cursor: crate::domain::Cursor, time: &str) -> Document {
     let at = DateTime::from_millis(cursor.at);
     doc! { "$or": [{ time: { "$lt": at } }, { time: at, "_id": { "$lt": Uuid::from(cursor.id) } }] }
+}
+
+/// Bytes as MongoDB stores them.
+pub(crate) fn binary(bytes: &[u8]) -> Binary {
+    Binary { subtype: BinarySubtype::Generic, bytes: bytes.to_vec() }
 }

@@ -8,13 +8,13 @@ use service_kit::mongo::{StoreError, within};
 use super::{UserStore, user_document::UserRecord};
 
 /// Keys of one sort: where they are, and where their reservations are.
-struct ReservedKeys {
+struct KeyFields {
     keys: &'static str,
     reserved: &'static str,
 }
 
-const EMAILS: ReservedKeys = ReservedKeys { keys: "emailKeys", reserved: "reserved" };
-const USERNAMES: ReservedKeys = ReservedKeys { keys: "usernameKeys", reserved: "reservedUsernames" };
+const EMAILS: KeyFields = KeyFields { keys: "emailKeys", reserved: "reserved" };
+const USERNAMES: KeyFields = KeyFields { keys: "usernameKeys", reserved: "reservedUsernames" };
 
 impl UserStore {
     /// Takes an address from the account that it was kept for, if its time is over at
@@ -29,12 +29,7 @@ impl UserStore {
         self.release_expired(&USERNAMES, key, now).await
     }
 
-    async fn release_expired(
-        &self,
-        fields: &ReservedKeys,
-        key: &str,
-        now: jiff::Timestamp,
-    ) -> Result<bool, StoreError> {
+    async fn release_expired(&self, fields: &KeyFields, key: &str, now: jiff::Timestamp) -> Result<bool, StoreError> {
         let filter = doc! {
             fields.keys: key,
             format!("{}.0", fields.keys): { "$ne": key },
@@ -90,7 +85,7 @@ impl UserStore {
 
 /// Drops the reservations that are over, and their keys, but for the current one. The
 /// version is raised, so that nobody writes back what they have read before.
-fn without_expired(fields: &ReservedKeys, now: jiff::Timestamp) -> Vec<Document> {
+fn without_expired(fields: &KeyFields, now: jiff::Timestamp) -> Vec<Document> {
     let (keys, reserved) = (format!("${}", fields.keys), format!("${}", fields.reserved));
     let kept = doc! { "$filter": { "input": &reserved, "cond": { "$gt": ["$$this.until", DateTime::from(now)] } } };
     let others = doc! { "$slice": [&keys, 1, 1_000] };

@@ -1,17 +1,21 @@
 //! One user as MongoDB has it: the fields of the document and nothing else.
 
-use bson::{Binary, Bson, DateTime, Document, Uuid, doc, spec::BinarySubtype};
-use events::sealing::Purpose;
+mod pending_event;
+mod second_factor;
+mod tokens;
+
+use bson::{Binary, Bson, DateTime, Document, Uuid, doc};
 use serde::{Deserialize, Serialize};
 use service_kit::mongo::StoreError;
+
+pub use pending_event::{AuditDetails, NewEvent, Parked, PendingEvent};
+pub use second_factor::{TotpRecord, TotpSetup, UsedMfaToken};
+pub use tokens::{TokenRecord, UndoTokenRecord, UsedTokenRecord};
 
 use crate::{
     domain::{Addresses, FactorTimes, Reservation, UndoLink, User, UserStatus, Usernames, role},
     hashing::PasswordHash,
 };
-
-/// How long a page can tell that its link was used.
-const USED_TOKEN_RETENTION: jiff::SignedDuration = jiff::SignedDuration::from_hours(30 * 24);
 
 /// What one account is in the collection `users`.
 #[derive(Clone, Serialize, Deserialize)]
@@ -118,65 +122,6 @@ pub struct SessionRule {
     pub keep: Option<Uuid>,
 }
 
-/// A one-time token: its SHA-256, what it is for, and the address that it is bound to.
-#[derive(Clone, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct TokenRecord {
-    pub hash: Binary,
-    pub purpose: Purpose,
-    /// The key of the address that it was mailed to.
-    pub to: String,
-    /// That address as it was typed, where using the token makes it the account's.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub address: Option<String>,
-    pub expires_at: DateTime,
-    /// When it was issued, where that matters: with a change of address.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub issued_at: Option<DateTime>,
-}
-
-/// A link that takes back a change of the password, of TOTP or of the recovery codes.
-#[derive(Clone, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct UndoTokenRecord {
-    /// The SHA-256 of the token.
-    pub hash: Binary,
-    pub purpose: Purpose,
-    /// The key of the address that it was mailed to.
-    pub to: String,
-    pub expires_at: DateTime,
-}
-
-impl From<&UndoLink> for UndoTokenRecord {
-    fn from(link: &UndoLink) -> Self {
-        Self {
-            hash: binary(&link.digest),
-            purpose: link.purpose,
-            to: link.to.clone(),
-            expires_at: link.expires_at.into(),
-        }
-    }
-}
-
-/// A one-time token that is used up: by its own use, or by the use of another one that left it without a purpose.
-#[derive(Clone, Serialize, Deserialize)]
-pub struct UsedTokenRecord {
-    pub hash: Binary,
-    pub purpose: Purpose,
-    /// The key of the address that it was mailed to.
-    pub to: String,
-    pub until: DateTime,
-}
-
-impl UsedTokenRecord {
-    /// A record of a token that is used up at `now`.
-    #[must_use]
-    pub fn new(hash: Binary, purpose: Purpose, to: &str, now: jiff::Timestamp) -> Self {
-        let until = now.saturating_add(USED_TOKEN_RETENTION).unwrap_or(jiff::Timestamp::MAX).into();
-        Self { hash, purpose, to: to.to_owned(), until }
-    }
-}
-
 /// The key of an address or username that a change left behind: no other account gets it
 /// before `until`.
 #[derive(Clone, Serialize, Deserialize)]
@@ -197,91 +142,6 @@ impl ReservedKey {
     }
 }
 
-impl TokenRecord {
-    /// From the token's digest.
-    #[must_use]
-    pub fn new(digest: [u8; 32], purpose: Purpose, to: &str, expires_at: jiff::Timestamp) -> Self {
-        Self {
-            hash: binary(&digest),
-            purpose,
-            to: to.to_owned(),
-            address: None,
-            expires_at: expires_at.into(),
-            issued_at: None,
-        }
-    }
-
-    /// With the time at which it was issued.
-    #[must_use]
-    pub fn with_issued_at(self, issued_at: jiff::Timestamp) -> Self {
-        Self { issued_at: Some(issued_at.into()), ..self }
-    }
-
-    /// With the address that using it makes the account's.
-    #[must_use]
-    pub fn with_address(self, address: &str) -> Self {
-        Self { address: Some(address.to_owned()), ..self }
-    }
-
-    /// The record that is kept of this token once it is used up, for a while.
-    #[must_use]
-    pub fn used(&self, now: jiff::Timestamp) -> UsedTokenRecord {
-        UsedTokenRecord::new(self.hash.clone(), self.purpose, &self.to, now)
-    }
-
-    /// Of an undo token: the reservation that it was made with.
-    #[must_use]
-    pub fn reservation(&self) -> Reservation {
-        Reservation { key: self.to.clone(), until: self.expires_at.into() }
-    }
-}
-
-/// A confirmed second factor. It is only ever written as a whole, decided on the version.
-#[derive(Clone, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct TotpRecord {
-    /// Sealed with the key-encryption key, bound to the user's id.
-    pub secret: Binary,
-    pub enabled_at: DateTime,
-    /// The time step of the last code that was accepted: none of it or before it is again.
-    pub last_step: i64,
-    /// Keyed hashes of the recovery codes that are left.
-    pub recovery_codes: Vec<Binary>,
-    /// The tokens between password and second factor that were used and have not expired.
-    #[serde(default)]
-    pub used_tokens: Vec<UsedMfaToken>,
-}
-
-impl TotpRecord {
-    /// Of which no code was accepted yet, without recovery codes.
-    #[must_use]
-    pub fn from_setup(setup: &TotpSetup, now: jiff::Timestamp) -> Self {
-        Self {
-            secret: setup.secret.clone(),
-            enabled_at: now.into(),
-            last_step: 0,
-            recovery_codes: Vec::new(),
-            used_tokens: Vec::new(),
-        }
-    }
-}
-
-/// A token of which a login was made.
-#[derive(Clone, Serialize, Deserialize)]
-pub struct UsedMfaToken {
-    pub id: Uuid,
-    pub until: DateTime,
-}
-
-/// A second factor that somebody has begun to set up.
-#[derive(Clone, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct TotpSetup {
-    /// Sealed as [`TotpRecord::secret`].
-    pub secret: Binary,
-    pub expires_at: DateTime,
-}
-
 /// A network that somebody logged in from: a keyed hash, bound to the user.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -297,62 +157,6 @@ pub struct IdempotencyRecord {
     /// HMAC of the canonical body without the password.
     pub fingerprint: Binary,
     pub until: DateTime,
-}
-
-/// An event that is not yet known to be in the topic.
-#[derive(Clone, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct PendingEvent {
-    pub id: Uuid,
-    #[serde(rename = "type")]
-    pub event_type: String,
-    pub sequence: i64,
-    pub at: DateTime,
-    /// The payload as it is published: JSON text.
-    pub data: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub trace_parent: Option<String>,
-    pub audit: AuditDetails,
-}
-
-/// The private part of a pending event: never published.
-#[derive(Clone, Default, Serialize, Deserialize)]
-pub struct AuditDetails {
-    /// Who did it: `self`, `system`, or an admin's id.
-    pub actor: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub address: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub client: Option<String>,
-    /// Why an admin or operator did it, in their words.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-}
-
-impl PendingEvent {
-    /// The admin who did it to the account of somebody else, `user`.
-    #[must_use]
-    pub fn acting_admin(&self, user: uuid::Uuid) -> Option<uuid::Uuid> {
-        uuid::Uuid::try_parse(&self.audit.actor).ok().filter(|admin| *admin != user)
-    }
-
-    /// What the log of `user` holds of it: of an admin no more than the id and the reason.
-    /// Address and client are the admin's, and are in the admin's own log.
-    #[must_use]
-    pub fn audit_details_for(&self, user: uuid::Uuid) -> AuditDetails {
-        match self.acting_admin(user) {
-            Some(_) => AuditDetails { address: None, client: None, ..self.audit.clone() },
-            None => self.audit.clone(),
-        }
-    }
-}
-
-/// The broker refused an event of this user for itself; tried again at `until`.
-#[derive(Clone, Serialize, Deserialize)]
-pub struct Parked {
-    pub until: DateTime,
-    pub attempts: i32,
-    pub error: String,
 }
 
 impl UserRecord {
@@ -472,9 +276,4 @@ pub fn username_fields(usernames: &Usernames) -> Document {
         "usernameKeys": usernames.keys(),
         "reservedUsernames": if reserved.is_empty() { Bson::Null } else { reserved.into() },
     }
-}
-
-/// Bytes as MongoDB stores them.
-pub(crate) fn binary(bytes: &[u8]) -> Binary {
-    Binary { subtype: BinarySubtype::Generic, bytes: bytes.to_vec() }
 }
