@@ -1,5 +1,8 @@
-//! The one write that changes an account: a single update whose filter names what was decided on, and which
-//! appends the events it causes.
+//! The conditional write: every change of an account, and what happens when two writers change one account.
+//!
+//! [`UserStore::commit`] is a single update. Its filter contains the [`Precondition`] that the decision was based
+//! on, and the update appends the events that the change causes. If another write came first, nothing is written
+//! and the result is [`Commit::Conflict`]: the use case reads the account again and decides again.
 
 use bson::{Bson, Document, Uuid, doc};
 use events::sealing::Purpose;
@@ -17,51 +20,51 @@ use crate::{
     hashing::PasswordHash,
 };
 
-/// At most as many used one-time tokens are kept of one account, the last ones.
+/// The maximum number of used one-time tokens of an account; the newest are kept.
 const MAX_USED_TOKENS: i32 = 5;
 
-/// What a write was decided on. Where it no longer holds, nothing is written.
+/// What the decision to write was based on. If it no longer holds, nothing is written.
 pub enum Precondition<'a> {
-    /// The whole document as it was read.
+    /// The document still has the version that was read.
     Version(i64),
-    /// The password that was verified: its hash, an active account, the session epoch.
+    /// The account is active, and still has the verified password hash and this session epoch.
     Credentials { hash: &'a PasswordHash, epoch: i64 },
-    /// The same, and that the account has no second factor.
+    /// The same, and the account has no second factor.
     CredentialsWithoutSecondFactor { hash: &'a PasswordHash, epoch: i64 },
 }
 
-/// How a change touches the one-time tokens.
+/// A change of the one-time tokens.
 #[derive(Default)]
 pub enum TokenChange {
     #[default]
     None,
-    /// Adds one; of its purpose at most `keep` remain, the newest.
+    /// Adds a token. At most `keep` tokens of its purpose remain, the newest.
     Add { token: TokenRecord, keep: usize },
-    /// Drops those of this purpose.
+    /// Removes the tokens of this purpose.
     Drop(Purpose),
-    /// Drops all but those of this purpose.
+    /// Removes all tokens except those of this purpose.
     DropAllBut(Purpose),
-    /// These and no others; for who decided on the version.
+    /// Replaces all tokens with these. The precondition must be the version.
     Replace(Vec<TokenRecord>),
 }
 
-/// How a change touches the second factor.
+/// A change of the second factor.
 #[derive(Default)]
 pub enum TotpChange {
     #[default]
     None,
-    /// Begins a set-up; one that was begun before is replaced.
+    /// Starts a setup. It replaces a setup that was started before.
     SetUp(TotpSetup),
-    /// It is on, and this is its state; the set-up is over.
+    /// Stores the state of a second factor that is on, and ends the setup.
     On(TotpRecord),
-    /// It is off, and was on until now.
+    /// Turns off a second factor that was on until now.
     Off,
-    /// It is gone, with its set-up, as if the account had never had one: the owner of the
-    /// mailbox said that it was not theirs, or the support removed it.
+    /// Removes the second factor and its setup as if the account had never had one: the owner of the mailbox
+    /// reported that it was not theirs, or an operator removed it.
     Forget,
 }
 
-/// Which sessions of the user a write ends.
+/// The sessions of the user that a write ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum EndSessions {
     #[default]
@@ -70,46 +73,46 @@ pub enum EndSessions {
     AllBut(uuid::Uuid),
 }
 
-/// What a write changes.
+/// The changes of one write.
 #[derive(Default)]
 pub struct Change {
-    /// Fields and their new values, verbatim (never read as expressions); null unsets.
+    /// Fields and their new values, which are never evaluated as expressions. Null removes the field.
     pub set: Document,
     pub tokens: TokenChange,
-    /// Tokens that this change uses up, the one that was presented last.
+    /// The tokens that this change uses up. The token that was presented is the last one.
     pub used_tokens: Vec<UsedTokenRecord>,
     pub totp: TotpChange,
-    /// A login came from there: it becomes the first of the known networks.
+    /// The network of a login. It becomes the first of the known networks.
     pub seen_network: Option<KnownNetwork>,
     pub end_sessions: EndSessions,
-    /// Nothing of the user is left but the tombstone.
+    /// Whether only the tombstone of the user remains.
     pub tombstone: bool,
     pub events: Vec<NewEvent>,
-    /// A login: not an update of the account, and its events may be left out when half
-    /// of the pending list is used.
+    /// Set for a login, which is not an update of the account. Its events are omitted when half of the pending
+    /// list is used.
     pub events_optional: bool,
-    /// Written even when the pending list is full (disable, delete, logout, reset, undo).
+    /// Whether the change is written even if the pending list is full (disable, delete, logout, reset, undo).
     pub ignore_pending_limit: bool,
 }
 
-/// How a commit ended, when it surely ended.
+/// The outcome of a commit whose outcome is known.
 pub enum Commit {
-    /// Written; the document as it is now.
+    /// The change is written. This is the document after the write.
     Done(Box<UserRecord>),
-    /// Written; the account is a tombstone now, with these events to publish.
+    /// The change is written. The account is now a tombstone with these events to publish.
     Tombstoned(Vec<PendingEvent>),
-    /// Not what it was decided on any more: decide again.
+    /// The precondition no longer holds. The caller must decide again.
     Conflict,
-    /// As many events as allowed wait for Kafka.
+    /// The maximum number of events is waiting for Kafka.
     PendingFull,
 }
 
 impl UserStore {
-    /// Writes `change`, if what it was decided on still holds.
+    /// Writes `change` if the precondition still holds.
     ///
     /// # Errors
-    /// [`StoreError::DuplicateKey`] where a unique key is taken; after
-    /// [`StoreError::Timeout`] the outcome is unknown.
+    /// [`StoreError::DuplicateKey`] if a unique key is taken. After [`StoreError::Timeout`] the outcome is
+    /// unknown.
     pub async fn commit(
         &self,
         id: uuid::Uuid,
@@ -159,8 +162,8 @@ impl UserStore {
         Ok(found.is_some())
     }
 
-    /// The change as an update pipeline: sequences are counted from the version that
-    /// the document has at that moment, and user text is wrapped in `$literal`.
+    /// Returns the change as an update pipeline. The sequences of events are counted from the version that the
+    /// document has when it is written. Values from users are wrapped in `$literal`.
     fn pipeline(&self, change: Change) -> Result<Vec<Document>, StoreError> {
         let raise = i64::try_from(change.events.len().max(1)).unwrap_or(i64::MAX);
         let pending = self.pending_expression(&change)?;
@@ -281,7 +284,8 @@ fn tokens_expression(change: TokenChange) -> Result<Option<Bson>, StoreError> {
     })
 }
 
-/// Those that are still to be kept, then the new ones; the last of them all.
+/// Returns the used tokens that are not expired, followed by the new ones; at most [`MAX_USED_TOKENS`] of them, the
+/// newest.
 fn used_tokens_expression(used: &[UsedTokenRecord]) -> Result<Bson, StoreError> {
     let kept = doc! { "$filter": {
         "input": { "$ifNull": ["$usedTokens", []] },
@@ -291,7 +295,7 @@ fn used_tokens_expression(used: &[UsedTokenRecord]) -> Result<Bson, StoreError> 
     Ok(doc! { "$slice": [{ "$concatArrays": [kept, added] }, -MAX_USED_TOKENS] }.into())
 }
 
-/// This one first, then the others that are not too old.
+/// Returns this network, followed by the other networks that are not too old.
 fn networks_expression(seen: &KnownNetwork) -> Result<Bson, StoreError> {
     let age = i64::try_from(KNOWN_FOR.as_millis()).unwrap_or(i64::MAX);
     let known = i32::try_from(KNOWN_NETWORKS).unwrap_or(i32::MAX);
@@ -303,7 +307,7 @@ fn networks_expression(seen: &KnownNetwork) -> Result<Bson, StoreError> {
     Ok(doc! { "$slice": [{ "$concatArrays": [[seen], others] }, known] }.into())
 }
 
-/// What is left of a deleted account, as far as it is read.
+/// The fields of a deleted account that are read.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Tombstone {

@@ -1,7 +1,7 @@
-//! MongoDB: the only place that knows collections, documents and filters.
+//! The MongoDB layer: the only module that knows collections, documents and filters.
 //!
-//! Every write is acknowledged by a majority and journaled (set on the client);
-//! every operation has a deadline, and one that passes it has an unknown outcome.
+//! Every write is acknowledged by a majority and journaled (set on the client), except in `throttles`. Every
+//! operation has a deadline; the outcome of an operation that exceeds it is unknown.
 
 mod admins;
 mod audit;
@@ -47,13 +47,13 @@ pub use user_document::{
 pub use user_search::UserPage;
 pub use users::UserStore;
 
-/// The version of every document's shape.
+/// The schema version in every document.
 pub const SCHEMA_VERSION: i32 = 1;
 
 /// The collection of the small document that `/readyz` writes.
 pub const READINESS: &str = "readiness";
 
-/// Every collection of the service.
+/// The stores of all collections of the service.
 #[derive(Clone)]
 pub struct Store {
     pub users: UserStore,
@@ -68,7 +68,8 @@ pub struct Store {
 }
 
 impl Store {
-    /// `deadline` bounds each operation; `max_pending` the unpublished events of a user.
+    /// Creates the stores. `deadline` limits each operation, and `max_pending` limits the number of unpublished
+    /// events of a user.
     #[must_use]
     pub fn new(database: &Database, deadline: Duration, max_pending: usize) -> Self {
         let handle = |name| CollectionHandle {
@@ -97,18 +98,19 @@ struct CollectionHandle {
     deadline: Duration,
 }
 
-/// A document that does not fit its type: a mistake of ours, or of whoever wrote it.
+/// Converts a BSON error. A document that does not match its type is a bug, or was written by another program.
 fn bson_error(error: bson::error::Error) -> StoreError {
     mongodb::error::Error::from(error).into()
 }
 
-/// The rows behind a place in a list that is newest first, by this field and then by id.
+/// Returns the filter for the rows after `cursor` in a list that is sorted by the field `time` and then by id,
+/// newest first.
 fn after_cursor(cursor: crate::domain::Cursor, time: &str) -> Document {
     let at = DateTime::from_millis(cursor.at);
     doc! { "$or": [{ time: { "$lt": at } }, { time: at, "_id": { "$lt": Uuid::from(cursor.id) } }] }
 }
 
-/// Bytes as MongoDB stores them.
+/// Converts bytes to a BSON binary of the generic subtype.
 pub(crate) fn binary(bytes: &[u8]) -> Binary {
     Binary { subtype: BinarySubtype::Generic, bytes: bytes.to_vec() }
 }

@@ -1,6 +1,6 @@
-//! The users: inserting one and finding one.
+//! Inserts and finds accounts.
 //!
-//! Every change goes through [`UserStore::commit`], in `conditional_write`.
+//! Every change of an account goes through [`UserStore::commit`] in `conditional_write`.
 
 use bson::{DateTime, Document, RawDocumentBuf, Uuid, doc};
 use futures_util::TryStreamExt;
@@ -11,7 +11,7 @@ use service_kit::mongo::{StoreError, within};
 use super::{CollectionHandle, binary, bson_error, dummy_user, user_document::UserRecord};
 use crate::domain::role::ADMIN;
 
-/// The collection `users`, for those who decide about accounts.
+/// The collection `users`, for the use cases that read and change accounts.
 #[derive(Clone)]
 pub struct UserStore {
     pub(super) handle: CollectionHandle,
@@ -26,15 +26,15 @@ impl UserStore {
     /// Inserts a new account with its events.
     ///
     /// # Errors
-    /// [`StoreError::DuplicateKey`] names the index that refused it.
+    /// [`StoreError::DuplicateKey`] names the unique index that refused the account.
     pub async fn insert(&self, user: &UserRecord) -> Result<(), StoreError> {
         let document = bson::serialize_to_document(user).map_err(bson_error)?;
         within(self.handle.deadline, self.handle.collection.insert_one(document)).await?;
         Ok(())
     }
 
-    /// The account with this id; tombstones are nobody. They are told apart here, because
-    /// MongoDB plans a query for more than an id.
+    /// Returns the account with this id, unless it is a tombstone. The query does not filter out tombstones,
+    /// because MongoDB runs its query planner for every filter that names more than an id.
     pub async fn by_id(&self, id: uuid::Uuid) -> Result<Option<UserRecord>, StoreError> {
         let users = self.raw();
         let found = within(self.handle.deadline, users.find_one(doc! { "_id": Uuid::from(id) })).await?;
@@ -42,7 +42,7 @@ impl UserStore {
         found.filter(|user| !tombstoned(user)).map(|user| decode(&user)).transpose()
     }
 
-    /// Whether there is an account with this id; tombstones are none.
+    /// Returns whether an account has this id. A tombstone is not an account.
     pub async fn exists(&self, id: uuid::Uuid) -> Result<bool, StoreError> {
         let filter = doc! { "_id": Uuid::from(id), "deletedAt": { "$exists": false } };
         let found = within(self.handle.deadline, async {
@@ -52,25 +52,26 @@ impl UserStore {
         Ok(found.is_some())
     }
 
-    /// The account whose current address has this key; a reserved one is nobody's.
+    /// Returns the account whose current email address has this key. Reserved addresses are not searched.
     pub async fn by_email_key(&self, key: &str) -> Result<Option<UserRecord>, StoreError> {
         let found = self.find(doc! { "emailKeys": key }).await?;
         Ok(found.filter(|user| user.email_keys.first().is_some_and(|current| current == key)))
     }
 
-    /// As [`by_email_key`](Self::by_email_key), for a login: see [`Self::find_for_login`].
+    /// Returns the account whose current email address has this key, for a login: see [`Self::find_for_login`].
     pub async fn find_for_login_by_email_key(&self, key: &str) -> Result<Option<UserRecord>, StoreError> {
         let found = self.find_for_login(doc! { "emailKeys": key }).await?;
         Ok(found.filter(|user| user.email_keys.first().is_some_and(|current| current == key)))
     }
 
-    /// The account with this user name's key, for a login: see [`Self::find_for_login`].
+    /// Returns the account whose username has this key, for a login: see [`Self::find_for_login`].
     pub async fn find_for_login_by_username_key(&self, key: &str) -> Result<Option<UserRecord>, StoreError> {
         self.find_for_login(doc! { "usernameKey": key }).await
     }
 
-    /// An account without what makes some larger than others (attributes, tokens, events,
-    /// keys). Where there is none a decoy is read, so that both take as long.
+    /// Returns an account without the fields that make some accounts larger than others (attributes, tokens,
+    /// events, keys). If there is no account, a dummy user is decoded instead, so that both cases take the same
+    /// time.
     async fn find_for_login(&self, filter: Document) -> Result<Option<UserRecord>, StoreError> {
         let users = self.raw();
         let found = within(self.handle.deadline, async {
@@ -84,23 +85,23 @@ impl UserStore {
         Ok(Some(user).filter(|_| !is_dummy))
     }
 
-    /// The account that holds a one-time token with this digest.
+    /// Returns the account that has a one-time token with this digest.
     pub async fn by_token(&self, digest: [u8; 32]) -> Result<Option<UserRecord>, StoreError> {
         self.find(doc! { "tokens.hash": binary(&digest) }).await
     }
 
-    /// The account that holds an undo link with this digest.
+    /// Returns the account that has an undo link with this digest.
     pub async fn by_undo_token(&self, digest: [u8; 32]) -> Result<Option<UserRecord>, StoreError> {
         self.find(doc! { "undoTokens.hash": binary(&digest) }).await
     }
 
-    /// The account of a one-time token with this digest that is used up.
+    /// Returns the account that has a used one-time token with this digest.
     pub async fn by_used_token(&self, digest: [u8; 32]) -> Result<Option<UserRecord>, StoreError> {
         self.find(doc! { "usedTokens.hash": binary(&digest) }).await
     }
 
-    /// The account that a registration with this key made. Read on the primary by a
-    /// write that changes nothing, so that the answer is also acknowledged by a majority.
+    /// Returns the account that was registered with this idempotency key. It reads by a write on the primary
+    /// that changes nothing, so that a majority has acknowledged what it returns.
     pub async fn by_idempotency_key(&self, key: &str) -> Result<Option<UserRecord>, StoreError> {
         let users = self.raw();
         let found = within(self.handle.deadline, async {
@@ -113,7 +114,7 @@ impl UserStore {
         found.map(|user| decode(&user)).transpose()
     }
 
-    /// Forgets the idempotency keys whose time is over.
+    /// Deletes the expired idempotency keys, and returns their number.
     pub async fn delete_expired_idempotency_keys(&self, now: jiff::Timestamp) -> Result<u64, StoreError> {
         let filter = doc! { "idempotency.until": { "$lt": DateTime::from(now) } };
         let result = within(self.handle.deadline, async {
@@ -123,14 +124,14 @@ impl UserStore {
         Ok(result.modified_count)
     }
 
-    /// Active accounts made before `before` whose address was never verified, the oldest
-    /// first; no admins.
+    /// Returns active accounts that were created before `before` and whose email address was never verified,
+    /// oldest first. Admins are not among them.
     pub async fn unverified_before(&self, before: jiff::Timestamp, limit: i64) -> Result<Vec<UserRecord>, StoreError> {
         let filter = doc! {
             // Repeats the filter of the partial index.
             "emailVerified": false,
             "createdAt": { "$lt": DateTime::from(before) },
-            // Whoever was taken over from another system has had no link before that.
+            // An imported account could not verify its address before the import.
             "imported.at": { "$not": { "$gte": DateTime::from(before) } },
             "status": "active",
             "roles": { "$ne": ADMIN },
@@ -148,12 +149,13 @@ impl UserStore {
         found.map(|user| decode(&user)).transpose()
     }
 
-    /// The users as they come, to be read into their type at once.
+    /// Returns the collection with raw documents, which are decoded directly into their type.
     pub(super) fn raw(&self) -> Collection<RawDocumentBuf> {
         self.handle.collection.clone_with_type()
     }
 }
 
+/// Decodes a raw document into its type.
 pub(super) fn decode<T: DeserializeOwned>(document: &RawDocumentBuf) -> Result<T, StoreError> {
     bson::deserialize_from_slice(document.as_bytes()).map_err(bson_error)
 }

@@ -1,4 +1,4 @@
-//! One user as MongoDB has it: the fields of the document and nothing else.
+//! The document of an account in the collection `users`.
 
 mod pending_event;
 mod second_factor;
@@ -17,34 +17,35 @@ use crate::{
     hashing::PasswordHash,
 };
 
-/// What one account is in the collection `users`.
+/// An account as it is stored in the collection `users`.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct UserRecord {
     #[serde(rename = "_id")]
     pub id: Uuid,
     pub schema_version: i32,
-    /// Raised by every write, by as many as it causes events.
+    /// Every write raises it by the number of its events, and by at least one.
     pub version: i64,
     pub username: String,
-    /// The key of the current username. Of an account that has claimed none yet (see
-    /// [`Self::unclaimed`]) it is one that no username has.
+    /// The key of the current username. An account that has not claimed a username (see [`Self::unclaimed`])
+    /// has a key that no username can have.
     pub username_key: String,
-    /// The same and those of the usernames that are reserved; unique between users. Absent
-    /// in documents of releases before, until the username is written again.
+    /// The keys of the current username and of the reserved usernames; unique among accounts. Documents of
+    /// earlier releases do not have this field until the username is written again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub username_keys: Vec<String>,
-    /// Earlier usernames that are kept for a while, oldest first.
+    /// Earlier usernames that are still reserved, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reserved_usernames: Vec<ReservedKey>,
-    /// The account was registered while registrations were hidden, and its address was
-    /// never verified: it cannot be signed in to, and has claimed no username.
+    /// Whether the account was registered while registrations were hidden, and its email address was never
+    /// verified. Such an account cannot log in and has claimed no username.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unclaimed: bool,
     pub email: String,
-    /// The current key first; reserved ones behind it. Unique between users.
+    /// The key of the current email address, followed by the keys of the reserved addresses. Unique among
+    /// accounts.
     pub email_keys: Vec<String>,
-    /// Earlier addresses that are kept for a while, oldest first.
+    /// Earlier email addresses that are still reserved, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reserved: Vec<ReservedKey>,
     pub email_verified: bool,
@@ -54,7 +55,7 @@ pub struct UserRecord {
     pub locale: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timezone: Option<String>,
-    /// The JSON text: a document would turn `{"$date": …}` into a date.
+    /// The attributes as JSON text. In a BSON document, `{"$date": …}` would become a date.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attributes: Option<String>,
     #[serde(default)]
@@ -64,38 +65,40 @@ pub struct UserRecord {
     pub sessions: SessionRule,
     #[serde(default)]
     pub tokens: Vec<TokenRecord>,
-    /// One-time tokens that are used up, oldest first; at most five, and only for the pages behind their links.
+    /// One-time tokens that are used up, oldest first; at most five. Only the pages behind their links use
+    /// them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub used_tokens: Vec<UsedTokenRecord>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub idempotency: Option<IdempotencyRecord>,
-    /// The second factor, when it is on.
+    /// The second factor, if it is on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub totp: Option<TotpRecord>,
     /// A second factor that is not confirmed yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub totp_setup: Option<TotpSetup>,
-    /// Since when the account has its second factor, as an undo counts it; see `domain::undo`.
+    /// The time since which the account has its second factor, as an undo counts it; see `domain::undo_links`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub second_factor_since: Option<DateTime>,
-    /// When the second factor was turned off.
+    /// The time when the second factor was turned off.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub second_factor_off_at: Option<DateTime>,
-    /// Undo links, oldest first; not among `tokens`, whose purposes the release before reads.
+    /// Undo links, oldest first. They are not among `tokens`, because the previous release decodes the purposes
+    /// there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub undo_tokens: Vec<UndoTokenRecord>,
-    /// The file that the account came in.
+    /// The line of the import file that the account came from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub imported: Option<ImportedFrom>,
     pub created_at: DateTime,
     pub updated_at: DateTime,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_login_at: Option<DateTime>,
-    /// Where successful logins came from, the latest first; at most eight.
+    /// The networks of successful logins, newest first; at most eight.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub known_networks: Vec<KnownNetwork>,
-    /// The account was under attack, and its owner was told; what holds the attacker is
-    /// in `throttles`.
+    /// Set when the account was under attack and its owner was notified. The attacker is blocked by
+    /// `throttles`, not by this field.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub locked_until: Option<DateTime>,
     #[serde(default)]
@@ -104,17 +107,17 @@ pub struct UserRecord {
     pub parked: Option<Parked>,
 }
 
-/// A line of an imported file.
+/// A line of an import file.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ImportedFrom {
-    /// The id in `imports`.
+    /// The id of the import in the collection `imports`.
     pub import: String,
-    /// Counted from one.
+    /// The number of the line, counted from one.
     pub line: i64,
     pub at: DateTime,
 }
 
-/// Which sessions live: those of this epoch, and the one kept.
+/// The rule that decides which sessions are valid: those of this epoch, and the session `keep`.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct SessionRule {
     pub epoch: i64,
@@ -122,7 +125,7 @@ pub struct SessionRule {
     pub keep: Option<Uuid>,
 }
 
-/// The key of an address or username that a change left behind: no other account gets it
+/// The key of an email address or username that the account had before a change. No other account can take it
 /// before `until`.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct ReservedKey {
@@ -131,7 +134,7 @@ pub struct ReservedKey {
 }
 
 impl ReservedKey {
-    /// As the document has it.
+    /// Converts a reservation to its document.
     #[must_use]
     pub fn document(reservation: &Reservation) -> Document {
         doc! { "key": &reservation.key, "until": DateTime::from(reservation.until) }
@@ -142,7 +145,7 @@ impl ReservedKey {
     }
 }
 
-/// A network that somebody logged in from: a keyed hash, bound to the user.
+/// A network that the user logged in from, as a keyed hash that is bound to the user.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct KnownNetwork {
@@ -150,17 +153,17 @@ pub struct KnownNetwork {
     pub last_seen: DateTime,
 }
 
-/// A registration's `Idempotency-Key`.
+/// The `Idempotency-Key` of a registration.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct IdempotencyRecord {
     pub key: String,
-    /// HMAC of the canonical body without the password.
+    /// The HMAC of the canonical body without the password.
     pub fingerprint: Binary,
     pub until: DateTime,
 }
 
 impl UserRecord {
-    /// The domain's view.
+    /// Returns the account as the domain type.
     #[must_use]
     pub fn user(&self) -> User {
         User {
@@ -181,7 +184,7 @@ impl UserRecord {
         }
     }
 
-    /// The account's addresses.
+    /// Returns the email addresses of the account, current and reserved.
     #[must_use]
     pub fn addresses(&self) -> Addresses {
         Addresses {
@@ -190,7 +193,7 @@ impl UserRecord {
         }
     }
 
-    /// The undo links, oldest first.
+    /// Returns the undo links, oldest first.
     #[must_use]
     pub fn undo_links(&self) -> Vec<UndoLink> {
         let link = |record: &UndoTokenRecord| {
@@ -204,7 +207,7 @@ impl UserRecord {
         self.undo_tokens.iter().filter_map(link).collect()
     }
 
-    /// When the second factor was turned on and off, as an undo counts it.
+    /// Returns when the second factor was turned on and off, as an undo counts it.
     #[must_use]
     pub fn factor_times(&self) -> FactorTimes {
         FactorTimes {
@@ -213,15 +216,15 @@ impl UserRecord {
         }
     }
 
-    /// Since when the account has the second factor that is on.
+    /// Returns the time since which the second factor has been on, or `None` if it is off.
     #[must_use]
     pub fn factor_since(&self) -> Option<jiff::Timestamp> {
-        // Releases before did not write the one, but the other.
+        // Earlier releases wrote `enabled_at` but not `second_factor_since`.
         let since = self.totp.as_ref().map(|totp| self.second_factor_since.unwrap_or(totp.enabled_at));
         since.map(Into::into)
     }
 
-    /// The account's usernames.
+    /// Returns the usernames of the account, current and reserved.
     #[must_use]
     pub fn usernames(&self) -> Usernames {
         Usernames {
@@ -230,14 +233,15 @@ impl UserRecord {
         }
     }
 
-    /// Whether the username with this key is the account's at `now`, current or reserved.
+    /// Returns whether the username with this key belongs to the account at `now`, as its current username or
+    /// as a reserved one.
     #[must_use]
     pub fn holds_username(&self, key: &str, now: jiff::Timestamp) -> bool {
         self.username_key == key
             || self.reserved_usernames.iter().any(|kept| kept.key == key && now < kept.until.to_jiff())
     }
 
-    /// Words that are this person's, and no password of theirs.
+    /// Returns the context-specific words of the user, which a password must not be based on.
     #[must_use]
     pub fn context_words(&self) -> Vec<&str> {
         [Some(self.username.as_str()), Some(self.email.as_str()), self.display_name.as_deref()]
@@ -246,28 +250,29 @@ impl UserRecord {
             .collect()
     }
 
-    /// The stored hash, for the hash pool.
+    /// Returns the stored password hash, for the hash pool.
     ///
     /// # Errors
-    /// When what is stored is no hash: somebody else wrote it.
+    /// If the stored text is not a password hash. Only another program can have written it.
     pub fn password_hash(&self) -> Result<PasswordHash, StoreError> {
         PasswordHash::parse(self.password_hash.clone()).map_err(|error| mongodb::error::Error::custom(error).into())
     }
 
-    /// Whether the account administrates: it has the role and may be used.
+    /// Returns whether the account is active and has the admin role.
     #[must_use]
     pub fn is_admin(&self) -> bool {
         self.status == UserStatus::Active && role::administrate(&self.roles)
     }
 
-    /// Whether a session of this id and epoch lives, as far as the user decides it.
+    /// Returns whether a session with this id and epoch is valid as far as the account decides it. The session
+    /// itself may have expired.
     #[must_use]
     pub fn is_session_valid(&self, id: uuid::Uuid, epoch: i64) -> bool {
         epoch == self.sessions.epoch || self.sessions.keep == Some(id.into())
     }
 }
 
-/// The fields of an account with these usernames, but for how the current one is written.
+/// Returns the fields that store these usernames, except the spelling of the current one.
 #[must_use]
 pub fn username_fields(usernames: &Usernames) -> Document {
     let reserved: Vec<Document> = usernames.reserved.iter().map(ReservedKey::document).collect();

@@ -1,9 +1,9 @@
-//! An event in the list of its account, until the broker has acknowledged it.
+//! The outbox entries of an account: events that are not yet known to be in the topic.
 
 use bson::{DateTime, Uuid};
 use serde::{Deserialize, Serialize};
 
-/// An event before the write gives it its sequence.
+/// An event before the write assigns its sequence.
 pub struct NewEvent {
     pub id: uuid::Uuid,
     pub event_type: events::EventType,
@@ -14,7 +14,7 @@ pub struct NewEvent {
 }
 
 impl NewEvent {
-    /// The entry in the pending list.
+    /// Returns the entry for the pending list.
     #[must_use]
     pub fn to_pending_event(&self, sequence: i64) -> PendingEvent {
         PendingEvent {
@@ -38,36 +38,36 @@ pub struct PendingEvent {
     pub event_type: String,
     pub sequence: i64,
     pub at: DateTime,
-    /// The payload as it is published: JSON text.
+    /// The payload as it is published, which is JSON text.
     pub data: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trace_parent: Option<String>,
     pub audit: AuditDetails,
 }
 
-/// The private part of a pending event: never published.
+/// The private part of a pending event, for the audit log. It is never published.
 #[derive(Clone, Default, Serialize, Deserialize)]
 pub struct AuditDetails {
-    /// Who did it: `self`, `system`, or an admin's id.
+    /// The actor: `self`, `system`, or the id of an admin.
     pub actor: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client: Option<String>,
-    /// Why an admin or operator did it, in their words.
+    /// The reason for the action of an admin or operator, in their words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
 
 impl PendingEvent {
-    /// The admin who did it to the account of somebody else, `user`.
+    /// Returns the admin who caused the event, if the account of `user` is not their own.
     #[must_use]
     pub fn acting_admin(&self, user: uuid::Uuid) -> Option<uuid::Uuid> {
         uuid::Uuid::try_parse(&self.audit.actor).ok().filter(|admin| *admin != user)
     }
 
-    /// What the log of `user` holds of it: of an admin no more than the id and the reason.
-    /// Address and client are the admin's, and are in the admin's own log.
+    /// Returns the details for the audit log of `user`. If an admin caused the event, only the id and the
+    /// reason are included: address and client are those of the admin, and are in the log of the admin.
     #[must_use]
     pub fn audit_details_for(&self, user: uuid::Uuid) -> AuditDetails {
         match self.acting_admin(user) {
@@ -77,7 +77,8 @@ impl PendingEvent {
     }
 }
 
-/// The broker refused an event of this user for itself; tried again at `until`.
+/// Set when the broker has refused an event of this user because of the event itself. The relay tries again at
+/// `until`.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Parked {
     pub until: DateTime,

@@ -1,4 +1,4 @@
-//! The one-time tokens and undo links of an account, and those that are used up.
+//! The one-time tokens and undo links of an account, and the tokens that are used up.
 
 use bson::{Binary, DateTime};
 use events::sealing::Purpose;
@@ -9,28 +9,29 @@ use crate::{
     store::binary,
 };
 
-/// How long a page can tell that its link was used.
+/// How long a used token is kept, so that the page behind its link can tell that it was used.
 const USED_TOKEN_RETENTION: jiff::SignedDuration = jiff::SignedDuration::from_hours(30 * 24);
 
-/// A one-time token: its SHA-256, what it is for, and the address that it is bound to.
+/// A one-time token: its SHA-256 hash, its purpose, and the email address that it is bound to.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TokenRecord {
     pub hash: Binary,
     pub purpose: Purpose,
-    /// The key of the address that it was mailed to.
+    /// The key of the email address that the token was mailed to.
     pub to: String,
-    /// That address as it was typed, where using the token makes it the account's.
+    /// The same email address as it was typed. Set only if the use of the token makes it the address of the
+    /// account.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
     pub expires_at: DateTime,
-    /// When it was issued, where that matters: with a change of address.
+    /// When the token was issued. Set only where it matters: for a change of the email address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub issued_at: Option<DateTime>,
 }
 
 impl TokenRecord {
-    /// From the token's digest.
+    /// Creates a token from its digest.
     #[must_use]
     pub fn new(digest: [u8; 32], purpose: Purpose, to: &str, expires_at: jiff::Timestamp) -> Self {
         Self {
@@ -43,39 +44,39 @@ impl TokenRecord {
         }
     }
 
-    /// With the time at which it was issued.
+    /// Sets the time at which the token was issued.
     #[must_use]
     pub fn with_issued_at(self, issued_at: jiff::Timestamp) -> Self {
         Self { issued_at: Some(issued_at.into()), ..self }
     }
 
-    /// With the address that using it makes the account's.
+    /// Sets the email address that the account gets when the token is used.
     #[must_use]
     pub fn with_address(self, address: &str) -> Self {
         Self { address: Some(address.to_owned()), ..self }
     }
 
-    /// The record that is kept of this token once it is used up, for a while.
+    /// Returns the record that is kept for a while after the token is used up.
     #[must_use]
     pub fn used(&self, now: jiff::Timestamp) -> UsedTokenRecord {
         UsedTokenRecord::new(self.hash.clone(), self.purpose, &self.to, now)
     }
 
-    /// Of an undo token: the reservation that it was made with.
+    /// Returns the reservation that was made together with this token, which must be an undo token.
     #[must_use]
     pub fn reservation(&self) -> Reservation {
         Reservation { key: self.to.clone(), until: self.expires_at.into() }
     }
 }
 
-/// A link that takes back a change of the password, of TOTP or of the recovery codes.
+/// A link that undoes a change of the password, of TOTP or of the recovery codes.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct UndoTokenRecord {
-    /// The SHA-256 of the token.
+    /// The SHA-256 hash of the token.
     pub hash: Binary,
     pub purpose: Purpose,
-    /// The key of the address that it was mailed to.
+    /// The key of the email address that the link was mailed to.
     pub to: String,
     pub expires_at: DateTime,
 }
@@ -91,18 +92,18 @@ impl From<&UndoLink> for UndoTokenRecord {
     }
 }
 
-/// A one-time token that is used up: by its own use, or by the use of another one that left it without a purpose.
+/// A one-time token that is used up: it was used itself, or the use of another token left it without a purpose.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct UsedTokenRecord {
     pub hash: Binary,
     pub purpose: Purpose,
-    /// The key of the address that it was mailed to.
+    /// The key of the email address that the token was mailed to.
     pub to: String,
     pub until: DateTime,
 }
 
 impl UsedTokenRecord {
-    /// A record of a token that is used up at `now`.
+    /// Creates the record of a token that is used up at `now`.
     #[must_use]
     pub fn new(hash: Binary, purpose: Purpose, to: &str, now: jiff::Timestamp) -> Self {
         let until = now.saturating_add(USED_TOKEN_RETENTION).unwrap_or(jiff::Timestamp::MAX).into();
