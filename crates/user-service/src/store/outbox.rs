@@ -105,15 +105,15 @@ impl OutboxStore {
     /// Writes the audit rows of acknowledged events, takes the events off their lists,
     /// and removes the tombstones whose last event is among them. May be repeated.
     pub async fn remove_acknowledged(&self, acknowledged: &[&AcknowledgedEvents]) -> Result<(), StoreError> {
-        let (gone, living): (Vec<&AcknowledgedEvents>, Vec<&AcknowledgedEvents>) =
+        let (tombstones, others): (Vec<&AcknowledgedEvents>, Vec<&AcknowledgedEvents>) =
             acknowledged.iter().copied().partition(|ack| ack.last_of_tombstone);
         // Of a tombstone nothing is kept but what its admin did.
         self.write_audit_of_acting_admins(acknowledged).await?;
-        self.write_audit(&living).await?;
-        if self.remove_from_lists(&living).await? < living.len() {
-            self.delete_audit_of_deleted_users(&living).await?;
+        self.write_audit(&others).await?;
+        if self.remove_from_lists(&others).await? < others.len() {
+            self.delete_audit_of_deleted_users(&others).await?;
         }
-        for tombstone in gone {
+        for tombstone in tombstones {
             self.remove_tombstone(tombstone).await?;
         }
         Ok(())
@@ -128,17 +128,19 @@ impl OutboxStore {
     /// The act of an admin is in the admin's log too, with the id of the other account.
     async fn write_audit_of_acting_admins(&self, acknowledged: &[&AcknowledgedEvents]) -> Result<(), StoreError> {
         let events = acknowledged.iter().flat_map(|ack| ack.events.iter().map(|event| (ack.user, event)));
-        let acts: Vec<_> = events.filter_map(|(user, event)| Some((event.acting_admin(user)?, user, event))).collect();
-        if acts.is_empty() {
+        let actions: Vec<_> =
+            events.filter_map(|(user, event)| Some((event.acting_admin(user)?, user, event))).collect();
+        if actions.is_empty() {
             return Ok(());
         }
         // Written first and looked up after it, as all that may come after a clean-up:
         // an admin who is gone since then has no log any more.
-        let admins = acts.iter().map(|(admin, ..)| *admin).collect();
-        let upserts = acts.iter().map(|(admin, target, event)| acting_admin_upsert(*admin, *target, event)).collect();
+        let admins = actions.iter().map(|(admin, ..)| *admin).collect();
+        let upserts =
+            actions.iter().map(|(admin, target, event)| acting_admin_upsert(*admin, *target, event)).collect();
         run_updates(&self.audit, upserts).await?;
         let existing = self.existing(admins).await?;
-        let gone = acts.iter().filter(|(admin, ..)| !existing.contains(admin));
+        let gone = actions.iter().filter(|(admin, ..)| !existing.contains(admin));
         self.delete_audit_rows(gone.map(|(.., event)| acting_admin_row_id(event).into()).collect()).await
     }
 
@@ -255,15 +257,15 @@ fn acting_admin_row_id(event: &PendingEvent) -> Uuid {
     uuid::Uuid::new_v5(&event.id.into(), b"admin").into()
 }
 
-fn audit_row(user: uuid::Uuid, event: &PendingEvent, part: &AuditDetails) -> Document {
+fn audit_row(user: uuid::Uuid, event: &PendingEvent, details: &AuditDetails) -> Document {
     let mut row = doc! {
         "schemaVersion": SCHEMA_VERSION,
         "userId": Uuid::from(user),
         "at": event.at,
         "type": &event.event_type,
-        "actor": &part.actor,
+        "actor": &details.actor,
     };
-    let optional = [("address", &part.address), ("client", &part.client), ("reason", &part.reason)];
+    let optional = [("address", &details.address), ("client", &details.client), ("reason", &details.reason)];
     for (field, value) in optional {
         if let Some(value) = value {
             row.insert(field, value);
