@@ -1,19 +1,18 @@
-//! Who administrates: one document with the ids of the admins, so that the last of them
-//! can be told and stays, also when two are taken the role at the same moment.
+//! The list of admins: one document with their ids. The last id is never removed from it, even when two admins lose
+//! the role at the same moment.
 //!
-//! Two things hold at any time. Everyone in the document is an admin (an active account
-//! with the role); and once somebody is in it, somebody always is. So:
+//! Two invariants always hold. Every id in the document belongs to an admin (an active account with the role). Once
+//! non-empty, the list never becomes empty again. Therefore:
 //!
-//! - Who is to be no admin any more first leaves the document, which takes somebody else
-//!   in it; then the account is written, on the version that was read *before* leaving.
-//! - Who becomes one is written first, and is admitted then, unless somebody has left
-//!   since *before* that write. AdminRemoval is counted in `departures` for this.
+//! - An account that stops being an admin is first removed from the document, which requires another id in it. Then
+//!   the account is written, and the precondition is the version that was read *before* the removal.
+//! - An account that becomes an admin is written first, and its id is added afterwards, unless an id has been
+//!   removed since *before* that write. The field `departures` counts the removals for this.
 //!
-//! A removal that is overtaken by such a write finds another version and decides again.
-//! So no late write can make an id of the document one without the role. The reverse, an
-//! admin who is not in the document, is what a crash between two steps leaves. It takes
-//! nobody's rights; only the removal of another admin may be refused because of it.
-//! [`AdminStore::ensure_listed`] mends it.
+//! A removal that is overtaken by such a write finds another version and decides again. So a late write cannot
+//! leave the id of an account without the role in the document. The opposite, an admin who is not in the document,
+//! is what a crash between two steps leaves behind. It takes away no rights, but the removal of another admin may
+//! be refused because of it. [`AdminStore::ensure_listed`] repairs it.
 
 use bson::{Bson, Document, Uuid, doc};
 use futures_util::TryStreamExt;
@@ -27,21 +26,21 @@ use super::{
 };
 
 const ID: &str = "admins";
-/// How often an removal_count is tried while others leave.
+/// The maximum number of attempts to add an id while other ids are removed.
 const MAX_ATTEMPTS: usize = 20;
-/// How many are looked for in one round.
+/// The maximum number of unlisted admins that are read in one round.
 const BATCH: i64 = 100;
 
-/// How leaving ended.
+/// The outcome of a removal from the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AdminRemoval {
-    /// Not in the document now; somebody else is.
+    /// The id is not in the document, and another id is.
     Removed,
-    /// Nobody else is in the document; nothing was changed.
+    /// No other id is in the document. Nothing was changed.
     LastAdmin,
 }
 
-/// Read before an account is written that is to be admitted.
+/// The number of removals, read before the write of an account whose id is to be added.
 #[derive(Debug, Clone, Copy)]
 pub struct RemovalCount {
     departures: i64,
@@ -59,8 +58,8 @@ impl AdminStore {
         Self { handle, users }
     }
 
-    /// Takes the id out of the document, if somebody else is in it. The account has been
-    /// read before, and is written on that version afterwards.
+    /// Removes the id from the document if another id is in it. The caller has read the account before, and
+    /// writes it afterwards with that version as its precondition.
     pub async fn remove_unless_last(&self, id: uuid::Uuid) -> Result<AdminRemoval, StoreError> {
         let id = Uuid::from(id);
         let filter = doc! { "_id": ID, "ids": { "$elemMatch": { "$ne": id } } };
@@ -69,29 +68,32 @@ impl AdminStore {
         Ok(if result.await?.matched_count == 1 { AdminRemoval::Removed } else { AdminRemoval::LastAdmin })
     }
 
-    /// To be read before the write that makes an account an admin's.
+    /// Returns the number of removals. It must be read before the write that makes an account an admin.
     pub async fn removal_count(&self) -> Result<RemovalCount, StoreError> {
         if let Some(found) = self.read().await? {
             return removal_count_of(&found);
         }
         let first = doc! { "_id": ID, "schemaVersion": SCHEMA_VERSION, "ids": [], "departures": 0_i64 };
         match within(self.handle.deadline, self.handle.collection.insert_one(first)).await {
-            // Two first admins at once: it is there.
+            // Another process has inserted the document at the same time.
             Ok(_) | Err(StoreError::DuplicateKey { .. }) => {}
             Err(error) => return Err(error),
         }
-        let found = self.read().await?.ok_or_else(|| StoreError::from(mongodb::error::Error::custom("no admins")))?;
+        let found = self
+            .read()
+            .await?
+            .ok_or_else(|| StoreError::from(mongodb::error::Error::custom("the list of admins does not exist")))?;
         removal_count_of(&found)
     }
 
-    /// Puts an account into the document that was written as an admin's after `removal_count`
-    /// was read; when somebody has left since, the account is looked at again.
+    /// Adds the id of an account that was made an admin after `removal_count` was read. If an id has been
+    /// removed since then, the account is read again.
     pub async fn add(&self, id: uuid::Uuid, removal_count: RemovalCount) -> Result<(), StoreError> {
         if self.add_if_unchanged(id, removal_count).await? { Ok(()) } else { self.ensure_listed(id).await.map(|_| ()) }
     }
 
-    /// Puts an account into the document that is an admin's and not in it; whether it is
-    /// an admin's. Costs the account a version: that is what stops a removal under way.
+    /// Adds the id of an admin who is not in the document, and returns whether the account is an admin. It
+    /// raises the version of the account, which stops a removal that is in progress.
     pub async fn ensure_listed(&self, id: uuid::Uuid) -> Result<bool, StoreError> {
         for _ in 0..MAX_ATTEMPTS {
             let removal_count = self.removal_count().await?;
@@ -108,7 +110,7 @@ impl AdminStore {
         Err(StoreError::Timeout)
     }
 
-    /// Admits every admin who is not in the document; how many.
+    /// Adds the ids of all admins who are not in the document, and returns their number.
     pub async fn ensure_all_listed(&self) -> Result<usize, StoreError> {
         let known = self.read().await?.and_then(|found| found.get_array("ids").ok().cloned()).unwrap_or_default();
         let missing = self.users.admins_not_in(known, BATCH).await?;
@@ -137,11 +139,11 @@ impl AdminStore {
 }
 
 impl UserStore {
-    /// Admins whose ids are not among `known`.
+    /// Returns the ids of at most `limit` admins that are not among `known`.
     async fn admins_not_in(&self, known: Vec<Bson>, limit: i64) -> Result<Vec<uuid::Uuid>, StoreError> {
         let filter = doc! {
             "roles": crate::domain::role::ADMIN,
-            // As the index has it.
+            // Repeats the filter of the partial index.
             "roles.0": { "$exists": true },
             "status": "active",
             "_id": { "$nin": known },
@@ -159,6 +161,7 @@ impl UserStore {
     }
 }
 
+/// Reads the number of removals from the document.
 fn removal_count_of(document: &Document) -> Result<RemovalCount, StoreError> {
     let departures =
         document.get_i64("departures").map_err(|error| mongodb::error::Error::custom(error.to_string()))?;

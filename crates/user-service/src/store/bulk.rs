@@ -1,5 +1,4 @@
-//! All users at once: many inserted in one command, all read in order; and how far an
-//! import has come.
+//! Operations on all users: inserts many in one command, and reads all in the order of their ids.
 
 use std::time::Duration;
 
@@ -14,17 +13,17 @@ use super::{
     user_document::{ImportedFrom, UserRecord},
 };
 
-/// A thousand inserts, or a page of an export, take longer than one operation.
+/// The deadline of a bulk operation: a thousand inserts, or a page of an export, take longer than other operations.
 pub(super) const DEADLINE: Duration = Duration::from_secs(60);
 
-/// `users` in bulk, and the collection `imports`.
+/// The collection `users`, for bulk operations, and the collection `imports`.
 #[derive(Clone)]
 pub struct BulkStore {
     users: Collection<UserRecord>,
     pub(super) imports: CollectionHandle,
 }
 
-/// Somebody who has a key already.
+/// An account that already has an id or a key of the accounts to be imported.
 #[derive(Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct KeyHolder {
@@ -34,7 +33,7 @@ pub struct KeyHolder {
     pub email_keys: Vec<String>,
     #[serde(default)]
     pub username_key: String,
-    /// With the reserved ones.
+    /// The keys of the current username and of the reserved ones.
     #[serde(default)]
     pub username_keys: Vec<String>,
     #[serde(default)]
@@ -46,9 +45,8 @@ impl BulkStore {
         Self { users: users.collection.clone_with_type(), imports }
     }
 
-    /// Inserts all that can be inserted, and tells the places of those that were refused
-    /// because a key is taken. May be repeated after an error: who is there already is
-    /// refused then.
+    /// Inserts the accounts, and returns the positions of those that were refused because a key is taken. May
+    /// be repeated after an error: accounts that were inserted before are then refused.
     pub async fn insert(&self, users: &[UserRecord]) -> Result<Vec<usize>, StoreError> {
         match tokio::time::timeout(DEADLINE, self.users.insert_many(users).ordered(false)).await {
             Ok(Ok(_)) => Ok(Vec::new()),
@@ -57,7 +55,7 @@ impl BulkStore {
         }
     }
 
-    /// Those who have one of these ids or keys; tombstones by their ids.
+    /// Returns the accounts that have one of these ids or keys. Tombstones are found only by their ids.
     pub async fn key_holders(&self, users: &[&UserRecord]) -> Result<Vec<KeyHolder>, StoreError> {
         let ids: Vec<Bson> = users.iter().map(|user| user.id.into()).collect();
         let emails: Vec<&str> = users.iter().flat_map(|user| &user.email_keys).map(String::as_str).collect();
@@ -76,8 +74,8 @@ impl BulkStore {
         .await
     }
 
-    /// The next accounts in the order of their ids; neither tombstones nor registrations
-    /// that wait for the proof of their address and have claimed no username.
+    /// Returns the next accounts in the order of their ids. Not among them are tombstones, nor registrations
+    /// whose email address is not verified and that have claimed no username.
     pub async fn page(&self, after: Option<uuid::Uuid>, limit: i64) -> Result<Vec<UserRecord>, StoreError> {
         let mut filter = doc! { "deletedAt": { "$exists": false }, "unclaimed": { "$exists": false } };
         if let Some(after) = after {

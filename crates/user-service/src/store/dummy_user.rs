@@ -1,5 +1,5 @@
-//! An account that nobody has. It is read where a login names nobody, so that the time
-//! does not tell whether there is somebody: reading a document takes longer than none.
+//! A dummy user, which is decoded when a login finds no account. Decoding a document takes longer than decoding
+//! none, so without it the response time would reveal whether an account exists.
 
 use std::sync::LazyLock;
 
@@ -7,11 +7,12 @@ use bson::{DateTime, Document, RawDocumentBuf, Uuid, doc};
 
 use super::{SCHEMA_VERSION, binary};
 
-/// As it comes from the database.
+/// The document as the database would send it.
 static DUMMY: LazyLock<RawDocumentBuf> =
     LazyLock::new(|| RawDocumentBuf::try_from(&build()).expect("a document of plain values is BSON"));
 
-/// The fields that a login does not need, and that make one account larger than another.
+/// Returns the projection that excludes the fields that a login does not need and that make some accounts larger
+/// than others.
 pub(super) fn login_projection() -> Document {
     doc! {
         "attributes": 0,
@@ -26,24 +27,24 @@ pub(super) fn login_projection() -> Document {
     }
 }
 
-/// The document, in memory of its own as if it had come just now.
+/// Returns the document in newly allocated memory, as if it had just been received.
 pub(super) fn document() -> RawDocumentBuf {
     DUMMY.clone()
 }
 
-/// Somebody who has logged in before, as most people have.
+/// Builds the document of a user who has logged in before, as most users have.
 fn build() -> Document {
     let (id, then) = (Uuid::from_bytes([0; 16]), DateTime::from_millis(0));
     doc! {
         "_id": id,
         "schemaVersion": SCHEMA_VERSION,
         "version": 3_i64,
-        "username": "nobody.in.particular",
-        "usernameKey": "nobody.in.particular",
-        "email": "nobody.in.particular@example.org",
-        "emailKeys": ["nobody.in.particular@example.org"],
+        "username": "placeholder.username",
+        "usernameKey": "placeholder.username",
+        "email": "placeholder.username@example.org",
+        "emailKeys": ["placeholder.username@example.org"],
         "emailVerified": true,
-        "displayName": "Nobody in Particular",
+        "displayName": "Placeholder Username",
         "roles": [],
         "status": "active",
         "passwordHash": format!("$argon2id$v=19$m=19456,t=2,p=1${}${}", "A".repeat(22), "A".repeat(43)),

@@ -1,4 +1,4 @@
-//! How far an import of accounts has come: one document for each file.
+//! The progress of an import of accounts: one document for each file.
 
 use bson::{DateTime, Document, doc};
 use mongodb::options::ReturnDocument;
@@ -10,7 +10,7 @@ use super::{
     bulk::{BulkStore, DEADLINE},
 };
 
-/// How far an import has come: one document for each file.
+/// The progress of the import of one file.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ImportProgress {
@@ -18,15 +18,17 @@ pub struct ImportProgress {
     #[serde(rename = "_id")]
     pub id: String,
     pub schema_version: i32,
-    /// Of the file, in bytes.
+    /// The size of the file in bytes.
     pub size: i64,
-    /// Whether those who are imported get a welcome mail.
+    /// Whether the imported users get a welcome mail.
     pub welcome: bool,
-    /// Everything up to this line, and this byte, is decided.
+    /// The number of lines that are decided, from the beginning of the file.
     pub lines: i64,
+    /// The number of bytes of these lines.
     pub bytes: i64,
-    /// Of those lines: how many are accounts now, and how many were refused.
+    /// The number of these lines that are accounts now.
     pub imported: i64,
+    /// The number of these lines that were refused.
     pub refused: i64,
     pub started_at: DateTime,
     pub updated_at: DateTime,
@@ -35,7 +37,7 @@ pub struct ImportProgress {
 }
 
 impl ImportProgress {
-    /// An import that has not begun.
+    /// Creates the progress of an import that has not started.
     #[must_use]
     pub fn new(id: String, size: i64, welcome: bool, now: jiff::Timestamp) -> Self {
         Self {
@@ -55,13 +57,13 @@ impl ImportProgress {
 }
 
 impl BulkStore {
-    /// The import of this file, if it was ever begun.
+    /// Returns the progress of the import of this file, if it was ever started.
     pub async fn find_import(&self, id: &str) -> Result<Option<ImportProgress>, StoreError> {
         let found = within(DEADLINE, self.imports.collection.find_one(doc! { "_id": id })).await?;
         found.map(|found| bson::deserialize_from_document(found).map_err(bson_error)).transpose()
     }
 
-    /// Notes a beginning: `record` if the file was never begun, what is there otherwise.
+    /// Stores `record` if the import of this file was never started. Returns what is stored afterwards.
     pub async fn begin_import(&self, record: &ImportProgress) -> Result<ImportProgress, StoreError> {
         let new = bson::serialize_to_document(record).map_err(bson_error)?;
         let written = within(DEADLINE, async {
@@ -76,7 +78,7 @@ impl BulkStore {
         bson::deserialize_from_document(written.unwrap_or_default()).map_err(bson_error)
     }
 
-    /// Notes how far it has come.
+    /// Stores the progress of an import.
     pub async fn save_import(&self, record: &ImportProgress) -> Result<(), StoreError> {
         let new: Document = bson::serialize_to_document(record).map_err(bson_error)?;
         within(DEADLINE, self.imports.collection.replace_one(doc! { "_id": &record.id }, new).upsert(true)).await?;

@@ -18,7 +18,7 @@ pub struct SessionRow {
     pub salt: Binary,
     /// The number of the current refresh token.
     pub n: i64,
-    /// The number of the spent token that was exchanged for the current one although the token between the two
+    /// The number of the spent token that was exchanged for the current one, because the token between the two
     /// was never presented; see [`SessionStore::rotate`](super::SessionStore::rotate).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retried_from: Option<i64>,

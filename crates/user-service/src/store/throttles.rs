@@ -1,8 +1,8 @@
-//! The throttles: one row for each key, state_after and charged in one update by the
-//! database's clock, so that all replicas see the same.
+//! The rate limits: one row for each key. A single update decides and charges, by the clock of the database, so
+//! that all replicas have the same state.
 //!
-//! A row that is lost costs an attacker's wait and nothing else, so its writes do not
-//! wait for the journal or a majority.
+//! The loss of a row only spares an attacker a wait. Therefore the writes wait neither for the journal nor for a
+//! majority.
 
 use std::time::Duration;
 
@@ -13,13 +13,13 @@ use service_kit::mongo::{CollectionHere, StoreError, within};
 
 use super::{CollectionHandle, SCHEMA_VERSION, binary, bson_error};
 
-/// Two upserts of one key at once: the one that lost is tried again.
+/// The maximum number of attempts of an upsert. Of two concurrent upserts of one key, one fails.
 const MAX_ATTEMPTS: usize = 3;
-/// Doubling ends here, whatever the longest wait is.
+/// The maximum number of doublings, whatever the longest wait is.
 const MAX_DOUBLINGS: i32 = 40;
 
-/// A row's id: keyed hashes only. All rows of one subject share the first half, so they
-/// can be removed together by a range of ids.
+/// The id of a row, which consists of keyed hashes. All rows of one subject have the same first half, so that a
+/// range of ids deletes them together.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ThrottleKey {
     pub subject: [u8; 16],
@@ -33,18 +33,18 @@ impl ThrottleKey {
     }
 }
 
-/// When a row holds.
+/// The rule that decides when a row refuses a charge.
 #[derive(Debug, Clone, Copy)]
 pub enum ThrottleRule {
-    /// From charge number `free` on each is followed by a wait: `first`, doubled each
-    /// time, at most `longest`. One charge is decayed in `longest`.
+    /// From charge number `free` on, each charge is followed by a wait: `first`, doubled each time, at most
+    /// `longest`. One charge decays in the time `longest`.
     Backoff { free: u32, first: Duration, longest: Duration },
-    /// At most `quota` at once, and as many again in each `window`.
+    /// At most `quota` charges at once, and the same number again in each `window`.
     Rate { quota: u32, window: Duration },
 }
 
 impl ThrottleRule {
-    /// The time in which one charge is decayed; at least a millisecond.
+    /// Returns the time in which one charge decays; at least a millisecond.
     #[must_use]
     pub fn decay_interval(&self) -> Duration {
         let time = match self {
@@ -54,7 +54,7 @@ impl ThrottleRule {
         time.max(Duration::from_millis(1))
     }
 
-    /// So many charges are without consequence.
+    /// Returns the number of charges that have no consequence.
     #[must_use]
     pub fn quota(&self) -> u32 {
         match self {
@@ -64,16 +64,16 @@ impl ThrottleRule {
     }
 }
 
-/// A row after it was asked.
+/// The state of a row after an update.
 #[derive(Debug, Clone, Copy)]
 pub struct ThrottleState {
-    /// Refused, and not charged.
+    /// Whether the charge was refused. A refused charge is not counted.
     pub refused: bool,
-    /// Charges that are not decayed yet.
+    /// The number of charges that have not decayed.
     pub level: f64,
-    /// Until the next one is let in; zero if it would be now.
+    /// The time until the next charge is accepted; zero if it would be accepted now.
     pub wait: Duration,
-    /// The database's clock.
+    /// The time of the clock of the database.
     pub now: jiff::Timestamp,
 }
 
@@ -100,17 +100,17 @@ impl ThrottleStore {
         Self { collection, deadline: handle.deadline }
     }
 
-    /// Charges the row by one, unless it holds.
+    /// Charges the row by one, unless it refuses the charge.
     pub async fn charge(&self, key: ThrottleKey, rule: ThrottleRule) -> Result<ThrottleState, StoreError> {
         self.update(key, rule, 1).await
     }
 
-    /// Does all that a charge does, and charges nothing: as much work.
+    /// Does the same work as a charge, but charges nothing.
     pub async fn peek(&self, key: ThrottleKey, rule: ThrottleRule) -> Result<ThrottleState, StoreError> {
         self.update(key, rule, 0).await
     }
 
-    /// Takes one charge back, and the wait that it caused.
+    /// Takes back one charge and the wait that it caused.
     pub async fn refund(&self, key: ThrottleKey) -> Result<(), StoreError> {
         let less = doc! { "$max": [0.0, { "$subtract": ["$level", 1.0] }] };
         let update = vec![doc! { "$set": { "level": less, "until": "$$REMOVE" } }];
@@ -118,19 +118,19 @@ impl ThrottleStore {
         Ok(())
     }
 
-    /// Forgets one row.
+    /// Deletes one row.
     pub async fn delete(&self, key: ThrottleKey) -> Result<(), StoreError> {
         within(self.deadline, self.collection.delete_one(doc! { "_id": key.id() })).await?;
         Ok(())
     }
 
-    /// Forgets every row of a subject; how many there were.
+    /// Deletes all rows of a subject, and returns their number.
     pub async fn delete_subject(&self, subject: [u8; 16]) -> Result<u64, StoreError> {
         let filter = doc! { "_id": subject_range(subject) };
         Ok(within(self.deadline, self.collection.delete_many(filter)).await?.deleted_count)
     }
 
-    /// Writes a mark that counts nothing and lives for `lifetime`, by the database's clock.
+    /// Writes a mark, which counts no charges and expires after `lifetime` by the clock of the database.
     pub async fn mark(&self, key: ThrottleKey, epoch: i64, lifetime: Duration) -> Result<(), StoreError> {
         let expires = doc! { "$add": ["$$NOW", millis(lifetime)] };
         let fields = doc! { "schemaVersion": SCHEMA_VERSION, "epoch": epoch, "level": 0.0, "at": "$$NOW" };
@@ -140,7 +140,8 @@ impl ThrottleStore {
         Ok(())
     }
 
-    /// Returns whether the subject has a living mark of this epoch, or the mark `or_mark`; `except` does not count.
+    /// Returns whether the subject has an unexpired mark of this epoch, or the mark `or_mark`. The mark
+    /// `except` does not count.
     pub async fn is_marked(
         &self,
         subject: [u8; 16],
@@ -196,7 +197,7 @@ fn state_after(document: Document, rule: ThrottleRule) -> Result<ThrottleState, 
 
 fn charge_pipeline(rule: ThrottleRule, by: i32) -> Vec<Document> {
     let decay = millis(rule.decay_interval());
-    // The clock of another primary may be behind.
+    // After a failover, the clock of the new primary may be behind.
     let elapsed = doc! { "$max": [0, { "$subtract": ["$$NOW", { "$ifNull": ["$at", "$$NOW"] }] }] };
     let decayed = doc! { "$divide": [elapsed, decay] };
     let level = doc! { "$max": [0.0, { "$subtract": [{ "$ifNull": ["$level", 0.0] }, decayed] }] };
@@ -224,7 +225,7 @@ fn charge_pipeline(rule: ThrottleRule, by: i32) -> Vec<Document> {
             "default": "$$REMOVE",
         } } } });
     }
-    // From then on the row says what no row says.
+    // From then on the row has the same meaning as a missing row.
     let all_decayed = doc! { "$add": ["$$NOW", { "$multiply": ["$level", decay] }] };
     stages.push(doc! { "$set": { "expiresAt": { "$max": [all_decayed, "$until"] } } });
     stages

@@ -1,5 +1,5 @@
-//! Lists of accounts for administrators: each page from an index that has its order, so
-//! that it costs what it shows, whatever the number of accounts.
+//! Lists of accounts for admins. Each page is read from an index that has its order, so its cost depends on what it
+//! shows and not on the number of accounts.
 
 use std::collections::VecDeque;
 
@@ -15,22 +15,22 @@ use super::{
 };
 use crate::domain::{SearchText, UserCursor, UserSearch, UserStatus, user_search::behind_prefix};
 
-/// The current address; the reserved ones behind it find nobody.
+/// The current email address. Reserved addresses come after it and are not searched.
 const EMAIL: &str = "emailKeys.0";
 const USERNAME: &str = "usernameKey";
-/// Of each index at most so many times the page is read. An account that is found by
-/// both keys is shown at the first, so a page may have to step over many.
+/// The maximum number of batches that are read from each index for one page. An account that matches by both keys
+/// is shown at the first of them, so a page may have to skip many accounts.
 const MAX_BATCHES: usize = 8;
-/// The server's `BadValue`: the index of the hint is not built yet.
+/// The error code `BadValue` of the server: the index of the hint is not built yet.
 const BAD_VALUE: i32 = 2;
 
-/// Some accounts, and the after_key of the last where there may be more.
+/// A page of accounts, and the cursor of the last one if more accounts may follow.
 pub struct UserPage {
     pub users: Vec<UserRecord>,
     pub next: Option<UserCursor>,
 }
 
-/// One page of accounts as the database is asked for it.
+/// A query for accounts in the order of an index.
 struct IndexQuery {
     filter: Document,
     sort: Document,
@@ -38,8 +38,8 @@ struct IndexQuery {
 }
 
 impl UserStore {
-    /// At most `limit` accounts behind the after_key `after`. A page may be short, and even
-    /// empty, although others follow: `next` tells.
+    /// Returns at most `limit` accounts after the cursor `after`. A page may be short, and even empty, although
+    /// more accounts follow: `next` tells.
     pub async fn page(
         &self,
         search: &UserSearch,
@@ -73,7 +73,7 @@ impl UserStore {
             if let Some(by_username) = &mut by_username {
                 by_username.fetch_if_empty(self, &status, limit + 1).await?;
             }
-            // Of one key nothing more is known: what the other finds may lie behind it.
+            // The next key of one scan is unknown. The accounts of the other scan may come after it.
             if by_email.is_cut_short() || by_username.as_ref().is_some_and(KeyScan::is_cut_short) {
                 return Ok(UserPage { users, next: last.map(UserCursor::Key) });
             }
@@ -123,7 +123,7 @@ impl UserStore {
     }
 }
 
-/// The indexes begin with the status, so there always is one in the filter; tombstones
+/// Returns the filter on the status. Every filter has one, because the indexes begin with the status. Tombstones
 /// have none.
 fn status_filter(status: Option<UserStatus>) -> Document {
     let all = [UserStatus::Active, UserStatus::Disabled];
@@ -132,7 +132,7 @@ fn status_filter(status: Option<UserStatus>) -> Document {
     doc! { "$in": names }
 }
 
-/// Whether the account is found by its other key too, and shown at that one.
+/// Returns whether the account also matches by its other key, and is shown at that one because it is smaller.
 fn is_found_by_smaller_key(user: &UserRecord, key: &str, text: &SearchText) -> bool {
     let email = user.email_keys.first().map_or("", String::as_str);
     let name = user.username_key.as_str();
@@ -143,11 +143,11 @@ fn is_found_by_smaller_key(user: &UserRecord, key: &str, text: &SearchText) -> b
     }
 }
 
-/// The accounts that one kind of key finds, in its order, read in batches.
+/// A scan of the accounts that match by one kind of key, in the order of that key, read in batches.
 struct KeyScan {
     field: &'static str,
     index: &'static str,
-    /// The next key is at or behind this one.
+    /// The range of keys that have not been read yet.
     from: Document,
     buffer: VecDeque<(String, UserRecord)>,
     batches: usize,
@@ -201,7 +201,7 @@ impl KeyScan {
         self.buffer.pop_front()
     }
 
-    /// There may be more, which this page does not look at.
+    /// Returns whether more accounts may match that this page does not read.
     fn is_cut_short(&self) -> bool {
         self.buffer.is_empty() && !self.exhausted
     }
