@@ -19,7 +19,7 @@ use futures_util::TryStreamExt;
 use service_kit::mongo::{StoreError, within};
 
 use super::{
-    CollectionHandle, SCHEMA_VERSION, bson_error,
+    collection::{CollectionHandle, SCHEMA_VERSION, bson_error},
     conditional_write::{Change, Commit, Precondition},
     user_document::UserRecord,
     users::UserStore,

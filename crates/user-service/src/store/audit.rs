@@ -7,7 +7,7 @@ use serde::Deserialize;
 use service_kit::mongo::{StoreError, within};
 
 use super::{
-    CollectionHandle, SCHEMA_VERSION, after_cursor,
+    collection::{CollectionHandle, SCHEMA_VERSION, after_cursor},
     user_document::{AuditDetails, PendingEvent},
 };
 use crate::domain::Cursor;

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use service_kit::mongo::{StoreError, duplicates_in, within};
 
 use super::{
-    CollectionHandle,
+    collection::CollectionHandle,
     user_document::{ImportedFrom, UserRecord},
 };
 

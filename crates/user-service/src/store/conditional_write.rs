@@ -11,7 +11,7 @@ use serde::Deserialize;
 use service_kit::mongo::{RequestBudget, StoreError, within};
 
 use super::{
-    SCHEMA_VERSION, bson_error,
+    collection::{SCHEMA_VERSION, bson_error},
     user_document::*,
     users::{UserStore, decode},
 };

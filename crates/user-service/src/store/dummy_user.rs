@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use bson::{DateTime, Document, RawDocumentBuf, Uuid, doc};
 
-use super::{SCHEMA_VERSION, binary};
+use super::collection::{SCHEMA_VERSION, binary};
 
 /// The document as the database would send it.
 static DUMMY: LazyLock<RawDocumentBuf> =

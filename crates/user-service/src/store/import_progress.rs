@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use service_kit::mongo::{StoreError, within};
 
 use super::{
-    SCHEMA_VERSION, bson_error,
     bulk::{BulkStore, DEADLINE},
+    collection::{SCHEMA_VERSION, bson_error},
 };
 
 /// The progress of the import of one file.

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use mongodb::options::ReadConcern;
 use service_kit::mongo::{StoreError, within};
 
-use super::{CollectionHandle, SCHEMA_VERSION, binary};
+use super::collection::{CollectionHandle, SCHEMA_VERSION, binary};
 use crate::domain::key_schedule::{JWKS_MAX_AGE, KeySchedule, PUBLISH_BEFORE_SIGNING};
 use futures_util::TryStreamExt;
 

@@ -6,7 +6,7 @@ use bson::doc;
 use mongodb::options::ReturnDocument;
 use service_kit::mongo::{StoreError, within};
 
-use super::{CollectionHandle, SCHEMA_VERSION};
+use super::collection::{CollectionHandle, SCHEMA_VERSION};
 
 /// The collection `leases`.
 #[derive(Clone)]

@@ -6,6 +6,7 @@
 mod admins;
 mod audit;
 mod bulk;
+mod collection;
 mod conditional_write;
 mod dummy_user;
 mod import_progress;
@@ -23,13 +24,16 @@ mod users;
 
 use std::time::Duration;
 
-use bson::{Binary, DateTime, Document, Uuid, doc, spec::BinarySubtype};
 use mongodb::{Database, options::CollectionOptions};
-use service_kit::mongo::{CollectionHere, StoreError};
+use service_kit::mongo::CollectionHere;
+
+use collection::CollectionHandle;
 
 pub use admins::{AdminRemoval, AdminStore, RemovalCount};
 pub use audit::{AuditEntry, AuditOnlyKind, AuditRow, AuditStore};
 pub use bulk::{BulkStore, KeyHolder};
+pub use collection::SCHEMA_VERSION;
+pub(crate) use collection::binary;
 pub use conditional_write::{Change, Commit, EndSessions, Precondition, TokenChange, TotpChange};
 pub use import_progress::ImportProgress;
 pub use indexes::{EMAIL_KEYS, IDEMPOTENCY_KEY, USERNAME_KEY, USERNAME_KEYS, non_unique_indexes, unique_indexes};
@@ -46,9 +50,6 @@ pub use user_document::{
 };
 pub use user_search::UserPage;
 pub use users::UserStore;
-
-/// The schema version in every document.
-pub const SCHEMA_VERSION: i32 = 1;
 
 /// The collection of the small document that `/readyz` writes.
 pub const READINESS: &str = "readiness";
@@ -89,28 +90,4 @@ impl Store {
             throttles: ThrottleStore::new(&handle("throttles"), database),
         }
     }
-}
-
-/// A collection and the deadline of its operations.
-#[derive(Clone)]
-struct CollectionHandle {
-    collection: CollectionHere<Document>,
-    deadline: Duration,
-}
-
-/// Converts a BSON error. A document that does not match its type is a bug, or was written by another program.
-fn bson_error(error: bson::error::Error) -> StoreError {
-    mongodb::error::Error::from(error).into()
-}
-
-/// Returns the filter for the rows after `cursor` in a list that is sorted by the field `time` and then by id,
-/// newest first.
-fn after_cursor(cursor: crate::domain::Cursor, time: &str) -> Document {
-    let at = DateTime::from_millis(cursor.at);
-    doc! { "$or": [{ time: { "$lt": at } }, { time: at, "_id": { "$lt": Uuid::from(cursor.id) } }] }
-}
-
-/// Converts bytes to a BSON binary of the generic subtype.
-pub(crate) fn binary(bytes: &[u8]) -> Binary {
-    Binary { subtype: BinarySubtype::Generic, bytes: bytes.to_vec() }
 }

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use service_kit::mongo::{StoreError, within};
 
 use super::{
-    CollectionHandle, SCHEMA_VERSION, bson_error,
+    collection::{CollectionHandle, SCHEMA_VERSION, bson_error},
     user_document::{AuditDetails, Parked, PendingEvent},
 };
 

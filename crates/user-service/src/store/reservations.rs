@@ -5,7 +5,7 @@ use bson::{Bson, DateTime, Document, doc};
 use mongodb::options::ReturnDocument;
 use service_kit::mongo::{StoreError, within};
 
-use super::{UserStore, user_document::UserRecord};
+use super::{user_document::UserRecord, users::UserStore};
 
 /// The fields of one kind of key: the field of the keys, and the field of their reservations.
 struct KeyFields {

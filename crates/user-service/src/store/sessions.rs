@@ -7,7 +7,11 @@ use futures_util::TryStreamExt;
 use mongodb::options::ReturnDocument;
 use service_kit::mongo::{StoreError, within};
 
-use super::{CollectionHandle, after_cursor, bson_error, session_document::SessionRow, user_document::SessionRule};
+use super::{
+    collection::{CollectionHandle, after_cursor, bson_error},
+    session_document::SessionRow,
+    user_document::SessionRule,
+};
 use crate::domain::Cursor;
 
 /// The outcome of a refresh with a genuine token.

@@ -11,7 +11,7 @@ use mongodb::options::{Acknowledgment, CollectionOptions, ReturnDocument, WriteC
 use serde::Deserialize;
 use service_kit::mongo::{CollectionHere, StoreError, within};
 
-use super::{CollectionHandle, SCHEMA_VERSION, binary, bson_error};
+use super::collection::{CollectionHandle, SCHEMA_VERSION, binary, bson_error};
 
 /// The maximum number of attempts of an upsert. Of two concurrent upserts of one key, one fails.
 const MAX_ATTEMPTS: usize = 3;

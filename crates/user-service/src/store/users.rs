@@ -8,7 +8,11 @@ use mongodb::{Collection, options::ReturnDocument};
 use serde::de::DeserializeOwned;
 use service_kit::mongo::{StoreError, within};
 
-use super::{CollectionHandle, binary, bson_error, dummy_user, user_document::UserRecord};
+use super::{
+    collection::{CollectionHandle, binary, bson_error},
+    dummy_user,
+    user_document::UserRecord,
+};
 use crate::domain::role::ADMIN;
 
 /// The collection `users`, for the use cases that read and change accounts.

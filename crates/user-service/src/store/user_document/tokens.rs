@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     domain::{Reservation, UndoLink},
-    store::binary,
+    store::collection::binary,
 };
 
 /// How long a used token is kept, so that the page behind its link can tell that it was used.
