@@ -301,7 +301,7 @@ fn start_relay(
         holder: ids.v4(),
     };
     let metrics = RelayMetrics::register(registry)?;
-    let (pending, leases) = (store.pending.clone(), store.leases.clone());
+    let (pending, leases) = (store.outbox.clone(), store.leases.clone());
     Ok(Relay::start(settings, pending, leases, clock.clone(), health.clone(), metrics, lifecycle)?)
 }
 
@@ -379,7 +379,7 @@ async fn watch_database(
     audit_retention: Duration,
     stop: CancellationToken,
 ) {
-    if !ensured(&database, &store::unique(), &stop).await {
+    if !ensured(&database, &store::unique_indexes(), &stop).await {
         return;
     }
     ready.unique.send_replace(true);
@@ -387,7 +387,7 @@ async fn watch_database(
         () = ready.signing.wait_until_loaded() => {}
         () = stop.cancelled() => return,
     }
-    let others = store::after_readiness(audit_retention);
+    let others = store::non_unique_indexes(audit_retention);
     let probe = database.collection(store::READINESS);
     tokio::join!(mongo::monitor(probe, health, stop.clone()), ensured(&database, &others, &stop));
 }

@@ -53,14 +53,14 @@ impl Housekeeping {
             return Ok(());
         }
         let (store, now) = (&self.accounts.store, self.accounts.clock.now());
-        let forgotten = store.users.forget_idempotency_keys(now).await?;
-        let freed = store.users.free_reservations(now).await?;
+        let forgotten = store.users.delete_expired_idempotency_keys(now).await?;
+        let freed = store.users.release_expired_reservations(now).await?;
         tracing::debug!(
             forgotten,
             freed,
             "idempotency keys, and accounts with addresses or usernames that are free now"
         );
-        let admitted = store.admins.readmit_all().await?;
+        let admitted = store.admins.ensure_all_listed().await?;
         if admitted > 0 {
             tracing::info!(admitted, "admins put back into the list of admins");
         }
@@ -77,7 +77,7 @@ impl Housekeeping {
     }
 
     async fn holds(&self, lease: Duration) -> Result<bool, Failure> {
-        Ok(self.accounts.store.leases.hold(LEASE, self.holder, lease).await?)
+        Ok(self.accounts.store.leases.acquire(LEASE, self.holder, lease).await?)
     }
 }
 

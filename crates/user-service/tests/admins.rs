@@ -8,7 +8,7 @@ use bson::{DateTime, Document, doc};
 use mongodb::Database;
 use service_kit::Ids;
 use test_support::Stack;
-use user_service::store::{self, Change, Commit, Leaving, Precondition, Store};
+use user_service::store::{self, AdminRemoval, Change, Commit, Precondition, Store};
 use uuid::Uuid;
 
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -16,7 +16,7 @@ const DEADLINE: Duration = Duration::from_secs(10);
 async fn world(name: &str) -> (Database, Store) {
     let name = format!("{name}-{}-{}", std::process::id(), Ids::random().v4().simple());
     let database = Stack::from_env().mongodb().await.database(&name);
-    let indexes: Vec<_> = [store::unique(), store::after_readiness(DEADLINE)].concat();
+    let indexes: Vec<_> = [store::unique_indexes(), store::non_unique_indexes(DEADLINE)].concat();
     service_kit::mongo::ensure_indexes(&database, &indexes).await.unwrap();
     let store = Store::new(&database, DEADLINE, 100);
     (database, store)
@@ -65,9 +65,9 @@ async fn admins_whom_nobody_lists_are_put_back_by_an_index() {
     account(&database, "plain", &[], "active").await;
     admins.sort_unstable();
     database.run_command(doc! { "profile": 2 }).await.unwrap();
-    assert_eq!(store.admins.readmit_all().await.unwrap(), 3);
+    assert_eq!(store.admins.ensure_all_listed().await.unwrap(), 3);
     assert_eq!(listed(&database).await, admins);
-    assert_eq!(store.admins.readmit_all().await.unwrap(), 0);
+    assert_eq!(store.admins.ensure_all_listed().await.unwrap(), 0);
     assert_eq!(version(&store, admins[0]).await, 2, "who is listed is left alone");
     let profile = database.collection::<Document>("system.profile");
     let search = doc! { "op": "query", "command.filter.roles": "admin" };
@@ -80,13 +80,17 @@ async fn the_last_one_cannot_leave_and_somebody_unlisted_can() {
     let (database, store) = world("leave").await;
     let (ada, bea) =
         (account(&database, "ada", &["admin"], "active").await, account(&database, "bea", &["admin"], "active").await);
-    assert_eq!(store.admins.leave(ada).await.unwrap(), Leaving::Last, "before anybody was listed");
-    assert!(store.admins.readmit(ada).await.unwrap());
-    assert_eq!(store.admins.leave(ada).await.unwrap(), Leaving::Last);
-    assert_eq!(store.admins.leave(bea).await.unwrap(), Leaving::Left, "not listed, and ada is");
-    assert!(store.admins.readmit(bea).await.unwrap());
-    assert_eq!(store.admins.leave(ada).await.unwrap(), Leaving::Left);
-    assert_eq!(store.admins.leave(bea).await.unwrap(), Leaving::Last);
+    assert_eq!(
+        store.admins.remove_unless_last(ada).await.unwrap(),
+        AdminRemoval::LastAdmin,
+        "before anybody was listed"
+    );
+    assert!(store.admins.ensure_listed(ada).await.unwrap());
+    assert_eq!(store.admins.remove_unless_last(ada).await.unwrap(), AdminRemoval::LastAdmin);
+    assert_eq!(store.admins.remove_unless_last(bea).await.unwrap(), AdminRemoval::Removed, "not listed, and ada is");
+    assert!(store.admins.ensure_listed(bea).await.unwrap());
+    assert_eq!(store.admins.remove_unless_last(ada).await.unwrap(), AdminRemoval::Removed);
+    assert_eq!(store.admins.remove_unless_last(bea).await.unwrap(), AdminRemoval::LastAdmin);
     assert_eq!(listed(&database).await, [bea]);
 }
 
@@ -95,20 +99,20 @@ async fn who_is_put_back_while_being_removed_is_not_removed_by_the_late_write() 
     let (database, store) = world("late").await;
     let (ada, bea) =
         (account(&database, "ada", &["admin"], "active").await, account(&database, "bea", &["admin"], "active").await);
-    assert_eq!(store.admins.readmit_all().await.unwrap(), 2);
+    assert_eq!(store.admins.ensure_all_listed().await.unwrap(), 2);
     let precondition = version(&store, ada).await;
-    assert_eq!(store.admins.leave(ada).await.unwrap(), Leaving::Left);
+    assert_eq!(store.admins.remove_unless_last(ada).await.unwrap(), AdminRemoval::Removed);
     // The one who removes is slow; somebody mends the list meanwhile.
-    assert!(store.admins.readmit(ada).await.unwrap());
+    assert!(store.admins.ensure_listed(ada).await.unwrap());
     assert!(matches!(take_role(&store, ada, precondition).await, Commit::Conflict));
     let mut both = [ada, bea];
     both.sort_unstable();
     assert_eq!(listed(&database).await, both);
     // Decided again, it is done.
     let precondition = version(&store, ada).await;
-    assert_eq!(store.admins.leave(ada).await.unwrap(), Leaving::Left);
+    assert_eq!(store.admins.remove_unless_last(ada).await.unwrap(), AdminRemoval::Removed);
     assert!(matches!(take_role(&store, ada, precondition).await, Commit::Done(_)));
-    assert!(!store.admins.readmit(ada).await.unwrap());
+    assert!(!store.admins.ensure_listed(ada).await.unwrap());
     assert_eq!(listed(&database).await, [bea]);
 }
 
@@ -116,19 +120,19 @@ async fn who_is_put_back_while_being_removed_is_not_removed_by_the_late_write() 
 async fn who_is_removed_before_being_listed_is_not_listed() {
     let (database, store) = world("early").await;
     let bea = account(&database, "bea", &["admin"], "active").await;
-    assert!(store.admins.readmit(bea).await.unwrap());
+    assert!(store.admins.ensure_listed(bea).await.unwrap());
     // Ada has just been given the role, and is not listed yet.
-    let admission = store.admins.admission().await.unwrap();
+    let removal_count = store.admins.removal_count().await.unwrap();
     let ada = account(&database, "ada", &["admin"], "active").await;
-    assert_eq!(store.admins.leave(ada).await.unwrap(), Leaving::Left);
+    assert_eq!(store.admins.remove_unless_last(ada).await.unwrap(), AdminRemoval::Removed);
     assert!(matches!(take_role(&store, ada, 1).await, Commit::Done(_)));
-    store.admins.admit(ada, admission).await.unwrap();
+    store.admins.add(ada, removal_count).await.unwrap();
     assert_eq!(listed(&database).await, [bea]);
     // And who has the role still is, although somebody else has left since.
     let cyn = account(&database, "cyn", &["admin"], "active").await;
-    let admission = store.admins.admission().await.unwrap();
-    assert_eq!(store.admins.leave(Ids::random().v4()).await.unwrap(), Leaving::Left);
-    store.admins.admit(cyn, admission).await.unwrap();
+    let removal_count = store.admins.removal_count().await.unwrap();
+    assert_eq!(store.admins.remove_unless_last(Ids::random().v4()).await.unwrap(), AdminRemoval::Removed);
+    store.admins.add(cyn, removal_count).await.unwrap();
     let mut both = [bea, cyn];
     both.sort_unstable();
     assert_eq!(listed(&database).await, both);

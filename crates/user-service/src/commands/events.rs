@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::{
     config::Config,
-    store::{Backlog, PendingStore, Store},
+    store::{Backlog, OutboxStore, Store},
 };
 
 /// What can be done about events that wait.
@@ -40,7 +40,7 @@ pub(super) async fn run(config: &Config, command: EventsCommand, json: bool) -> 
     let client = mongo::client(&config.mongodb, "user-service").await?;
     let database = client.database(&config.mongodb.database);
     let store = Store::new(&database, config.mongodb.operation_timeout, config.relay.max_pending_per_user);
-    let pending = &store.pending;
+    let pending = &store.outbox;
     match command {
         EventsCommand::List { user, limit } => list(pending, user, limit, json).await,
         EventsCommand::Retry { user } => {
@@ -58,7 +58,7 @@ pub(super) async fn run(config: &Config, command: EventsCommand, json: bool) -> 
     }
 }
 
-async fn list(pending: &PendingStore, user: Option<Uuid>, limit: i64, json: bool) -> anyhow::Result<()> {
+async fn list(pending: &OutboxStore, user: Option<Uuid>, limit: i64, json: bool) -> anyhow::Result<()> {
     let backlogs = pending.list(user, limit).await.context("the pending events cannot be read")?;
     if !json {
         println!("{:<36}  {:<36}  {:<40}  {:>10}  {:<24}  STATE", "USER", "EVENT", "TYPE", "SEQUENCE", "SINCE");

@@ -191,7 +191,7 @@ impl SigningKeys {
         }
         let Some(newest) = stored.keys.last() else { return Ok(false) };
         if stored.keys.iter().any(|key| key.schedule.longest_ttl < self.token_ttl) {
-            return self.store.lengthen(stored.version, self.token_ttl).await.map(|()| true);
+            return self.store.raise_longest_ttl(stored.version, self.token_ttl).await.map(|()| true);
         }
         if newest.schedule.successor_is_due(now, self.rotation) {
             tracing::info!("making the next signing key");

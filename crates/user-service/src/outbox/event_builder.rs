@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use crate::{
     domain::{AdminReason, OneTimeToken, User},
-    store::{AuditPart, NewEvent},
+    store::{AuditDetails, NewEvent},
 };
 
 /// The person or the service that changes an account.
@@ -95,8 +95,8 @@ impl Origin {
 
     /// Returns the private part of the entry in the outbox.
     #[must_use]
-    pub fn audit_part(&self) -> AuditPart {
-        AuditPart {
+    pub fn audit_details(&self) -> AuditDetails {
+        AuditDetails {
             actor: self.actor.to_string(),
             address: self.address.clone(),
             client: self.client.clone(),
@@ -451,7 +451,7 @@ fn event(id: Uuid, at: Timestamp, origin: &Origin, payload: &Payload) -> NewEven
         at,
         data: payload.to_json(),
         trace_parent: origin.trace_parent.as_ref().map(|parent| parent.as_str().to_owned()),
-        audit: origin.audit_part(),
+        audit: origin.audit_details(),
     }
 }
 

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     metrics::RelayMetrics,
-    store::{Backlog, LeaseStore, PendingStore},
+    store::{Backlog, LeaseStore, OutboxStore},
 };
 
 /// How many users wait in the queue of the fast path. The sweep publishes the events of the others.
@@ -84,7 +84,7 @@ impl Relay {
     /// If librdkafka refuses its configuration.
     pub fn start(
         settings: RelaySettings,
-        pending: PendingStore,
+        pending: OutboxStore,
         leases: LeaseStore,
         clock: Clock,
         health: Health,
@@ -254,7 +254,7 @@ mod tests {
     use service_kit::prometheus::Registry;
 
     use super::*;
-    use crate::store::{AuditPart, PendingEvent};
+    use crate::store::{AuditDetails, PendingEvent};
 
     fn backlog(events: usize) -> Backlog {
         let event = |sequence| PendingEvent {
@@ -264,7 +264,7 @@ mod tests {
             at: DateTime::from_millis(0),
             data: "{}".to_owned(),
             trace_parent: None,
-            audit: AuditPart::default(),
+            audit: AuditDetails::default(),
         };
         let pending_events = (1..).take(events).map(event).collect();
         Backlog { user: Uuid::nil().into(), deleted_at: None, pending_events, parked: None }

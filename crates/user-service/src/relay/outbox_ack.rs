@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use super::work::{AckedList, PANIC_LABEL};
 use crate::{
     metrics::RelayMetrics,
-    store::{Acknowledged, PendingStore},
+    store::{AcknowledgedEvents, OutboxStore},
 };
 
 const BATCH: usize = 256;
@@ -24,7 +24,7 @@ const MAX_PAUSE: Duration = Duration::from_secs(2);
 const ATTEMPTS: u32 = 8;
 
 pub(super) struct OutboxAck {
-    pub pending: PendingStore,
+    pub pending: OutboxStore,
     pub metrics: RelayMetrics,
 }
 
@@ -55,11 +55,11 @@ impl OutboxAck {
         }
     }
 
-    async fn settle(&self, batch: &[&Acknowledged]) {
+    async fn settle(&self, batch: &[&AcknowledgedEvents]) {
         fail_point!("relay.before_settle");
         let mut pause = FIRST_PAUSE;
         for attempt in 1..=ATTEMPTS {
-            match self.pending.settle(batch).await {
+            match self.pending.remove_acknowledged(batch).await {
                 Ok(()) => return,
                 Err(error) if attempt == ATTEMPTS => {
                     self.metrics.settle_failed.inc();

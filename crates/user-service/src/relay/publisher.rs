@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     metrics::RelayMetrics,
-    store::{Acknowledged, Backlog, Parked, PendingEvent, PendingStore},
+    store::{AcknowledgedEvents, Backlog, OutboxStore, Parked, PendingEvent},
 };
 
 pub(super) struct Finished {
@@ -35,7 +35,7 @@ pub(super) enum Source {
 /// Publishes the lists of users.
 pub(super) struct Publisher {
     pub producer: Arc<EventProducer>,
-    pub pending: PendingStore,
+    pub pending: OutboxStore,
     pub acks: mpsc::Sender<AckedList>,
     pub clock: Clock,
     /// From this age on, an event is left to the sweep: the replica that sweeps may be publishing it.
@@ -117,7 +117,7 @@ impl Publisher {
         if !acknowledged.is_empty() {
             let last_of_tombstone = backlog.deleted_at.is_some() && acknowledged.len() == total;
             // A closed channel means that the process ends; the next process publishes again.
-            let acknowledged = Acknowledged { user, events: acknowledged, last_of_tombstone };
+            let acknowledged = AcknowledgedEvents { user, events: acknowledged, last_of_tombstone };
             let _ = self.acks.send(AckedList::new(acknowledged, guards)).await;
         }
         finished

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     metrics::RelayMetrics,
-    store::{Backlog, LeaseStore, PendingStore},
+    store::{Backlog, LeaseStore, OutboxStore},
 };
 
 const LEASE: &str = "relay.sweep";
@@ -26,7 +26,7 @@ const BATCH: i64 = 500;
 const MAX_PAUSE: Duration = Duration::from_secs(10);
 
 pub(super) struct Sweeper {
-    pub pending: PendingStore,
+    pub pending: OutboxStore,
     pub leases: LeaseStore,
     pub clock: Clock,
     pub interval: Duration,
@@ -82,11 +82,11 @@ impl Sweeper {
     ) -> Result<(), StoreError> {
         let (mut from, mut before) = (DateTime::MIN, None);
         while *state.borrow() == TopicState::Ready && !stop.is_cancelled() {
-            if !self.leases.hold(LEASE, self.holder, self.lease).await? {
+            if !self.leases.acquire(LEASE, self.holder, self.lease).await? {
                 break;
             }
-            let backlogs = self.pending.left_behind(self.clock.now(), self.min_age, from, BATCH).await?;
-            let Some(last) = backlogs.last().and_then(Backlog::since) else { break };
+            let backlogs = self.pending.backlogs_older_than(self.clock.now(), self.min_age, from, BATCH).await?;
+            let Some(last) = backlogs.last().and_then(Backlog::oldest_at) else { break };
             let whole = i64::try_from(backlogs.len()).unwrap_or(i64::MAX) == BATCH;
             self.metrics.swept.inc_by(u64::try_from(backlogs.len()).unwrap_or(u64::MAX));
             let (done, tried) = oneshot::channel();

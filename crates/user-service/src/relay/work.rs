@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use crate::store::{Acknowledged, Backlog};
+use crate::store::{AcknowledgedEvents, Backlog};
 
 /// The label of the relay in the metric of caught panics.
 pub(super) const PANIC_LABEL: &str = "relay";
@@ -17,12 +17,12 @@ pub(super) struct Sweep {
 
 /// The acknowledged events of one user, which are to be removed from the outbox.
 pub(super) struct AckedList {
-    pub acknowledged: Acknowledged,
+    pub acknowledged: AcknowledgedEvents,
     _waiters: Vec<Arc<BatchGuard>>,
 }
 
 impl AckedList {
-    pub(super) fn new(acknowledged: Acknowledged, guards: Vec<Arc<BatchGuard>>) -> Self {
+    pub(super) fn new(acknowledged: AcknowledgedEvents, guards: Vec<Arc<BatchGuard>>) -> Self {
         Self { acknowledged, _waiters: guards }
     }
 }

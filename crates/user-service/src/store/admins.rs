@@ -1,133 +1,136 @@
-//! Who administrates: one document with the ids of the admins, so that the last of them
-//! can be told and stays, also when two are taken the role at the same moment.
+//! The list of admins: one document with their ids. The last id is never removed from it, even when two admins lose
+//! the role at the same moment.
 //!
-//! Two things hold at any time. Everyone in the document is an admin (an active account
-//! with the role); and once somebody is in it, somebody always is. So:
+//! Two invariants always hold. Every id in the document belongs to an admin (an active account with the role). Once
+//! non-empty, the list never becomes empty again. Therefore:
 //!
-//! - Who is to be no admin any more first leaves the document, which takes somebody else
-//!   in it; then the account is written, on the version that was read *before* leaving.
-//! - Who becomes one is written first, and is admitted then, unless somebody has left
-//!   since *before* that write. Leaving is counted in `departures` for this.
+//! - An account that stops being an admin is first removed from the document, which requires another id in it. Then
+//!   the account is written, and the precondition is the version that was read *before* the removal.
+//! - An account that becomes an admin is written first, and its id is added afterwards, unless an id has been
+//!   removed since *before* that write. The field `departures` counts the removals for this.
 //!
-//! A removal that is overtaken by such a write finds another version and decides again.
-//! So no late write can make an id of the document one without the role. The reverse, an
-//! admin who is not in the document, is what a crash between two steps leaves. It takes
-//! nobody's rights; only the removal of another admin may be refused because of it.
-//! [`AdminStore::readmit`] mends it.
+//! A removal that is overtaken by such a write finds another version and decides again. So a late write cannot
+//! leave the id of an account without the role in the document. The opposite, an admin who is not in the document,
+//! is what a crash between two steps leaves behind. It takes away no rights, but the removal of another admin may
+//! be refused because of it. [`AdminStore::ensure_listed`] repairs it.
 
 use bson::{Bson, Document, Uuid, doc};
 use futures_util::TryStreamExt;
 use service_kit::mongo::{StoreError, with_deadline};
 
 use super::{
-    Handle, SCHEMA_VERSION, unfit,
+    collection::{CollectionHandle, SCHEMA_VERSION, bson_error},
+    conditional_write::{Change, Commit, Precondition},
     user_document::UserRecord,
-    users::{Change, Commit, Precondition, UserStore},
+    users::UserStore,
 };
 
 const ID: &str = "admins";
-/// How often an admission is tried while others leave.
-const TRIES: usize = 20;
-/// How many are looked for in one round.
-const AT_ONCE: i64 = 100;
+/// The maximum number of attempts to add an id while other ids are removed.
+const MAX_ATTEMPTS: usize = 20;
+/// The maximum number of unlisted admins that are read in one round.
+const BATCH: i64 = 100;
 
-/// How leaving ended.
+/// The outcome of a removal from the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Leaving {
-    /// Not in the document now; somebody else is.
-    Left,
-    /// Nobody else is in the document; nothing was changed.
-    Last,
+pub enum AdminRemoval {
+    /// The id is not in the document, and another id is.
+    Removed,
+    /// No other id is in the document. Nothing was changed.
+    LastAdmin,
 }
 
-/// Read before an account is written that is to be admitted.
+/// The number of removals, read before the write of an account whose id is to be added.
 #[derive(Debug, Clone, Copy)]
-pub struct Admission {
+pub struct RemovalCount {
     departures: i64,
 }
 
 /// The collection `admins`.
 #[derive(Clone)]
 pub struct AdminStore {
-    handle: Handle,
+    handle: CollectionHandle,
     users: UserStore,
 }
 
 impl AdminStore {
-    pub(super) fn new(handle: Handle, users: UserStore) -> Self {
+    pub(super) fn new(handle: CollectionHandle, users: UserStore) -> Self {
         Self { handle, users }
     }
 
-    /// Takes the id out of the document, if somebody else is in it. The account has been
-    /// read before, and is written on that version afterwards.
-    pub async fn leave(&self, id: uuid::Uuid) -> Result<Leaving, StoreError> {
+    /// Removes the id from the document if another id is in it. The caller has read the account before, and
+    /// writes it afterwards with that version as its precondition.
+    pub async fn remove_unless_last(&self, id: uuid::Uuid) -> Result<AdminRemoval, StoreError> {
         let id = Uuid::from(id);
         let filter = doc! { "_id": ID, "ids": { "$elemMatch": { "$ne": id } } };
         let update = doc! { "$pull": { "ids": id }, "$inc": { "departures": 1_i64 } };
         let result =
             with_deadline(self.handle.deadline, async { self.handle.collection.update_one(filter, update).await });
-        Ok(if result.await?.matched_count == 1 { Leaving::Left } else { Leaving::Last })
+        Ok(if result.await?.matched_count == 1 { AdminRemoval::Removed } else { AdminRemoval::LastAdmin })
     }
 
-    /// To be read before the write that makes an account an admin's.
-    pub async fn admission(&self) -> Result<Admission, StoreError> {
+    /// Returns the number of removals. It must be read before the write that makes an account an admin.
+    pub async fn removal_count(&self) -> Result<RemovalCount, StoreError> {
         if let Some(found) = self.read().await? {
-            return departures(&found);
+            return removal_count_of(&found);
         }
         let first = doc! { "_id": ID, "schemaVersion": SCHEMA_VERSION, "ids": [], "departures": 0_i64 };
         match with_deadline(self.handle.deadline, self.handle.collection.insert_one(first)).await {
-            // Two first admins at once: it is there.
+            // Another process has inserted the document at the same time.
             Ok(_) | Err(StoreError::DuplicateKey { .. }) => {}
             Err(error) => return Err(error),
         }
-        let found = self.read().await?.ok_or_else(|| StoreError::from(mongodb::error::Error::custom("no admins")))?;
-        departures(&found)
+        let found = self
+            .read()
+            .await?
+            .ok_or_else(|| StoreError::from(mongodb::error::Error::custom("the list of admins does not exist")))?;
+        removal_count_of(&found)
     }
 
-    /// Puts an account into the document that was written as an admin's after `admission`
-    /// was read; when somebody has left since, the account is looked at again.
-    pub async fn admit(&self, id: uuid::Uuid, admission: Admission) -> Result<(), StoreError> {
-        if self.add(id, admission).await? { Ok(()) } else { self.readmit(id).await.map(|_| ()) }
+    /// Adds the id of an account that was made an admin after `removal_count` was read. If an id has been
+    /// removed since then, the account is read again.
+    pub async fn add(&self, id: uuid::Uuid, removal_count: RemovalCount) -> Result<(), StoreError> {
+        if self.add_if_unchanged(id, removal_count).await? { Ok(()) } else { self.ensure_listed(id).await.map(|_| ()) }
     }
 
-    /// Puts an account into the document that is an admin's and not in it; whether it is
-    /// an admin's. Costs the account a version: that is what stops a removal under way.
-    pub async fn readmit(&self, id: uuid::Uuid) -> Result<bool, StoreError> {
-        for _ in 0..TRIES {
-            let admission = self.admission().await?;
+    /// Adds the id of an admin who is not in the document, and returns whether the account is an admin. It
+    /// raises the version of the account, which stops a removal that is in progress.
+    pub async fn ensure_listed(&self, id: uuid::Uuid) -> Result<bool, StoreError> {
+        for _ in 0..MAX_ATTEMPTS {
+            let removal_count = self.removal_count().await?;
             let Some(user) = self.users.by_id(id).await?.filter(UserRecord::is_admin) else { return Ok(false) };
-            if self.has(id).await? {
+            if self.is_listed(id).await? {
                 return Ok(true);
             }
             let touch = Change { events_optional: true, ..Change::default() };
             let touched = self.users.commit(id, Precondition::Version(user.version), touch).await?;
-            if matches!(touched, Commit::Done(_)) && self.add(id, admission).await? {
+            if matches!(touched, Commit::Done(_)) && self.add_if_unchanged(id, removal_count).await? {
                 return Ok(true);
             }
         }
         Err(StoreError::Timeout)
     }
 
-    /// Admits every admin who is not in the document; how many.
-    pub async fn readmit_all(&self) -> Result<usize, StoreError> {
+    /// Adds the ids of all admins who are not in the document, and returns their number.
+    pub async fn ensure_all_listed(&self) -> Result<usize, StoreError> {
         let known = self.read().await?.and_then(|found| found.get_array("ids").ok().cloned()).unwrap_or_default();
-        let missing = self.users.admins_besides(known, AT_ONCE).await?;
+        let missing = self.users.admins_not_in(known, BATCH).await?;
         let mut admitted = 0;
         for id in missing {
-            admitted += usize::from(self.readmit(id).await?);
+            admitted += usize::from(self.ensure_listed(id).await?);
         }
         Ok(admitted)
     }
 
-    async fn add(&self, id: uuid::Uuid, admission: Admission) -> Result<bool, StoreError> {
-        let filter = doc! { "_id": ID, "departures": admission.departures };
+    async fn add_if_unchanged(&self, id: uuid::Uuid, removal_count: RemovalCount) -> Result<bool, StoreError> {
+        let filter = doc! { "_id": ID, "departures": removal_count.departures };
         let update = doc! { "$addToSet": { "ids": Uuid::from(id) } };
         let result =
             with_deadline(self.handle.deadline, async { self.handle.collection.update_one(filter, update).await });
         Ok(result.await?.matched_count == 1)
     }
 
-    async fn has(&self, id: uuid::Uuid) -> Result<bool, StoreError> {
+    async fn is_listed(&self, id: uuid::Uuid) -> Result<bool, StoreError> {
         let filter = doc! { "_id": ID, "ids": Uuid::from(id) };
         Ok(with_deadline(self.handle.deadline, self.handle.collection.find_one(filter)).await?.is_some())
     }
@@ -138,11 +141,11 @@ impl AdminStore {
 }
 
 impl UserStore {
-    /// Admins whose ids are not among `known`.
-    async fn admins_besides(&self, known: Vec<Bson>, limit: i64) -> Result<Vec<uuid::Uuid>, StoreError> {
+    /// Returns the ids of at most `limit` admins that are not among `known`.
+    async fn admins_not_in(&self, known: Vec<Bson>, limit: i64) -> Result<Vec<uuid::Uuid>, StoreError> {
         let filter = doc! {
             "roles": crate::domain::role::ADMIN,
-            // As the index has it.
+            // Repeats the filter of the partial index.
             "roles.0": { "$exists": true },
             "status": "active",
             "_id": { "$nin": known },
@@ -155,13 +158,14 @@ impl UserStore {
         let id = |row: Document| {
             row.get("_id").cloned().map_or(Ok(None), |id| bson::deserialize_from_bson::<Uuid>(id).map(Some))
         };
-        let ids = found.into_iter().map(id).collect::<Result<Vec<_>, _>>().map_err(unfit)?;
+        let ids = found.into_iter().map(id).collect::<Result<Vec<_>, _>>().map_err(bson_error)?;
         Ok(ids.into_iter().flatten().map(Into::into).collect())
     }
 }
 
-fn departures(document: &Document) -> Result<Admission, StoreError> {
+/// Reads the number of removals from the document.
+fn removal_count_of(document: &Document) -> Result<RemovalCount, StoreError> {
     let departures =
         document.get_i64("departures").map_err(|error| mongodb::error::Error::custom(error.to_string()))?;
-    Ok(Admission { departures })
+    Ok(RemovalCount { departures })
 }

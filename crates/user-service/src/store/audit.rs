@@ -1,5 +1,5 @@
-//! The audit log: what has no event (failed logins, ended sessions) straight into it,
-//! and all of it out again. What has an event comes in with it (`pending`).
+//! The audit log: writes the entries of actions that have no event (failed logins, ended sessions), and reads all
+//! entries. The entry of an action that has an event is written together with it, in `outbox`.
 
 use bson::{DateTime, Uuid, doc};
 use futures_util::TryStreamExt;
@@ -7,18 +7,18 @@ use serde::Deserialize;
 use service_kit::mongo::{StoreError, with_deadline};
 
 use super::{
-    Handle, SCHEMA_VERSION, behind,
-    user_document::{AuditPart, PendingEvent},
+    collection::{CollectionHandle, SCHEMA_VERSION, after_cursor},
+    user_document::{AuditDetails, PendingEvent},
 };
 use crate::domain::Cursor;
 
-/// The most rows of one kind that are written for a user in an hour.
+/// The maximum number of rows of one kind that are written for a user in an hour.
 const MAX_ROWS_PER_HOUR: u64 = 20;
 
-/// What happens without an event. Each kind has its own bound, so that a flood of one
-/// hides none of another.
+/// The kind of an action that has no event. Each kind has its own limit, so that a flood of one kind does not hide
+/// another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NoteKind {
+pub enum AuditOnlyKind {
     LoginFailed,
     PasswordRefused,
     CodeRefused,
@@ -27,8 +27,8 @@ pub enum NoteKind {
     SessionEnded,
 }
 
-impl NoteKind {
-    /// Returns the name in the log.
+impl AuditOnlyKind {
+    /// Returns the name in the audit log.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -42,13 +42,13 @@ impl NoteKind {
     }
 }
 
-/// Something that happened to an account and changed nothing of it.
+/// An entry to be written: an action on an account that did not change it.
 pub struct AuditRow {
     pub id: uuid::Uuid,
     pub user: uuid::Uuid,
     pub at: jiff::Timestamp,
-    pub kind: NoteKind,
-    pub part: AuditPart,
+    pub kind: AuditOnlyKind,
+    pub details: AuditDetails,
 }
 
 /// An entry as it is read.
@@ -57,30 +57,30 @@ pub struct AuditEntry {
     #[serde(rename = "_id")]
     pub id: Uuid,
     pub at: DateTime,
-    /// The event's type, or the name of a [`NoteKind`].
+    /// The type of the event, or the name of an [`AuditOnlyKind`].
     #[serde(rename = "type")]
     pub kind: String,
     pub actor: String,
     pub address: Option<String>,
     pub client: Option<String>,
-    /// Why an admin or operator did it.
+    /// The reason that an admin or operator gave.
     pub reason: Option<String>,
-    /// Whose account it was done to, in the entry of an admin.
+    /// The account that the action was done to, in the log of an admin.
     pub target: Option<Uuid>,
 }
 
 impl AuditEntry {
-    /// An event of `user` that is not published yet is an entry already.
+    /// Creates the entry of an event of `user` that is not published yet.
     #[must_use]
-    pub fn pending(user: uuid::Uuid, event: &PendingEvent) -> Self {
-        let AuditPart { actor, address, client, reason } = event.audit_of(user);
+    pub fn from_pending(user: uuid::Uuid, event: &PendingEvent) -> Self {
+        let AuditDetails { actor, address, client, reason } = event.audit_details_for(user);
         let (id, at, kind) = (event.id, event.at, event.event_type.clone());
         Self { id, at, kind, actor, address, client, reason, target: None }
     }
 
-    /// Its place in the list, which is newest first.
+    /// Returns the position of the entry in the list, which is sorted newest first.
     #[must_use]
-    pub fn place(&self) -> Cursor {
+    pub fn cursor(&self) -> Cursor {
         Cursor { at: self.at.timestamp_millis(), id: self.id.into() }
     }
 }
@@ -88,16 +88,16 @@ impl AuditEntry {
 /// The collection `audit`.
 #[derive(Clone)]
 pub struct AuditStore {
-    handle: Handle,
+    handle: CollectionHandle,
 }
 
 impl AuditStore {
-    pub(super) fn new(handle: Handle) -> Self {
+    pub(super) fn new(handle: CollectionHandle) -> Self {
         Self { handle }
     }
 
-    /// Writes the row unless the user has had twenty of its kind in the last hour;
-    /// false if it was left out.
+    /// Writes the row, unless the user has reached the limit of rows of this kind in the last hour. Returns
+    /// whether it was written.
     pub async fn record(&self, row: &AuditRow) -> Result<bool, StoreError> {
         let user = Uuid::from(row.user);
         let since = row.at.saturating_sub(jiff::SignedDuration::from_hours(1)).unwrap_or(jiff::Timestamp::MIN);
@@ -115,9 +115,9 @@ impl AuditStore {
             "userId": user,
             "at": DateTime::from(row.at),
             "type": row.kind.as_str(),
-            "actor": &row.part.actor,
+            "actor": &row.details.actor,
         };
-        for (field, value) in [("address", &row.part.address), ("client", &row.part.client)] {
+        for (field, value) in [("address", &row.details.address), ("client", &row.details.client)] {
             if let Some(value) = value {
                 document.insert(field, value);
             }
@@ -126,15 +126,15 @@ impl AuditStore {
         Ok(true)
     }
 
-    /// Takes a row away again: its account is gone.
+    /// Removes a row again, because its account was deleted.
     pub async fn remove(&self, id: uuid::Uuid) -> Result<(), StoreError> {
         with_deadline(self.handle.deadline, self.handle.collection.delete_one(doc! { "_id": Uuid::from(id) })).await?;
         Ok(())
     }
 
-    /// A user's rows behind `after`, newest first.
+    /// Returns at most `limit` rows of a user after the cursor `after`, newest first.
     pub async fn page(&self, user: uuid::Uuid, after: Cursor, limit: i64) -> Result<Vec<AuditEntry>, StoreError> {
-        let mut filter = behind(after, "at");
+        let mut filter = after_cursor(after, "at");
         filter.insert("userId", Uuid::from(user));
         with_deadline(self.handle.deadline, async {
             let cursor = self.handle.collection.find(filter).sort(doc! { "at": -1, "_id": -1 }).limit(limit).await?;

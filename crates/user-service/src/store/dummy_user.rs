@@ -1,18 +1,19 @@
-//! An account that nobody has. It is read where a login names nobody, so that the time
-//! does not tell whether there is somebody: reading a document takes longer than none.
+//! A dummy user, which is decoded when a login finds no account. Decoding a document takes longer than decoding
+//! none, so without it the response time would reveal whether an account exists.
 
 use std::sync::LazyLock;
 
 use bson::{DateTime, Document, RawDocumentBuf, Uuid, doc};
 
-use super::{SCHEMA_VERSION, binary};
+use super::collection::{SCHEMA_VERSION, binary};
 
-/// As it comes from the database.
-static DECOY: LazyLock<RawDocumentBuf> =
-    LazyLock::new(|| RawDocumentBuf::try_from(&document()).expect("a document of plain values is BSON"));
+/// The document as the database would send it.
+static DUMMY: LazyLock<RawDocumentBuf> =
+    LazyLock::new(|| RawDocumentBuf::try_from(&build()).expect("a document of plain values is BSON"));
 
-/// The fields that a login does not need, and that make one account larger than another.
-pub(super) fn left_out() -> Document {
+/// Returns the projection that excludes the fields that a login does not need and that make some accounts larger
+/// than others.
+pub(super) fn login_projection() -> Document {
     doc! {
         "attributes": 0,
         "tokens": 0,
@@ -26,24 +27,24 @@ pub(super) fn left_out() -> Document {
     }
 }
 
-/// The document, in memory of its own as if it had come just now.
-pub(super) fn read() -> RawDocumentBuf {
-    DECOY.clone()
+/// Returns the document in newly allocated memory, as if it had just been received.
+pub(super) fn document() -> RawDocumentBuf {
+    DUMMY.clone()
 }
 
-/// Somebody who has logged in before, as most people have.
-fn document() -> Document {
+/// Builds the document of a user who has logged in before, as most users have.
+fn build() -> Document {
     let (id, then) = (Uuid::from_bytes([0; 16]), DateTime::from_millis(0));
     doc! {
         "_id": id,
         "schemaVersion": SCHEMA_VERSION,
         "version": 3_i64,
-        "username": "nobody.in.particular",
-        "usernameKey": "nobody.in.particular",
-        "email": "nobody.in.particular@example.org",
-        "emailKeys": ["nobody.in.particular@example.org"],
+        "username": "placeholder.username",
+        "usernameKey": "placeholder.username",
+        "email": "placeholder.username@example.org",
+        "emailKeys": ["placeholder.username@example.org"],
         "emailVerified": true,
-        "displayName": "Nobody in Particular",
+        "displayName": "Placeholder Username",
         "roles": [],
         "status": "active",
         "passwordHash": format!("$argon2id$v=19$m=19456,t=2,p=1${}${}", "A".repeat(22), "A".repeat(43)),
@@ -61,9 +62,9 @@ mod tests {
     use crate::store::UserRecord;
 
     #[test]
-    fn the_decoy_is_read_as_any_account_is() {
-        let user: UserRecord = bson::deserialize_from_slice(read().as_bytes()).unwrap();
+    fn the_dummy_user_is_decoded_like_any_account() {
+        let user: UserRecord = bson::deserialize_from_slice(document().as_bytes()).unwrap();
         assert!(user.password_hash().is_ok() && user.known_networks.len() == 1);
-        assert!(left_out().keys().all(|field| matches!(read().get(field), Ok(None))));
+        assert!(login_projection().keys().all(|field| matches!(document().get(field), Ok(None))));
     }
 }

@@ -1,27 +1,26 @@
-//! Every index, in one list. A partial index with `$exists` is used by a query that
-//! names the field; with `$type` it would not be.
+//! All indexes. A query that names the field can use a partial index with `$exists`, but not one with `$type`.
 
 use std::time::Duration;
 
 use bson::doc;
 use service_kit::mongo::IndexSpec;
 
-/// The index of the e-mail keys, as an error names it.
+/// The name of the index of the keys of email addresses. A duplicate-key error names it.
 pub const EMAIL_KEYS: &str = "emailKeys";
-/// The index of the user names' keys.
+/// The name of the index of the keys of current usernames.
 pub const USERNAME_KEY: &str = "usernameKey";
-/// The index of the keys of current and reserved usernames.
+/// The name of the index of the keys of current and reserved usernames.
 pub const USERNAME_KEYS: &str = "usernameKeys";
-/// The index of the idempotency keys.
+/// The name of the index of the idempotency keys.
 pub const IDEMPOTENCY_KEY: &str = "idempotencyKey";
-/// The indexes of the lists of accounts.
+/// The names of the indexes for lists and searches of accounts.
 pub(super) const ID_BY_STATUS: &str = "statusId";
 pub(super) const EMAIL_BY_STATUS: &str = "statusEmail";
 pub(super) const USERNAME_BY_STATUS: &str = "statusUsername";
 
-/// Decide uniqueness, so they are there before the first registration.
+/// Returns the indexes that decide uniqueness. They must exist before the first registration.
 #[must_use]
-pub fn unique() -> Vec<IndexSpec> {
+pub fn unique_indexes() -> Vec<IndexSpec> {
     vec![
         IndexSpec::new("users", EMAIL_KEYS, doc! { "emailKeys": 1 })
             .unique()
@@ -29,7 +28,7 @@ pub fn unique() -> Vec<IndexSpec> {
         IndexSpec::new("users", USERNAME_KEY, doc! { "usernameKey": 1 })
             .unique()
             .partial(doc! { "usernameKey": { "$exists": true } }),
-        // Beside the one before, which also holds documents of releases that knew no reservation.
+        // The index before this one is also needed: it covers documents of releases without reservations.
         IndexSpec::new("users", USERNAME_KEYS, doc! { "usernameKeys": 1 })
             .unique()
             .partial(doc! { "usernameKeys": { "$exists": true } }),
@@ -39,9 +38,10 @@ pub fn unique() -> Vec<IndexSpec> {
     ]
 }
 
-/// Only make things fast, or let rows go: built while the service works already.
+/// Returns the indexes that speed up queries or delete expired rows. They are built while the service is already
+/// ready.
 #[must_use]
-pub fn after_readiness(audit_retention: Duration) -> Vec<IndexSpec> {
+pub fn non_unique_indexes(audit_retention: Duration) -> Vec<IndexSpec> {
     vec![
         IndexSpec::new("users", "pending", doc! { "pendingEvents.0.at": 1 })
             .partial(doc! { "pendingEvents.0.at": { "$exists": true } }),
@@ -57,7 +57,7 @@ pub fn after_readiness(audit_retention: Duration) -> Vec<IndexSpec> {
             .partial(doc! { "reservedUsernames.until": { "$exists": true } }),
         IndexSpec::new("users", "idempotencyUntil", doc! { "idempotency.until": 1 })
             .partial(doc! { "idempotency.until": { "$exists": true } }),
-        // Lists and searches: the order of each page. Tombstones have no status.
+        // Lists and searches: the order of their pages. Tombstones have no status.
         IndexSpec::new("users", ID_BY_STATUS, doc! { "status": 1, "_id": -1 })
             .partial(doc! { "status": { "$exists": true } }),
         IndexSpec::new("users", EMAIL_BY_STATUS, doc! { "status": 1, "emailKeys.0": 1 })

@@ -1,25 +1,25 @@
-//! The stored key set: one document, changed by compare-and-set on its version, with
-//! the database's times.
+//! The stored key set: one document, changed by compare-and-set on its version. All times come from the clock of
+//! the database.
 
 use bson::{Document, doc};
 use jiff::{SignedDuration, Timestamp};
 use mongodb::options::ReadConcern;
 use service_kit::mongo::{StoreError, with_deadline};
 
-use super::{Handle, SCHEMA_VERSION, user_document::binary};
+use super::collection::{CollectionHandle, SCHEMA_VERSION, binary};
 use crate::domain::key_schedule::{JWKS_MAX_AGE, KeySchedule, PUBLISH_BEFORE_SIGNING};
 use futures_util::TryStreamExt;
 
 const ID: &str = "signing";
 
-/// One signing key; the private half sealed with the key-encryption key.
+/// A signing key. Its private half is sealed with the key-encryption key.
 pub struct StoredKey {
     pub kid: String,
     pub sealed: Vec<u8>,
     pub schedule: KeySchedule,
 }
 
-/// The key set, oldest key first, and the database's time when it was read.
+/// The key set, oldest key first, and the time of the database when it was read.
 pub struct StoredKeySet {
     pub version: i64,
     pub keys: Vec<StoredKey>,
@@ -29,15 +29,15 @@ pub struct StoredKeySet {
 /// The collection `keys`.
 #[derive(Clone)]
 pub struct KeyStore {
-    handle: Handle,
+    handle: CollectionHandle,
 }
 
 impl KeyStore {
-    pub(super) fn new(handle: Handle) -> Self {
+    pub(super) fn new(handle: CollectionHandle) -> Self {
         Self { handle }
     }
 
-    /// The set, or none before the first start.
+    /// Returns the key set, or `None` before the first start.
     pub async fn read(&self) -> Result<Option<StoredKeySet>, StoreError> {
         let pipeline = [doc! { "$match": { "_id": ID } }, doc! { "$set": { "now": "$$NOW" } }];
         let found: Vec<Document> = with_deadline(self.handle.deadline, async {
@@ -48,7 +48,7 @@ impl KeyStore {
         found.first().map(key_set).transpose().map_err(|error| mongodb::error::Error::custom(error).into())
     }
 
-    /// Makes the set with its first key, which signs at once; nothing if there is one.
+    /// Creates the key set with its first key, which signs at once. Does nothing if there is a key set.
     pub async fn create_first(&self, key: &StoredKey, ttl: SignedDuration) -> Result<(), StoreError> {
         let mut document = key_document(key, ttl);
         document.insert("signFrom", "$$NOW");
@@ -64,8 +64,8 @@ impl KeyStore {
         }
     }
 
-    /// Adds a key that signs after it has been public for long enough, and ends the
-    /// signing of the one before it then. Nothing if the set has changed.
+    /// Adds a key that starts to sign after it has been public for long enough. At that time, the key before it
+    /// stops signing. Does nothing if the key set has changed.
     pub async fn add_successor(&self, version: i64, key: &StoredKey, ttl: SignedDuration) -> Result<(), StoreError> {
         let from = doc! { "$add": ["$$NOW", millis(PUBLISH_BEFORE_SIGNING)] };
         let mut document = key_document(key, ttl);
@@ -77,14 +77,14 @@ impl KeyStore {
         self.change(version, doc! { "keys": { "$concatArrays": [retired, [document]] } }).await
     }
 
-    /// Notes that tokens live longer now: every key that may still sign stays longer.
-    pub async fn lengthen(&self, version: i64, ttl: SignedDuration) -> Result<(), StoreError> {
+    /// Records that tokens now live longer, so that their keys are kept longer.
+    pub async fn raise_longest_ttl(&self, version: i64, ttl: SignedDuration) -> Result<(), StoreError> {
         let longest = doc! { "longestTtlMs": { "$max": ["$$this.longestTtlMs", millis(ttl)] } };
         let keys = doc! { "$map": { "input": "$keys", "in": { "$mergeObjects": ["$$this", longest] } } };
         self.change(version, doc! { "keys": keys }).await
     }
 
-    /// Removes the keys of which no valid token can be left.
+    /// Removes the keys for which no valid token can exist.
     pub async fn prune(&self, version: i64) -> Result<(), StoreError> {
         let margin = millis(JWKS_MAX_AGE + SignedDuration::from_mins(1));
         let end = doc! { "$add": ["$$this.signUntil", "$$this.longestTtlMs", margin] };

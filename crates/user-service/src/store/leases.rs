@@ -1,4 +1,4 @@
-//! Leases by the database's clock: one holder at a time, whatever the hosts' clocks say.
+//! Leases by the clock of the database: at most one holder at a time, whatever the clocks of the hosts are.
 
 use std::time::Duration;
 
@@ -6,24 +6,24 @@ use bson::doc;
 use mongodb::options::ReturnDocument;
 use service_kit::mongo::{StoreError, with_deadline};
 
-use super::{Handle, SCHEMA_VERSION};
+use super::collection::{CollectionHandle, SCHEMA_VERSION};
 
 /// The collection `leases`.
 #[derive(Clone)]
 pub struct LeaseStore {
-    handle: Handle,
+    handle: CollectionHandle,
 }
 
 impl LeaseStore {
-    pub(super) fn new(handle: Handle) -> Self {
+    pub(super) fn new(handle: CollectionHandle) -> Self {
         Self { handle }
     }
 
-    /// Takes or renews the lease `name` for `holder`; false while another holds it.
-    pub async fn hold(&self, name: &str, holder: uuid::Uuid, length: Duration) -> Result<bool, StoreError> {
+    /// Acquires or renews the lease `name` for `holder`. Returns false while another holder has it.
+    pub async fn acquire(&self, name: &str, holder: uuid::Uuid, length: Duration) -> Result<bool, StoreError> {
         let holder = holder.to_string();
         let millis = i64::try_from(length.as_millis()).unwrap_or(i64::MAX / 4);
-        // `$expr` may not stand in the filter of an upsert, so the update decides.
+        // The filter of an upsert must not contain `$expr`, so the update decides.
         let free = doc! { "$or": [{ "$eq": ["$holder", &holder] }, { "$not": [{ "$gt": ["$until", "$$NOW"] }] }] };
         let until = doc! { "$add": ["$$NOW", millis] };
         let update = vec![doc! { "$set": {
@@ -42,13 +42,13 @@ impl LeaseStore {
         .await;
         match written {
             Ok(lease) => Ok(lease.is_some_and(|lease| lease.get_str("holder").is_ok_and(|now| now == holder))),
-            // Two upserts at once: the other was first.
+            // Of two concurrent upserts, the other one was first.
             Err(StoreError::DuplicateKey { .. }) => Ok(false),
             Err(error) => Err(error),
         }
     }
 
-    /// Gives the lease back, so that the next holder need not wait for its end.
+    /// Releases the lease, so that the next holder does not have to wait until it expires.
     pub async fn release(&self, name: &str, holder: uuid::Uuid) -> Result<(), StoreError> {
         let filter = doc! { "_id": name, "holder": holder.to_string() };
         with_deadline(self.handle.deadline, self.handle.collection.delete_one(filter)).await?;

@@ -1,16 +1,19 @@
-//! MongoDB: the only place that knows collections, documents and filters.
+//! The MongoDB layer: the only module that knows collections, documents and filters.
 //!
-//! Every write is acknowledged by a majority and journaled (set on the client);
-//! every operation has a deadline, and one that passes it has an unknown outcome.
+//! Every write is acknowledged by a majority and journaled (set on the client), except in `throttles`. Every
+//! operation has a deadline; the outcome of an operation that exceeds it is unknown.
 
 mod admins;
 mod audit;
 mod bulk;
+mod collection;
+mod conditional_write;
 mod dummy_user;
+mod import_progress;
 mod indexes;
 mod keys;
 mod leases;
-mod pending;
+mod outbox;
 mod reservations;
 mod session_document;
 mod sessions;
@@ -21,40 +24,42 @@ mod users;
 
 use std::time::Duration;
 
-use bson::{DateTime, Document, Uuid, doc};
 use mongodb::{Database, options::CollectionOptions};
-use service_kit::mongo::{StoreError, WorkerCollection};
+use service_kit::mongo::WorkerCollection;
 
-pub use admins::{AdminStore, Admission, Leaving};
-pub use audit::{AuditEntry, AuditRow, AuditStore, NoteKind};
-pub use bulk::{BulkStore, Holder, ImportRecord};
-pub use indexes::{EMAIL_KEYS, IDEMPOTENCY_KEY, USERNAME_KEY, USERNAME_KEYS, after_readiness, unique};
+use collection::CollectionHandle;
+
+pub use admins::{AdminRemoval, AdminStore, RemovalCount};
+pub use audit::{AuditEntry, AuditOnlyKind, AuditRow, AuditStore};
+pub use bulk::{BulkStore, KeyHolder};
+pub use collection::SCHEMA_VERSION;
+pub(crate) use collection::binary;
+pub use conditional_write::{Change, Commit, EndSessions, Precondition, TokenChange, TotpChange};
+pub use import_progress::ImportProgress;
+pub use indexes::{EMAIL_KEYS, IDEMPOTENCY_KEY, USERNAME_KEY, USERNAME_KEYS, non_unique_indexes, unique_indexes};
 pub use keys::{KeyStore, StoredKey, StoredKeySet};
 pub use leases::LeaseStore;
-pub use pending::{Acknowledged, Backlog, PendingStore};
+pub use outbox::{AcknowledgedEvents, Backlog, OutboxStore};
 pub use session_document::SessionRow;
-pub use sessions::{Advance, SessionStore, SessionTimes};
-pub use throttles::{ThrottleKey, ThrottleRule, ThrottleStore, Throttled};
-pub(crate) use user_document::binary;
+pub use sessions::{Rotation, SessionStore, SessionTimes};
+pub use throttles::{ThrottleKey, ThrottleRule, ThrottleState, ThrottleStore};
 pub use user_document::{
-    AuditPart, IdempotencyRecord, ImportedFrom, KnownNetwork, Parked, PendingEvent, ReservedKey, SessionRule,
-    TokenRecord, TotpRecord, TotpSetup, UndoTokenRecord, UsedLink, UsedToken, UserRecord, username_fields,
+    AuditDetails, IdempotencyRecord, ImportedFrom, KnownNetwork, NewEvent, Parked, PendingEvent, ReservedKey,
+    SessionRule, TokenRecord, TotpRecord, TotpSetup, UndoTokenRecord, UsedMfaToken, UsedTokenRecord, UserRecord,
+    username_fields,
 };
 pub use user_search::UserPage;
-pub use users::{Change, Commit, EndSessions, NewEvent, Precondition, TokenChange, TotpChange, UserStore};
-
-/// The version of every document's shape.
-pub const SCHEMA_VERSION: i32 = 1;
+pub use users::UserStore;
 
 /// The collection of the small document that `/readyz` writes.
 pub const READINESS: &str = "readiness";
 
-/// Every collection of the service.
+/// The stores of all collections of the service.
 #[derive(Clone)]
 pub struct Store {
     pub users: UserStore,
     pub bulk: BulkStore,
-    pub pending: PendingStore,
+    pub outbox: OutboxStore,
     pub sessions: SessionStore,
     pub audit: AuditStore,
     pub admins: AdminStore,
@@ -64,17 +69,20 @@ pub struct Store {
 }
 
 impl Store {
-    /// `deadline` bounds each operation; `max_pending` the unpublished events of a user.
+    /// Creates the stores. `deadline` limits each operation, and `max_pending` limits the number of unpublished
+    /// events of a user.
     #[must_use]
     pub fn new(database: &Database, deadline: Duration, max_pending: usize) -> Self {
-        let handle =
-            |name| Handle { collection: WorkerCollection::new(database, name, CollectionOptions::default()), deadline };
+        let handle = |name| CollectionHandle {
+            collection: WorkerCollection::new(database, name, CollectionOptions::default()),
+            deadline,
+        };
         let users = UserStore::new(handle("users"), max_pending);
         Self {
             admins: AdminStore::new(handle("admins"), users.clone()),
             users,
             bulk: BulkStore::new(&handle("users"), handle("imports")),
-            pending: PendingStore::new(handle("users"), handle("sessions"), handle("audit")),
+            outbox: OutboxStore::new(handle("users"), handle("sessions"), handle("audit")),
             sessions: SessionStore::new(handle("sessions")),
             audit: AuditStore::new(handle("audit")),
             keys: KeyStore::new(handle("keys")),
@@ -82,22 +90,4 @@ impl Store {
             throttles: ThrottleStore::new(&handle("throttles"), database),
         }
     }
-}
-
-/// A collection and the deadline of its operations.
-#[derive(Clone)]
-struct Handle {
-    collection: WorkerCollection<Document>,
-    deadline: Duration,
-}
-
-/// A document that does not fit its type: a mistake of ours, or of whoever wrote it.
-fn unfit(error: bson::error::Error) -> StoreError {
-    mongodb::error::Error::from(error).into()
-}
-
-/// The rows behind a place in a list that is newest first, by this field and then by id.
-fn behind(place: crate::domain::Cursor, time: &str) -> Document {
-    let at = DateTime::from_millis(place.at);
-    doc! { "$or": [{ time: { "$lt": at } }, { time: at, "_id": { "$lt": Uuid::from(place.id) } }] }
 }

@@ -1,62 +1,61 @@
-//! EmailHistory and usernames that are kept for an account after a change, and given free
-//! when their time is over.
+//! The reservations of email addresses and usernames: an account keeps them for a while after a change, and then
+//! they are released.
 
 use bson::{Bson, DateTime, Document, doc};
 use mongodb::options::ReturnDocument;
 use service_kit::mongo::{StoreError, with_deadline};
 
-use super::{UserStore, user_document::UserRecord};
+use super::{user_document::UserRecord, users::UserStore};
 
-/// Keys of one sort: where they are, and where their reservations are.
-struct Kind {
+/// The fields of one kind of key: the field of the keys, and the field of their reservations.
+struct KeyFields {
     keys: &'static str,
     reserved: &'static str,
 }
 
-const ADDRESSES: Kind = Kind { keys: "emailKeys", reserved: "reserved" };
-const USERNAMES: Kind = Kind { keys: "usernameKeys", reserved: "reservedUsernames" };
+const EMAILS: KeyFields = KeyFields { keys: "emailKeys", reserved: "reserved" };
+const USERNAMES: KeyFields = KeyFields { keys: "usernameKeys", reserved: "reservedUsernames" };
 
 impl UserStore {
-    /// Takes an address from the account that it was kept for, if its time is over at
-    /// `now`; false if nothing was taken. Whoever was refused the address by the unique
-    /// index asks this, and tries once more.
-    pub async fn free_address(&self, key: &str, now: jiff::Timestamp) -> Result<bool, StoreError> {
-        self.free(&ADDRESSES, key, now).await
+    /// Releases the email address with this key if its reservation has expired at `now`. Returns whether it was
+    /// released. A caller whose write was refused by the unique index calls this, and then writes once more.
+    pub async fn release_expired_email(&self, key: &str, now: jiff::Timestamp) -> Result<bool, StoreError> {
+        self.release_expired(&EMAILS, key, now).await
     }
 
-    /// As [`free_address`](Self::free_address), for a username.
-    pub async fn free_username(&self, key: &str, now: jiff::Timestamp) -> Result<bool, StoreError> {
-        self.free(&USERNAMES, key, now).await
+    /// Releases the username with this key, like [`release_expired_email`](Self::release_expired_email).
+    pub async fn release_expired_username(&self, key: &str, now: jiff::Timestamp) -> Result<bool, StoreError> {
+        self.release_expired(&USERNAMES, key, now).await
     }
 
-    async fn free(&self, kind: &Kind, key: &str, now: jiff::Timestamp) -> Result<bool, StoreError> {
+    async fn release_expired(&self, fields: &KeyFields, key: &str, now: jiff::Timestamp) -> Result<bool, StoreError> {
         let filter = doc! {
-            kind.keys: key,
-            format!("{}.0", kind.keys): { "$ne": key },
-            format!("{}.until", kind.reserved): { "$lte": DateTime::from(now) },
+            fields.keys: key,
+            format!("{}.0", fields.keys): { "$ne": key },
+            format!("{}.until", fields.reserved): { "$lte": DateTime::from(now) },
         };
         let holder = with_deadline(self.handle.deadline, async {
             self.handle
                 .collection
-                .find_one_and_update(filter, without_expired(kind, now))
-                .projection(doc! { kind.keys: 1 })
+                .find_one_and_update(filter, without_expired(fields, now))
+                .projection(doc! { fields.keys: 1 })
                 .return_document(ReturnDocument::After)
                 .await
         })
         .await?;
-        let keys = |holder: Document| holder.get_array(kind.keys).cloned().unwrap_or_default();
-        // It may have been left twice: the other time may not be over.
+        let keys = |holder: Document| holder.get_array(fields.keys).cloned().unwrap_or_default();
+        // The key may have a second reservation that has not expired.
         Ok(holder.is_some_and(|holder| !keys(holder).contains(&Bson::from(key))))
     }
 
-    /// Gives all addresses and usernames free whose time is over at `now`; how many
-    /// accounts held one.
-    pub async fn free_reservations(&self, now: jiff::Timestamp) -> Result<u64, StoreError> {
+    /// Releases all email addresses and usernames whose reservations have expired at `now`. Returns how many
+    /// accounts had one.
+    pub async fn release_expired_reservations(&self, now: jiff::Timestamp) -> Result<u64, StoreError> {
         let mut freed = 0;
-        for kind in [&ADDRESSES, &USERNAMES] {
-            let filter = doc! { format!("{}.until", kind.reserved): { "$lte": DateTime::from(now) } };
+        for fields in [&EMAILS, &USERNAMES] {
+            let filter = doc! { format!("{}.until", fields.reserved): { "$lte": DateTime::from(now) } };
             let result = with_deadline(self.handle.deadline, async {
-                self.handle.collection.update_many(filter, without_expired(kind, now)).await
+                self.handle.collection.update_many(filter, without_expired(fields, now)).await
             })
             .await?;
             freed += result.modified_count;
@@ -64,9 +63,10 @@ impl UserStore {
         Ok(freed)
     }
 
-    /// The account that has the username with this key at `now`, current or reserved.
+    /// Returns the account that the username with this key belongs to at `now`, as its current username or as a
+    /// reserved one.
     pub async fn holder_of_username(&self, key: &str, now: jiff::Timestamp) -> Result<Option<UserRecord>, StoreError> {
-        // Documents of releases before have the first of the fields only.
+        // Documents of earlier releases have only the first of these fields.
         for field in ["usernameKey", "usernameKeys"] {
             let found = self.find(doc! { field: key }).await?;
             let holder = found.filter(|user: &UserRecord| user.holds_username(key, now));
@@ -77,24 +77,25 @@ impl UserStore {
         Ok(None)
     }
 
-    /// The account that has the address with this key, current or reserved.
+    /// Returns the account that has the email address with this key, as its current address or as a reserved
+    /// one.
     pub async fn holder_of_email(&self, key: &str) -> Result<Option<UserRecord>, StoreError> {
         self.find(doc! { "emailKeys": key }).await
     }
 }
 
-/// Drops the reservations that are over, and their keys, but for the current one. The
-/// version is raised, so that nobody writes back what they have read before.
-fn without_expired(kind: &Kind, now: jiff::Timestamp) -> Vec<Document> {
-    let (keys, reserved) = (format!("${}", kind.keys), format!("${}", kind.reserved));
+/// Returns the update that removes the expired reservations and their keys, but never the current key. It raises
+/// the version, so that a writer that has read the document before does not restore them.
+fn without_expired(fields: &KeyFields, now: jiff::Timestamp) -> Vec<Document> {
+    let (keys, reserved) = (format!("${}", fields.keys), format!("${}", fields.reserved));
     let kept = doc! { "$filter": { "input": &reserved, "cond": { "$gt": ["$$this.until", DateTime::from(now)] } } };
     let others = doc! { "$slice": [&keys, 1, 1_000] };
     let still_kept = doc! { "$filter": { "input": others, "cond": { "$in": ["$$this", format!("{reserved}.key")] } } };
     vec![
-        doc! { "$set": { kind.reserved: kept, "version": { "$add": ["$version", 1_i64] } } },
+        doc! { "$set": { fields.reserved: kept, "version": { "$add": ["$version", 1_i64] } } },
         doc! { "$set": {
-            kind.keys: { "$concatArrays": [{ "$slice": [&keys, 1] }, still_kept] },
-            kind.reserved: { "$cond": [{ "$eq": [&reserved, []] }, "$$REMOVE", &reserved] },
+            fields.keys: { "$concatArrays": [{ "$slice": [&keys, 1] }, still_kept] },
+            fields.reserved: { "$cond": [{ "$eq": [&reserved, []] }, "$$REMOVE", &reserved] },
         } },
     ]
 }

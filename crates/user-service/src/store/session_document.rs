@@ -1,4 +1,4 @@
-//! One session as MongoDB has it. No token is stored: only what proves one.
+//! The document of a session in the collection `sessions`. It contains no token, only what is needed to verify one.
 
 use bson::{Binary, DateTime, Uuid};
 use serde::{Deserialize, Serialize};
@@ -13,20 +13,20 @@ pub struct SessionRow {
     pub id: Uuid,
     pub schema_version: i32,
     pub user_id: Uuid,
-    /// The user's session epoch at login.
+    /// The session epoch of the user at login.
     pub epoch: i64,
     pub salt: Binary,
-    /// The number of the refresh token that is current.
+    /// The number of the current refresh token.
     pub n: i64,
-    /// The number of the spent token that the current one was given for, where the one
-    /// between the two was never presented; see [`SessionStore::advance`](super::SessionStore::advance).
+    /// The number of the spent token that was exchanged for the current one, because the token between the two
+    /// was never presented; see [`SessionStore::rotate`](super::SessionStore::rotate).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retried_from: Option<i64>,
     pub created_at: DateTime,
-    /// The login, or the last refresh.
+    /// The time of the login or of the last refresh.
     pub last_used_at: DateTime,
     pub rotated_at: DateTime,
-    /// Idle or maximal lifetime, whichever is first; the row goes then.
+    /// The end of the idle or of the maximum lifetime, whichever is first. The row is deleted then.
     pub expires_at: DateTime,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub device: Option<String>,
@@ -35,9 +35,9 @@ pub struct SessionRow {
 }
 
 impl SessionRow {
-    /// Its place in a list that is newest first.
+    /// Returns the position of the session in a list that is sorted newest first.
     #[must_use]
-    pub fn place(&self) -> Cursor {
+    pub fn cursor(&self) -> Cursor {
         Cursor { at: self.created_at.timestamp_millis(), id: self.id.into() }
     }
 }

@@ -1,4 +1,4 @@
-//! The sessions: one row each, and the one update that decides about a refresh.
+//! The sessions: one row for each, and the single update that decides about a refresh.
 
 use std::time::Duration;
 
@@ -7,27 +7,32 @@ use futures_util::TryStreamExt;
 use mongodb::options::ReturnDocument;
 use service_kit::mongo::{StoreError, with_deadline};
 
-use super::{Handle, behind, session_document::SessionRow, unfit, user_document::SessionRule};
+use super::{
+    collection::{CollectionHandle, after_cursor, bson_error},
+    session_document::SessionRow,
+    user_document::SessionRule,
+};
 use crate::domain::Cursor;
 
-/// What a refresh with a genuine token did.
-pub enum Advance {
-    /// The token with this number is current now (or still: within the grace).
+/// The outcome of a refresh with a genuine token.
+pub enum Rotation {
+    /// The row contains the number of the current token. It is a new one, or within the grace period the same
+    /// as before.
     Current(Box<SessionRow>),
-    /// An older token: the session is over. Its row is there until the caller deletes it.
+    /// An older token was presented, so the session has ended. The row exists until the caller deletes it.
     Reused(Box<SessionRow>),
-    /// No such session, or its time is over.
+    /// The session does not exist or has expired.
     Gone,
 }
 
-/// How long a session lives, and how long the previous refresh token is still good for something.
+/// The lifetimes of a session, and how long its previous refresh token remains useful.
 #[derive(Debug, Clone, Copy)]
 pub struct SessionTimes {
     pub idle: Duration,
     pub max: Duration,
-    /// After a rotation the previous token gets the current one again.
+    /// How long after a rotation the previous token is exchanged for the current one again.
     pub grace: Duration,
-    /// After a rotation the previous token gets a later one, once, if the current one was
+    /// How long after a rotation the previous token is exchanged for a later one, once, if the current one was
     /// never presented.
     pub retry: Duration,
 }
@@ -35,22 +40,22 @@ pub struct SessionTimes {
 /// The collection `sessions`.
 #[derive(Clone)]
 pub struct SessionStore {
-    handle: Handle,
+    handle: CollectionHandle,
 }
 
 impl SessionStore {
-    pub(super) fn new(handle: Handle) -> Self {
+    pub(super) fn new(handle: CollectionHandle) -> Self {
         Self { handle }
     }
 
     /// Inserts a new session.
     pub async fn insert(&self, row: &SessionRow) -> Result<(), StoreError> {
-        let document = bson::serialize_to_document(row).map_err(unfit)?;
+        let document = bson::serialize_to_document(row).map_err(bson_error)?;
         with_deadline(self.handle.deadline, self.handle.collection.insert_one(document)).await?;
         Ok(())
     }
 
-    /// The salt with which a session's tokens are made; it never changes.
+    /// Returns the salt from which the tokens of a session are derived. It never changes.
     pub async fn salt(&self, id: uuid::Uuid) -> Result<Option<Vec<u8>>, StoreError> {
         let found = with_deadline(self.handle.deadline, async {
             self.handle.collection.find_one(doc! { "_id": Uuid::from(id) }).projection(doc! { "salt": 1 }).await
@@ -59,47 +64,49 @@ impl SessionStore {
         Ok(found.and_then(|row| row.get_binary_generic("salt").ok().cloned()))
     }
 
-    /// Decides about token `n` of a session, in one write and by the database's clock:
-    /// the current (or a later one, after a failover) makes the next current; the one
-    /// before, within the grace, changes nothing, and later, within the retry time and
-    /// once, makes the one after the current one current; any other ends the session.
+    /// Decides about token `n` of a session, in one write and by the clock of the database:
     ///
-    /// The retry is for a client that never got the current token. From then on the token
-    /// that was skipped ends the session, so of an owner and a thief who hold one each, the
-    /// next one to refresh is noticed.
-    pub async fn advance(&self, id: uuid::Uuid, n: i64, times: SessionTimes) -> Result<Advance, StoreError> {
+    /// - The current token (or a later one, after a failover) makes the next token current.
+    /// - The previous token changes nothing within the grace period. After that, within the retry time and only
+    ///   once, it makes the token after the current one current.
+    /// - Any other token ends the session.
+    ///
+    /// The retry is for a client that never received the current token. After a retry, the skipped token ends
+    /// the session. If the owner and a thief hold one of the two tokens each, the next refresh of either
+    /// reveals the theft.
+    pub async fn rotate(&self, id: uuid::Uuid, n: i64, times: SessionTimes) -> Result<Rotation, StoreError> {
         let filter = doc! { "_id": Uuid::from(id), "$expr": { "$lt": ["$$NOW", "$expiresAt"] } };
         let written = with_deadline(self.handle.deadline, async {
             self.handle
                 .collection
-                .find_one_and_update(filter, advance_pipeline(n, times))
+                .find_one_and_update(filter, rotation_pipeline(n, times))
                 .return_document(ReturnDocument::After)
                 .await
         })
         .await?;
-        let Some(mut document) = written else { return Ok(Advance::Gone) };
+        let Some(mut document) = written else { return Ok(Rotation::Gone) };
         let reused = document.remove("reused").is_some();
-        let row = bson::deserialize_from_document(document).map_err(unfit)?;
+        let row = bson::deserialize_from_document(document).map_err(bson_error)?;
         if !reused {
-            return Ok(Advance::Current(Box::new(row)));
+            return Ok(Rotation::Current(Box::new(row)));
         }
-        Ok(Advance::Reused(Box::new(row)))
+        Ok(Rotation::Reused(Box::new(row)))
     }
 
-    /// A user's living sessions behind `after`, newest first: at most `limit`, and never
-    /// the one `without`.
-    pub async fn living(
+    /// Returns at most `limit` valid sessions of a user after the cursor `after`, newest first, without the
+    /// session `except`.
+    pub async fn list_valid(
         &self,
         user: uuid::Uuid,
         rule: SessionRule,
         after: Cursor,
-        without: Option<uuid::Uuid>,
+        except: Option<uuid::Uuid>,
         limit: i64,
     ) -> Result<Vec<SessionRow>, StoreError> {
-        let mut lives = vec![doc! { "epoch": rule.epoch }];
-        lives.extend(rule.keep.map(|id| doc! { "_id": id }));
-        let mut all = vec![doc! { "$or": lives }, behind(after, "createdAt")];
-        all.extend(without.map(|id| doc! { "_id": { "$ne": Uuid::from(id) } }));
+        let mut valid = vec![doc! { "epoch": rule.epoch }];
+        valid.extend(rule.keep.map(|id| doc! { "_id": id }));
+        let mut all = vec![doc! { "$or": valid }, after_cursor(after, "createdAt")];
+        all.extend(except.map(|id| doc! { "_id": { "$ne": Uuid::from(id) } }));
         let filter = doc! {
             "userId": Uuid::from(user),
             "reused": { "$exists": false },
@@ -109,9 +116,10 @@ impl SessionStore {
         self.newest(filter, limit).await
     }
 
-    /// Every row of a user behind `after`, newest first, also of sessions that have ended.
-    pub async fn stored(&self, user: uuid::Uuid, after: Cursor, limit: i64) -> Result<Vec<SessionRow>, StoreError> {
-        let mut filter = behind(after, "createdAt");
+    /// Returns at most `limit` rows of a user after the cursor `after`, newest first, including sessions that
+    /// have ended.
+    pub async fn list_all(&self, user: uuid::Uuid, after: Cursor, limit: i64) -> Result<Vec<SessionRow>, StoreError> {
+        let mut filter = after_cursor(after, "createdAt");
         filter.insert("userId", Uuid::from(user));
         self.newest(filter, limit).await
     }
@@ -125,22 +133,22 @@ impl SessionStore {
         .await
     }
 
-    /// One row of a user.
-    pub async fn of_user(&self, id: uuid::Uuid, user: uuid::Uuid) -> Result<Option<SessionRow>, StoreError> {
+    /// Returns the session if it belongs to the user.
+    pub async fn find_of_user(&self, id: uuid::Uuid, user: uuid::Uuid) -> Result<Option<SessionRow>, StoreError> {
         let filter = doc! { "_id": Uuid::from(id), "userId": Uuid::from(user) };
         let found = with_deadline(self.handle.deadline, self.handle.collection.find_one(filter)).await?;
-        found.map(bson::deserialize_from_document).transpose().map_err(unfit)
+        found.map(bson::deserialize_from_document).transpose().map_err(bson_error)
     }
 
-    /// Ends a session of a user and returns its row.
+    /// Ends a session that belongs to the user, and returns its row.
     pub async fn end_of_user(&self, id: uuid::Uuid, user: uuid::Uuid) -> Result<Option<SessionRow>, StoreError> {
         let filter = doc! { "_id": Uuid::from(id), "userId": Uuid::from(user) };
         let ended = with_deadline(self.handle.deadline, self.handle.collection.find_one_and_delete(filter)).await?;
-        ended.map(bson::deserialize_from_document).transpose().map_err(unfit)
+        ended.map(bson::deserialize_from_document).transpose().map_err(bson_error)
     }
 
-    /// Removes the rows of sessions that ended because the user's epoch was raised.
-    pub async fn forget_ended(&self, user: uuid::Uuid, rule: SessionRule) -> Result<(), StoreError> {
+    /// Deletes the rows of sessions that ended because the epoch of the user was raised.
+    pub async fn delete_ended(&self, user: uuid::Uuid, rule: SessionRule) -> Result<(), StoreError> {
         let mut filter = doc! { "userId": Uuid::from(user), "epoch": { "$lt": rule.epoch } };
         if let Some(keep) = rule.keep {
             filter.insert("_id", doc! { "$ne": keep });
@@ -149,7 +157,7 @@ impl SessionStore {
         Ok(())
     }
 
-    /// Ends a session; false if it was not there.
+    /// Ends a session. Returns false if it did not exist.
     pub async fn delete(&self, id: uuid::Uuid) -> Result<bool, StoreError> {
         let result = with_deadline(self.handle.deadline, async {
             self.handle.collection.delete_one(doc! { "_id": Uuid::from(id) }).await
@@ -158,28 +166,28 @@ impl SessionStore {
         Ok(result.deleted_count == 1)
     }
 
-    /// Ends a session and returns whose it was.
+    /// Ends a session and returns its row.
     pub async fn end(&self, id: uuid::Uuid) -> Result<Option<SessionRow>, StoreError> {
         let ended = with_deadline(self.handle.deadline, async {
             self.handle.collection.find_one_and_delete(doc! { "_id": Uuid::from(id) }).await
         })
         .await?;
-        ended.map(bson::deserialize_from_document).transpose().map_err(unfit)
+        ended.map(bson::deserialize_from_document).transpose().map_err(bson_error)
     }
 }
 
-fn advance_pipeline(n: i64, times: SessionTimes) -> Vec<Document> {
+fn rotation_pipeline(n: i64, times: SessionTimes) -> Vec<Document> {
     let millis = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX / 4);
     let since_rotation = |time: Duration| doc! { "$lte": ["$$NOW", { "$add": ["$rotatedAt", millis(time)] }] };
     let is_current = doc! { "$gte": [n, "$n"] };
-    // `retriedFrom` counts only beside the `n` that it was written with: a release that does
-    // not know it raises `n` and leaves it.
+    // `retriedFrom` counts only together with the `n` that it was written with: a release that does not know it
+    // raises `n` and does not change it.
     let is_previous = doc! { "$and": [{ "$eq": [n + 1, "$n"] }, { "$ne": ["$retriedFrom", n - 1] }] };
     let has_retried = doc! { "$and": [{ "$eq": [n + 2, "$n"] }, { "$eq": ["$retriedFrom", n] }] };
     let gets_same = doc! { "$and": [{ "$or": [is_previous.clone(), has_retried] }, since_rotation(times.grace)] };
     let may_retry = doc! { "$and": [is_previous, since_rotation(times.retry)] };
-    // Once a token was reused the session is over for every token, also if the
-    // process dies before it deletes the row.
+    // After a token was reused, the session has ended for every token, even if the process dies before it deletes
+    // the row.
     let verdict = doc! { "$switch": {
         "branches": [
             { "case": { "$eq": [{ "$type": "$reused" }, "bool"] }, "then": "reused" },

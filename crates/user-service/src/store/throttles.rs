@@ -1,8 +1,8 @@
-//! The throttles: one row for each key, judged and charged in one update by the
-//! database's clock, so that all replicas see the same.
+//! The rate limits: one row for each key. A single update decides and charges, by the clock of the database, so
+//! that all replicas have the same state.
 //!
-//! A row that is lost costs an attacker's wait and nothing else, so its writes do not
-//! wait for the journal or a majority.
+//! The loss of a row only spares an attacker a wait. Therefore the writes wait neither for the journal nor for a
+//! majority.
 
 use std::time::Duration;
 
@@ -11,15 +11,15 @@ use mongodb::options::{Acknowledgment, CollectionOptions, ReturnDocument, WriteC
 use serde::Deserialize;
 use service_kit::mongo::{StoreError, WorkerCollection, with_deadline};
 
-use super::{Handle, SCHEMA_VERSION, binary, unfit};
+use super::collection::{CollectionHandle, SCHEMA_VERSION, binary, bson_error};
 
-/// Two upserts of one key at once: the one that lost is tried again.
-const TRIES: usize = 3;
-/// Doubling ends here, whatever the longest wait is.
-const DOUBLINGS: i32 = 40;
+/// The maximum number of attempts of an upsert. Of two concurrent upserts of one key, one fails.
+const MAX_ATTEMPTS: usize = 3;
+/// The maximum number of doublings, whatever the longest wait is.
+const MAX_DOUBLINGS: i32 = 40;
 
-/// A row's id: keyed hashes only. All rows of one subject share the first half, so they
-/// can be removed together by a range of ids.
+/// The id of a row, which consists of keyed hashes. All rows of one subject have the same first half, so that a
+/// range of ids deletes them together.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ThrottleKey {
     pub subject: [u8; 16],
@@ -33,20 +33,20 @@ impl ThrottleKey {
     }
 }
 
-/// When a row holds.
+/// The rule that decides when a row refuses a charge.
 #[derive(Debug, Clone, Copy)]
 pub enum ThrottleRule {
-    /// From charge number `free` on each is followed by a wait: `first`, doubled each
-    /// time, at most `longest`. One charge is forgotten in `longest`.
+    /// From charge number `free` on, each charge is followed by a wait: `first`, doubled each time, at most
+    /// `longest`. One charge decays in the time `longest`.
     Backoff { free: u32, first: Duration, longest: Duration },
-    /// At most `quota` at once, and as many again in each `window`.
+    /// At most `quota` charges at once, and the same number again in each `window`.
     Rate { quota: u32, window: Duration },
 }
 
 impl ThrottleRule {
-    /// The time in which one charge is forgotten; at least a millisecond.
+    /// Returns the time in which one charge decays; at least a millisecond.
     #[must_use]
-    pub fn forgets_one_in(&self) -> Duration {
+    pub fn decay_interval(&self) -> Duration {
         let time = match self {
             Self::Backoff { longest, .. } => *longest,
             Self::Rate { quota, window } => *window / (*quota).max(1),
@@ -54,7 +54,7 @@ impl ThrottleRule {
         time.max(Duration::from_millis(1))
     }
 
-    /// So many charges are without consequence.
+    /// Returns the number of charges that have no consequence.
     #[must_use]
     pub fn quota(&self) -> u32 {
         match self {
@@ -64,16 +64,16 @@ impl ThrottleRule {
     }
 }
 
-/// A row after it was asked.
+/// The state of a row after an update.
 #[derive(Debug, Clone, Copy)]
-pub struct Throttled {
-    /// Refused, and not charged.
-    pub held: bool,
-    /// Charges that are not forgotten yet.
+pub struct ThrottleState {
+    /// Whether the charge was refused. A refused charge is not counted.
+    pub refused: bool,
+    /// The number of charges that have not decayed.
     pub level: f64,
-    /// Until the next one is let in; zero if it would be now.
+    /// The time until the next charge is accepted; zero if it would be accepted now.
     pub wait: Duration,
-    /// The database's clock.
+    /// The time of the clock of the database.
     pub now: jiff::Timestamp,
 }
 
@@ -93,46 +93,46 @@ pub struct ThrottleStore {
 }
 
 impl ThrottleStore {
-    pub(super) fn new(handle: &Handle, database: &mongodb::Database) -> Self {
+    pub(super) fn new(handle: &CollectionHandle, database: &mongodb::Database) -> Self {
         let concern = WriteConcern::builder().w(Acknowledgment::Nodes(1)).journal(false).build();
         let options = CollectionOptions::builder().write_concern(concern).build();
         let collection = WorkerCollection::new(database, handle.collection.name(), options);
         Self { collection, deadline: handle.deadline }
     }
 
-    /// Charges the row by one, unless it holds.
-    pub async fn charge(&self, key: ThrottleKey, rule: ThrottleRule) -> Result<Throttled, StoreError> {
+    /// Charges the row by one, unless it refuses the charge.
+    pub async fn charge(&self, key: ThrottleKey, rule: ThrottleRule) -> Result<ThrottleState, StoreError> {
         self.update(key, rule, 1).await
     }
 
-    /// Does all that a charge does, and charges nothing: as much work.
-    pub async fn look(&self, key: ThrottleKey, rule: ThrottleRule) -> Result<Throttled, StoreError> {
+    /// Does the same work as a charge, but charges nothing.
+    pub async fn peek(&self, key: ThrottleKey, rule: ThrottleRule) -> Result<ThrottleState, StoreError> {
         self.update(key, rule, 0).await
     }
 
-    /// Takes one charge back, and the wait that it caused.
-    pub async fn take_back(&self, key: ThrottleKey) -> Result<(), StoreError> {
+    /// Takes back one charge and the wait that it caused.
+    pub async fn refund(&self, key: ThrottleKey) -> Result<(), StoreError> {
         let less = doc! { "$max": [0.0, { "$subtract": ["$level", 1.0] }] };
         let update = vec![doc! { "$set": { "level": less, "until": "$$REMOVE" } }];
         with_deadline(self.deadline, self.collection.update_one(doc! { "_id": key.id() }, update)).await?;
         Ok(())
     }
 
-    /// Forgets one row.
-    pub async fn forget(&self, key: ThrottleKey) -> Result<(), StoreError> {
+    /// Deletes one row.
+    pub async fn delete(&self, key: ThrottleKey) -> Result<(), StoreError> {
         with_deadline(self.deadline, self.collection.delete_one(doc! { "_id": key.id() })).await?;
         Ok(())
     }
 
-    /// Forgets every row of a subject; how many there were.
-    pub async fn forget_subject(&self, subject: [u8; 16]) -> Result<u64, StoreError> {
-        let filter = doc! { "_id": of_subject(subject) };
+    /// Deletes all rows of a subject, and returns their number.
+    pub async fn delete_subject(&self, subject: [u8; 16]) -> Result<u64, StoreError> {
+        let filter = doc! { "_id": subject_range(subject) };
         Ok(with_deadline(self.deadline, self.collection.delete_many(filter)).await?.deleted_count)
     }
 
-    /// Writes a mark that counts nothing and lives for `lives`, by the database's clock.
-    pub async fn mark(&self, key: ThrottleKey, epoch: i64, lives: Duration) -> Result<(), StoreError> {
-        let expires = doc! { "$add": ["$$NOW", millis(lives)] };
+    /// Writes a mark, which counts no charges and expires after `lifetime` by the clock of the database.
+    pub async fn mark(&self, key: ThrottleKey, epoch: i64, lifetime: Duration) -> Result<(), StoreError> {
+        let expires = doc! { "$add": ["$$NOW", millis(lifetime)] };
         let fields = doc! { "schemaVersion": SCHEMA_VERSION, "epoch": epoch, "level": 0.0, "at": "$$NOW" };
         let marks = vec![doc! { "$set": fields }, doc! { "$set": { "expiresAt": expires } }];
         let update = self.collection.update_one(doc! { "_id": key.id() }, marks).upsert(true);
@@ -140,34 +140,35 @@ impl ThrottleStore {
         Ok(())
     }
 
-    /// Returns whether the subject has a living mark of this epoch, or the mark `kept`; `without` does not count.
+    /// Returns whether the subject has an unexpired mark of this epoch, or the mark `or_mark`. The mark
+    /// `except` does not count.
     pub async fn is_marked(
         &self,
         subject: [u8; 16],
         epoch: i64,
-        kept: Option<ThrottleKey>,
-        without: Option<ThrottleKey>,
+        or_mark: Option<ThrottleKey>,
+        except: Option<ThrottleKey>,
     ) -> Result<bool, StoreError> {
         let mut counts = vec![doc! { "epoch": epoch }];
-        counts.extend(kept.map(|key| doc! { "_id": key.id() }));
-        let mut all = vec![doc! { "_id": of_subject(subject) }, doc! { "$or": counts }];
-        all.extend(without.map(|key| doc! { "_id": { "$ne": key.id() } }));
+        counts.extend(or_mark.map(|key| doc! { "_id": key.id() }));
+        let mut all = vec![doc! { "_id": subject_range(subject) }, doc! { "$or": counts }];
+        all.extend(except.map(|key| doc! { "_id": { "$ne": key.id() } }));
         let filter = doc! { "$and": all, "$expr": { "$lt": ["$$NOW", "$expiresAt"] } };
         Ok(with_deadline(self.deadline, self.collection.find_one(filter)).await?.is_some())
     }
 
-    async fn update(&self, key: ThrottleKey, rule: ThrottleRule, by: i32) -> Result<Throttled, StoreError> {
-        let mut tries = 0;
+    async fn update(&self, key: ThrottleKey, rule: ThrottleRule, by: i32) -> Result<ThrottleState, StoreError> {
+        let mut attempts = 0;
         loop {
-            tries += 1;
+            attempts += 1;
             let updated = self
                 .collection
-                .find_one_and_update(doc! { "_id": key.id() }, pipeline(rule, by))
+                .find_one_and_update(doc! { "_id": key.id() }, charge_pipeline(rule, by))
                 .upsert(true)
                 .return_document(ReturnDocument::After);
             match with_deadline(self.deadline, updated).await {
-                Ok(document) => return judged(document.unwrap_or_default(), rule),
-                Err(StoreError::DuplicateKey { .. }) if tries < TRIES => {}
+                Ok(document) => return state_after(document.unwrap_or_default(), rule),
+                Err(StoreError::DuplicateKey { .. }) if attempts < MAX_ATTEMPTS => {}
                 Err(error) => return Err(error),
             }
         }
@@ -175,31 +176,31 @@ impl ThrottleStore {
 }
 
 /// Returns the range of the ids of all rows of a subject.
-fn of_subject(subject: [u8; 16]) -> Document {
+fn subject_range(subject: [u8; 16]) -> Document {
     let id = |part| ThrottleKey { subject, part }.id();
     doc! { "$gte": id([0; 16]), "$lte": id([0xff; 16]) }
 }
 
-fn judged(document: Document, rule: ThrottleRule) -> Result<Throttled, StoreError> {
-    let row: Row = bson::deserialize_from_document(document).map_err(unfit)?;
+fn state_after(document: Document, rule: ThrottleRule) -> Result<ThrottleState, StoreError> {
+    let row: Row = bson::deserialize_from_document(document).map_err(bson_error)?;
     let now = row.at.to_jiff();
     let wait = match rule {
         ThrottleRule::Backoff { .. } => {
             row.until.map_or(Duration::ZERO, |until| until.to_jiff().duration_since(now).try_into().unwrap_or_default())
         }
         ThrottleRule::Rate { quota, .. } => {
-            rule.forgets_one_in().mul_f64((row.level + 1.0 - f64::from(quota)).max(0.0))
+            rule.decay_interval().mul_f64((row.level + 1.0 - f64::from(quota)).max(0.0))
         }
     };
-    Ok(Throttled { held: row.held, level: row.level, wait, now })
+    Ok(ThrottleState { refused: row.held, level: row.level, wait, now })
 }
 
-fn pipeline(rule: ThrottleRule, by: i32) -> Vec<Document> {
-    let forgets = millis(rule.forgets_one_in());
-    // The clock of another primary may be behind.
+fn charge_pipeline(rule: ThrottleRule, by: i32) -> Vec<Document> {
+    let decay = millis(rule.decay_interval());
+    // After a failover, the clock of the new primary may be behind.
     let elapsed = doc! { "$max": [0, { "$subtract": ["$$NOW", { "$ifNull": ["$at", "$$NOW"] }] }] };
-    let forgotten = doc! { "$divide": [elapsed, forgets] };
-    let level = doc! { "$max": [0.0, { "$subtract": [{ "$ifNull": ["$level", 0.0] }, forgotten] }] };
+    let decayed = doc! { "$divide": [elapsed, decay] };
+    let level = doc! { "$max": [0.0, { "$subtract": [{ "$ifNull": ["$level", 0.0] }, decayed] }] };
     let held = match rule {
         ThrottleRule::Backoff { .. } => {
             doc! { "$gt": [{ "$ifNull": ["$until", DateTime::from_millis(0)] }, "$$NOW"] }
@@ -214,7 +215,7 @@ fn pipeline(rule: ThrottleRule, by: i32) -> Vec<Document> {
     ];
     if let (ThrottleRule::Backoff { free, first, longest }, true) = (rule, by > 0) {
         let step = doc! { "$ceil": { "$subtract": ["$level", f64::from(free) - 1.0] } };
-        let doubled = doc! { "$pow": [2.0, { "$min": [{ "$subtract": [&step, 1.0] }, DOUBLINGS] }] };
+        let doubled = doc! { "$pow": [2.0, { "$min": [{ "$subtract": [&step, 1.0] }, MAX_DOUBLINGS] }] };
         let wait = doc! { "$min": [millis(longest), { "$multiply": [millis(first), doubled] }] };
         stages.push(doc! { "$set": { "until": { "$switch": {
             "branches": [
@@ -224,9 +225,9 @@ fn pipeline(rule: ThrottleRule, by: i32) -> Vec<Document> {
             "default": "$$REMOVE",
         } } } });
     }
-    // From then on the row says what no row says.
-    let all_forgotten = doc! { "$add": ["$$NOW", { "$multiply": ["$level", forgets] }] };
-    stages.push(doc! { "$set": { "expiresAt": { "$max": [all_forgotten, "$until"] } } });
+    // From then on the row has the same meaning as a missing row.
+    let all_decayed = doc! { "$add": ["$$NOW", { "$multiply": ["$level", decay] }] };
+    stages.push(doc! { "$set": { "expiresAt": { "$max": [all_decayed, "$until"] } } });
     stages
 }
 

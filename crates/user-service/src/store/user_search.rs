@@ -1,5 +1,5 @@
-//! Lists of accounts for administrators: each page from an index that has its order, so
-//! that it costs what it shows, whatever the number of accounts.
+//! Lists of accounts for admins. Each page is read from an index that has its order, so its cost depends on what it
+//! shows and not on the number of accounts.
 
 use std::collections::VecDeque;
 
@@ -15,31 +15,31 @@ use super::{
 };
 use crate::domain::{SearchText, UserCursor, UserSearch, UserStatus, user_search::prefix_end};
 
-/// The current address; the reserved ones behind it find nobody.
+/// The current email address. Reserved addresses come after it and are not searched.
 const EMAIL: &str = "emailKeys.0";
 const USERNAME: &str = "usernameKey";
-/// Of each index at most so many times the page is read. An account that is found by
-/// both keys is shown at the first, so a page may have to step over many.
-const BATCHES: usize = 8;
-/// The server's `BadValue`: the index of the hint is not built yet.
+/// The maximum number of batches that are read from each index for one page. An account that matches by both keys
+/// is shown at the first of them, so a page may have to skip many accounts.
+const MAX_BATCHES: usize = 8;
+/// The error code `BadValue` of the server: the index of the hint is not built yet.
 const BAD_VALUE: i32 = 2;
 
-/// Some accounts, and the place of the last where there may be more.
+/// A page of accounts, and the cursor of the last one if more accounts may follow.
 pub struct UserPage {
     pub users: Vec<UserRecord>,
     pub next: Option<UserCursor>,
 }
 
-/// One page of accounts as the database is asked for it.
-struct Scan {
+/// A query for accounts in the order of an index.
+struct IndexQuery {
     filter: Document,
     sort: Document,
     index: &'static str,
 }
 
 impl UserStore {
-    /// At most `limit` accounts behind the place `after`. A page may be short, and even
-    /// empty, although others follow: `next` tells.
+    /// Returns at most `limit` accounts after the cursor `after`. A page may be short, and even empty, although
+    /// more accounts follow: `next` tells.
     pub async fn page(
         &self,
         search: &UserSearch,
@@ -52,35 +52,36 @@ impl UserStore {
             if let Some(UserCursor::Id(id)) = after {
                 filter.insert("_id", doc! { "$lt": Uuid::from(*id) });
             }
-            let scan = Scan { filter, sort: doc! { "_id": -1 }, index: ID_BY_STATUS };
-            let mut users = self.scan(scan, limit + 1).await?;
+            let query = IndexQuery { filter, sort: doc! { "_id": -1 }, index: ID_BY_STATUS };
+            let mut users = self.query(query, limit + 1).await?;
             let more = users.len() > limit;
             users.truncate(limit);
             let next = users.last().filter(|_| more).map(|last| UserCursor::Id(last.id.into()));
             return Ok(UserPage { users, next });
         };
-        let place = match after {
+        let after_key = match after {
             Some(UserCursor::Key(key)) => Some(key.as_str()),
             _ => None,
         };
-        let mut by_email = Source::new(EMAIL, EMAIL_BY_STATUS, text.email(), place);
-        let mut by_username = text.username().map(|prefix| Source::new(USERNAME, USERNAME_BY_STATUS, prefix, place));
+        let mut by_email = KeyScan::new(EMAIL, EMAIL_BY_STATUS, text.email(), after_key);
+        let mut by_username =
+            text.username().map(|prefix| KeyScan::new(USERNAME, USERNAME_BY_STATUS, prefix, after_key));
         let mut users: Vec<UserRecord> = Vec::with_capacity(limit);
         let mut last = None;
         loop {
-            by_email.fill(self, &status, limit + 1).await?;
+            by_email.fetch_if_empty(self, &status, limit + 1).await?;
             if let Some(by_username) = &mut by_username {
-                by_username.fill(self, &status, limit + 1).await?;
+                by_username.fetch_if_empty(self, &status, limit + 1).await?;
             }
-            // Of one key nothing more is known: what the other finds may lie behind it.
-            if by_email.is_cut_short() || by_username.as_ref().is_some_and(Source::is_cut_short) {
+            // The next key of one scan is unknown. The accounts of the other scan may come after it.
+            if by_email.is_cut_short() || by_username.as_ref().is_some_and(KeyScan::is_cut_short) {
                 return Ok(UserPage { users, next: last.map(UserCursor::Key) });
             }
-            let name = by_username.as_ref().and_then(Source::key);
+            let name = by_username.as_ref().and_then(KeyScan::key);
             let email_first = by_email.key().is_some_and(|email| name.is_none_or(|name| email <= name));
-            let source = if email_first { Some(&mut by_email) } else { by_username.as_mut() };
-            let Some((key, user)) = source.and_then(Source::take) else { return Ok(UserPage { users, next: None }) };
-            if !is_shown_before(&user, &key, text) {
+            let scan = if email_first { Some(&mut by_email) } else { by_username.as_mut() };
+            let Some((key, user)) = scan.and_then(KeyScan::pop) else { return Ok(UserPage { users, next: None }) };
+            if !is_found_by_smaller_key(&user, &key, text) {
                 if users.len() == limit {
                     return Ok(UserPage { users, next: last.map(UserCursor::Key) });
                 }
@@ -90,21 +91,28 @@ impl UserStore {
         }
     }
 
-    async fn scan(&self, scan: Scan, limit: usize) -> Result<Vec<UserRecord>, StoreError> {
-        match self.scan_by(&scan, Some(scan.index), limit).await {
-            Err(StoreError::Other(cause)) if cause.code() == Some(BAD_VALUE) => self.scan_by(&scan, None, limit).await,
+    async fn query(&self, query: IndexQuery, limit: usize) -> Result<Vec<UserRecord>, StoreError> {
+        match self.query_with_hint(&query, Some(query.index), limit).await {
+            Err(StoreError::Other(cause)) if cause.code() == Some(BAD_VALUE) => {
+                self.query_with_hint(&query, None, limit).await
+            }
             result => result,
         }
     }
 
-    async fn scan_by(&self, scan: &Scan, index: Option<&str>, limit: usize) -> Result<Vec<UserRecord>, StoreError> {
+    async fn query_with_hint(
+        &self,
+        query: &IndexQuery,
+        index: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<UserRecord>, StoreError> {
         with_deadline(self.handle.deadline, async {
             let mut find = self
                 .handle
                 .collection
-                .find(scan.filter.clone())
+                .find(query.filter.clone())
                 .projection(doc! { "pendingEvents": 0, "tokens": 0 })
-                .sort(scan.sort.clone())
+                .sort(query.sort.clone())
                 .limit(i64::try_from(limit).unwrap_or(i64::MAX));
             if let Some(index) = index {
                 find = find.hint(Hint::Name(index.to_owned()));
@@ -115,7 +123,7 @@ impl UserStore {
     }
 }
 
-/// The indexes begin with the status, so there always is one in the filter; tombstones
+/// Returns the filter on the status. Every filter has one, because the indexes begin with the status. Tombstones
 /// have none.
 fn status_filter(status: Option<UserStatus>) -> Document {
     let all = [UserStatus::Active, UserStatus::Disabled];
@@ -124,8 +132,8 @@ fn status_filter(status: Option<UserStatus>) -> Document {
     doc! { "$in": names }
 }
 
-/// Whether the account is found by its other key too, and shown at that one.
-fn is_shown_before(user: &UserRecord, key: &str, text: &SearchText) -> bool {
+/// Returns whether the account also matches by its other key, and is shown at that one because it is smaller.
+fn is_found_by_smaller_key(user: &UserRecord, key: &str, text: &SearchText) -> bool {
     let email = user.email_keys.first().map_or("", String::as_str);
     let name = user.username_key.as_str();
     if key == name {
@@ -135,18 +143,18 @@ fn is_shown_before(user: &UserRecord, key: &str, text: &SearchText) -> bool {
     }
 }
 
-/// The accounts that one kind of key finds, in its order, read in batches.
-struct Source {
+/// A scan of the accounts that match by one kind of key, in the order of that key, read in batches.
+struct KeyScan {
     field: &'static str,
     index: &'static str,
-    /// The next key is at or behind this one.
+    /// The range of keys that have not been read yet.
     from: Document,
-    waiting: VecDeque<(String, UserRecord)>,
+    buffer: VecDeque<(String, UserRecord)>,
     batches: usize,
     exhausted: bool,
 }
 
-impl Source {
+impl KeyScan {
     fn new(field: &'static str, index: &'static str, prefix: &str, after: Option<&str>) -> Self {
         let mut from = match after.filter(|after| *after >= prefix) {
             Some(after) => doc! { "$gt": after },
@@ -155,22 +163,22 @@ impl Source {
         if let Some(end) = prefix_end(prefix) {
             from.insert("$lt", end);
         }
-        Self { field, index, from, waiting: VecDeque::new(), batches: 0, exhausted: false }
+        Self { field, index, from, buffer: VecDeque::new(), batches: 0, exhausted: false }
     }
 
-    async fn fill(&mut self, users: &UserStore, status: &Document, batch: usize) -> Result<(), StoreError> {
-        if !self.waiting.is_empty() || self.exhausted || self.batches == BATCHES {
+    async fn fetch_if_empty(&mut self, users: &UserStore, status: &Document, batch: usize) -> Result<(), StoreError> {
+        if !self.buffer.is_empty() || self.exhausted || self.batches == MAX_BATCHES {
             return Ok(());
         }
         let mut filter = doc! { "status": status };
         filter.insert(self.field, self.from.clone());
         let mut sort = Document::new();
         sort.insert(self.field, 1);
-        let found = users.scan(Scan { filter, sort, index: self.index }, batch).await?;
+        let found = users.query(IndexQuery { filter, sort, index: self.index }, batch).await?;
         self.batches += 1;
         self.exhausted = found.len() < batch;
-        self.waiting = found.into_iter().map(|user| (self.key_of(&user), user)).collect();
-        if let Some((last, _)) = self.waiting.back() {
+        self.buffer = found.into_iter().map(|user| (self.key_of(&user), user)).collect();
+        if let Some((last, _)) = self.buffer.back() {
             self.from.remove("$gte");
             self.from.insert("$gt", last.clone());
         }
@@ -186,15 +194,15 @@ impl Source {
     }
 
     fn key(&self) -> Option<&str> {
-        self.waiting.front().map(|(key, _)| key.as_str())
+        self.buffer.front().map(|(key, _)| key.as_str())
     }
 
-    fn take(&mut self) -> Option<(String, UserRecord)> {
-        self.waiting.pop_front()
+    fn pop(&mut self) -> Option<(String, UserRecord)> {
+        self.buffer.pop_front()
     }
 
-    /// There may be more, which this page does not look at.
+    /// Returns whether more accounts may match that this page does not read.
     fn is_cut_short(&self) -> bool {
-        self.waiting.is_empty() && !self.exhausted
+        self.buffer.is_empty() && !self.exhausted
     }
 }

@@ -1,161 +1,44 @@
-//! The users: inserting one, finding one, and the one write that changes one.
+//! Inserts and finds accounts.
 //!
-//! Every change goes through [`UserStore::commit`]: a single update whose filter
-//! names what was decided on, and which appends the events it causes.
+//! Every change of an account goes through [`UserStore::commit`] in `conditional_write`.
 
-use bson::{Bson, DateTime, Document, RawDocumentBuf, Uuid, doc};
-use events::sealing::Purpose;
+use bson::{DateTime, Document, RawDocumentBuf, Uuid, doc};
 use futures_util::TryStreamExt;
 use mongodb::{Collection, options::ReturnDocument};
-use serde::{Deserialize, de::DeserializeOwned};
-use service_kit::mongo::{RequestBudget, StoreError, with_deadline};
+use serde::de::DeserializeOwned;
+use service_kit::mongo::{StoreError, with_deadline};
 
-use super::{Handle, SCHEMA_VERSION, dummy_user, unfit, user_document::*};
-use crate::{
-    domain::{
-        ip_prefix::{KNOWN_NETWORK_LIFETIME, MAX_KNOWN_NETWORKS},
-        role::ADMIN,
-    },
-    hashing::PasswordHash,
+use super::{
+    collection::{CollectionHandle, binary, bson_error},
+    dummy_user,
+    user_document::UserRecord,
 };
+use crate::domain::role::ADMIN;
 
-/// At most as many used one-time tokens are kept of one account, the last ones.
-const USED_LINKS: i32 = 5;
-
-/// What a write was decided on. Where it no longer holds, nothing is written.
-pub enum Precondition<'a> {
-    /// The whole document as it was read.
-    Version(i64),
-    /// The password that was verified: its hash, an active account, the session epoch.
-    Credentials { hash: &'a PasswordHash, epoch: i64 },
-    /// The same, and that the account has no second factor.
-    PasswordAlone { hash: &'a PasswordHash, epoch: i64 },
-}
-
-/// An event before the write gives it its sequence.
-pub struct NewEvent {
-    pub id: uuid::Uuid,
-    pub event_type: events::EventType,
-    pub at: jiff::Timestamp,
-    pub data: String,
-    pub trace_parent: Option<String>,
-    pub audit: AuditPart,
-}
-
-impl NewEvent {
-    /// The entry in the pending list.
-    #[must_use]
-    pub fn pending(&self, sequence: i64) -> PendingEvent {
-        PendingEvent {
-            id: self.id.into(),
-            event_type: self.event_type.as_str().to_owned(),
-            sequence,
-            at: self.at.into(),
-            data: self.data.clone(),
-            trace_parent: self.trace_parent.clone(),
-            audit: self.audit.clone(),
-        }
-    }
-}
-
-/// How a change touches the one-time tokens.
-#[derive(Default)]
-pub enum TokenChange {
-    #[default]
-    None,
-    /// Adds one; of its purpose at most `keep` remain, the newest.
-    Add { token: TokenRecord, keep: usize },
-    /// Drops those of this purpose.
-    Drop(Purpose),
-    /// Drops all but those of this purpose.
-    DropAllBut(Purpose),
-    /// These and no others; for who decided on the version.
-    Replace(Vec<TokenRecord>),
-}
-
-/// How a change touches the second factor.
-#[derive(Default)]
-pub enum TotpChange {
-    #[default]
-    None,
-    /// Begins a set-up; one that was begun before is replaced.
-    SetUp(TotpSetup),
-    /// It is on, and this is its state; the set-up is over.
-    On(TotpRecord),
-    /// It is off, and was on until now.
-    Off,
-    /// It is gone, with its set-up, as if the account had never had one: the owner of the
-    /// mailbox said that it was not theirs, or the support removed it.
-    Forget,
-}
-
-/// Which sessions of the user a write ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum EndSessions {
-    #[default]
-    None,
-    All,
-    AllBut(uuid::Uuid),
-}
-
-/// What a write changes.
-#[derive(Default)]
-pub struct Change {
-    /// Fields and their new values, verbatim (never read as expressions); null unsets.
-    pub set: Document,
-    pub tokens: TokenChange,
-    /// Tokens that this change uses up, the one that was presented last.
-    pub used_tokens: Vec<UsedLink>,
-    pub totp: TotpChange,
-    /// A login came from there: it becomes the first of the known networks.
-    pub seen_network: Option<KnownNetwork>,
-    pub end_sessions: EndSessions,
-    /// Nothing of the user is left but the tombstone.
-    pub tombstone: bool,
-    pub events: Vec<NewEvent>,
-    /// A login: not an update of the account, and its events may be left out when half
-    /// of the pending list is used.
-    pub events_optional: bool,
-    /// Written even when the pending list is full (disable, delete, logout, reset, undo).
-    pub beyond_bound: bool,
-}
-
-/// How a commit ended, when it surely ended.
-pub enum Commit {
-    /// Written; the document as it is now.
-    Done(Box<UserRecord>),
-    /// Written; the account is a tombstone now, with these events to publish.
-    Tombstoned(Vec<PendingEvent>),
-    /// Not what it was decided on any more: decide again.
-    Conflict,
-    /// As many events as allowed wait for Kafka.
-    PendingFull,
-}
-
-/// The collection `users`, for those who decide about accounts.
+/// The collection `users`, for the use cases that read and change accounts.
 #[derive(Clone)]
 pub struct UserStore {
-    pub(super) handle: Handle,
-    max_pending: usize,
+    pub(super) handle: CollectionHandle,
+    pub(super) max_pending: usize,
 }
 
 impl UserStore {
-    pub(super) fn new(handle: Handle, max_pending: usize) -> Self {
+    pub(super) fn new(handle: CollectionHandle, max_pending: usize) -> Self {
         Self { handle, max_pending: max_pending.max(2) }
     }
 
     /// Inserts a new account with its events.
     ///
     /// # Errors
-    /// [`StoreError::DuplicateKey`] names the index that refused it.
+    /// [`StoreError::DuplicateKey`] names the unique index that refused the account.
     pub async fn insert(&self, user: &UserRecord) -> Result<(), StoreError> {
-        let document = bson::serialize_to_document(user).map_err(unfit)?;
+        let document = bson::serialize_to_document(user).map_err(bson_error)?;
         with_deadline(self.handle.deadline, self.handle.collection.insert_one(document)).await?;
         Ok(())
     }
 
-    /// The account with this id; tombstones are nobody. They are told apart here, because
-    /// MongoDB plans a query for more than an id.
+    /// Returns the account with this id, unless it is a tombstone. The query does not filter out tombstones,
+    /// because MongoDB runs its query planner for every filter that names more than an id.
     pub async fn by_id(&self, id: uuid::Uuid) -> Result<Option<UserRecord>, StoreError> {
         let users = self.raw();
         let found = with_deadline(self.handle.deadline, users.find_one(doc! { "_id": Uuid::from(id) })).await?;
@@ -163,8 +46,8 @@ impl UserStore {
         found.filter(|user| !tombstoned(user)).map(|user| decode(&user)).transpose()
     }
 
-    /// Whether there is an account with this id; tombstones are none.
-    pub async fn lives(&self, id: uuid::Uuid) -> Result<bool, StoreError> {
+    /// Returns whether an account has this id. A tombstone is not an account.
+    pub async fn exists(&self, id: uuid::Uuid) -> Result<bool, StoreError> {
         let filter = doc! { "_id": Uuid::from(id), "deletedAt": { "$exists": false } };
         let found = with_deadline(self.handle.deadline, async {
             self.handle.collection.find_one(filter).projection(doc! { "_id": 1 }).await
@@ -173,55 +56,56 @@ impl UserStore {
         Ok(found.is_some())
     }
 
-    /// The account whose current address has this key; a reserved one is nobody's.
+    /// Returns the account whose current email address has this key. Reserved addresses are not searched.
     pub async fn by_email_key(&self, key: &str) -> Result<Option<UserRecord>, StoreError> {
         let found = self.find(doc! { "emailKeys": key }).await?;
         Ok(found.filter(|user| user.email_keys.first().is_some_and(|current| current == key)))
     }
 
-    /// As [`by_email_key`](Self::by_email_key), for a login: see [`Self::to_log_in`].
-    pub async fn to_log_in_by_email_key(&self, key: &str) -> Result<Option<UserRecord>, StoreError> {
-        let found = self.to_log_in(doc! { "emailKeys": key }).await?;
+    /// Returns the account whose current email address has this key, for a login: see [`Self::find_for_login`].
+    pub async fn find_for_login_by_email_key(&self, key: &str) -> Result<Option<UserRecord>, StoreError> {
+        let found = self.find_for_login(doc! { "emailKeys": key }).await?;
         Ok(found.filter(|user| user.email_keys.first().is_some_and(|current| current == key)))
     }
 
-    /// The account with this user name's key, for a login: see [`Self::to_log_in`].
-    pub async fn to_log_in_by_username_key(&self, key: &str) -> Result<Option<UserRecord>, StoreError> {
-        self.to_log_in(doc! { "usernameKey": key }).await
+    /// Returns the account whose username has this key, for a login: see [`Self::find_for_login`].
+    pub async fn find_for_login_by_username_key(&self, key: &str) -> Result<Option<UserRecord>, StoreError> {
+        self.find_for_login(doc! { "usernameKey": key }).await
     }
 
-    /// An account without what makes some larger than others (attributes, tokens, events,
-    /// keys). Where there is none a decoy is read, so that both take as long.
-    async fn to_log_in(&self, filter: Document) -> Result<Option<UserRecord>, StoreError> {
+    /// Returns an account without the fields that make some accounts larger than others (attributes, tokens,
+    /// events, keys). If there is no account, a dummy user is decoded instead, so that both cases take the same
+    /// time.
+    async fn find_for_login(&self, filter: Document) -> Result<Option<UserRecord>, StoreError> {
         let users = self.raw();
         let found = with_deadline(self.handle.deadline, async {
-            users.find_one(filter).projection(dummy_user::left_out()).await
+            users.find_one(filter).projection(dummy_user::login_projection()).await
         });
-        let (document, is_decoy) = match found.await? {
+        let (document, is_dummy) = match found.await? {
             Some(document) => (document, false),
-            None => (dummy_user::read(), true),
+            None => (dummy_user::document(), true),
         };
         let user = std::hint::black_box(decode(&document)?);
-        Ok(Some(user).filter(|_| !is_decoy))
+        Ok(Some(user).filter(|_| !is_dummy))
     }
 
-    /// The account that holds a one-time token with this digest.
+    /// Returns the account that has a one-time token with this digest.
     pub async fn by_token(&self, digest: [u8; 32]) -> Result<Option<UserRecord>, StoreError> {
         self.find(doc! { "tokens.hash": binary(&digest) }).await
     }
 
-    /// The account that holds an undo link with this digest.
+    /// Returns the account that has an undo link with this digest.
     pub async fn by_undo_token(&self, digest: [u8; 32]) -> Result<Option<UserRecord>, StoreError> {
         self.find(doc! { "undoTokens.hash": binary(&digest) }).await
     }
 
-    /// The account of a one-time token with this digest that is used up.
+    /// Returns the account that has a used one-time token with this digest.
     pub async fn by_used_token(&self, digest: [u8; 32]) -> Result<Option<UserRecord>, StoreError> {
         self.find(doc! { "usedTokens.hash": binary(&digest) }).await
     }
 
-    /// The account that a registration with this key made. Read on the primary by a
-    /// write that changes nothing, so that the answer is also acknowledged by a majority.
+    /// Returns the account that was registered with this idempotency key. It reads by a write on the primary
+    /// that changes nothing, so that a majority has acknowledged what it returns.
     pub async fn by_idempotency_key(&self, key: &str) -> Result<Option<UserRecord>, StoreError> {
         let users = self.raw();
         let found = with_deadline(self.handle.deadline, async {
@@ -234,8 +118,8 @@ impl UserStore {
         found.map(|user| decode(&user)).transpose()
     }
 
-    /// Forgets the idempotency keys whose time is over.
-    pub async fn forget_idempotency_keys(&self, now: jiff::Timestamp) -> Result<u64, StoreError> {
+    /// Deletes the expired idempotency keys, and returns their number.
+    pub async fn delete_expired_idempotency_keys(&self, now: jiff::Timestamp) -> Result<u64, StoreError> {
         let filter = doc! { "idempotency.until": { "$lt": DateTime::from(now) } };
         let result = with_deadline(self.handle.deadline, async {
             self.handle.collection.update_many(filter, doc! { "$unset": { "idempotency": "" } }).await
@@ -244,14 +128,14 @@ impl UserStore {
         Ok(result.modified_count)
     }
 
-    /// Active accounts made before `before` whose address was never verified, the oldest
-    /// first; no admins.
+    /// Returns active accounts that were created before `before` and whose email address was never verified,
+    /// oldest first. Admins are not among them.
     pub async fn unverified_before(&self, before: jiff::Timestamp, limit: i64) -> Result<Vec<UserRecord>, StoreError> {
         let filter = doc! {
             // Repeats the filter of the partial index.
             "emailVerified": false,
             "createdAt": { "$lt": DateTime::from(before) },
-            // Whoever was taken over from another system has had no link before that.
+            // An imported account could not verify its address before the import.
             "imported.at": { "$not": { "$gte": DateTime::from(before) } },
             "status": "active",
             "roles": { "$ne": ADMIN },
@@ -263,221 +147,19 @@ impl UserStore {
         .await
     }
 
-    /// Writes `change`, if what it was decided on still holds.
-    ///
-    /// # Errors
-    /// [`StoreError::DuplicateKey`] where a unique key is taken; after
-    /// [`StoreError::Timeout`] the outcome is unknown.
-    pub async fn commit(
-        &self,
-        id: uuid::Uuid,
-        precondition: Precondition<'_>,
-        change: Change,
-    ) -> Result<Commit, StoreError> {
-        let mut filter = doc! { "_id": Uuid::from(id), "deletedAt": { "$exists": false } };
-        match precondition {
-            Precondition::Version(version) => {
-                filter.insert("version", version);
-            }
-            Precondition::Credentials { hash, epoch } => filter.extend(credentials(hash, epoch)),
-            Precondition::PasswordAlone { hash, epoch } => {
-                filter.extend(credentials(hash, epoch));
-                filter.insert("totp", doc! { "$exists": false });
-            }
-        }
-        let bounded = !change.events.is_empty() && !change.beyond_bound && !change.events_optional;
-        let full = format!("pendingEvents.{}", self.max_pending - change.events.len().clamp(1, self.max_pending));
-        if bounded {
-            filter.insert(&full, doc! { "$exists": false });
-        }
-        let tombstone = change.tombstone;
-        let pipeline = self.pipeline(change)?;
-        let users = self.raw();
-        let written = with_deadline(self.handle.deadline, async {
-            users.find_one_and_update(filter, pipeline).return_document(ReturnDocument::After).await
-        })
-        .await?;
-        match written {
-            Some(document) if tombstone => Ok(Commit::Tombstoned(decode::<Tombstone>(&document)?.pending_events)),
-            Some(document) => Ok(Commit::Done(Box::new(decode(&document)?))),
-            None if bounded && self.exists(id, &full).await? => Ok(Commit::PendingFull),
-            None => {
-                RequestBudget::restart();
-                Ok(Commit::Conflict)
-            }
-        }
-    }
-
-    async fn exists(&self, id: uuid::Uuid, field: &str) -> Result<bool, StoreError> {
-        let filter = doc! { "_id": Uuid::from(id), field: { "$exists": true } };
-        let found = with_deadline(self.handle.deadline, async {
-            self.handle.collection.find_one(filter).projection(doc! { "_id": 1 }).await
-        })
-        .await?;
-        Ok(found.is_some())
-    }
-
     pub(super) async fn find(&self, filter: Document) -> Result<Option<UserRecord>, StoreError> {
         let users = self.raw();
         let found = with_deadline(self.handle.deadline, users.find_one(filter)).await?;
         found.map(|user| decode(&user)).transpose()
     }
 
-    /// The users as they come, to be read into their type at once.
-    fn raw(&self) -> Collection<RawDocumentBuf> {
+    /// Returns the collection with raw documents, which are decoded directly into their type.
+    pub(super) fn raw(&self) -> Collection<RawDocumentBuf> {
         self.handle.collection.clone_with_type()
     }
-
-    /// The change as an update pipeline: sequences are counted from the version that
-    /// the document has at that moment, and user text is wrapped in `$literal`.
-    fn pipeline(&self, change: Change) -> Result<Vec<Document>, StoreError> {
-        let raise = i64::try_from(change.events.len().max(1)).unwrap_or(i64::MAX);
-        let pending = self.pending_expression(&change)?;
-        let version = doc! { "$add": ["$version", raise] };
-        if change.tombstone {
-            return Ok(vec![doc! { "$replaceWith": {
-                "_id": "$_id",
-                "schemaVersion": SCHEMA_VERSION,
-                "version": version,
-                "deletedAt": "$$NOW",
-                "pendingEvents": pending,
-            } }]);
-        }
-        let mut set = doc! { "version": version, "pendingEvents": pending };
-        if !change.events_optional {
-            set.insert("updatedAt", "$$NOW");
-        }
-        for (field, value) in change.set {
-            let value = match value {
-                Bson::Null => Bson::from("$$REMOVE"),
-                value => Bson::from(doc! { "$literal": value }),
-            };
-            set.insert(field, value);
-        }
-        let kept = match change.end_sessions {
-            EndSessions::None => None,
-            EndSessions::All => Some(Bson::from("$$REMOVE")),
-            EndSessions::AllBut(session) => Some(Bson::from(Uuid::from(session))),
-        };
-        if let Some(keep) = kept {
-            set.insert("sessions", doc! { "epoch": { "$add": ["$sessions.epoch", 1_i64] }, "keep": keep });
-        }
-        if let Some(seen) = change.seen_network {
-            set.insert("knownNetworks", networks_expression(&seen)?);
-        }
-        if let Some(tokens) = token_expression(change.tokens)? {
-            set.insert("tokens", tokens);
-        }
-        if !change.used_tokens.is_empty() {
-            set.insert("usedTokens", used_tokens_expression(&change.used_tokens)?);
-        }
-        set.extend(totp_expressions(change.totp)?);
-        Ok(vec![doc! { "$set": set }])
-    }
-
-    fn pending_expression(&self, change: &Change) -> Result<Bson, StoreError> {
-        let present = doc! { "$ifNull": ["$pendingEvents", []] };
-        if change.events.is_empty() {
-            return Ok(present.into());
-        }
-        let mut entries = Vec::with_capacity(change.events.len());
-        for (event, ahead) in change.events.iter().zip(1_i64..) {
-            let literal = bson::serialize_to_bson(&event.pending(0)).map_err(unfit)?;
-            let sequence = doc! { "sequence": { "$add": ["$version", ahead] } };
-            entries.push(doc! { "$mergeObjects": [{ "$literal": literal }, sequence] });
-        }
-        let appended = doc! { "$concatArrays": [present.clone(), entries] };
-        if change.events_optional {
-            let half = i64::try_from(self.max_pending / 2).unwrap_or(i64::MAX);
-            let room = doc! { "$lt": [{ "$size": present.clone() }, half] };
-            return Ok(doc! { "$cond": [room, appended, present] }.into());
-        }
-        Ok(appended.into())
-    }
 }
 
-fn credentials(hash: &PasswordHash, epoch: i64) -> Document {
-    doc! { "passwordHash": hash.expose(), "status": "active", "sessions.epoch": epoch }
-}
-
-fn totp_expressions(change: TotpChange) -> Result<Document, StoreError> {
-    let literal = |value: bson::error::Result<Bson>| Ok::<_, StoreError>(doc! { "$literal": value.map_err(unfit)? });
-    Ok(match change {
-        TotpChange::None => doc! {},
-        TotpChange::SetUp(setup) => doc! { "totpSetup": literal(bson::serialize_to_bson(&setup))? },
-        TotpChange::On(totp) => {
-            doc! { "totp": literal(bson::serialize_to_bson(&totp))?, "totpSetup": "$$REMOVE" }
-        }
-        TotpChange::Off => doc! {
-            "totp": "$$REMOVE",
-            "totpSetup": "$$REMOVE",
-            "secondFactorSince": { "$ifNull": ["$secondFactorSince", "$totp.enabledAt"] },
-            "secondFactorOffAt": "$$NOW",
-        },
-        TotpChange::Forget => doc! {
-            "totp": "$$REMOVE",
-            "totpSetup": "$$REMOVE",
-            "secondFactorSince": "$$REMOVE",
-            "secondFactorOffAt": "$$REMOVE",
-        },
-    })
-}
-
-fn token_expression(change: TokenChange) -> Result<Option<Bson>, StoreError> {
-    let present = doc! { "$ifNull": ["$tokens", []] };
-    let purpose_is = |operator: &str, purpose: Purpose| {
-        let operands = vec![Bson::from("$$this.purpose"), Bson::from(doc! { "$literal": purpose.as_str() })];
-        let mut condition = Document::new();
-        condition.insert(operator, operands);
-        doc! { "$filter": { "input": present.clone(), "cond": condition } }
-    };
-    Ok(match change {
-        TokenChange::None => None,
-        TokenChange::Drop(purpose) => Some(purpose_is("$ne", purpose).into()),
-        TokenChange::DropAllBut(purpose) => Some(purpose_is("$eq", purpose).into()),
-        TokenChange::Replace(tokens) => {
-            Some(doc! { "$literal": bson::serialize_to_bson(&tokens).map_err(unfit)? }.into())
-        }
-        TokenChange::Add { token, keep } => {
-            let others = purpose_is("$ne", token.purpose);
-            let same = purpose_is("$eq", token.purpose);
-            let added = doc! { "$literal": bson::serialize_to_bson(&token).map_err(unfit)? };
-            let newest = i32::try_from(keep).unwrap_or(i32::MAX);
-            let kept = doc! { "$slice": [{ "$concatArrays": [same, [added]] }, -newest] };
-            Some(doc! { "$concatArrays": [others, kept] }.into())
-        }
-    })
-}
-
-/// Those that are still to be kept, then the new ones; the last of them all.
-fn used_tokens_expression(used: &[UsedLink]) -> Result<Bson, StoreError> {
-    let kept = doc! { "$filter": {
-        "input": { "$ifNull": ["$usedTokens", []] },
-        "cond": { "$gt": ["$$this.until", "$$NOW"] },
-    } };
-    let added = doc! { "$literal": bson::serialize_to_bson(used).map_err(unfit)? };
-    Ok(doc! { "$slice": [{ "$concatArrays": [kept, added] }, -USED_LINKS] }.into())
-}
-
-/// This one first, then the others that are not too old.
-fn networks_expression(seen: &KnownNetwork) -> Result<Bson, StoreError> {
-    let age = i64::try_from(KNOWN_NETWORK_LIFETIME.as_millis()).unwrap_or(i64::MAX);
-    let known = i32::try_from(MAX_KNOWN_NETWORKS).unwrap_or(i32::MAX);
-    let others = doc! { "$filter": { "input": { "$ifNull": ["$knownNetworks", []] }, "cond": { "$and": [
-        { "$ne": ["$$this.network", { "$literal": &seen.network }] },
-        { "$gt": ["$$this.lastSeen", { "$subtract": ["$$NOW", age] }] },
-    ] } } };
-    let seen = doc! { "$literal": bson::serialize_to_bson(seen).map_err(unfit)? };
-    Ok(doc! { "$slice": [{ "$concatArrays": [[seen], others] }, known] }.into())
-}
-
-fn decode<T: DeserializeOwned>(document: &RawDocumentBuf) -> Result<T, StoreError> {
-    bson::deserialize_from_slice(document.as_bytes()).map_err(unfit)
-}
-
-/// What is left of a deleted account, as far as it is read.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Tombstone {
-    pending_events: Vec<PendingEvent>,
+/// Decodes a raw document into its type.
+pub(super) fn decode<T: DeserializeOwned>(document: &RawDocumentBuf) -> Result<T, StoreError> {
+    bson::deserialize_from_slice(document.as_bytes()).map_err(bson_error)
 }

@@ -151,7 +151,7 @@ async fn write(accounts: &AccountService, row: &AuditRow) {
     }
     let may_be_there = !matches!(written, Ok(false));
     if may_be_there
-        && matches!(users.lives(row.user).await, Ok(false))
+        && matches!(users.exists(row.user).await, Ok(false))
         && let Err(error) = audit.remove(row.id).await
     {
         tracing::warn!(%error, "an audit row of a deleted account stays until its retention ends");

@@ -11,7 +11,7 @@ use super::failure::Failure;
 use crate::{
     metrics::AccountMetrics,
     outbox::Origin,
-    store::{AuditRow, NoteKind, UserRecord},
+    store::{AuditOnlyKind, AuditRow, UserRecord},
 };
 use service_kit::{Clock, Ids};
 
@@ -123,32 +123,32 @@ impl BackgroundQueue {
     }
 
     pub(super) fn note_failed_login(&self, user: Uuid, origin: &Origin) {
-        self.note(user, NoteKind::LoginFailed, origin);
+        self.note(user, AuditOnlyKind::LoginFailed, origin);
     }
 
     pub(super) fn note_wrong_password(&self, user: Uuid, origin: &Origin) {
-        self.note(user, NoteKind::PasswordRefused, origin);
+        self.note(user, AuditOnlyKind::PasswordRefused, origin);
     }
 
     pub(super) fn note_refused_code(&self, user: Uuid, origin: &Origin) {
-        self.note(user, NoteKind::CodeRefused, origin);
+        self.note(user, AuditOnlyKind::CodeRefused, origin);
     }
 
     pub(super) fn note_reuse(&self, user: Uuid, origin: &Origin) {
-        self.note(user, NoteKind::RefreshTokenReused, origin);
+        self.note(user, AuditOnlyKind::RefreshTokenReused, origin);
     }
 
     pub(super) fn note_logout(&self, user: Uuid, origin: &Origin) {
-        self.note(user, NoteKind::LoggedOut, origin);
+        self.note(user, AuditOnlyKind::LoggedOut, origin);
     }
 
     pub(super) fn note_ended_session(&self, user: Uuid, origin: &Origin) {
-        self.note(user, NoteKind::SessionEnded, origin);
+        self.note(user, AuditOnlyKind::SessionEnded, origin);
     }
 
-    fn note(&self, user: Uuid, kind: NoteKind, origin: &Origin) {
+    fn note(&self, user: Uuid, kind: AuditOnlyKind, origin: &Origin) {
         let at = self.clock.now();
-        let row = AuditRow { id: self.ids.v7(at), user, at, kind, part: origin.audit_part() };
+        let row = AuditRow { id: self.ids.v7(at), user, at, kind, details: origin.audit_details() };
         if self.audit.try_send(row).is_err() {
             self.metrics.audit_dropped.inc();
         }

@@ -176,7 +176,7 @@ impl AccountService {
                 {
                     let wanted = change.username.as_ref().filter(|_| !freed).map(Username::key);
                     freed = match wanted {
-                        Some(key) => self.store.users.free_username(key, now).await?,
+                        Some(key) => self.store.users.release_expired_username(key, now).await?,
                         None => false,
                     };
                     if !freed {
@@ -208,7 +208,7 @@ impl Editor {
     fn still(&self, user: Option<UserRecord>) -> Result<UserRecord, UpdateProfileError> {
         match self {
             Self::User { session, epoch } => {
-                user.filter(|user| user.session_lives(*session, *epoch)).ok_or(UpdateProfileError::Gone)
+                user.filter(|user| user.is_session_valid(*session, *epoch)).ok_or(UpdateProfileError::Gone)
             }
             Self::Admin { .. } => user.ok_or(UpdateProfileError::NotFound),
         }

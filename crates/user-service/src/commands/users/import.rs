@@ -49,7 +49,7 @@ pub(super) async fn run(config: &Config, database: &Database, store: Store, want
         None => (ids.v4().simple().to_string(), 0),
     };
     if !wanted.dry_run {
-        let unique = mongo::ensure_indexes(database, &store::unique()).await;
+        let unique = mongo::ensure_indexes(database, &store::unique_indexes()).await;
         unique.context("the indexes that keep accounts apart are not there")?;
     }
     let import = Import {

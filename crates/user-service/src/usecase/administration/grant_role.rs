@@ -57,18 +57,18 @@ pub async fn grant_role(
         let user = store.users.by_email_key(email.key()).await?.ok_or(GrantRoleError::UnknownAddress)?;
         let id = user.id.into();
         if user.roles.iter().any(|has| has == role.as_str()) {
-            store.admins.readmit(id).await?;
+            store.admins.ensure_listed(id).await?;
             return Ok(Granted { user: id, roles: user.roles, changed: false });
         }
         let roles = Roles::with_added(&user.roles, role).map_err(GrantRoleError::TooMany)?;
         let becomes_admin = !user.is_admin() && user.status == UserStatus::Active && roles.has_admin();
-        let admission = if becomes_admin { Some(store.admins.admission().await?) } else { None };
+        let removal_count = if becomes_admin { Some(store.admins.removal_count().await?) } else { None };
         let event = roles_changed(ids, id, roles.as_slice(), clock.now(), &Origin::operator());
         let change = Change { set: doc! { "roles": roles.as_slice() }, events: vec![event], ..Change::default() };
         let commit = store.users.commit(id, Precondition::Version(user.version), change).await?;
         if let WriteOutcome::Done(written) = write_outcome(commit)? {
-            if let Some(admission) = admission {
-                store.admins.admit(id, admission).await?;
+            if let Some(removal_count) = removal_count {
+                store.admins.add(id, removal_count).await?;
             }
             return Ok(Granted { user: id, roles: written.roles, changed: true });
         }

@@ -3,7 +3,7 @@
 use service_kit::{fail_point, mongo::StoreError};
 
 use crate::{
-    store::{Change, Commit, Leaving, Precondition, UserRecord},
+    store::{AdminRemoval, Change, Commit, Precondition, UserRecord},
     usecase::account_service::AccountService,
 };
 
@@ -35,15 +35,15 @@ impl AccountService {
         let (users, admins) = (&self.store.users, &self.store.admins);
         match (user.is_admin(), admin_after) {
             (false, true) => {
-                let admission = admins.admission().await?;
+                let removal_count = admins.removal_count().await?;
                 let commit = users.commit(id, precondition, change).await?;
                 if matches!(commit, Commit::Done(_)) {
-                    self.log_if_left_out(id, admins.admit(id, admission).await);
+                    self.log_if_left_out(id, admins.add(id, removal_count).await);
                 }
                 Ok(commit)
             }
             (true, false) => {
-                if admins.leave(id).await? == Leaving::Last {
+                if admins.remove_unless_last(id).await? == AdminRemoval::LastAdmin {
                     return Err(AdminWriteError::LastAdmin);
                 }
                 fail_point!("admins.after_pull");
@@ -53,7 +53,7 @@ impl AccountService {
                     Err(error) => !error.outcome_unknown(),
                 };
                 if surely_not_written {
-                    self.log_if_left_out(id, admins.readmit(id).await);
+                    self.log_if_left_out(id, admins.ensure_listed(id).await);
                 }
                 Ok(commit?)
             }

@@ -107,7 +107,7 @@ pub async fn remove_second_factor_as_operator(
         let commit = store.users.commit(user.id.into(), Precondition::Version(user.version), change).await?;
         if let WriteOutcome::Done(written) = write_outcome(commit)? {
             // Rows of ended sessions that stay here expire by themselves.
-            let _ = store.sessions.forget_ended(written.id.into(), written.sessions).await;
+            let _ = store.sessions.delete_ended(written.id.into(), written.sessions).await;
             return Ok(user.id.into());
         }
     }
@@ -120,5 +120,11 @@ fn removal(user: &UserRecord, by: TotpDisabledBy, ids: &Ids, now: Timestamp, ori
         sessions_ended(ids, user.id.into(), SessionsEndedReason::Admin, now, origin),
     ];
     // What is turned on after that is a new one, with an undo link.
-    Change { totp: TotpChange::Forget, end_sessions: EndSessions::All, beyond_bound: true, events, ..Change::default() }
+    Change {
+        totp: TotpChange::Forget,
+        end_sessions: EndSessions::All,
+        ignore_pending_limit: true,
+        events,
+        ..Change::default()
+    }
 }

@@ -43,7 +43,7 @@ impl AccountService {
             tokens: TokenChange::DropAllBut(Purpose::EmailChangeUndo),
             end_sessions: EndSessions::All,
             events: vec![self.outbox.disabled(user.id.into(), self.clock.now(), origin)],
-            beyond_bound: true,
+            ignore_pending_limit: true,
             ..Change::default()
         };
         Some(Decision { change, admin_after: false })
@@ -76,8 +76,12 @@ pub async fn end_sessions(accounts: &Arc<AccountService>, id: Uuid, origin: Orig
         }
         let decide = |user: &UserRecord| {
             let event = this.outbox.sessions_ended(id, SessionsEndedReason::Admin, this.clock.now(), &origin);
-            let change =
-                Change { end_sessions: EndSessions::All, events: vec![event], beyond_bound: true, ..Change::default() };
+            let change = Change {
+                end_sessions: EndSessions::All,
+                events: vec![event],
+                ignore_pending_limit: true,
+                ..Change::default()
+            };
             Ok(Some(Decision { change, admin_after: user.is_admin() }))
         };
         this.act(id, decide).await
@@ -103,7 +107,8 @@ pub async fn delete_user(
                 return Err(ActError::PreconditionFailed);
             }
             let event = this.outbox.deleted(id, user.user().recipient(), DeletedBy::Admin, this.clock.now(), &origin);
-            let change = Change { tombstone: true, beyond_bound: true, events: vec![event], ..Change::default() };
+            let change =
+                Change { tombstone: true, ignore_pending_limit: true, events: vec![event], ..Change::default() };
             Ok(Some(Decision { change, admin_after: false }))
         };
         this.act(id, decide).await

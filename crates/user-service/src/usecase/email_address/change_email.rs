@@ -153,7 +153,7 @@ impl AccountService {
             let again = self.store.users.by_id(id).await?;
             user = again
                 .filter(|user| {
-                    user.session_lives(caller.session, caller.epoch)
+                    user.is_session_valid(caller.session, caller.epoch)
                         && user.password_hash().is_ok_and(|hash| hash.expose() == verified.expose())
                 })
                 .ok_or(ChangeEmailError::Gone)?;
@@ -218,7 +218,7 @@ impl AccountService {
             let commit = match self.store.users.commit(user.id, Precondition::Version(user.version), change).await {
                 Ok(commit) => commit,
                 Err(StoreError::DuplicateKey { index }) if index == EMAIL_KEYS => {
-                    freed = !freed && self.store.users.free_address(&spent.to, now).await?;
+                    freed = !freed && self.store.users.release_expired_email(&spent.to, now).await?;
                     if freed {
                         continue;
                     }

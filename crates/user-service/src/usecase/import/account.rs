@@ -110,7 +110,7 @@ impl AccountReader {
             parked: None,
         };
         let event = EventBuilder::imported(&self.ids, &record.user(), self.welcome, now, &Origin::operator());
-        record.pending_events = vec![event.pending(1)];
+        record.pending_events = vec![event.to_pending_event(1)];
         Ok(record)
     }
 

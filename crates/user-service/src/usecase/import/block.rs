@@ -10,7 +10,7 @@ use super::{
     duplicate_check::{Keys, keys_of},
     lines::Block,
 };
-use crate::store::{Holder, UserRecord};
+use crate::store::{KeyHolder, UserRecord};
 use service_kit::{fail_point, mongo::StoreError, panics};
 
 /// How often a block is tried while the database is away, and the first pause between.
@@ -58,7 +58,7 @@ pub(super) async fn decide(
         return Ok(decided);
     }
     if dry_run {
-        let held = TestResult::by(importer.store.bulk.holders(&users.iter().collect::<Vec<_>>()).await?);
+        let held = TestResult::by(importer.store.bulk.key_holders(&users.iter().collect::<Vec<_>>()).await?);
         for (line, user) in lines.into_iter().zip(&users) {
             match held.judge(&accounts, line, user) {
                 // Unless an earlier line has the same: that is seen in the order of the lines.
@@ -83,9 +83,9 @@ pub(super) async fn decide(
             break;
         }
         // An address or username that was kept for its owner is free once its time is over.
-        with_patience(|| importer.store.users.free_reservations(now)).await?;
+        with_patience(|| importer.store.users.release_expired_reservations(now)).await?;
         let doubtful: Vec<&UserRecord> = left.iter().map(|at| &users[*at]).collect();
-        let held = TestResult::by(with_patience(|| importer.store.bulk.holders(&doubtful)).await?);
+        let held = TestResult::by(with_patience(|| importer.store.bulk.key_holders(&doubtful)).await?);
         left.retain(|at| match held.judge(&accounts, lines[*at], &users[*at]) {
             Verdict::Already => {
                 decided.step.already += 1;
@@ -113,7 +113,7 @@ pub(super) async fn decide(
 /// Who was imported as an admin is put into the list of admins.
 async fn admit(importer: &Importer, users: &[UserRecord]) -> Result<(), ImportError> {
     for user in users.iter().filter(|user| user.is_admin()) {
-        with_patience(|| importer.store.admins.readmit(user.id.into())).await?;
+        with_patience(|| importer.store.admins.ensure_listed(user.id.into())).await?;
     }
     Ok(())
 }
@@ -143,13 +143,13 @@ enum Verdict {
 
 /// Those who have keys already, by what they have.
 struct TestResult {
-    ids: HashMap<Uuid, Holder>,
-    emails: HashMap<String, Holder>,
-    names: HashMap<String, Holder>,
+    ids: HashMap<Uuid, KeyHolder>,
+    emails: HashMap<String, KeyHolder>,
+    names: HashMap<String, KeyHolder>,
 }
 
 impl TestResult {
-    fn by(holders: Vec<Holder>) -> Self {
+    fn by(holders: Vec<KeyHolder>) -> Self {
         let mut held = Self { ids: HashMap::new(), emails: HashMap::new(), names: HashMap::new() };
         for holder in holders {
             held.ids.insert(holder.id.into(), holder.clone());
@@ -182,7 +182,7 @@ impl TestResult {
     }
 }
 
-fn taken(accounts: &AccountReader, member: &str, holder: &Holder) -> Mistake {
+fn taken(accounts: &AccountReader, member: &str, holder: &KeyHolder) -> Mistake {
     match &holder.imported {
         Some(from) if from.import == accounts.import => {
             Mistake::member(member, "duplicate-line", format!("Line {} of this file has the same.", from.line))

@@ -23,7 +23,7 @@ use self::{account::AccountReader, block::Decided, duplicate_check::Seen};
 use crate::{
     domain::AttributeRules,
     hashing::{HashImporter, HashingSettings, InvalidSetting},
-    store::{ImportRecord, Store},
+    store::{ImportProgress, Store},
 };
 use service_kit::{Clock, Ids, fail_point, mongo::StoreError};
 
@@ -138,7 +138,7 @@ pub struct Running {
     importer: Arc<Importer>,
     accounts: Arc<AccountReader>,
     import: Import,
-    record: ImportRecord,
+    record: ImportProgress,
 }
 
 /// Looks up how far the file has come, and notes that it begins if it never has.
@@ -147,12 +147,12 @@ pub struct Running {
 /// [`ImportError::OtherWelcome`], or the database is away.
 pub async fn begin(importer: Importer, import: Import) -> Result<(Running, Progress), ImportError> {
     let size = i64::try_from(import.size).unwrap_or(i64::MAX);
-    let new = ImportRecord::new(import.id.clone(), size, import.welcome, importer.clock.now());
+    let new = ImportProgress::new(import.id.clone(), size, import.welcome, importer.clock.now());
     let bulk = &importer.store.bulk;
     let mut record = match import.dry_run {
         // All of the file is looked at, whatever was done of it.
         true => match bulk.find_import(&import.id).await? {
-            Some(begun) => ImportRecord { started_at: begun.started_at, ..new },
+            Some(begun) => ImportProgress { started_at: begun.started_at, ..new },
             None => new,
         },
         false => bulk.begin_import(&new).await?,
@@ -162,7 +162,7 @@ pub async fn begin(importer: Importer, import: Import) -> Result<(Running, Progr
         let (imported, refused) = (count(record.imported), count(record.refused));
         standing = Progress::Finished { at: at.to_jiff(), imported, refused };
         if import.again {
-            let first = ImportRecord::new(record.id.clone(), size, import.welcome, record.started_at.to_jiff());
+            let first = ImportProgress::new(record.id.clone(), size, import.welcome, record.started_at.to_jiff());
             record = first;
             standing = Progress::At { line: 0, bytes: 0 };
         }
@@ -237,7 +237,7 @@ impl Running {
     }
 }
 
-fn note(record: &mut ImportRecord, step: &Step) {
+fn note(record: &mut ImportProgress, step: &Step) {
     let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
     record.lines = number(step.line);
     record.bytes = number(step.bytes);

@@ -8,7 +8,7 @@ use super::one_time_tokens::is_bound;
 use crate::{
     domain::{Email, OneTimeToken, UserStatus},
     outbox::Origin,
-    store::{UsedLink, UserRecord},
+    store::{UsedTokenRecord, UserRecord},
     usecase::{account_service::AccountService, background_queue::RequestedMail, failure::Failure},
 };
 
@@ -105,7 +105,7 @@ fn outstanding(user: &UserRecord, digest: [u8; 32], now: Timestamp) -> Option<Ou
     Some(Outstanding { purpose: link.purpose, to: link.to, expires_at: link.expires_at, is_bound })
 }
 
-fn used_up(user: &UserRecord, digest: [u8; 32]) -> Option<&UsedLink> {
+fn used_up(user: &UserRecord, digest: [u8; 32]) -> Option<&UsedTokenRecord> {
     user.used_tokens.iter().find(|used| used.hash.bytes == digest)
 }
 

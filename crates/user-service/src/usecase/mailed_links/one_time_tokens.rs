@@ -7,7 +7,7 @@ use service_kit::mongo::StoreError;
 
 use crate::{
     domain::{OneTimeToken, UndoLink, UserStatus},
-    store::{TokenRecord, UsedLink, UserRecord},
+    store::{TokenRecord, UsedTokenRecord, UserRecord},
     usecase::account_service::AccountService,
 };
 
@@ -53,7 +53,7 @@ pub(in crate::usecase) fn used_up(
     token: &TokenRecord,
     pointless: &[Purpose],
     now: Timestamp,
-) -> Vec<UsedLink> {
+) -> Vec<UsedTokenRecord> {
     let others = user.tokens.iter().filter(|it| pointless.contains(&it.purpose) && it.hash.bytes != token.hash.bytes);
     others.chain([token]).map(|token| token.used(now)).collect()
 }

@@ -9,7 +9,7 @@ use service_kit::mongo::StoreError;
 use crate::{
     domain::{KeyReservation, OneTimeToken, undo_links},
     outbox::Origin,
-    store::{Change, Precondition, UsedLink, binary},
+    store::{Change, Precondition, UsedTokenRecord, binary},
     usecase::{
         account_service::AccountService,
         failure::Failure,
@@ -68,7 +68,7 @@ impl AccountService {
             let undo = undo.ok_or(UndoChangeError::TokenInvalid)?;
             let (id, version) = (record.id.into(), record.version);
             let told = |user: &_| Some(self.outbox.change_undone(user, undone, now, origin));
-            let used_tokens = vec![UsedLink::new(binary(&link.digest), link.purpose, &link.to, now)];
+            let used_tokens = vec![UsedTokenRecord::new(binary(&link.digest), link.purpose, &link.to, now)];
             let change = Change { used_tokens, ..self.undoing(record, undo, link.digest, told, now, origin) };
             let commit = self.store.users.commit(id, Precondition::Version(version), change).await?;
             if let WriteOutcome::Done(written) = write_outcome(commit)? {

@@ -126,7 +126,15 @@ impl AccountService {
                 TotpChange::Forget
             }
         };
-        Change { set, tokens, totp, end_sessions: EndSessions::All, beyond_bound: true, events, ..Change::default() }
+        Change {
+            set,
+            tokens,
+            totp,
+            end_sessions: EndSessions::All,
+            ignore_pending_limit: true,
+            events,
+            ..Change::default()
+        }
     }
 }
 

@@ -147,7 +147,7 @@ impl AccountService {
             user = again
                 .filter(|user| {
                     user.status == UserStatus::Active
-                        && user.session_lives(caller.session, caller.epoch)
+                        && user.is_session_valid(caller.session, caller.epoch)
                         && user.password_hash().is_ok_and(|hash| hash.expose() == verified.expose())
                 })
                 .ok_or(ChangePasswordError::Gone)?;

@@ -164,7 +164,7 @@ impl AccountService {
                 end_sessions: EndSessions::All,
                 // Who holds the mailbox gets in from there, also while the account is under attack.
                 seen_network: Some(self.throttle.seen(user.id, origin, now)),
-                beyond_bound: true,
+                ignore_pending_limit: true,
                 events: verified.into_iter().chain([changed]).chain(totp_disabled).chain(claimed.event).collect(),
                 ..Change::default()
             };

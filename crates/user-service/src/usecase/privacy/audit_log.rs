@@ -55,7 +55,7 @@ pub async fn audit_log(
 }
 
 fn pending_of(user: &UserRecord) -> impl Iterator<Item = AuditEntry> {
-    user.pending_events.iter().map(|event| AuditEntry::pending(user.id.into(), event))
+    user.pending_events.iter().map(|event| AuditEntry::from_pending(user.id.into(), event))
 }
 
 /// Rows and pending events in one order, each once; and where the next part begins.
@@ -66,13 +66,13 @@ fn joined(
     after: Cursor,
     limit: usize,
 ) -> (Vec<AuditEntry>, Option<Cursor>) {
-    let pending = pending.filter(|entry| entry.place() < after);
+    let pending = pending.filter(|entry| entry.cursor() < after);
     let missing: Vec<AuditEntry> = pending.filter(|entry| entries.iter().all(|row| row.id != entry.id)).collect();
     entries.extend(missing);
-    entries.sort_by_key(|entry| std::cmp::Reverse(entry.place()));
+    entries.sort_by_key(|entry| std::cmp::Reverse(entry.cursor()));
     let more = entries.len() > limit;
     entries.truncate(limit);
-    let next = entries.last().filter(|_| more).map(AuditEntry::place);
+    let next = entries.last().filter(|_| more).map(AuditEntry::cursor);
     (entries, next)
 }
 
@@ -127,7 +127,7 @@ mod tests {
         for size in 1..25 {
             let (mut after, mut all) = (Cursor::NEWEST, Vec::new());
             loop {
-                let behind = stored.iter().filter(|row| row.place() < after).take(size + 1).cloned().collect();
+                let behind = stored.iter().filter(|row| row.cursor() < after).take(size + 1).cloned().collect();
                 let waiting = [1, 5, 6, 19, 21].map(entry).into_iter();
                 let (page, next) = joined(behind, waiting, after, size);
                 assert!(page.len() <= size);

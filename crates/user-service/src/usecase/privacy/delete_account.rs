@@ -102,7 +102,8 @@ impl AccountService {
             let now = self.clock.now();
             let id = user.id.into();
             let event = self.outbox.deleted(id, user.user().recipient(), DeletedBy::SelfService, now, origin);
-            let change = Change { tombstone: true, beyond_bound: true, events: vec![event], ..Change::default() };
+            let change =
+                Change { tombstone: true, ignore_pending_limit: true, events: vec![event], ..Change::default() };
             if let Commit::Tombstoned(pending) = self.commit_as_admin(&user, false, change).await? {
                 self.publish_tombstone(id, now, pending);
                 return Ok(());
@@ -110,7 +111,7 @@ impl AccountService {
             let again = self.store.users.by_id(id).await?;
             user = again
                 .filter(|user| {
-                    user.session_lives(caller.session, caller.epoch)
+                    user.is_session_valid(caller.session, caller.epoch)
                         && user.password_hash().is_ok_and(|hash| hash.expose() == verified.expose())
                 })
                 .ok_or(DeleteAccountError::Gone)?;

@@ -13,7 +13,7 @@ use crate::{
     domain::{Cursor, User, device_name},
     store::{
         IdempotencyRecord, KnownNetwork, PendingEvent, ReservedKey, SessionRow, TokenRecord, TotpRecord, TotpSetup,
-        UndoTokenRecord, UsedLink, UserRecord,
+        UndoTokenRecord, UsedTokenRecord, UserRecord,
     },
     usecase::{account_service::AccountService, failure::Failure},
 };
@@ -191,8 +191,8 @@ fn undo_token(record: &UndoTokenRecord) -> ExportedToken {
     }
 }
 
-fn used_link(link: &UsedLink) -> ExportedUsedLink {
-    let UsedLink { hash: _, purpose, to, until } = link;
+fn used_link(link: &UsedTokenRecord) -> ExportedUsedLink {
+    let UsedTokenRecord { hash: _, purpose, to, until } = link;
     ExportedUsedLink { purpose: purpose.as_str(), address_key: to.clone(), until: until.to_jiff() }
 }
 
@@ -255,7 +255,7 @@ fn session(row: SessionRow, user: &UserRecord, now: Timestamp) -> ExportedSessio
         last_used_at: last_used_at.into(),
         rotated_at: rotated_at.into(),
         expires_at: expires_at.into(),
-        ended: !user.session_lives(id.into(), epoch) || expires_at.to_jiff() <= now,
+        ended: !user.is_session_valid(id.into(), epoch) || expires_at.to_jiff() <= now,
     }
 }
 
@@ -269,9 +269,9 @@ pub fn export_sessions(
         let (accounts, user) = (Arc::clone(&accounts), Arc::clone(&user));
         async move {
             let Some(from) = from else { return Ok(None) };
-            let rows = accounts.store.sessions.stored(user.id.into(), from, limit).await?;
+            let rows = accounts.store.sessions.list_all(user.id.into(), from, limit).await?;
             let whole = i64::try_from(rows.len()) == Ok(limit);
-            let next = rows.last().filter(|_| whole).map(SessionRow::place);
+            let next = rows.last().filter(|_| whole).map(SessionRow::cursor);
             let now = accounts.clock.now();
             Ok(Some((rows.into_iter().map(|row| session(row, &user, now)).collect(), next)))
         }

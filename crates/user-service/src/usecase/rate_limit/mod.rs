@@ -243,7 +243,7 @@ impl RateLimiter {
         let (mut charged, mut refused, mut failed) = (Charged::default(), None, None);
         for ((policy, key), answer) in rows.iter().zip(answers) {
             match answer {
-                Ok(row) if row.held => {
+                Ok(row) if row.refused => {
                     refused.get_or_insert((policy, RateLimitStatus::new(policy, &row)));
                 }
                 Ok(row) => {
@@ -374,17 +374,17 @@ impl RateLimiter {
         let key = self.hash.whole(scope, subject);
         if known && scope == LOGIN {
             // As much work as for a stranger, so that the time does not tell.
-            self.store.look(key, rule).await?;
+            self.store.peek(key, rule).await?;
             return Ok(attempt);
         }
         let row = self.store.charge(key, rule).await?;
-        if row.held && !known {
+        if row.refused && !known {
             // Not this network's failure.
             self.give_back(&attempt).await;
             return Err(self.refused(&account, RateLimitStatus::new(&account, &row)));
         }
         // From a known network it is charged for the notice to the owner alone: it does not hold the owner.
-        attempt.account = (!row.held).then_some(key);
+        attempt.account = (!row.refused).then_some(key);
         attempt.under_attack = (row.wait > Duration::ZERO).then(|| expires_at(row.now, row.wait));
         Ok(attempt)
     }
@@ -393,13 +393,13 @@ impl RateLimiter {
     pub async fn was_right(&self, attempt: &Attempt) {
         let own = async {
             let Some(own) = attempt.own else { return Ok(()) };
-            self.store.forget(own).await?;
+            self.store.delete(own).await?;
             tell(RateLimitStatus::untouched(&attempt.policy));
             Ok::<_, StoreError>(())
         };
         let account = async {
             let Some(account) = attempt.account else { return Ok(()) };
-            self.store.take_back(account).await
+            self.store.refund(account).await
         };
         let (own, account) = tokio::join!(own, account);
         if let Err(error) = own.and(account) {
@@ -426,10 +426,10 @@ impl RateLimiter {
         let id = user.id.bytes();
         let mut rows = 0;
         for scope in [CODE, PASSWORD] {
-            rows += self.store.forget_subject(self.hash.whole(scope, &id).subject).await?;
+            rows += self.store.delete_subject(self.hash.whole(scope, &id).subject).await?;
         }
         for key in user.email_keys.first().into_iter().chain([&user.username_key]) {
-            rows += self.store.forget_subject(self.hash.whole(LOGIN, key.as_bytes()).subject).await?;
+            rows += self.store.delete_subject(self.hash.whole(LOGIN, key.as_bytes()).subject).await?;
         }
         Ok(rows > 0)
     }
@@ -451,7 +451,7 @@ impl RateLimiter {
     async fn charge(&self, policy: &Policy, key: ThrottleKey) -> Result<(), Failure> {
         let row = self.store.charge(key, policy.rule).await?;
         let standing = RateLimitStatus::new(policy, &row);
-        if row.held {
+        if row.refused {
             return Err(self.refused(policy, standing));
         }
         tell(standing);
@@ -504,7 +504,7 @@ impl Drop for Unproven<'_> {
 }
 
 async fn take_back_all(store: &ThrottleStore, keys: impl IntoIterator<Item = ThrottleKey>) {
-    for taken in join_all(keys.into_iter().map(|key| store.take_back(key))).await {
+    for taken in join_all(keys.into_iter().map(|key| store.refund(key))).await {
         if let Err(error) = taken {
             tracing::debug!(%error, "what came to nothing is still charged");
         }

@@ -42,7 +42,7 @@ impl RateLimiter {
         };
         let rule = ThrottleRule::Rate { quota: CODES, window: FORGOTTEN_IN * CODES };
         let row = self.store.charge(key, rule).await?;
-        Ok((!row.held).then_some(BorneCode(key)))
+        Ok((!row.refused).then_some(BorneCode(key)))
     }
 
     /// Takes back a code that was not judged.

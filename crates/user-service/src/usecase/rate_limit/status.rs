@@ -5,7 +5,7 @@
 use std::{cell::Cell, time::Duration};
 
 use super::Policy;
-use crate::store::Throttled;
+use crate::store::ThrottleState;
 
 tokio::task_local! {
     static STANDING: Cell<Option<RateLimitStatus>>;
@@ -24,18 +24,18 @@ pub struct RateLimitStatus {
 }
 
 impl RateLimitStatus {
-    pub(super) fn new(policy: &Policy, row: &Throttled) -> Self {
+    pub(super) fn new(policy: &Policy, row: &ThrottleState) -> Self {
         let quota = policy.rule.quota();
-        let unit = policy.rule.forgets_one_in();
+        let unit = policy.rule.decay_interval();
         let left = (f64::from(quota) - row.level).max(0.0);
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and a u32")]
-        let left = if row.held || row.wait > Duration::ZERO { 0 } else { left as u32 };
+        let left = if row.refused || row.wait > Duration::ZERO { 0 } else { left as u32 };
         let reset = if row.wait > Duration::ZERO { row.wait } else { unit.mul_f64(row.level) };
         Self { policy: policy.name, quota, window: unit * quota, remaining: left, reset }
     }
 
     pub(super) fn untouched(policy: &Policy) -> Self {
-        let (quota, unit) = (policy.rule.quota(), policy.rule.forgets_one_in());
+        let (quota, unit) = (policy.rule.quota(), policy.rule.decay_interval());
         Self { policy: policy.name, quota, window: unit * quota, remaining: quota, reset: Duration::ZERO }
     }
 }
@@ -65,8 +65,8 @@ mod tests {
         rule: ThrottleRule::Backoff { free: 5, first: Duration::from_secs(1), longest: Duration::from_secs(900) },
     };
 
-    fn row(level: f64, wait: u64, held: bool) -> Throttled {
-        Throttled { held, level, wait: Duration::from_secs(wait), now: jiff::Timestamp::UNIX_EPOCH }
+    fn row(level: f64, wait: u64, held: bool) -> ThrottleState {
+        ThrottleState { refused: held, level, wait: Duration::from_secs(wait), now: jiff::Timestamp::UNIX_EPOCH }
     }
 
     #[test]

@@ -72,7 +72,7 @@ impl AccountService {
                 used_tokens: used_up(&record, &token, &[Purpose::EmailVerification], now),
                 totp: TotpChange::Forget,
                 end_sessions: EndSessions::All,
-                beyond_bound: true,
+                ignore_pending_limit: true,
                 events: [disowned].into_iter().chain(totp_disabled).collect(),
                 ..Change::default()
             };

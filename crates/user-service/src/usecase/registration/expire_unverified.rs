@@ -52,7 +52,7 @@ impl AccountService {
         // The contract knows `self` and `admin`; it was not the person.
         let by = DeletedBy::Admin;
         let event = self.outbox.deleted(id, user.user().recipient(), by, now, &Origin::system());
-        let change = Change { tombstone: true, beyond_bound: true, events: vec![event], ..Change::default() };
+        let change = Change { tombstone: true, ignore_pending_limit: true, events: vec![event], ..Change::default() };
         let commit = self.store.users.commit(id, Precondition::Version(user.version), change).await?;
         let Commit::Tombstoned(pending) = commit else { return Ok(false) };
         self.metrics.unverified_expired.inc();

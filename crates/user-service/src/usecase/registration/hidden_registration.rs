@@ -101,7 +101,7 @@ impl AccountService {
                 if holder.email_keys.first() == Some(key) {
                     return Ok(Placed::Taken);
                 }
-                if !users.free_address(key, self.clock.now()).await? {
+                if !users.release_expired_email(key, self.clock.now()).await? {
                     // Kept for an account that has another address now.
                     return Ok(Placed::Done);
                 }

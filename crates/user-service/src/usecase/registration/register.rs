@@ -170,14 +170,16 @@ impl AccountService {
             }
             match index.as_str() {
                 EMAIL_KEYS => {
-                    freed = !freed && self.store.users.free_address(registration.email.key(), self.clock.now()).await?;
+                    freed = !freed
+                        && self.store.users.release_expired_email(registration.email.key(), self.clock.now()).await?;
                     if !freed {
                         return Err(RegisterError::EmailTaken);
                     }
                 }
                 USERNAME_KEY | USERNAME_KEYS => {
                     let key = registration.username.key();
-                    name_freed = !name_freed && self.store.users.free_username(key, self.clock.now()).await?;
+                    name_freed =
+                        !name_freed && self.store.users.release_expired_username(key, self.clock.now()).await?;
                     if !name_freed {
                         return Err(RegisterError::UsernameTaken);
                     }
@@ -197,7 +199,7 @@ impl AccountService {
         let now = self.clock.now();
         let record = holder.idempotency.as_ref().filter(|record| now < record.until.to_jiff());
         let Some(record) = record else {
-            self.store.users.forget_idempotency_keys(now).await?;
+            self.store.users.delete_expired_idempotency_keys(now).await?;
             return Ok(None);
         };
         if record.fingerprint.bytes != self.fingerprint(registration) {
@@ -314,7 +316,7 @@ impl AccountService {
             parked: None,
         };
         let event = self.outbox.registered(&record.user(), &token, expires_at, now, origin);
-        record.pending_events = vec![event.pending(1)];
+        record.pending_events = vec![event.to_pending_event(1)];
         record
     }
 

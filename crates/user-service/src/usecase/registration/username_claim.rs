@@ -74,7 +74,7 @@ impl UsernameClaim {
         }
         if self.refusals == 0 && !self.freed {
             let wanted = self.candidate(accounts, user)?;
-            self.freed = accounts.store.users.free_username(wanted.key(), now).await?;
+            self.freed = accounts.store.users.release_expired_username(wanted.key(), now).await?;
             if self.freed {
                 return Ok(true);
             }

@@ -83,7 +83,7 @@ impl AccountService {
         let expires_at = expires_at(self.clock.now(), SETUP).into();
         let setup = TotpSetup { secret: self.seal_totp_secret(id, &secret), expires_at };
         let change = Change { totp: TotpChange::SetUp(setup), ..Change::default() };
-        let precondition = Precondition::PasswordAlone { hash: verified, epoch: user.sessions.epoch };
+        let precondition = Precondition::CredentialsWithoutSecondFactor { hash: verified, epoch: user.sessions.epoch };
         match write_outcome(self.store.users.commit(id, precondition, change).await?)? {
             WriteOutcome::Done(_) => Ok(started),
             WriteOutcome::Retry => match self.again(caller).await? {
@@ -120,7 +120,7 @@ impl AccountService {
                 borne = Some(code.ok_or(SecondFactorError::NotStarted)?);
             }
             // The code counts as used: a login wants the next one.
-            let accepted = match self.second_factor(user, &TotpRecord::unused(setup, now), code, origin).await {
+            let accepted = match self.second_factor(user, &TotpRecord::from_setup(setup, now), code, origin).await {
                 Err(CodeRefused::Failure(failure)) => {
                     self.throttle.was_not_borne(borne).await;
                     return Err(failure.into());

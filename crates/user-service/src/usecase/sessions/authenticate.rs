@@ -37,7 +37,7 @@ impl AccountService {
 }
 
 fn is_signed_in(user: &UserRecord, session: Uuid, epoch: i64) -> bool {
-    user.status == UserStatus::Active && user.session_lives(session, epoch)
+    user.status == UserStatus::Active && user.is_session_valid(session, epoch)
 }
 
 /// The account of a valid access token whose session has not been ended with all others.

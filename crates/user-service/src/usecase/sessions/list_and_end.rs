@@ -89,19 +89,19 @@ pub async fn list_sessions(
     let sessions = &accounts.store.sessions;
     let (mut rows, missing) = match after {
         // The one that asks was in the first part.
-        Some(after) => (sessions.living(user, rule, after, Some(caller.session), one_more).await?, None),
+        Some(after) => (sessions.list_valid(user, rule, after, Some(caller.session), one_more).await?, None),
         None => {
-            let rows = sessions.living(user, rule, Cursor::NEWEST, None, one_more).await?;
+            let rows = sessions.list_valid(user, rule, Cursor::NEWEST, None, one_more).await?;
             let listed = rows.iter().take(size).any(|row| Uuid::from(row.id) == caller.session);
             // Not there if it was ended by itself while its access token lives on.
-            let missing = if listed { None } else { sessions.of_user(caller.session, user).await? };
+            let missing = if listed { None } else { sessions.find_of_user(caller.session, user).await? };
             (rows, missing)
         }
     };
     let room = size - usize::from(missing.is_some());
     let more = rows.len() > room;
     rows.truncate(room);
-    let next = more.then(|| rows.last().map_or(Cursor::NEWEST, SessionRow::place));
+    let next = more.then(|| rows.last().map_or(Cursor::NEWEST, SessionRow::cursor));
     rows.extend(missing);
     let items = rows.into_iter().map(|row| listed(row, caller.session)).collect();
     Ok(SessionPage { items, next })
@@ -160,7 +160,7 @@ impl AccountService {
             let change = Change {
                 end_sessions: EndSessions::AllBut(caller.session),
                 events: vec![event],
-                beyond_bound: true,
+                ignore_pending_limit: true,
                 ..Change::default()
             };
             let commit = self.store.users.commit(id, Precondition::Version(user.version), change).await?;
@@ -170,8 +170,9 @@ impl AccountService {
                 return Ok(());
             }
             let again = self.store.users.by_id(id).await?;
-            user =
-                again.filter(|user| user.session_lives(caller.session, caller.epoch)).ok_or(EndSessionsError::Gone)?;
+            user = again
+                .filter(|user| user.is_session_valid(caller.session, caller.epoch))
+                .ok_or(EndSessionsError::Gone)?;
         }
         Err(Failure::unavailable("too many writers on one account").into())
     }
@@ -179,7 +180,7 @@ impl AccountService {
     async fn end_one(&self, user: &UserRecord, id: Uuid, origin: &Origin) -> Result<(), EndSessionError> {
         let ended = self.store.sessions.end_of_user(id, user.id.into()).await?;
         // The row of a session that had ended with others was not in the list.
-        let lived = ended.filter(|row| user.session_lives(row.id.into(), row.epoch));
+        let lived = ended.filter(|row| user.is_session_valid(row.id.into(), row.epoch));
         let row = lived.ok_or(EndSessionError::NotFound)?;
         self.throttle.remember_ended_session(&row, self.access_tokens.ttl()).await;
         self.background.note_ended_session(user.id.into(), origin);
@@ -194,7 +195,7 @@ impl AccountService {
     ) -> Result<bool, StoreError> {
         let id = user.id.into();
         let (living, lately) = tokio::join!(
-            self.store.sessions.living(id, user.sessions, Cursor::NEWEST, without, 1),
+            self.store.sessions.list_valid(id, user.sessions, Cursor::NEWEST, without, 1),
             self.throttle.session_ended_lately(id, user.sessions, without),
         );
         Ok(!living?.is_empty() || lately?)
@@ -203,7 +204,7 @@ impl AccountService {
     /// Removes the rows of sessions that the write has ended. They are worth nothing
     /// already; what is left over expires.
     pub(in crate::usecase) async fn forget_ended_sessions(&self, written: &UserRecord) {
-        if let Err(error) = self.store.sessions.forget_ended(written.id.into(), written.sessions).await {
+        if let Err(error) = self.store.sessions.delete_ended(written.id.into(), written.sessions).await {
             tracing::debug!(%error, "rows of ended sessions stay until they expire");
         }
     }

@@ -149,8 +149,8 @@ impl AccountService {
     /// were hidden, and never verified, counts as unknown: its password must not reveal it.
     async fn find(&self, identifier: &LoginIdentifier) -> Result<Option<UserRecord>, StoreError> {
         let found = match identifier {
-            LoginIdentifier::Email(key) => self.store.users.to_log_in_by_email_key(key).await,
-            LoginIdentifier::Username(key) => self.store.users.to_log_in_by_username_key(key).await,
+            LoginIdentifier::Email(key) => self.store.users.find_for_login_by_email_key(key).await,
+            LoginIdentifier::Username(key) => self.store.users.find_for_login_by_username_key(key).await,
         };
         Ok(found?.filter(|user| !user.unclaimed))
     }
@@ -172,7 +172,7 @@ impl AccountService {
         }
         let beginning = Beginning {
             user,
-            precondition: Precondition::PasswordAlone { hash: verified, epoch: user.sessions.epoch },
+            precondition: Precondition::CredentialsWithoutSecondFactor { hash: verified, epoch: user.sessions.epoch },
             methods: vec![LoginMethod::Password],
             set: renewed.as_ref().map(new_hash).unwrap_or_default(),
             totp: TotpChange::None,

@@ -12,7 +12,7 @@ use super::start_session::{Beginning, SignedIn};
 use crate::{
     domain::UserStatus,
     outbox::Origin,
-    store::{Precondition, TotpChange, TotpRecord, UsedToken, UserRecord},
+    store::{Precondition, TotpChange, TotpRecord, UsedMfaToken, UserRecord},
     tokens::{MfaBinding, MfaToken},
     usecase::{
         account_service::AccountService,
@@ -141,7 +141,7 @@ impl AccountService {
         if totp.used_tokens.len() >= USED_TOKENS {
             return Err(Failure::unavailable("too many logins with a second factor within minutes"));
         }
-        totp.used_tokens.push(UsedToken { id: token.id.into(), until: token.expires_at.into() });
+        totp.used_tokens.push(UsedMfaToken { id: token.id.into(), until: token.expires_at.into() });
         let indispensable = match method {
             LoginMethod::RecoveryCode => {
                 vec![self.outbox.recovery_code_used(&user.user(), totp.recovery_codes.len(), now, origin)]

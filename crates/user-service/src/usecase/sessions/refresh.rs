@@ -11,7 +11,7 @@ use super::start_session::SignedIn;
 use crate::{
     domain::UserStatus,
     outbox::Origin,
-    store::{Advance, SessionRow},
+    store::{Rotation, SessionRow},
     tokens::RefreshToken,
     usecase::{account_service::AccountService, failure::Failure},
 };
@@ -55,9 +55,9 @@ pub async fn refresh(
 impl AccountService {
     async fn advance(&self, token: &RefreshToken, origin: &Origin) -> Result<SignedIn, RefreshError> {
         let times = self.rules.session_times;
-        match self.store.sessions.advance(token.session, i64::from(token.n), times).await? {
-            Advance::Current(row) => self.continued(&row).await,
-            Advance::Reused(row) => {
+        match self.store.sessions.rotate(token.session, i64::from(token.n), times).await? {
+            Rotation::Current(row) => self.continued(&row).await,
+            Rotation::Reused(row) => {
                 self.metrics.refresh_reuse.inc();
                 tracing::warn!(user = %row.user_id, session = %row.id, "an old refresh token was used: session ended");
                 self.throttle.remember_ended_session(&row, self.access_tokens.ttl()).await;
@@ -65,14 +65,14 @@ impl AccountService {
                 self.background.note_reuse(row.user_id.into(), origin);
                 Err(RefreshError::Invalid)
             }
-            Advance::Gone => Err(RefreshError::Invalid),
+            Rotation::Gone => Err(RefreshError::Invalid),
         }
     }
 
     async fn continued(&self, row: &SessionRow) -> Result<SignedIn, RefreshError> {
         let user = self.store.users.by_id(row.user_id.into()).await?;
         let living =
-            user.filter(|user| user.status == UserStatus::Active && user.session_lives(row.id.into(), row.epoch));
+            user.filter(|user| user.status == UserStatus::Active && user.is_session_valid(row.id.into(), row.epoch));
         let Some(user) = living else {
             self.store.sessions.delete(row.id.into()).await?;
             return Err(RefreshError::Invalid);

@@ -1,5 +1,5 @@
-//! The relay's side of `users`: which events wait, and taking away what the broker
-//! has acknowledged.
+//! The outbox as the relay uses it: reads the pending events of users, and removes those that the broker has
+//! acknowledged.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -10,17 +10,17 @@ use serde::Deserialize;
 use service_kit::mongo::{StoreError, with_deadline};
 
 use super::{
-    Handle, SCHEMA_VERSION, unfit,
-    user_document::{AuditPart, Parked, PendingEvent},
+    collection::{CollectionHandle, SCHEMA_VERSION, bson_error},
+    user_document::{AuditDetails, Parked, PendingEvent},
 };
 
-/// A user's unpublished events, oldest first.
+/// The unpublished events of a user, oldest first.
 #[derive(Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Backlog {
     #[serde(rename = "_id")]
     pub user: Uuid,
-    /// The account is a tombstone.
+    /// Set if the account is a tombstone.
     #[serde(default)]
     pub deleted_at: Option<DateTime>,
     #[serde(default)]
@@ -30,38 +30,38 @@ pub struct Backlog {
 }
 
 impl Backlog {
-    /// When the oldest of them was written.
+    /// Returns when the oldest pending event was written.
     #[must_use]
-    pub fn since(&self) -> Option<DateTime> {
+    pub fn oldest_at(&self) -> Option<DateTime> {
         self.pending_events.first().map(|event| event.at)
     }
 }
 
 /// Events of one user that are in the topic.
-pub struct Acknowledged {
+pub struct AcknowledgedEvents {
     pub user: uuid::Uuid,
     pub events: Vec<PendingEvent>,
-    /// The account is a tombstone and nothing else is pending.
+    /// Whether the account is a tombstone and no other event is pending.
     pub last_of_tombstone: bool,
 }
 
-/// The pending lists, the sessions of tombstones, and the audit rows made of the lists.
+/// The pending lists of users, the sessions of tombstones, and the audit rows that are written from the lists.
 #[derive(Clone)]
-pub struct PendingStore {
-    users: Handle,
-    sessions: Handle,
-    audit: Handle,
+pub struct OutboxStore {
+    users: CollectionHandle,
+    sessions: CollectionHandle,
+    audit: CollectionHandle,
 }
 
-impl PendingStore {
-    pub(super) fn new(users: Handle, sessions: Handle, audit: Handle) -> Self {
+impl OutboxStore {
+    pub(super) fn new(users: CollectionHandle, sessions: CollectionHandle, audit: CollectionHandle) -> Self {
         Self { users, sessions, audit }
     }
 
-    /// Users whose oldest pending event is older than `min_age` at `now`, but not older than
-    /// `from`, and who are not parked, oldest first. A majority read: what could be rolled
-    /// back is not published.
-    pub async fn left_behind(
+    /// Returns the backlogs of users who are not parked and whose oldest pending event is older than `min_age`
+    /// at `now`, but not older than `from`; oldest first. It is a majority read, because an event that could be
+    /// rolled back must not be published.
+    pub async fn backlogs_older_than(
         &self,
         now: jiff::Timestamp,
         min_age: Duration,
@@ -77,7 +77,7 @@ impl PendingStore {
         self.find(filter, limit).await
     }
 
-    /// Everything that waits, for the command `events list`.
+    /// Returns all backlogs, or that of `user`, for the command `events list`.
     pub async fn list(&self, user: Option<uuid::Uuid>, limit: i64) -> Result<Vec<Backlog>, StoreError> {
         let mut filter = doc! { "pendingEvents.0.at": { "$exists": true } };
         if let Some(user) = user {
@@ -102,47 +102,49 @@ impl PendingStore {
         .await
     }
 
-    /// Writes the audit rows of acknowledged events, takes the events off their lists,
-    /// and removes the tombstones whose last event is among them. May be repeated.
-    pub async fn settle(&self, acknowledged: &[&Acknowledged]) -> Result<(), StoreError> {
-        let (gone, living): (Vec<&Acknowledged>, Vec<&Acknowledged>) =
+    /// Writes the audit rows of acknowledged events, removes the events from their lists, and removes the
+    /// tombstones whose last event is among them. May be repeated.
+    pub async fn remove_acknowledged(&self, acknowledged: &[&AcknowledgedEvents]) -> Result<(), StoreError> {
+        let (tombstones, others): (Vec<&AcknowledgedEvents>, Vec<&AcknowledgedEvents>) =
             acknowledged.iter().copied().partition(|ack| ack.last_of_tombstone);
-        // Of a tombstone nothing is kept but what its admin did.
-        self.write_audit_of_admins(acknowledged).await?;
-        self.write_audit(&living).await?;
-        if self.pull(&living).await? < living.len() {
-            self.forget_the_gone(&living).await?;
+        // Of a tombstone, only the entries in the logs of acting admins are kept.
+        self.write_audit_of_acting_admins(acknowledged).await?;
+        self.write_audit(&others).await?;
+        if self.remove_from_lists(&others).await? < others.len() {
+            self.delete_audit_of_deleted_users(&others).await?;
         }
-        for tombstone in gone {
+        for tombstone in tombstones {
             self.remove_tombstone(tombstone).await?;
         }
         Ok(())
     }
 
-    async fn write_audit(&self, acknowledged: &[&Acknowledged]) -> Result<(), StoreError> {
+    async fn write_audit(&self, acknowledged: &[&AcknowledgedEvents]) -> Result<(), StoreError> {
         let updates: Vec<Document> =
             acknowledged.iter().flat_map(|ack| ack.events.iter().map(|event| audit_upsert(ack.user, event))).collect();
         run_updates(&self.audit, updates).await.map(|_| ())
     }
 
-    /// The act of an admin is in the admin's log too, with the id of the other account.
-    async fn write_audit_of_admins(&self, acknowledged: &[&Acknowledged]) -> Result<(), StoreError> {
+    /// Writes the action of an admin to the log of the admin too, with the id of the other account.
+    async fn write_audit_of_acting_admins(&self, acknowledged: &[&AcknowledgedEvents]) -> Result<(), StoreError> {
         let events = acknowledged.iter().flat_map(|ack| ack.events.iter().map(|event| (ack.user, event)));
-        let acts: Vec<_> = events.filter_map(|(user, event)| Some((event.admin(user)?, user, event))).collect();
-        if acts.is_empty() {
+        let actions: Vec<_> =
+            events.filter_map(|(user, event)| Some((event.acting_admin(user)?, user, event))).collect();
+        if actions.is_empty() {
             return Ok(());
         }
-        // Written first and looked up after it, as all that may come after a clean-up:
-        // an admin who is gone since then has no log any more.
-        let admins = acts.iter().map(|(admin, ..)| *admin).collect();
-        let upserts = acts.iter().map(|(admin, target, event)| admin_upsert(*admin, *target, event)).collect();
+        // The rows are written first and the admins are looked up afterwards. If an admin has been deleted, the
+        // log may have been deleted before these rows were written, so they are deleted again.
+        let admins = actions.iter().map(|(admin, ..)| *admin).collect();
+        let upserts =
+            actions.iter().map(|(admin, target, event)| acting_admin_upsert(*admin, *target, event)).collect();
         run_updates(&self.audit, upserts).await?;
-        let living = self.living(admins).await?;
-        let gone = acts.iter().filter(|(admin, ..)| !living.contains(admin));
-        self.forget(gone.map(|(.., event)| admin_row_id(event).into()).collect()).await
+        let existing = self.existing(admins).await?;
+        let gone = actions.iter().filter(|(admin, ..)| !existing.contains(admin));
+        self.delete_audit_rows(gone.map(|(.., event)| acting_admin_row_id(event).into()).collect()).await
     }
 
-    async fn forget(&self, rows: Vec<Bson>) -> Result<(), StoreError> {
+    async fn delete_audit_rows(&self, rows: Vec<Bson>) -> Result<(), StoreError> {
         if rows.is_empty() {
             return Ok(());
         }
@@ -151,7 +153,7 @@ impl PendingStore {
         Ok(())
     }
 
-    async fn living(&self, users: BTreeSet<uuid::Uuid>) -> Result<BTreeSet<uuid::Uuid>, StoreError> {
+    async fn existing(&self, users: BTreeSet<uuid::Uuid>) -> Result<BTreeSet<uuid::Uuid>, StoreError> {
         let ids: Vec<Bson> = users.into_iter().map(|id| Bson::from(Uuid::from(id))).collect();
         let filter = doc! { "_id": { "$in": ids }, "deletedAt": { "$exists": false } };
         let found: Vec<Backlog> = with_deadline(self.users.deadline, async {
@@ -162,8 +164,8 @@ impl PendingStore {
         Ok(found.into_iter().map(|user| user.user.into()).collect())
     }
 
-    /// How many of the lists are still there.
-    async fn pull(&self, acknowledged: &[&Acknowledged]) -> Result<usize, StoreError> {
+    /// Removes the events from their lists, and returns how many of the accounts still exist.
+    async fn remove_from_lists(&self, acknowledged: &[&AcknowledgedEvents]) -> Result<usize, StoreError> {
         let updates = acknowledged
             .iter()
             .map(|ack| {
@@ -174,56 +176,58 @@ impl PendingStore {
         run_updates(&self.users, updates).await
     }
 
-    /// Of users who were deleted while their events were published (another replica has
-    /// published the goodbye): their audit rows came after the tombstone's clean-up.
-    async fn forget_the_gone(&self, acknowledged: &[&Acknowledged]) -> Result<(), StoreError> {
-        let living = self.living(acknowledged.iter().map(|ack| ack.user).collect()).await?;
-        let gone = acknowledged.iter().filter(|ack| !living.contains(&ack.user));
-        self.forget(gone.flat_map(|ack| ids(&ack.events)).collect()).await
+    /// Deletes the audit rows of users who were deleted while their events were published. Another replica has
+    /// published their last event and removed the tombstone, so these rows were written too late.
+    async fn delete_audit_of_deleted_users(&self, acknowledged: &[&AcknowledgedEvents]) -> Result<(), StoreError> {
+        let existing = self.existing(acknowledged.iter().map(|ack| ack.user).collect()).await?;
+        let gone = acknowledged.iter().filter(|ack| !existing.contains(&ack.user));
+        self.delete_audit_rows(gone.flat_map(|ack| ids(&ack.events)).collect()).await
     }
 
-    /// Sessions and audit rows first, then the document, if nothing else is pending:
-    /// a crash in between leaves the tombstone, whose last entry is published again.
-    /// And what was written meanwhile, by somebody who still saw the document; who
-    /// writes later does not see it any more and takes the row away again.
-    async fn remove_tombstone(&self, ack: &Acknowledged) -> Result<(), StoreError> {
+    /// Deletes the sessions and audit rows of a tombstone, and then the document if no other event is pending.
+    /// A crash between the two leaves the tombstone, and its last event is published again.
+    ///
+    /// The sessions and audit rows are deleted once more after the document, because a process that read the
+    /// document before may have written some. A process that writes later finds no document and removes its row
+    /// itself.
+    async fn remove_tombstone(&self, ack: &AcknowledgedEvents) -> Result<(), StoreError> {
         let user = Uuid::from(ack.user);
-        self.remove_rows(user).await?;
+        self.delete_sessions_and_audit(user).await?;
         let others = doc! { "$elemMatch": { "id": { "$nin": ids(&ack.events) } } };
         let filter = doc! { "_id": user, "deletedAt": { "$exists": true }, "pendingEvents": { "$not": others } };
         with_deadline(self.users.deadline, self.users.collection.delete_one(filter)).await?;
-        self.remove_rows(user).await
+        self.delete_sessions_and_audit(user).await
     }
 
-    async fn remove_rows(&self, user: Uuid) -> Result<(), StoreError> {
+    async fn delete_sessions_and_audit(&self, user: Uuid) -> Result<(), StoreError> {
         let of_user = || doc! { "userId": user };
         with_deadline(self.sessions.deadline, self.sessions.collection.delete_many(of_user())).await?;
         with_deadline(self.audit.deadline, self.audit.collection.delete_many(of_user())).await?;
         Ok(())
     }
 
-    /// The broker refused an event of this user for itself: nothing of the user is
+    /// Parks a user: the broker has refused an event because of the event itself, so no event of this user is
     /// published before `until`.
     pub async fn park(&self, user: uuid::Uuid, parked: &Parked) -> Result<(), StoreError> {
-        let parked = bson::serialize_to_bson(parked).map_err(unfit)?;
+        let parked = bson::serialize_to_bson(parked).map_err(bson_error)?;
         self.update(user, doc! { "$set": { "parked": parked } }).await.map(|_| ())
     }
 
-    /// Lets a parked user's events be tried at once; false if the user is not parked.
+    /// Makes the events of a parked user available to the relay at once. Returns false if the user is not
+    /// parked.
     pub async fn unpark(&self, user: uuid::Uuid) -> Result<bool, StoreError> {
         self.update(user, doc! { "$unset": { "parked": "" } }).await
     }
 
-    /// Takes one event off its list without publishing it, as if it were published: its
-    /// audit row is written, a tombstone goes with its last entry. False if it is not
-    /// there; nothing changes then.
+    /// Removes one event from its list as if it had been published: its audit row is written, and a tombstone
+    /// is removed with its last event. Returns false and changes nothing if the event is not in the list.
     pub async fn skip(&self, user: uuid::Uuid, event: uuid::Uuid) -> Result<bool, StoreError> {
         let waiting = doc! { "_id": Uuid::from(user), "pendingEvents.id": Uuid::from(event) };
         let Some(backlog) = self.find(waiting, 1).await?.pop() else { return Ok(false) };
         let last_of_tombstone = backlog.deleted_at.is_some() && backlog.pending_events.len() == 1;
         let skipped = |entry: &PendingEvent| uuid::Uuid::from(entry.id) == event;
         let events = backlog.pending_events.into_iter().filter(skipped).collect();
-        self.settle(&[&Acknowledged { user, events, last_of_tombstone }]).await?;
+        self.remove_acknowledged(&[&AcknowledgedEvents { user, events, last_of_tombstone }]).await?;
         Ok(true)
     }
 
@@ -241,29 +245,30 @@ fn ids(events: &[PendingEvent]) -> Vec<Bson> {
 }
 
 fn audit_upsert(user: uuid::Uuid, event: &PendingEvent) -> Document {
-    upsert(event.id, audit_row(user, event, &event.audit_of(user)))
+    upsert(event.id, audit_row(user, event, &event.audit_details_for(user)))
 }
 
-/// The id is the event's own, made into another: the row is written once.
-fn admin_upsert(admin: uuid::Uuid, target: uuid::Uuid, event: &PendingEvent) -> Document {
-    let mut row = audit_row(admin, event, &AuditPart { actor: "self".to_owned(), ..event.audit.clone() });
+/// Returns the upsert of the row in the log of the admin. Its id is derived from the id of the event, so the row is
+/// written only once.
+fn acting_admin_upsert(admin: uuid::Uuid, target: uuid::Uuid, event: &PendingEvent) -> Document {
+    let mut row = audit_row(admin, event, &AuditDetails { actor: "self".to_owned(), ..event.audit.clone() });
     row.insert("target", Uuid::from(target));
-    upsert(admin_row_id(event), row)
+    upsert(acting_admin_row_id(event), row)
 }
 
-fn admin_row_id(event: &PendingEvent) -> Uuid {
+fn acting_admin_row_id(event: &PendingEvent) -> Uuid {
     uuid::Uuid::new_v5(&event.id.into(), b"admin").into()
 }
 
-fn audit_row(user: uuid::Uuid, event: &PendingEvent, part: &AuditPart) -> Document {
+fn audit_row(user: uuid::Uuid, event: &PendingEvent, details: &AuditDetails) -> Document {
     let mut row = doc! {
         "schemaVersion": SCHEMA_VERSION,
         "userId": Uuid::from(user),
         "at": event.at,
         "type": &event.event_type,
-        "actor": &part.actor,
+        "actor": &details.actor,
     };
-    let optional = [("address", &part.address), ("client", &part.client), ("reason", &part.reason)];
+    let optional = [("address", &details.address), ("client", &details.client), ("reason", &details.reason)];
     for (field, value) in optional {
         if let Some(value) = value {
             row.insert(field, value);
@@ -276,9 +281,9 @@ fn upsert(id: Uuid, row: Document) -> Document {
     doc! { "q": { "_id": id }, "u": { "$setOnInsert": row }, "upsert": true }
 }
 
-/// Many updates in one command, each on its own (the driver's bulk write needs MongoDB 8).
-/// How many documents they matched.
-async fn run_updates(handle: &Handle, updates: Vec<Document>) -> Result<usize, StoreError> {
+/// Runs many independent updates in one command, and returns how many documents they matched. The bulk write of the
+/// driver would need MongoDB 8.
+async fn run_updates(handle: &CollectionHandle, updates: Vec<Document>) -> Result<usize, StoreError> {
     if updates.is_empty() {
         return Ok(0);
     }
@@ -290,7 +295,8 @@ async fn run_updates(handle: &Handle, updates: Vec<Document>) -> Result<usize, S
     };
     let database = handle.collection.client().database(&handle.collection.namespace().db);
     let answer = with_deadline(handle.deadline, database.run_command(command)).await?;
-    // Two replicas may upsert the same audit row at once: then it is there.
+    // If two replicas insert the same audit row at the same time, the row exists, so a duplicate key is not an
+    // error.
     let failed = answer.get_array("writeErrors").into_iter().flatten().filter(|error| !is_duplicate(error)).count();
     if failed > 0 {
         return Err(mongodb::error::Error::custom(format!("{failed} updates of a batch failed")).into());

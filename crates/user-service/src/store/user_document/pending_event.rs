@@ -1,0 +1,87 @@
+//! The outbox entries of an account: events that are not yet known to be in the topic.
+
+use bson::{DateTime, Uuid};
+use serde::{Deserialize, Serialize};
+
+/// An event before the write assigns its sequence.
+pub struct NewEvent {
+    pub id: uuid::Uuid,
+    pub event_type: events::EventType,
+    pub at: jiff::Timestamp,
+    pub data: String,
+    pub trace_parent: Option<String>,
+    pub audit: AuditDetails,
+}
+
+impl NewEvent {
+    /// Returns the entry for the pending list.
+    #[must_use]
+    pub fn to_pending_event(&self, sequence: i64) -> PendingEvent {
+        PendingEvent {
+            id: self.id.into(),
+            event_type: self.event_type.as_str().to_owned(),
+            sequence,
+            at: self.at.into(),
+            data: self.data.clone(),
+            trace_parent: self.trace_parent.clone(),
+            audit: self.audit.clone(),
+        }
+    }
+}
+
+/// An event that is not yet known to be in the topic.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PendingEvent {
+    pub id: Uuid,
+    #[serde(rename = "type")]
+    pub event_type: String,
+    pub sequence: i64,
+    pub at: DateTime,
+    /// The payload as it is published, which is JSON text.
+    pub data: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace_parent: Option<String>,
+    pub audit: AuditDetails,
+}
+
+/// The private part of a pending event, for the audit log. It is never published.
+#[derive(Clone, Default, Serialize, Deserialize)]
+pub struct AuditDetails {
+    /// The actor: `self`, `system`, or the id of an admin.
+    pub actor: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client: Option<String>,
+    /// The reason for the action of an admin or operator, in their words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+impl PendingEvent {
+    /// Returns the admin who caused the event, if the account of `user` is not their own.
+    #[must_use]
+    pub fn acting_admin(&self, user: uuid::Uuid) -> Option<uuid::Uuid> {
+        uuid::Uuid::try_parse(&self.audit.actor).ok().filter(|admin| *admin != user)
+    }
+
+    /// Returns the details for the audit log of `user`. If an admin caused the event, only the id and the
+    /// reason are included: address and client are those of the admin, and are in the log of the admin.
+    #[must_use]
+    pub fn audit_details_for(&self, user: uuid::Uuid) -> AuditDetails {
+        match self.acting_admin(user) {
+            Some(_) => AuditDetails { address: None, client: None, ..self.audit.clone() },
+            None => self.audit.clone(),
+        }
+    }
+}
+
+/// Set when the broker has refused an event of this user because of the event itself. The relay tries again at
+/// `until`.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Parked {
+    pub until: DateTime,
+    pub attempts: i32,
+    pub error: String,
+}

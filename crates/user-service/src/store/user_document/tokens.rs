@@ -1,0 +1,112 @@
+//! The one-time tokens and undo links of an account, and the tokens that are used up.
+
+use bson::{Binary, DateTime};
+use events::sealing::Purpose;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    domain::{KeyReservation, UndoLink},
+    store::collection::binary,
+};
+
+/// How long a used token is kept, so that the page behind its link can tell that it was used.
+const USED_TOKEN_RETENTION: jiff::SignedDuration = jiff::SignedDuration::from_hours(30 * 24);
+
+/// A one-time token: its SHA-256 hash, its purpose, and the email address that it is bound to.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TokenRecord {
+    pub hash: Binary,
+    pub purpose: Purpose,
+    /// The key of the email address that the token was mailed to.
+    pub to: String,
+    /// The same email address as it was typed. Set only if the use of the token makes it the address of the
+    /// account.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    pub expires_at: DateTime,
+    /// When the token was issued. Set only where it matters: for a change of the email address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub issued_at: Option<DateTime>,
+}
+
+impl TokenRecord {
+    /// Creates a token from its digest.
+    #[must_use]
+    pub fn new(digest: [u8; 32], purpose: Purpose, to: &str, expires_at: jiff::Timestamp) -> Self {
+        Self {
+            hash: binary(&digest),
+            purpose,
+            to: to.to_owned(),
+            address: None,
+            expires_at: expires_at.into(),
+            issued_at: None,
+        }
+    }
+
+    /// Sets the time at which the token was issued.
+    #[must_use]
+    pub fn with_issued_at(self, issued_at: jiff::Timestamp) -> Self {
+        Self { issued_at: Some(issued_at.into()), ..self }
+    }
+
+    /// Sets the email address that the account gets when the token is used.
+    #[must_use]
+    pub fn with_address(self, address: &str) -> Self {
+        Self { address: Some(address.to_owned()), ..self }
+    }
+
+    /// Returns the record that is kept for a while after the token is used up.
+    #[must_use]
+    pub fn used(&self, now: jiff::Timestamp) -> UsedTokenRecord {
+        UsedTokenRecord::new(self.hash.clone(), self.purpose, &self.to, now)
+    }
+
+    /// Returns the reservation that was made together with this token, which must be an undo token.
+    #[must_use]
+    pub fn reservation(&self) -> KeyReservation {
+        KeyReservation { key: self.to.clone(), until: self.expires_at.into() }
+    }
+}
+
+/// A link that undoes a change of the password, of TOTP or of the recovery codes.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UndoTokenRecord {
+    /// The SHA-256 hash of the token.
+    pub hash: Binary,
+    pub purpose: Purpose,
+    /// The key of the email address that the link was mailed to.
+    pub to: String,
+    pub expires_at: DateTime,
+}
+
+impl From<&UndoLink> for UndoTokenRecord {
+    fn from(link: &UndoLink) -> Self {
+        Self {
+            hash: binary(&link.digest),
+            purpose: link.purpose,
+            to: link.to.clone(),
+            expires_at: link.expires_at.into(),
+        }
+    }
+}
+
+/// A one-time token that is used up: it was used itself, or the use of another token left it without a purpose.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct UsedTokenRecord {
+    pub hash: Binary,
+    pub purpose: Purpose,
+    /// The key of the email address that the token was mailed to.
+    pub to: String,
+    pub until: DateTime,
+}
+
+impl UsedTokenRecord {
+    /// Creates the record of a token that is used up at `now`.
+    #[must_use]
+    pub fn new(hash: Binary, purpose: Purpose, to: &str, now: jiff::Timestamp) -> Self {
+        let until = now.saturating_add(USED_TOKEN_RETENTION).unwrap_or(jiff::Timestamp::MAX).into();
+        Self { hash, purpose, to: to.to_owned(), until }
+    }
+}
