@@ -24,7 +24,7 @@ use user_service::{
     hashing::{HashMetrics, HashPool, HashingSettings},
 };
 
-const HASHES: u32 = 40;
+const HASHES_PER_ROUND: u32 = 40;
 const ROUNDS: usize = 7;
 /// OWASP's parameters, the service's defaults.
 const MEMORY_KIB: u32 = 19_456;
@@ -39,7 +39,7 @@ struct Rate {
     cpu: f64,
 }
 
-const WAYS: [&str; 4] =
+const VARIANTS: [&str; 4] =
     ["argon2, memory for each hash", "argon2, memory used again", "argon2-simd", "the pool, one thread"];
 
 fn main() -> Result<()> {
@@ -78,7 +78,7 @@ fn main() -> Result<()> {
         format!("Argon2id, {MEMORY_KIB} KiB, t={ITERATIONS}, p=1, one thread: hashes/s (median of {ROUNDS} rounds)\n");
     report += &format!("argon2-simd is {}\n", Implementation::of_this_machine());
     report += &format!("{:<34} {:>10} {:>14}\n", "", "wall", "of CPU time");
-    for (name, rates) in WAYS.iter().zip(&rates) {
+    for (name, rates) in VARIANTS.iter().zip(&rates) {
         let (wall, cpu) = (median(rates, |rate| rate.wall), median(rates, |rate| rate.cpu));
         report += &format!("{name:<34} {wall:>10.1} {cpu:>14.1}\n");
     }
@@ -100,15 +100,15 @@ fn settings() -> HashingSettings {
 
 fn rate<E: Into<anyhow::Error>>(mut hash: impl FnMut() -> Result<(), E>) -> Result<Rate> {
     let (started, cpu_before) = (Instant::now(), cpu_seconds()?);
-    for _ in 0..HASHES {
+    for _ in 0..HASHES_PER_ROUND {
         hash().map_err(Into::into)?;
     }
     let (wall, cpu) = (started.elapsed().as_secs_f64(), cpu_seconds()? - cpu_before);
-    Ok(Rate { wall: f64::from(HASHES) / wall, cpu: f64::from(HASHES) / cpu })
+    Ok(Rate { wall: f64::from(HASHES_PER_ROUND) / wall, cpu: f64::from(HASHES) / cpu })
 }
 
-fn median(rates: &[Rate], of: impl Fn(&Rate) -> f64) -> f64 {
-    let mut values: Vec<f64> = rates.iter().map(of).collect();
+fn median(rates: &[Rate], value: impl Fn(&Rate) -> f64) -> f64 {
+    let mut values: Vec<f64> = rates.iter().map(value).collect();
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }

@@ -1,7 +1,9 @@
 //! Puts the parts together, starts them, and stops them in order. The only file that
 //! knows every part.
 
-use std::{net::SocketAddr, num::NonZero, path::PathBuf, sync::Arc, time::Duration};
+mod from_config;
+
+use std::{net::SocketAddr, num::NonZero, sync::Arc, time::Duration};
 
 use actix_web::{
     App, HttpServer,
@@ -10,7 +12,6 @@ use actix_web::{
     web,
 };
 use anyhow::Context;
-use events::sealing::PublicKey;
 use mongodb::Database;
 use service_kit::{
     Check, CheckState, Clock, Health, Ids, Lifecycle,
@@ -25,20 +26,21 @@ use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    breached_passwords::BreachedPasswords,
     config::{Config, RegistrationMode},
-    domain::{AttributeRules, PasswordPolicy},
     hashing::{HashMetrics, HashPool},
     housekeeping::Housekeeping,
-    http::{self, AllowedOrigins, ClientAddressHeader, HttpMetrics, RequestScope, ResponseMemory, TrustedProxies},
+    http::{self, HttpMetrics, RequestScope, ResponseMemory},
     keys::{KeyEncryptionKey, SigningKeys},
     metrics::{AccountMetrics, PANICS, RelayMetrics},
     outbox::Outbox,
     relay::{PRODUCER_PROPERTIES, Relay, RelaySettings},
     store::{self, SessionTimes, Store},
     tokens::{AccessTokens, MfaTokens, RefreshTokens},
-    usecase::{AccountService, BackgroundQueue, Limits, PasswordValidation, RateLimiter, Rules, Writes},
+    usecase::{AccountService, BackgroundQueue, RateLimiter, Rules, Writes},
 };
+
+pub use from_config::attribute_rules;
+use from_config::{allowed_origins, limits, password_rules, read_sealing_key, trusted_proxies};
 
 /// The service, listening but not yet waited for.
 pub struct Application {
@@ -71,7 +73,7 @@ impl Application {
         let encryption = KeyEncryptionKey::from_base64(&config.keys.encryption_key)?;
         let sealing = read_sealing_key(&config)?;
         let client = mongo::client(&config.mongodb, "user-service").await?;
-        let of_workers = WorkerClients::new(&config.mongodb, "user-service").await?;
+        let worker_clients = WorkerClients::new(&config.mongodb, "user-service").await?;
         let database = client.database(&config.mongodb.database);
         let store = Store::new(&database, config.mongodb.operation_timeout, config.relay.max_pending_per_user);
         let hashes = HashPool::start(config.hashing.settings(), HashMetrics::register(&registry)?)?;
@@ -85,7 +87,7 @@ impl Application {
         let metrics = AccountMetrics::register(&registry)?;
         panics::register(&registry, PANICS.0, PANICS.1)?;
         let (queue, background) = BackgroundQueue::new(clock.clone(), ids.clone(), metrics.clone());
-        let (unique_ready, unique) = watch::channel(false);
+        let (set_unique_indexes_ready, unique_indexes_ready) = watch::channel(false);
         let auth = &config.auth;
         let accounts = Arc::new(AccountService {
             relay,
@@ -100,7 +102,7 @@ impl Application {
             mfa_tokens: MfaTokens::new(&encryption, auth.mfa_token_ttl),
             outbox: Outbox::new(ids.clone(), sealing),
             background: queue,
-            throttle: RateLimiter::new(store.throttles.clone(), &encryption, limits(&config), metrics.clone()),
+            rate_limiter: RateLimiter::new(store.throttles.clone(), &encryption, limits(&config), metrics.clone()),
             keys: encryption,
             clock: clock.clone(),
             ids: ids.clone(),
@@ -121,8 +123,8 @@ impl Application {
             passwords: password_rules(&config)?,
             attributes: attribute_rules(&config)?,
             metrics,
-            writes: Writes::on_this_runtime(),
-            unique,
+            writes: Writes::on_current_runtime(),
+            unique_indexes_ready,
             store: store.clone(),
         });
 
@@ -133,18 +135,19 @@ impl Application {
             trusted_proxies: trusted_proxies(&config)?,
             metrics: HttpMetrics::register(&registry)?,
         };
-        let (server, intake, api_addresses) = api_server(&config, Arc::clone(&accounts), scope, of_workers)?;
+        let (server, intake, api_addresses) = api_server(&config, Arc::clone(&accounts), scope, worker_clients)?;
         let ops = ops::serve(&config.ops, health.clone(), registry)?;
 
         lifecycle.spawn("signing-keys", Arc::clone(&signing).keep_fresh(lifecycle.drained()));
         let retention = config.audit.retention;
-        let (ready, stop) = (Ready { unique: unique_ready, signing }, lifecycle.drained());
-        lifecycle.spawn("database", watch_database(database, health.clone(), ready, retention, stop));
+        let (gates, stop) =
+            (ReadinessGates { unique_indexes: set_unique_indexes_ready, signing_keys: signing }, lifecycle.drained());
+        lifecycle.spawn("database", watch_database(database, health.clone(), gates, retention, stop));
         let (holder, unverified_expiry) = (ids.v4(), config.auth.unverified_expiry);
         let housekeeping = Housekeeping { accounts: Arc::clone(&accounts), holder, unverified_expiry };
         lifecycle.spawn("housekeeping", housekeeping.run(lifecycle.drained()));
         let (this, stop) = (Arc::clone(&accounts), lifecycle.drained());
-        lifecycle.spawn("throttle", async move { this.throttle.keep_small(stop).await });
+        lifecycle.spawn("throttle", async move { this.rate_limiter.evict_idle(stop).await });
         let stop_background = CancellationToken::new();
         let background = tokio::spawn(background.run(Arc::clone(&accounts), stop_background.clone()));
         Ok(Self {
@@ -223,64 +226,6 @@ pub async fn check(config: &Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn limits(config: &Config) -> Limits {
-    let limits = &config.limits;
-    Limits {
-        enabled: limits.enabled,
-        login_free_failures: limits.login_free_failures,
-        account_free_failures: limits.account_free_failures,
-        login_first_wait: limits.login_first_wait,
-        login_max_wait: limits.login_max_wait,
-        mails_per_address: limits.mails_per_address,
-        requests_per_network: limits.requests_per_network,
-        registrations_per_network: limits.registrations_per_network,
-        profile_changes_per_account: limits.profile_changes_per_account,
-        username_changes_per_account: limits.username_changes_per_account,
-        email_changes_per_account: limits.email_changes_per_account,
-        password_changes_per_account: limits.password_changes_per_account,
-        second_factor_changes_per_account: limits.second_factor_changes_per_account,
-    }
-}
-
-fn read_sealing_key(config: &Config) -> anyhow::Result<PublicKey> {
-    let path = &config.sealing.public_key_file;
-    let hint = "`email-service keygen --out DIR` makes it";
-    let text = std::fs::read_to_string(path)
-        .with_context(|| format!("sealing.public_key_file {} cannot be read; {hint}", path.display()))?;
-    PublicKey::from_base64(text.trim()).with_context(|| format!("sealing.public_key_file {}", path.display()))
-}
-
-/// The rules for new passwords; opens and checks the list of breached ones.
-fn password_rules(config: &Config) -> anyhow::Result<PasswordValidation> {
-    let auth = &config.auth;
-    let policy = PasswordPolicy::new(auth.password_min_length, &[&auth.issuer_host(), &auth.totp_issuer()]);
-    let open = |path: &PathBuf| {
-        BreachedPasswords::open(path).with_context(|| format!("auth.breached_passwords_file {}", path.display()))
-    };
-    let breached = auth.breached_passwords_file.as_ref().map(open).transpose()?;
-    let judges = std::thread::available_parallelism().map_or(1, NonZero::get);
-    Ok(PasswordValidation::new(policy, breached, judges, config.hashing.max_wait))
-}
-
-/// The proxies that are believed, and the header in which they name the client's address.
-fn trusted_proxies(config: &Config) -> anyhow::Result<TrustedProxies> {
-    let http = &config.http;
-    let header: ClientAddressHeader = http.client_address_header.parse().context("http.client_address_header")?;
-    Ok(TrustedProxies::parse(&http.trusted_proxies).context("http.trusted_proxies")?.with_header(header))
-}
-
-fn allowed_origins(config: &Config) -> anyhow::Result<AllowedOrigins> {
-    AllowedOrigins::parse(&config.http.cors_allowed_origins).context("http.cors_allowed_origins")
-}
-
-/// What every user's attributes have to match.
-pub fn attribute_rules(config: &Config) -> anyhow::Result<AttributeRules> {
-    let Some(path) = &config.attributes.schema_file else { return Ok(AttributeRules::default()) };
-    let text = std::fs::read_to_string(path)
-        .with_context(|| format!("attributes.schema_file {} cannot be read", path.display()))?;
-    AttributeRules::parse(&text).with_context(|| format!("attributes.schema_file {}", path.display()))
-}
-
 fn start_relay(
     config: &Config,
     store: &Store,
@@ -309,7 +254,7 @@ fn api_server(
     config: &Config,
     accounts: Arc<AccountService>,
     scope: RequestScope,
-    of_workers: WorkerClients,
+    worker_clients: WorkerClients,
 ) -> anyhow::Result<(Server, Intake, Vec<SocketAddr>)> {
     let accounts = web::Data::from(accounts);
     let scope = web::Data::new(scope);
@@ -327,7 +272,7 @@ fn api_server(
     let prepare = http_server::prepared(http.unread_timeout);
     let mut server = HttpServer::new(move || {
         let intake = passing.clone();
-        of_workers.enter();
+        worker_clients.enter();
         let answers = answers.clone();
         App::new()
             .app_data(accounts.clone())
@@ -365,9 +310,9 @@ fn api_server(
 }
 
 /// What the service is not ready without, besides the connection.
-struct Ready {
-    unique: watch::Sender<bool>,
-    signing: Arc<SigningKeys>,
+struct ReadinessGates {
+    unique_indexes: watch::Sender<bool>,
+    signing_keys: Arc<SigningKeys>,
 }
 
 /// Makes the unique indexes, lets registrations in, waits for the signing keys, then
@@ -375,25 +320,25 @@ struct Ready {
 async fn watch_database(
     database: Database,
     health: Health,
-    ready: Ready,
+    gates: ReadinessGates,
     audit_retention: Duration,
     stop: CancellationToken,
 ) {
-    if !ensured(&database, &store::unique(), &stop).await {
+    if !create_indexes(&database, &store::unique(), &stop).await {
         return;
     }
-    ready.unique.send_replace(true);
+    gates.unique_indexes.send_replace(true);
     tokio::select! {
-        () = ready.signing.read_once() => {}
+        () = gates.signing_keys.read_once() => {}
         () = stop.cancelled() => return,
     }
     let others = store::after_readiness(audit_retention);
     let probe = database.collection(store::READINESS);
-    tokio::join!(mongo::watch(probe, health, stop.clone()), ensured(&database, &others, &stop));
+    tokio::join!(mongo::watch(probe, health, stop.clone()), create_indexes(&database, &others, &stop));
 }
 
 /// Tries until the indexes are there; false if it was told to stop.
-async fn ensured(database: &Database, indexes: &[mongo::IndexSpec], stop: &CancellationToken) -> bool {
+async fn create_indexes(database: &Database, indexes: &[mongo::IndexSpec], stop: &CancellationToken) -> bool {
     let mut pause = Duration::from_millis(100);
     loop {
         match mongo::ensure_indexes(database, indexes).await {

@@ -12,11 +12,11 @@ use uuid::Uuid;
 use crate::usecase::{AccountService, Failure, expire_unverified};
 
 /// After a start: indexes and connections are there then, if they can be.
-const FIRST: Duration = Duration::from_secs(5);
+const FIRST_DELAY: Duration = Duration::from_secs(5);
 /// How often, where nothing is to be done sooner.
-const EVERY: Duration = Duration::from_secs(600);
-const AT_LEAST: Duration = Duration::from_secs(1);
-const LEASE: &str = "housekeeping";
+const INTERVAL: Duration = Duration::from_secs(600);
+const MIN_INTERVAL: Duration = Duration::from_secs(1);
+const LEASE_NAME: &str = "housekeeping";
 
 /// The task, and who it is to the other replicas.
 pub struct Housekeeping {
@@ -31,25 +31,25 @@ impl Housekeeping {
     /// `stop`. The lease is given back after each turn: a replica that looks more often
     /// does not wait for one that does not.
     pub async fn run(self, stop: CancellationToken) {
-        let every = interval(self.unverified_expiry);
-        let mut pause = FIRST.min(every);
+        let interval = interval_for(self.unverified_expiry);
+        let mut pause = FIRST_DELAY.min(interval);
         loop {
             tokio::select! {
                 () = stop.cancelled() => break,
-                () = tokio::time::sleep(pause) => pause = every,
+                () = tokio::time::sleep(pause) => pause = interval,
             }
-            let turn = panics::catch_future("housekeeping", self.once(every, &stop)).await;
+            let turn = panics::catch_future("housekeeping", self.run_once(interval, &stop)).await;
             if let Err(error) = turn.unwrap_or_else(|panicked| Err(Failure::Internal(panicked.into()))) {
                 tracing::warn!(%error, "housekeeping waits for its next turn");
             }
-            if let Err(error) = self.accounts.store.leases.release(LEASE, self.holder).await {
+            if let Err(error) = self.accounts.store.leases.release(LEASE_NAME, self.holder).await {
                 tracing::debug!(%error, "the lease ends by itself");
             }
         }
     }
 
-    async fn once(&self, lease: Duration, stop: &CancellationToken) -> Result<(), Failure> {
-        if !self.holds(lease).await? {
+    async fn run_once(&self, lease: Duration, stop: &CancellationToken) -> Result<(), Failure> {
+        if !self.acquire_lease(lease).await? {
             return Ok(());
         }
         let (store, now) = (&self.accounts.store, self.accounts.clock.now());
@@ -70,19 +70,19 @@ impl Housekeeping {
             if done.deleted > 0 {
                 tracing::info!(deleted = done.deleted, "accounts that were never verified have expired");
             }
-            if !done.more || stop.is_cancelled() || !self.holds(lease).await? {
+            if !done.more || stop.is_cancelled() || !self.acquire_lease(lease).await? {
                 return Ok(());
             }
         }
     }
 
-    async fn holds(&self, lease: Duration) -> Result<bool, Failure> {
-        Ok(self.accounts.store.leases.hold(LEASE, self.holder, lease).await?)
+    async fn acquire_lease(&self, lease: Duration) -> Result<bool, Failure> {
+        Ok(self.accounts.store.leases.hold(LEASE_NAME, self.holder, lease).await?)
     }
 }
 
-fn interval(expiry: Option<Duration>) -> Duration {
-    expiry.map_or(EVERY, |expiry| (expiry / 4).clamp(AT_LEAST, EVERY))
+fn interval_for(expiry: Option<Duration>) -> Duration {
+    expiry.map_or(INTERVAL, |expiry| (expiry / 4).clamp(MIN_INTERVAL, INTERVAL))
 }
 
 #[cfg(test)]
@@ -90,10 +90,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_short_expiry_is_looked_after_more_often() {
-        assert_eq!(interval(None), EVERY);
-        assert_eq!(interval(Some(Duration::from_secs(7 * 86_400))), EVERY);
-        assert_eq!(interval(Some(Duration::from_secs(60))), Duration::from_secs(15));
-        assert_eq!(interval(Some(Duration::from_secs(2))), AT_LEAST);
+    fn a_short_expiry_means_shorter_intervals() {
+        assert_eq!(interval_for(None), INTERVAL);
+        assert_eq!(interval_for(Some(Duration::from_secs(7 * 86_400))), INTERVAL);
+        assert_eq!(interval_for(Some(Duration::from_secs(60))), Duration::from_secs(15));
+        assert_eq!(interval_for(Some(Duration::from_secs(2))), MIN_INTERVAL);
     }
 }

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 const DEADLINE: Duration = Duration::from_secs(10);
 
-async fn world(name: &str) -> (Database, Store) {
+async fn new_database(name: &str) -> (Database, Store) {
     let name = format!("{name}-{}-{}", std::process::id(), Ids::random().v4().simple());
     let database = Stack::from_env().mongodb().await.database(&name);
     let indexes: Vec<_> = [store::unique(), store::after_readiness(DEADLINE)].concat();
@@ -22,7 +22,7 @@ async fn world(name: &str) -> (Database, Store) {
     (database, store)
 }
 
-async fn account(database: &Database, name: &str, roles: &[&str], status: &str) -> Uuid {
+async fn insert_account(database: &Database, name: &str, roles: &[&str], status: &str) -> Uuid {
     let id = Ids::random().v4();
     let now = DateTime::now();
     let user = doc! {
@@ -34,7 +34,7 @@ async fn account(database: &Database, name: &str, roles: &[&str], status: &str) 
     id
 }
 
-async fn listed(database: &Database) -> Vec<Uuid> {
+async fn listed_admins(database: &Database) -> Vec<Uuid> {
     let list = database.collection::<Document>("admins").find_one(doc! {}).await.unwrap().unwrap_or_default();
     let ids = list.get_array("ids").cloned().unwrap_or_default();
     let mut ids: Vec<Uuid> =
@@ -44,31 +44,31 @@ async fn listed(database: &Database) -> Vec<Uuid> {
 }
 
 /// The write that takes the role, as it was decided on a version.
-async fn take_role(store: &Store, id: Uuid, version: i64) -> Commit {
+async fn write_without_roles(store: &Store, id: Uuid, version: i64) -> Commit {
     let change = Change { set: doc! { "roles": Vec::<String>::new() }, ..Change::default() };
     store.users.commit(id, Precondition::Version(version), change).await.unwrap()
 }
 
-async fn version(store: &Store, id: Uuid) -> i64 {
+async fn version_of(store: &Store, id: Uuid) -> i64 {
     store.users.by_id(id).await.unwrap().unwrap().version
 }
 
 #[tokio::test]
-async fn admins_whom_nobody_lists_are_put_back_by_an_index() {
-    let (database, store) = world("readmit").await;
+async fn admins_missing_from_the_list_are_added_through_an_index() {
+    let (database, store) = new_database("readmit").await;
     let mut admins = Vec::new();
     for name in ["ada", "bea", "cyn"] {
-        admins.push(account(&database, name, &["admin", "x"], "active").await);
+        admins.push(insert_account(&database, name, &["admin", "x"], "active").await);
     }
-    account(&database, "disabled", &["admin"], "disabled").await;
-    account(&database, "other", &["administrator"], "active").await;
-    account(&database, "plain", &[], "active").await;
+    insert_account(&database, "disabled", &["admin"], "disabled").await;
+    insert_account(&database, "other", &["administrator"], "active").await;
+    insert_account(&database, "plain", &[], "active").await;
     admins.sort_unstable();
     database.run_command(doc! { "profile": 2 }).await.unwrap();
     assert_eq!(store.admins.readmit_all().await.unwrap(), 3);
-    assert_eq!(listed(&database).await, admins);
+    assert_eq!(listed_admins(&database).await, admins);
     assert_eq!(store.admins.readmit_all().await.unwrap(), 0);
-    assert_eq!(version(&store, admins[0]).await, 2, "who is listed is left alone");
+    assert_eq!(version_of(&store, admins[0]).await, 2, "who is listed is left alone");
     let profile = database.collection::<Document>("system.profile");
     let search = doc! { "op": "query", "command.filter.roles": "admin" };
     let seen = profile.find_one(search).await.unwrap().unwrap();
@@ -76,10 +76,12 @@ async fn admins_whom_nobody_lists_are_put_back_by_an_index() {
 }
 
 #[tokio::test]
-async fn the_last_one_cannot_leave_and_somebody_unlisted_can() {
-    let (database, store) = world("leave").await;
-    let (ada, bea) =
-        (account(&database, "ada", &["admin"], "active").await, account(&database, "bea", &["admin"], "active").await);
+async fn the_last_admin_cannot_leave_and_an_unlisted_one_can() {
+    let (database, store) = new_database("leave").await;
+    let (ada, bea) = (
+        insert_account(&database, "ada", &["admin"], "active").await,
+        insert_account(&database, "bea", &["admin"], "active").await,
+    );
     assert_eq!(store.admins.leave(ada).await.unwrap(), Leaving::Last, "before anybody was listed");
     assert!(store.admins.readmit(ada).await.unwrap());
     assert_eq!(store.admins.leave(ada).await.unwrap(), Leaving::Last);
@@ -87,49 +89,51 @@ async fn the_last_one_cannot_leave_and_somebody_unlisted_can() {
     assert!(store.admins.readmit(bea).await.unwrap());
     assert_eq!(store.admins.leave(ada).await.unwrap(), Leaving::Left);
     assert_eq!(store.admins.leave(bea).await.unwrap(), Leaving::Last);
-    assert_eq!(listed(&database).await, [bea]);
+    assert_eq!(listed_admins(&database).await, [bea]);
 }
 
 #[tokio::test]
-async fn who_is_put_back_while_being_removed_is_not_removed_by_the_late_write() {
-    let (database, store) = world("late").await;
-    let (ada, bea) =
-        (account(&database, "ada", &["admin"], "active").await, account(&database, "bea", &["admin"], "active").await);
+async fn an_admin_added_again_during_a_removal_is_not_removed_by_the_late_write() {
+    let (database, store) = new_database("late").await;
+    let (ada, bea) = (
+        insert_account(&database, "ada", &["admin"], "active").await,
+        insert_account(&database, "bea", &["admin"], "active").await,
+    );
     assert_eq!(store.admins.readmit_all().await.unwrap(), 2);
-    let precondition = version(&store, ada).await;
+    let decided_on = version_of(&store, ada).await;
     assert_eq!(store.admins.leave(ada).await.unwrap(), Leaving::Left);
     // The one who removes is slow; somebody mends the list meanwhile.
     assert!(store.admins.readmit(ada).await.unwrap());
-    assert!(matches!(take_role(&store, ada, precondition).await, Commit::Conflict));
+    assert!(matches!(write_without_roles(&store, ada, decided_on).await, Commit::Conflict));
     let mut both = [ada, bea];
     both.sort_unstable();
-    assert_eq!(listed(&database).await, both);
+    assert_eq!(listed_admins(&database).await, both);
     // Decided again, it is done.
-    let precondition = version(&store, ada).await;
+    let decided_on = version_of(&store, ada).await;
     assert_eq!(store.admins.leave(ada).await.unwrap(), Leaving::Left);
-    assert!(matches!(take_role(&store, ada, precondition).await, Commit::Done(_)));
+    assert!(matches!(write_without_roles(&store, ada, decided_on).await, Commit::Done(_)));
     assert!(!store.admins.readmit(ada).await.unwrap());
-    assert_eq!(listed(&database).await, [bea]);
+    assert_eq!(listed_admins(&database).await, [bea]);
 }
 
 #[tokio::test]
-async fn who_is_removed_before_being_listed_is_not_listed() {
-    let (database, store) = world("early").await;
-    let bea = account(&database, "bea", &["admin"], "active").await;
+async fn an_admin_removed_before_being_listed_is_not_listed() {
+    let (database, store) = new_database("early").await;
+    let bea = insert_account(&database, "bea", &["admin"], "active").await;
     assert!(store.admins.readmit(bea).await.unwrap());
     // Ada has just been given the role, and is not listed yet.
     let admission = store.admins.admission().await.unwrap();
-    let ada = account(&database, "ada", &["admin"], "active").await;
+    let ada = insert_account(&database, "ada", &["admin"], "active").await;
     assert_eq!(store.admins.leave(ada).await.unwrap(), Leaving::Left);
-    assert!(matches!(take_role(&store, ada, 1).await, Commit::Done(_)));
+    assert!(matches!(write_without_roles(&store, ada, 1).await, Commit::Done(_)));
     store.admins.admit(ada, admission).await.unwrap();
-    assert_eq!(listed(&database).await, [bea]);
+    assert_eq!(listed_admins(&database).await, [bea]);
     // And who has the role still is, although somebody else has left since.
-    let cyn = account(&database, "cyn", &["admin"], "active").await;
+    let cyn = insert_account(&database, "cyn", &["admin"], "active").await;
     let admission = store.admins.admission().await.unwrap();
     assert_eq!(store.admins.leave(Ids::random().v4()).await.unwrap(), Leaving::Left);
     store.admins.admit(cyn, admission).await.unwrap();
     let mut both = [bea, cyn];
     both.sort_unstable();
-    assert_eq!(listed(&database).await, both);
+    assert_eq!(listed_admins(&database).await, both);
 }

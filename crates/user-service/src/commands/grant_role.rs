@@ -7,7 +7,7 @@ use crate::{
     config::Config,
     domain::{Email, Role},
     store::Store,
-    usecase::{self, Granted},
+    usecase::{self, GrantedRole},
 };
 
 /// Whom to give what.
@@ -39,8 +39,8 @@ pub(super) async fn run(config: &Config, typed: GrantRole) -> anyhow::Result<()>
 }
 
 /// Never the address: the output ends up in logs.
-fn line(granted: &Granted, json: bool) -> String {
-    let Granted { user, roles, changed } = granted;
+fn line(granted: &GrantedRole, json: bool) -> String {
+    let GrantedRole { user, roles, changed } = granted;
     if json {
         return serde_json::json!({ "userId": user, "roles": roles, "changed": changed }).to_string();
     }

@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_made_once_and_never_overwritten() {
+    fn a_key_is_generated_once_and_never_overwritten() {
         let directory = std::env::temp_dir().join(format!("encryption-key-{}", std::process::id()));
         let _ = fs::remove_dir_all(&directory);
         let path = directory.join(FILE);

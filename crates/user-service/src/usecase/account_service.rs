@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{
     background_queue::BackgroundQueue, failure::Failure, password::password_validation::PasswordValidation,
-    rate_limit::RateLimiter, writes::Writes,
+    rate_limit::limiter::RateLimiter, writes::Writes,
 };
 use crate::{
     domain::AttributeRules,
@@ -37,11 +37,11 @@ pub struct AccountService {
     pub rules: Rules,
     pub passwords: PasswordValidation,
     pub attributes: AttributeRules,
-    pub throttle: RateLimiter,
+    pub rate_limiter: RateLimiter,
     pub metrics: AccountMetrics,
     pub writes: Writes,
     /// Whether the indexes that decide uniqueness are there.
-    pub unique: tokio::sync::watch::Receiver<bool>,
+    pub unique_indexes_ready: tokio::sync::watch::Receiver<bool>,
 }
 
 /// Lifetimes and rules from the configuration.
@@ -61,8 +61,12 @@ pub struct Rules {
 impl AccountService {
     /// Fails until uniqueness can be decided: without its indexes nothing that must be
     /// unique is written.
-    pub(in crate::usecase) fn uniqueness_is_decided(&self) -> Result<(), Failure> {
-        if *self.unique.borrow() { Ok(()) } else { Err(Failure::unavailable("the unique indexes are not there yet")) }
+    pub(in crate::usecase) fn require_unique_indexes(&self) -> Result<(), Failure> {
+        if *self.unique_indexes_ready.borrow() {
+            Ok(())
+        } else {
+            Err(Failure::unavailable("the unique indexes are not there yet"))
+        }
     }
 
     /// Publishes what the write left pending.

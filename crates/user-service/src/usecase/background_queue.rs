@@ -15,13 +15,13 @@ use crate::{
 };
 use service_kit::{Clock, Ids};
 
-const MAIL_REQUESTS: usize = 1_000;
+const MAIL_CAPACITY: usize = 1_000;
 /// Each with up to 16 KiB of attributes.
-const REGISTRATIONS: usize = 1_000;
-const AUDIT_ROWS: usize = 1_000;
+const REGISTRATION_CAPACITY: usize = 1_000;
+const AUDIT_CAPACITY: usize = 1_000;
 /// When to ask again after the queue was full.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
-const ATTACKS: usize = 100;
+const ATTACK_CAPACITY: usize = 100;
 
 /// What somebody asked a mail for.
 #[derive(Debug, Clone, Copy)]
@@ -46,7 +46,7 @@ pub(in crate::usecase) struct HiddenRegistration {
 }
 
 /// Somebody guesses this account's password; unknown networks are held until `until`.
-pub(in crate::usecase) struct UnderAttack {
+pub(in crate::usecase) struct DetectedAttack {
     pub user: Uuid,
     pub until: Timestamp,
     /// Of the last failed attempt.
@@ -58,7 +58,7 @@ pub(in crate::usecase) struct UnderAttack {
 pub struct BackgroundQueue {
     mails: mpsc::Sender<MailRequest>,
     registrations: mpsc::Sender<HiddenRegistration>,
-    attacks: mpsc::Sender<UnderAttack>,
+    attacks: mpsc::Sender<DetectedAttack>,
     audit: mpsc::Sender<AuditRow>,
     clock: Clock,
     ids: Ids,
@@ -66,23 +66,23 @@ pub struct BackgroundQueue {
 }
 
 /// The queues' other end.
-pub struct Background {
+pub struct BackgroundWorker {
     pub(super) mails: mpsc::Receiver<MailRequest>,
     pub(super) registrations: mpsc::Receiver<HiddenRegistration>,
-    pub(super) attacks: mpsc::Receiver<UnderAttack>,
+    pub(super) attacks: mpsc::Receiver<DetectedAttack>,
     pub(super) audit: mpsc::Receiver<AuditRow>,
 }
 
 impl BackgroundQueue {
     /// The two ends.
     #[must_use]
-    pub fn new(clock: Clock, ids: Ids, metrics: AccountMetrics) -> (Self, Background) {
-        let (mails, mails_receiver) = mpsc::channel(MAIL_REQUESTS);
-        let (registrations, registrations_receiver) = mpsc::channel(REGISTRATIONS);
-        let (attacks, attacks_receiver) = mpsc::channel(ATTACKS);
-        let (audit, audit_receiver) = mpsc::channel(AUDIT_ROWS);
+    pub fn new(clock: Clock, ids: Ids, metrics: AccountMetrics) -> (Self, BackgroundWorker) {
+        let (mails, mails_receiver) = mpsc::channel(MAIL_CAPACITY);
+        let (registrations, registrations_receiver) = mpsc::channel(REGISTRATION_CAPACITY);
+        let (attacks, attacks_receiver) = mpsc::channel(ATTACK_CAPACITY);
+        let (audit, audit_receiver) = mpsc::channel(AUDIT_CAPACITY);
         let queue = Self { mails, registrations, attacks, audit, clock, ids, metrics };
-        let background = Background {
+        let background = BackgroundWorker {
             mails: mails_receiver,
             registrations: registrations_receiver,
             attacks: attacks_receiver,
@@ -96,7 +96,7 @@ impl BackgroundQueue {
     ///
     /// # Errors
     /// [`Failure::Overloaded`] when the queue is full, for everybody alike.
-    pub(super) fn request_mail(&self, mail: RequestedMail, email_key: String, origin: Origin) -> Result<(), Failure> {
+    pub(super) fn enqueue_mail(&self, mail: RequestedMail, email_key: String, origin: Origin) -> Result<(), Failure> {
         self.mails.try_send(MailRequest { mail, email_key, origin }).map_err(|_| {
             self.metrics.background_dropped.inc();
             Failure::Overloaded { retry_after: RETRY_AFTER }
@@ -107,7 +107,7 @@ impl BackgroundQueue {
     ///
     /// # Errors
     /// [`Failure::Overloaded`] when the queue is full, for all clients alike.
-    pub(super) fn settle_registration(&self, registration: HiddenRegistration) -> Result<(), Failure> {
+    pub(super) fn enqueue_registration(&self, registration: HiddenRegistration) -> Result<(), Failure> {
         self.registrations.try_send(registration).map_err(|_| {
             self.metrics.background_dropped.inc();
             Failure::Overloaded { retry_after: RETRY_AFTER }
@@ -116,37 +116,37 @@ impl BackgroundQueue {
 
     /// Somebody guesses an account's password. Lost when the queue is full: the next
     /// attempt says it again.
-    pub(super) fn tell_attack(&self, attack: UnderAttack) {
+    pub(super) fn enqueue_attack_notice(&self, attack: DetectedAttack) {
         if self.attacks.try_send(attack).is_err() {
             self.metrics.background_dropped.inc();
         }
     }
 
-    pub(super) fn note_failed_login(&self, user: Uuid, origin: &Origin) {
-        self.note(user, NoteKind::LoginFailed, origin);
+    pub(super) fn record_failed_login(&self, user: Uuid, origin: &Origin) {
+        self.record(user, NoteKind::LoginFailed, origin);
     }
 
-    pub(super) fn note_wrong_password(&self, user: Uuid, origin: &Origin) {
-        self.note(user, NoteKind::PasswordRefused, origin);
+    pub(super) fn record_wrong_password(&self, user: Uuid, origin: &Origin) {
+        self.record(user, NoteKind::PasswordRefused, origin);
     }
 
-    pub(super) fn note_refused_code(&self, user: Uuid, origin: &Origin) {
-        self.note(user, NoteKind::CodeRefused, origin);
+    pub(super) fn record_rejected_code(&self, user: Uuid, origin: &Origin) {
+        self.record(user, NoteKind::CodeRefused, origin);
     }
 
-    pub(super) fn note_reuse(&self, user: Uuid, origin: &Origin) {
-        self.note(user, NoteKind::RefreshTokenReused, origin);
+    pub(super) fn record_refresh_token_reuse(&self, user: Uuid, origin: &Origin) {
+        self.record(user, NoteKind::RefreshTokenReused, origin);
     }
 
-    pub(super) fn note_logout(&self, user: Uuid, origin: &Origin) {
-        self.note(user, NoteKind::LoggedOut, origin);
+    pub(super) fn record_logout(&self, user: Uuid, origin: &Origin) {
+        self.record(user, NoteKind::LoggedOut, origin);
     }
 
-    pub(super) fn note_ended_session(&self, user: Uuid, origin: &Origin) {
-        self.note(user, NoteKind::SessionEnded, origin);
+    pub(super) fn record_ended_session(&self, user: Uuid, origin: &Origin) {
+        self.record(user, NoteKind::SessionEnded, origin);
     }
 
-    fn note(&self, user: Uuid, kind: NoteKind, origin: &Origin) {
+    fn record(&self, user: Uuid, kind: NoteKind, origin: &Origin) {
         let at = self.clock.now();
         let row = AuditRow { id: self.ids.v7(at), user, at, kind, part: origin.audit_part() };
         if self.audit.try_send(row).is_err() {

@@ -27,6 +27,10 @@ impl Failure {
     pub(super) fn unavailable(why: &str) -> Self {
         Self::Unavailable(why.to_owned())
     }
+
+    pub(super) fn too_many_conflicts() -> Self {
+        Self::unavailable("too many writers on one account")
+    }
 }
 
 impl From<StoreError> for Failure {

@@ -8,7 +8,7 @@ use super::{
     account_service::AccountService,
     administration::last_admin::AdminWriteError,
     failure::Failure,
-    rate_limit::AccountWrite,
+    rate_limit::account_writes::AccountWrite,
     retry::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
     sessions::authenticate::Caller,
 };
@@ -83,7 +83,7 @@ pub async fn update_profile(
     permits: impl Fn(i64) -> bool + Send + 'static,
     origin: Origin,
 ) -> Result<User, UpdateProfileError> {
-    accounts.uniqueness_is_decided()?;
+    accounts.require_unique_indexes()?;
     if !permits(caller.user.version) {
         return Err(UpdateProfileError::PreconditionFailed);
     }
@@ -91,16 +91,16 @@ pub async fn update_profile(
     let renaming: &[AccountWrite] = if renames { &[AccountWrite::Username] } else { &[] };
     let id = caller.user.id.into();
     // Before the attributes are judged by their schema.
-    let charged = accounts.throttle.account_writes(&[AccountWrite::Profile], id).await?;
-    let renamed = accounts.throttle.account_writes(renaming, id).await;
-    let renamed = accounts.throttle.or_take_back(&charged, renamed).await?;
+    let charged = accounts.rate_limiter.charge_account_writes(&[AccountWrite::Profile], id).await?;
+    let renamed = accounts.rate_limiter.charge_account_writes(renaming, id).await;
+    let renamed = accounts.rate_limiter.refund_on_error(&charged, renamed).await?;
     let editor = Editor::User { session: caller.session, epoch: caller.epoch };
     let this = Arc::clone(accounts);
     let patch = async move { this.patch(caller.user, &editor, &change, permits, &origin).await };
     match accounts.writes.run_to_completion(patch).await {
         // The name may have been written all the same.
         Err(UpdateProfileError::Failure(failure)) => Err(failure.into()),
-        patched => accounts.throttle.or_take_back(&renamed, patched).await,
+        patched => accounts.rate_limiter.refund_on_error(&renamed, patched).await,
     }
 }
 
@@ -117,7 +117,7 @@ pub async fn edit_user(
     permits: impl Fn(i64) -> bool + Send + 'static,
     origin: Origin,
 ) -> Result<User, UpdateProfileError> {
-    accounts.uniqueness_is_decided()?;
+    accounts.require_unique_indexes()?;
     let editor = Editor::Admin { roles };
     let this = Arc::clone(accounts);
     let patch = async move {
@@ -168,7 +168,7 @@ impl AccountService {
                 return Ok(user.user());
             }
             let write = Change { set, events, ..Change::default() };
-            let commit = match self.commit_as_admin(&user, admin_after, write).await {
+            let commit = match self.commit_with_admin_list(&user, admin_after, write).await {
                 Ok(commit) => commit,
                 Err(AdminWriteError::LastAdmin) => return Err(UpdateProfileError::LastAdmin),
                 Err(AdminWriteError::Store(StoreError::DuplicateKey { index }))
@@ -192,7 +192,7 @@ impl AccountService {
             }
             user = editor.still(self.store.users.by_id(id).await?)?;
         }
-        Err(Failure::unavailable("too many writers on one account").into())
+        Err(Failure::too_many_conflicts().into())
     }
 }
 

@@ -9,11 +9,11 @@ use tracing::Instrument;
 
 use super::{
     failure::Failure,
-    rate_limit::{self, with_rate_limit_status},
+    rate_limit::status::{report, with_rate_limit_status},
 };
 
 /// Writes under way. They outlive their clients, whose number would bound them otherwise.
-const WRITES: usize = 4096;
+const MAX_WRITES: usize = 4096;
 
 /// Runs writes to their end even if the client goes away: a handler may be dropped at
 /// any await.
@@ -21,15 +21,15 @@ const WRITES: usize = 4096;
 pub struct Writes {
     runtime: tokio::runtime::Handle,
     tasks: TaskTracker,
-    room: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
 }
 
 impl Writes {
     /// Writes run on the runtime in which this is called.
     #[must_use]
-    pub fn on_this_runtime() -> Self {
-        let room = Arc::new(Semaphore::new(WRITES));
-        Self { runtime: tokio::runtime::Handle::current(), tasks: TaskTracker::new(), room }
+    pub fn on_current_runtime() -> Self {
+        let permits = Arc::new(Semaphore::new(MAX_WRITES));
+        Self { runtime: tokio::runtime::Handle::current(), tasks: TaskTracker::new(), permits }
     }
 
     /// Waits until none is under way; no new ones may come then.
@@ -67,17 +67,17 @@ impl Writes {
         // Not for long: each write has the deadlines of its operations. Who goes away here has
         // written nothing.
         let waiting = RequestBudget::of_this_request().map(|budget| budget.wait());
-        let room = Arc::clone(&self.room).acquire_owned().await;
+        let permit = Arc::clone(&self.permits).acquire_owned().await;
         drop(waiting);
         let write = async move {
-            let _room = room.expect("the semaphore is never closed");
+            let _permit = permit.expect("the semaphore is never closed");
             panics::catch_future("write", with_rate_limit_status(write)).await
         };
         let task = self.tasks.spawn_on(write.in_current_span(), &self.runtime);
         // The other error of a task is that its runtime ends.
         let written = task.await.map_err(|_| Failure::unavailable("shutting down"))?;
-        let (output, standing) = written.map_err(|panicked| Failure::Internal(panicked.into()))?;
-        standing.into_iter().for_each(rate_limit::tell);
+        let (output, status) = written.map_err(|panicked| Failure::Internal(panicked.into()))?;
+        status.into_iter().for_each(report);
         output
     }
 }

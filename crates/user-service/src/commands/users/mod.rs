@@ -72,8 +72,8 @@ pub(super) async fn run(config: &Config, command: UsersCommand, json: bool) -> a
     let store = Store::new(&database, config.mongodb.operation_timeout, config.relay.max_pending_per_user);
     match command {
         UsersCommand::Import { file, dry_run, welcome, admins, again, report } => {
-            let wanted = import::Wanted { file, dry_run, welcome, admins, again, report, json };
-            import::run(config, &database, store, wanted).await
+            let args = import::ImportArgs { file, dry_run, welcome, admins, again, report, json };
+            import::run(config, &database, store, args).await
         }
         UsersCommand::Export { out, without_hashes } => {
             export::run(&store, out.as_deref(), !without_hashes, json).await
@@ -85,7 +85,7 @@ pub(super) async fn run(config: &Config, command: UsersCommand, json: bool) -> a
 }
 
 /// On a terminal; nothing is drawn elsewhere. Without a length it counts.
-fn progress(length: Option<u64>) -> ProgressBar {
+fn progress_bar(length: Option<u64>) -> ProgressBar {
     if !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }

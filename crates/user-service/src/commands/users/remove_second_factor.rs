@@ -6,7 +6,7 @@ use uuid::Uuid;
 use crate::{
     domain::{Email, Reason},
     store::Store,
-    usecase::{self, AccountName},
+    usecase::{self, AccountRef},
 };
 
 /// Removes it; the events are published by the running service, or by the next that runs.
@@ -16,8 +16,8 @@ use crate::{
 /// has no second factor, or the database is away (1).
 pub(super) async fn run(store: &Store, account: &str, reason: &str, json: bool) -> anyhow::Result<()> {
     let account = match Uuid::try_parse(account) {
-        Ok(id) => AccountName::Id(id),
-        Err(_) => AccountName::Email(
+        Ok(id) => AccountRef::Id(id),
+        Err(_) => AccountRef::Email(
             Email::parse(account)
                 .map_err(|_| UsageError("Name the account by its current email address or by its id.".into()))?,
         ),

@@ -142,6 +142,6 @@ pub(in crate::http) async fn get_user_audit_log(
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let asked = page_asked_for(&query)?;
-    let page = usecase::audit_log_of(&accounts, id.uuid()?, asked.limit, asked.after).await?;
+    let page = usecase::find_audit_log(&accounts, id.uuid()?, asked.limit, asked.after).await?;
     Ok(answer(&request, asked.limit, page.ok_or(Problem::NotFound)?))
 }

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{audit_log::AuditEntryBody, user_body::UserBody};
 use crate::usecase::{
-    ExportedFactor, ExportedKey, ExportedSession, ExportedToken, ExportedUsedLink, PersonalData, WaitingEvent,
+    ExportedFactor, ExportedKey, ExportedPendingEvent, ExportedSession, ExportedToken, ExportedUsedLink, PersonalData,
 };
 
 /// Everything that is stored about a person. It is sent in parts; this is its documentation.
@@ -167,7 +167,7 @@ impl ExportHead {
             known_networks: data.known_networks.into_iter().map(|last_seen| NetworkBody { last_seen }).collect(),
             locked_until: data.locked_until,
             imported_at: data.imported_at,
-            pending_events: data.waiting.into_iter().map(WaitingEventBody::from).collect(),
+            pending_events: data.pending_events.into_iter().map(WaitingEventBody::from).collect(),
         }
     }
 }
@@ -201,8 +201,8 @@ impl From<ExportedFactor> for FactorBody {
     }
 }
 
-impl From<WaitingEvent> for WaitingEventBody {
-    fn from(event: WaitingEvent) -> Self {
+impl From<ExportedPendingEvent> for WaitingEventBody {
+    fn from(event: ExportedPendingEvent) -> Self {
         Self { id: event.id, event_type: event.event_type, at: event.at }
     }
 }

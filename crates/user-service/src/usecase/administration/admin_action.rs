@@ -16,7 +16,7 @@ use crate::{
 
 /// Why the account is as it was.
 #[derive(Debug, thiserror::Error)]
-pub enum ActError {
+pub enum AdminActionError {
     #[error("there is no such account")]
     NotFound,
     #[error("the account has another version")]
@@ -31,13 +31,13 @@ pub enum ActError {
     Failure(#[from] Failure),
 }
 
-impl From<StoreError> for ActError {
+impl From<StoreError> for AdminActionError {
     fn from(error: StoreError) -> Self {
         Self::Failure(error.into())
     }
 }
 
-impl From<AdminWriteError> for ActError {
+impl From<AdminWriteError> for AdminActionError {
     fn from(error: AdminWriteError) -> Self {
         match error {
             AdminWriteError::LastAdmin => Self::LastAdmin,
@@ -55,16 +55,16 @@ pub(super) struct Decision {
 
 impl AccountService {
     /// `decide` returns none where the account is already as it should be.
-    pub(super) async fn act(
+    pub(super) async fn apply_admin_action(
         &self,
         id: Uuid,
-        decide: impl Fn(&UserRecord) -> Result<Option<Decision>, ActError>,
-    ) -> Result<(), ActError> {
+        decide: impl Fn(&UserRecord) -> Result<Option<Decision>, AdminActionError>,
+    ) -> Result<(), AdminActionError> {
         for _ in 0..MAX_ATTEMPTS {
-            let user = self.store.users.by_id(id).await?.ok_or(ActError::NotFound)?;
+            let user = self.store.users.by_id(id).await?.ok_or(AdminActionError::NotFound)?;
             let Some(Decision { change, admin_after }) = decide(&user)? else { return Ok(()) };
             let ends_sessions = change.end_sessions != EndSessions::None;
-            match self.commit_as_admin(&user, admin_after, change).await? {
+            match self.commit_with_admin_list(&user, admin_after, change).await? {
                 Commit::Tombstoned(pending) => {
                     self.publish_tombstone(id, self.clock.now(), pending);
                     return Ok(());
@@ -73,13 +73,13 @@ impl AccountService {
                     if let WriteOutcome::Done(written) = write_outcome(commit)? {
                         self.publish(&written);
                         if ends_sessions {
-                            self.forget_ended_sessions(&written).await;
+                            self.delete_ended_sessions(&written).await;
                         }
                         return Ok(());
                     }
                 }
             }
         }
-        Err(Failure::unavailable("too many writers on one account").into())
+        Err(Failure::too_many_conflicts().into())
     }
 }

@@ -9,7 +9,7 @@ use crate::store::{BulkStore, UserRecord};
 use service_kit::mongo::StoreError;
 
 /// AccountService that are in memory at once.
-const PAGE: i64 = 500;
+const PAGE_SIZE: i64 = 500;
 
 /// Why an export does not come to its end.
 #[derive(Debug, thiserror::Error)]
@@ -22,13 +22,13 @@ pub enum ExportError {
 
 /// What was written.
 #[derive(Debug, Default, Clone, Copy)]
-pub struct Exported {
+pub struct ExportSummary {
     pub users: u64,
     /// Of them: with a second factor, which stays behind.
     pub second_factors: u64,
 }
 
-/// Writes everybody. `notice` is told how many are written so far.
+/// Writes everybody. `on_progress` is told how many are written so far.
 ///
 /// # Errors
 /// [`ExportError`].
@@ -36,20 +36,20 @@ pub async fn export_users(
     store: &BulkStore,
     with_hashes: bool,
     out: &mut impl io::Write,
-    mut notice: impl FnMut(u64),
-) -> Result<Exported, ExportError> {
-    let (mut exported, mut last) = (Exported::default(), None);
+    mut on_progress: impl FnMut(u64),
+) -> Result<ExportSummary, ExportError> {
+    let (mut exported, mut last) = (ExportSummary::default(), None);
     loop {
-        let page = store.page(last, PAGE).await?;
+        let page = store.page(last, PAGE_SIZE).await?;
         for user in &page {
-            let line = serde_json::to_vec(&ExportedUser::of(user, with_hashes)).map_err(io::Error::from);
+            let line = serde_json::to_vec(&ExportedUser::new(user, with_hashes)).map_err(io::Error::from);
             line.and_then(|line| out.write_all(&line))
                 .and_then(|()| out.write_all(b"\n"))
                 .map_err(ExportError::Write)?;
             exported.users += 1;
             exported.second_factors += u64::from(user.totp.is_some());
         }
-        notice(exported.users);
+        on_progress(exported.users);
         match page.last() {
             Some(user) => last = Some(user.id.into()),
             None => return out.flush().map(|()| exported).map_err(ExportError::Write),
@@ -78,7 +78,7 @@ struct ExportedUser<'a> {
 }
 
 impl<'a> ExportedUser<'a> {
-    fn of(user: &'a UserRecord, with_hashes: bool) -> Self {
+    fn new(user: &'a UserRecord, with_hashes: bool) -> Self {
         Self {
             id: user.id.into(),
             username: &user.username,

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// A page of accounts, and the place behind which the next one begins.
-pub struct FoundUsers {
+pub struct UserPage {
     pub users: Vec<User>,
     pub next: Option<UserCursor>,
 }
@@ -36,10 +36,10 @@ pub async fn find_users(
     search: &UserSearch,
     after: Option<&UserCursor>,
     limit: u32,
-) -> Result<FoundUsers, Failure> {
+) -> Result<UserPage, Failure> {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let page = accounts.store.users.page(search, after, limit).await?;
-    Ok(FoundUsers { users: page.users.iter().map(UserRecord::user).collect(), next: page.next })
+    Ok(UserPage { users: page.users.iter().map(UserRecord::user).collect(), next: page.next })
 }
 
 /// At most `limit` entries of an account's audit log behind `after`; none if there is no
@@ -47,7 +47,7 @@ pub async fn find_users(
 ///
 /// # Errors
 /// When the store is away.
-pub async fn audit_log_of(
+pub async fn find_audit_log(
     accounts: &AccountService,
     id: Uuid,
     limit: u32,

@@ -17,7 +17,7 @@ use crate::{
 
 /// What was done.
 #[derive(Debug)]
-pub struct Granted {
+pub struct GrantedRole {
     pub user: Uuid,
     pub roles: Vec<String>,
     /// False if the account had the role before.
@@ -52,13 +52,13 @@ pub async fn grant_role(
     ids: &Ids,
     email: &Email,
     role: &Role,
-) -> Result<Granted, GrantRoleError> {
+) -> Result<GrantedRole, GrantRoleError> {
     for _ in 0..MAX_ATTEMPTS {
         let user = store.users.by_email_key(email.key()).await?.ok_or(GrantRoleError::UnknownAddress)?;
         let id = user.id.into();
         if user.roles.iter().any(|has| has == role.as_str()) {
             store.admins.readmit(id).await?;
-            return Ok(Granted { user: id, roles: user.roles, changed: false });
+            return Ok(GrantedRole { user: id, roles: user.roles, changed: false });
         }
         let roles = Roles::with_added(&user.roles, role).map_err(GrantRoleError::TooMany)?;
         let becomes_admin = !user.is_admin() && user.status == UserStatus::Active && roles.administrate();
@@ -70,8 +70,8 @@ pub async fn grant_role(
             if let Some(admission) = admission {
                 store.admins.admit(id, admission).await?;
             }
-            return Ok(Granted { user: id, roles: written.roles, changed: true });
+            return Ok(GrantedRole { user: id, roles: written.roles, changed: true });
         }
     }
-    Err(Failure::unavailable("too many writers on one account").into())
+    Err(Failure::too_many_conflicts().into())
 }

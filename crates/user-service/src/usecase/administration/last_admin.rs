@@ -24,7 +24,7 @@ impl AccountService {
     /// Who is none any more has left the list before the write. If nothing is written
     /// they are put back; when that is not known, and after a crash in between, by the
     /// housekeeping.
-    pub(in crate::usecase) async fn commit_as_admin(
+    pub(in crate::usecase) async fn commit_with_admin_list(
         &self,
         user: &UserRecord,
         admin_after: bool,
@@ -38,7 +38,7 @@ impl AccountService {
                 let admission = admins.admission().await?;
                 let commit = users.commit(id, precondition, change).await?;
                 if matches!(commit, Commit::Done(_)) {
-                    self.log_if_left_out(id, admins.admit(id, admission).await);
+                    self.log_if_not_listed(id, admins.admit(id, admission).await);
                 }
                 Ok(commit)
             }
@@ -53,7 +53,7 @@ impl AccountService {
                     Err(error) => !error.outcome_unknown(),
                 };
                 if surely_not_written {
-                    self.log_if_left_out(id, admins.readmit(id).await);
+                    self.log_if_not_listed(id, admins.readmit(id).await);
                 }
                 Ok(commit?)
             }
@@ -62,7 +62,7 @@ impl AccountService {
     }
 
     /// The account is as it should be; only the list is not, and can be mended later.
-    fn log_if_left_out<T>(&self, admin: uuid::Uuid, admitted: Result<T, StoreError>) {
+    fn log_if_not_listed<T>(&self, admin: uuid::Uuid, admitted: Result<T, StoreError>) {
         if let Err(error) = admitted {
             tracing::warn!(%admin, %error, "an admin is not in the list of admins; housekeeping will put them back");
         }

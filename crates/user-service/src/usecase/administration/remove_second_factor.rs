@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use service_kit::{Clock, Ids, mongo::StoreError};
 use uuid::Uuid;
 
-use super::admin_action::{ActError, Decision};
+use super::admin_action::{AdminActionError, Decision};
 use crate::{
     domain::{Email, Reason},
     outbox::{Origin, sessions_ended, totp_disabled},
@@ -27,7 +27,7 @@ use crate::{
 
 /// Which account an operator names.
 #[derive(Debug, Clone)]
-pub enum AccountName {
+pub enum AccountRef {
     Id(Uuid),
     /// The current email address.
     Email(Email),
@@ -53,31 +53,31 @@ impl From<StoreError> for RemoveSecondFactorError {
 /// Turns the second factor of another account off, by the administrator `admin`.
 ///
 /// # Errors
-/// [`ActError`]; nothing was changed, except after an unavailable store.
+/// [`AdminActionError`]; nothing was changed, except after an unavailable store.
 pub async fn remove_second_factor(
     accounts: &Arc<AccountService>,
     id: Uuid,
     admin: Uuid,
     reason: &Reason,
     origin: Origin,
-) -> Result<(), ActError> {
+) -> Result<(), AdminActionError> {
     if id == admin {
         // Their own needs the password and a code, so that a stolen session is not enough.
-        return Err(ActError::OwnSecondFactor);
+        return Err(AdminActionError::OwnSecondFactor);
     }
     let this = Arc::clone(accounts);
     let origin = origin.by_admin(admin).because(reason);
-    let act = async move {
+    let action = async move {
         let decide = |user: &UserRecord| {
             if user.totp.is_none() {
-                return Err(ActError::NoSecondFactor);
+                return Err(AdminActionError::NoSecondFactor);
             }
-            let change = removal(user, TotpDisabledBy::Admin, &this.ids, this.clock.now(), &origin);
+            let change = removal_change(user, TotpDisabledBy::Admin, &this.ids, this.clock.now(), &origin);
             Ok(Some(Decision { change, admin_after: user.is_admin() }))
         };
-        this.act(id, decide).await
+        this.apply_admin_action(id, decide).await
     };
-    accounts.writes.run_to_completion(act).await
+    accounts.writes.run_to_completion(action).await
 }
 
 /// Turns the second factor of an account off, by an operator. Works on the store alone; a
@@ -90,20 +90,20 @@ pub async fn remove_second_factor_as_operator(
     store: &Store,
     clock: &Clock,
     ids: &Ids,
-    account: &AccountName,
+    account: &AccountRef,
     reason: &Reason,
 ) -> Result<Uuid, RemoveSecondFactorError> {
     let origin = Origin::operator().because(reason);
     for _ in 0..MAX_ATTEMPTS {
         let found = match account {
-            AccountName::Id(id) => store.users.by_id(*id).await?,
-            AccountName::Email(email) => store.users.by_email_key(email.key()).await?,
+            AccountRef::Id(id) => store.users.by_id(*id).await?,
+            AccountRef::Email(email) => store.users.by_email_key(email.key()).await?,
         };
         let user = found.ok_or(RemoveSecondFactorError::NotFound)?;
         if user.totp.is_none() {
             return Err(RemoveSecondFactorError::NoSecondFactor);
         }
-        let change = removal(&user, TotpDisabledBy::Operator, ids, clock.now(), &origin);
+        let change = removal_change(&user, TotpDisabledBy::Operator, ids, clock.now(), &origin);
         let commit = store.users.commit(user.id.into(), Precondition::Version(user.version), change).await?;
         if let WriteOutcome::Done(written) = write_outcome(commit)? {
             // Rows of ended sessions that stay here expire by themselves.
@@ -111,10 +111,10 @@ pub async fn remove_second_factor_as_operator(
             return Ok(user.id.into());
         }
     }
-    Err(Failure::unavailable("too many writers on one account").into())
+    Err(Failure::too_many_conflicts().into())
 }
 
-fn removal(user: &UserRecord, by: TotpDisabledBy, ids: &Ids, now: Timestamp, origin: &Origin) -> Change {
+fn removal_change(user: &UserRecord, by: TotpDisabledBy, ids: &Ids, now: Timestamp, origin: &Origin) -> Change {
     let events = vec![
         totp_disabled(ids, &user.user(), Some(by), now, origin),
         sessions_ended(ids, user.id.into(), SessionsEndedReason::Admin, now, origin),

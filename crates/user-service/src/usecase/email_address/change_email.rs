@@ -13,10 +13,10 @@ use crate::{
     usecase::{
         account_service::AccountService,
         failure::Failure,
-        mailed_links::one_time_tokens::used_up,
-        rate_limit::AccountWrite,
+        mailed_links::one_time_tokens::used_links,
+        rate_limit::account_writes::AccountWrite,
         retry::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
-        sessions::{authenticate::Caller, reauthenticate::Reauthentication},
+        sessions::{authenticate::Caller, reauthenticate::ReauthenticateError},
     },
 };
 use bson::{Document, doc};
@@ -45,11 +45,11 @@ pub enum ChangeEmailError {
     Failure(#[from] Failure),
 }
 
-impl From<Reauthentication> for ChangeEmailError {
-    fn from(error: Reauthentication) -> Self {
+impl From<ReauthenticateError> for ChangeEmailError {
+    fn from(error: ReauthenticateError) -> Self {
         match error {
-            Reauthentication::WrongPassword => Self::WrongPassword,
-            Reauthentication::Failure(failure) => Self::Failure(failure),
+            ReauthenticateError::WrongPassword => Self::WrongPassword,
+            ReauthenticateError::Failure(failure) => Self::Failure(failure),
         }
     }
 }
@@ -96,20 +96,20 @@ pub async fn change_email(
     }
     let id = caller.user.id.into();
     let charged = match caller.user.addresses().current == change.new.key() {
-        true => accounts.throttle.account_writes(&[AccountWrite::Profile], id).await?,
-        false => accounts.throttle.new_address(id, &change.new, &origin).await?,
+        true => accounts.rate_limiter.charge_account_writes(&[AccountWrite::Profile], id).await?,
+        false => accounts.rate_limiter.charge_email_change(id, &change.new, &origin).await?,
     };
     let proof = accounts.reauthenticate(&caller, &change.password, &origin);
-    let verified = accounts.throttle.unless_proven(charged, proof).await?;
+    let verified = accounts.rate_limiter.refund_unless_verified(charged, proof).await?;
     let this = Arc::clone(accounts);
     accounts
         .writes
-        .run_to_completion(async move { this.begin_email_change(caller, &verified, &change.new, &origin).await })
+        .run_to_completion(async move { this.start_email_change(caller, &verified, &change.new, &origin).await })
         .await
 }
 
 /// Uses the token up; the account has the new address. The old one is kept for it, and
-/// told how to undo.
+/// undo_event how to undo.
 ///
 /// # Errors
 /// [`ConfirmEmailError`]; nothing was changed, except after an unavailable store.
@@ -118,16 +118,16 @@ pub async fn confirm_email_change(
     token: &str,
     origin: Origin,
 ) -> Result<(), ConfirmEmailError> {
-    accounts.throttle.request(&origin).await?;
+    accounts.rate_limiter.charge_request(&origin).await?;
     let token = OneTimeToken::parse(token).ok_or(ConfirmEmailError::TokenInvalid)?;
-    accounts.uniqueness_is_decided()?;
+    accounts.require_unique_indexes()?;
     let this = Arc::clone(accounts);
-    accounts.writes.run_to_completion(async move { this.use_email_change(&token, &origin).await }).await
+    accounts.writes.run_to_completion(async move { this.redeem_email_change_token(&token, &origin).await }).await
 }
 
 impl AccountService {
     /// On the version, so that the notice goes to the address of that moment.
-    async fn begin_email_change(
+    async fn start_email_change(
         &self,
         caller: Caller,
         verified: &PasswordHash,
@@ -139,7 +139,7 @@ impl AccountService {
             let (id, now) = (user.id.into(), self.clock.now());
             let addresses = user.addresses();
             let change = if addresses.current == new.key() {
-                self.other_spelling(&user, new, now, origin)?
+                self.spelling_change(&user, new, now, origin)?
             } else if addresses.reserved_at(now) >= MAX_RESERVED {
                 return Err(ChangeEmailError::TooManyChanges);
             } else {
@@ -158,7 +158,7 @@ impl AccountService {
                 })
                 .ok_or(ChangeEmailError::Gone)?;
         }
-        Err(Failure::unavailable("too many writers on one account").into())
+        Err(Failure::too_many_conflicts().into())
     }
 
     /// What asks for an address of another key.
@@ -176,7 +176,7 @@ impl AccountService {
 
     /// What writes the present address as it is spelled now. Its key, and so whether it is
     /// verified, what is reserved and which links are out, stays as it is.
-    fn other_spelling(
+    fn spelling_change(
         &self,
         user: &UserRecord,
         new: &Email,
@@ -190,11 +190,11 @@ impl AccountService {
         Ok(Change { set: doc! { "email": new.as_str() }, events: vec![event], ..Change::default() })
     }
 
-    async fn use_email_change(&self, token: &OneTimeToken, origin: &Origin) -> Result<(), ConfirmEmailError> {
+    async fn redeem_email_change_token(&self, token: &OneTimeToken, origin: &Origin) -> Result<(), ConfirmEmailError> {
         let mut freed = false;
         for _ in 0..MAX_ATTEMPTS {
             let now = self.clock.now();
-            let holder = self.holder_of(token, Purpose::EmailChange, now).await?;
+            let holder = self.find_token_holder(token, Purpose::EmailChange, now).await?;
             let (record, spent) = holder.ok_or(ConfirmEmailError::TokenInvalid)?;
             let new = spent.address.as_deref().ok_or(ConfirmEmailError::TokenInvalid)?;
             let (user, old, factor_since) = (record.user(), record.addresses(), record.factor_since());
@@ -203,8 +203,8 @@ impl AccountService {
             let event = self.outbox.email_changed(&user, new, &undo, until, now, origin);
             let undo = TokenRecord::new(undo.digest(), Purpose::EmailChangeUndo, &old.current, until);
             let addresses = old.changed(&spent.to, until, now);
-            let used_tokens = used_up(&record, &spent, &[], now);
-            let mut tokens = undo_tokens(record.tokens, &addresses);
+            let used_tokens = used_links(&record, &spent, &[], now);
+            let mut tokens = kept_undo_tokens(record.tokens, &addresses);
             // Not before a factor that was there already, even if the clocks of two replicas differ.
             let changed_at = factor_since.map_or(now, |since| now.max(since));
             tokens.push(undo.with_address(&user.email).with_issued_at(changed_at));
@@ -231,13 +231,13 @@ impl AccountService {
                 return Ok(());
             }
         }
-        Err(Failure::unavailable("too many writers on one account").into())
+        Err(Failure::too_many_conflicts().into())
     }
 }
 
 /// Of these tokens the undo tokens whose addresses are kept: all that outlives a change
 /// of the address.
-pub(in crate::usecase) fn undo_tokens(tokens: Vec<TokenRecord>, addresses: &Addresses) -> Vec<TokenRecord> {
+pub(in crate::usecase) fn kept_undo_tokens(tokens: Vec<TokenRecord>, addresses: &Addresses) -> Vec<TokenRecord> {
     let kept = |token: &TokenRecord| token.purpose == Purpose::EmailChangeUndo && addresses.keeps(&token.reservation());
     tokens.into_iter().filter(kept).collect()
 }

@@ -14,7 +14,7 @@ use crate::{
     usecase::{
         account_service::AccountService,
         failure::Failure,
-        mailed_links::one_time_tokens::used_up,
+        mailed_links::one_time_tokens::used_links,
         retry::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
     },
 };
@@ -44,34 +44,34 @@ pub async fn undo_email_change(
     token: &str,
     origin: Origin,
 ) -> Result<(), UndoEmailChangeError> {
-    accounts.throttle.request(&origin).await?;
+    accounts.rate_limiter.charge_request(&origin).await?;
     let token = OneTimeToken::parse(token).ok_or(UndoEmailChangeError::TokenInvalid)?;
     let this = Arc::clone(accounts);
-    accounts.writes.run_to_completion(async move { this.use_undo(&token, &origin).await }).await
+    accounts.writes.run_to_completion(async move { this.redeem_undo_token(&token, &origin).await }).await
 }
 
 impl AccountService {
-    async fn use_undo(&self, token: &OneTimeToken, origin: &Origin) -> Result<(), UndoEmailChangeError> {
+    async fn redeem_undo_token(&self, token: &OneTimeToken, origin: &Origin) -> Result<(), UndoEmailChangeError> {
         for _ in 0..MAX_ATTEMPTS {
             let now = self.clock.now();
-            let holder = self.holder_of(token, Purpose::EmailChangeUndo, now).await?;
+            let holder = self.find_token_holder(token, Purpose::EmailChangeUndo, now).await?;
             let (record, spent) = holder.ok_or(UndoEmailChangeError::TokenInvalid)?;
             let left = spent.reservation();
-            let changed_at = self.left_at(&record, &left);
+            let changed_at = self.address_left_at(&record, &left);
             let undo = undo_links::undo_address(record.addresses(), &left, changed_at, record.factor_since(), now);
             let undo = undo.ok_or(UndoEmailChangeError::TokenInvalid)?;
-            let used_tokens = used_up(&record, &spent, &[], now);
+            let used_tokens = used_links(&record, &spent, &[], now);
             let (id, version) = (record.id.into(), record.version);
             // Its own event is among those of any undo that restores an address.
-            let change = self.undoing(record, undo, token.digest(), |_| None, now, origin);
+            let change = self.undo_write(record, undo, token.digest(), |_| None, now, origin);
             let change = Change { used_tokens, ..change };
             let commit = self.store.users.commit(id, Precondition::Version(version), change).await?;
             if let WriteOutcome::Done(written) = write_outcome(commit)? {
                 self.publish(&written);
-                self.forget_ended_sessions(&written).await;
+                self.delete_ended_sessions(&written).await;
                 return Ok(());
             }
         }
-        Err(Failure::unavailable("too many writers on one account").into())
+        Err(Failure::too_many_conflicts().into())
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     usecase::{
         account_service::AccountService,
         failure::Failure,
-        mailed_links::one_time_tokens::used_up,
+        mailed_links::one_time_tokens::used_links,
         registration::username_claim::UsernameClaim,
         retry::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
     },
@@ -42,10 +42,10 @@ impl From<StoreError> for VerifyEmailError {
 /// # Errors
 /// [`VerifyEmailError`]; nothing was changed, except after an unavailable store.
 pub async fn verify_email(accounts: &Arc<AccountService>, token: &str, origin: Origin) -> Result<(), VerifyEmailError> {
-    accounts.throttle.request(&origin).await?;
+    accounts.rate_limiter.charge_request(&origin).await?;
     let token = OneTimeToken::parse(token).ok_or(VerifyEmailError::TokenInvalid)?;
     let this = Arc::clone(accounts);
-    accounts.writes.run_to_completion(async move { this.use_verification(&token, &origin).await }).await
+    accounts.writes.run_to_completion(async move { this.redeem_verification_token(&token, &origin).await }).await
 }
 
 /// Sends another verification mail, if there is an account with this address that is
@@ -75,30 +75,30 @@ pub async fn request_verification(accounts: &AccountService, email_key: &str, or
             return Ok(());
         }
     }
-    Err(Failure::unavailable("too many writers on one account"))
+    Err(Failure::too_many_conflicts())
 }
 
 impl AccountService {
-    async fn use_verification(&self, token: &OneTimeToken, origin: &Origin) -> Result<(), VerifyEmailError> {
+    async fn redeem_verification_token(&self, token: &OneTimeToken, origin: &Origin) -> Result<(), VerifyEmailError> {
         let mut claim = UsernameClaim::default();
         for _ in 0..MAX_ATTEMPTS {
             let now = self.clock.now();
-            let holder = self.holder_of(token, Purpose::EmailVerification, now).await?;
+            let holder = self.find_token_holder(token, Purpose::EmailVerification, now).await?;
             let (user, token) = holder.ok_or(VerifyEmailError::TokenInvalid)?;
             let event = self.outbox.email_verified(&user.user(), now, origin);
-            let claimed = claim.of(self, &user, now, origin)?;
+            let claimed = claim.build_write(self, &user, now, origin)?;
             let mut set = doc! { "emailVerified": true };
             set.extend(claimed.set);
             let change = Change {
                 set,
                 tokens: TokenChange::Drop(Purpose::EmailVerification),
-                used_tokens: used_up(&user, &token, &[Purpose::EmailVerification], now),
+                used_tokens: used_links(&user, &token, &[Purpose::EmailVerification], now),
                 events: std::iter::once(event).chain(claimed.event).collect(),
                 ..Change::default()
             };
             let commit =
                 match self.store.users.commit(user.id.into(), Precondition::Version(user.version), change).await {
-                    Err(error) if claim.is_refused(self, &user, &error, now).await? => continue,
+                    Err(error) if claim.advance_if_taken(self, &user, &error, now).await? => continue,
                     commit => commit?,
                 };
             if let WriteOutcome::Done(written) = write_outcome(commit)? {
@@ -106,6 +106,6 @@ impl AccountService {
                 return Ok(());
             }
         }
-        Err(Failure::unavailable("too many writers on one account").into())
+        Err(Failure::too_many_conflicts().into())
     }
 }

@@ -14,7 +14,7 @@ pub(super) const MAX_LINE_BYTES: usize = 128 * 1024;
 const BLOCK_LINES: usize = 1_000;
 const BLOCK_BYTES: usize = 4 * 1024 * 1024;
 /// Blocks that wait to be taken.
-const WAITING: usize = 2;
+const QUEUED_BLOCKS: usize = 2;
 
 /// Some lines that follow each other.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ pub(super) struct Line {
 
 /// Starts the thread. `at` is where `source` stands: the lines and bytes before it.
 pub(super) fn read(source: Box<dyn Read + Send>, at: (u64, u64)) -> mpsc::Receiver<io::Result<Block>> {
-    let (sender, receiver) = mpsc::channel(WAITING);
+    let (sender, receiver) = mpsc::channel(QUEUED_BLOCKS);
     thread::spawn(move || {
         let mut blocks = Blocks { source: BufReader::with_capacity(256 * 1024, source), line: at.0, byte: at.1 };
         while let Some(block) = blocks.next().transpose() {
@@ -56,8 +56,8 @@ struct Blocks<R> {
 
 impl<R: BufRead> Blocks<R> {
     fn next(&mut self) -> io::Result<Option<Block>> {
-        let (mut lines, mut held, begin) = (Vec::new(), 0, self.line);
-        while self.line - begin < BLOCK_LINES as u64 && held < BLOCK_BYTES {
+        let (mut lines, mut size, first) = (Vec::new(), 0, self.line);
+        while self.line - first < BLOCK_LINES as u64 && size < BLOCK_BYTES {
             let mut text = Vec::new();
             let length = read_line(&mut self.source, &mut text)?;
             if length == 0 {
@@ -65,17 +65,17 @@ impl<R: BufRead> Blocks<R> {
             }
             self.line += 1;
             self.byte += length;
-            // As some editors begin a file.
+            // As some editors first a file.
             if self.line == 1 && text.starts_with(b"\xef\xbb\xbf") {
                 text.drain(..3);
             }
-            let whole = length <= MAX_LINE_BYTES as u64;
-            if !whole || !text.trim_ascii().is_empty() {
-                held += text.len();
-                lines.push(Line { number: self.line, text: whole.then_some(text) });
+            let fits = length <= MAX_LINE_BYTES as u64;
+            if !fits || !text.trim_ascii().is_empty() {
+                size += text.len();
+                lines.push(Line { number: self.line, text: fits.then_some(text) });
             }
         }
-        Ok((self.line > begin).then_some(Block { lines, last_line: self.line, end: self.byte }))
+        Ok((self.line > first).then_some(Block { lines, last_line: self.line, end: self.byte }))
     }
 }
 
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn blank_lines_count_and_are_left_out() {
+    fn blank_lines_are_counted_and_skipped() {
         let [block] = blocks(b"\xef\xbb\xbfone\n\n \r\nfour\r\nfive").try_into().unwrap();
         assert_eq!(numbers(&block), [1, 4, 5]);
         assert_eq!(block.lines[0].text.as_deref(), Some(&b"one\n"[..]));
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_too_long_is_not_kept_and_ends_where_it_ends() {
+    fn a_line_that_is_too_long_is_not_kept_and_the_next_one_is_read() {
         let mut text = vec![b'x'; 3 * MAX_LINE_BYTES];
         text.extend_from_slice(b"\nnext\n");
         let [block] = blocks(&text).try_into().unwrap();
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_block_has_a_bound() {
+    fn blocks_are_bounded() {
         let blocks = blocks(&b"a\n".repeat(2 * BLOCK_LINES + 1));
         assert_eq!(blocks.iter().map(|block| block.last_line).collect::<Vec<_>>(), [1000, 2000, 2001]);
         assert_eq!(blocks[1].end, 4000);

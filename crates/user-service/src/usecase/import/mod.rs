@@ -19,7 +19,7 @@ use futures_util::StreamExt;
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
-use self::{account::AccountReader, block::Decided, duplicate_check::Seen};
+use self::{account::AccountReader, block::BlockResult, duplicate_check::DuplicateCheck};
 use crate::{
     domain::AttributeRules,
     hashing::{ForeignHashes, HashingSettings, InvalidSetting},
@@ -27,7 +27,7 @@ use crate::{
 };
 use service_kit::{Clock, Ids, fail_point, mongo::StoreError};
 
-pub use self::members::Mistake;
+pub use self::members::LineError;
 
 /// What an import works with.
 pub struct Importer {
@@ -66,7 +66,7 @@ pub struct Import {
     /// Lines with the role `admin` are no mistake.
     pub admins: bool,
     /// Goes through a file that was finished before once more.
-    pub again: bool,
+    pub repeat_finished: bool,
 }
 
 /// A line that did not become an account, and everything that is wrong with it.
@@ -74,12 +74,12 @@ pub struct Import {
 pub struct RefusedLine {
     /// Counted from one.
     pub line: u64,
-    pub errors: Vec<Mistake>,
+    pub errors: Vec<LineError>,
 }
 
-/// The next lines are decided.
+/// The next lines are results.
 #[derive(Debug, Default)]
-pub struct Step {
+pub struct ImportStep {
     /// The last of them, and the bytes of the file up to its end.
     pub line: u64,
     pub bytes: u64,
@@ -91,7 +91,7 @@ pub struct Step {
 
 /// Where an import stands before its first line is read.
 #[derive(Debug, Clone)]
-pub enum Progress {
+pub enum ImportProgress {
     /// It begins, or goes on after so many lines and bytes.
     At { line: u64, bytes: u64 },
     /// An earlier run has come to the file's end.
@@ -134,9 +134,9 @@ pub fn fingerprint(mut file: impl Read) -> io::Result<(String, u64)> {
 }
 
 /// An import that has begun.
-pub struct Running {
+pub struct RunningImport {
     importer: Arc<Importer>,
-    accounts: Arc<AccountReader>,
+    reader: Arc<AccountReader>,
     import: Import,
     record: ImportRecord,
 }
@@ -145,7 +145,7 @@ pub struct Running {
 ///
 /// # Errors
 /// [`ImportError::OtherWelcome`], or the database is away.
-pub async fn begin(importer: Importer, import: Import) -> Result<(Running, Progress), ImportError> {
+pub async fn begin_import(importer: Importer, import: Import) -> Result<(RunningImport, ImportProgress), ImportError> {
     let size = i64::try_from(import.size).unwrap_or(i64::MAX);
     let new = ImportRecord::new(import.id.clone(), size, import.welcome, importer.clock.now());
     let bulk = &importer.store.bulk;
@@ -157,33 +157,33 @@ pub async fn begin(importer: Importer, import: Import) -> Result<(Running, Progr
         },
         false => bulk.begin_import(&new).await?,
     };
-    let mut standing = Progress::At { line: count(record.lines), bytes: count(record.bytes) };
+    let mut progress = ImportProgress::At { line: to_u64(record.lines), bytes: to_u64(record.bytes) };
     if let Some(at) = record.finished_at {
-        let (imported, refused) = (count(record.imported), count(record.refused));
-        standing = Progress::Finished { at: at.to_jiff(), imported, refused };
-        if import.again {
+        let (imported, refused) = (to_u64(record.imported), to_u64(record.refused));
+        progress = ImportProgress::Finished { at: at.to_jiff(), imported, refused };
+        if import.repeat_finished {
             let first = ImportRecord::new(record.id.clone(), size, import.welcome, record.started_at.to_jiff());
             record = first;
-            standing = Progress::At { line: 0, bytes: 0 };
+            progress = ImportProgress::At { line: 0, bytes: 0 };
         }
     }
-    if matches!(standing, Progress::At { .. }) && record.welcome != import.welcome {
+    if matches!(progress, ImportProgress::At { .. }) && record.welcome != import.welcome {
         return Err(ImportError::OtherWelcome(if record.welcome { "with" } else { "without" }));
     }
-    let accounts = AccountReader {
+    let reader = AccountReader {
         hashes: importer.hashes.clone(),
         attributes: Arc::clone(&importer.attributes),
         ids: importer.ids.clone(),
         import: record.id.clone(),
         welcome: import.welcome,
         admins: import.admins,
-        began: record.started_at.to_jiff(),
+        started_at: record.started_at.to_jiff(),
     };
-    Ok((Running { importer: Arc::new(importer), accounts: Arc::new(accounts), import, record }, standing))
+    Ok((RunningImport { importer: Arc::new(importer), reader: Arc::new(reader), import, record }, progress))
 }
 
-impl Running {
-    /// Imports what is left. `source` stands where [`Progress::At`] says; `notice` is
+impl RunningImport {
+    /// Imports what is left. `source` stands where [`ImportProgress::At`] says; `on_step` is
     /// told of each step in the order of the lines, before the step counts as done.
     ///
     /// # Errors
@@ -191,42 +191,42 @@ impl Running {
     pub async fn run(
         mut self,
         source: Box<dyn Read + Send>,
-        mut notice: impl FnMut(&Step) -> io::Result<()>,
+        mut on_step: impl FnMut(&ImportStep) -> io::Result<()>,
     ) -> Result<(), ImportError> {
-        let at = (count(self.record.lines), count(self.record.bytes));
+        let at = (to_u64(self.record.lines), to_u64(self.record.bytes));
         let mut blocks = lines::read(source, at);
         let blocks = futures_util::stream::poll_fn(move |context| blocks.poll_recv(context));
-        let (importer, accounts, dry_run) = (&self.importer, &self.accounts, self.import.dry_run);
-        let decided = blocks.map(|block| {
-            let (importer, accounts) = (Arc::clone(importer), Arc::clone(accounts));
+        let (importer, reader, dry_run) = (&self.importer, &self.reader, self.import.dry_run);
+        let results = blocks.map(|block| {
+            let (importer, reader) = (Arc::clone(importer), Arc::clone(reader));
             let task = tokio::spawn(async move {
                 let block = block.map_err(ImportError::Read)?;
-                block::decide(importer, accounts, block, dry_run).await
+                block::process_block(importer, reader, block, dry_run).await
             });
             async move { task.await.expect("the task is not aborted, and its panic ends the process") }
         });
         // In the order of the file, although they are under way together.
-        let mut decided = decided.buffered(at_once());
-        let mut seen = Seen::default();
-        while let Some(decided) = decided.next().await {
-            let Decided { mut step, keys } = decided?;
+        let mut results = results.buffered(concurrency());
+        let mut duplicates = DuplicateCheck::default();
+        while let Some(results) = results.next().await {
+            let BlockResult { mut step, keys } = results?;
             for (line, keys) in keys {
-                if let Some(errors) = seen.again(line, keys) {
+                if let Some(errors) = duplicates.check_and_remember(line, keys) {
                     step.imported -= 1;
                     step.refused.push(RefusedLine { line, errors });
                 }
             }
             step.refused.sort_by_key(|refused| refused.line);
             fail_point!("import.after_batch");
-            notice(&step).map_err(ImportError::Report)?;
-            note(&mut self.record, &step);
+            on_step(&step).map_err(ImportError::Report)?;
+            update_record(&mut self.record, &step);
             if !dry_run {
                 self.record.updated_at = importer.clock.now().into();
                 importer.store.bulk.save_import(&self.record).await?;
             }
         }
-        drop(decided);
-        if self.import.size != 0 && count(self.record.bytes) != self.import.size {
+        drop(results);
+        if self.import.size != 0 && to_u64(self.record.bytes) != self.import.size {
             return Err(ImportError::FileChanged);
         }
         if !dry_run {
@@ -237,7 +237,7 @@ impl Running {
     }
 }
 
-fn note(record: &mut ImportRecord, step: &Step) {
+fn update_record(record: &mut ImportRecord, step: &ImportStep) {
     let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
     record.lines = number(step.line);
     record.bytes = number(step.bytes);
@@ -246,10 +246,10 @@ fn note(record: &mut ImportRecord, step: &Step) {
 }
 
 /// Blocks under way: each is read on one core, and waits for the database after that.
-fn at_once() -> usize {
+fn concurrency() -> usize {
     thread::available_parallelism().map_or(1, NonZero::get).clamp(2, 16) + 2
 }
 
-fn count(stored: i64) -> u64 {
+fn to_u64(stored: i64) -> u64 {
     u64::try_from(stored).unwrap_or(0)
 }

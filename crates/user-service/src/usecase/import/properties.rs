@@ -20,7 +20,7 @@ use service_kit::{Clock, Ids};
 const SECRET: &str = "s3cr3t-p4ss";
 const LONGEST_DETAIL: usize = 400;
 
-fn accounts() -> AccountReader {
+fn reader() -> AccountReader {
     let settings = HashingSettings {
         memory_kib: 64,
         iterations: 1,
@@ -37,15 +37,15 @@ fn accounts() -> AccountReader {
         import: "0123456789abcdef0123456789abcdef".into(),
         welcome: true,
         admins: false,
-        began: Clock::manual().now(),
+        started_at: Clock::manual().now(),
     }
 }
 
 #[test]
-fn any_line_is_an_account_or_refused_without_its_values() {
-    let (accounts, now) = (accounts(), Clock::manual().now());
+fn any_line_becomes_an_account_or_is_refused_without_its_values() {
+    let (reader, now) = (reader(), Clock::manual().now());
     corpus!("json").holds_for_bytes(|bytes| {
-        match accounts.read(&Line { number: 1, text: Some(bytes.to_vec()) }, now) {
+        match reader.read(&Line { number: 1, text: Some(bytes.to_vec()) }, now) {
             Ok(user) => {
                 let (name, email) = (Username::parse(&user.username), Email::parse(&user.email));
                 prop_assert_eq!(name.as_ref().map(Username::key), Ok(&*user.username_key));
@@ -53,12 +53,12 @@ fn any_line_is_an_account_or_refused_without_its_values() {
                 prop_assert!(user.password_hash.len() <= 512 && user.roles.len() <= 64);
                 prop_assert_eq!(user.pending_events.len(), 1);
             }
-            Err(mistakes) => {
-                prop_assert!(!mistakes.is_empty());
-                for mistake in mistakes {
-                    let shown = format!("{mistake:?}");
+            Err(errors) => {
+                prop_assert!(!errors.is_empty());
+                for error in errors {
+                    let shown = format!("{error:?}");
                     prop_assert!(!shown.contains(SECRET), "{}", shown);
-                    prop_assert!(mistake.detail.len() <= LONGEST_DETAIL && mistake.pointer.len() <= 1024, "{}", shown);
+                    prop_assert!(error.detail.len() <= LONGEST_DETAIL && error.pointer.len() <= 1024, "{}", shown);
                 }
             }
         }
@@ -67,7 +67,7 @@ fn any_line_is_an_account_or_refused_without_its_values() {
 }
 
 #[test]
-fn any_file_is_all_its_lines_in_bounded_pieces() {
+fn any_file_is_read_completely_in_bounded_blocks() {
     corpus!("json").holds_for_bytes(|file| {
         let mut blocks = lines::read(Box::new(Cursor::new(file.to_vec())), (0, 0));
         let (mut end, mut last) = (0, 0);

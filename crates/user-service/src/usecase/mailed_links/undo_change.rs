@@ -42,17 +42,17 @@ pub async fn undo_change(
     token: &str,
     origin: Origin,
 ) -> Result<UndoneChange, UndoChangeError> {
-    accounts.throttle.request(&origin).await?;
+    accounts.rate_limiter.charge_request(&origin).await?;
     let token = OneTimeToken::parse(token).ok_or(UndoChangeError::TokenInvalid)?;
     let this = Arc::clone(accounts);
-    accounts.writes.run_to_completion(async move { this.use_undo_link(&token, &origin).await }).await
+    accounts.writes.run_to_completion(async move { this.redeem_undo_link(&token, &origin).await }).await
 }
 
 impl AccountService {
-    async fn use_undo_link(&self, token: &OneTimeToken, origin: &Origin) -> Result<UndoneChange, UndoChangeError> {
+    async fn redeem_undo_link(&self, token: &OneTimeToken, origin: &Origin) -> Result<UndoneChange, UndoChangeError> {
         for _ in 0..MAX_ATTEMPTS {
             let now = self.clock.now();
-            let holder = self.holder_of_undo_link(token, now).await?;
+            let holder = self.find_undo_link_holder(token, now).await?;
             let (record, link) = holder.ok_or(UndoChangeError::TokenInvalid)?;
             let undone = match link.purpose {
                 Purpose::PasswordChangeUndo => UndoneChange::Password,
@@ -63,20 +63,20 @@ impl AccountService {
                 | Purpose::EmailChange
                 | Purpose::EmailChangeUndo => return Err(UndoChangeError::TokenInvalid),
             };
-            let changed_at = |left: &Reservation| self.left_at(&record, left);
+            let changed_at = |left: &Reservation| self.address_left_at(&record, left);
             let undo = undo_links::undo_change(&link, record.addresses(), changed_at, record.factor_since(), now);
             let undo = undo.ok_or(UndoChangeError::TokenInvalid)?;
             let (id, version) = (record.id.into(), record.version);
-            let told = |user: &_| Some(self.outbox.change_undone(user, undone, now, origin));
+            let undo_event = |user: &_| Some(self.outbox.change_undone(user, undone, now, origin));
             let used_tokens = vec![UsedLink::new(binary(&link.digest), link.purpose, &link.to, now)];
-            let change = Change { used_tokens, ..self.undoing(record, undo, link.digest, told, now, origin) };
+            let change = Change { used_tokens, ..self.undo_write(record, undo, link.digest, undo_event, now, origin) };
             let commit = self.store.users.commit(id, Precondition::Version(version), change).await?;
             if let WriteOutcome::Done(written) = write_outcome(commit)? {
                 self.publish(&written);
-                self.forget_ended_sessions(&written).await;
+                self.delete_ended_sessions(&written).await;
                 return Ok(undone);
             }
         }
-        Err(Failure::unavailable("too many writers on one account").into())
+        Err(Failure::too_many_conflicts().into())
     }
 }

@@ -8,7 +8,7 @@ use crate::{
     },
     usecase::{
         account_service::AccountService,
-        email_address::change_email::{address_fields, undo_tokens},
+        email_address::change_email::{address_fields, kept_undo_tokens},
     },
 };
 use bson::{Bson, Document, doc};
@@ -24,7 +24,7 @@ pub(in crate::usecase) struct NewUndoLink {
 
 impl NewUndoLink {
     /// What the notice carries.
-    pub(in crate::usecase) fn granted(&self) -> (&OneTimeToken, Timestamp) {
+    pub(in crate::usecase) fn token_and_expiry(&self) -> (&OneTimeToken, Timestamp) {
         (&self.token, self.expires_at)
     }
 
@@ -61,20 +61,20 @@ impl AccountService {
     }
 
     /// When a change left this address behind: the undo token of that change says it.
-    pub(in crate::usecase) fn left_at(&self, record: &UserRecord, left: &Reservation) -> Timestamp {
+    pub(in crate::usecase) fn address_left_at(&self, record: &UserRecord, left: &Reservation) -> Timestamp {
         let lifetime = SignedDuration::try_from(self.rules.undo_ttl).unwrap_or(SignedDuration::MAX);
         let issued_at = undo_token_of(record, left).and_then(|token| token.issued_at);
         issued_at.map_or_else(|| left.until.saturating_sub(lifetime).unwrap_or(Timestamp::MIN), Timestamp::from)
     }
 
     /// The write of an undo: everything is in it, so that all of it happens or nothing does.
-    /// `used` is the digest of the link, `told` what happened by its own event.
-    pub(in crate::usecase) fn undoing(
+    /// `used` is the digest of the link, `undo_event` what happened by its own event.
+    pub(in crate::usecase) fn undo_write(
         &self,
         record: UserRecord,
         undo: Undo,
         used: [u8; 32],
-        told: impl FnOnce(&User) -> Option<NewEvent>,
+        undo_event: impl FnOnce(&User) -> Option<NewEvent>,
         now: Timestamp,
         origin: &Origin,
     ) -> Change {
@@ -94,7 +94,7 @@ impl AccountService {
                 addresses
             }
         };
-        let mut events: Vec<NewEvent> = told(&user).into_iter().chain(address_events).collect();
+        let mut events: Vec<NewEvent> = undo_event(&user).into_iter().chain(address_events).collect();
         let mut links = undo_links::good_links(record.undo_links(), &addresses, now);
         links.retain(|link| link.digest != used);
         set.extend(undo_link_fields(&links));
@@ -105,7 +105,7 @@ impl AccountService {
             events.push(self.outbox.reset_requested(&user, &reset, expires_at, now, origin));
             // Undo links of changes that were made before this one stay: otherwise a thief
             // could void the owner's by a change and its undo.
-            let mut tokens = undo_tokens(record.tokens, &addresses);
+            let mut tokens = kept_undo_tokens(record.tokens, &addresses);
             tokens.push(TokenRecord::new(reset.digest(), Purpose::PasswordReset, &addresses.current, expires_at));
             TokenChange::Replace(tokens)
         } else {

@@ -28,22 +28,22 @@ pub enum NewPasswordError {
 
 /// The rules for new passwords, and the list of breached ones if there is one.
 #[derive(Clone)]
-pub struct PasswordValidation(Arc<Parts>);
+pub struct PasswordValidation(Arc<Validator>);
 
-struct Parts {
+struct Validator {
     policy: PasswordPolicy,
     breached: Option<BreachedPasswords>,
-    /// How many are judged at a time: each takes a core for some milliseconds.
-    judges: Arc<Semaphore>,
+    /// How many are checked at a time: each takes a core for some milliseconds.
+    slots: Arc<Semaphore>,
     max_wait: Duration,
 }
 
 impl PasswordValidation {
-    /// `judges` passwords are judged at a time; who would wait for longer than
+    /// `slots` passwords are checked at a time; who would wait for longer than
     /// `max_wait` is refused.
     #[must_use]
-    pub fn new(policy: PasswordPolicy, breached: Option<BreachedPasswords>, judges: usize, max_wait: Duration) -> Self {
-        Self(Arc::new(Parts { policy, breached, judges: Arc::new(Semaphore::new(judges.max(1))), max_wait }))
+    pub fn new(policy: PasswordPolicy, breached: Option<BreachedPasswords>, slots: usize, max_wait: Duration) -> Self {
+        Self(Arc::new(Validator { policy, breached, slots: Arc::new(Semaphore::new(slots.max(1))), max_wait }))
     }
 
     /// The least length of a new password, in code points.
@@ -60,7 +60,7 @@ impl PasswordValidation {
         self.0.policy.normal_form(chosen)
     }
 
-    /// Takes a password that a user chooses, or returns all reasons against it. `own` holds texts of that user, of
+    /// Takes a password that a user chooses, or returns all reasons against it. `context` holds texts of that user, of
     /// bounded length: username, email address and display name as they were parsed. The work takes milliseconds, so
     /// it comes after the rate limit, on a thread that serves no requests.
     ///
@@ -71,31 +71,31 @@ impl PasswordValidation {
         &self,
         hashes: &HashPool,
         password: Password,
-        own: &[&str],
+        context: &[&str],
     ) -> Result<Password, NewPasswordError> {
         // A password that could not be hashed afterwards need not be validated.
         let _admission = hashes.admit().map_err(Failure::from)?;
-        let judge = tokio::time::timeout(self.0.max_wait, Arc::clone(&self.0.judges).acquire_owned()).await;
-        let judge = judge.map_err(|_| Failure::Overloaded { retry_after: RETRY_AFTER })?;
-        let own: Vec<String> = own.iter().map(|text| (*text).to_owned()).collect();
-        let parts = Arc::clone(&self.0);
-        let judged = tokio::task::spawn_blocking(move || {
-            let _judge = judge.expect("the semaphore is never closed");
+        let slot = tokio::time::timeout(self.0.max_wait, Arc::clone(&self.0.slots).acquire_owned()).await;
+        let slot = slot.map_err(|_| Failure::Overloaded { retry_after: RETRY_AFTER })?;
+        let context: Vec<String> = context.iter().map(|text| (*text).to_owned()).collect();
+        let validator = Arc::clone(&self.0);
+        let checked = tokio::task::spawn_blocking(move || {
+            let _slot = slot.expect("the semaphore is never closed");
             panics::catch("password_policy", || {
                 fail_point!("password.judge");
-                parts.judge(password, &own)
+                validator.check(password, &context)
             })
         });
         // The only error of the task is that its runtime ends.
-        let judged = judged.await.map_err(|_| Failure::unavailable("shutting down"))?;
-        judged.unwrap_or_else(|_| Err(NewPasswordError::Refused(vec![PasswordPolicy::strength_unknown()])))
+        let checked = checked.await.map_err(|_| Failure::unavailable("shutting down"))?;
+        checked.unwrap_or_else(|_| Err(NewPasswordError::Refused(vec![PasswordPolicy::strength_unknown()])))
     }
 }
 
-impl Parts {
-    fn judge(&self, password: Password, own: &[String]) -> Result<Password, NewPasswordError> {
-        let own = ContextWords::of(own.iter().map(String::as_str));
-        let mut objections = self.policy.objections(&password, &own);
+impl Validator {
+    fn check(&self, password: Password, context: &[String]) -> Result<Password, NewPasswordError> {
+        let context = ContextWords::of(context.iter().map(String::as_str));
+        let mut objections = self.policy.objections(&password, &context);
         if let Some(list) = &self.breached {
             let found = list.contains(&password);
             if found.map_err(|error| Failure::Unavailable(format!("the list of breached passwords: {error}")))? {

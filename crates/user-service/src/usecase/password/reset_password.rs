@@ -14,7 +14,7 @@ use crate::{
     usecase::{
         account_service::AccountService,
         failure::Failure,
-        mailed_links::one_time_tokens::used_up,
+        mailed_links::one_time_tokens::used_links,
         registration::username_claim::UsernameClaim,
         retry::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
     },
@@ -70,7 +70,7 @@ pub(in crate::usecase) enum ResetOccasion {
 /// # Errors
 /// When the store is away: the request is lost, the person asks again.
 pub async fn request_reset(accounts: &AccountService, email_key: &str, origin: &Origin) -> Result<(), Failure> {
-    accounts.mail_reset(email_key, ResetOccasion::Requested, origin).await
+    accounts.send_reset_mail(email_key, ResetOccasion::Requested, origin).await
 }
 
 /// Sets the new password and uses the token up. The password is judged before it is
@@ -86,22 +86,22 @@ pub async fn reset_password(
     new: &SecretString,
     origin: Origin,
 ) -> Result<(), ResetPasswordError> {
-    accounts.throttle.request(&origin).await?;
+    accounts.rate_limiter.charge_request(&origin).await?;
     let token = OneTimeToken::parse(token).ok_or(ResetPasswordError::TokenInvalid)?;
-    let holder = accounts.holder_of(&token, Purpose::PasswordReset, accounts.clock.now()).await?;
+    let holder = accounts.find_token_holder(&token, Purpose::PasswordReset, accounts.clock.now()).await?;
     let (user, _) = holder.ok_or(ResetPasswordError::TokenInvalid)?;
     let new = accounts.passwords.normal_form(new);
     let new = new.map_err(|invalid| ResetPasswordError::PasswordRefused(vec![invalid]))?;
     let new = accounts.passwords.validate(&accounts.hashes, new, &user.context_words()).await?;
     let hash = accounts.hashes.hash(&new).await.map_err(Failure::from)?;
     let this = Arc::clone(accounts);
-    accounts.writes.run_to_completion(async move { this.use_reset(&token, &hash, &origin).await }).await
+    accounts.writes.run_to_completion(async move { this.redeem_reset_token(&token, &hash, &origin).await }).await
 }
 
 impl AccountService {
     /// Mails a link that sets a new password, if there is an active account with this
     /// current address.
-    pub(in crate::usecase) async fn mail_reset(
+    pub(in crate::usecase) async fn send_reset_mail(
         &self,
         email_key: &str,
         occasion: ResetOccasion,
@@ -131,10 +131,10 @@ impl AccountService {
                 return Ok(());
             }
         }
-        Err(Failure::unavailable("too many writers on one account"))
+        Err(Failure::too_many_conflicts())
     }
 
-    async fn use_reset(
+    async fn redeem_reset_token(
         &self,
         token: &OneTimeToken,
         new: &PasswordHash,
@@ -143,11 +143,11 @@ impl AccountService {
         let mut claim = UsernameClaim::default();
         for _ in 0..MAX_ATTEMPTS {
             let now = self.clock.now();
-            let holder = self.holder_of(token, Purpose::PasswordReset, now).await?;
+            let holder = self.find_token_holder(token, Purpose::PasswordReset, now).await?;
             let (record, token) = holder.ok_or(ResetPasswordError::TokenInvalid)?;
             let user = record.user();
             let verified = (!user.email_verified).then(|| self.outbox.email_verified(&user, now, origin));
-            let claimed = claim.of(self, &record, now, origin)?;
+            let claimed = claim.build_write(self, &record, now, origin)?;
             let changed = self.outbox.password_changed(&user, PasswordChangeReason::Reset, None, now, origin);
             // The first proof of the mailbox: a second factor was set up without one.
             let totp = if user.email_verified { TotpChange::None } else { TotpChange::Forget };
@@ -160,24 +160,24 @@ impl AccountService {
                 set,
                 tokens: TokenChange::DropAllBut(Purpose::EmailChangeUndo),
                 totp,
-                used_tokens: used_up(&record, &token, &[Purpose::EmailVerification, Purpose::PasswordReset], now),
+                used_tokens: used_links(&record, &token, &[Purpose::EmailVerification, Purpose::PasswordReset], now),
                 end_sessions: EndSessions::All,
                 // Who holds the mailbox gets in from there, also while the account is under attack.
-                seen_network: Some(self.throttle.seen(user.id, origin, now)),
+                seen_network: Some(self.rate_limiter.known_network(user.id, origin, now)),
                 beyond_bound: true,
                 events: verified.into_iter().chain([changed]).chain(totp_disabled).chain(claimed.event).collect(),
                 ..Change::default()
             };
             let commit = match self.store.users.commit(user.id, Precondition::Version(user.version), change).await {
-                Err(error) if claim.is_refused(self, &record, &error, now).await? => continue,
+                Err(error) if claim.advance_if_taken(self, &record, &error, now).await? => continue,
                 commit => commit?,
             };
             if let WriteOutcome::Done(written) = write_outcome(commit)? {
                 self.publish(&written);
-                self.forget_ended_sessions(&written).await;
+                self.delete_ended_sessions(&written).await;
                 return Ok(());
             }
         }
-        Err(Failure::unavailable("too many writers on one account").into())
+        Err(Failure::too_many_conflicts().into())
     }
 }

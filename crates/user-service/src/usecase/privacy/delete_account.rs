@@ -15,7 +15,7 @@ use crate::{
         administration::last_admin::AdminWriteError,
         failure::Failure,
         retry::MAX_ATTEMPTS,
-        sessions::{authenticate::Caller, reauthenticate::Reauthentication},
+        sessions::{authenticate::Caller, reauthenticate::ReauthenticateError},
     },
 };
 use service_kit::mongo::StoreError;
@@ -40,11 +40,11 @@ pub enum DeleteAccountError {
     Failure(#[from] Failure),
 }
 
-impl From<Reauthentication> for DeleteAccountError {
-    fn from(error: Reauthentication) -> Self {
+impl From<ReauthenticateError> for DeleteAccountError {
+    fn from(error: ReauthenticateError) -> Self {
         match error {
-            Reauthentication::WrongPassword => Self::WrongPassword,
-            Reauthentication::Failure(failure) => Self::Failure(failure),
+            ReauthenticateError::WrongPassword => Self::WrongPassword,
+            ReauthenticateError::Failure(failure) => Self::Failure(failure),
         }
     }
 }
@@ -103,7 +103,7 @@ impl AccountService {
             let id = user.id.into();
             let event = self.outbox.deleted(id, user.user().recipient(), DeletedBy::SelfService, now, origin);
             let change = Change { tombstone: true, beyond_bound: true, events: vec![event], ..Change::default() };
-            if let Commit::Tombstoned(pending) = self.commit_as_admin(&user, false, change).await? {
+            if let Commit::Tombstoned(pending) = self.commit_with_admin_list(&user, false, change).await? {
                 self.publish_tombstone(id, now, pending);
                 return Ok(());
             }
@@ -115,6 +115,6 @@ impl AccountService {
                 })
                 .ok_or(DeleteAccountError::Gone)?;
         }
-        Err(Failure::unavailable("too many writers on one account").into())
+        Err(Failure::too_many_conflicts().into())
     }
 }

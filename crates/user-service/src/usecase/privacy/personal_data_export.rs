@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Rows that are in memory at once.
-const AT_ONCE: u32 = 200;
+const PAGE_SIZE: u32 = 200;
 
 /// What the account's own document holds.
 pub struct PersonalData {
@@ -49,7 +49,7 @@ pub struct PersonalData {
     pub locked_until: Option<Timestamp>,
     /// When the account was taken over from another system.
     pub imported_at: Option<Timestamp>,
-    pub waiting: Vec<WaitingEvent>,
+    pub pending_events: Vec<ExportedPendingEvent>,
 }
 
 /// A one-time token that is out; never its digest.
@@ -83,7 +83,7 @@ pub struct ExportedFactor {
 }
 
 /// An event that is not published yet; the audit log has more of it.
-pub struct WaitingEvent {
+pub struct ExportedPendingEvent {
     pub id: Uuid,
     pub event_type: String,
     pub at: Timestamp,
@@ -166,7 +166,7 @@ pub fn personal_data(record: &UserRecord) -> PersonalData {
         known_networks: known_networks.iter().map(last_seen).collect(),
         locked_until: locked_until.map(Into::into),
         imported_at: imported.as_ref().map(|imported| imported.at.to_jiff()),
-        waiting: pending_events.iter().map(waiting).collect(),
+        pending_events: pending_events.iter().map(pending_event).collect(),
     }
 }
 
@@ -223,10 +223,10 @@ fn last_seen(known: &KnownNetwork) -> Timestamp {
     last_seen.to_jiff()
 }
 
-fn waiting(event: &PendingEvent) -> WaitingEvent {
+fn pending_event(event: &PendingEvent) -> ExportedPendingEvent {
     // The payload repeats what the account says; the audit part is in the audit log.
     let PendingEvent { id, event_type, at, sequence: _, data: _, trace_parent: _, audit: _ } = event;
-    WaitingEvent { id: (*id).into(), event_type: event_type.clone(), at: at.to_jiff() }
+    ExportedPendingEvent { id: (*id).into(), event_type: event_type.clone(), at: at.to_jiff() }
 }
 
 fn session(row: SessionRow, user: &UserRecord, now: Timestamp) -> ExportedSession {
@@ -264,21 +264,21 @@ pub fn export_sessions(
     accounts: Arc<AccountService>,
     user: Arc<UserRecord>,
 ) -> impl Stream<Item = Result<Vec<ExportedSession>, Failure>> {
-    let limit = i64::from(AT_ONCE);
+    let limit = i64::from(PAGE_SIZE);
     stream::try_unfold(Some(Cursor::NEWEST), move |from| {
         let (accounts, user) = (Arc::clone(&accounts), Arc::clone(&user));
         async move {
             let Some(from) = from else { return Ok(None) };
             let rows = accounts.store.sessions.stored(user.id.into(), from, limit).await?;
-            let whole = i64::try_from(rows.len()) == Ok(limit);
-            let next = rows.last().filter(|_| whole).map(SessionRow::place);
+            let is_full = i64::try_from(rows.len()) == Ok(limit);
+            let next = rows.last().filter(|_| is_full).map(SessionRow::place);
             let now = accounts.clock.now();
             Ok(Some((rows.into_iter().map(|row| session(row, &user, now)).collect(), next)))
         }
     })
 }
 
-/// The account's whole audit log, newest first.
+/// The account's is_full audit log, newest first.
 pub fn export_audit(
     accounts: Arc<AccountService>,
     user: Arc<UserRecord>,
@@ -287,7 +287,7 @@ pub fn export_audit(
         let (accounts, user) = (Arc::clone(&accounts), Arc::clone(&user));
         async move {
             let Some(from) = from else { return Ok(None) };
-            let page = audit_log(&accounts, &user, AT_ONCE, Some(from)).await?;
+            let page = audit_log(&accounts, &user, PAGE_SIZE, Some(from)).await?;
             Ok(Some((page.items, page.next)))
         }
     })

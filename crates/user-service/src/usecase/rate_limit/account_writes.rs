@@ -5,7 +5,11 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::{Charged, HOUR, Policy, RateLimiter};
+use super::{
+    charges::Charges,
+    limiter::RateLimiter,
+    limits::{HOUR, Limits, RateLimitPolicy},
+};
 use crate::{store::ThrottleKey, usecase::failure::Failure};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -19,7 +23,7 @@ pub(in crate::usecase) enum AccountWrite {
     /// Asking for another address.
     Email,
     Password,
-    /// Beginning a set-up, turning the second factor off, new recovery codes.
+    /// NewSession a set-up, turning the second factor off, new recovery codes.
     SecondFactor,
 }
 
@@ -28,27 +32,29 @@ impl RateLimiter {
     ///
     /// # Errors
     /// [`Failure::RateLimited`], or the database is away.
-    pub(in crate::usecase) async fn account_writes(
+    pub(in crate::usecase) async fn charge_account_writes(
         &self,
         writes: &[AccountWrite],
         user: Uuid,
-    ) -> Result<Charged, Failure> {
+    ) -> Result<Charges, Failure> {
         if !self.limits.enabled {
-            return Ok(Charged::default());
+            return Ok(Charges::default());
         }
-        let rows: Vec<_> = writes.iter().map(|write| self.write_row(*write, user)).collect();
+        let rows: Vec<_> = writes.iter().map(|write| self.account_write_counter(*write, user)).collect();
         self.charge_all(&rows).await
     }
 
-    pub(super) fn write_row(&self, write: AccountWrite, user: Uuid) -> (Policy, ThrottleKey) {
+    pub(super) fn account_write_counter(&self, write: AccountWrite, user: Uuid) -> (RateLimitPolicy, ThrottleKey) {
         let limits = &self.limits;
         let policy = match write {
-            AccountWrite::Profile => self.rate("profile", limits.profile_changes_per_account, HOUR),
-            AccountWrite::Username => self.rate("username", limits.username_changes_per_account, DAY),
-            AccountWrite::Email => self.rate("email-change", limits.email_changes_per_account, HOUR),
-            AccountWrite::Password => self.rate("password-change", limits.password_changes_per_account, HOUR),
-            AccountWrite::SecondFactor => self.rate("second-factor", limits.second_factor_changes_per_account, HOUR),
+            AccountWrite::Profile => Limits::rate_policy("profile", limits.profile_changes_per_account, HOUR),
+            AccountWrite::Username => Limits::rate_policy("username", limits.username_changes_per_account, DAY),
+            AccountWrite::Email => Limits::rate_policy("email-change", limits.email_changes_per_account, HOUR),
+            AccountWrite::Password => Limits::rate_policy("password-change", limits.password_changes_per_account, HOUR),
+            AccountWrite::SecondFactor => {
+                Limits::rate_policy("second-factor", limits.second_factor_changes_per_account, HOUR)
+            }
         };
-        (policy, self.hash.whole(policy.name, user.as_bytes()))
+        (policy, self.hash.subject_key(policy.name, user.as_bytes()))
     }
 }

@@ -15,7 +15,7 @@ use crate::{
     usecase::{
         account_service::AccountService,
         failure::Failure,
-        mailed_links::one_time_tokens::used_up,
+        mailed_links::one_time_tokens::used_links,
         retry::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
     },
 };
@@ -45,21 +45,24 @@ pub async fn disown_account(
     token: &str,
     origin: Origin,
 ) -> Result<(), DisownAccountError> {
-    accounts.throttle.request(&origin).await?;
+    accounts.rate_limiter.charge_request(&origin).await?;
     let token = OneTimeToken::parse(token).ok_or(DisownAccountError::TokenInvalid)?;
     let this = Arc::clone(accounts);
-    accounts.writes.run_to_completion(async move { this.use_verification_to_disown(&token, &origin).await }).await
+    accounts
+        .writes
+        .run_to_completion(async move { this.redeem_verification_token_to_disown(&token, &origin).await })
+        .await
 }
 
 impl AccountService {
-    async fn use_verification_to_disown(
+    async fn redeem_verification_token_to_disown(
         &self,
         token: &OneTimeToken,
         origin: &Origin,
     ) -> Result<(), DisownAccountError> {
         for _ in 0..MAX_ATTEMPTS {
             let now = self.clock.now();
-            let holder = self.holder_of(token, Purpose::EmailVerification, now).await?;
+            let holder = self.find_token_holder(token, Purpose::EmailVerification, now).await?;
             let unverified = holder.filter(|(record, _)| !record.email_verified);
             let (record, token) = unverified.ok_or(DisownAccountError::TokenInvalid)?;
             let user = record.user();
@@ -69,7 +72,7 @@ impl AccountService {
             let change = Change {
                 set: doc! { "passwordHash": self.hashes.of_no_password().expose(), "undoTokens": Bson::Null },
                 tokens: TokenChange::Replace(Vec::new()),
-                used_tokens: used_up(&record, &token, &[Purpose::EmailVerification], now),
+                used_tokens: used_links(&record, &token, &[Purpose::EmailVerification], now),
                 totp: TotpChange::Forget,
                 end_sessions: EndSessions::All,
                 beyond_bound: true,
@@ -79,10 +82,10 @@ impl AccountService {
             let commit = self.store.users.commit(user.id, Precondition::Version(user.version), change).await?;
             if let WriteOutcome::Done(written) = write_outcome(commit)? {
                 self.publish(&written);
-                self.forget_ended_sessions(&written).await;
+                self.delete_ended_sessions(&written).await;
                 return Ok(());
             }
         }
-        Err(Failure::unavailable("too many writers on one account").into())
+        Err(Failure::too_many_conflicts().into())
     }
 }

@@ -14,11 +14,11 @@ use crate::{
 };
 
 /// AccountService that are looked at in one go.
-const AT_ONCE: i64 = 100;
+const BATCH_SIZE: i64 = 100;
 
 /// What one go did.
 #[derive(Debug, Clone, Copy)]
-pub struct Expiry {
+pub struct ExpiryBatch {
     pub deleted: usize,
     /// As many were found as are looked at: there may be more.
     pub more: bool,
@@ -30,23 +30,23 @@ pub struct Expiry {
 ///
 /// # Errors
 /// When the store is away; what is left goes at the next turn.
-pub async fn expire_unverified(accounts: &AccountService, after: Duration) -> Result<Expiry, Failure> {
+pub async fn expire_unverified(accounts: &AccountService, after: Duration) -> Result<ExpiryBatch, Failure> {
     let after = SignedDuration::try_from(after).unwrap_or(SignedDuration::MAX);
     let before = accounts.clock.now().saturating_sub(after).unwrap_or(Timestamp::MIN);
-    let found = accounts.store.users.unverified_before(before, AT_ONCE).await?;
-    let more = i64::try_from(found.len()) == Ok(AT_ONCE);
+    let found = accounts.store.users.unverified_before(before, BATCH_SIZE).await?;
+    let more = i64::try_from(found.len()) == Ok(BATCH_SIZE);
     let mut deleted = 0;
     for user in &found {
         // A panic, which is logged and counted, leaves that account where it is.
-        let expired = panics::catch_future("housekeeping", accounts.expire(user)).await;
+        let expired = panics::catch_future("housekeeping", accounts.expire_account(user)).await;
         deleted += usize::from(expired.unwrap_or(Ok(false))?);
     }
-    Ok(Expiry { deleted, more: more && deleted > 0 })
+    Ok(ExpiryBatch { deleted, more: more && deleted > 0 })
 }
 
 impl AccountService {
     /// False if the account is not what it was any more: the next turn decides again.
-    async fn expire(&self, user: &UserRecord) -> Result<bool, Failure> {
+    async fn expire_account(&self, user: &UserRecord) -> Result<bool, Failure> {
         fail_point!("expiry.before_commit");
         let (id, now) = (user.id.into(), self.clock.now());
         // The contract knows `self` and `admin`; it was not the person.

@@ -23,15 +23,15 @@ use crate::{
 };
 
 /// How often the insertion is tried again while the database is away, and the first pause.
-const RETRIES: u32 = 4;
-const PAUSE: Duration = Duration::from_millis(250);
+const MAX_RETRIES: u32 = 4;
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
 
 /// What became of the insertion.
-enum Placed {
+enum InsertOutcome {
     /// The account is there, or nothing is to be done.
     Done,
     /// An account has the address.
-    Taken,
+    AddressTaken,
 }
 
 impl AccountService {
@@ -58,7 +58,7 @@ impl AccountService {
         if holder.is_some_and(|holder| !is_same_request(&holder, &account)) {
             return Ok(false);
         }
-        self.background.settle_registration(HiddenRegistration { account: Box::new(account), origin })?;
+        self.background.enqueue_registration(HiddenRegistration { account: Box::new(account), origin })?;
         Ok(true)
     }
 
@@ -66,44 +66,46 @@ impl AccountService {
     ///
     /// # Errors
     /// When the store is away for longer than a few seconds: the registration is lost.
-    pub(in crate::usecase) async fn settle_registration(
+    pub(in crate::usecase) async fn process_hidden_registration(
         &self,
         registration: &HiddenRegistration,
     ) -> Result<(), Failure> {
         let HiddenRegistration { account, origin } = registration;
         let mut retries = 0;
-        let placed = loop {
-            match self.place(account).await {
-                Err(StoreError::Timeout | StoreError::Unavailable(_)) if retries < RETRIES => {
-                    tokio::time::sleep(PAUSE * 2_u32.pow(retries)).await;
+        let outcome = loop {
+            match self.insert_if_address_is_free(account).await {
+                Err(StoreError::Timeout | StoreError::Unavailable(_)) if retries < MAX_RETRIES => {
+                    tokio::time::sleep(FIRST_PAUSE * 2_u32.pow(retries)).await;
                     retries += 1;
                 }
-                placed => break placed?,
+                outcome => break outcome?,
             }
         };
-        match (placed, account.email_keys.first()) {
-            (Placed::Taken, Some(key)) => self.mail_reset(key, ResetOccasion::RegistrationAttempted, origin).await,
+        match (outcome, account.email_keys.first()) {
+            (InsertOutcome::AddressTaken, Some(key)) => {
+                self.send_reset_mail(key, ResetOccasion::RegistrationAttempted, origin).await
+            }
             _ => Ok(()),
         }
     }
 
     /// Inserts the account unless its address is taken. May be repeated.
-    async fn place(&self, account: &UserRecord) -> Result<Placed, StoreError> {
+    async fn insert_if_address_is_free(&self, account: &UserRecord) -> Result<InsertOutcome, StoreError> {
         let users = &self.store.users;
-        let Some(key) = account.email_keys.first() else { return Ok(Placed::Done) };
+        let Some(key) = account.email_keys.first() else { return Ok(InsertOutcome::Done) };
         let mut account = account.clone();
         for _ in 0..MAX_ATTEMPTS {
             if let Some(holder) = users.holder_of_email(key).await? {
                 // An insertion of which the outcome was unknown, or the same request again.
                 if holder.id == account.id || is_same_request(&holder, &account) {
-                    return Ok(Placed::Done);
+                    return Ok(InsertOutcome::Done);
                 }
                 if holder.email_keys.first() == Some(key) {
-                    return Ok(Placed::Taken);
+                    return Ok(InsertOutcome::AddressTaken);
                 }
                 if !users.free_address(key, self.clock.now()).await? {
                     // Kept for an account that has another address now.
-                    return Ok(Placed::Done);
+                    return Ok(InsertOutcome::Done);
                 }
             }
             match users.insert(&account).await {
@@ -111,7 +113,7 @@ impl AccountService {
                     fail_point!("register.after_insert");
                     self.metrics.registrations.inc();
                     self.publish(&account);
-                    return Ok(Placed::Done);
+                    return Ok(InsertOutcome::Done);
                 }
                 Err(StoreError::DuplicateKey { index }) if index == EMAIL_KEYS => {}
                 // Of an account that has another address: this request is not that one.

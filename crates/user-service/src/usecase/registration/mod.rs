@@ -7,5 +7,5 @@ pub(super) mod register;
 pub(super) mod username_claim;
 
 pub use disown_account::{DisownAccountError, disown_account};
-pub use expire_unverified::{Expiry, expire_unverified};
+pub use expire_unverified::{ExpiryBatch, expire_unverified};
 pub use register::{RegisterError, Registered, Registration, register};

@@ -15,7 +15,7 @@ use crate::{
         USERNAME_KEYS, UserRecord, binary,
     },
     usecase::{
-        account_service::AccountService, background_queue::UnderAttack, failure::Failure,
+        account_service::AccountService, background_queue::DetectedAttack, failure::Failure,
         password::password_validation::NewPasswordError, sessions::reauthenticate::requester,
     },
 };
@@ -28,7 +28,7 @@ use uuid::Uuid;
 use service_kit::{fail_point, mongo::StoreError};
 
 /// How long an `Idempotency-Key` is honoured.
-const IDEMPOTENCY: Duration = Duration::from_secs(24 * 60 * 60);
+const IDEMPOTENCY_TTL: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A registration whose syntax is right: all parts have bounded lengths. The rules for passwords and attributes have not judged it yet.
 pub struct Registration {
@@ -81,27 +81,27 @@ pub async fn register(
     registration: Registration,
     origin: Origin,
 ) -> Result<Registered, RegisterError> {
-    accounts.uniqueness_is_decided()?;
-    let begun = accounts.clock.now();
+    accounts.require_unique_indexes()?;
+    let started = accounts.clock.now();
     // More than can be hashed is refused before MongoDB is asked.
     let admission = accounts.hashes.admit().map_err(Failure::from)?;
-    let charged = accounts.throttle.registration(&registration.email, &origin).await?;
-    // The judgement asks for a place of its own.
+    let charged = accounts.rate_limiter.charge_registration(&registration.email, &origin).await?;
+    // The judgement asks for a place of its context_words.
     drop(admission);
-    let registered = judge_and_insert(accounts, registration, origin).await;
+    let registered = validate_and_insert(accounts, registration, origin).await;
     match &registered {
         // The account was there already.
-        Ok(Registered::Account(user)) if user.created_at.as_millisecond() < begun.as_millisecond() => {
-            accounts.throttle.no_mail(&charged).await;
+        Ok(Registered::Account(user)) if user.created_at.as_millisecond() < started.as_millisecond() => {
+            accounts.rate_limiter.refund_mail(&charged).await;
         }
         Err(RegisterError::UsernameTaken | RegisterError::IdempotencyKeyReused) => {
-            accounts.throttle.no_mail(&charged).await;
+            accounts.rate_limiter.refund_mail(&charged).await;
         }
-        // Nothing was registered: the user is told to choose another password, or to try again later.
+        // Nothing was registered: the user is told to choose another password, or to try retried_key later.
         Err(
             RegisterError::Refused { .. }
             | RegisterError::Failure(Failure::Overloaded { .. } | Failure::RateLimited { .. }),
-        ) => accounts.throttle.take_back(&charged).await,
+        ) => accounts.rate_limiter.refund(&charged).await,
         // After any other failure the account may be there.
         Ok(_) | Err(RegisterError::EmailTaken | RegisterError::Failure(_)) => {}
     }
@@ -109,19 +109,20 @@ pub async fn register(
 }
 
 /// Does what is expensive, and so comes after the limits: the rules for passwords and attributes, then the hash.
-async fn judge_and_insert(
+async fn validate_and_insert(
     accounts: &Arc<AccountService>,
     mut registration: Registration,
     origin: Origin,
 ) -> Result<Registered, RegisterError> {
     let display_name = registration.display_name.as_ref().map(DisplayName::as_str);
-    let own = [Some(registration.username.as_str()), Some(registration.email.as_str()), display_name];
-    let own: Vec<&str> = own.into_iter().flatten().collect();
-    let password = match accounts.passwords.validate(&accounts.hashes, registration.password.clone(), &own).await {
-        Ok(password) => Ok(password),
-        Err(NewPasswordError::Refused(reasons)) => Err(reasons),
-        Err(NewPasswordError::Failure(failure)) => return Err(failure.into()),
-    };
+    let context_words = [Some(registration.username.as_str()), Some(registration.email.as_str()), display_name];
+    let context_words: Vec<&str> = context_words.into_iter().flatten().collect();
+    let password =
+        match accounts.passwords.validate(&accounts.hashes, registration.password.clone(), &context_words).await {
+            Ok(password) => Ok(password),
+            Err(NewPasswordError::Refused(reasons)) => Err(reasons),
+            Err(NewPasswordError::Failure(failure)) => return Err(failure.into()),
+        };
     let attributes = accounts.attributes.check_first(registration.attributes.take(), Writer::User);
     match (password, attributes) {
         (Ok(password), Ok(attributes)) => (registration.password, registration.attributes) = (password, attributes),
@@ -150,7 +151,7 @@ impl AccountService {
         hash: &PasswordHash,
         origin: &Origin,
     ) -> Result<User, RegisterError> {
-        let (mut freed, mut name_freed, mut again) = (false, false, false);
+        let (mut email_freed, mut username_freed, mut retried_key) = (false, false, false);
         loop {
             let record = self.new_record(&registration, hash, origin);
             let index = match self.store.users.insert(&record).await {
@@ -164,26 +165,27 @@ impl AccountService {
                 Err(error) => return Err(error.into()),
             };
             // Of several duplicates the error names only one: the same request, sent
-            // again, is recognised first.
-            if let Some(user) = self.replayed(&registration, origin).await? {
+            // retried_key, is recognised first.
+            if let Some(user) = self.find_replayed(&registration, origin).await? {
                 return Ok(user);
             }
             match index.as_str() {
                 EMAIL_KEYS => {
-                    freed = !freed && self.store.users.free_address(registration.email.key(), self.clock.now()).await?;
-                    if !freed {
+                    email_freed = !email_freed
+                        && self.store.users.free_address(registration.email.key(), self.clock.now()).await?;
+                    if !email_freed {
                         return Err(RegisterError::EmailTaken);
                     }
                 }
                 USERNAME_KEY | USERNAME_KEYS => {
                     let key = registration.username.key();
-                    name_freed = !name_freed && self.store.users.free_username(key, self.clock.now()).await?;
-                    if !name_freed {
+                    username_freed = !username_freed && self.store.users.free_username(key, self.clock.now()).await?;
+                    if !username_freed {
                         return Err(RegisterError::UsernameTaken);
                     }
                 }
                 // The holder of the key was deleted in between: the key is free.
-                IDEMPOTENCY_KEY if !again => again = true,
+                IDEMPOTENCY_KEY if !retried_key => retried_key = true,
                 other => return Err(Failure::Internal(anyhow::anyhow!("a duplicate in index {other}")).into()),
             }
         }
@@ -191,9 +193,9 @@ impl AccountService {
 
     /// Returns the account that the same request made before. A replay verifies a password, so it is charged and held as
     /// a login is: otherwise it would be a way to guess.
-    async fn replayed(&self, registration: &Registration, origin: &Origin) -> Result<Option<User>, RegisterError> {
+    async fn find_replayed(&self, registration: &Registration, origin: &Origin) -> Result<Option<User>, RegisterError> {
         let Some(key) = &registration.idempotency_key else { return Ok(None) };
-        let Some(holder) = self.holder_of_key(key, registration).await? else { return Ok(None) };
+        let Some(holder) = self.find_by_idempotency_key(key, registration).await? else { return Ok(None) };
         let now = self.clock.now();
         let record = holder.idempotency.as_ref().filter(|record| now < record.until.to_jiff());
         let Some(record) = record else {
@@ -204,24 +206,24 @@ impl AccountService {
             return Err(RegisterError::IdempotencyKeyReused);
         }
         let identifier = LoginIdentifier::Email(registration.email.key().to_owned());
-        let charged = self.throttle.login(&identifier, Some(&holder), origin, now).await?;
+        let charged = self.rate_limiter.charge_login(&identifier, Some(&holder), origin, now).await?;
         let hash = holder.password_hash()?;
         let requester = requester(Some(&holder), origin);
         match self.hashes.verify(&registration.password, Some(&hash), requester).await {
             Ok(Verdict::Match { .. }) => {
-                self.throttle.was_right(&charged).await;
+                self.rate_limiter.record_success(&charged).await;
                 Ok(Some(holder.user()))
             }
             Ok(Verdict::Mismatch) => {
                 let user = holder.id.into();
-                self.background.note_failed_login(user, origin);
+                self.background.record_failed_login(user, origin);
                 if let Some(until) = charged.under_attack() {
-                    self.background.tell_attack(UnderAttack { user, until, origin: origin.clone() });
+                    self.background.enqueue_attack_notice(DetectedAttack { user, until, origin: origin.clone() });
                 }
                 Err(RegisterError::IdempotencyKeyReused)
             }
             Err(error) => {
-                self.throttle.was_not_judged(&charged).await;
+                self.rate_limiter.refund_attempt(&charged).await;
                 Err(Failure::from(error).into())
             }
         }
@@ -230,13 +232,13 @@ impl AccountService {
     /// Returns the account that was registered under this key. The release before stored keys as they were sent, for all
     /// clients together: such a key counts only for the same address or the same request. They are gone 24 h after
     /// the last replica of that release.
-    async fn holder_of_key(
+    async fn find_by_idempotency_key(
         &self,
         key: &IdempotencyKey,
         registration: &Registration,
     ) -> Result<Option<UserRecord>, StoreError> {
         let users = &self.store.users;
-        if let Some(holder) = users.by_idempotency_key(&self.stored_key(key, &registration.email)).await? {
+        if let Some(holder) = users.by_idempotency_key(&self.idempotency_key_digest(key, &registration.email)).await? {
             return Ok(Some(holder));
         }
         let found = users.by_idempotency_key(key.as_str()).await?;
@@ -249,7 +251,7 @@ impl AccountService {
 
     /// Returns the stored form of a key: bound to the address, because clients do not know each other's keys, and hashed
     /// under a key, because it may be anything.
-    fn stored_key(&self, key: &IdempotencyKey, email: &Email) -> String {
+    fn idempotency_key_digest(&self, key: &IdempotencyKey, email: &Email) -> String {
         let derived = self.keys.derive("idempotency-key/v1");
         let mut mac = Hmac::<Sha256>::new_from_slice(derived.as_slice()).expect("HMAC takes a key of any length");
         // No key holds a line feed, so it is clear where the address begins.
@@ -268,7 +270,7 @@ impl AccountService {
         let now = self.clock.now();
         let id: Uuid = self.ids.v7(now);
         let token = OneTimeToken::generate();
-        let key_until = expires_at(now, IDEMPOTENCY);
+        let key_until = expires_at(now, IDEMPOTENCY_TTL);
         let expires_at = expires_at(now, self.rules.verification_ttl);
         let email = &registration.email;
         let mut record = UserRecord {
@@ -295,7 +297,7 @@ impl AccountService {
             tokens: vec![TokenRecord::new(token.digest(), Purpose::EmailVerification, email.key(), expires_at)],
             used_tokens: Vec::new(),
             idempotency: registration.idempotency_key.as_ref().map(|key| IdempotencyRecord {
-                key: self.stored_key(key, email),
+                key: self.idempotency_key_digest(key, email),
                 fingerprint: binary(&self.fingerprint(registration)),
                 until: key_until.into(),
             }),

@@ -13,20 +13,20 @@ use crate::{
     usecase::{account_service::AccountService, failure::Failure},
 };
 
-/// After as many refusals the number has more digits.
-const REFUSALS_FOR_MORE_DIGITS: u32 = 3;
+/// After as many taken_names the number has more digits.
+const TAKEN_BEFORE_MORE_DIGITS: u32 = 3;
 
 /// The claim of one account, over all attempts to write it.
 #[derive(Default)]
 pub(in crate::usecase) struct UsernameClaim {
     /// Names that were tried and are taken.
-    refusals: u32,
+    taken_names: u32,
     freed: bool,
 }
 
 /// What the write that proves the address has to contain besides.
 #[derive(Default)]
-pub(in crate::usecase) struct Claimed {
+pub(in crate::usecase) struct ClaimWrite {
     pub set: Document,
     /// Where the account got another username than it was registered with.
     pub event: Option<NewEvent>,
@@ -37,23 +37,23 @@ impl UsernameClaim {
     ///
     /// # Errors
     /// Uniqueness cannot be decided yet.
-    pub(in crate::usecase) fn of(
+    pub(in crate::usecase) fn build_write(
         &self,
         accounts: &AccountService,
         user: &UserRecord,
         now: Timestamp,
         origin: &Origin,
-    ) -> Result<Claimed, Failure> {
+    ) -> Result<ClaimWrite, Failure> {
         if !user.unclaimed {
-            return Ok(Claimed::default());
+            return Ok(ClaimWrite::default());
         }
-        accounts.uniqueness_is_decided()?;
+        accounts.require_unique_indexes()?;
         let username = self.candidate(accounts, user)?;
         let mut set = username_fields(&Usernames { current: username.key().to_owned(), reserved: Vec::new() });
         set.extend(doc! { "username": username.as_str(), "unclaimed": Bson::Null });
-        let event = (self.refusals > 0)
+        let event = (self.taken_names > 0)
             .then(|| accounts.outbox.profile_updated(user.id.into(), vec!["username".to_owned()], now, origin));
-        Ok(Claimed { set, event })
+        Ok(ClaimWrite { set, event })
     }
 
     /// Whether the error says that the username is taken: then the next attempt is of
@@ -61,7 +61,7 @@ impl UsernameClaim {
     ///
     /// # Errors
     /// The store is away.
-    pub(in crate::usecase) async fn is_refused(
+    pub(in crate::usecase) async fn advance_if_taken(
         &mut self,
         accounts: &AccountService,
         user: &UserRecord,
@@ -72,24 +72,24 @@ impl UsernameClaim {
         if !user.unclaimed || ![USERNAME_KEY, USERNAME_KEYS].contains(&index.as_str()) {
             return Ok(false);
         }
-        if self.refusals == 0 && !self.freed {
+        if self.taken_names == 0 && !self.freed {
             let wanted = self.candidate(accounts, user)?;
             self.freed = accounts.store.users.free_username(wanted.key(), now).await?;
             if self.freed {
                 return Ok(true);
             }
         }
-        self.refusals += 1;
+        self.taken_names += 1;
         Ok(true)
     }
 
     fn candidate(&self, accounts: &AccountService, user: &UserRecord) -> Result<Username, Failure> {
         let invalid = |invalid: crate::domain::Invalid| Failure::Internal(anyhow::anyhow!("a username: {invalid}"));
         let wanted = Username::parse(&user.username).map_err(invalid)?;
-        if self.refusals == 0 {
+        if self.taken_names == 0 {
             return Ok(wanted);
         }
-        let least = if self.refusals <= REFUSALS_FOR_MORE_DIGITS { 1_000 } else { 100_000_000 };
+        let least = if self.taken_names <= TAKEN_BEFORE_MORE_DIGITS { 1_000 } else { 100_000_000 };
         let random = u32::try_from(accounts.ids.v4().as_u128() % (9 * u128::from(least))).unwrap_or_default();
         wanted.with_number(least + random).map_err(invalid)
     }

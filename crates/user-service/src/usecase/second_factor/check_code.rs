@@ -1,4 +1,4 @@
-//! The second factor: the one place where a code is judged, how its secret and its
+//! The second factor: the one place where a code is result, how its secret and its
 //! recovery codes are kept, and why somebody is refused.
 
 use bson::Binary;
@@ -14,8 +14,8 @@ use crate::{
     outbox::Origin,
     store::{TotpRecord, UserRecord, binary},
     usecase::{
-        account_service::AccountService, background_queue::UnderAttack, failure::Failure,
-        sessions::reauthenticate::Reauthentication,
+        account_service::AccountService, background_queue::DetectedAttack, failure::Failure,
+        sessions::reauthenticate::ReauthenticateError,
     },
 };
 use service_kit::mongo::StoreError;
@@ -41,20 +41,20 @@ pub enum SecondFactorError {
     Failure(#[from] Failure),
 }
 
-impl From<Reauthentication> for SecondFactorError {
-    fn from(error: Reauthentication) -> Self {
+impl From<ReauthenticateError> for SecondFactorError {
+    fn from(error: ReauthenticateError) -> Self {
         match error {
-            Reauthentication::WrongPassword => Self::WrongPassword,
-            Reauthentication::Failure(failure) => Self::Failure(failure),
+            ReauthenticateError::WrongPassword => Self::WrongPassword,
+            ReauthenticateError::Failure(failure) => Self::Failure(failure),
         }
     }
 }
 
-impl From<CodeRefused> for SecondFactorError {
-    fn from(error: CodeRefused) -> Self {
+impl From<CodeError> for SecondFactorError {
+    fn from(error: CodeError) -> Self {
         match error {
-            CodeRefused::Wrong => Self::WrongCode,
-            CodeRefused::Failure(failure) => Self::Failure(failure),
+            CodeError::Wrong => Self::WrongCode,
+            CodeError::Failure(failure) => Self::Failure(failure),
         }
     }
 }
@@ -67,7 +67,7 @@ impl From<StoreError> for SecondFactorError {
 
 /// Why a code is not accepted.
 #[derive(Debug, thiserror::Error)]
-pub(in crate::usecase) enum CodeRefused {
+pub(in crate::usecase) enum CodeError {
     #[error("the code is wrong, or was used")]
     Wrong,
     #[error(transparent)]
@@ -75,7 +75,7 @@ pub(in crate::usecase) enum CodeRefused {
 }
 
 /// A right code. It is used up by the write that puts `totp` in the place of what it was
-/// judged against, decided on that: of two who use one code at once, one is refused.
+/// result against, decided on that: of two who use one code at once, one is refused.
 pub(in crate::usecase) struct AcceptedCode {
     pub totp: TotpRecord,
     pub method: LoginMethod,
@@ -83,31 +83,31 @@ pub(in crate::usecase) struct AcceptedCode {
 
 impl AccountService {
     /// Judges a code of this account against the state of its second factor. Every code
-    /// is judged here, and nowhere else; before, it is charged.
-    pub(in crate::usecase) async fn second_factor(
+    /// is result here, and nowhere else; before, it is attempt.
+    pub(in crate::usecase) async fn verify_code(
         &self,
         user: &UserRecord,
         totp: &TotpRecord,
         code: &SecretString,
         origin: &Origin,
-    ) -> Result<AcceptedCode, CodeRefused> {
+    ) -> Result<AcceptedCode, CodeError> {
         let id = user.id.into();
-        let charged = self.throttle.code(user, origin, self.clock.now()).await?;
-        let judged = self.judge(id, totp, code);
-        match &judged {
-            Ok(_) => self.throttle.was_right(&charged).await,
-            Err(CodeRefused::Wrong) => {
-                self.background.note_refused_code(id, origin);
-                if let Some(until) = charged.under_attack() {
-                    self.background.tell_attack(UnderAttack { user: id, until, origin: origin.clone() });
+        let attempt = self.rate_limiter.charge_second_factor_code(user, origin, self.clock.now()).await?;
+        let result = self.match_code(id, totp, code);
+        match &result {
+            Ok(_) => self.rate_limiter.record_success(&attempt).await,
+            Err(CodeError::Wrong) => {
+                self.background.record_rejected_code(id, origin);
+                if let Some(until) = attempt.under_attack() {
+                    self.background.enqueue_attack_notice(DetectedAttack { user: id, until, origin: origin.clone() });
                 }
             }
-            Err(CodeRefused::Failure(_)) => self.throttle.was_not_judged(&charged).await,
+            Err(CodeError::Failure(_)) => self.rate_limiter.refund_attempt(&attempt).await,
         }
-        judged
+        result
     }
 
-    fn judge(&self, user: Uuid, totp: &TotpRecord, code: &SecretString) -> Result<AcceptedCode, CodeRefused> {
+    fn match_code(&self, user: Uuid, totp: &TotpRecord, code: &SecretString) -> Result<AcceptedCode, CodeError> {
         let accepted = match SecondFactorCode::parse(code.expose_secret()) {
             Some(SecondFactorCode::Totp(code)) => {
                 let secret = self.open_totp_secret(user, &totp.secret)?;
@@ -123,7 +123,7 @@ impl AccountService {
             }
             None => None,
         };
-        accepted.map(|(totp, method)| AcceptedCode { totp, method }).ok_or(CodeRefused::Wrong)
+        accepted.map(|(totp, method)| AcceptedCode { totp, method }).ok_or(CodeError::Wrong)
     }
 
     /// The secret as it is stored: sealed, and of use in this account only.

@@ -15,7 +15,7 @@ use crate::{
         account_service::AccountService,
         failure::Failure,
         mailed_links::undo_link::NewUndoLink,
-        rate_limit::AccountWrite,
+        rate_limit::account_writes::AccountWrite,
         retry::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
         sessions::authenticate::Caller,
     },
@@ -65,11 +65,11 @@ pub async fn renew_recovery_codes(
     let renewed = move |user: &UserRecord, totp: TotpRecord| {
         let now = this.clock.now();
         let undo = this.new_undo_link(user, Purpose::RecoveryCodesUndo, now);
-        let granted = undo.as_ref().map(NewUndoLink::granted);
+        let token_and_expiry = undo.as_ref().map(NewUndoLink::token_and_expiry);
         Change {
             set: undo.as_ref().map(NewUndoLink::fields).unwrap_or_default(),
             totp: TotpChange::On(TotpRecord { recovery_codes: recovery_codes.clone(), ..totp }),
-            events: vec![this.outbox.recovery_codes_renewed(&user.user(), granted, now, &author)],
+            events: vec![this.outbox.recovery_codes_renewed(&user.user(), token_and_expiry, now, &author)],
             ..Change::default()
         }
     };
@@ -98,16 +98,16 @@ async fn change_totp(
                 return Err(SecondFactorError::Gone);
             }
             let totp = user.totp.as_ref().ok_or(SecondFactorError::NotOn)?;
-            let accepted = this.second_factor(user, totp, &proof.code, &origin).await?;
+            let accepted = this.verify_code(user, totp, &proof.code, &origin).await?;
             let change = change(user, accepted.totp);
             let commit = this.store.users.commit(user.id.into(), Precondition::Version(user.version), change).await?;
             if let WriteOutcome::Done(written) = write_outcome(commit)? {
                 this.publish(&written);
                 return Ok(());
             }
-            caller = this.again(caller).await?.ok_or(SecondFactorError::Gone)?;
+            caller = this.reload_caller(caller).await?.ok_or(SecondFactorError::Gone)?;
         }
-        Err(Failure::unavailable("too many writers on one account").into())
+        Err(Failure::too_many_conflicts().into())
     };
     accounts.writes.run_to_completion(write).await
 }

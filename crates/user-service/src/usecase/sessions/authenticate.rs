@@ -19,7 +19,7 @@ pub struct Caller {
 
 /// Why the token is worth nothing.
 #[derive(Debug, thiserror::Error)]
-pub enum NotSignedIn {
+pub enum AuthenticateError {
     #[error("the access token is missing or not valid")]
     Unauthorized,
     #[error(transparent)]
@@ -29,10 +29,10 @@ pub enum NotSignedIn {
 impl AccountService {
     /// The same caller with the account as it is now; nobody if the session has ended
     /// with all others meanwhile.
-    pub(in crate::usecase) async fn again(&self, caller: Caller) -> Result<Option<Caller>, StoreError> {
+    pub(in crate::usecase) async fn reload_caller(&self, caller: Caller) -> Result<Option<Caller>, StoreError> {
         let user = self.store.users.by_id(caller.user.id.into()).await?;
-        let living = user.filter(|user| is_signed_in(user, caller.session, caller.epoch));
-        Ok(living.map(|user| Caller { user, ..caller }))
+        let signed_in = user.filter(|user| is_signed_in(user, caller.session, caller.epoch));
+        Ok(signed_in.map(|user| Caller { user, ..caller }))
     }
 }
 
@@ -43,18 +43,18 @@ fn is_signed_in(user: &UserRecord, session: Uuid, epoch: i64) -> bool {
 /// The account of a valid access token whose session has not been ended with all others.
 ///
 /// # Errors
-/// [`NotSignedIn::Unauthorized`] too when the account is gone or disabled.
-pub async fn authenticate(accounts: &AccountService, token: &str) -> Result<Caller, NotSignedIn> {
+/// [`AuthenticateError::Unauthorized`] too when the account is gone or disabled.
+pub async fn authenticate(accounts: &AccountService, token: &str) -> Result<Caller, AuthenticateError> {
     let claims = match accounts.access_tokens.verify(token).await {
         Ok(claims) => claims,
         Err(_) => {
             // Before the key set was read, nothing is known about any token.
             accounts.access_tokens.published().map_err(Failure::from)?;
-            return Err(NotSignedIn::Unauthorized);
+            return Err(AuthenticateError::Unauthorized);
         }
     };
     let user = accounts.store.users.by_id(claims.sub).await.map_err(Failure::from)?;
     user.filter(|user| is_signed_in(user, claims.sid, claims.epoch))
         .map(|user| Caller { user, session: claims.sid, epoch: claims.epoch })
-        .ok_or(NotSignedIn::Unauthorized)
+        .ok_or(AuthenticateError::Unauthorized)
 }

@@ -87,22 +87,22 @@ pub async fn list_sessions(
     let size = usize::try_from(limit).unwrap_or(usize::MAX).max(1);
     let one_more = i64::from(limit.max(1)) + 1;
     let sessions = &accounts.store.sessions;
-    let (mut rows, missing) = match after {
+    let (mut rows, current_row) = match after {
         // The one that asks was in the first part.
         Some(after) => (sessions.living(user, rule, after, Some(caller.session), one_more).await?, None),
         None => {
             let rows = sessions.living(user, rule, Cursor::NEWEST, None, one_more).await?;
             let listed = rows.iter().take(size).any(|row| Uuid::from(row.id) == caller.session);
             // Not there if it was ended by itself while its access token lives on.
-            let missing = if listed { None } else { sessions.of_user(caller.session, user).await? };
-            (rows, missing)
+            let current_row = if listed { None } else { sessions.of_user(caller.session, user).await? };
+            (rows, current_row)
         }
     };
-    let room = size - usize::from(missing.is_some());
-    let more = rows.len() > room;
-    rows.truncate(room);
+    let places = size - usize::from(current_row.is_some());
+    let more = rows.len() > places;
+    rows.truncate(places);
     let next = more.then(|| rows.last().map_or(Cursor::NEWEST, SessionRow::place));
-    rows.extend(missing);
+    rows.extend(current_row);
     let items = rows.into_iter().map(|row| listed(row, caller.session)).collect();
     Ok(SessionPage { items, next })
 }
@@ -151,7 +151,7 @@ pub async fn end_session(
 impl AccountService {
     async fn end_others(&self, caller: Caller, origin: &Origin) -> Result<(), EndSessionsError> {
         let mut user = caller.user;
-        if !self.has_sessions(&user, Some(caller.session)).await? {
+        if !self.has_sessions_to_end(&user, Some(caller.session)).await? {
             return Ok(());
         }
         for _ in 0..MAX_ATTEMPTS {
@@ -166,43 +166,43 @@ impl AccountService {
             let commit = self.store.users.commit(id, Precondition::Version(user.version), change).await?;
             if let WriteOutcome::Done(written) = write_outcome(commit)? {
                 self.publish(&written);
-                self.forget_ended_sessions(&written).await;
+                self.delete_ended_sessions(&written).await;
                 return Ok(());
             }
             let again = self.store.users.by_id(id).await?;
             user =
                 again.filter(|user| user.session_lives(caller.session, caller.epoch)).ok_or(EndSessionsError::Gone)?;
         }
-        Err(Failure::unavailable("too many writers on one account").into())
+        Err(Failure::too_many_conflicts().into())
     }
 
     async fn end_one(&self, user: &UserRecord, id: Uuid, origin: &Origin) -> Result<(), EndSessionError> {
         let ended = self.store.sessions.end_of_user(id, user.id.into()).await?;
         // The row of a session that had ended with others was not in the list.
-        let lived = ended.filter(|row| user.session_lives(row.id.into(), row.epoch));
-        let row = lived.ok_or(EndSessionError::NotFound)?;
-        self.throttle.remember_ended_session(&row, self.access_tokens.ttl()).await;
-        self.background.note_ended_session(user.id.into(), origin);
+        let living = ended.filter(|row| user.session_lives(row.id.into(), row.epoch));
+        let row = living.ok_or(EndSessionError::NotFound)?;
+        self.rate_limiter.mark_session_ended(&row, self.access_tokens.ttl()).await;
+        self.background.record_ended_session(user.id.into(), origin);
         Ok(())
     }
 
     /// Whether the account has a living session besides `without`, or an access token of one that has ended by itself.
-    pub(in crate::usecase) async fn has_sessions(
+    pub(in crate::usecase) async fn has_sessions_to_end(
         &self,
         user: &UserRecord,
         without: Option<Uuid>,
     ) -> Result<bool, StoreError> {
         let id = user.id.into();
-        let (living, lately) = tokio::join!(
+        let (living, recently_ended) = tokio::join!(
             self.store.sessions.living(id, user.sessions, Cursor::NEWEST, without, 1),
-            self.throttle.session_ended_lately(id, user.sessions, without),
+            self.rate_limiter.has_recently_ended_session(id, user.sessions, without),
         );
-        Ok(!living?.is_empty() || lately?)
+        Ok(!living?.is_empty() || recently_ended?)
     }
 
     /// Removes the rows of sessions that the write has ended. They are worth nothing
     /// already; what is left over expires.
-    pub(in crate::usecase) async fn forget_ended_sessions(&self, written: &UserRecord) {
+    pub(in crate::usecase) async fn delete_ended_sessions(&self, written: &UserRecord) {
         if let Err(error) = self.store.sessions.forget_ended(written.id.into(), written.sessions).await {
             tracing::debug!(%error, "rows of ended sessions stay until they expire");
         }
@@ -215,7 +215,7 @@ impl AccountService {
 /// Only when the store is away, or from a network that floods this process.
 pub async fn logout(accounts: &Arc<AccountService>, token: &SecretString, origin: Origin) -> Result<(), Failure> {
     let Some(token) = RefreshToken::parse(token) else { return Ok(()) };
-    accounts.throttle.session_request(&origin)?;
+    accounts.rate_limiter.check_session_request(&origin)?;
     let Some(salt) = accounts.store.sessions.salt(token.session).await? else { return Ok(()) };
     if !accounts.refresh_tokens.is_genuine(&token, &salt) {
         return Ok(());
@@ -225,8 +225,8 @@ pub async fn logout(accounts: &Arc<AccountService>, token: &SecretString, origin
         .writes
         .run_to_completion(async move {
             if let Some(ended) = this.store.sessions.end(token.session).await? {
-                this.throttle.remember_ended_session(&ended, this.access_tokens.ttl()).await;
-                this.background.note_logout(ended.user_id.into(), &origin);
+                this.rate_limiter.mark_session_ended(&ended, this.access_tokens.ttl()).await;
+                this.background.record_logout(ended.user_id.into(), &origin);
             }
             Ok(())
         })

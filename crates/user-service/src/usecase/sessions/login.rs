@@ -10,7 +10,7 @@ use secrecy::SecretString;
 
 use super::{
     reauthenticate::requester,
-    start_session::{Beginning, SignedIn},
+    start_session::{NewSession, SignedIn},
 };
 use crate::{
     domain::{LoginIdentifier, Password, UserStatus},
@@ -19,7 +19,7 @@ use crate::{
     store::{Change, Precondition, TotpChange, UserRecord},
     usecase::{
         account_service::AccountService,
-        background_queue::UnderAttack,
+        background_queue::DetectedAttack,
         failure::Failure,
         retry::{WriteOutcome, write_outcome},
     },
@@ -57,15 +57,15 @@ impl From<StoreError> for LoginError {
 
 /// A password is verified at most so often for one login: again only when it was
 /// changed while its hash was computed.
-const VERIFICATIONS: usize = 3;
+const MAX_VERIFICATIONS: usize = 3;
 
 /// Begins a session.
 ///
 /// # Errors
-/// [`LoginError`]. After an unavailable store a session may have begun that nobody
+/// [`LoginError`]. After an unavailable store a session may have started that nobody
 /// has the tokens of.
 pub async fn login(accounts: &Arc<AccountService>, login: Login, origin: Origin) -> Result<SignedIn, LoginError> {
-    let result = attempt(accounts, &login, &origin).await;
+    let result = login_within_limits(accounts, &login, &origin).await;
     let outcome = match &result {
         Ok(_) => "success",
         Err(LoginError::InvalidCredentials) => "invalid",
@@ -79,38 +79,47 @@ pub async fn login(accounts: &Arc<AccountService>, login: Login, origin: Origin)
     result
 }
 
-async fn attempt(accounts: &Arc<AccountService>, login: &Login, origin: &Origin) -> Result<SignedIn, LoginError> {
+async fn login_within_limits(
+    accounts: &Arc<AccountService>,
+    login: &Login,
+    origin: &Origin,
+) -> Result<SignedIn, LoginError> {
     let admission = accounts.hashes.admit().map_err(Failure::from)?;
-    accounts.throttle.request(origin).await?;
-    let found = accounts.find(&login.identifier).await?;
+    accounts.rate_limiter.charge_request(origin).await?;
+    let found = accounts.find_for_login(&login.identifier).await?;
     let user = found.as_ref().map(|user| user.id);
     // Before the hash: who is held costs none.
-    let charged = accounts.throttle.login(&login.identifier, found.as_ref(), origin, accounts.clock.now()).await?;
+    let attempt =
+        accounts.rate_limiter.charge_login(&login.identifier, found.as_ref(), origin, accounts.clock.now()).await?;
     // Now the hash is asked for.
     drop(admission);
-    let judged = judge(accounts, login, found, origin).await;
-    match &judged {
+    let result = verify_password_and_start_session(accounts, login, found, origin).await;
+    match &result {
         Ok(_) | Err(LoginError::Disabled | LoginError::EmailNotVerified | LoginError::MfaRequired(_)) => {
-            accounts.throttle.was_right(&charged).await;
+            accounts.rate_limiter.record_success(&attempt).await;
         }
         Err(LoginError::InvalidCredentials) => {
-            if let (Some(user), Some(until)) = (user, charged.under_attack()) {
-                accounts.background.tell_attack(UnderAttack { user: user.into(), until, origin: origin.clone() });
+            if let (Some(user), Some(until)) = (user, attempt.under_attack()) {
+                accounts.background.enqueue_attack_notice(DetectedAttack {
+                    user: user.into(),
+                    until,
+                    origin: origin.clone(),
+                });
             }
         }
-        Err(LoginError::Failure(_)) => accounts.throttle.was_not_judged(&charged).await,
+        Err(LoginError::Failure(_)) => accounts.rate_limiter.refund_attempt(&attempt).await,
     }
-    judged
+    result
 }
 
 /// Verifies the password, and begins the session.
-async fn judge(
+async fn verify_password_and_start_session(
     accounts: &Arc<AccountService>,
     login: &Login,
     mut found: Option<UserRecord>,
     origin: &Origin,
 ) -> Result<SignedIn, LoginError> {
-    for _ in 0..VERIFICATIONS {
+    for _ in 0..MAX_VERIFICATIONS {
         let hash = found.as_ref().map(UserRecord::password_hash).transpose()?;
         // An unknown user costs the same hash.
         let verdict = accounts
@@ -120,7 +129,7 @@ async fn judge(
             .map_err(Failure::from)?;
         let (Some(user), Some(hash)) = (found, hash) else { return Err(LoginError::InvalidCredentials) };
         let Verdict::Match { outdated } = verdict else {
-            accounts.background.note_failed_login(user.id.into(), origin);
+            accounts.background.record_failed_login(user.id.into(), origin);
             return Err(LoginError::InvalidCredentials);
         };
         if user.status == UserStatus::Disabled {
@@ -129,17 +138,19 @@ async fn judge(
         if accounts.rules.require_verified_email && !user.email_verified {
             return Err(LoginError::EmailNotVerified);
         }
-        let renewed = match outdated {
+        let rehashed = match outdated {
             true => Some(accounts.hashes.hash(&login.password).await.map_err(Failure::from)?),
             false => None,
         };
         let this = Arc::clone(accounts);
         let origin = origin.clone();
-        let begun = accounts.writes.run_to_completion(async move { this.enter(&user, &hash, renewed, &origin).await });
-        if let Some(signed_in) = begun.await? {
+        let started = accounts.writes.run_to_completion(async move {
+            this.start_session_or_ask_second_factor(&user, &hash, rehashed, &origin).await
+        });
+        if let Some(signed_in) = started.await? {
             return Ok(signed_in);
         }
-        found = accounts.find(&login.identifier).await?;
+        found = accounts.find_for_login(&login.identifier).await?;
     }
     Err(LoginError::InvalidCredentials)
 }
@@ -147,7 +158,7 @@ async fn judge(
 impl AccountService {
     /// Returns the account with this identifier. One that was registered while registrations
     /// were hidden, and never verified, counts as unknown: its password must not reveal it.
-    async fn find(&self, identifier: &LoginIdentifier) -> Result<Option<UserRecord>, StoreError> {
+    async fn find_for_login(&self, identifier: &LoginIdentifier) -> Result<Option<UserRecord>, StoreError> {
         let found = match identifier {
             LoginIdentifier::Email(key) => self.store.users.to_log_in_by_email_key(key).await,
             LoginIdentifier::Username(key) => self.store.users.to_log_in_by_username_key(key).await,
@@ -157,41 +168,41 @@ impl AccountService {
 
     /// What the right password gets: a session, or the question for the second factor.
     /// None if what was verified no longer holds.
-    async fn enter(
+    async fn start_session_or_ask_second_factor(
         &self,
         user: &UserRecord,
         verified: &PasswordHash,
-        renewed: Option<PasswordHash>,
+        rehashed: Option<PasswordHash>,
         origin: &Origin,
     ) -> Result<Option<SignedIn>, LoginError> {
         if let Some(totp) = &user.totp {
-            return match renewed {
+            return match rehashed {
                 None => Err(LoginError::MfaRequired(self.mfa_token(user, totp))),
-                Some(renewed) => self.renew_and_ask(user, verified, &renewed).await,
+                Some(rehashed) => self.rehash_and_ask_second_factor(user, verified, &rehashed).await,
             };
         }
-        let beginning = Beginning {
+        let new_session = NewSession {
             user,
             precondition: Precondition::PasswordAlone { hash: verified, epoch: user.sessions.epoch },
             methods: vec![LoginMethod::Password],
-            set: renewed.as_ref().map(new_hash).unwrap_or_default(),
+            set: rehashed.as_ref().map(hash_field).unwrap_or_default(),
             totp: TotpChange::None,
-            indispensable: Vec::new(),
+            required_events: Vec::new(),
         };
-        Ok(self.start_session(beginning, origin).await?)
+        Ok(self.start_session(new_session, origin).await?)
     }
 
-    /// An outdated hash is renewed in a write of its own: where the login is completed the
+    /// An outdated hash is rehashed in a write of its own: where the login is completed the
     /// password is not at hand. The token is bound to the hash, so to the new one.
-    async fn renew_and_ask(
+    async fn rehash_and_ask_second_factor(
         &self,
         user: &UserRecord,
         verified: &PasswordHash,
-        renewed: &PasswordHash,
+        rehashed: &PasswordHash,
     ) -> Result<Option<SignedIn>, LoginError> {
         let precondition = Precondition::Credentials { hash: verified, epoch: user.sessions.epoch };
         // Not an update of the account.
-        let change = Change { set: new_hash(renewed), events_optional: true, ..Change::default() };
+        let change = Change { set: hash_field(rehashed), events_optional: true, ..Change::default() };
         let WriteOutcome::Done(written) =
             write_outcome(self.store.users.commit(user.id.into(), precondition, change).await?)?
         else {
@@ -205,6 +216,6 @@ impl AccountService {
     }
 }
 
-fn new_hash(renewed: &PasswordHash) -> Document {
-    doc! { "passwordHash": renewed.expose() }
+fn hash_field(rehashed: &PasswordHash) -> Document {
+    doc! { "passwordHash": rehashed.expose() }
 }

@@ -10,13 +10,13 @@ use crate::{
     usecase::{
         account_service::AccountService,
         failure::Failure,
-        rate_limit::{AccountWrite, Attempt, network},
+        rate_limit::{account_writes::AccountWrite, attempts::ChargedAttempt, networks::client_network},
     },
 };
 
 /// Why it is not believed.
 #[derive(Debug, thiserror::Error)]
-pub enum Reauthentication {
+pub enum ReauthenticateError {
     #[error("the password is wrong")]
     WrongPassword,
     #[error(transparent)]
@@ -25,7 +25,7 @@ pub enum Reauthentication {
 
 /// Returns who asks for a password to be verified: the network, and the account.
 pub(in crate::usecase) fn requester(user: Option<&UserRecord>, origin: &Origin) -> Requester {
-    Requester { network: network(origin), account: user.map(|user| user.id.into()) }
+    Requester { network: client_network(origin), account: user.map(|user| user.id.into()) }
 }
 
 impl AccountService {
@@ -37,9 +37,9 @@ impl AccountService {
         caller: &Caller,
         password: &Password,
         origin: &Origin,
-    ) -> Result<PasswordHash, Reauthentication> {
-        let charged = self.throttle.account_writes(&[write], caller.user.id.into()).await?;
-        self.throttle.unless_proven(charged, self.reauthenticate(caller, password, origin)).await
+    ) -> Result<PasswordHash, ReauthenticateError> {
+        let charged = self.rate_limiter.charge_account_writes(&[write], caller.user.id.into()).await?;
+        self.rate_limiter.refund_unless_verified(charged, self.reauthenticate(caller, password, origin)).await
     }
 
     /// The stored hash that the password was verified against: what a write decides on.
@@ -48,36 +48,36 @@ impl AccountService {
         caller: &Caller,
         password: &Password,
         origin: &Origin,
-    ) -> Result<PasswordHash, Reauthentication> {
-        let charged = self.throttle.password(caller.user.id.into(), caller.session).await?;
-        self.verify_charged(caller, password, &charged, origin).await
+    ) -> Result<PasswordHash, ReauthenticateError> {
+        let charged = self.rate_limiter.charge_password(caller.user.id.into(), caller.session).await?;
+        self.verify_charged_password(caller, password, &charged, origin).await
     }
 
     /// Verifies the password of an attempt that was charged already.
-    pub(in crate::usecase) async fn verify_charged(
+    pub(in crate::usecase) async fn verify_charged_password(
         &self,
         caller: &Caller,
         password: &Password,
-        charged: &Attempt,
+        charged: &ChargedAttempt,
         origin: &Origin,
-    ) -> Result<PasswordHash, Reauthentication> {
+    ) -> Result<PasswordHash, ReauthenticateError> {
         let stored = caller.user.password_hash().map_err(Failure::from)?;
         let requester = requester(Some(&caller.user), origin);
         let verdict = match self.hashes.verify(password, Some(&stored), requester).await {
             Ok(verdict) => verdict,
             Err(error) => {
-                self.throttle.was_not_judged(charged).await;
+                self.rate_limiter.refund_attempt(charged).await;
                 return Err(Failure::from(error).into());
             }
         };
         match verdict {
             Verdict::Match { .. } => {
-                self.throttle.was_right(charged).await;
+                self.rate_limiter.record_success(charged).await;
                 Ok(stored)
             }
             Verdict::Mismatch => {
-                self.background.note_wrong_password(caller.user.id.into(), origin);
-                Err(Reauthentication::WrongPassword)
+                self.background.record_wrong_password(caller.user.id.into(), origin);
+                Err(ReauthenticateError::WrongPassword)
             }
         }
     }

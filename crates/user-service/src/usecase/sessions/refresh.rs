@@ -43,33 +43,33 @@ pub async fn refresh(
     origin: Origin,
 ) -> Result<SignedIn, RefreshError> {
     let token = RefreshToken::parse(token).ok_or(RefreshError::Invalid)?;
-    accounts.throttle.session_request(&origin)?;
+    accounts.rate_limiter.check_session_request(&origin)?;
     let salt = accounts.store.sessions.salt(token.session).await?.ok_or(RefreshError::Invalid)?;
     if !accounts.refresh_tokens.is_genuine(&token, &salt) {
         return Err(RefreshError::Invalid);
     }
     let this = Arc::clone(accounts);
-    accounts.writes.run_to_completion(async move { this.advance(&token, &origin).await }).await
+    accounts.writes.run_to_completion(async move { this.advance_session(&token, &origin).await }).await
 }
 
 impl AccountService {
-    async fn advance(&self, token: &RefreshToken, origin: &Origin) -> Result<SignedIn, RefreshError> {
+    async fn advance_session(&self, token: &RefreshToken, origin: &Origin) -> Result<SignedIn, RefreshError> {
         let times = self.rules.session_times;
         match self.store.sessions.advance(token.session, i64::from(token.n), times).await? {
-            Advance::Current(row) => self.continued(&row).await,
+            Advance::Current(row) => self.issue_next_tokens(&row).await,
             Advance::Reused(row) => {
                 self.metrics.refresh_reuse.inc();
                 tracing::warn!(user = %row.user_id, session = %row.id, "an old refresh token was used: session ended");
-                self.throttle.remember_ended_session(&row, self.access_tokens.ttl()).await;
+                self.rate_limiter.mark_session_ended(&row, self.access_tokens.ttl()).await;
                 self.store.sessions.delete(row.id.into()).await?;
-                self.background.note_reuse(row.user_id.into(), origin);
+                self.background.record_refresh_token_reuse(row.user_id.into(), origin);
                 Err(RefreshError::Invalid)
             }
             Advance::Gone => Err(RefreshError::Invalid),
         }
     }
 
-    async fn continued(&self, row: &SessionRow) -> Result<SignedIn, RefreshError> {
+    async fn issue_next_tokens(&self, row: &SessionRow) -> Result<SignedIn, RefreshError> {
         let user = self.store.users.by_id(row.user_id.into()).await?;
         let living =
             user.filter(|user| user.status == UserStatus::Active && user.session_lives(row.id.into(), row.epoch));
@@ -78,6 +78,6 @@ impl AccountService {
             return Err(RefreshError::Invalid);
         };
         let n = u32::try_from(row.n).map_err(|error| Failure::Internal(error.into()))?;
-        Ok(self.sign_in(&user, row.id.into(), row.epoch, &row.salt.bytes, n, row.created_at.into())?)
+        Ok(self.issue_tokens(&user, row.id.into(), row.epoch, &row.salt.bytes, n, row.created_at.into())?)
     }
 }

@@ -46,7 +46,7 @@ impl AccountService {
         let mut anything_held = false;
         for _ in 0..MAX_ATTEMPTS {
             let user = self.store.users.by_id(id).await?.ok_or(UnlockError::NotFound)?;
-            anything_held |= self.throttle.release(&user).await?;
+            anything_held |= self.rate_limiter.clear_failures(&user).await?;
             if !anything_held && user.locked_until.is_none() {
                 return Ok(user.user());
             }
@@ -61,6 +61,6 @@ impl AccountService {
                 return Ok(written.user());
             }
         }
-        Err(Failure::unavailable("too many writers on one account").into())
+        Err(Failure::too_many_conflicts().into())
     }
 }

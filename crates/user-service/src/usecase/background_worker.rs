@@ -10,139 +10,147 @@ use tracing::Instrument;
 
 use super::{
     account_service::AccountService,
-    background_queue::{Background, HiddenRegistration, MailRequest, RequestedMail, UnderAttack},
+    background_queue::{BackgroundWorker, DetectedAttack, HiddenRegistration, MailRequest, RequestedMail},
     email_address::verify_email::request_verification,
     password::reset_password::request_reset,
 };
 use crate::store::{AuditRow, Store};
 
 /// So many are written together, so long after the first of them.
-const NOTES: usize = 100;
-const NOTED_AFTER: Duration = Duration::from_millis(50);
+const AUDIT_BATCH: usize = 100;
+const DELAY: Duration = Duration::from_millis(50);
 
-impl Background {
+impl BackgroundWorker {
     /// Works until `stop`, and then until the queues are empty.
     pub async fn run(self, accounts: Arc<AccountService>, stop: CancellationToken) {
         let Self { mails, registrations, attacks, audit } = self;
         tokio::join!(
-            answer_requests(mails, &accounts, &stop),
-            settle_registrations(registrations, &accounts, &stop),
-            tell_attacks(attacks, &accounts, &stop),
-            write_notes(audit, &accounts, &stop),
+            send_requested_mails(mails, &accounts, &stop),
+            process_registrations(registrations, &accounts, &stop),
+            send_attack_notices(attacks, &accounts, &stop),
+            write_audit_rows(audit, &accounts, &stop),
         );
     }
 }
 
-async fn answer_requests(mut mails: mpsc::Receiver<MailRequest>, accounts: &AccountService, stop: &CancellationToken) {
+async fn send_requested_mails(
+    mut mails: mpsc::Receiver<MailRequest>,
+    accounts: &AccountService,
+    stop: &CancellationToken,
+) {
     loop {
         tokio::select! {
-            Some(request) = mails.recv() => alone(serve(accounts, request)).await,
+            Some(request) = mails.recv() => catch_panic(send_requested_mail(accounts, request)).await,
             () = stop.cancelled() => break,
         }
     }
     mails.close();
     while let Some(request) = mails.recv().await {
-        alone(serve(accounts, request)).await;
+        catch_panic(send_requested_mail(accounts, request)).await;
     }
 }
 
-async fn settle_registrations(
+async fn process_registrations(
     mut registrations: mpsc::Receiver<HiddenRegistration>,
     accounts: &AccountService,
     stop: &CancellationToken,
 ) {
     loop {
         tokio::select! {
-            Some(registration) = registrations.recv() => alone(settle(accounts, registration)).await,
+            Some(registration) = registrations.recv() => catch_panic(process_registration(accounts, registration)).await,
             () = stop.cancelled() => break,
         }
     }
     registrations.close();
     while let Some(registration) = registrations.recv().await {
-        alone(settle(accounts, registration)).await;
+        catch_panic(process_registration(accounts, registration)).await;
     }
 }
 
 /// Not at once, for the reason that notes wait too.
-async fn tell_attacks(mut attacks: mpsc::Receiver<UnderAttack>, accounts: &AccountService, stop: &CancellationToken) {
+async fn send_attack_notices(
+    mut attacks: mpsc::Receiver<DetectedAttack>,
+    accounts: &AccountService,
+    stop: &CancellationToken,
+) {
     loop {
         let attack = tokio::select! {
             Some(attack) = attacks.recv() => attack,
             () = stop.cancelled() => break,
         };
         tokio::select! {
-            () = tokio::time::sleep(NOTED_AFTER) => {}
+            () = tokio::time::sleep(DELAY) => {}
             () = stop.cancelled() => {}
         }
-        alone(tell(accounts, attack)).await;
+        catch_panic(send_attack_notice(accounts, attack)).await;
     }
     attacks.close();
     while let Some(attack) = attacks.recv().await {
-        alone(tell(accounts, attack)).await;
+        catch_panic(send_attack_notice(accounts, attack)).await;
     }
 }
 
 /// Not at once: the work would slow down the answer that it belongs to, and so tell that
 /// there is something to be noted.
-async fn write_notes(mut audit: mpsc::Receiver<AuditRow>, accounts: &AccountService, stop: &CancellationToken) {
-    let mut batch = Vec::with_capacity(NOTES);
+async fn write_audit_rows(mut audit: mpsc::Receiver<AuditRow>, accounts: &AccountService, stop: &CancellationToken) {
+    let mut batch = Vec::with_capacity(AUDIT_BATCH);
     loop {
         tokio::select! {
-            _ = audit.recv_many(&mut batch, NOTES) => {}
+            _ = audit.recv_many(&mut batch, AUDIT_BATCH) => {}
             () = stop.cancelled() => break,
         }
         tokio::select! {
-            () = tokio::time::sleep(NOTED_AFTER) => {}
+            () = tokio::time::sleep(DELAY) => {}
             () = stop.cancelled() => {}
         }
         for row in batch.drain(..) {
-            alone(write(accounts, &row)).await;
+            catch_panic(write_audit_row(accounts, &row)).await;
         }
     }
     audit.close();
     while let Some(row) = audit.recv().await {
-        alone(write(accounts, &row)).await;
+        catch_panic(write_audit_row(accounts, &row)).await;
     }
 }
 
 /// Handles one item: its panic, which is logged and counted, is the end of that item only.
-async fn alone(item: impl Future<Output = ()>) {
+async fn catch_panic(item: impl Future<Output = ()>) {
     let _ = panics::catch_future("background", item).await;
 }
 
-async fn serve(accounts: &AccountService, request: MailRequest) {
+async fn send_requested_mail(accounts: &AccountService, request: MailRequest) {
     let MailRequest { mail, email_key, origin } = request;
     let trace = origin.trace_parent.as_ref().map(TraceParent::as_str).unwrap_or_default();
     let span = tracing::info_span!("mail_request", ?mail, trace_parent = trace);
-    let served = async {
+    let sent = async {
         match mail {
             RequestedMail::Verification => request_verification(accounts, &email_key, &origin).await,
             RequestedMail::Reset => request_reset(accounts, &email_key, &origin).await,
         }
     };
-    if let Err(error) = served.instrument(span).await {
+    if let Err(error) = sent.instrument(span).await {
         tracing::warn!(?mail, %error, "a mail that was asked for was not sent");
     }
 }
 
-async fn settle(accounts: &AccountService, registration: HiddenRegistration) {
+async fn process_registration(accounts: &AccountService, registration: HiddenRegistration) {
     fail_point!("register.before_settle");
     let trace = registration.origin.trace_parent.as_ref().map(TraceParent::as_str).unwrap_or_default();
     let span = tracing::info_span!("hidden_registration", trace_parent = trace);
-    if let Err(error) = accounts.settle_registration(&registration).instrument(span).await {
+    if let Err(error) = accounts.process_hidden_registration(&registration).instrument(span).await {
         tracing::warn!(%error, "a registration that was answered with 202 is lost");
     }
 }
 
-async fn tell(accounts: &AccountService, attack: UnderAttack) {
-    if let Err(error) = accounts.tell_attack(attack).await {
+async fn send_attack_notice(accounts: &AccountService, attack: DetectedAttack) {
+    if let Err(error) = accounts.send_attack_notice(attack).await {
         tracing::warn!(%error, "an account is under attack, and its owner was not told yet");
     }
 }
 
 /// The row, unless its account is gone by then. Written first and looked up after it:
 /// what is written before the account goes is removed with it.
-async fn write(accounts: &AccountService, row: &AuditRow) {
+async fn write_audit_row(accounts: &AccountService, row: &AuditRow) {
     fail_point!("audit.before_write");
     let Store { audit, users, .. } = &accounts.store;
     let written = audit.record(row).await;

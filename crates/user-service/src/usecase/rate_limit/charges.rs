@@ -1,0 +1,132 @@
+//! Charging counters and refunding them.
+
+use futures_util::future::join_all;
+
+use super::{
+    limiter::RateLimiter,
+    limits::RateLimitPolicy,
+    status::{RateLimitStatus, report},
+};
+use crate::{
+    store::{ThrottleKey, ThrottleStore},
+    usecase::failure::Failure,
+};
+
+/// The rows that a request was charged to before it did anything. If it does nothing, they are taken back.
+#[must_use]
+#[derive(Default)]
+pub struct Charges {
+    /// The row of the mailbox that a mail is sent to.
+    pub(super) mail: Option<ThrottleKey>,
+    pub(super) others: Vec<ThrottleKey>,
+}
+
+impl RateLimiter {
+    pub(super) async fn charge(&self, policy: &RateLimitPolicy, key: ThrottleKey) -> Result<(), Failure> {
+        let row = self.store.charge(key, policy.rule).await?;
+        let status = RateLimitStatus::new(policy, &row);
+        if row.held {
+            return Err(self.reject(policy, status));
+        }
+        report(status);
+        Ok(())
+    }
+
+    /// Charges all of these rows at once. If one of them holds, the others are taken back, but for the first, which
+    /// counts requests.
+    pub(super) async fn charge_all(&self, rows: &[(RateLimitPolicy, ThrottleKey)]) -> Result<Charges, Failure> {
+        let answers = join_all(rows.iter().map(|(policy, key)| self.store.charge(*key, policy.rule))).await;
+        let (mut charged, mut refused, mut failed) = (Charges::default(), None, None);
+        for ((policy, key), answer) in rows.iter().zip(answers) {
+            match answer {
+                Ok(row) if row.held => {
+                    refused.get_or_insert((policy, RateLimitStatus::new(policy, &row)));
+                }
+                Ok(row) => {
+                    charged.others.push(*key);
+                    report(RateLimitStatus::new(policy, &row));
+                }
+                Err(error) => failed = Some(error),
+            }
+        }
+        let failure = match (failed, refused) {
+            (None, None) => return Ok(charged),
+            (Some(error), _) => error.into(),
+            (None, Some((policy, status))) => self.reject(policy, status),
+        };
+        charged.others.retain(|key| *key != rows[0].1);
+        self.refund(&charged).await;
+        Err(failure)
+    }
+
+    pub(super) fn reject(&self, policy: &RateLimitPolicy, status: RateLimitStatus) -> Failure {
+        self.metrics.throttled.with_label_values(&[policy.scope]).inc();
+        report(status);
+        Failure::RateLimited { retry_after: status.reset }
+    }
+
+    /// Takes back what was charged for something that was not done.
+    pub async fn refund(&self, charged: &Charges) {
+        self.refund_all(charged.others.iter().copied()).await;
+    }
+
+    /// Takes back what was charged to the mailbox, because no mail is sent; the rest stays charged.
+    pub async fn refund_mail(&self, charged: &Charges) {
+        self.refund_all(charged.mail).await;
+    }
+
+    /// Returns the result; if it is an error, takes back what was charged for it.
+    pub async fn refund_on_error<T, E>(&self, charged: &Charges, result: Result<T, E>) -> Result<T, E> {
+        if result.is_err() {
+            self.refund(charged).await;
+        }
+        result
+    }
+
+    /// Returns what `proof` comes to; if that is an error, or the client goes away meanwhile, takes back what was
+    /// charged. `proof` writes nothing.
+    pub async fn refund_unless_verified<T, E>(
+        &self,
+        charged: Charges,
+        proof: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        let mut guard = RefundOnDrop { store: &self.store, charged };
+        let result = proof.await;
+        if result.is_err() {
+            self.refund(&guard.charged).await;
+        }
+        guard.charged = Charges::default();
+        result
+    }
+
+    pub(super) async fn refund_all(&self, keys: impl IntoIterator<Item = ThrottleKey>) {
+        refund_all(&self.store, keys).await;
+    }
+}
+
+/// What was charged for a change whose proof is still to come.
+struct RefundOnDrop<'a> {
+    store: &'a ThrottleStore,
+    charged: Charges,
+}
+
+impl Drop for RefundOnDrop<'_> {
+    fn drop(&mut self) {
+        let keys = std::mem::take(&mut self.charged.others);
+        // The client went away. Else a stolen session could use up its owner's quota by requests that it breaks off.
+        if !keys.is_empty()
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            let store = self.store.clone();
+            runtime.spawn(async move { refund_all(&store, keys).await });
+        }
+    }
+}
+
+async fn refund_all(store: &ThrottleStore, keys: impl IntoIterator<Item = ThrottleKey>) {
+    for taken in join_all(keys.into_iter().map(|key| store.take_back(key))).await {
+        if let Err(error) = taken {
+            tracing::debug!(%error, "what came to nothing is still charged");
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! Which counters a request is charged to.
+
+use uuid::Uuid;
+
+use super::{
+    account_writes::AccountWrite,
+    charges::Charges,
+    limiter::RateLimiter,
+    limits::{HOUR, Limits, RateLimitPolicy},
+    networks::client_network,
+};
+use crate::{
+    domain::Email,
+    outbox::Origin,
+    store::ThrottleKey,
+    usecase::{background_queue::RequestedMail, failure::Failure},
+};
+
+impl RateLimiter {
+    /// One request from this network to an endpoint that guards a secret.
+    ///
+    /// # Errors
+    /// [`Failure::RateLimited`], or the database is away.
+    pub async fn charge_request(&self, origin: &Origin) -> Result<(), Failure> {
+        let _ = self.charge_request_and(origin, &[]).await?;
+        Ok(())
+    }
+
+    /// Charges a registration to its network, and its mail to the mailbox.
+    ///
+    /// # Errors
+    /// [`Failure::RateLimited`], or the database is away.
+    pub async fn charge_registration(&self, email: &Email, origin: &Origin) -> Result<Charges, Failure> {
+        let mail = self.mail_counter("mail/registration", email);
+        let policy = Limits::rate_policy("registration", self.limits.registrations_per_network, HOUR);
+        let registration = self.hash.subject_key("registration", &client_network(origin).to_bytes());
+        let charged = self.charge_request_and(origin, &[mail, (policy, registration)]).await?;
+        Ok(charged.with_mail(mail.1))
+    }
+
+    /// A mail to this address, whether or not somebody has it.
+    ///
+    /// # Errors
+    /// [`Failure::RateLimited`], or the database is away.
+    pub async fn charge_mail(&self, mail: RequestedMail, email: &Email, origin: &Origin) -> Result<(), Failure> {
+        let _ = self.charge_request_and(origin, &[self.mail_counter(mail_scope(mail), email)]).await?;
+        Ok(())
+    }
+
+    /// Charges a request for another address to the account, and its mail to the mailbox.
+    ///
+    /// # Errors
+    /// [`Failure::RateLimited`], or the database is away.
+    pub async fn charge_email_change(&self, user: Uuid, email: &Email, origin: &Origin) -> Result<Charges, Failure> {
+        let mail = self.mail_counter("mail/new-address", email);
+        self.charge_request_and(origin, &[mail, self.account_write_counter(AccountWrite::Email, user)]).await
+    }
+
+    /// Returns the row of the mailbox: addresses that differ in a `+tag` share it.
+    fn mail_counter(&self, kind: &'static str, email: &Email) -> (RateLimitPolicy, ThrottleKey) {
+        let policy = Limits::rate_policy("mail", self.limits.mails_per_address, HOUR);
+        (policy, self.hash.subject_key(kind, email.mailbox().as_bytes()))
+    }
+
+    /// Charges one request to its network, and these rows, all at once. The request stays charged, whatever becomes of
+    /// it.
+    async fn charge_request_and(
+        &self,
+        origin: &Origin,
+        rows: &[(RateLimitPolicy, ThrottleKey)],
+    ) -> Result<Charges, Failure> {
+        if !self.limits.enabled {
+            return Ok(Charges::default());
+        }
+        self.check_local_request(origin)?;
+        let request =
+            (self.limits.network_policy(), self.hash.subject_key("network", &client_network(origin).to_bytes()));
+        let mut charged = self.charge_all(&[&[request], rows].concat()).await?;
+        charged.others.retain(|key| *key != request.1);
+        Ok(charged)
+    }
+}
+
+/// Each kind of mail has a quota of its own: whoever uses one up for somebody else has
+/// only had that mail sent.
+const fn mail_scope(mail: RequestedMail) -> &'static str {
+    match mail {
+        RequestedMail::Verification => "mail/verification",
+        RequestedMail::Reset => "mail/reset",
+    }
+}
+
+impl Charges {
+    fn with_mail(self, mail: ThrottleKey) -> Self {
+        Self { mail: self.others.contains(&mail).then_some(mail), ..self }
+    }
+}
