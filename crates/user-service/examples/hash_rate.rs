@@ -1,14 +1,14 @@
-//! How many password hashes a core computes: what the pool's arena and our own block
-//! function save (docs/adr/0004, 0010), and what the pool costs.
+//! Measures how many password hashes a core computes: the effect of the pool's arena and of our own block function
+//! (docs/adr/0004, 0010), and the cost of the pool.
 //!
 //! ```sh
 //! cargo run -p user-service --example hash_rate
 //! ```
 //!
-//! The same computation four ways: by the `argon2` crate with memory allocated for each
-//! hash, and with memory used again; by `argon2-simd`; through the pool with one thread. Interleaved rounds, medians, on the
-//! process's own clock (its processor time) too: what else runs on the machine does not
-//! count there. The dev profile optimises both crates, so no release build is needed.
+//! It does the same computation in four ways: the `argon2` crate with new memory for each hash, the same with reused
+//! memory, `argon2-simd`, and the pool with one thread. The rounds are interleaved and the result is their median, by
+//! the wall clock and by the processor time of the process, which other programs do not affect. The dev profile
+//! optimizes both crates, so no release build is needed.
 
 use std::{
     fs,
@@ -26,13 +26,13 @@ use user_service::{
 
 const HASHES_PER_ROUND: u32 = 40;
 const ROUNDS: usize = 7;
-/// OWASP's parameters, the service's defaults.
+/// The parameters of OWASP, which are the defaults of the service.
 const MEMORY_KIB: u32 = 19_456;
 const ITERATIONS: u32 = 2;
 const PASSWORD: &str = "correct horse battery staple";
 const SALT: [u8; 16] = [7; 16];
 
-/// Hashes a second, by the wall clock and by processor time.
+/// Hashes per second, by the wall clock and by processor time.
 #[derive(Clone, Copy)]
 struct Rate {
     wall: f64,
@@ -104,7 +104,7 @@ fn rate<E: Into<anyhow::Error>>(mut hash: impl FnMut() -> Result<(), E>) -> Resu
         hash().map_err(Into::into)?;
     }
     let (wall, cpu) = (started.elapsed().as_secs_f64(), cpu_seconds()? - cpu_before);
-    Ok(Rate { wall: f64::from(HASHES_PER_ROUND) / wall, cpu: f64::from(HASHES) / cpu })
+    Ok(Rate { wall: f64::from(HASHES_PER_ROUND) / wall, cpu: f64::from(HASHES_PER_ROUND) / cpu })
 }
 
 fn median(rates: &[Rate], value: impl Fn(&Rate) -> f64) -> f64 {
@@ -113,7 +113,7 @@ fn median(rates: &[Rate], value: impl Fn(&Rate) -> f64) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-/// User and system time of this process so far (`proc(5)`, fields 14 and 15, in 1/100 s).
+/// Returns the user and system time of this process so far (`proc(5)`, fields 14 and 15, in 1/100 s).
 fn cpu_seconds() -> Result<f64> {
     let stat = fs::read_to_string("/proc/self/stat")?;
     let (_, fields) = stat.rsplit_once(')').unwrap_or_default();

@@ -1,5 +1,4 @@
-//! Puts the parts together, starts them, and stops them in order. The only file that
-//! knows every part.
+//! Connects the parts of the service, starts them, and stops them in order. The only file that knows every part.
 
 mod from_config;
 
@@ -42,7 +41,7 @@ use crate::{
 pub use from_config::attribute_rules;
 use from_config::{allowed_origins, limits, password_rules, read_sealing_key, trusted_proxies};
 
-/// The service, listening but not yet waited for.
+/// The service with bound listeners; [`run`](Self::run) waits for it.
 pub struct Application {
     lifecycle: Lifecycle,
     accounts: Arc<AccountService>,
@@ -57,18 +56,18 @@ pub struct Application {
 }
 
 impl Application {
-    /// Binds the ports and starts the background tasks. Waits neither for MongoDB nor
-    /// for Kafka: `/readyz` says when they are there.
+    /// Binds the ports and starts the background tasks. It waits neither for MongoDB nor for Kafka; `/readyz` shows
+    /// when they are available.
     ///
     /// # Errors
-    /// A key that cannot be read, a port that is taken, a setting that a library refuses.
+    /// A key cannot be read, a port is in use, or a library refuses a setting.
     pub async fn build(config: Config) -> anyhow::Result<Self> {
         let lifecycle = Lifecycle::new();
         let (clock, ids) = (Clock::system(), Ids::random());
         let registry = Registry::new();
         let health =
             Health::new(&[Check { name: "mongodb", required: true }, Check { name: "kafka", required: false }]);
-        // Not seen yet is no more than late: events wait in MongoDB.
+        // A broker that was not reached yet only delays events, which wait in MongoDB.
         health.set("kafka", CheckState::Degraded);
         let encryption = KeyEncryptionKey::from_base64(&config.keys.encryption_key)?;
         let sealing = read_sealing_key(&config)?;
@@ -128,7 +127,7 @@ impl Application {
             store: store.clone(),
         });
 
-        // Both listeners before anything is started that would have to be stopped.
+        // Binds both listeners before the tasks start that would have to be stopped on an error.
         let scope = RequestScope {
             clock: clock.clone(),
             ids: ids.clone(),
@@ -164,11 +163,11 @@ impl Application {
         })
     }
 
-    /// Serves until the first signal, then stops in order within the grace: requests,
-    /// their writes, the queues behind answers, the relay.
+    /// Serves until the first signal, then stops in order within the grace period: requests, their writes, the
+    /// background queues, the relay.
     ///
     /// # Errors
-    /// When the server fails.
+    /// The HTTP server fails.
     pub async fn run(self) -> anyhow::Result<()> {
         self.lifecycle.watch_signals()?;
         for address in &self.api_addresses {
@@ -179,7 +178,7 @@ impl Application {
         let mut server = tokio::spawn(self.server);
         tokio::select! {
             () = stopping.cancelled() => {}
-            // Not the error of the join, which would quote a panic.
+            // The error of the join is not used, because it would quote a panic.
             ended = &mut server => match ended {
                 Ok(ended) => ended.context("the HTTP server has failed")?,
                 Err(_) => anyhow::bail!("the task of the HTTP server has ended"),
@@ -188,7 +187,7 @@ impl Application {
         self.health.stop();
         let deadline = tokio::time::Instant::now() + self.grace;
         let intake = async {
-            // Most of the grace is for what is under way.
+            // Most of the grace period is for requests in progress.
             self.intake.close(self.grace / 4).await;
             handle.stop(true).await;
             self.accounts.writes.finish().await;
@@ -207,11 +206,11 @@ impl Application {
     }
 }
 
-/// Whether the service would start with this configuration, as far as that can be told
-/// without a server: every value is judged by the part that uses it.
+/// Checks whether the service would start with this configuration, as far as that is possible without a server: each
+/// value is checked by the part that uses it.
 ///
 /// # Errors
-/// As [`Application::build`], but for ports.
+/// The errors of [`Application::build`], except those of ports.
 pub async fn check(config: &Config) -> anyhow::Result<()> {
     config.validate()?;
     config.hashing.settings().validate()?;
@@ -290,7 +289,7 @@ fn api_server(
             .configure(|config| http::configure(config, docs))
     })
     .workers(workers)
-    // Of each worker.
+    // The limit is per worker.
     .max_connections((connections / workers).max(1))
     .client_request_timeout(request_timeout)
     .keep_alive(http.keep_alive)
@@ -298,7 +297,7 @@ fn api_server(
         prepare(connection, data);
         connecting.on_connect(data);
     })
-    // A client that goes away takes its request along, so a waiting hash is skipped.
+    // A disconnected client cancels its request, so a queued hash is skipped.
     .h1_allow_half_closed(false)
     .shutdown_timeout(config.shutdown.grace.as_secs())
     .disable_signals();
@@ -309,14 +308,14 @@ fn api_server(
     Ok((server.run(), intake, addresses))
 }
 
-/// What the service is not ready without, besides the connection.
+/// What the service needs to be ready, besides the connection.
 struct ReadinessGates {
     unique_indexes: watch::Sender<bool>,
     signing_keys: Arc<SigningKeys>,
 }
 
-/// Makes the unique indexes, lets registrations in, waits for the signing keys, then
-/// builds the other indexes and keeps the health check up to date.
+/// Creates the unique indexes, allows registrations, waits for the signing keys, then creates the other indexes and
+/// keeps the health check up to date.
 async fn watch_database(
     database: Database,
     health: Health,
@@ -337,7 +336,7 @@ async fn watch_database(
     tokio::join!(mongo::watch(probe, health, stop.clone()), create_indexes(&database, &others, &stop));
 }
 
-/// Tries until the indexes are there; false if it was told to stop.
+/// Retries until the indexes exist. Returns `false` if it was stopped.
 async fn create_indexes(database: &Database, indexes: &[mongo::IndexSpec], stop: &CancellationToken) -> bool {
     let mut pause = Duration::from_millis(100);
     loop {

@@ -1,7 +1,6 @@
-//! What nobody waits for: keys of idempotent registrations are forgotten after their
-//! time, admins whom a crash has left out of the list are put back, addresses
-//! and usernames that accounts have left are given free, accounts that were never verified expire. One
-//! replica at a time does it.
+//! Periodic cleanup: deletes old keys of idempotent registrations, puts administrators back into the list of
+//! administrators after a crash, frees addresses and usernames whose reservation has ended, and deletes accounts that
+//! were never verified. One replica at a time does it.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,25 +10,24 @@ use uuid::Uuid;
 
 use crate::usecase::{AccountService, Failure, expire_unverified};
 
-/// After a start: indexes and connections are there then, if they can be.
+/// The delay after the start, when indexes and connections should exist.
 const FIRST_DELAY: Duration = Duration::from_secs(5);
-/// How often, where nothing is to be done sooner.
+/// The interval, unless the expiry requires a shorter one.
 const INTERVAL: Duration = Duration::from_secs(600);
 const MIN_INTERVAL: Duration = Duration::from_secs(1);
 const LEASE_NAME: &str = "housekeeping";
 
-/// The task, and who it is to the other replicas.
+/// The task, and its name for the other replicas.
 pub struct Housekeeping {
     pub accounts: Arc<AccountService>,
     pub holder: Uuid,
-    /// How old an account may get whose address was never verified.
+    /// The maximum age of an account whose address was never verified.
     pub unverified_expiry: Option<Duration>,
 }
 
 impl Housekeeping {
-    /// Every ten minutes, or four times in the time after which accounts expire, until
-    /// `stop`. The lease is given back after each turn: a replica that looks more often
-    /// does not wait for one that does not.
+    /// Runs every ten minutes, or four times per expiry time, until `stop`. The lease is released after each turn, so
+    /// that a replica with a shorter interval need not wait for one with a longer interval.
     pub async fn run(self, stop: CancellationToken) {
         let interval = interval_for(self.unverified_expiry);
         let mut pause = FIRST_DELAY.min(interval);

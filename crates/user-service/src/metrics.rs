@@ -1,5 +1,5 @@
-//! Every metric of the service, with its help text. Those of HTTP and of the hash pool
-//! stand beside what they measure.
+//! Every metric of the service with its help text, except those of HTTP and of the hash pool, which are defined next to
+//! what they measure.
 
 use jiff::Timestamp;
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts, Registry};
@@ -7,13 +7,13 @@ use service_kit::prometheus;
 
 use crate::store::PendingEvent;
 
-/// The counter of caught panics, and the places where they are caught.
+/// The counter of caught panics, and the values of its label.
 pub const PANICS: (&str, &[&str]) = (
     "user_service_panics_total",
     &["request", "write", "hash", "password_policy", "relay", "background", "housekeeping", "import", "ops"],
 );
 
-/// What the relay counts.
+/// The metrics of the relay.
 #[derive(Clone)]
 pub struct RelayMetrics {
     pub published: IntCounter,
@@ -29,7 +29,7 @@ impl RelayMetrics {
     /// Registers the relay's metrics.
     ///
     /// # Errors
-    /// When a name is taken.
+    /// A name is already registered.
     pub fn register(registry: &Registry) -> prometheus::Result<Self> {
         let ages = vec![0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0, 600.0];
         let age = HistogramOpts::new(
@@ -67,14 +67,14 @@ impl RelayMetrics {
         })
     }
 
-    /// An event is in the topic.
+    /// Records that an event was published.
     pub fn observe_published(&self, now: Timestamp, event: &PendingEvent) {
         self.published.inc();
         self.age.observe(now.duration_since(event.at.to_jiff()).as_secs_f64().max(0.0));
     }
 }
 
-/// What the use cases count.
+/// The metrics of the use cases.
 #[derive(Clone)]
 pub struct AccountMetrics {
     pub registrations: IntCounter,
@@ -84,7 +84,7 @@ pub struct AccountMetrics {
     pub refresh_reuse: IntCounter,
     pub background_dropped: IntCounter,
     pub audit_dropped: IntCounter,
-    /// By `scope`: who or what was held.
+    /// By `scope`: the limit that was reached.
     pub throttled: IntCounterVec,
     pub unverified_expired: IntCounter,
 }
@@ -93,7 +93,7 @@ impl AccountMetrics {
     /// Registers the use cases' metrics.
     ///
     /// # Errors
-    /// When a name is taken.
+    /// A name is already registered.
     pub fn register(registry: &Registry) -> prometheus::Result<Self> {
         let throttled = Opts::new("user_service_throttled_total", "Requests answered with 429, by what was held.");
         let logins = Opts::new("user_service_logins_total", "Logins, by outcome.");

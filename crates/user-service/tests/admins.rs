@@ -1,5 +1,5 @@
-//! The list of admins on a real MongoDB, one step of two writers after the other: whatever
-//! comes between, nobody is listed who is no admin, and the list is never empty.
+//! The list of administrators on a real MongoDB, with the steps of two writers in every order: the list never contains
+//! an account that is no administrator, and is never empty.
 #![expect(clippy::unwrap_used, reason = "a test: what fails to unwrap fails the test")]
 
 use std::time::Duration;
@@ -43,7 +43,7 @@ async fn listed_admins(database: &Database) -> Vec<Uuid> {
     ids
 }
 
-/// The write that takes the role, as it was decided on a version.
+/// Writes the account without its roles, decided on a version.
 async fn write_without_roles(store: &Store, id: Uuid, version: i64) -> Commit {
     let change = Change { set: doc! { "roles": Vec::<String>::new() }, ..Change::default() };
     store.users.commit(id, Precondition::Version(version), change).await.unwrap()
@@ -102,13 +102,13 @@ async fn an_admin_added_again_during_a_removal_is_not_removed_by_the_late_write(
     assert_eq!(store.admins.readmit_all().await.unwrap(), 2);
     let decided_on = version_of(&store, ada).await;
     assert_eq!(store.admins.leave(ada).await.unwrap(), Leaving::Left);
-    // The one who removes is slow; somebody mends the list meanwhile.
+    // The removal is slow, and the list is repaired meanwhile.
     assert!(store.admins.readmit(ada).await.unwrap());
     assert!(matches!(write_without_roles(&store, ada, decided_on).await, Commit::Conflict));
     let mut both = [ada, bea];
     both.sort_unstable();
     assert_eq!(listed_admins(&database).await, both);
-    // Decided again, it is done.
+    // The second attempt succeeds.
     let decided_on = version_of(&store, ada).await;
     assert_eq!(store.admins.leave(ada).await.unwrap(), Leaving::Left);
     assert!(matches!(write_without_roles(&store, ada, decided_on).await, Commit::Done(_)));
@@ -121,14 +121,14 @@ async fn an_admin_removed_before_being_listed_is_not_listed() {
     let (database, store) = new_database("early").await;
     let bea = insert_account(&database, "bea", &["admin"], "active").await;
     assert!(store.admins.readmit(bea).await.unwrap());
-    // Ada has just been given the role, and is not listed yet.
+    // Ada has just been granted the role, and is not listed yet.
     let admission = store.admins.admission().await.unwrap();
     let ada = insert_account(&database, "ada", &["admin"], "active").await;
     assert_eq!(store.admins.leave(ada).await.unwrap(), Leaving::Left);
     assert!(matches!(write_without_roles(&store, ada, 1).await, Commit::Done(_)));
     store.admins.admit(ada, admission).await.unwrap();
     assert_eq!(listed_admins(&database).await, [bea]);
-    // And who has the role still is, although somebody else has left since.
+    // An account that still has the role is listed, although another one has left meanwhile.
     let cyn = insert_account(&database, "cyn", &["admin"], "active").await;
     let admission = store.admins.admission().await.unwrap();
     assert_eq!(store.admins.leave(Ids::random().v4()).await.unwrap(), Leaving::Left);

@@ -1,5 +1,5 @@
-//! The signing keys over their whole life, on a real MongoDB. Time passes by moving the
-//! stored times back: what counts is the distance to the database's clock.
+//! The lifetime of signing keys, on a real MongoDB. Time is simulated by moving the stored times back: only the
+//! distance to the database's clock matters.
 #![expect(clippy::unwrap_used, reason = "a test: what fails to unwrap fails the test")]
 
 use std::{sync::Arc, time::Duration};
@@ -22,7 +22,7 @@ const DEADLINE: Duration = Duration::from_secs(10);
 const MINUTE: i64 = 60_000;
 const DAY: i64 = 24 * 60 * MINUTE;
 
-/// A replica that has just read the keys; none if it finds no key that signs.
+/// Returns the keys of a replica that has just read them, or `None` if it finds no key that signs.
 async fn replica(database: &Database, secret: u8, ttl: Duration) -> Option<Arc<SigningKeys>> {
     let store = Store::new(database, DEADLINE, 100).keys;
     let encryption = KeyEncryptionKey::from_base64(&BASE64_STANDARD.encode([secret; 32]).into()).unwrap();
@@ -52,7 +52,7 @@ async fn stored_keys(database: &Database) -> Vec<Document> {
     set.get_array("keys").unwrap().iter().map(|key| key.as_document().unwrap().clone()).collect()
 }
 
-/// As if so many milliseconds had passed.
+/// Simulates that `millis` milliseconds pass.
 async fn advance_time(database: &Database, millis: i64) {
     let back = |field: &str| doc! { "$cond": [{ "$eq": [{ "$type": field }, "missing"] }, "$$REMOVE", { "$subtract": [field, millis] }] };
     let times = doc! { "signFrom": back("$$this.signFrom"), "signUntil": back("$$this.signUntil") };
@@ -90,7 +90,7 @@ async fn a_key_signs_is_replaced_and_is_removed_when_its_last_token_has_expired(
     assert_eq!(succeeded.signing().unwrap().kid, second);
     assert!(succeeded.verifying(&first).await.is_some(), "what the first key signed is still good");
 
-    // End of signing + 5 min + 15 min of life + 1 min.
+    // A key is removed 5 min + 15 min (token lifetime) + 1 min after its last signature.
     advance_time(&database, 19 * MINUTE).await;
     assert_eq!(published_key_ids(&*replica_with_our_key(&database).await).len(), 2);
     advance_time(&database, 2 * MINUTE).await;
@@ -105,7 +105,7 @@ async fn a_key_is_kept_longer_when_its_tokens_live_longer() {
     replica_with_our_key(&database).await;
     replica(&database, OUR_SECRET, Duration::from_secs(3600)).await.unwrap();
     assert_eq!(stored_keys(&database).await[0].get_i64("longestTtlMs").unwrap(), 60 * MINUTE);
-    // Back to shorter ones: those that were signed meanwhile are still out there.
+    // With a shorter lifetime again, tokens that were issued meanwhile are still valid.
     replica_with_our_key(&database).await;
     assert_eq!(stored_keys(&database).await[0].get_i64("longestTtlMs").unwrap(), 60 * MINUTE);
 }
@@ -119,7 +119,7 @@ async fn a_replica_with_another_key_encryption_key_is_not_ready_and_changes_noth
     assert_eq!(stored_keys(&database).await, before);
 }
 
-/// That its signature was verified once is remembered; whether it still counts is not.
+/// Only the verification of the signature is cached; whether the token is still valid is not.
 #[tokio::test]
 async fn a_token_that_was_verified_before_ends_when_it_expires_and_when_its_key_is_removed() {
     let database = database("verified").await;
@@ -143,11 +143,11 @@ async fn a_token_that_was_verified_before_ends_when_it_expires_and_when_its_key_
     assert_eq!(long.verify(&stays).await.unwrap(), verified);
     for days in [31, 1] {
         advance_time(&database, days * DAY).await;
-        // Makes the successor, then prunes.
+        // The first turn creates the next key, the second one removes the old one.
         replica_with_our_key(&database).await;
     }
     wait_for(DEADLINE, "the end of its key", async || {
-        // An unknown key has the set read again.
+        // An unknown key causes the key set to be read again.
         assert!(keys.verifying("unknown").await.is_none());
         matches!(long.verify(&stays).await, Err(TokenError::Invalid)).then_some(())
     })

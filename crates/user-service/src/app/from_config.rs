@@ -40,7 +40,7 @@ pub(super) fn read_sealing_key(config: &Config) -> anyhow::Result<PublicKey> {
     PublicKey::from_base64(text.trim()).with_context(|| format!("sealing.public_key_file {}", path.display()))
 }
 
-/// The rules for new passwords; opens and checks the list of breached ones.
+/// Returns the rules for new passwords. Opens and checks the list of breached passwords.
 pub(super) fn password_rules(config: &Config) -> anyhow::Result<PasswordValidation> {
     let auth = &config.auth;
     let policy = PasswordPolicy::new(auth.password_min_length, &[&auth.issuer_host(), &auth.totp_issuer()]);
@@ -52,7 +52,7 @@ pub(super) fn password_rules(config: &Config) -> anyhow::Result<PasswordValidati
     Ok(PasswordValidation::new(policy, breached, slots, config.hashing.max_wait))
 }
 
-/// The proxies that are believed, and the header in which they name the client's address.
+/// Returns the trusted proxies, and the header in which they send the address of the client.
 pub(super) fn trusted_proxies(config: &Config) -> anyhow::Result<TrustedProxies> {
     let http = &config.http;
     let header: ClientAddressHeader = http.client_address_header.parse().context("http.client_address_header")?;
@@ -63,7 +63,7 @@ pub(super) fn allowed_origins(config: &Config) -> anyhow::Result<AllowedOrigins>
     AllowedOrigins::parse(&config.http.cors_allowed_origins).context("http.cors_allowed_origins")
 }
 
-/// What every user's attributes have to match.
+/// Returns the rules for the attributes of users.
 pub fn attribute_rules(config: &Config) -> anyhow::Result<AttributeRules> {
     let Some(path) = &config.attributes.schema_file else { return Ok(AttributeRules::default()) };
     let text = std::fs::read_to_string(path)

@@ -65,10 +65,10 @@ enum Command {
     },
 }
 
-/// Does what the command line says.
+/// Runs the command.
 ///
 /// # Errors
-/// What went wrong, for the person who typed it.
+/// What went wrong, for the operator.
 pub fn run(cli: Cli) -> anyhow::Result<()> {
     let file = cli.config.config.as_deref();
     match cli.command.unwrap_or(Command::Serve) {

@@ -1,4 +1,4 @@
-//! `events list|retry|skip`: what the relay could not publish, and what to do about it.
+//! `events list|retry|skip`: shows and handles events that the relay could not publish.
 
 use anyhow::{Context, bail};
 use clap::Subcommand;
@@ -10,7 +10,7 @@ use crate::{
     store::{Backlog, PendingStore, Store},
 };
 
-/// What can be done about events that wait.
+/// The commands for pending events.
 #[derive(Subcommand)]
 pub(super) enum EventsCommand {
     /// Lists them, the longest waiting first
@@ -71,7 +71,7 @@ async fn list(pending: &PendingStore, user: Option<Uuid>, limit: i64, json: bool
     Ok(())
 }
 
-/// Never the payload: it holds personal data.
+/// Returns the output lines of a user's events. They never contain the payload, which is personal data.
 fn lines(backlog: &Backlog, json: bool) -> Vec<String> {
     let user = Uuid::from(backlog.user);
     let parked = backlog.parked.as_ref();

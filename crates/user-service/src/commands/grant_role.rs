@@ -1,4 +1,4 @@
-//! `grant-role`: how the first administrator comes to be.
+//! `grant-role`: grants a role, for example to the first administrator.
 
 use clap::Args;
 use service_kit::{Clock, Ids, cli::UsageError, mongo};
@@ -10,7 +10,7 @@ use crate::{
     usecase::{self, GrantedRole},
 };
 
-/// Whom to give what.
+/// The arguments of `grant-role`.
 #[derive(Args)]
 pub(super) struct GrantRole {
     /// The account's current e-mail address
@@ -22,11 +22,11 @@ pub(super) struct GrantRole {
     json: bool,
 }
 
-/// Gives the role; the event is published by the running service, or by the next that runs.
+/// Grants the role. The event is published by the running service, or by the next one that starts.
 ///
 /// # Errors
-/// What was typed is no address or no role (exit code 2); no account has the address, or
-/// the database is away (1).
+/// Exit code 2 if the arguments are no address or no role; exit code 1 if no account has the address or the database is
+/// unavailable.
 pub(super) async fn run(config: &Config, typed: GrantRole) -> anyhow::Result<()> {
     let email = Email::parse(&typed.email).map_err(|invalid| UsageError(invalid.detail))?;
     let role = Role::parse(&typed.role).map_err(|invalid| UsageError(invalid.detail))?;
@@ -38,7 +38,7 @@ pub(super) async fn run(config: &Config, typed: GrantRole) -> anyhow::Result<()>
     Ok(())
 }
 
-/// Never the address: the output ends up in logs.
+/// Returns the output. It never contains the address, because output ends up in logs.
 fn line(granted: &GrantedRole, json: bool) -> String {
     let GrantedRole { user, roles, changed } = granted;
     if json {

@@ -1,4 +1,4 @@
-//! `keygen`: a new key-encryption key in a file that only its owner may read.
+//! `keygen`: writes a new key-encryption key to a file that only its owner may read.
 
 use std::{
     fs::{self, OpenOptions},
@@ -13,11 +13,11 @@ use zeroize::Zeroizing;
 
 const FILE: &str = "encryption.key";
 
-/// Writes `encryption.key` into the directory, which is made if it is missing. With
-/// `if_missing` a key that is there already is what was asked for.
+/// Writes `encryption.key` to the directory, and creates the directory if it is missing. With `if_missing`, an existing
+/// key is a success.
 ///
 /// # Errors
-/// When the file exists: a lost key cannot be had again.
+/// The file exists: an overwritten key cannot be recovered.
 pub(super) fn run(directory: &Path, if_missing: bool) -> anyhow::Result<()> {
     fs::create_dir_all(directory).with_context(|| format!("{} cannot be made", directory.display()))?;
     let path = directory.join(FILE);

@@ -1,5 +1,5 @@
-//! The bounded queues of what is done after the response: requested mails and hidden registrations (neither the
-//! response nor its time says anything), notices of an attack, and audit rows without an event.
+//! Bounded queues for work that is done after the response: requested mails and hidden registrations (neither the
+//! response nor its time reveals anything), notices of attacks, and audit rows without an event.
 
 use std::time::Duration;
 
@@ -16,44 +16,44 @@ use crate::{
 use service_kit::{Clock, Ids};
 
 const MAIL_CAPACITY: usize = 1_000;
-/// Each with up to 16 KiB of attributes.
+/// A queued registration has up to 16 KiB of attributes.
 const REGISTRATION_CAPACITY: usize = 1_000;
 const AUDIT_CAPACITY: usize = 1_000;
-/// When to ask again after the queue was full.
+/// The `Retry-After` of a request that found its queue full.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 const ATTACK_CAPACITY: usize = 100;
 
-/// What somebody asked a mail for.
+/// The kind of a requested mail.
 #[derive(Debug, Clone, Copy)]
 pub enum RequestedMail {
-    /// Another link that verifies the address.
+    /// A new link that verifies the address.
     Verification,
     /// A link that sets a new password.
     Reset,
 }
 
-/// A mail that somebody asked for, and the address they typed.
+/// A requested mail and the address that the client sent.
 pub(super) struct MailRequest {
     pub mail: RequestedMail,
     pub email_key: String,
     pub origin: Origin,
 }
 
-/// A registration that was answered and is not decided yet. The password is hashed.
+/// A registration that has its response and is not decided yet. The password is already hashed.
 pub(in crate::usecase) struct HiddenRegistration {
     pub account: Box<UserRecord>,
     pub origin: Origin,
 }
 
-/// Somebody guesses this account's password; unknown networks are held until `until`.
+/// An attack on the password of an account. Unknown networks are blocked until `until`.
 pub(in crate::usecase) struct DetectedAttack {
     pub user: Uuid,
     pub until: Timestamp,
-    /// Of the last failed attempt.
+    /// The origin of the last failed attempt.
     pub origin: Origin,
 }
 
-/// The queues' entrance.
+/// The sending half of the queues.
 #[derive(Clone)]
 pub struct BackgroundQueue {
     mails: mpsc::Sender<MailRequest>,
@@ -65,7 +65,7 @@ pub struct BackgroundQueue {
     metrics: AccountMetrics,
 }
 
-/// The queues' other end.
+/// The receiving half of the queues.
 pub struct BackgroundWorker {
     pub(super) mails: mpsc::Receiver<MailRequest>,
     pub(super) registrations: mpsc::Receiver<HiddenRegistration>,
@@ -74,7 +74,7 @@ pub struct BackgroundWorker {
 }
 
 impl BackgroundQueue {
-    /// The two ends.
+    /// Creates both halves.
     #[must_use]
     pub fn new(clock: Clock, ids: Ids, metrics: AccountMetrics) -> (Self, BackgroundWorker) {
         let (mails, mails_receiver) = mpsc::channel(MAIL_CAPACITY);
@@ -91,11 +91,11 @@ impl BackgroundQueue {
         (queue, background)
     }
 
-    /// Asks for a mail to this address. Nothing is looked up here, so that neither the
-    /// answer nor its time says whether there is an account.
+    /// Queues a mail to this address. The account is not looked up here, so neither the response nor its time reveals
+    /// whether it exists.
     ///
     /// # Errors
-    /// [`Failure::Overloaded`] when the queue is full, for everybody alike.
+    /// [`Failure::Overloaded`] if the queue is full, for every address alike.
     pub(super) fn enqueue_mail(&self, mail: RequestedMail, email_key: String, origin: Origin) -> Result<(), Failure> {
         self.mails.try_send(MailRequest { mail, email_key, origin }).map_err(|_| {
             self.metrics.background_dropped.inc();
@@ -103,10 +103,10 @@ impl BackgroundQueue {
         })
     }
 
-    /// Decides a hidden registration behind its answer.
+    /// Queues a hidden registration, which is decided after the response.
     ///
     /// # Errors
-    /// [`Failure::Overloaded`] when the queue is full, for all clients alike.
+    /// [`Failure::Overloaded`] if the queue is full, for every client alike.
     pub(super) fn enqueue_registration(&self, registration: HiddenRegistration) -> Result<(), Failure> {
         self.registrations.try_send(registration).map_err(|_| {
             self.metrics.background_dropped.inc();
@@ -114,8 +114,8 @@ impl BackgroundQueue {
         })
     }
 
-    /// Somebody guesses an account's password. Lost when the queue is full: the next
-    /// attempt says it again.
+    /// Queues the notice of an attack. If the queue is full the notice is dropped: the next failed attempt queues
+    /// another one.
     pub(super) fn enqueue_attack_notice(&self, attack: DetectedAttack) {
         if self.attacks.try_send(attack).is_err() {
             self.metrics.background_dropped.inc();

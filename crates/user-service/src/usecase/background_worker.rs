@@ -1,4 +1,4 @@
-//! Does the work of the background queues, after the response.
+//! Processes the background queues, after the responses were sent.
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,12 +16,12 @@ use super::{
 };
 use crate::store::{AuditRow, Store};
 
-/// So many are written together, so long after the first of them.
+/// The maximum number of audit rows that are written together.
 const AUDIT_BATCH: usize = 100;
 const DELAY: Duration = Duration::from_millis(50);
 
 impl BackgroundWorker {
-    /// Works until `stop`, and then until the queues are empty.
+    /// Processes the queues until `stop`, and then until they are empty.
     pub async fn run(self, accounts: Arc<AccountService>, stop: CancellationToken) {
         let Self { mails, registrations, attacks, audit } = self;
         tokio::join!(
@@ -67,7 +67,7 @@ async fn process_registrations(
     }
 }
 
-/// Not at once, for the reason that notes wait too.
+/// Sends the notices after a delay, for the same reason as [`write_audit_rows`].
 async fn send_attack_notices(
     mut attacks: mpsc::Receiver<DetectedAttack>,
     accounts: &AccountService,
@@ -90,8 +90,8 @@ async fn send_attack_notices(
     }
 }
 
-/// Not at once: the work would slow down the answer that it belongs to, and so tell that
-/// there is something to be noted.
+/// Writes audit rows in batches, after a delay. Without the delay the write would slow down the response that it
+/// belongs to, and the time of the response would reveal that there is something to record.
 async fn write_audit_rows(mut audit: mpsc::Receiver<AuditRow>, accounts: &AccountService, stop: &CancellationToken) {
     let mut batch = Vec::with_capacity(AUDIT_BATCH);
     loop {
@@ -113,7 +113,7 @@ async fn write_audit_rows(mut audit: mpsc::Receiver<AuditRow>, accounts: &Accoun
     }
 }
 
-/// Handles one item: its panic, which is logged and counted, is the end of that item only.
+/// Processes one item. A panic ends only this item; it is logged and counted.
 async fn catch_panic(item: impl Future<Output = ()>) {
     let _ = panics::catch_future("background", item).await;
 }
@@ -148,8 +148,8 @@ async fn send_attack_notice(accounts: &AccountService, attack: DetectedAttack) {
     }
 }
 
-/// The row, unless its account is gone by then. Written first and looked up after it:
-/// what is written before the account goes is removed with it.
+/// Writes the row unless its account has been deleted. The row is written first and the account is read after that:
+/// rows that were written before the deletion are removed with the account.
 async fn write_audit_row(accounts: &AccountService, row: &AuditRow) {
     fail_point!("audit.before_write");
     let Store { audit, users, .. } = &accounts.store;

@@ -1,6 +1,6 @@
-//! Changes of the profile, by the person or by an admin: members of a merge patch
-//! (RFC 7396), decided on the version that was read and decided again when somebody else
-//! wrote. An admin's may also change the roles, in the same write.
+//! Changes of a profile, by its owner or by an administrator: the members of a merge patch (RFC 7396), decided on the
+//! version that was read, and decided again after a conflicting write. An administrator may also change the roles in
+//! the same write.
 
 use std::sync::Arc;
 
@@ -26,18 +26,18 @@ use serde_json::{Map, Value};
 use service_kit::mongo::StoreError;
 use uuid::Uuid;
 
-/// New values; the outer `None` leaves a member as it is, the inner one clears it.
+/// The new values. An outer `None` leaves the member unchanged, an inner `None` clears it.
 #[derive(Default)]
 pub struct ProfileChange {
     pub username: Option<Username>,
     pub display_name: Option<Option<DisplayName>>,
     pub locale: Option<Option<Locale>>,
     pub timezone: Option<Option<Timezone>>,
-    /// Merged into what is there.
+    /// A merge patch for the stored attributes.
     pub attributes: Option<Option<Map<String, Value>>>,
 }
 
-/// Why the profile is as it was.
+/// The reason why the profile was not changed.
 #[derive(Debug, thiserror::Error)]
 pub enum UpdateProfileError {
     #[error("the user name is taken")]
@@ -46,10 +46,10 @@ pub enum UpdateProfileError {
     PreconditionFailed,
     #[error("the attributes would not be valid")]
     InvalidAttributes(Vec<SchemaViolation>),
-    /// Of the person who asks.
+    /// The account of the caller was deleted, or the session has ended.
     #[error("the account is gone")]
     Gone,
-    /// Of the admin who asks.
+    /// The account that the administrator named does not exist.
     #[error("there is no such account")]
     NotFound,
     #[error("the last administrator")]
@@ -64,18 +64,16 @@ impl From<StoreError> for UpdateProfileError {
     }
 }
 
-/// Who changes a profile, and so what has to hold of the account when it is read again.
+/// The author of a change, which decides what must hold when the account is read again.
 enum Editor {
     User { session: Uuid, epoch: i64 },
     Admin { roles: Option<Roles> },
 }
 
-/// Writes the new values of one's own account. `permits` judges the version that is
-/// decided on (`If-Match`).
+/// Changes the profile of the caller. `permits` is called with the version that the change is decided on (`If-Match`).
 ///
 /// # Errors
-/// [`UpdateProfileError`]; nothing was changed, except after an unavailable store,
-/// where the outcome is unknown.
+/// [`UpdateProfileError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
 pub async fn update_profile(
     accounts: &Arc<AccountService>,
     caller: Caller,
@@ -90,7 +88,7 @@ pub async fn update_profile(
     let renames = change.username.as_ref().is_some_and(|new| new.as_str() != caller.user.username);
     let renaming: &[AccountWrite] = if renames { &[AccountWrite::Username] } else { &[] };
     let id = caller.user.id.into();
-    // Before the attributes are judged by their schema.
+    // Charged before the work of validating the attributes against their schema.
     let charged = accounts.rate_limiter.charge_account_writes(&[AccountWrite::Profile], id).await?;
     let renamed = accounts.rate_limiter.charge_account_writes(renaming, id).await;
     let renamed = accounts.rate_limiter.refund_on_error(&charged, renamed).await?;
@@ -98,17 +96,16 @@ pub async fn update_profile(
     let this = Arc::clone(accounts);
     let patch = async move { this.patch(caller.user, &editor, &change, permits, &origin).await };
     match accounts.writes.run_to_completion(patch).await {
-        // The name may have been written all the same.
+        // The username may have been written nevertheless.
         Err(UpdateProfileError::Failure(failure)) => Err(failure.into()),
         patched => accounts.rate_limiter.refund_on_error(&renamed, patched).await,
     }
 }
 
-/// As [`update_profile`], by an admin, for the account with this id; `roles` replaces
-/// all that it has.
+/// Changes the profile of the account with this id, as an administrator. `roles` replaces all roles of the account.
 ///
 /// # Errors
-/// As [`update_profile`]; also [`UpdateProfileError::LastAdmin`].
+/// The errors of [`update_profile`], and [`UpdateProfileError::LastAdmin`].
 pub async fn edit_user(
     accounts: &Arc<AccountService>,
     id: Uuid,
@@ -204,7 +201,7 @@ impl Editor {
         }
     }
 
-    /// The account as it is now, if it may still be changed.
+    /// Returns the account as it is now, if the author may still change it.
     fn still(&self, user: Option<UserRecord>) -> Result<UserRecord, UpdateProfileError> {
         match self {
             Self::User { session, epoch } => {
@@ -215,7 +212,7 @@ impl Editor {
     }
 }
 
-/// The fields to write, and the members' names as the event tells them.
+/// Returns the fields to write, and the names of the changed members for the event.
 fn differences(
     user: &UserRecord,
     change: &ProfileChange,

@@ -1,4 +1,4 @@
-//! `users export`: everybody as JSON lines.
+//! `users export`: writes all users as JSON lines.
 
 use std::{
     fs::{self, OpenOptions},
@@ -16,7 +16,7 @@ use crate::{
     usecase::{self, ExportSummary},
 };
 
-/// The file is a new one; what is left of it after a failure is removed.
+/// Exports to a new file or to standard output. If the export fails, the file is removed.
 pub(super) async fn run(store: &Store, out: Option<&Path>, with_hashes: bool, json: bool) -> anyhow::Result<()> {
     let bar = progress_bar(None);
     let on_progress = |users: u64| {
@@ -45,7 +45,7 @@ pub(super) async fn run(store: &Store, out: Option<&Path>, with_hashes: bool, js
     print_summary(exported, out, with_hashes, json)
 }
 
-/// Standard output belongs to the users, unless they are in a file.
+/// Prints the numbers. Standard output is for the users, unless they are written to a file.
 fn print_summary(exported: ExportSummary, out: Option<&Path>, with_hashes: bool, json: bool) -> anyhow::Result<()> {
     let ExportSummary { users, second_factors } = exported;
     if json {

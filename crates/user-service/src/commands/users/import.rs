@@ -1,4 +1,4 @@
-//! `users import`: from the command line to the use case, and its account of what happened.
+//! `users import`: calls the use case and prints its result.
 
 use std::{
     fs::File,
@@ -19,7 +19,7 @@ use crate::{
     usecase::{self, Import, ImportProgress, Importer},
 };
 
-/// What was typed.
+/// The arguments of `users import`.
 pub(super) struct ImportArgs {
     pub(super) file: PathBuf,
     pub(super) dry_run: bool,
@@ -30,7 +30,7 @@ pub(super) struct ImportArgs {
     pub(super) json: bool,
 }
 
-/// What happened, of which the last text are made.
+/// The numbers of the final message.
 #[derive(Default)]
 struct ImportSummary {
     after: u64,

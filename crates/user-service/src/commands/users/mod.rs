@@ -1,5 +1,5 @@
-//! `users import|export|remove-second-factor`: all users at once, from and into a file of
-//! JSON lines; and what an operator does to one of them.
+//! `users import|export|remove-second-factor`: the import and export of all users, and an operator's action on one of
+//! them.
 
 mod export;
 mod import;
@@ -14,7 +14,7 @@ use service_kit::mongo;
 
 use crate::{config::Config, store::Store};
 
-/// What can be done with users.
+/// The commands for users.
 #[derive(Subcommand)]
 pub(super) enum UsersCommand {
     /// Makes accounts of the lines of a file, each a JSON object (docs/ACCOUNTS.md)
@@ -84,7 +84,7 @@ pub(super) async fn run(config: &Config, command: UsersCommand, json: bool) -> a
     }
 }
 
-/// On a terminal; nothing is drawn elsewhere. Without a length it counts.
+/// Returns a progress bar, or a counter if the length is unknown. Nothing is drawn if standard error is no terminal.
 fn progress_bar(length: Option<u64>) -> ProgressBar {
     if !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();

@@ -1,4 +1,4 @@
-//! Where refused lines are told: a file, or the screen.
+//! Reports refused lines to a file or to the screen.
 
 use std::{
     fs::{File, OpenOptions},
@@ -12,21 +12,21 @@ use serde_json::{Value, json};
 
 use crate::usecase::RefusedLine;
 
-/// More are counted only.
+/// The maximum number of lines on the screen; further lines are only counted.
 const MAX_SHOWN: u64 = 20;
 
 pub(super) enum RefusedLineReport {
-    /// One JSON object a line.
+    /// A file with one JSON object per line.
     File(BufWriter<File>),
     /// The same on standard output.
     Json,
-    /// The first few as sentences on standard error.
+    /// The first lines as sentences on standard error.
     Screen { shown: u64 },
 }
 
 impl RefusedLineReport {
-    /// A report in a file of its own, 0600. Where an import goes on after the line `last_done`,
-    /// what the file says of the lines up to there is kept.
+    /// Opens a report in a file with mode 0600. If the import continues after line `last_done`, the entries of the
+    /// lines up to that one are kept.
     pub(super) fn file(path: &Path, last_done: u64) -> io::Result<Self> {
         let kept = if last_done > 0 { lines_up_to(path, last_done)? } else { Vec::new() };
         let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
@@ -38,7 +38,7 @@ impl RefusedLineReport {
         Ok(Self::File(file))
     }
 
-    /// Tells them; in a file they are when this returns.
+    /// Writes the refused lines. A file contains them when this returns.
     pub(super) fn write(&mut self, refused: &[RefusedLine], bar: &ProgressBar) -> io::Result<()> {
         match self {
             Self::File(file) => {
@@ -70,7 +70,7 @@ fn json_object(refused: &RefusedLine) -> Value {
     json!({ "line": refused.line, "errors": refused.errors })
 }
 
-/// A member's name may be anything: it is shown with control characters escaped.
+/// Returns the sentences for the screen. The name of a member may be any text, so control characters are escaped.
 fn sentences(refused: &RefusedLine) -> Vec<String> {
     let sentence = |error: &crate::usecase::LineError| {
         format!("line {}: {}: {}", refused.line, error.pointer.escape_debug(), error.detail)
@@ -107,7 +107,7 @@ mod tests {
         let mut first = RefusedLineReport::file(&path, 0).unwrap();
         first.write(&[refused(3), refused(9)], &bar).unwrap();
         drop(first);
-        // Line 9 was told, and the import killed before it counted as last_done.
+        // Line 9 was reported, and the import was killed before its progress was stored.
         let mut second = RefusedLineReport::file(&path, 5).unwrap();
         second.write(&[refused(9)], &bar).unwrap();
         drop(second);

@@ -1,5 +1,5 @@
-//! What every act of an admin on an account has in common: it is decided on the account
-//! as it was read, written once, and decided again when somebody else wrote in between.
+//! Applies an administrator's action to an account: it is decided on the account as it was read, written once, and
+//! decided again after a conflicting write.
 
 use service_kit::mongo::StoreError;
 use uuid::Uuid;
@@ -14,7 +14,7 @@ use crate::{
     },
 };
 
-/// Why the account is as it was.
+/// The reason why the account was not changed.
 #[derive(Debug, thiserror::Error)]
 pub enum AdminActionError {
     #[error("there is no such account")]
@@ -46,15 +46,16 @@ impl From<AdminWriteError> for AdminActionError {
     }
 }
 
-/// What an act comes to on the account as it is.
+/// The change that an action makes to an account.
 pub(super) struct Decision {
     pub change: Change,
-    /// Whether the account is an admin's afterwards.
+    /// Whether the account belongs to an administrator after the change.
     pub admin_after: bool,
 }
 
 impl AccountService {
-    /// `decide` returns none where the account is already as it should be.
+    /// Applies the action that `decide` returns for the account; `None` means that the account is already in the wanted
+    /// state.
     pub(super) async fn apply_admin_action(
         &self,
         id: Uuid,

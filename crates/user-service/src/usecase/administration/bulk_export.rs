@@ -1,5 +1,5 @@
-//! Export of all users, in the form that the import reads: one JSON object a line, in the
-//! order of the ids. Not a snapshot: who changes meanwhile is there once, old or new.
+//! Exports all users in the format of the import: one JSON object per line, ordered by id. The export is no snapshot: a
+//! user who changes meanwhile is contained once, in the old or the new state.
 
 use std::io;
 
@@ -8,10 +8,10 @@ use serde::Serialize;
 use crate::store::{BulkStore, UserRecord};
 use service_kit::mongo::StoreError;
 
-/// AccountService that are in memory at once.
+/// The number of accounts in memory.
 const PAGE_SIZE: i64 = 500;
 
-/// Why an export does not come to its end.
+/// The reason why an export failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
     #[error("the export cannot be written")]
@@ -20,15 +20,15 @@ pub enum ExportError {
     Store(#[from] StoreError),
 }
 
-/// What was written.
+/// The numbers of an export.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct ExportSummary {
     pub users: u64,
-    /// Of them: with a second factor, which stays behind.
+    /// The number of users with a second factor, which is not exported.
     pub second_factors: u64,
 }
 
-/// Writes everybody. `on_progress` is told how many are written so far.
+/// Writes all users. Calls `on_progress` with the number of users that are written so far.
 ///
 /// # Errors
 /// [`ExportError`].
@@ -57,7 +57,7 @@ pub async fn export_users(
     }
 }
 
-/// One line; the names are those of the API.
+/// A line of the export. The member names are those of the API.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ExportedUser<'a> {

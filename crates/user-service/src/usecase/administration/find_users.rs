@@ -1,4 +1,4 @@
-//! Looking accounts up: one by its id, many by page, and what happened to one.
+//! Reads accounts: one by its id, many by page, and the audit log of one.
 
 use uuid::Uuid;
 
@@ -12,25 +12,25 @@ use crate::{
     },
 };
 
-/// A page of accounts, and the place behind which the next one begins.
+/// A page of accounts, and the cursor of the next page.
 pub struct UserPage {
     pub users: Vec<User>,
     pub next: Option<UserCursor>,
 }
 
-/// One account; tombstones are nobody.
+/// Returns the account with this id. A tombstone counts as no account.
 ///
 /// # Errors
-/// When the store is away.
+/// The store is unavailable.
 pub async fn find_user(accounts: &AccountService, id: Uuid) -> Result<Option<User>, Failure> {
     let found = accounts.store.users.by_id(id).await?;
     Ok(found.as_ref().map(UserRecord::user))
 }
 
-/// At most `limit` accounts behind `after`, in the order of [`UserCursor`].
+/// Returns at most `limit` accounts after the cursor, in the order of [`UserCursor`].
 ///
 /// # Errors
-/// When the store is away.
+/// The store is unavailable.
 pub async fn find_users(
     accounts: &AccountService,
     search: &UserSearch,
@@ -42,11 +42,10 @@ pub async fn find_users(
     Ok(UserPage { users: page.users.iter().map(UserRecord::user).collect(), next: page.next })
 }
 
-/// At most `limit` entries of an account's audit log behind `after`; none if there is no
-/// such account.
+/// Returns at most `limit` entries of an account's audit log after the cursor, or `None` if there is no such account.
 ///
 /// # Errors
-/// When the store is away.
+/// The store is unavailable.
 pub async fn find_audit_log(
     accounts: &AccountService,
     id: Uuid,

@@ -1,5 +1,5 @@
-//! A role, given from the command line: how the first administrator comes to be. Works
-//! on the store alone; a running service publishes the event.
+//! Grants a role from the command line: this creates the first administrator. It uses the store only; a running service
+//! publishes the event.
 
 use bson::doc;
 use service_kit::{Clock, Ids, mongo::StoreError};
@@ -15,16 +15,16 @@ use crate::{
     },
 };
 
-/// What was done.
+/// The result of a grant.
 #[derive(Debug)]
 pub struct GrantedRole {
     pub user: Uuid,
     pub roles: Vec<String>,
-    /// False if the account had the role before.
+    /// `false` if the account already had the role.
     pub changed: bool,
 }
 
-/// Why the account has no other role than before.
+/// The reason why the role was not granted.
 #[derive(Debug, thiserror::Error)]
 pub enum GrantRoleError {
     #[error("no account has this e-mail address")]
@@ -41,11 +41,11 @@ impl From<StoreError> for GrantRoleError {
     }
 }
 
-/// Gives the account with this current address the role. May be repeated; that also puts
-/// an admin back among the admins whom a crash has left out.
+/// Grants the role to the account with this current address. It may be repeated; a repetition also puts an
+/// administrator back into the list of administrators after a crash.
 ///
 /// # Errors
-/// [`GrantRoleError`]. After an unavailable store the role may have been given: repeat it.
+/// [`GrantRoleError`]. If the store was unavailable, the role may have been granted; the caller repeats the call.
 pub async fn grant_role(
     store: &Store,
     clock: &Clock,

@@ -1,5 +1,5 @@
-//! What administrators do to the accounts of others. The write touches
-//! the other's document only; the relay puts it into the log of both.
+//! Actions of administrators and operators on other accounts. The write changes only the document of the target
+//! account; the relay puts the event into the audit logs of both.
 
 mod admin_action;
 mod bulk_export;

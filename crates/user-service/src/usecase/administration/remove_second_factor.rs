@@ -1,10 +1,9 @@
-//! Turning an account's second factor off without its codes: what the support can do for
-//! a user who has lost device and recovery codes, or who did not turn it on. By an
-//! administrator through the API, by an operator on the command line, always with a
+//! Turns off the second factor of an account without its codes: the help for a user who has lost the device and the
+//! recovery codes, or who did not turn it on. An administrator uses the API, an operator the command line; both give a
 //! reason, which the audit log keeps.
 //!
-//! All sessions end. After a lost device that costs the user one login; after a takeover
-//! it is what is wanted, and the two cannot be told apart here.
+//! All sessions end. After a lost device that costs the user one login; after an account takeover it is necessary. The
+//! two cases cannot be distinguished here.
 
 use std::sync::Arc;
 
@@ -25,7 +24,7 @@ use crate::{
     },
 };
 
-/// Which account an operator names.
+/// The account that an operator names.
 #[derive(Debug, Clone)]
 pub enum AccountRef {
     Id(Uuid),
@@ -33,7 +32,7 @@ pub enum AccountRef {
     Email(Email),
 }
 
-/// Why the operator's command removed nothing.
+/// The reason why the operator's command removed nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum RemoveSecondFactorError {
     #[error("there is no such account")]
@@ -50,10 +49,10 @@ impl From<StoreError> for RemoveSecondFactorError {
     }
 }
 
-/// Turns the second factor of another account off, by the administrator `admin`.
+/// Turns off the second factor of another account, as the administrator `admin`.
 ///
 /// # Errors
-/// [`AdminActionError`]; nothing was changed, except after an unavailable store.
+/// [`AdminActionError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
 pub async fn remove_second_factor(
     accounts: &Arc<AccountService>,
     id: Uuid,
@@ -62,7 +61,7 @@ pub async fn remove_second_factor(
     origin: Origin,
 ) -> Result<(), AdminActionError> {
     if id == admin {
-        // Their own needs the password and a code, so that a stolen session is not enough.
+        // Removing one's own second factor requires the password and a code, so that a stolen session is not enough.
         return Err(AdminActionError::OwnSecondFactor);
     }
     let this = Arc::clone(accounts);
@@ -80,12 +79,12 @@ pub async fn remove_second_factor(
     accounts.writes.run_to_completion(action).await
 }
 
-/// Turns the second factor of an account off, by an operator. Works on the store alone; a
-/// running service publishes the events. Returns the account's id.
+/// Turns off the second factor of an account, as an operator. It uses the store only; a running service publishes the
+/// events. Returns the account's id.
 ///
 /// # Errors
-/// [`RemoveSecondFactorError`]. After an unavailable store it may have been removed:
-/// repeat it.
+/// [`RemoveSecondFactorError`]. If the store was unavailable, the second factor may have been removed; the caller
+/// repeats the call.
 pub async fn remove_second_factor_as_operator(
     store: &Store,
     clock: &Clock,
@@ -106,7 +105,7 @@ pub async fn remove_second_factor_as_operator(
         let change = removal_change(&user, TotpDisabledBy::Operator, ids, clock.now(), &origin);
         let commit = store.users.commit(user.id.into(), Precondition::Version(user.version), change).await?;
         if let WriteOutcome::Done(written) = write_outcome(commit)? {
-            // Rows of ended sessions that stay here expire by themselves.
+            // Rows of ended sessions that are left here expire by themselves.
             let _ = store.sessions.forget_ended(written.id.into(), written.sessions).await;
             return Ok(user.id.into());
         }
@@ -119,6 +118,6 @@ fn removal_change(user: &UserRecord, by: TotpDisabledBy, ids: &Ids, now: Timesta
         totp_disabled(ids, &user.user(), Some(by), now, origin),
         sessions_ended(ids, user.id.into(), SessionsEndedReason::Admin, now, origin),
     ];
-    // What is turned on after that is a new one, with an undo link.
+    // A second factor that is turned on later is a new one and gets an undo link.
     Change { totp: TotpChange::Forget, end_sessions: EndSessions::All, beyond_bound: true, events, ..Change::default() }
 }

@@ -14,11 +14,11 @@ use crate::{
     usecase::account_service::AccountService,
 };
 
-/// Refuses logins from now on, ends all sessions, and voids the one-time tokens, but for
-/// the one that takes a change of address back. Nothing happens to one that is disabled.
+/// Disables an account: refuses logins, ends all sessions, and invalidates the one-time tokens except those that undo a
+/// change of the address. An account that is already disabled stays unchanged.
 ///
 /// # Errors
-/// [`AdminActionError`]; nothing was changed, except after an unavailable store.
+/// [`AdminActionError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
 pub async fn disable_user(accounts: &Arc<AccountService>, id: Uuid, origin: Origin) -> Result<(), AdminActionError> {
     let this = Arc::clone(accounts);
     accounts
@@ -29,10 +29,10 @@ pub async fn disable_user(accounts: &Arc<AccountService>, id: Uuid, origin: Orig
         .await
 }
 
-/// Accepts logins again. Nothing happens to an account that is active.
+/// Enables an account: accepts logins again. An active account stays unchanged.
 ///
 /// # Errors
-/// [`AdminActionError`]; nothing was changed, except after an unavailable store.
+/// [`AdminActionError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
 pub async fn enable_user(accounts: &Arc<AccountService>, id: Uuid, origin: Origin) -> Result<(), AdminActionError> {
     let this = Arc::clone(accounts);
     accounts
@@ -72,11 +72,10 @@ impl AccountService {
     }
 }
 
-/// Signs the person out everywhere, access tokens included. Where there is nothing to end
-/// nothing is written.
+/// Ends all sessions of an account, including their access tokens. If there is no session to end, nothing is written.
 ///
 /// # Errors
-/// [`AdminActionError`]; nothing was changed, except after an unavailable store.
+/// [`AdminActionError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
 pub async fn end_sessions(accounts: &Arc<AccountService>, id: Uuid, origin: Origin) -> Result<(), AdminActionError> {
     let this = Arc::clone(accounts);
     let action = async move {
@@ -95,11 +94,11 @@ pub async fn end_sessions(accounts: &Arc<AccountService>, id: Uuid, origin: Orig
     accounts.writes.run_to_completion(action).await
 }
 
-/// Deletes the account; the person gets the goodbye mail. `permits` judges the version
-/// that is decided on (`If-Match`).
+/// Deletes an account; its owner gets a mail. `permits` is called with the version that the deletion is decided on
+/// (`If-Match`).
 ///
 /// # Errors
-/// [`AdminActionError`]; nothing was changed, except after an unavailable store.
+/// [`AdminActionError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
 pub async fn delete_user(
     accounts: &Arc<AccountService>,
     id: Uuid,

@@ -1,7 +1,7 @@
-//! Another e-mail address: asked for with the password, in force when the new address
-//! confirms it. Whether it is taken is decided then, by the unique index; the request
-//! is answered alike in any case, so it tells nobody whether an address has an account.
-//! Another spelling of the present address is in force at once: it is the same mailbox.
+//! Changes the email address: the request requires the password, and the change takes effect when the new address
+//! confirms it. Only then does the unique index decide whether the address is taken. The response to the request is
+//! always the same, so it does not reveal whether an address has an account. A new spelling of the current address
+//! takes effect immediately, because it is the same mailbox.
 
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ pub struct ChangeEmail {
     pub password: Password,
 }
 
-/// Why no change was begun.
+/// The reason why no change was started.
 #[derive(Debug, thiserror::Error)]
 pub enum ChangeEmailError {
     #[error("it is the account's address already, in the same spelling")]
@@ -60,13 +60,13 @@ impl From<StoreError> for ChangeEmailError {
     }
 }
 
-/// Why the address is as it was.
+/// The reason why the address was not changed.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfirmEmailError {
-    /// Unknown, used, expired, or replaced by a later request: all alike.
+    /// The token is unknown, used, expired, or replaced by a later request; the cases are not distinguished.
     #[error("the token is not valid")]
     TokenInvalid,
-    /// The token is good, and still is.
+    /// The token is valid and stays valid.
     #[error("the e-mail address is taken")]
     EmailTaken,
     #[error(transparent)]
@@ -79,12 +79,11 @@ impl From<StoreError> for ConfirmEmailError {
     }
 }
 
-/// Sends the confirmation to the new address and a notice to the present one. A request
-/// replaces the one before. An address with the key of the present one is written at once,
-/// and nothing is sent.
+/// Sends a confirmation link to the new address and a notice to the current one. A request replaces the previous one.
+/// If the new address has the key of the current one, it is written immediately and nothing is sent.
 ///
 /// # Errors
-/// [`ChangeEmailError`]; nothing was changed, except after an unavailable store.
+/// [`ChangeEmailError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
 pub async fn change_email(
     accounts: &Arc<AccountService>,
     caller: Caller,
@@ -108,11 +107,11 @@ pub async fn change_email(
         .await
 }
 
-/// Uses the token up; the account has the new address. The old one is kept for it, and
-/// undo_event how to undo.
+/// Redeems the token: the account gets the new address. The old address stays reserved for the account and gets an undo
+/// link.
 ///
 /// # Errors
-/// [`ConfirmEmailError`]; nothing was changed, except after an unavailable store.
+/// [`ConfirmEmailError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
 pub async fn confirm_email_change(
     accounts: &Arc<AccountService>,
     token: &str,
@@ -126,7 +125,7 @@ pub async fn confirm_email_change(
 }
 
 impl AccountService {
-    /// On the version, so that the notice goes to the address of that moment.
+    /// Decides on the version, so that the notice goes to the address of that version.
     async fn start_email_change(
         &self,
         caller: Caller,
@@ -161,7 +160,7 @@ impl AccountService {
         Err(Failure::too_many_conflicts().into())
     }
 
-    /// What asks for an address of another key.
+    /// Returns the write that requests a change to an address with another key.
     fn email_change_request(&self, user: &UserRecord, new: &Email, now: Timestamp, origin: &Origin) -> Change {
         let token = OneTimeToken::generate();
         let expires_at = expires_at(now, self.rules.verification_ttl);
@@ -174,8 +173,8 @@ impl AccountService {
         }
     }
 
-    /// What writes the present address as it is spelled now. Its key, and so whether it is
-    /// verified, what is reserved and which links are out, stays as it is.
+    /// Returns the write that changes the spelling of the current address. Its key does not change, so its
+    /// verification, its reservations and its links stay valid.
     fn spelling_change(
         &self,
         user: &UserRecord,
@@ -205,7 +204,7 @@ impl AccountService {
             let addresses = old.changed(&spent.to, until, now);
             let used_tokens = used_links(&record, &spent, &[], now);
             let mut tokens = kept_undo_tokens(record.tokens, &addresses);
-            // Not before a factor that was there already, even if the clocks of two replicas differ.
+            // Never earlier than an existing second factor, even if the clocks of two replicas differ.
             let changed_at = factor_since.map_or(now, |since| now.max(since));
             tokens.push(undo.with_address(&user.email).with_issued_at(changed_at));
             let change = Change {
@@ -235,14 +234,13 @@ impl AccountService {
     }
 }
 
-/// Of these tokens the undo tokens whose addresses are kept: all that outlives a change
-/// of the address.
+/// Returns those undo tokens whose addresses are still reserved: no other token outlives a change of the address.
 pub(in crate::usecase) fn kept_undo_tokens(tokens: Vec<TokenRecord>, addresses: &Addresses) -> Vec<TokenRecord> {
     let kept = |token: &TokenRecord| token.purpose == Purpose::EmailChangeUndo && addresses.keeps(&token.reservation());
     tokens.into_iter().filter(kept).collect()
 }
 
-/// The fields of an account whose address `email` somebody has just proved to be theirs.
+/// Returns the fields of an account whose owner has just proved control of the address `email`.
 pub(in crate::usecase) fn address_fields(email: &str, addresses: &Addresses) -> Document {
     let reserved: Vec<Document> = addresses.reserved.iter().map(ReservedKey::document).collect();
     doc! {

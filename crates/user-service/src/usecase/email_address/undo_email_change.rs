@@ -1,6 +1,6 @@
-//! Taking a change of the address back, by the link that the old address got. The attacker
-//! may know the password, be signed in, and have added a second factor since: so all sessions
-//! end, the password is unusable, the factor goes, and a reset begins, in the same write.
+//! Undoes a change of the email address, through the link that was mailed to the old address. An attacker may know the
+//! password, be signed in, and have added a second factor since. Therefore the same write ends all sessions, makes the
+//! password unusable, removes the second factor, and starts a password reset.
 
 use std::sync::Arc;
 
@@ -19,10 +19,11 @@ use crate::{
     },
 };
 
-/// Why the address is as it was.
+/// The reason why the change was not undone.
 #[derive(Debug, thiserror::Error)]
 pub enum UndoEmailChangeError {
-    /// Unknown, used, expired, or the change was taken back with an earlier one: all alike.
+    /// The token is unknown, used or expired, or the change was undone through an earlier link; the cases are not
+    /// distinguished.
     #[error("the token is not valid")]
     TokenInvalid,
     #[error(transparent)]
@@ -35,10 +36,10 @@ impl From<StoreError> for UndoEmailChangeError {
     }
 }
 
-/// Uses the token up; the old address is in force again.
+/// Redeems the token: the old address is the account's address again.
 ///
 /// # Errors
-/// [`UndoEmailChangeError`]; nothing was changed, except after an unavailable store.
+/// [`UndoEmailChangeError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
 pub async fn undo_email_change(
     accounts: &Arc<AccountService>,
     token: &str,
@@ -62,7 +63,7 @@ impl AccountService {
             let undo = undo.ok_or(UndoEmailChangeError::TokenInvalid)?;
             let used_tokens = used_links(&record, &spent, &[], now);
             let (id, version) = (record.id.into(), record.version);
-            // Its own event is among those of any undo that restores an address.
+            // The events of an undo that restores an address already contain the one for this undo.
             let change = self.undo_write(record, undo, token.digest(), |_| None, now, origin);
             let change = Change { used_tokens, ..change };
             let commit = self.store.users.commit(id, Precondition::Version(version), change).await?;

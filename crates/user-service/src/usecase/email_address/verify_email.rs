@@ -1,4 +1,4 @@
-//! Verifying an address: the token from the mail, once; and asking for another one.
+//! Verifies an email address with the token from the mail, and sends another token.
 
 use std::sync::Arc;
 
@@ -18,13 +18,13 @@ use bson::doc;
 use events::sealing::Purpose;
 use service_kit::mongo::StoreError;
 
-/// Of one person's verification tokens so many are valid at once, the newest.
+/// The maximum number of valid verification tokens per account; the newest ones are valid.
 const VALID_AT_ONCE: usize = 5;
 
-/// Why the address is not verified by this token.
+/// The reason why the token does not verify the address.
 #[derive(Debug, thiserror::Error)]
 pub enum VerifyEmailError {
-    /// Unknown, used, expired, or for another address: all alike.
+    /// The token is unknown, used, expired, or for another address; the cases are not distinguished.
     #[error("the token is not valid")]
     TokenInvalid,
     #[error(transparent)]
@@ -37,10 +37,10 @@ impl From<StoreError> for VerifyEmailError {
     }
 }
 
-/// Uses the token up; the address counts as verified.
+/// Redeems the token: the address is verified.
 ///
 /// # Errors
-/// [`VerifyEmailError`]; nothing was changed, except after an unavailable store.
+/// [`VerifyEmailError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
 pub async fn verify_email(accounts: &Arc<AccountService>, token: &str, origin: Origin) -> Result<(), VerifyEmailError> {
     accounts.rate_limiter.charge_request(&origin).await?;
     let token = OneTimeToken::parse(token).ok_or(VerifyEmailError::TokenInvalid)?;
@@ -48,11 +48,11 @@ pub async fn verify_email(accounts: &Arc<AccountService>, token: &str, origin: O
     accounts.writes.run_to_completion(async move { this.redeem_verification_token(&token, &origin).await }).await
 }
 
-/// Sends another verification mail, if there is an account with this address that is
-/// not verified. Run behind the answer, which says nothing.
+/// Sends another verification mail if this address has an account and is not verified. Runs after the response, which
+/// reveals nothing.
 ///
 /// # Errors
-/// When the store is away: the request is lost, the person asks again.
+/// The store is unavailable. The request is lost, and the user requests the mail again.
 pub async fn request_verification(accounts: &AccountService, email_key: &str, origin: &Origin) -> Result<(), Failure> {
     for _ in 0..MAX_ATTEMPTS {
         let found = accounts.store.users.by_email_key(email_key).await?;

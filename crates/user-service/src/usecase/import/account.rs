@@ -1,4 +1,4 @@
-//! One line of an import becomes an account, by the rules that hold for everybody.
+//! Converts a line of an import to an account, by the rules that hold for every account.
 
 use std::sync::Arc;
 
@@ -20,29 +20,29 @@ use crate::{
 };
 use service_kit::Ids;
 
-/// Clocks of two systems differ, and nobody is created a day from now.
+/// The allowed difference between the clocks of two systems.
 const CLOCK_SKEW: SignedDuration = SignedDuration::from_hours(24);
 
-/// What all lines of one import have in common.
+/// Reads the lines of one import.
 pub(super) struct AccountReader {
     pub(super) hashes: ForeignHashes,
     pub(super) attributes: Arc<AttributeRules>,
     pub(super) ids: Ids,
-    /// The import's id.
+    /// The id of the import.
     pub(super) import: String,
-    /// Whether each gets a welcome mail, and whether there may be admins.
+    /// Whether each user gets a welcome mail.
     pub(super) welcome: bool,
     pub(super) admins: bool,
-    /// When the import began: the accounts' time of creation, where a line names none.
+    /// When the import began. It is the creation time of accounts whose line has none.
     pub(super) started_at: Timestamp,
 }
 
 impl AccountReader {
-    /// The account of a line, ready to be inserted: with its event, under an id that is
-    /// the same each time the file is read.
+    /// Converts a line to an account that can be inserted, with its event. The id is the same each time the file is
+    /// read.
     ///
     /// # Errors
-    /// Everything that is wrong with the line.
+    /// All errors of the line.
     pub(super) fn read(&self, line: &Line, now: Timestamp) -> Result<UserRecord, Vec<LineError>> {
         let text = line.text.as_deref().ok_or_else(|| {
             vec![LineError::for_line("too-long", format!("A line is at most {MAX_LINE_BYTES} bytes long."))]
@@ -114,13 +114,13 @@ impl AccountReader {
         Ok(record)
     }
 
-    /// Whether an account was made of this line.
+    /// Returns whether the account with this origin was imported from this line.
     pub(super) fn is_source_of(&self, line: u64, origin: &ImportedFrom) -> bool {
         origin.import == self.import && u64::try_from(origin.line) == Ok(line)
     }
 
-    /// A UUIDv7 of the time of creation whose random part is a digest of file and line:
-    /// who has not got the file cannot guess it.
+    /// Returns a UUIDv7 of the creation time whose random part is a digest of the file and the line number. Without the
+    /// file it cannot be guessed.
     pub(super) fn derived_id(&self, line: u64, created_at: Timestamp) -> Uuid {
         let digest = Sha256::new().chain_update(&self.import).chain_update(line.to_be_bytes()).finalize();
         let mut random = [0; 10];
@@ -129,7 +129,7 @@ impl AccountReader {
         uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
     }
 
-    /// A hash in one of the two members, or one that no password fits.
+    /// Returns the hash from one of the two members, or a hash that no password matches.
     fn password_hash(&self, members: &mut Members) -> Option<PasswordHash> {
         let credential = members.take("credential");
         let read = match (members.take("passwordHash"), credential) {

@@ -1,4 +1,4 @@
-//! What becomes of a block of lines.
+//! Processes a block of lines.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -11,20 +11,20 @@ use super::{
 use crate::store::{Holder, UserRecord};
 use service_kit::{fail_point, mongo::StoreError, panics};
 
-/// How often a block is tried while the database is away, and the first pause between.
+/// The maximum number of retries while the database is unavailable, and the first pause between them.
 const MAX_RETRIES: u32 = 8;
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
-/// Of a line at which the code panicked.
+/// The detail of a line whose processing panicked.
 const NOT_PROCESSED: &str = "This line meets a defect of the program, whose log has the place.";
 
-/// A block whose lines are result; in a dry run also what a later line may not have again.
+/// The result of a block; in a dry run also the keys that a later line must not repeat.
 #[derive(Default)]
 pub(super) struct BlockResult {
     pub(super) step: ImportStep,
     pub(super) keys: Vec<(u64, UniqueKeys)>,
 }
 
-/// Reads the lines, and inserts their reader if that is what is wanted.
+/// Reads the lines, and inserts their accounts unless it is a dry run.
 pub(super) async fn process_block(
     importer: Arc<Importer>,
     reader: Arc<AccountReader>,
@@ -59,7 +59,7 @@ pub(super) async fn process_block(
         let holders = KeyHolders::new(importer.store.bulk.holders(&users.iter().collect::<Vec<_>>()).await?);
         for (line, user) in lines.into_iter().zip(&users) {
             match holders.classify(&reader, line, user) {
-                // Unless an earlier line has the same: that is seen in the order of the lines.
+                // Duplicates of earlier lines are found later, in the order of the lines.
                 InsertConflict::Gone => {
                     result.step.imported += 1;
                     result.keys.push((line, UniqueKeys::from_record(user)));
@@ -71,7 +71,7 @@ pub(super) async fn process_block(
         return Ok(result);
     }
     let mut left: Vec<usize> = (0..users.len()).collect();
-    // Twice: whoever had a key may have gone in between.
+    // Two rounds: the account that had a key may have been deleted in between.
     for last in [false, true] {
         let batch: Vec<UserRecord> = left.iter().map(|at| users[*at].clone()).collect();
         let taken = retry_while_unavailable(|| importer.store.bulk.insert(&batch)).await?;
@@ -80,7 +80,7 @@ pub(super) async fn process_block(
         if left.is_empty() {
             break;
         }
-        // An address or username that was kept for its owner is free once its time is over.
+        // A reserved address or username is free when its reservation has ended.
         retry_while_unavailable(|| importer.store.users.free_reservations(now)).await?;
         let doubtful: Vec<&UserRecord> = left.iter().map(|at| &users[*at]).collect();
         let holders = KeyHolders::new(retry_while_unavailable(|| importer.store.bulk.holders(&doubtful)).await?);
@@ -109,7 +109,7 @@ pub(super) async fn process_block(
     Ok(result)
 }
 
-/// Who was imported as an admin is put into the list of admins.
+/// Puts imported administrators into the list of administrators.
 async fn list_admins(importer: &Importer, users: &[UserRecord]) -> Result<(), ImportError> {
     for user in users.iter().filter(|user| user.is_admin()) {
         retry_while_unavailable(|| importer.store.admins.readmit(user.id.into())).await?;
@@ -117,7 +117,7 @@ async fn list_admins(importer: &Importer, users: &[UserRecord]) -> Result<(), Im
     Ok(())
 }
 
-/// Tries again while the database is away: what was inserted before is recognised.
+/// Retries while the database is unavailable. Accounts that were inserted by an earlier attempt are recognized.
 async fn retry_while_unavailable<T, F: Future<Output = Result<T, StoreError>>>(
     attempt: impl Fn() -> F,
 ) -> Result<T, StoreError> {
@@ -133,16 +133,16 @@ async fn retry_while_unavailable<T, F: Future<Output = Result<T, StoreError>>>(
     }
 }
 
-/// What is known about an account that could not be inserted.
+/// The reason why an account could not be inserted.
 enum InsertConflict {
-    /// Nobody has its keys any more.
+    /// No account has its keys any more.
     Gone,
-    /// It is there, and this line made it.
+    /// The account exists and was imported from this line.
     AlreadyImported,
     Refused(Vec<LineError>),
 }
 
-/// Those who have keys already, by what they have.
+/// The accounts that already have keys of the block, by key.
 struct KeyHolders {
     ids: HashMap<Uuid, Holder>,
     emails: HashMap<String, Holder>,
@@ -164,7 +164,8 @@ impl KeyHolders {
     fn classify(&self, reader: &AccountReader, line: u64, user: &UserRecord) -> InsertConflict {
         let id = Uuid::from(user.id);
         if let Some(holder) = self.ids.get(&id) {
-            // Nobody else makes an id of file and line, not even who deleted the account.
+            // Only this line yields this id, so the account was imported from it, even if its `imported` field is gone
+            // because the account was deleted.
             let derived = id == reader.derived_id(line, user.created_at.to_jiff());
             if derived || holder.imported.as_ref().is_some_and(|origin| reader.is_source_of(line, origin)) {
                 return InsertConflict::AlreadyImported;

@@ -1,5 +1,5 @@
-//! What earlier lines of the file have, remembered by a dry run, which inserts nothing
-//! that would tell: some hundred bytes for each line.
+//! Finds keys that earlier lines of the file already have. It is used by a dry run, which inserts nothing, and takes a
+//! few hundred bytes per line.
 
 use std::{
     collections::HashMap,
@@ -9,7 +9,7 @@ use std::{
 use super::members::LineError;
 use crate::store::UserRecord;
 
-/// Id, address and user name of a line, by whose keys two accounts may not be alike.
+/// The unique keys of a line: id, address and username.
 #[derive(Clone)]
 pub(super) struct UniqueKeys {
     id: String,
@@ -27,8 +27,8 @@ impl UniqueKeys {
     }
 }
 
-/// Hashes of what was seen, with the line that had it first. That two differ and have the
-/// same 64 bits is no matter in practice.
+/// Hashes of the keys so far, each with the line that had it first. A collision of two 64-bit hashes is practically
+/// impossible.
 #[derive(Default)]
 pub(super) struct DuplicateCheck {
     lines: HashMap<u64, u64>,
@@ -36,7 +36,7 @@ pub(super) struct DuplicateCheck {
 }
 
 impl DuplicateCheck {
-    /// What an earlier line has already; otherwise it is remembered for this line.
+    /// Returns the errors if an earlier line has one of the keys; otherwise remembers the keys for this line.
     pub(super) fn check_and_remember(&mut self, line: u64, keys: UniqueKeys) -> Option<Vec<LineError>> {
         let members = [("id", keys.id), ("email", keys.email), ("username", keys.username)];
         let hashed = members.map(|(member, key)| (member, self.hasher.hash_one((member, key))));

@@ -1,4 +1,5 @@
-//! The file's lines, in blocks: read on a thread of its own, each line bounded, the file not.
+//! Reads the lines of a file in blocks, on a thread of its own. The length of a line is bounded, the size of the file
+//! is not.
 
 use std::{
     io::{self, BufRead, BufReader, Read},
@@ -7,33 +8,32 @@ use std::{
 
 use tokio::sync::mpsc;
 
-/// Longer lines are refused. Attributes are at most 16 KiB, and JSON may write each of
-/// their characters as six.
+/// The maximum length of a line. Attributes are at most 16 KiB, and JSON may write each of their characters as six.
 pub(super) const MAX_LINE_BYTES: usize = 128 * 1024;
-/// Of a block, whichever comes first.
+/// A block ends at the first of these two bounds.
 const BLOCK_LINES: usize = 1_000;
 const BLOCK_BYTES: usize = 4 * 1024 * 1024;
-/// Blocks that wait to be taken.
+/// The number of blocks that are read ahead.
 const QUEUED_BLOCKS: usize = 2;
 
-/// Some lines that follow each other.
+/// Consecutive lines.
 #[derive(Debug)]
 pub(super) struct Block {
     pub(super) lines: Vec<Line>,
-    /// The number of its last line, and where the next one begins, counted in bytes.
+    /// The number of its last line, and the byte offset of the next line.
     pub(super) last_line: u64,
     pub(super) end: u64,
 }
 
-/// One line that is not blank, or was too long to be kept.
+/// A line that is not blank. `text` is `None` if the line is too long.
 #[derive(Debug)]
 pub(super) struct Line {
-    /// Counted from one.
+    /// The line number, starting at 1.
     pub(super) number: u64,
     pub(super) text: Option<Vec<u8>>,
 }
 
-/// Starts the thread. `at` is where `source` stands: the lines and bytes before it.
+/// Starts the thread. `at` is the position of `source`: the number of lines and bytes before it.
 pub(super) fn read(source: Box<dyn Read + Send>, at: (u64, u64)) -> mpsc::Receiver<io::Result<Block>> {
     let (sender, receiver) = mpsc::channel(QUEUED_BLOCKS);
     thread::spawn(move || {
@@ -65,7 +65,7 @@ impl<R: BufRead> Blocks<R> {
             }
             self.line += 1;
             self.byte += length;
-            // As some editors first a file.
+            // Some editors write a byte order mark at the beginning of a file.
             if self.line == 1 && text.starts_with(b"\xef\xbb\xbf") {
                 text.drain(..3);
             }
@@ -79,8 +79,8 @@ impl<R: BufRead> Blocks<R> {
     }
 }
 
-/// Reads to the end of a line and keeps as much of it as a line may have; its length
-/// with the line break, 0 at the end.
+/// Reads to the end of a line and keeps at most the maximum length. Returns the length of the line with its line break,
+/// and 0 at the end of the file.
 fn read_line(source: &mut impl BufRead, text: &mut Vec<u8>) -> io::Result<u64> {
     let mut length = 0;
     loop {

@@ -1,4 +1,4 @@
-//! One line as JSON: its members taken one by one, and everything that is wrong with them.
+//! Reads a line as JSON: takes its members one by one, and collects all errors.
 
 use std::fmt;
 
@@ -12,14 +12,14 @@ use crate::domain::{
     strict_json::{Strict, is_about_a_number},
 };
 
-/// Something that is wrong with a line. Never repeats a value: it may be a hash.
+/// An error of a line. It never contains a value of the line, because that may be a hash.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LineError {
-    /// A JSON Pointer as a URI fragment: `#/email`; `#` is the line as a whole.
+    /// A JSON Pointer as a URI fragment, such as `#/email`. `#` is the whole line.
     pub pointer: String,
-    /// Stable and kebab-case, for programs.
+    /// A stable code in kebab case, for programs.
     pub code: &'static str,
-    /// One sentence, for people.
+    /// A sentence for people.
     pub detail: String,
 }
 
@@ -29,36 +29,36 @@ impl LineError {
     }
 
     pub(super) fn for_member(name: &str, code: &'static str, detail: impl Into<String>) -> Self {
-        // Names that we know, and unknown ones cut short.
+        // Unknown names are truncated.
         let name: String = name.chars().take(64).collect();
         Self { pointer: json_pointer([name]), code, detail: detail.into() }
     }
 
-    /// At a place within a member.
+    /// Returns the error of a value inside a member.
     fn inside_member(name: &str, violation: SchemaViolation) -> Self {
         let path = [vec![name.to_owned()], violation.path].concat();
         Self::from_violation(SchemaViolation { path, ..violation })
     }
 
-    /// At a place of the line.
+    /// Returns the error of a value of the line.
     fn from_violation(violation: SchemaViolation) -> Self {
         Self { pointer: json_pointer(&violation.path), code: violation.invalid.code, detail: violation.invalid.detail }
     }
 }
 
-/// The members that nobody has taken yet, and the errors so far.
+/// The members that were not taken yet, and the errors so far.
 pub(super) struct Members {
     left: Map<String, Value>,
     errors: Vec<LineError>,
 }
 
 impl Members {
-    /// Reads a line by the rules of a request's body; of a member that is there twice the
-    /// first counts, and its name is a error.
+    /// Reads a line by the rules for a request body. Of a repeated member the first one is kept, and the repetition is
+    /// an error.
     ///
     /// # Errors
-    /// Not UTF-8, not JSON, not an object, a member twice within a value, too deep, or a
-    /// number that no double is near to.
+    /// The line is not UTF-8, not JSON or not an object, repeats a member inside a value, is nested too deeply, or
+    /// contains a number that no double represents.
     pub(super) fn parse(line: &[u8]) -> Result<Self, LineError> {
         let numbers = || out_of_range(&String::from_utf8_lossy(line)).into_iter().map(LineError::from_violation);
         let unread = |error: &serde_json::Error| {
@@ -69,7 +69,7 @@ impl Members {
             }
             let what = match (error.is_data(), line.trim_ascii_start().first()) {
                 (false, _) => "is not JSON".to_owned(),
-                // Those of `Strict`, which quote nothing.
+                // These are errors of `Strict`, which quote no value.
                 (true, Some(b'{')) => format!("is not acceptable JSON: {error}"),
                 (true, _) => "is no JSON object".to_owned(),
             };
@@ -82,7 +82,7 @@ impl Members {
         Ok(Self { left: members, errors })
     }
 
-    /// The member's value; `null` is as good as none.
+    /// Takes the value of a member. `null` counts as missing.
     pub(super) fn take(&mut self, name: &str) -> Option<Value> {
         self.left.remove(name).filter(|value| !value.is_null())
     }
@@ -101,25 +101,25 @@ impl Members {
         }
     }
 
-    /// The value, or its error noted.
+    /// Returns the value, or records its error.
     pub(super) fn check<T>(&mut self, name: &str, parsed: Result<T, Invalid>) -> Option<T> {
         parsed.map_err(|invalid| self.errors.push(LineError::for_member(name, invalid.code, invalid.detail))).ok()
     }
 
-    /// As [`Members::check`], for a value that is checked as a whole.
+    /// Returns the value, or records its schema violations.
     pub(super) fn check_schema<T>(&mut self, name: &str, checked: Result<T, Vec<SchemaViolation>>) -> Option<T> {
         let violations = checked
             .map_err(|violations| violations.into_iter().map(|violation| LineError::inside_member(name, violation)));
         violations.map_err(|errors| self.errors.extend(errors)).ok()
     }
 
-    /// A text that is parsed, if it is there.
+    /// Takes and parses an optional text.
     pub(super) fn parsed<T>(&mut self, name: &str, parse: impl FnOnce(&str) -> Result<T, Invalid>) -> Option<T> {
         let text = self.text(name)?;
         self.check(name, parse(&text))
     }
 
-    /// A text that has to be there.
+    /// Takes and parses a required text.
     pub(super) fn required<T>(&mut self, name: &str, parse: impl FnOnce(&str) -> Result<T, Invalid>) -> Option<T> {
         if self.left.get(name).is_none_or(Value::is_null) {
             self.left.remove(name);
@@ -138,7 +138,7 @@ impl Members {
         None
     }
 
-    /// All errors; what nobody has taken is one.
+    /// Returns all errors. Each member that was not taken is an error.
     pub(super) fn into_errors(mut self) -> Vec<LineError> {
         for name in self.left.keys() {
             self.errors.push(LineError::for_member(name, "unknown", "There is no such member."));
@@ -147,7 +147,7 @@ impl Members {
     }
 }
 
-/// An object, and the names that are in it more than once.
+/// A JSON object, and the names that occur in it more than once.
 struct Object {
     members: Map<String, Value>,
     repeated: Vec<String>,

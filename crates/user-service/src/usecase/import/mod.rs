@@ -1,9 +1,8 @@
-//! Import of users from a file with one JSON object a line: each becomes an account in
-//! one insert with its event, in blocks of a thousand, several under way at once.
+//! Imports users from a file with one JSON object per line. Each line becomes an account, inserted together with its
+//! event. Lines are processed in blocks of up to 1000, several blocks concurrently.
 //!
-//! Nothing is imported twice: an account's id is made of file and line, so an insert that
-//! is repeated finds its id taken. How far the file is done is noted after each block, so
-//! an import that was killed goes on there.
+//! No line is imported twice: the id of an account is derived from the file and the line number, so a repeated insert
+//! finds its id taken. The progress is stored after each block, so an import that was killed continues there.
 
 mod account;
 mod block;
@@ -29,7 +28,7 @@ use service_kit::{Clock, Ids, fail_point, mongo::StoreError};
 
 pub use self::members::LineError;
 
-/// What an import works with.
+/// The dependencies of an import.
 pub struct Importer {
     pub store: Store,
     pub hashes: ForeignHashes,
@@ -40,7 +39,7 @@ pub struct Importer {
 
 impl Importer {
     /// # Errors
-    /// For bounds on hashes that make no sense.
+    /// The bounds for foreign hashes are invalid.
     pub fn new(
         store: Store,
         settings: &HashingSettings,
@@ -52,53 +51,53 @@ impl Importer {
     }
 }
 
-/// What is to be imported, and how.
+/// The options of an import.
 #[derive(Debug, Clone)]
 pub struct Import {
-    /// The file's [`fingerprint`]; for what cannot be read twice any that is new.
+    /// The [`fingerprint`] of the file; a new id for input that cannot be read twice.
     pub id: String,
-    /// In bytes; 0 if it is not known.
+    /// The size in bytes; 0 if it is unknown.
     pub size: u64,
-    /// Everything is checked, and nothing written.
+    /// Whether everything is checked and nothing is written.
     pub dry_run: bool,
-    /// Everybody gets a welcome mail.
+    /// Whether each imported user gets a welcome mail.
     pub welcome: bool,
-    /// Lines with the role `admin` are no mistake.
+    /// Whether lines with the role `admin` are allowed.
     pub admins: bool,
-    /// Goes through a file that was finished before once more.
+    /// Whether a file whose import was finished is processed again.
     pub repeat_finished: bool,
 }
 
-/// A line that did not become an account, and everything that is wrong with it.
+/// A line that did not become an account, with all of its errors.
 #[derive(Debug, Clone)]
 pub struct RefusedLine {
-    /// Counted from one.
+    /// The line number, starting at 1.
     pub line: u64,
     pub errors: Vec<LineError>,
 }
 
-/// The next lines are results.
+/// The result of the next lines.
 #[derive(Debug, Default)]
 pub struct ImportStep {
-    /// The last of them, and the bytes of the file up to its end.
+    /// The number of the last of these lines, and the size of the file up to its end in bytes.
     pub line: u64,
     pub bytes: u64,
-    /// AccountReader that were made, and those that an earlier run of this import has made.
+    /// The number of new accounts, and of accounts that an earlier run of this import has created.
     pub imported: u64,
     pub already: u64,
     pub refused: Vec<RefusedLine>,
 }
 
-/// Where an import stands before its first line is read.
+/// The progress of an import before this run.
 #[derive(Debug, Clone)]
 pub enum ImportProgress {
-    /// It begins, or goes on after so many lines and bytes.
+    /// The import starts, or continues after this many lines and bytes.
     At { line: u64, bytes: u64 },
-    /// An earlier run has come to the file's end.
+    /// An earlier run has reached the end of the file.
     Finished { at: Timestamp, imported: u64, refused: u64 },
 }
 
-/// Why an import does not come to its end. The same command goes on where it stands.
+/// The reason why an import failed. The same command continues it.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
     #[error("the file cannot be read")]
@@ -113,10 +112,10 @@ pub enum ImportError {
     Store(#[from] StoreError),
 }
 
-/// The name under which the import of a file is remembered: half of its SHA-256.
+/// Returns the id of the import of a file, which is half of its SHA-256, and the size of the file in bytes.
 ///
 /// # Errors
-/// When it cannot be read.
+/// The file cannot be read.
 pub fn fingerprint(mut file: impl Read) -> io::Result<(String, u64)> {
     let (mut digest, mut size, mut buffer) = (Sha256::new(), 0, vec![0; 256 * 1024]);
     loop {
@@ -133,7 +132,7 @@ pub fn fingerprint(mut file: impl Read) -> io::Result<(String, u64)> {
     Ok((hex::encode(&digest.finalize()[..16]), size))
 }
 
-/// An import that has begun.
+/// An import that was started.
 pub struct RunningImport {
     importer: Arc<Importer>,
     reader: Arc<AccountReader>,
@@ -141,16 +140,16 @@ pub struct RunningImport {
     record: ImportRecord,
 }
 
-/// Looks up how far the file has come, and notes that it begins if it never has.
+/// Reads the stored progress of the file, and stores its start if there is none.
 ///
 /// # Errors
-/// [`ImportError::OtherWelcome`], or the database is away.
+/// [`ImportError::OtherWelcome`], or the database is unavailable.
 pub async fn begin_import(importer: Importer, import: Import) -> Result<(RunningImport, ImportProgress), ImportError> {
     let size = i64::try_from(import.size).unwrap_or(i64::MAX);
     let new = ImportRecord::new(import.id.clone(), size, import.welcome, importer.clock.now());
     let bulk = &importer.store.bulk;
     let mut record = match import.dry_run {
-        // All of the file is looked at, whatever was done of it.
+        // A dry run checks the whole file, even if a part of it was imported before.
         true => match bulk.find_import(&import.id).await? {
             Some(begun) => ImportRecord { started_at: begun.started_at, ..new },
             None => new,
@@ -183,8 +182,8 @@ pub async fn begin_import(importer: Importer, import: Import) -> Result<(Running
 }
 
 impl RunningImport {
-    /// Imports what is left. `source` stands where [`ImportProgress::At`] says; `on_step` is
-    /// told of each step in the order of the lines, before the step counts as done.
+    /// Imports the remaining lines. `source` is positioned where [`ImportProgress::At`] says. `on_step` is called for
+    /// each step in the order of the lines, before the progress of the step is stored.
     ///
     /// # Errors
     /// [`ImportError`].
@@ -205,7 +204,7 @@ impl RunningImport {
             });
             async move { task.await.expect("the task is not aborted, and its panic ends the process") }
         });
-        // In the order of the file, although they are under way together.
+        // The results keep the order of the file, although blocks are processed concurrently.
         let mut results = results.buffered(concurrency());
         let mut duplicates = DuplicateCheck::default();
         while let Some(results) = results.next().await {
@@ -245,7 +244,7 @@ fn update_record(record: &mut ImportRecord, step: &ImportStep) {
     record.refused += number(step.refused.len() as u64);
 }
 
-/// Blocks under way: each is read on one core, and waits for the database after that.
+/// Returns the number of concurrent blocks. Each one uses one core to read its lines and then waits for the database.
 fn concurrency() -> usize {
     thread::available_parallelism().map_or(1, NonZero::get).clamp(2, 16) + 2
 }

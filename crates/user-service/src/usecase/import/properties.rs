@@ -1,5 +1,5 @@
-//! What holds of every file of an import: it is read in bounded pieces, and each of its lines is
-//! an account by the rules for everybody, or refused without its values.
+//! Properties of the import: every file is read in bounded blocks, and each of its lines becomes an account by the
+//! rules for every account, or is refused without its values.
 
 use std::{io::Cursor, sync::Arc, time::Duration};
 
@@ -16,7 +16,7 @@ use crate::{
 };
 use service_kit::{Clock, Ids};
 
-/// Stands in lines of the corpus, never in what is said about them.
+/// Occurs in lines of the corpus, and must never occur in an error.
 const SECRET: &str = "s3cr3t-p4ss";
 const LONGEST_DETAIL: usize = 400;
 

@@ -1,4 +1,4 @@
-//! What a mailed link can still be used for, and sending it again.
+//! The state of a mailed link, and sending it again.
 
 use events::sealing::Purpose;
 use jiff::Timestamp;
@@ -12,13 +12,13 @@ use crate::{
     usecase::{account_service::AccountService, background_queue::RequestedMail, failure::Failure},
 };
 
-/// The account that a valid link belongs to.
+/// The account of a valid link.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LinkedAccount {
-    /// What the link is for.
+    /// The purpose of the link.
     pub purpose: Purpose,
     pub username: String,
-    /// The current address.
+    /// The current email address.
     pub email: String,
     pub created_at: Timestamp,
 }
@@ -27,19 +27,20 @@ pub struct LinkedAccount {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LinkState {
     Valid(LinkedAccount),
-    /// A verification link whose address is verified.
+    /// A verification link whose address is already verified.
     Confirmed,
-    /// It was used, or another one was that left it without a purpose.
+    /// The link was used, or another used link has made it obsolete.
     Used,
     Expired,
-    /// Not known, not for this page, of a disabled account, or overtaken by a later change.
+    /// The link is unknown, has another purpose than this page, belongs to a disabled account, or is invalid after a
+    /// later change.
     Unknown,
 }
 
-/// Reads the state of a link for a page that serves `purposes`.
+/// Returns the state of a link for a page that serves `purposes`.
 ///
 /// # Errors
-/// When the store is away.
+/// The store is unavailable.
 pub async fn link_state(accounts: &AccountService, token: &str, purposes: &[Purpose]) -> Result<LinkState, Failure> {
     let Some(token) = OneTimeToken::parse(token) else { return Ok(LinkState::Unknown) };
     let digest = token.digest();
@@ -47,11 +48,11 @@ pub async fn link_state(accounts: &AccountService, token: &str, purposes: &[Purp
     Ok(user.map_or(LinkState::Unknown, |user| classify(&user, digest, purposes, accounts.clock.now())))
 }
 
-/// Sends a new link to the address that this link was mailed to, if it is the account's current one. The answer is
-/// the same in any case, as for an address that is typed.
+/// Sends a new link to the address that this link was mailed to, if it is still the account's current address. The
+/// response is the same in any case, as for an address that the user types.
 ///
 /// # Errors
-/// Asked too often, or the queue is full.
+/// The rate limit is reached, or the queue is full.
 pub async fn resend_link(
     accounts: &AccountService,
     mail: RequestedMail,
@@ -76,7 +77,7 @@ pub async fn resend_link(
 }
 
 impl AccountService {
-    /// The account that has this token, outstanding or used up.
+    /// Returns the account that has this token, whether or not it is used.
     async fn find_any_link_holder(&self, digest: [u8; 32]) -> Result<Option<UserRecord>, StoreError> {
         let users = &self.store.users;
         if let Some(user) = users.by_token(digest).await? {
@@ -89,12 +90,12 @@ impl AccountService {
     }
 }
 
-/// A token that is not used up, from either of the account's lists.
+/// An unused token, from one of the two lists of the account.
 struct OutstandingToken {
     purpose: Purpose,
     to: String,
     expires_at: Timestamp,
-    /// The account's addresses still permit what it is for.
+    /// Whether the addresses of the account still permit the purpose of the token.
     addresses_permit: bool,
 }
 
@@ -142,17 +143,17 @@ fn classify(user: &UserRecord, digest: [u8; 32], purposes: &[Purpose], now: Time
     }
 }
 
-/// The address that the token was mailed to, while it is the account's current one.
+/// Returns the address that the token was mailed to, if it is still the account's current address.
 fn current_address(user: &UserRecord, digest: [u8; 32], now: Timestamp) -> Option<Email> {
     let used = find_used_link(user, digest).map(|used| used.to.clone());
     let to = used.or_else(|| find_outstanding_token(user, digest, now).map(|token| token.to))?;
     (user.email_keys.first() == Some(&to)).then(|| Email::parse(&user.email).ok()).flatten()
 }
 
-/// Queues the mail.
+/// Charges the mail and queues it.
 ///
 /// # Errors
-/// Asked too often, or the queue is full: for everybody alike.
+/// The rate limit is reached, or the queue is full; both are independent of whether the address has an account.
 pub async fn request_mail(
     accounts: &AccountService,
     mail: RequestedMail,
@@ -247,7 +248,7 @@ mod tests {
         let verified = |tokens, used_tokens| UserRecord { email_verified: true, used_tokens, ..ada(tokens) };
         assert_eq!(state_of(&verified(vec![expired], Vec::new()), VERIFY), LinkState::Confirmed);
         assert_eq!(state_of(&verified(Vec::new(), vec![used.clone()]), VERIFY), LinkState::Confirmed);
-        // Used, and yet not verified: the account was disowned.
+        // The link is used and the address is not verified, so the account was disowned.
         let disowned = UserRecord { used_tokens: vec![used], ..ada(Vec::new()) };
         assert_eq!(state_of(&disowned, VERIFY), LinkState::Used);
     }

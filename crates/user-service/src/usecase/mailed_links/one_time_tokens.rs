@@ -1,5 +1,4 @@
-//! Who holds a one-time token, and whether it is good for what it is used for: the one
-//! door for all purposes.
+//! Finds the account of a one-time token and decides whether the token is valid for a purpose. The only place for it.
 
 use events::sealing::Purpose;
 use jiff::Timestamp;
@@ -12,8 +11,8 @@ use crate::{
 };
 
 impl AccountService {
-    /// The account that may use this token for `purpose` at `now`, and the token as it is
-    /// stored. Unknown, used, expired, for something else: all alike, none.
+    /// Returns the account that may use this token for `purpose` at `now`, and the stored token. Returns `None` if the
+    /// token is unknown, used, expired or for another purpose.
     pub(in crate::usecase) async fn find_token_holder(
         &self,
         token: &OneTimeToken,
@@ -30,7 +29,7 @@ impl AccountService {
 }
 
 impl AccountService {
-    /// The active account that may use this undo link at `now`, and the link.
+    /// Returns the active account that may use this undo link at `now`, and the link.
     pub(in crate::usecase) async fn find_undo_link_holder(
         &self,
         token: &OneTimeToken,
@@ -46,8 +45,8 @@ impl AccountService {
     }
 }
 
-/// What is kept of a token that is used: itself, and the account's other tokens for `obsolete_purposes`, for which nothing is
-/// left to do. The page behind each of them then tells that it is done.
+/// Returns the records that are kept when a token is used: of this token, and of the account's other tokens for
+/// `obsolete_purposes`, which have nothing left to do. The page of each of these links then says that it is done.
 pub(in crate::usecase) fn used_links(
     user: &UserRecord,
     token: &TokenRecord,
@@ -59,21 +58,21 @@ pub(in crate::usecase) fn used_links(
     others.chain([token]).map(|token| token.used(now)).collect()
 }
 
-/// The stored token, if an active account may use it for `purpose` at `now`.
+/// Returns the stored token if an active account may use it for `purpose` at `now`.
 fn find_valid_token(user: &UserRecord, digest: [u8; 32], purpose: Purpose, now: Timestamp) -> Option<&TokenRecord> {
     let record = user.tokens.iter().find(|record| record.hash.bytes == digest)?;
     let usable = user.status == UserStatus::Active && record.purpose == purpose && now < record.expires_at.to_jiff();
     (usable && addresses_permit(user, record, now)).then_some(record)
 }
 
-/// Whether the account's addresses still permit what this token is for.
+/// Returns whether the addresses of the account still permit the purpose of this token.
 pub(in crate::usecase) fn addresses_permit(user: &UserRecord, token: &TokenRecord, now: Timestamp) -> bool {
     match token.purpose {
-        // CodeChallenge of the present address, and of no other.
+        // The token proves control of the current address only.
         Purpose::EmailVerification | Purpose::PasswordReset => user.email_keys.first() == Some(&token.to),
         Purpose::EmailChange => user.email_keys.first() != Some(&token.to),
         Purpose::EmailChangeUndo => user.addresses().restored(&token.reservation(), now).is_some(),
-        // In a list of their own.
+        // These tokens are in another list.
         Purpose::PasswordChangeUndo | Purpose::TotpUndo | Purpose::RecoveryCodesUndo => false,
     }
 }

@@ -1,5 +1,5 @@
-//! Taking a change of the password, of TOTP or of the recovery codes back, by the link in
-//! its notice. The thief may be signed in and know the password: so all sessions end.
+//! Undoes a change of the password, the second factor or the recovery codes, through the link in its notice. An
+//! attacker may be signed in and know the password, so all sessions end.
 
 use std::sync::Arc;
 
@@ -17,10 +17,11 @@ use crate::{
     },
 };
 
-/// Why nothing was taken back.
+/// The reason why the change was not undone.
 #[derive(Debug, thiserror::Error)]
 pub enum UndoChangeError {
-    /// Unknown, used, expired, or its mailbox is not the account's any more: all alike.
+    /// The token is unknown, used or expired, or its mailbox no longer belongs to the account; the cases are not
+    /// distinguished.
     #[error("the token is not valid")]
     TokenInvalid,
     #[error(transparent)]
@@ -33,10 +34,10 @@ impl From<StoreError> for UndoChangeError {
     }
 }
 
-/// Uses the token up, and takes back what it was issued for.
+/// Redeems the token and undoes the change that it was issued for.
 ///
 /// # Errors
-/// [`UndoChangeError`]; nothing was changed, except after an unavailable store.
+/// [`UndoChangeError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
 pub async fn undo_change(
     accounts: &Arc<AccountService>,
     token: &str,

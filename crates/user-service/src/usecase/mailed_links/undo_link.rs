@@ -1,4 +1,4 @@
-//! Undo links on their way out, and what every undo writes.
+//! Issues undo links, and builds the write of every undo.
 
 use crate::{
     domain::{Addresses, FactorUndo, OneTimeToken, Reservation, Undo, UndoLink, User, expiry::expires_at, undo_links},
@@ -15,7 +15,7 @@ use bson::{Bson, Document, doc};
 use events::{SessionsEndedReason, TotpDisabledBy, sealing::Purpose};
 use jiff::{SignedDuration, Timestamp};
 
-/// A link that is about to be issued, and the list with it.
+/// A new undo link, and the list of links that contains it.
 pub(in crate::usecase) struct NewUndoLink {
     token: OneTimeToken,
     expires_at: Timestamp,
@@ -23,18 +23,18 @@ pub(in crate::usecase) struct NewUndoLink {
 }
 
 impl NewUndoLink {
-    /// What the notice carries.
+    /// Returns the token and its expiry, for the notice.
     pub(in crate::usecase) fn token_and_expiry(&self) -> (&OneTimeToken, Timestamp) {
         (&self.token, self.expires_at)
     }
 
-    /// What the write sets, decided on the version.
+    /// Returns the fields of the write, which is decided on the version.
     pub(in crate::usecase) fn fields(&self) -> Document {
         undo_link_fields(&self.links)
     }
 }
 
-/// The undo links as the document has them.
+/// Returns the undo links in the form of the document.
 pub(in crate::usecase) fn undo_link_fields(links: &[UndoLink]) -> Document {
     let records: Vec<UndoTokenRecord> = links.iter().map(UndoTokenRecord::from).collect();
     let records = if records.is_empty() {
@@ -46,7 +46,8 @@ pub(in crate::usecase) fn undo_link_fields(links: &[UndoLink]) -> Document {
 }
 
 impl AccountService {
-    /// A link to the current address of this account; `None` if it has as many as it may.
+    /// Creates a link to the current address of this account, or returns `None` if the account has the maximum number
+    /// of links.
     pub(in crate::usecase) fn new_undo_link(
         &self,
         user: &UserRecord,
@@ -60,15 +61,15 @@ impl AccountService {
         Some(NewUndoLink { token, expires_at, links })
     }
 
-    /// When a change left this address behind: the undo token of that change says it.
+    /// Returns when the account left this address; the undo token of that change has the time.
     pub(in crate::usecase) fn address_left_at(&self, record: &UserRecord, left: &Reservation) -> Timestamp {
         let lifetime = SignedDuration::try_from(self.rules.undo_ttl).unwrap_or(SignedDuration::MAX);
         let issued_at = undo_token_of(record, left).and_then(|token| token.issued_at);
         issued_at.map_or_else(|| left.until.saturating_sub(lifetime).unwrap_or(Timestamp::MIN), Timestamp::from)
     }
 
-    /// The write of an undo: everything is in it, so that all of it happens or nothing does.
-    /// `used` is the digest of the link, `undo_event` what happened by its own event.
+    /// Builds the write of an undo. Everything is in one write, so that all of it happens or nothing. `used` is the
+    /// digest of the link, and `undo_event` returns the event of the undone change.
     pub(in crate::usecase) fn undo_write(
         &self,
         record: UserRecord,
@@ -85,7 +86,7 @@ impl AccountService {
         let addresses = match restored {
             None => record.addresses(),
             Some(addresses) => {
-                // Every mail from here on goes to the address that is in force again.
+                // All following mails go to the restored address.
                 user.email = address_as_typed(&record, &addresses, now);
                 set.extend(address_fields(&user.email, &addresses));
                 address_events.push(self.outbox.email_change_undone(&user, now, origin));
@@ -103,13 +104,13 @@ impl AccountService {
             let reset = OneTimeToken::generate();
             let expires_at = expires_at(now, self.rules.reset_ttl);
             events.push(self.outbox.reset_requested(&user, &reset, expires_at, now, origin));
-            // Undo links of changes that were made before this one stay: otherwise a thief
-            // could void the owner's by a change and its undo.
+            // Undo links of earlier changes stay valid: otherwise an attacker could invalidate the owner's links by a
+            // change and its undo.
             let mut tokens = kept_undo_tokens(record.tokens, &addresses);
             tokens.push(TokenRecord::new(reset.digest(), Purpose::PasswordReset, &addresses.current, expires_at));
             TokenChange::Replace(tokens)
         } else {
-            // An attacker may have asked for a change of address that waits to be confirmed.
+            // An attacker may have requested a change of the address that is not confirmed yet.
             TokenChange::Drop(Purpose::EmailChange)
         };
         let totp = match (factor, record.totp) {
@@ -127,9 +128,9 @@ impl AccountService {
     }
 }
 
-/// The restored address as its owner once typed it: the undo token of its change has it.
+/// Returns the restored address in the spelling of its owner, from the undo token of its change.
 fn address_as_typed(record: &UserRecord, restored: &Addresses, now: Timestamp) -> String {
-    // What was left before it is kept, so it comes right behind.
+    // Addresses that were left earlier stay reserved, so the restored one directly follows them.
     let addresses = record.addresses();
     let left = addresses.reserved.iter().filter(|kept| now < kept.until).nth(restored.reserved.len());
     let address = left.and_then(|left| undo_token_of(record, left)).and_then(|token| token.address.clone());

@@ -1,5 +1,5 @@
-//! A new password: the present one is verified, and the write is decided on the version
-//! that still has it. All other sessions end in the same write; the one that asks is kept.
+//! Changes the password: verifies the current one, and decides the write on the version that still has it. The same
+//! write ends all other sessions; the calling session stays.
 
 use std::sync::Arc;
 
@@ -23,13 +23,13 @@ use crate::{
 };
 use service_kit::mongo::StoreError;
 
-/// The present password and the new one, which is not judged yet.
+/// The current password, and the new one, which is not validated yet.
 pub struct ChangePassword {
     pub current: Password,
     pub new: Password,
 }
 
-/// Why the password is as it was.
+/// The reason why the password was not changed.
 #[derive(Debug, thiserror::Error)]
 pub enum ChangePasswordError {
     #[error("the password is wrong")]
@@ -59,12 +59,10 @@ impl From<StoreError> for ChangePasswordError {
     }
 }
 
-/// Changes the password of the caller. `permits` judges the version that is decided on
-/// (`If-Match`).
+/// Changes the password of the caller. `permits` is called with the version that the change is decided on (`If-Match`).
 ///
 /// # Errors
-/// [`ChangePasswordError`]; nothing was changed, except after an unavailable store,
-/// where the outcome is unknown.
+/// [`ChangePasswordError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
 pub async fn change_password(
     accounts: &Arc<AccountService>,
     caller: Caller,
@@ -86,8 +84,8 @@ pub async fn change_password(
 }
 
 impl AccountService {
-    /// Returns the hash that the present password was verified against, and the hash of the new one. A new password that
-    /// is refused counts as an attempt of this session, because judging it is work.
+    /// Returns the hash that the current password was verified against, and the hash of the new one. A refused new
+    /// password counts as an attempt of this session, because validating it takes work.
     async fn verify_and_hash(
         &self,
         caller: &Caller,
@@ -140,9 +138,8 @@ impl AccountService {
                 self.delete_ended_sessions(&written).await;
                 return Ok(());
             }
-            // A login in between is no reason to ask for the password again. Another
-            // password, disabled, or all sessions ended: none of which this caller may
-            // decide about any more.
+            // After a login in between the password need not be entered again. But if the password was changed, the
+            // account disabled or the sessions ended, this caller may no longer decide.
             let again = self.store.users.by_id(user.id.into()).await?;
             user = again
                 .filter(|user| {

@@ -1,4 +1,4 @@
-//! A password that somebody chooses: the one door for it, whatever the occasion.
+//! Validates new passwords; the only place for it.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,13 +13,13 @@ use crate::{
     usecase::failure::Failure,
 };
 
-/// When to try again after too many chose at once.
+/// The `Retry-After` of a request that waited too long for its validation.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// Why a new password is not taken.
+/// The reason why a new password was not accepted.
 #[derive(Debug, thiserror::Error)]
 pub enum NewPasswordError {
-    /// All reasons, by the rules for new passwords.
+    /// All violated rules for new passwords.
     #[error("the password is refused")]
     Refused(Vec<Invalid>),
     #[error(transparent)]
@@ -33,26 +33,27 @@ pub struct PasswordValidation(Arc<Validator>);
 struct Validator {
     policy: PasswordPolicy,
     breached: Option<BreachedPasswords>,
-    /// How many are checked at a time: each takes a core for some milliseconds.
+    /// Limits the concurrent validations, each of which takes a core for some milliseconds.
     slots: Arc<Semaphore>,
     max_wait: Duration,
 }
 
 impl PasswordValidation {
-    /// `slots` passwords are checked at a time; who would wait for longer than
+    /// Creates the validation. At most `slots` passwords are validated concurrently; a request that waits longer than
     /// `max_wait` is refused.
     #[must_use]
     pub fn new(policy: PasswordPolicy, breached: Option<BreachedPasswords>, slots: usize, max_wait: Duration) -> Self {
         Self(Arc::new(Validator { policy, breached, slots: Arc::new(Semaphore::new(slots.max(1))), max_wait }))
     }
 
-    /// The least length of a new password, in code points.
+    /// Returns the minimum length of a new password in code points.
     #[must_use]
     pub fn min_length(&self) -> usize {
         self.0.policy.min_length()
     }
 
-    /// Returns the normal form of a new password, if it has a possible length: cheap, so it comes before any limit.
+    /// Returns the normal form of a new password, if its length is allowed. This is cheap, so it comes before the rate
+    /// limit.
     ///
     /// # Errors
     /// `too-short` or `too-long`.
@@ -60,9 +61,9 @@ impl PasswordValidation {
         self.0.policy.normal_form(chosen)
     }
 
-    /// Takes a password that a user chooses, or returns all reasons against it. `context` holds texts of that user, of
-    /// bounded length: username, email address and display name as they were parsed. The work takes milliseconds, so
-    /// it comes after the rate limit, on a thread that serves no requests.
+    /// Accepts a new password, or returns all reasons against it. `context` holds texts of the user of bounded length:
+    /// username, email address and display name as they were parsed. The work takes milliseconds, so it comes after the
+    /// rate limit, on a thread that serves no requests.
     ///
     /// # Errors
     /// [`NewPasswordError::Refused`]; or a [`Failure`] if it cannot be decided now: `hashes` has no room for the hash
@@ -73,7 +74,7 @@ impl PasswordValidation {
         password: Password,
         context: &[&str],
     ) -> Result<Password, NewPasswordError> {
-        // A password that could not be hashed afterwards need not be validated.
+        // A password that cannot be hashed afterwards need not be validated.
         let _admission = hashes.admit().map_err(Failure::from)?;
         let slot = tokio::time::timeout(self.0.max_wait, Arc::clone(&self.0.slots).acquire_owned()).await;
         let slot = slot.map_err(|_| Failure::Overloaded { retry_after: RETRY_AFTER })?;

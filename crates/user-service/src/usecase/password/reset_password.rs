@@ -1,7 +1,6 @@
-//! A forgotten password: the link is asked for behind the answer, and its token sets a
-//! new one. Whoever uses it has the mailbox, so the address counts as verified; all
-//! sessions end. If that is the first proof of the mailbox, the second factor goes too:
-//! it was turned on without one.
+//! Resets a forgotten password. The link is mailed after the response, and its token sets a new password. The use of
+//! the link proves control of the mailbox, so the address counts as verified; all sessions end. If this is the first
+//! proof of the mailbox, the second factor is removed too, because it was turned on without one.
 
 use std::sync::Arc;
 
@@ -24,16 +23,16 @@ use events::{PasswordChangeReason, TotpDisabledBy, sealing::Purpose};
 use secrecy::SecretString;
 use service_kit::mongo::StoreError;
 
-/// Of one person's reset tokens so many are valid at once, the newest.
+/// The maximum number of valid reset tokens per account; the newest ones are valid.
 const VALID_AT_ONCE: usize = 5;
 
-/// Why the password is as it was.
+/// The reason why the password was not reset.
 #[derive(Debug, thiserror::Error)]
 pub enum ResetPasswordError {
-    /// Unknown, used, expired, or for another address: all alike.
+    /// The token is unknown, used, expired, or for another address; the cases are not distinguished.
     #[error("the token is not valid")]
     TokenInvalid,
-    /// The token is good, and still is.
+    /// The token is valid and stays valid.
     #[error("the new password may not be chosen")]
     PasswordRefused(Vec<Invalid>),
     #[error(transparent)]
@@ -55,31 +54,29 @@ impl From<StoreError> for ResetPasswordError {
     }
 }
 
-/// Why a link that sets a new password is mailed.
+/// The reason why a reset link is mailed.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::usecase) enum ResetOccasion {
-    /// A client asked for it.
+    /// A client requested it.
     Requested,
     /// A client tried to register with the account's address.
     RegistrationAttempted,
 }
 
-/// Sends a reset mail, if there is an active account with this current address. Run
-/// behind the answer, which says nothing.
+/// Sends a reset mail if this is the current address of an active account. Runs after the response, which reveals
+/// nothing.
 ///
 /// # Errors
-/// When the store is away: the request is lost, the person asks again.
+/// The store is unavailable. The request is lost, and the user requests the mail again.
 pub async fn request_reset(accounts: &AccountService, email_key: &str, origin: &Origin) -> Result<(), Failure> {
     accounts.send_reset_mail(email_key, ResetOccasion::Requested, origin).await
 }
 
-/// Sets the new password and uses the token up. The password is judged before it is
-/// hashed, and after the token: one that is refused uses nothing up, and only who holds
-/// a token learns of it.
+/// Sets the new password and redeems the token. The password is validated after the token and before it is hashed: a
+/// refused password does not use the token, and only the holder of a valid token learns that it was refused.
 ///
 /// # Errors
-/// [`ResetPasswordError`]; nothing was changed, except after an unavailable store,
-/// where the outcome is unknown.
+/// [`ResetPasswordError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
 pub async fn reset_password(
     accounts: &Arc<AccountService>,
     token: &str,
@@ -99,8 +96,7 @@ pub async fn reset_password(
 }
 
 impl AccountService {
-    /// Mails a link that sets a new password, if there is an active account with this
-    /// current address.
+    /// Mails a reset link if this is the current address of an active account.
     pub(in crate::usecase) async fn send_reset_mail(
         &self,
         email_key: &str,
@@ -118,7 +114,7 @@ impl AccountService {
                 ResetOccasion::Requested => {
                     (outbox.reset_requested(&recipient, &token, expires_at, now, origin), VALID_AT_ONCE)
                 }
-                // Attempts of others push out no link that the owner has asked for.
+                // Attempts to register do not displace links that the owner has requested.
                 ResetOccasion::RegistrationAttempted => {
                     (outbox.registration_attempted(&recipient, &token, expires_at, now, origin), 2 * VALID_AT_ONCE)
                 }
@@ -149,7 +145,7 @@ impl AccountService {
             let verified = (!user.email_verified).then(|| self.outbox.email_verified(&user, now, origin));
             let claimed = claim.build_write(self, &record, now, origin)?;
             let changed = self.outbox.password_changed(&user, PasswordChangeReason::Reset, None, now, origin);
-            // The first proof of the mailbox: a second factor was set up without one.
+            // This is the first proof of the mailbox, so the second factor was set up without one.
             let totp = if user.email_verified { TotpChange::None } else { TotpChange::Forget };
             let factor_goes = !user.email_verified && record.totp.is_some();
             let by = Some(TotpDisabledBy::Mailbox);
@@ -162,7 +158,7 @@ impl AccountService {
                 totp,
                 used_tokens: used_links(&record, &token, &[Purpose::EmailVerification, Purpose::PasswordReset], now),
                 end_sessions: EndSessions::All,
-                // Who holds the mailbox gets in from there, also while the account is under attack.
+                // The owner of the mailbox can sign in from this network even while the account is under attack.
                 seen_network: Some(self.rate_limiter.known_network(user.id, origin, now)),
                 beyond_bound: true,
                 events: verified.into_iter().chain([changed]).chain(totp_disabled).chain(claimed.event).collect(),

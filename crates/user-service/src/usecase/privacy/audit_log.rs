@@ -1,5 +1,4 @@
-//! An account's audit log, newest first: the rows, merge_page with what is still pending
-//! on the account and is no row yet.
+//! Reads the audit log of an account, newest first: the stored rows, merged with pending events that have no row yet.
 
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -11,36 +10,36 @@ use crate::{
     usecase::{account_service::AccountService, failure::Failure},
 };
 
-/// Something that happened to an account.
+/// An entry of the audit log.
 #[derive(Debug)]
 pub struct AuditLogEntry {
     pub id: Uuid,
     pub at: Timestamp,
-    /// The event's type, or the name of something that has no event.
+    /// The type of the event, or the name of an occurrence that has no event.
     pub kind: String,
     pub actor: Actor,
     pub address: Option<String>,
     /// The user agent.
     pub client: Option<String>,
-    /// Why an admin or operator did it.
+    /// The reason that an administrator or operator gave.
     pub reason: Option<String>,
-    /// Whose account an admin did it to.
+    /// The account that an administrator acted on.
     pub target: Option<Uuid>,
 }
 
-/// A part of the log.
+/// A page of the log.
 #[derive(Debug)]
 pub struct AuditPage {
     pub items: Vec<AuditLogEntry>,
-    /// Where the next part begins, if there is one.
+    /// The cursor of the next page, if there is one.
     pub next: Option<Cursor>,
 }
 
-/// `limit` entries of this account behind `after`. The account must have been read
-/// before: its pending events become rows before they leave it, so that none is missed.
+/// Returns at most `limit` entries of this account after the cursor. The account must have been read before: its
+/// pending events become rows before they are removed from the account, so that no entry is missing.
 ///
 /// # Errors
-/// Only when the store is away.
+/// Only if the store is unavailable.
 pub async fn audit_log(
     accounts: &AccountService,
     user: &UserRecord,
@@ -58,8 +57,8 @@ fn pending_entries(user: &UserRecord) -> impl Iterator<Item = AuditEntry> {
     user.pending_events.iter().map(|event| AuditEntry::pending(user.id.into(), event))
 }
 
-/// Rows and pending events in one order, each once; and where the next part begins.
-/// `rows` has one more than `limit` if there are as many.
+/// Merges rows and pending events into one order without duplicates, and returns the cursor of the next page. `rows`
+/// has one row more than `limit` if there are that many.
 fn merge_page(
     mut entries: Vec<AuditEntry>,
     pending: impl Iterator<Item = AuditEntry>,

@@ -1,5 +1,5 @@
-//! Deleting one's account: a tombstone with the goodbye in its pending list. The relay
-//! removes it when the event is published.
+//! Deletes the caller's account: replaces it by a tombstone whose pending event announces the deletion. The relay
+//! removes the tombstone when the event is published.
 
 use std::sync::Arc;
 
@@ -20,12 +20,12 @@ use crate::{
 };
 use service_kit::mongo::StoreError;
 
-/// The password that confirms it.
+/// The password that confirms the deletion.
 pub struct DeleteAccount {
     pub password: Password,
 }
 
-/// Why the account is still there.
+/// The reason why the account was not deleted.
 #[derive(Debug, thiserror::Error)]
 pub enum DeleteAccountError {
     #[error("the password is wrong")]
@@ -64,12 +64,10 @@ impl From<AdminWriteError> for DeleteAccountError {
     }
 }
 
-/// Deletes the caller's account. `permits` judges the version that is decided on
-/// (`If-Match`).
+/// Deletes the caller's account. `permits` is called with the version that the deletion is decided on (`If-Match`).
 ///
 /// # Errors
-/// [`DeleteAccountError`]; nothing was changed, except after an unavailable store,
-/// where the outcome is unknown.
+/// [`DeleteAccountError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
 pub async fn delete_account(
     accounts: &Arc<AccountService>,
     caller: Caller,
@@ -86,7 +84,7 @@ pub async fn delete_account(
 }
 
 impl AccountService {
-    /// On the version, so that the goodbye goes to the address of that moment.
+    /// Decides on the version, so that the last mail goes to the address of that version.
     async fn tombstone(
         &self,
         caller: Caller,

@@ -1,4 +1,4 @@
-//! What a user can see of their own data, take along and delete.
+//! The data of a user: the audit log, the export and the deletion.
 
 pub(super) mod audit_log;
 pub(super) mod delete_account;

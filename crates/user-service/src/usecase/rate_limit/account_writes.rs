@@ -1,5 +1,5 @@
-//! Limits on what a signed-in user changes. Each change is an event and an audit row that is kept for long, and most
-//! of them send a mail. Ending sessions is never refused, so it has no limit here.
+//! Limits on the changes of a signed-in user. Each change writes an event and an audit row that is kept for a long
+//! time, and most changes send a mail. Ending sessions has no limit.
 
 use std::time::Duration;
 
@@ -14,24 +14,24 @@ use crate::{store::ThrottleKey, usecase::failure::Failure};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A kind of change; each kind has a quota of its own for each account.
+/// A kind of change. Each kind has its own quota for each account.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::usecase) enum AccountWrite {
     Profile,
-    /// Besides being a change of the profile.
+    /// Charged in addition to [`Profile`](Self::Profile).
     Username,
-    /// Asking for another address.
+    /// A request to change the email address.
     Email,
     Password,
-    /// NewSession a set-up, turning the second factor off, new recovery codes.
+    /// Starting the setup of the second factor, turning it off, or renewing the recovery codes.
     SecondFactor,
 }
 
 impl RateLimiter {
-    /// Charges changes to this account. The caller charges them before the work and takes them back if nothing changes.
+    /// Charges changes to this account. The caller charges them before the work and refunds them if nothing changes.
     ///
     /// # Errors
-    /// [`Failure::RateLimited`], or the database is away.
+    /// [`Failure::RateLimited`], or the database is unavailable.
     pub(in crate::usecase) async fn charge_account_writes(
         &self,
         writes: &[AccountWrite],

@@ -1,4 +1,5 @@
-//! Attempts to guess a password or a code.
+//! Attempts to prove the knowledge of a password or a code. An attempt is charged before the secret is verified, so
+//! that concurrent attempts cannot exceed the limit.
 
 use std::time::Duration;
 
@@ -19,26 +20,26 @@ use crate::{
     usecase::failure::Failure,
 };
 
-/// The rows of one login identifier: as a whole, and for each network.
+/// The scope of the counters of a login identifier: one for the identifier, and one for each network.
 const LOGIN: &str = "login";
-/// The same of one user's second factor.
+/// The scope of the counters of a user's second factor, in the same form.
 const CODE: &str = "code";
-/// The rows of one user's password asked again: for each session.
+/// The scope of the counters of a signed-in user's password: one for each session.
 const PASSWORD: &str = "password";
 
-/// An attempt that was let in and charged. What it turns out to be has to be said.
+/// An attempt that was allowed and charged. The caller must report its result.
 #[must_use]
 pub struct ChargedAttempt {
-    /// Charged, and forgotten when the secret was right.
+    /// The counter of the network or session. It is cleared if the secret was correct.
     source_key: Option<ThrottleKey>,
     policy: RateLimitPolicy,
-    /// Charged over all unknown networks.
+    /// The counter of the account, for all unknown networks together.
     account_key: Option<ThrottleKey>,
     under_attack: Option<Timestamp>,
 }
 
 impl ChargedAttempt {
-    /// If this attempt is wrong, the account is under attack, and held until then.
+    /// Returns until when the account is under attack if this attempt fails.
     #[must_use]
     pub fn under_attack(&self) -> Option<Timestamp> {
         self.under_attack
@@ -46,11 +47,11 @@ impl ChargedAttempt {
 }
 
 impl RateLimiter {
-    /// A password for this identifier. `user` is whose it is, if it is anybody's: from a
-    /// network that this account has logged in from, only its own failures hold it.
+    /// Charges a login with this identifier. `user` is the account of the identifier, if there is one. On a network
+    /// that this account has logged in from, only the failures of that network count.
     ///
     /// # Errors
-    /// [`Failure::RateLimited`], or the database is away.
+    /// [`Failure::RateLimited`], or the database is unavailable.
     pub async fn charge_login(
         &self,
         identifier: &LoginIdentifier,
@@ -61,12 +62,12 @@ impl RateLimiter {
         self.charge_attempt(LOGIN, identifier.key().as_bytes(), user, origin, now).await
     }
 
-    /// A code of this user's second factor, held as a login is: whoever has the password
-    /// cannot keep its owner out by wrong codes either. From a known network, too, each wrong one counts against the
-    /// account, so that the owner is told.
+    /// Charges a code of this user's second factor, with the limits of a login: an attacker who has the password cannot
+    /// lock the owner out with wrong codes. Wrong codes from a known network also count against the account, so that
+    /// the owner is notified.
     ///
     /// # Errors
-    /// [`Failure::RateLimited`], or the database is away.
+    /// [`Failure::RateLimited`], or the database is unavailable.
     pub async fn charge_second_factor_code(
         &self,
         user: &UserRecord,
@@ -76,11 +77,11 @@ impl RateLimiter {
         self.charge_attempt(CODE, &user.id.bytes(), Some(user), origin, now).await
     }
 
-    /// The password of somebody who is signed in. TestResult is the session: whoever has stolen
-    /// it does not keep the others out.
+    /// Charges the password of a signed-in user. The failures are counted per session: an attacker with a stolen
+    /// session does not block the user's other sessions.
     ///
     /// # Errors
-    /// [`Failure::RateLimited`], or the database is away.
+    /// [`Failure::RateLimited`], or the database is unavailable.
     pub async fn charge_password(&self, user: Uuid, session: Uuid) -> Result<ChargedAttempt, Failure> {
         let policy = self.limits.backoff_policy(PASSWORD);
         let key = self.hash.part_key(PASSWORD, user.as_bytes(), session.as_bytes());
@@ -92,8 +93,8 @@ impl RateLimiter {
         Ok(attempt)
     }
 
-    /// A guess of a secret of `subject`: the failures of this network count, and those of
-    /// all networks that the user, if there is one, has not logged in from.
+    /// Charges an attempt on a secret of `subject`: to the counter of this network, and to the counter of all networks
+    /// that the user, if there is one, has not logged in from.
     async fn charge_attempt(
         &self,
         scope: &'static str,
@@ -108,7 +109,7 @@ impl RateLimiter {
             return Ok(attempt);
         }
         let known = is_known_network(&self.hash, user, origin, now);
-        // An attacker who guesses codes has the password, so a known network has one count for all of its addresses.
+        // An attacker who guesses codes has the password, so a known network has one counter for all of its addresses.
         let network = match scope {
             CODE if known => IpPrefix::remembered(client_address(origin)),
             _ => IpPrefix::throttled(client_address(origin)),
@@ -123,23 +124,23 @@ impl RateLimiter {
         let account = RateLimitPolicy { name: scope, scope: "account", rule };
         let key = self.hash.subject_key(scope, subject);
         if known && scope == LOGIN {
-            // As much work as for a stranger, so that the time does not tell.
+            // The same work as for an unknown network, so that the response time reveals nothing.
             self.store.look(key, rule).await?;
             return Ok(attempt);
         }
         let row = self.store.charge(key, rule).await?;
         if row.held && !known {
-            // Not this network's failure.
+            // The refusal is not a failure of this network.
             self.refund_attempt(&attempt).await;
             return Err(self.reject(&account, RateLimitStatus::new(&account, &row)));
         }
-        // From a known network it is charged for the notice to the owner alone: it does not hold the owner.
+        // A known network is charged only for the notice to the owner; the counter does not block the owner.
         attempt.account_key = (!row.held).then_some(key);
         attempt.under_attack = (row.wait > Duration::ZERO).then(|| expires_at(row.now, row.wait));
         Ok(attempt)
     }
 
-    /// The secret was right: this network's failures are forgotten.
+    /// Records that the secret was correct: clears the failures of this network and refunds the account.
     pub async fn record_success(&self, attempt: &ChargedAttempt) {
         let own = async {
             let Some(own) = attempt.source_key else { return Ok(()) };
@@ -161,16 +162,16 @@ impl RateLimiter {
         self.refund_all([attempt.source_key, attempt.account_key].into_iter().flatten()).await;
     }
 
-    /// The network of a successful login, to be remembered with the user.
+    /// Returns the network of a successful login, for the user's list of known networks.
     #[must_use]
     pub fn known_network(&self, user: Uuid, origin: &Origin, now: Timestamp) -> KnownNetwork {
         KnownNetwork { network: binary(&known_network_digest(&self.hash, user, origin)), last_seen: now.into() }
     }
 
-    /// Forgets what is held against this account; whether there was anything.
+    /// Clears the failures of this account, and returns whether there were any.
     ///
     /// # Errors
-    /// When the database is away.
+    /// The database is unavailable.
     pub async fn clear_failures(&self, user: &UserRecord) -> Result<bool, StoreError> {
         let id = user.id.bytes();
         let mut rows = 0;

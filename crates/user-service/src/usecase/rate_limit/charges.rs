@@ -1,4 +1,4 @@
-//! Charging counters and refunding them.
+//! Charges counters and refunds them.
 
 use futures_util::future::join_all;
 
@@ -12,11 +12,11 @@ use crate::{
     usecase::failure::Failure,
 };
 
-/// The rows that a request was charged to before it did anything. If it does nothing, they are taken back.
+/// The counters that a request was charged to before its work. If the request does nothing, they are refunded.
 #[must_use]
 #[derive(Default)]
 pub struct Charges {
-    /// The row of the mailbox that a mail is sent to.
+    /// The counter of the mailbox that a mail is sent to.
     pub(super) mail: Option<ThrottleKey>,
     pub(super) others: Vec<ThrottleKey>,
 }
@@ -32,8 +32,8 @@ impl RateLimiter {
         Ok(())
     }
 
-    /// Charges all of these rows at once. If one of them holds, the others are taken back, but for the first, which
-    /// counts requests.
+    /// Charges all of these counters concurrently. If one of them is exhausted, the others are refunded, except the
+    /// first one, which counts requests.
     pub(super) async fn charge_all(&self, rows: &[(RateLimitPolicy, ThrottleKey)]) -> Result<Charges, Failure> {
         let answers = join_all(rows.iter().map(|(policy, key)| self.store.charge(*key, policy.rule))).await;
         let (mut charged, mut refused, mut failed) = (Charges::default(), None, None);
@@ -65,17 +65,17 @@ impl RateLimiter {
         Failure::RateLimited { retry_after: status.reset }
     }
 
-    /// Takes back what was charged for something that was not done.
+    /// Refunds the charges of a request that did nothing.
     pub async fn refund(&self, charged: &Charges) {
         self.refund_all(charged.others.iter().copied()).await;
     }
 
-    /// Takes back what was charged to the mailbox, because no mail is sent; the rest stays charged.
+    /// Refunds the counter of the mailbox, because no mail is sent. The other charges stay.
     pub async fn refund_mail(&self, charged: &Charges) {
         self.refund_all(charged.mail).await;
     }
 
-    /// Returns the result; if it is an error, takes back what was charged for it.
+    /// Returns the result. If it is an error, refunds the charges.
     pub async fn refund_on_error<T, E>(&self, charged: &Charges, result: Result<T, E>) -> Result<T, E> {
         if result.is_err() {
             self.refund(charged).await;
@@ -83,8 +83,8 @@ impl RateLimiter {
         result
     }
 
-    /// Returns what `proof` comes to; if that is an error, or the client goes away meanwhile, takes back what was
-    /// charged. `proof` writes nothing.
+    /// Returns the result of `proof`, which writes nothing. Refunds the charges if it is an error, or if the client
+    /// disconnects meanwhile.
     pub async fn refund_unless_verified<T, E>(
         &self,
         charged: Charges,
@@ -104,7 +104,7 @@ impl RateLimiter {
     }
 }
 
-/// What was charged for a change whose proof is still to come.
+/// The charges of a change whose proof is not verified yet. They are refunded on drop.
 struct RefundOnDrop<'a> {
     store: &'a ThrottleStore,
     charged: Charges,
@@ -113,7 +113,8 @@ struct RefundOnDrop<'a> {
 impl Drop for RefundOnDrop<'_> {
     fn drop(&mut self) {
         let keys = std::mem::take(&mut self.charged.others);
-        // The client went away. Else a stolen session could use up its owner's quota by requests that it breaks off.
+        // The client has disconnected. Without the refund, a stolen session could use up its owner's quota with aborted
+        // requests.
         if !keys.is_empty()
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {

@@ -1,5 +1,5 @@
-//! How many codes one proof bears. This is no rate limit, so it holds whatever the limits say: a short code can be
-//! guessed, and what it completes must not be a place to guess at.
+//! Limits the codes for one challenge. This is a security bound and not a rate limit, so it also holds if rate limits
+//! are disabled: a short code can be guessed.
 
 use std::time::Duration;
 
@@ -11,30 +11,30 @@ use crate::{
     usecase::failure::Failure,
 };
 
-/// Codes that are judged for one proof.
+/// The maximum number of codes for one challenge.
 const MAX_CODES: u32 = 5;
-/// A charge is forgotten after so long. No proof lives longer, so within its life none is.
+/// The time after which a charge expires. No challenge lives longer, so no charge expires before its challenge.
 const CHARGE_LIFETIME: Duration = Duration::from_secs(60 * 60);
 
 /// A step that a code completes.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::usecase) enum CodeChallenge<'a> {
-    /// The token of a login in two steps, by its id.
+    /// The second step of a login, by the id of its token.
     MfaToken(Uuid),
-    /// A second factor that is being set up, by its sealed secret.
+    /// The setup of a second factor, by its sealed secret.
     TotpSetup(&'a [u8]),
 }
 
-/// A code that was charged to its proof.
+/// A code that was charged to its challenge.
 #[must_use]
 pub(in crate::usecase) struct ChargedCode(ThrottleKey);
 
 impl RateLimiter {
-    /// Charges one more code to this proof; returns `None` if it has charged_code all that it may. The code is charged before it
-    /// is judged, so that codes sent at once do not outrun the count.
+    /// Charges one code to this challenge, or returns `None` if the challenge has reached its maximum. The code is
+    /// charged before it is verified, so that concurrent codes cannot exceed the maximum.
     ///
     /// # Errors
-    /// When the database is away.
+    /// The database is unavailable.
     pub(in crate::usecase) async fn charge_code(
         &self,
         proof: CodeChallenge<'_>,
@@ -48,7 +48,7 @@ impl RateLimiter {
         Ok((!row.held).then_some(ChargedCode(key)))
     }
 
-    /// Takes back a code that was not judged.
+    /// Refunds a code that was not verified.
     pub(in crate::usecase) async fn refund_code(&self, code: Option<ChargedCode>) {
         self.refund_all(code.map(|code| code.0)).await;
     }

@@ -1,5 +1,5 @@
-//! Which sessions have ended by themselves lately. Their rows are gone, and their access tokens live on for some
-//! minutes: so "end all sessions" still has something to end, although no session is listed.
+//! Remembers sessions that were ended individually. Their rows are deleted, but their access tokens stay valid for some
+//! minutes. So "end all sessions" still has something to end, although no session is listed.
 
 use std::time::Duration;
 
@@ -12,8 +12,8 @@ use crate::store::{SessionRow, SessionRule, ThrottleKey};
 const ENDED_SESSION: &str = "ended-session";
 
 impl RateLimiter {
-    /// Remembers an ended session for as long as its access tokens can live. If that cannot be written the session has
-    /// ended all the same.
+    /// Remembers an ended session for the lifetime of its access tokens. If this cannot be written, the session has
+    /// ended nevertheless.
     pub(in crate::usecase) async fn mark_session_ended(&self, ended: &SessionRow, access_token_ttl: Duration) {
         let key = self.ended_session_key(ended.user_id.into(), ended.id.into());
         if let Err(error) = self.store.mark(key, ended.epoch, access_token_ttl).await {

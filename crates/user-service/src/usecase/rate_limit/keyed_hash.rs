@@ -1,5 +1,5 @@
-//! What a throttle is stored under: keyed hashes, so that a copy of the database tells
-//! nobody who tried to log in, as whom, from where.
+//! The keys under which counters are stored. They are keyed hashes, so that a copy of the database does not reveal
+//! which users tried to log in from which networks.
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -7,17 +7,17 @@ use zeroize::Zeroizing;
 
 use crate::{keys::KeyEncryptionKey, store::ThrottleKey};
 
-/// HMAC-SHA-256 under a key of its own, cut to 128 bits.
+/// HMAC-SHA-256 with a key of its own, truncated to 128 bits.
 pub(super) struct KeyedHash(Zeroizing<[u8; 32]>);
 
 impl KeyedHash {
-    /// Under a key derived from the key-encryption key.
+    /// Creates the hash with a key that is derived from the key-encryption key.
     #[must_use]
     pub(super) fn new(keys: &KeyEncryptionKey) -> Self {
         Self(keys.derive("throttle/v1"))
     }
 
-    /// Of these parts, in this order; where one ends and the next begins counts.
+    /// Returns the hash of these parts in this order. The boundaries between the parts are part of the input.
     #[must_use]
     pub(super) fn digest(&self, parts: &[&[u8]]) -> [u8; 16] {
         let mut mac = Hmac::<Sha256>::new_from_slice(self.0.as_slice()).expect("HMAC takes a key of any length");
@@ -31,13 +31,13 @@ impl KeyedHash {
         cut
     }
 
-    /// The row of a subject as a whole.
+    /// Returns the key of the counter of a whole subject.
     #[must_use]
     pub(super) fn subject_key(&self, scope: &str, subject: &[u8]) -> ThrottleKey {
         ThrottleKey { subject: self.digest(&[scope.as_bytes(), subject]), part: [0; 16] }
     }
 
-    /// The row of one part of a subject, such as a network.
+    /// Returns the key of the counter of one part of a subject, such as a network.
     #[must_use]
     pub(super) fn part_key(&self, scope: &str, subject: &[u8], part: &[u8]) -> ThrottleKey {
         ThrottleKey { part: self.digest(&[scope.as_bytes(), subject, part]), ..self.subject_key(scope, subject) }

@@ -1,4 +1,4 @@
-//! The rate limiter and what it needs.
+//! The rate limiter, and its checks within this process, which do not use the database.
 
 use tokio_util::sync::CancellationToken;
 
@@ -13,13 +13,13 @@ use crate::{
     keys::KeyEncryptionKey, metrics::AccountMetrics, outbox::Origin, store::ThrottleStore, usecase::failure::Failure,
 };
 
-/// The process's own line lets through so many times the shared quota.
+/// The factor between the quota of a network in this process and its shared quota.
 const REQUEST_QUOTA_FACTOR: u32 = 2;
-/// As [`REQUEST_QUOTA_FACTOR`], for refresh and logout: each signed-in user refreshes several times an hour, and many users can
+/// The same factor for refresh and logout. Each signed-in user refreshes several times an hour, and many users can
 /// share one address.
 const SESSION_QUOTA_FACTOR: u32 = 5;
 
-/// Judges attempts by the rows in the database.
+/// Limits requests and attempts by counters in the database.
 pub struct RateLimiter {
     pub(super) store: ThrottleStore,
     pub(super) hash: KeyedHash,
@@ -30,7 +30,7 @@ pub struct RateLimiter {
 }
 
 impl RateLimiter {
-    /// With these numbers; the rows are named by hashes under a key derived from `keys`.
+    /// Creates the limiter. The keys of the counters are hashed with a key that is derived from `keys`.
     #[must_use]
     pub fn new(store: ThrottleStore, keys: &KeyEncryptionKey, limits: Limits, metrics: AccountMetrics) -> Self {
         let local = |times: u32| LocalLimiter::new(limits.requests_per_network.saturating_mul(times));
@@ -38,12 +38,12 @@ impl RateLimiter {
         Self { store, hash: KeyedHash::new(keys), request_limiter, session_limiter, limits, metrics }
     }
 
-    /// Keeps the process's own lines small, until `stop`.
+    /// Evicts idle counters of this process until `stop`.
     pub async fn evict_idle(&self, stop: CancellationToken) {
         tokio::join!(self.request_limiter.evict_idle(stop.clone()), self.session_limiter.evict_idle(stop));
     }
 
-    /// Lets one request of this network pass, judged in this process alone: for the pages behind mailed links.
+    /// Checks one request of this network in this process only: for the pages behind mailed links.
     ///
     /// # Errors
     /// [`Failure::RateLimited`].
@@ -51,8 +51,8 @@ impl RateLimiter {
         self.check_local_limit(&self.request_limiter, &self.limits.network_policy(), origin)
     }
 
-    /// Lets a refresh or a logout pass, judged in this process alone. They have a quota of their own, so that a flood
-    /// of them holds no login, and a flood of logins none of them.
+    /// Checks a refresh or a logout in this process only. They have a quota of their own, so that a flood of them
+    /// blocks no login, and a flood of logins blocks none of them.
     ///
     /// # Errors
     /// [`Failure::RateLimited`].

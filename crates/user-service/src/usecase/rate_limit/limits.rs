@@ -1,4 +1,4 @@
-//! The configured limits, and the policies made of them.
+//! The configured limits, and the policies that follow from them.
 
 use std::time::Duration;
 
@@ -6,10 +6,10 @@ use crate::store::ThrottleRule;
 
 pub(super) const MINUTE: Duration = Duration::from_secs(60);
 pub(super) const HOUR: Duration = Duration::from_secs(60 * 60);
-/// An account under attack is held for a quarter of the longest wait at first.
+/// The first wait of an account under attack is the maximum wait divided by this number.
 pub(super) const ACCOUNT_FIRST_WAIT_DIVISOR: u32 = 4;
 
-/// The numbers, from the configuration.
+/// The limits from the configuration.
 #[derive(Debug, Clone)]
 pub struct Limits {
     pub enabled: bool,
@@ -17,25 +17,25 @@ pub struct Limits {
     pub account_free_failures: u32,
     pub login_first_wait: Duration,
     pub login_max_wait: Duration,
-    /// An hour, for each kind of mail.
+    /// Per hour and kind of mail.
     pub mails_per_address: u32,
-    /// A minute.
+    /// Per minute.
     pub requests_per_network: u32,
-    /// An hour.
+    /// Per hour.
     pub registrations_per_network: u32,
-    /// An hour.
+    /// Per hour.
     pub profile_changes_per_account: u32,
-    /// A day.
+    /// Per day.
     pub username_changes_per_account: u32,
-    /// An hour.
+    /// Per hour.
     pub email_changes_per_account: u32,
-    /// An hour.
+    /// Per hour.
     pub password_changes_per_account: u32,
-    /// An hour.
+    /// Per hour.
     pub second_factor_changes_per_account: u32,
 }
 
-/// A rule, what clients call it, and what the metric calls it.
+/// A limit: its rule, its name for clients, and its label in the metric.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct RateLimitPolicy {
     pub(super) name: &'static str,
@@ -44,13 +44,13 @@ pub(super) struct RateLimitPolicy {
 }
 
 impl Limits {
-    /// What holds one network, or one session.
+    /// Returns the policy for the failed attempts of one network or one session.
     pub(super) fn backoff_policy(&self, name: &'static str) -> RateLimitPolicy {
         let Limits { login_free_failures: free, login_first_wait: first, login_max_wait: longest, .. } = *self;
         RateLimitPolicy { name, scope: name, rule: ThrottleRule::Backoff { free, first, longest } }
     }
 
-    /// Returns the policy for all requests of a network to what guards a secret.
+    /// Returns the policy for the requests of a network to endpoints that guard a secret.
     pub(super) fn network_policy(&self) -> RateLimitPolicy {
         Self::rate_policy("network", self.requests_per_network, MINUTE)
     }

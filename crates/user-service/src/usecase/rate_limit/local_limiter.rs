@@ -1,5 +1,5 @@
-//! The cheap line before the database: a flood from one network is turned away in this
-//! process. It lets through twice what the shared row allows, so that row decides.
+//! A limiter in front of the database: refuses a flood from one network within this process. Its quota is a multiple of
+//! the shared quota, so normally the shared counter decides.
 
 use std::{
     hash::{BuildHasher, RandomState},
@@ -15,36 +15,35 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::IpPrefix;
 
-/// Networks are put into so many places, by a hash that nobody outside can compute. So
-/// the memory is bounded (8 MiB) whatever comes; two networks that share a place share
-/// its quota.
+/// The number of buckets. Networks are distributed over them by a hash that no client can compute. So the memory is
+/// bounded (8 MiB); two networks in the same bucket share its quota.
 const BUCKETS: u64 = 1 << 18;
 const EVICTION_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Who has asked how often lately, in this process.
+/// The recent requests of each network to this process.
 pub(super) struct LocalLimiter {
     limiter: DefaultKeyedRateLimiter<u64>,
     bucket_hasher: RandomState,
 }
 
 impl LocalLimiter {
-    /// `per_minute` requests of one network, and as many at once.
+    /// Creates a limiter for `per_minute` requests of each network, all of which may arrive at once.
     #[must_use]
     pub(super) fn new(per_minute: u32) -> Self {
         let quota = NonZeroU32::new(per_minute).unwrap_or(NonZeroU32::MIN);
         Self { limiter: RateLimiter::keyed(Quota::per_minute(quota)), bucket_hasher: RandomState::new() }
     }
 
-    /// Lets one request pass.
+    /// Counts one request of this network.
     ///
     /// # Errors
-    /// How long to wait.
+    /// The time to wait.
     pub(super) fn check(&self, network: IpPrefix) -> Result<(), Duration> {
         let bucket = self.bucket_hasher.hash_one(network) % BUCKETS;
         self.limiter.check_key(&bucket).map_err(|until| until.wait_time_from(DefaultClock::default().now()))
     }
 
-    /// Forgets who has not come for a while, every minute, until `stop`.
+    /// Evicts idle buckets every minute until `stop`.
     pub(super) async fn evict_idle(&self, stop: CancellationToken) {
         loop {
             tokio::select! {

@@ -1,7 +1,7 @@
-//! Throttling that cannot lock the victim out. Each attempt is charged before it is
-//! judged, so that no burst outruns the count; what turns out right is taken back.
+//! Rate limits that cannot lock out the owner of an account. Each attempt is charged before it is verified, so that a
+//! burst cannot exceed the limit. A successful attempt is refunded.
 //!
-//! Whether an account exists changes nothing: an identifier is charged, not a user.
+//! Identifiers are charged, not users, so the limits do not reveal whether an account exists.
 
 pub(super) mod account_writes;
 pub(super) mod attempts;

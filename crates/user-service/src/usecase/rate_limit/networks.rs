@@ -1,4 +1,4 @@
-//! The networks that requests come from, and those that a user has logged in from.
+//! The network of a request, and the networks that a user has logged in from.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -12,10 +12,10 @@ use crate::{
     store::UserRecord,
 };
 
-/// What is remembered of a user's networks.
+/// The scope of the hashes of a user's known networks.
 const KNOWN_NETWORK: &str = "known-network";
 
-/// Where there is no user there is as much to compute.
+/// Returns whether the user has logged in from this network. Without a user it does the same work.
 pub(super) fn is_known_network(hash: &KeyedHash, user: Option<&UserRecord>, origin: &Origin, now: Timestamp) -> bool {
     let here = known_network_digest(hash, user.map_or(Uuid::nil(), |user| user.id.into()), origin);
     user.into_iter()
@@ -23,13 +23,13 @@ pub(super) fn is_known_network(hash: &KeyedHash, user: Option<&UserRecord>, orig
         .any(|known| known.network.bytes == here && now < expires_at(known.last_seen.to_jiff(), KNOWN_FOR))
 }
 
-/// Bound to the user: the same network of two accounts looks different.
+/// Returns the hash of the network. It is bound to the user, so that two accounts have different hashes of one network.
 pub(super) fn known_network_digest(hash: &KeyedHash, user: Uuid, origin: &Origin) -> [u8; 16] {
     let network = IpPrefix::remembered(client_address(origin)).to_bytes();
     hash.digest(&[KNOWN_NETWORK.as_bytes(), user.as_bytes(), &network])
 }
 
-/// Returns the network that a request comes from, as coarse as throttles tell clients apart.
+/// Returns the network of a request, in the granularity of the rate limits.
 pub(in crate::usecase) fn client_network(origin: &Origin) -> IpPrefix {
     IpPrefix::throttled(client_address(origin))
 }

@@ -1,4 +1,4 @@
-//! Which counters a request is charged to.
+//! Charges requests to their counters.
 
 use uuid::Uuid;
 
@@ -17,10 +17,10 @@ use crate::{
 };
 
 impl RateLimiter {
-    /// One request from this network to an endpoint that guards a secret.
+    /// Charges one request to an endpoint that guards a secret.
     ///
     /// # Errors
-    /// [`Failure::RateLimited`], or the database is away.
+    /// [`Failure::RateLimited`], or the database is unavailable.
     pub async fn charge_request(&self, origin: &Origin) -> Result<(), Failure> {
         let _ = self.charge_request_and(origin, &[]).await?;
         Ok(())
@@ -29,7 +29,7 @@ impl RateLimiter {
     /// Charges a registration to its network, and its mail to the mailbox.
     ///
     /// # Errors
-    /// [`Failure::RateLimited`], or the database is away.
+    /// [`Failure::RateLimited`], or the database is unavailable.
     pub async fn charge_registration(&self, email: &Email, origin: &Origin) -> Result<Charges, Failure> {
         let mail = self.mail_counter("mail/registration", email);
         let policy = Limits::rate_policy("registration", self.limits.registrations_per_network, HOUR);
@@ -38,32 +38,32 @@ impl RateLimiter {
         Ok(charged.with_mail(mail.1))
     }
 
-    /// A mail to this address, whether or not somebody has it.
+    /// Charges a mail to this address, whether or not it has an account.
     ///
     /// # Errors
-    /// [`Failure::RateLimited`], or the database is away.
+    /// [`Failure::RateLimited`], or the database is unavailable.
     pub async fn charge_mail(&self, mail: RequestedMail, email: &Email, origin: &Origin) -> Result<(), Failure> {
         let _ = self.charge_request_and(origin, &[self.mail_counter(mail_scope(mail), email)]).await?;
         Ok(())
     }
 
-    /// Charges a request for another address to the account, and its mail to the mailbox.
+    /// Charges a request to change the email address to the account, and its mail to the mailbox.
     ///
     /// # Errors
-    /// [`Failure::RateLimited`], or the database is away.
+    /// [`Failure::RateLimited`], or the database is unavailable.
     pub async fn charge_email_change(&self, user: Uuid, email: &Email, origin: &Origin) -> Result<Charges, Failure> {
         let mail = self.mail_counter("mail/new-address", email);
         self.charge_request_and(origin, &[mail, self.account_write_counter(AccountWrite::Email, user)]).await
     }
 
-    /// Returns the row of the mailbox: addresses that differ in a `+tag` share it.
+    /// Returns the counter of the mailbox. Addresses that differ only in a `+tag` share it.
     fn mail_counter(&self, kind: &'static str, email: &Email) -> (RateLimitPolicy, ThrottleKey) {
         let policy = Limits::rate_policy("mail", self.limits.mails_per_address, HOUR);
         (policy, self.hash.subject_key(kind, email.mailbox().as_bytes()))
     }
 
-    /// Charges one request to its network, and these rows, all at once. The request stays charged, whatever becomes of
-    /// it.
+    /// Charges one request to its network and to these counters, concurrently. The request to the network is never
+    /// refunded.
     async fn charge_request_and(
         &self,
         origin: &Origin,
@@ -81,7 +81,7 @@ impl RateLimiter {
     }
 }
 
-/// Each kind of mail has a quota of its own: whoever uses one up for somebody else has
+/// Returns the scope of this kind of mail. Each kind has its own quota, so a client that uses up another user's quota
 /// only had that mail sent.
 const fn mail_scope(mail: RequestedMail) -> &'static str {
     match mail {

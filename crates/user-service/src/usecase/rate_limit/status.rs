@@ -1,6 +1,5 @@
-//! How a request stands with the throttle that judged it, for the answer's headers. The
-//! use case says it, whoever serves the request asks for it: no use case has to carry
-//! it through its result.
+//! The rate limit status of a request, for the headers of its response. The use case sets it and the middleware reads
+//! it, through a task-local.
 
 use std::{cell::Cell, time::Duration};
 
@@ -11,15 +10,16 @@ tokio::task_local! {
     static STATUS: Cell<Option<RateLimitStatus>>;
 }
 
-/// A quota and what is left of it, as the draft "RateLimit header fields for HTTP" has it.
+/// A quota and its remaining part, as in the draft "RateLimit header fields for HTTP".
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RateLimitStatus {
     pub policy: &'static str,
     pub quota: u32,
-    /// The time in which the whole quota comes back.
+    /// The time in which an exhausted quota is restored completely.
     pub window: Duration,
     pub remaining: u32,
-    /// If nothing remains: until the next request is let in. Else until all is forgotten.
+    /// If nothing remains, the time until the next request is allowed; otherwise the time until the quota is restored
+    /// completely.
     pub reset: Duration,
 }
 
@@ -40,7 +40,7 @@ impl RateLimitStatus {
     }
 }
 
-/// Runs a request, and tells how it stood at the end.
+/// Runs a request, and returns its output and its last status.
 pub async fn with_rate_limit_status<F: Future>(request: F) -> (F::Output, Option<RateLimitStatus>) {
     let observed = async {
         let output = request.await;
@@ -49,7 +49,7 @@ pub async fn with_rate_limit_status<F: Future>(request: F) -> (F::Output, Option
     STATUS.scope(Cell::new(None), observed).await
 }
 
-/// The last word counts. Outside of a request nobody listens.
+/// Sets the status of the current request. The last call counts; outside of a request it has no effect.
 pub(in crate::usecase) fn report(status: RateLimitStatus) {
     let _ = STATUS.try_with(|cell| cell.set(Some(status)));
 }

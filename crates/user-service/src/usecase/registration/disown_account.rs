@@ -1,6 +1,6 @@
-//! The owner of a mailbox says, by the verification link, that the account is not theirs.
-//! Its maker is out for good: no password, session or link opens it any more. It stays
-//! unverified, and expires as any such account, unless a reset takes it over.
+//! Disowns an account: the owner of a mailbox declares, through the verification link, that the account is not theirs.
+//! The user who registered it loses access permanently: no password, session or link is valid any more. The account
+//! stays unverified and expires like any unverified account, unless a password reset takes it over.
 
 use std::sync::Arc;
 
@@ -20,10 +20,10 @@ use crate::{
     },
 };
 
-/// Why the account is as it was.
+/// The reason why the account was not disowned.
 #[derive(Debug, thiserror::Error)]
 pub enum DisownAccountError {
-    /// Unknown, used, expired, or for another address: all alike.
+    /// The token is unknown, used, expired, or for another address; the cases are not distinguished.
     #[error("the token is not valid")]
     TokenInvalid,
     #[error(transparent)]
@@ -36,10 +36,10 @@ impl From<StoreError> for DisownAccountError {
     }
 }
 
-/// Uses the token up, with every other link of the account.
+/// Redeems the token, and invalidates every other link of the account.
 ///
 /// # Errors
-/// [`DisownAccountError`]; nothing was changed, except after an unavailable store.
+/// [`DisownAccountError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
 pub async fn disown_account(
     accounts: &Arc<AccountService>,
     token: &str,

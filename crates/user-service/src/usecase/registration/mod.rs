@@ -1,4 +1,4 @@
-//! Registration: visible and hidden, its username, and accounts that are never verified.
+//! Registration: open and hidden, the claim of the username, and accounts that are never verified.
 
 pub(super) mod disown_account;
 pub(super) mod expire_unverified;

@@ -1,5 +1,5 @@
-//! Registration: a new account, its event, and the token that verifies its address,
-//! in one insert. Unique indexes decide what is taken.
+//! Registers an account: inserts the account, its event and its verification token in one write. Unique indexes decide
+//! which addresses and usernames are taken.
 
 use std::{sync::Arc, time::Duration};
 
@@ -27,10 +27,11 @@ use uuid::Uuid;
 
 use service_kit::{fail_point, mongo::StoreError};
 
-/// How long an `Idempotency-Key` is honoured.
+/// The validity of an `Idempotency-Key`.
 const IDEMPOTENCY_TTL: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A registration whose syntax is right: all parts have bounded lengths. The rules for passwords and attributes have not judged it yet.
+/// A registration with correct syntax, so all values have bounded lengths. The rules for passwords and attributes are
+/// not checked yet.
 pub struct Registration {
     pub username: Username,
     pub email: Email,
@@ -41,7 +42,7 @@ pub struct Registration {
     pub idempotency_key: Option<IdempotencyKey>,
 }
 
-/// Why there is no new account.
+/// The reason why no account was created.
 #[derive(Debug, thiserror::Error)]
 pub enum RegisterError {
     #[error("the password or the attributes may not be chosen")]
@@ -62,20 +63,20 @@ impl From<StoreError> for RegisterError {
     }
 }
 
-/// What a registration came to.
+/// The result of a registration.
 pub enum Registered {
-    /// The account.
+    /// The new account, or the account of the same earlier request.
     Account(Box<User>),
-    /// Hidden registration: whether there is a new account is told to its mailbox alone.
+    /// Hidden registration: only the mailbox learns whether there is a new account.
     VerificationPending,
 }
 
-/// Makes the account, or finds the one that the same request made before. Where
-/// registration is hidden, that is decided behind the answer.
+/// Creates the account, or finds the account that the same request created before. With hidden registration this is
+/// decided after the response.
 ///
 /// # Errors
-/// [`RegisterError`]; nothing was written, except after an unavailable store, where
-/// the outcome is unknown and the same `Idempotency-Key` makes a retry safe.
+/// [`RegisterError`]. Nothing was written, unless the store was unavailable: then the outcome is unknown, and a retry
+/// with the same `Idempotency-Key` is safe.
 pub async fn register(
     accounts: &Arc<AccountService>,
     registration: Registration,
@@ -83,32 +84,33 @@ pub async fn register(
 ) -> Result<Registered, RegisterError> {
     accounts.require_unique_indexes()?;
     let started = accounts.clock.now();
-    // More than can be hashed is refused before MongoDB is asked.
+    // If the hash queue is full, the request is refused before it uses MongoDB.
     let admission = accounts.hashes.admit().map_err(Failure::from)?;
     let charged = accounts.rate_limiter.charge_registration(&registration.email, &origin).await?;
-    // The judgement asks for a place of its context_words.
+    // The validation requests a place in the queue of its own.
     drop(admission);
     let registered = validate_and_insert(accounts, registration, origin).await;
     match &registered {
-        // The account was there already.
+        // The account existed before this request.
         Ok(Registered::Account(user)) if user.created_at.as_millisecond() < started.as_millisecond() => {
             accounts.rate_limiter.refund_mail(&charged).await;
         }
         Err(RegisterError::UsernameTaken | RegisterError::IdempotencyKeyReused) => {
             accounts.rate_limiter.refund_mail(&charged).await;
         }
-        // Nothing was registered: the user is told to choose another password, or to try retried_key later.
+        // Nothing was registered: the user must choose another password or try again later.
         Err(
             RegisterError::Refused { .. }
             | RegisterError::Failure(Failure::Overloaded { .. } | Failure::RateLimited { .. }),
         ) => accounts.rate_limiter.refund(&charged).await,
-        // After any other failure the account may be there.
+        // After any other failure the account may exist.
         Ok(_) | Err(RegisterError::EmailTaken | RegisterError::Failure(_)) => {}
     }
     registered
 }
 
-/// Does what is expensive, and so comes after the limits: the rules for passwords and attributes, then the hash.
+/// Does the expensive work, after the rate limits: checks the rules for passwords and attributes, then computes the
+/// hash.
 async fn validate_and_insert(
     accounts: &Arc<AccountService>,
     mut registration: Registration,
@@ -164,8 +166,7 @@ impl AccountService {
                 Err(StoreError::DuplicateKey { index }) => index,
                 Err(error) => return Err(error.into()),
             };
-            // Of several duplicates the error names only one: the same request, sent
-            // retried_key, is recognised first.
+            // The error names only one of several duplicates, so a repeated request is recognized first.
             if let Some(user) = self.find_replayed(&registration, origin).await? {
                 return Ok(user);
             }
@@ -184,15 +185,15 @@ impl AccountService {
                         return Err(RegisterError::UsernameTaken);
                     }
                 }
-                // The holder of the key was deleted in between: the key is free.
+                // The account with the key was deleted in between, so the key is free.
                 IDEMPOTENCY_KEY if !retried_key => retried_key = true,
                 other => return Err(Failure::Internal(anyhow::anyhow!("a duplicate in index {other}")).into()),
             }
         }
     }
 
-    /// Returns the account that the same request made before. A replay verifies a password, so it is charged and held as
-    /// a login is: otherwise it would be a way to guess.
+    /// Returns the account that the same request created before. A replay verifies a password, so it has the rate
+    /// limits of a login: otherwise it would be a way to guess passwords.
     async fn find_replayed(&self, registration: &Registration, origin: &Origin) -> Result<Option<User>, RegisterError> {
         let Some(key) = &registration.idempotency_key else { return Ok(None) };
         let Some(holder) = self.find_by_idempotency_key(key, registration).await? else { return Ok(None) };
@@ -229,9 +230,9 @@ impl AccountService {
         }
     }
 
-    /// Returns the account that was registered under this key. The release before stored keys as they were sent, for all
-    /// clients together: such a key counts only for the same address or the same request. They are gone 24 h after
-    /// the last replica of that release.
+    /// Returns the account that was registered with this key. The previous release stored keys as they were sent, for
+    /// all clients together: such a key counts only for the same address or the same request. These keys are gone 24 h
+    /// after the last replica of that release has stopped.
     async fn find_by_idempotency_key(
         &self,
         key: &IdempotencyKey,
@@ -249,12 +250,12 @@ impl AccountService {
         }))
     }
 
-    /// Returns the stored form of a key: bound to the address, because clients do not know each other's keys, and hashed
-    /// under a key, because it may be anything.
+    /// Returns the stored form of a key. It is bound to the address, because clients do not know each other's keys, and
+    /// it is a keyed hash, because the key may contain anything.
     fn idempotency_key_digest(&self, key: &IdempotencyKey, email: &Email) -> String {
         let derived = self.keys.derive("idempotency-key/v1");
         let mut mac = Hmac::<Sha256>::new_from_slice(derived.as_slice()).expect("HMAC takes a key of any length");
-        // No key holds a line feed, so it is clear where the address begins.
+        // No key contains a line feed, so the boundary to the address is unambiguous.
         for part in [key.as_str(), "\n", email.key()] {
             mac.update(part.as_bytes());
         }
@@ -320,8 +321,7 @@ impl AccountService {
         record
     }
 
-    /// An HMAC of everything but the password, so that a copy of the database tells
-    /// nobody what was sent.
+    /// Returns an HMAC of all members except the password, so that a copy of the database does not reveal the request.
     fn fingerprint(&self, registration: &Registration) -> Vec<u8> {
         let key = self.keys.derive("idempotency-fingerprint/v1");
         let mut mac = Hmac::<Sha256>::new_from_slice(key.as_slice()).expect("HMAC takes a key of any length");

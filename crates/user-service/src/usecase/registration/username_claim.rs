@@ -1,6 +1,5 @@
-//! The username of an account that was registered while registrations were hidden: it is
-//! claimed by the write that proves the address for the first time. If another account has
-//! it by then, the account gets a variant with a number.
+//! Claims the username of an account that was registered in hidden mode. The write that proves the address for the
+//! first time claims it. If another account has the username by then, the account gets a variant with a number.
 
 use bson::{Bson, Document, doc};
 use jiff::Timestamp;
@@ -13,30 +12,30 @@ use crate::{
     usecase::{account_service::AccountService, failure::Failure},
 };
 
-/// After as many taken_names the number has more digits.
+/// After this number of taken names, the number gets more digits.
 const TAKEN_BEFORE_MORE_DIGITS: u32 = 3;
 
-/// The claim of one account, over all attempts to write it.
+/// The claim of one account, over all attempts of its write.
 #[derive(Default)]
 pub(in crate::usecase) struct UsernameClaim {
-    /// Names that were tried and are taken.
+    /// The number of names that were tried and are taken.
     taken_names: u32,
     freed: bool,
 }
 
-/// What the write that proves the address has to contain besides.
+/// The additional fields and event of the write that proves the address.
 #[derive(Default)]
 pub(in crate::usecase) struct ClaimWrite {
     pub set: Document,
-    /// Where the account got another username than it was registered with.
+    /// Set if the account gets another username than it was registered with.
     pub event: Option<NewEvent>,
 }
 
 impl UsernameClaim {
-    /// Returns nothing to write for an account that has its username already.
+    /// Returns the additional part of the write; it is empty for an account that already has its username.
     ///
     /// # Errors
-    /// Uniqueness cannot be decided yet.
+    /// The unique indexes do not exist yet.
     pub(in crate::usecase) fn build_write(
         &self,
         accounts: &AccountService,
@@ -56,11 +55,11 @@ impl UsernameClaim {
         Ok(ClaimWrite { set, event })
     }
 
-    /// Whether the error says that the username is taken: then the next attempt is of
-    /// another one, or of the same if a reservation of it is over.
+    /// Returns whether the error says that the username is taken. The next attempt then uses another name, or the same
+    /// one if an ended reservation was removed.
     ///
     /// # Errors
-    /// The store is away.
+    /// The store is unavailable.
     pub(in crate::usecase) async fn advance_if_taken(
         &mut self,
         accounts: &AccountService,

@@ -1,5 +1,4 @@
-//! The second factor: the one place where a code is result, how its secret and its
-//! recovery codes are kept, and why somebody is refused.
+//! Verifies codes of the second factor (the only place for it), and stores its secret and its recovery codes.
 
 use bson::Binary;
 use events::LoginMethod;
@@ -20,7 +19,7 @@ use crate::{
 };
 use service_kit::mongo::StoreError;
 
-/// Why the second factor of somebody who is signed in is as it was.
+/// The reason why the second factor of a signed-in user was not changed.
 #[derive(Debug, thiserror::Error)]
 pub enum SecondFactorError {
     #[error("the password is wrong")]
@@ -65,7 +64,7 @@ impl From<StoreError> for SecondFactorError {
     }
 }
 
-/// Why a code is not accepted.
+/// The reason why a code was not accepted.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::usecase) enum CodeError {
     #[error("the code is wrong, or was used")]
@@ -74,16 +73,16 @@ pub(in crate::usecase) enum CodeError {
     Failure(#[from] Failure),
 }
 
-/// A right code. It is used up by the write that puts `totp` in the place of what it was
-/// result against, decided on that: of two who use one code at once, one is refused.
+/// A correct code. The write that replaces the second factor by `totp` marks the code as used. The write is decided on
+/// the state that the code was verified against, so of two concurrent uses of one code one is refused.
 pub(in crate::usecase) struct AcceptedCode {
     pub totp: TotpRecord,
     pub method: LoginMethod,
 }
 
 impl AccountService {
-    /// Judges a code of this account against the state of its second factor. Every code
-    /// is result here, and nowhere else; before, it is attempt.
+    /// Verifies a code of this account against the state of its second factor, after charging it. Every code is
+    /// verified here.
     pub(in crate::usecase) async fn verify_code(
         &self,
         user: &UserRecord,
@@ -126,7 +125,7 @@ impl AccountService {
         accepted.map(|(totp, method)| AcceptedCode { totp, method }).ok_or(CodeError::Wrong)
     }
 
-    /// The secret as it is stored: sealed, and of use in this account only.
+    /// Seals the secret for storage; the sealed secret can be opened for this account only.
     pub(in crate::usecase) fn seal_totp_secret(&self, user: Uuid, secret: &TotpSecret) -> Binary {
         binary(&self.keys.seal(&seal_label(user), secret.expose()))
     }
@@ -138,17 +137,16 @@ impl AccountService {
             .ok_or_else(|| Failure::Internal(anyhow::anyhow!("a sealed TOTP secret has another length")))
     }
 
-    /// New recovery codes: what the person is shown, and what is stored.
+    /// Creates new recovery codes: the texts for the user, and the digests for storage.
     pub(in crate::usecase) fn new_recovery_codes(&self, user: Uuid) -> (Vec<SecretString>, Vec<Binary>) {
         let codes: Vec<RecoveryCode> = (0..recovery_code::COUNT).map(|_| RecoveryCode::generate()).collect();
         let digests = codes.iter().map(|code| binary(&self.recovery_digest(user, code))).collect();
         (codes.iter().map(RecoveryCode::to_text).collect(), digests)
     }
 
-    /// A recovery code at rest. It has 120 random bits, so no hash needs to be slow to keep
-    /// one from being guessed. The key keeps a copy of the database from being searched
-    /// for any of the codes of all accounts at once, and the user's id keeps whoever has
-    /// the key too from searching more than one account at a time.
+    /// Returns the stored form of a recovery code. A code has 120 random bits, so it cannot be guessed even with a fast
+    /// hash. The key prevents a search of a copy of the database for any code of any account at once. The user's id
+    /// limits an attacker who also has the key to one account at a time.
     fn recovery_digest(&self, user: Uuid, code: &RecoveryCode) -> [u8; 32] {
         let key = self.keys.derive("recovery-code/v1");
         let mut mac = Hmac::<Sha256>::new_from_slice(key.as_slice()).expect("HMAC takes a key of any length");

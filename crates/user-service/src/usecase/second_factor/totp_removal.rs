@@ -1,5 +1,5 @@
-//! What may be done to a second factor that is on: turning it off, and new recovery codes.
-//! Both ask for the password and for a code, which is used up.
+//! Turns the second factor off, and renews the recovery codes. Both require the password and a code, which becomes
+//! used.
 
 use std::sync::Arc;
 
@@ -21,17 +21,17 @@ use crate::{
     },
 };
 
-/// Both factors of somebody who is signed in.
+/// Both factors of a signed-in user.
 pub struct BothFactors {
     pub password: Password,
-    /// Of the authenticator, or a recovery code.
+    /// A code of the authenticator app, or a recovery code.
     pub code: SecretString,
 }
 
 /// Turns the second factor off.
 ///
 /// # Errors
-/// [`SecondFactorError`]; nothing was changed, except after an unavailable store.
+/// [`SecondFactorError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
 pub async fn remove_totp(
     accounts: &Arc<AccountService>,
     caller: Caller,
@@ -48,10 +48,10 @@ pub async fn remove_totp(
     change_totp(accounts, caller, proof, origin, off).await
 }
 
-/// New recovery codes in the place of all old ones; shown once.
+/// Replaces all recovery codes and returns the new ones, which are shown once.
 ///
 /// # Errors
-/// [`SecondFactorError`]; nothing was changed, except after an unavailable store.
+/// [`SecondFactorError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
 pub async fn renew_recovery_codes(
     accounts: &Arc<AccountService>,
     caller: Caller,
@@ -77,7 +77,7 @@ pub async fn renew_recovery_codes(
     Ok(shown)
 }
 
-/// Writes what `change` makes of the account and of its second factor without the code.
+/// Writes the result of `change` for the account and its second factor without the used code.
 async fn change_totp(
     accounts: &Arc<AccountService>,
     mut caller: Caller,

@@ -1,6 +1,6 @@
-//! Turning the second factor on: a secret for the authenticator, then a code of it as the
-//! proof that it got there. Only then do logins ask for one. The address must be verified:
-//! otherwise an account could be kept from the owner of its mailbox.
+//! Turns the second factor on: creates a secret for the authenticator app, then requires a code to prove that the app
+//! has it. Only then do logins require a code. The address must be verified: otherwise an attacker could lock the owner
+//! of the mailbox out of the account.
 
 use std::{sync::Arc, time::Duration};
 
@@ -23,21 +23,21 @@ use bson::{Bson, DateTime, doc};
 use events::sealing::Purpose;
 use secrecy::SecretString;
 
-/// A set-up that is not confirmed by then is forgotten.
+/// The time in which a setup must be confirmed.
 const SETUP_TTL: Duration = Duration::from_secs(60 * 60);
 
-/// What the authenticator needs; shown once.
+/// The data for the authenticator app, shown once.
 pub struct TotpStarted {
-    /// Base32, to be typed.
+    /// The secret in Base32, for typing.
     pub secret: SecretString,
-    /// The same as a URI, to be scanned.
+    /// The secret as a URI, for a QR code.
     pub otpauth_uri: SecretString,
 }
 
-/// Begins a set-up in the place of any that is not confirmed.
+/// Starts a setup and replaces any unconfirmed one.
 ///
 /// # Errors
-/// [`SecondFactorError`]; nothing was changed, except after an unavailable store.
+/// [`SecondFactorError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
 pub async fn start_totp(
     accounts: &Arc<AccountService>,
     caller: Caller,
@@ -55,10 +55,10 @@ pub async fn start_totp(
     accounts.writes.run_to_completion(async move { this.store_totp_setup(caller, &verified).await }).await
 }
 
-/// Turns the second factor on; the recovery codes, shown once.
+/// Turns the second factor on and returns the recovery codes, which are shown once.
 ///
 /// # Errors
-/// [`SecondFactorError`]; nothing was changed, except after an unavailable store.
+/// [`SecondFactorError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
 pub async fn confirm_totp(
     accounts: &Arc<AccountService>,
     caller: Caller,
@@ -92,7 +92,7 @@ impl AccountService {
             WriteOutcome::Done(_) => Ok(started),
             WriteOutcome::Retry => match self.reload_caller(caller).await? {
                 Some(caller) if caller.user.totp.is_some() => Err(SecondFactorError::AlreadyOn),
-                // Another password, or all sessions ended.
+                // The password was changed, or all sessions ended.
                 _ => Err(SecondFactorError::Gone),
             },
         }
@@ -118,12 +118,12 @@ impl AccountService {
             let now = self.clock.now();
             let setup = user.totp_setup.as_ref().filter(|setup| now < setup.expires_at.to_jiff());
             let setup = setup.ok_or(SecondFactorError::NotStarted)?;
-            // Once for the code of this request, however often it is result.
+            // The code of this request is charged once, even if it is verified several times.
             if charged_code.is_none() {
                 let code = self.rate_limiter.charge_code(CodeChallenge::TotpSetup(&setup.secret.bytes)).await?;
                 charged_code = Some(code.ok_or(SecondFactorError::NotStarted)?);
             }
-            // The code counts as used: a login wants the next one.
+            // The code counts as used: a login requires a later one.
             let accepted = match self.verify_code(user, &TotpRecord::unused(setup, now), code, origin).await {
                 Err(CodeError::Failure(failure)) => {
                     self.rate_limiter.refund_code(charged_code).await;

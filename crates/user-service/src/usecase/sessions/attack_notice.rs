@@ -1,5 +1,5 @@
-//! An account that is under attack: said once, to the topic and so to its owner. What
-//! holds the attacker is the throttle; this only tells.
+//! Records that an account is under attack: one event, so that its owner gets a mail. The rate limiter stops the
+//! attacker; this file only notifies.
 
 use std::time::Duration;
 
@@ -16,11 +16,11 @@ use crate::{
 };
 use bson::{DateTime, doc};
 
-/// An attack that goes on is recently_notified again after so long, not with every attempt.
+/// The minimum time between two notices of a continuing attack.
 const NOTICE_INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl AccountService {
-    /// Tells it, unless that was done lately. Run behind the answer.
+    /// Writes the notice, unless the last one is recent. Runs after the response.
     pub(in crate::usecase) async fn send_attack_notice(&self, attack: DetectedAttack) -> Result<(), Failure> {
         let origin = Origin { actor: Actor::System, ..attack.origin };
         for _ in 0..MAX_ATTEMPTS {

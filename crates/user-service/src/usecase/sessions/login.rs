@@ -1,6 +1,6 @@
-//! Login. The password is verified first; the write that begins the session names the
-//! hash that was verified, so a password that was changed meanwhile buys no session. An
-//! account with a second factor gets a token instead, for `login_totp`.
+//! Login with a password. The password is verified first. The write that starts the session requires the verified hash
+//! to be current, so a password that was changed meanwhile starts no session. An account with a second factor gets a
+//! token for `login_totp` instead.
 
 use std::sync::Arc;
 
@@ -26,23 +26,23 @@ use crate::{
 };
 use service_kit::mongo::StoreError;
 
-/// What somebody logs in with.
+/// The credentials of a login.
 pub struct Login {
     pub identifier: LoginIdentifier,
     pub password: Password,
 }
 
-/// Why there is no session.
+/// The reason why no session was started.
 #[derive(Debug, thiserror::Error)]
 pub enum LoginError {
-    /// No such account, or another password: nobody is told which.
+    /// The account does not exist or the password is wrong; the caller cannot distinguish the two.
     #[error("the identifier or the password is wrong")]
     InvalidCredentials,
     #[error("the account is disabled")]
     Disabled,
     #[error("the e-mail address is not verified")]
     EmailNotVerified,
-    /// The password is right; the token stands for it where the second factor is given.
+    /// The password is correct. The token proves this in the second step.
     #[error("a second factor is required")]
     MfaRequired(SecretString),
     #[error(transparent)]
@@ -55,15 +55,14 @@ impl From<StoreError> for LoginError {
     }
 }
 
-/// A password is verified at most so often for one login: again only when it was
-/// changed while its hash was computed.
+/// The maximum number of verifications per login. The password is verified again only if it was changed while its hash
+/// was computed.
 const MAX_VERIFICATIONS: usize = 3;
 
-/// Begins a session.
+/// Logs in and starts a session.
 ///
 /// # Errors
-/// [`LoginError`]. After an unavailable store a session may have started that nobody
-/// has the tokens of.
+/// [`LoginError`]. If the store was unavailable, a session may have started whose tokens no client has.
 pub async fn login(accounts: &Arc<AccountService>, login: Login, origin: Origin) -> Result<SignedIn, LoginError> {
     let result = login_within_limits(accounts, &login, &origin).await;
     let outcome = match &result {
@@ -88,10 +87,10 @@ async fn login_within_limits(
     accounts.rate_limiter.charge_request(origin).await?;
     let found = accounts.find_for_login(&login.identifier).await?;
     let user = found.as_ref().map(|user| user.id);
-    // Before the hash: who is held costs none.
+    // Charged before the hash is computed, so that a blocked attempt costs no hash.
     let attempt =
         accounts.rate_limiter.charge_login(&login.identifier, found.as_ref(), origin, accounts.clock.now()).await?;
-    // Now the hash is asked for.
+    // The verification requests a place in the queue of its own.
     drop(admission);
     let result = verify_password_and_start_session(accounts, login, found, origin).await;
     match &result {
@@ -112,7 +111,7 @@ async fn login_within_limits(
     result
 }
 
-/// Verifies the password, and begins the session.
+/// Verifies the password and starts the session.
 async fn verify_password_and_start_session(
     accounts: &Arc<AccountService>,
     login: &Login,
@@ -121,7 +120,7 @@ async fn verify_password_and_start_session(
 ) -> Result<SignedIn, LoginError> {
     for _ in 0..MAX_VERIFICATIONS {
         let hash = found.as_ref().map(UserRecord::password_hash).transpose()?;
-        // An unknown user costs the same hash.
+        // A hash of the same cost is computed for an unknown user.
         let verdict = accounts
             .hashes
             .verify(&login.password, hash.as_ref(), requester(found.as_ref(), origin))
@@ -156,8 +155,8 @@ async fn verify_password_and_start_session(
 }
 
 impl AccountService {
-    /// Returns the account with this identifier. One that was registered while registrations
-    /// were hidden, and never verified, counts as unknown: its password must not reveal it.
+    /// Returns the account with this identifier. An unverified account from a time of hidden registration counts as
+    /// unknown: its password must not reveal that it exists.
     async fn find_for_login(&self, identifier: &LoginIdentifier) -> Result<Option<UserRecord>, StoreError> {
         let found = match identifier {
             LoginIdentifier::Email(key) => self.store.users.to_log_in_by_email_key(key).await,
@@ -166,8 +165,8 @@ impl AccountService {
         Ok(found?.filter(|user| !user.unclaimed))
     }
 
-    /// What the right password gets: a session, or the question for the second factor.
-    /// None if what was verified no longer holds.
+    /// Starts the session of a correct password, or returns the error that asks for the second factor. `None` means
+    /// that the verified credentials are no longer current.
     async fn start_session_or_ask_second_factor(
         &self,
         user: &UserRecord,
@@ -192,8 +191,8 @@ impl AccountService {
         Ok(self.start_session(new_session, origin).await?)
     }
 
-    /// An outdated hash is rehashed in a write of its own: where the login is completed the
-    /// password is not at hand. The token is bound to the hash, so to the new one.
+    /// Replaces an outdated hash in a write of its own, because the second step of the login does not have the
+    /// password. The token is bound to the new hash.
     async fn rehash_and_ask_second_factor(
         &self,
         user: &UserRecord,
@@ -201,7 +200,7 @@ impl AccountService {
         rehashed: &PasswordHash,
     ) -> Result<Option<SignedIn>, LoginError> {
         let precondition = Precondition::Credentials { hash: verified, epoch: user.sessions.epoch };
-        // Not an update of the account.
+        // A new hash of the same password does not count as an update of the account.
         let change = Change { set: hash_field(rehashed), events_optional: true, ..Change::default() };
         let WriteOutcome::Done(written) =
             write_outcome(self.store.users.commit(user.id.into(), precondition, change).await?)?
@@ -210,7 +209,7 @@ impl AccountService {
         };
         match &written.totp {
             Some(totp) => Err(LoginError::MfaRequired(self.mfa_token(&written, totp))),
-            // Turned off meanwhile.
+            // The second factor was turned off meanwhile.
             None => Ok(None),
         }
     }

@@ -1,6 +1,5 @@
-//! The second half of a login: the token that stands for the right password, and a code.
-//! The write that begins the session uses up both, decided on the version that they were
-//! result against.
+//! The second step of a login: the token that proves the correct password, and a code. The write that starts the
+//! session marks both as used; it is decided on the version that they were verified against.
 
 use std::sync::Arc;
 
@@ -25,14 +24,15 @@ use crate::{
 use jiff::Timestamp;
 use service_kit::mongo::StoreError;
 
-/// Of one account so many tokens are remembered as used. Each use costs a code, so only
-/// somebody who renews the recovery codes all the time gets there.
+/// The maximum number of used tokens that an account keeps. Each use costs a code, so only a user who keeps renewing
+/// the recovery codes can reach it.
 const MAX_USED_TOKENS: usize = 50;
 
-/// Why there is no session.
+/// The reason why no session was started.
 #[derive(Debug, thiserror::Error)]
 pub enum LoginTotpError {
-    /// Unknown, used, expired, or void since something has changed: all alike.
+    /// The token is unknown, used or expired, or no longer valid because the account has changed; the cases are not
+    /// distinguished.
     #[error("the token is not valid")]
     TokenInvalid,
     #[error("the code is wrong, or was used")]
@@ -56,11 +56,10 @@ impl From<StoreError> for LoginTotpError {
     }
 }
 
-/// Begins a session.
+/// Completes a login with the second factor and starts a session.
 ///
 /// # Errors
-/// [`LoginTotpError`]. After an unavailable store a session may have begun that nobody
-/// has the tokens of.
+/// [`LoginTotpError`]. If the store was unavailable, a session may have started whose tokens no client has.
 pub async fn login_totp(
     accounts: &Arc<AccountService>,
     token: SecretString,
@@ -83,7 +82,7 @@ pub async fn login_totp(
 }
 
 impl AccountService {
-    /// The token for somebody who has given the right password and is asked for more.
+    /// Issues the token of a user who has given the correct password and must give a code.
     pub(in crate::usecase) fn mfa_token(&self, user: &UserRecord, totp: &TotpRecord) -> SecretString {
         self.mfa_tokens.issue(self.ids.v4(), &token_binding(user, totp), self.clock.now())
     }
@@ -100,7 +99,7 @@ impl AccountService {
             let now = self.clock.now();
             let user = self.store.users.by_id(token.user).await?.ok_or(LoginTotpError::TokenInvalid)?;
             let totp = self.find_totp_for_token(&user, &token, now).ok_or(LoginTotpError::TokenInvalid)?;
-            // Once for the code of this request, however often it is result.
+            // The code of this request is charged once, even if it is verified several times.
             if charged_code.is_none() {
                 let code = self.rate_limiter.charge_code(CodeChallenge::MfaToken(token.id)).await?;
                 charged_code = Some(code.ok_or(LoginTotpError::TokenInvalid)?);
@@ -120,8 +119,8 @@ impl AccountService {
         Err(Failure::too_many_conflicts().into())
     }
 
-    /// The second factor that the token asks for, if the token still stands for the
-    /// password of an active account.
+    /// Returns the second factor that the token asks for, if the token is still valid for the current password of an
+    /// active account.
     fn find_totp_for_token<'a>(
         &self,
         user: &'a UserRecord,
@@ -165,7 +164,7 @@ impl AccountService {
     }
 }
 
-/// What a token dies with.
+/// Returns the state that the token is bound to: a change of it invalidates the token.
 fn token_binding<'a>(user: &'a UserRecord, totp: &'a TotpRecord) -> MfaBinding<'a> {
     MfaBinding {
         user: user.id.into(),

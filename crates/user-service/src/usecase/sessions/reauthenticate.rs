@@ -1,5 +1,4 @@
-//! The password of somebody who is signed in, asked for once more before what cannot
-//! be taken back. The one door for it.
+//! Verifies the password of a signed-in user again before an action that cannot be undone. The only place for it.
 
 use super::authenticate::Caller;
 use crate::{
@@ -14,7 +13,7 @@ use crate::{
     },
 };
 
-/// Why it is not believed.
+/// The reason why the password was not accepted.
 #[derive(Debug, thiserror::Error)]
 pub enum ReauthenticateError {
     #[error("the password is wrong")]
@@ -23,14 +22,14 @@ pub enum ReauthenticateError {
     Failure(#[from] Failure),
 }
 
-/// Returns who asks for a password to be verified: the network, and the account.
+/// Returns the requester of a password verification: the network and the account.
 pub(in crate::usecase) fn requester(user: Option<&UserRecord>, origin: &Origin) -> Requester {
     Requester { network: client_network(origin), account: user.map(|user| user.id.into()) }
 }
 
 impl AccountService {
-    /// Verifies the password as [`reauthenticate`](Self::reauthenticate) does, for a change that is limited for each
-    /// account. A wrong password takes the charge back, so that a stolen session uses nothing up.
+    /// Verifies the password as [`reauthenticate`](Self::reauthenticate) does, for a change with a limit per account. A
+    /// wrong password refunds the charge, so that a stolen session cannot use up the quota.
     pub(in crate::usecase) async fn reauthenticate_for(
         &self,
         write: AccountWrite,
@@ -42,7 +41,7 @@ impl AccountService {
         self.rate_limiter.refund_unless_verified(charged, self.reauthenticate(caller, password, origin)).await
     }
 
-    /// The stored hash that the password was verified against: what a write decides on.
+    /// Verifies the password and returns the stored hash that it matched, on which the write is decided.
     pub(in crate::usecase) async fn reauthenticate(
         &self,
         caller: &Caller,
@@ -53,7 +52,7 @@ impl AccountService {
         self.verify_charged_password(caller, password, &charged, origin).await
     }
 
-    /// Verifies the password of an attempt that was charged already.
+    /// Verifies the password of an attempt that is already charged.
     pub(in crate::usecase) async fn verify_charged_password(
         &self,
         caller: &Caller,

@@ -1,6 +1,5 @@
-//! Refresh: the session is advanced first, by one write that decides by the
-//! database's clock; the user is read last, so that an account that was disabled or
-//! whose sessions ended meanwhile gets nothing.
+//! Refreshes a session. The session is advanced first, by one write that decides by the database's clock. The user is
+//! read last, so that an account that was disabled, or whose sessions ended, gets no tokens.
 
 use std::sync::Arc;
 
@@ -16,10 +15,10 @@ use crate::{
     usecase::{account_service::AccountService, failure::Failure},
 };
 
-/// Why there are no new tokens.
+/// The reason why no tokens were issued.
 #[derive(Debug, thiserror::Error)]
 pub enum RefreshError {
-    /// Not a token of a living session.
+    /// The token does not belong to a living session.
     #[error("the refresh token is not valid")]
     Invalid,
     #[error(transparent)]
@@ -32,11 +31,11 @@ impl From<StoreError> for RefreshError {
     }
 }
 
-/// The next tokens of a session.
+/// Issues the next tokens of a session.
 ///
 /// # Errors
-/// [`RefreshError::Invalid`] for anything but a genuine token of a living session; an
-/// old genuine one also ends its session.
+/// [`RefreshError::Invalid`] for anything except a genuine token of a living session. An old genuine token also ends
+/// its session.
 pub async fn refresh(
     accounts: &Arc<AccountService>,
     token: &SecretString,

@@ -1,4 +1,5 @@
-//! Starts a session after all proofs that the account asks for: the session row first; the write of the user commits it.
+//! Starts a session after all required proofs: first inserts the session row, then commits it with the write of the
+//! user.
 
 use std::time::Duration;
 
@@ -20,26 +21,26 @@ use secrecy::SecretString;
 use service_kit::{fail_point, mongo::StoreError};
 use uuid::Uuid;
 
-/// A login whose proofs were judged.
+/// A login whose proofs were verified.
 pub(in crate::usecase) struct NewSession<'a> {
-    /// The account as it was when they were.
+    /// The account that the proofs were verified against.
     pub user: &'a UserRecord,
-    /// What of it must still be so for the session to begin.
+    /// The part of the account that must not have changed before the session starts.
     pub precondition: Precondition<'a>,
     pub methods: Vec<LoginMethod>,
-    /// What else the same write changes.
+    /// Further fields that the same write sets.
     pub set: Document,
     pub totp: TotpChange,
-    /// Events that, unlike the login's own, may not be left out. With them the login is
-    /// refused while as many events as allowed wait.
+    /// Events that must not be dropped, unlike the event of the login. If such events exist and the list of pending
+    /// events is full, the login is refused.
     pub required_events: Vec<NewEvent>,
 }
 
 impl AccountService {
-    /// The session's tokens; none if what was decided on no longer holds.
+    /// Starts the session and returns its tokens, or `None` if the precondition no longer holds.
     ///
     /// # Errors
-    /// After an unavailable store a session may have begun that nobody has the tokens of.
+    /// If the store was unavailable, a session may have started whose tokens no client has.
     pub(in crate::usecase) async fn start_session(
         &self,
         new_session: NewSession<'_>,
@@ -51,7 +52,7 @@ impl AccountService {
         let salt = RefreshTokens::salt();
         let epoch = user.sessions.epoch;
         let times = self.rules.session_times;
-        // Asked before the commit: without a signing key there is no session either.
+        // Checked before the commit: without a signing key no session starts.
         self.access_tokens.can_issue()?;
         self.store
             .sessions
@@ -100,7 +101,7 @@ impl AccountService {
         Ok(Some(self.issue_tokens(&written, session, epoch, &salt, 1, now)?))
     }
 
-    /// A commit of unknown outcome leaves the row: the session may have begun.
+    /// Deletes the row, unless the outcome of the commit is unknown: then the session may have started.
     async fn delete_if_not_started(&self, session: Uuid, error: &StoreError) {
         if !error.outcome_unknown() {
             let _ = self.store.sessions.delete(session).await;
@@ -108,7 +109,7 @@ impl AccountService {
     }
 }
 
-/// The answer to login and refresh.
+/// The result of a login or a refresh.
 pub struct SignedIn {
     pub access_token: SecretString,
     pub expires_in: Duration,
@@ -117,7 +118,8 @@ pub struct SignedIn {
 }
 
 impl AccountService {
-    /// Tokens for a session of this user that started_at at `started_at`: refresh token number `n`.
+    /// Issues the tokens of a session of this user that started at `started_at`. `n` is the number of the refresh
+    /// token.
     pub(in crate::usecase) fn issue_tokens(
         &self,
         user: &UserRecord,
