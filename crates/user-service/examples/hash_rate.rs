@@ -40,7 +40,7 @@ struct Rate {
 }
 
 const VARIANTS: [&str; 4] =
-    ["argon2, memory for each hash", "argon2, memory used again", "argon2-simd", "the pool, one thread"];
+    ["argon2, new memory for each hash", "argon2, reused memory", "argon2-simd", "the pool, one thread"];
 
 fn main() -> Result<()> {
     let params = Params::new(MEMORY_KIB, ITERATIONS, 1, Some(32)).map_err(anyhow::Error::msg)?;
@@ -118,6 +118,6 @@ fn cpu_seconds() -> Result<f64> {
     let stat = fs::read_to_string("/proc/self/stat")?;
     let (_, fields) = stat.rsplit_once(')').unwrap_or_default();
     let ticks: Vec<f64> = fields.split_whitespace().skip(11).take(2).filter_map(|field| field.parse().ok()).collect();
-    anyhow::ensure!(ticks.len() == 2, "/proc/self/stat has another form");
+    anyhow::ensure!(ticks.len() == 2, "/proc/self/stat has an unexpected format");
     Ok((ticks[0] + ticks[1]) / 100.0)
 }

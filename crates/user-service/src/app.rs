@@ -195,7 +195,7 @@ impl Application {
             let _ = self.background.await;
         };
         if tokio::time::timeout_at(deadline, intake).await.is_err() {
-            tracing::warn!("requests are still under way at the end of the grace");
+            tracing::warn!("requests are still in progress at the end of the grace period");
         }
         let left = deadline.saturating_duration_since(tokio::time::Instant::now());
         self.lifecycle.finish(left).await;
@@ -342,8 +342,8 @@ async fn create_indexes(database: &Database, indexes: &[mongo::IndexSpec], stop:
     loop {
         match mongo::ensure_indexes(database, indexes).await {
             Ok(()) => return true,
-            Err(error) if error.is_transient() => tracing::debug!(%error, "indexes are not there yet"),
-            Err(error) => tracing::error!(%error, "an index cannot be made"),
+            Err(error) if error.is_transient() => tracing::debug!(%error, "the indexes cannot be created yet"),
+            Err(error) => tracing::error!(%error, "an index cannot be created"),
         }
         tokio::select! {
             () = stop.cancelled() => return false,

@@ -38,10 +38,10 @@ impl Housekeeping {
             }
             let turn = panics::catch_future("housekeeping", self.run_once(interval, &stop)).await;
             if let Err(error) = turn.unwrap_or_else(|panicked| Err(Failure::Internal(panicked.into()))) {
-                tracing::warn!(%error, "housekeeping waits for its next turn");
+                tracing::warn!(%error, "a housekeeping turn failed; it is repeated at the next turn");
             }
             if let Err(error) = self.accounts.store.leases.release(LEASE_NAME, self.holder).await {
-                tracing::debug!(%error, "the lease ends by itself");
+                tracing::debug!(%error, "the lease was not released; it will expire");
             }
         }
     }
@@ -53,20 +53,16 @@ impl Housekeeping {
         let (store, now) = (&self.accounts.store, self.accounts.clock.now());
         let forgotten = store.users.forget_idempotency_keys(now).await?;
         let freed = store.users.free_reservations(now).await?;
-        tracing::debug!(
-            forgotten,
-            freed,
-            "idempotency keys, and accounts with addresses or usernames that are free now"
-        );
+        tracing::debug!(forgotten, freed, "removed idempotency keys and ended reservations of addresses and usernames");
         let admitted = store.admins.readmit_all().await?;
         if admitted > 0 {
-            tracing::info!(admitted, "admins put back into the list of admins");
+            tracing::info!(admitted, "administrators were put back into the list of administrators");
         }
         let Some(expiry) = self.unverified_expiry else { return Ok(()) };
         loop {
             let done = expire_unverified(&self.accounts, expiry).await?;
             if done.deleted > 0 {
-                tracing::info!(deleted = done.deleted, "accounts that were never verified have expired");
+                tracing::info!(deleted = done.deleted, "expired accounts that were never verified were deleted");
             }
             if !done.more || stop.is_cancelled() || !self.acquire_lease(lease).await? {
                 return Ok(());

@@ -34,34 +34,34 @@ impl RelayMetrics {
         let ages = vec![0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0, 600.0];
         let age = HistogramOpts::new(
             "user_service_relay_event_age_seconds",
-            "From the change to the broker's acknowledgement of its event.",
+            "Time from a change to the broker's acknowledgement of its event.",
         );
         Ok(Self {
             published: counter(registry, "user_service_relay_published_total", "Events acknowledged by the brokers.")?,
             publish_failed: counter(
                 registry,
                 "user_service_relay_publish_failed_total",
-                "Publications that failed and will be tried again.",
+                "Failed publications that will be retried.",
             )?,
             settle_failed: counter(
                 registry,
                 "user_service_relay_settle_failed_total",
-                "Batches of published events that could not be taken off their lists.",
+                "Batches of published events that could not be removed from the outbox.",
             )?,
             parked: counter(
                 registry,
                 "user_service_relay_parked_total",
-                "Refusals of an event by the broker for itself.",
+                "Refusals of an event by the broker that are not temporary; the user is parked.",
             )?,
             swept: counter(
                 registry,
                 "user_service_relay_swept_total",
-                "Users that the sweep found with events left behind.",
+                "Users that the sweep found with unpublished events.",
             )?,
             fast_path_dropped: counter(
                 registry,
                 "user_service_relay_fast_path_dropped_total",
-                "Writes that the sweep must publish because the relay's queue was full.",
+                "Writes whose events the sweep must publish because the relay's queue was full.",
             )?,
             age: register(registry, Histogram::with_opts(age.buckets(ages))?)?,
         })
@@ -95,15 +95,16 @@ impl AccountMetrics {
     /// # Errors
     /// A name is already registered.
     pub fn register(registry: &Registry) -> prometheus::Result<Self> {
-        let throttled = Opts::new("user_service_throttled_total", "Requests answered with 429, by what was held.");
+        let throttled =
+            Opts::new("user_service_throttled_total", "Responses with status 429, by the limit that was reached.");
         let logins = Opts::new("user_service_logins_total", "Logins, by outcome.");
         Ok(Self {
-            registrations: counter(registry, "user_service_registrations_total", "AccountService made.")?,
+            registrations: counter(registry, "user_service_registrations_total", "Accounts created by registration.")?,
             logins: register(registry, IntCounterVec::new(logins, &["outcome"])?)?,
             login_events_dropped: counter(
                 registry,
                 "user_service_login_events_dropped_total",
-                "Logins without their event, because half of the user's pending list was used.",
+                "Logins without an event, because half of the user's list of pending events was used.",
             )?,
             refresh_reuse: counter(
                 registry,
@@ -113,18 +114,18 @@ impl AccountMetrics {
             background_dropped: counter(
                 registry,
                 "user_service_background_dropped_total",
-                "Mails asked for, and notices of an attack, that found the queue full.",
+                "Requested mails, hidden registrations and notices of attacks that were dropped because the queue was full.",
             )?,
             audit_dropped: counter(
                 registry,
                 "user_service_audit_dropped_total",
-                "Audit rows without an event that were left out: queue full, bound reached, or MongoDB away.",
+                "Audit rows without an event that were dropped: queue full, bound reached, or MongoDB unavailable.",
             )?,
             throttled: register(registry, IntCounterVec::new(throttled, &["scope"])?)?,
             unverified_expired: counter(
                 registry,
                 "user_service_unverified_expired_total",
-                "AccountService deleted because their address was never verified.",
+                "Accounts deleted because their address was never verified.",
             )?,
         })
     }

@@ -68,7 +68,7 @@ async fn admins_missing_from_the_list_are_added_through_an_index() {
     assert_eq!(store.admins.readmit_all().await.unwrap(), 3);
     assert_eq!(listed_admins(&database).await, admins);
     assert_eq!(store.admins.readmit_all().await.unwrap(), 0);
-    assert_eq!(version_of(&store, admins[0]).await, 2, "who is listed is left alone");
+    assert_eq!(version_of(&store, admins[0]).await, 2, "an admin who is already listed is not written");
     let profile = database.collection::<Document>("system.profile");
     let search = doc! { "op": "query", "command.filter.roles": "admin" };
     let seen = profile.find_one(search).await.unwrap().unwrap();
@@ -82,10 +82,10 @@ async fn the_last_admin_cannot_leave_and_an_unlisted_one_can() {
         insert_account(&database, "ada", &["admin"], "active").await,
         insert_account(&database, "bea", &["admin"], "active").await,
     );
-    assert_eq!(store.admins.leave(ada).await.unwrap(), Leaving::Last, "before anybody was listed");
+    assert_eq!(store.admins.leave(ada).await.unwrap(), Leaving::Last, "no admin is listed yet");
     assert!(store.admins.readmit(ada).await.unwrap());
     assert_eq!(store.admins.leave(ada).await.unwrap(), Leaving::Last);
-    assert_eq!(store.admins.leave(bea).await.unwrap(), Leaving::Left, "not listed, and ada is");
+    assert_eq!(store.admins.leave(bea).await.unwrap(), Leaving::Left, "bea is not listed, and ada is");
     assert!(store.admins.readmit(bea).await.unwrap());
     assert_eq!(store.admins.leave(ada).await.unwrap(), Leaving::Left);
     assert_eq!(store.admins.leave(bea).await.unwrap(), Leaving::Last);

@@ -48,7 +48,7 @@ fn published_key_ids(keys: &SigningKeys) -> Vec<String> {
 }
 
 async fn stored_keys(database: &Database) -> Vec<Document> {
-    let set = database.collection::<Document>("keys").find_one(doc! {}).await.unwrap().expect("there is a key set");
+    let set = database.collection::<Document>("keys").find_one(doc! {}).await.unwrap().expect("the key set exists");
     set.get_array("keys").unwrap().iter().map(|key| key.as_document().unwrap().clone()).collect()
 }
 
@@ -88,7 +88,7 @@ async fn a_key_signs_is_replaced_and_is_removed_when_its_last_token_has_expired(
     advance_time(&database, 11 * MINUTE).await;
     let succeeded = replica_with_our_key(&database).await;
     assert_eq!(succeeded.signing().unwrap().kid, second);
-    assert!(succeeded.verifying(&first).await.is_some(), "what the first key signed is still good");
+    assert!(succeeded.verifying(&first).await.is_some(), "tokens of the first key are still valid");
 
     // A key is removed 5 min + 15 min (token lifetime) + 1 min after its last signature.
     advance_time(&database, 19 * MINUTE).await;
@@ -133,7 +133,7 @@ async fn a_token_that_was_verified_before_ends_when_it_expires_and_when_its_key_
 
     let ends = token(&brief);
     assert_eq!(brief.verify(&ends).await.unwrap().sub, id);
-    wait_for(DEADLINE, "the end of its time", async || {
+    wait_for(DEADLINE, "the token expires", async || {
         matches!(brief.verify(&ends).await, Err(TokenError::Expired)).then_some(())
     })
     .await;
@@ -146,7 +146,7 @@ async fn a_token_that_was_verified_before_ends_when_it_expires_and_when_its_key_
         // The first turn creates the next key, the second one removes the old one.
         replica_with_our_key(&database).await;
     }
-    wait_for(DEADLINE, "the end of its key", async || {
+    wait_for(DEADLINE, "the key of the token is removed", async || {
         // An unknown key causes the key set to be read again.
         assert!(keys.verifying("unknown").await.is_none());
         matches!(long.verify(&stays).await, Err(TokenError::Invalid)).then_some(())

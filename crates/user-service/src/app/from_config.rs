@@ -34,7 +34,7 @@ pub(super) fn limits(config: &Config) -> Limits {
 
 pub(super) fn read_sealing_key(config: &Config) -> anyhow::Result<PublicKey> {
     let path = &config.sealing.public_key_file;
-    let hint = "`email-service keygen --out DIR` makes it";
+    let hint = "`email-service keygen --out DIR` creates it";
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("sealing.public_key_file {} cannot be read; {hint}", path.display()))?;
     PublicKey::from_base64(text.trim()).with_context(|| format!("sealing.public_key_file {}", path.display()))

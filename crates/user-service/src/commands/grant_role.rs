@@ -13,11 +13,11 @@ use crate::{
 /// The arguments of `grant-role`.
 #[derive(Args)]
 pub(super) struct GrantRole {
-    /// The account's current e-mail address
+    /// The current email address of the account.
     email: String,
-    /// 1 to 32 of a-z, 0-9, `_` and `-`; `admin` lets the account administrate the others
+    /// The role: 1 to 32 characters of a-z, 0-9, `_` and `-`; `admin` allows the account to administrate others.
     role: String,
-    /// One JSON object
+    /// Print the result as one JSON object.
     #[arg(long)]
     json: bool,
 }

@@ -19,10 +19,10 @@ const FILE: &str = "encryption.key";
 /// # Errors
 /// The file exists: an overwritten key cannot be recovered.
 pub(super) fn run(directory: &Path, if_missing: bool) -> anyhow::Result<()> {
-    fs::create_dir_all(directory).with_context(|| format!("{} cannot be made", directory.display()))?;
+    fs::create_dir_all(directory).with_context(|| format!("{} cannot be created", directory.display()))?;
     let path = directory.join(FILE);
     if if_missing && path.try_exists().with_context(|| path.display().to_string())? {
-        println!("{} is there already", path.display());
+        println!("{} already exists", path.display());
         return Ok(());
     }
     let mut key = Zeroizing::new([0_u8; 32]);
@@ -33,7 +33,7 @@ pub(super) fn run(directory: &Path, if_missing: bool) -> anyhow::Result<()> {
         .create_new(true)
         .mode(0o600)
         .open(&path)
-        .with_context(|| format!("{} is not written", path.display()))?;
+        .with_context(|| format!("{} cannot be written", path.display()))?;
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
     println!("{}", path.display());

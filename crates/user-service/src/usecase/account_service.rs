@@ -64,7 +64,7 @@ impl AccountService {
         if *self.unique_indexes_ready.borrow() {
             Ok(())
         } else {
-            Err(Failure::unavailable("the unique indexes are not there yet"))
+            Err(Failure::unavailable("the unique indexes do not exist yet"))
         }
     }
 

@@ -129,7 +129,7 @@ async fn send_requested_mail(accounts: &AccountService, request: MailRequest) {
         }
     };
     if let Err(error) = sent.instrument(span).await {
-        tracing::warn!(?mail, %error, "a mail that was asked for was not sent");
+        tracing::warn!(?mail, %error, "a requested mail was not sent");
     }
 }
 
@@ -138,13 +138,13 @@ async fn process_registration(accounts: &AccountService, registration: HiddenReg
     let trace = registration.origin.trace_parent.as_ref().map(TraceParent::as_str).unwrap_or_default();
     let span = tracing::info_span!("hidden_registration", trace_parent = trace);
     if let Err(error) = accounts.process_hidden_registration(&registration).instrument(span).await {
-        tracing::warn!(%error, "a registration that was answered with 202 is lost");
+        tracing::warn!(%error, "a registration that got a 202 response is lost");
     }
 }
 
 async fn send_attack_notice(accounts: &AccountService, attack: DetectedAttack) {
     if let Err(error) = accounts.send_attack_notice(attack).await {
-        tracing::warn!(%error, "an account is under attack, and its owner was not told yet");
+        tracing::warn!(%error, "an account is under attack, and its owner is not notified yet");
     }
 }
 
@@ -162,6 +162,6 @@ async fn write_audit_row(accounts: &AccountService, row: &AuditRow) {
         && matches!(users.lives(row.user).await, Ok(false))
         && let Err(error) = audit.remove(row.id).await
     {
-        tracing::warn!(%error, "an audit row of a deleted account stays until its retention ends");
+        tracing::warn!(%error, "an audit row of a deleted account stays until the end of its retention");
     }
 }

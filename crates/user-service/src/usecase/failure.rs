@@ -29,7 +29,7 @@ impl Failure {
     }
 
     pub(super) fn too_many_conflicts() -> Self {
-        Self::unavailable("too many writers on one account")
+        Self::unavailable("too many concurrent writes to this account")
     }
 }
 

@@ -40,19 +40,19 @@ pub struct ProfileChange {
 /// The reason why the profile was not changed.
 #[derive(Debug, thiserror::Error)]
 pub enum UpdateProfileError {
-    #[error("the user name is taken")]
+    #[error("the username is taken")]
     UsernameTaken,
     #[error("the account has another version")]
     PreconditionFailed,
-    #[error("the attributes would not be valid")]
+    #[error("the attributes would be invalid")]
     InvalidAttributes(Vec<SchemaViolation>),
     /// The account of the caller was deleted, or the session has ended.
-    #[error("the account is gone")]
+    #[error("the account no longer exists")]
     Gone,
     /// The account that the administrator named does not exist.
     #[error("there is no such account")]
     NotFound,
-    #[error("the last administrator")]
+    #[error("the account is the last administrator")]
     LastAdmin,
     #[error(transparent)]
     Failure(#[from] Failure),

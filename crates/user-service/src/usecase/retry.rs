@@ -18,6 +18,8 @@ pub(in crate::usecase) fn write_outcome(commit: Commit) -> Result<WriteOutcome, 
         Commit::Done(user) => Ok(WriteOutcome::Done(user)),
         Commit::Conflict => Ok(WriteOutcome::Retry),
         Commit::PendingFull => Err(Failure::unavailable("this account has too many unpublished events")),
-        Commit::Tombstoned(_) => Err(Failure::Internal(anyhow::anyhow!("tombstoned where nothing was to be deleted"))),
+        Commit::Tombstoned(_) => {
+            Err(Failure::Internal(anyhow::anyhow!("an account was deleted by a write that deletes nothing")))
+        }
     }
 }

@@ -54,7 +54,7 @@ impl Writes {
         tokio::select! {
             biased;
             result = self.run(budget.clone().count(write)) => result,
-            () = budget.used_up() => Err(Failure::unavailable("the write is still under way").into()),
+            () = budget.used_up() => Err(Failure::unavailable("the write is still in progress").into()),
         }
     }
 

@@ -30,7 +30,7 @@ pub(super) async fn run(store: &Store, out: Option<&Path>, with_hashes: bool, js
         }
         Some(path) => {
             let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-            let mut out = BufWriter::new(file.with_context(|| format!("{} is not written", path.display()))?);
+            let mut out = BufWriter::new(file.with_context(|| format!("{} cannot be written", path.display()))?);
             let exported = usecase::export_users(&store.bulk, with_hashes, &mut out, on_progress).await;
             let synced = exported
                 .and_then(|exported| out.get_ref().sync_all().map(|()| exported).map_err(usecase::ExportError::Write));

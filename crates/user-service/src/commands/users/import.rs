@@ -50,7 +50,7 @@ pub(super) async fn run(config: &Config, database: &Database, store: Store, args
     };
     if !args.dry_run {
         let unique = mongo::ensure_indexes(database, &store::unique()).await;
-        unique.context("the indexes that keep accounts apart are not there")?;
+        unique.context("the unique indexes cannot be created")?;
     }
     let import = Import {
         id: id.clone(),
@@ -70,7 +70,7 @@ pub(super) async fn run(config: &Config, database: &Database, store: Store, args
     };
     let mut report = match &args.report {
         Some(path) => {
-            RefusedLineReport::file(path, after).with_context(|| format!("{} is not written", path.display()))?
+            RefusedLineReport::file(path, after).with_context(|| format!("{} cannot be written", path.display()))?
         }
         None if args.json => RefusedLineReport::Json,
         None => RefusedLineReport::Screen { shown: 0 },
@@ -113,7 +113,7 @@ fn open_input(path: &Path) -> anyhow::Result<Option<File>> {
     let file = File::open(path).and_then(|file| file.metadata().map(|data| (file, data.is_file())));
     match file {
         Ok((file, true)) => Ok(Some(file)),
-        Ok(_) => Err(UsageError(format!("{} is no file; use `-` for a pipe", path.display())).into()),
+        Ok(_) => Err(UsageError(format!("{} is not a file; use `-` for a pipe", path.display())).into()),
         Err(error) => Err(UsageError(format!("{}: {error}", cannot_read(path))).into()),
     }
 }
@@ -127,11 +127,11 @@ fn print_finished(args: &ImportArgs, id: &str, at: jiff::Timestamp, imported: u6
         let line = json!({ "import": id, "finishedAt": at, "alreadyImported": imported, "alreadyRefused": refused });
         println!("{line}");
     } else {
-        println!("this file was imported before, until {at}: {imported} accounts, {refused} lines refused");
-        println!("nothing is done; --again goes through it once more");
+        println!("the import of this file was finished at {at}: {imported} accounts, {refused} lines refused");
+        println!("nothing was done; use --again to process the file again");
     }
     if refused > 0 {
-        bail!("{refused} lines were refused then");
+        bail!("{refused} lines were refused by the finished import");
     }
     Ok(())
 }

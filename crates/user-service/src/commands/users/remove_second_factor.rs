@@ -29,7 +29,7 @@ pub(super) async fn run(store: &Store, account: &str, reason: &str, json: bool) 
     if json {
         println!("{}", serde_json::json!({ "userId": user, "removed": true }));
     } else {
-        println!("user {user} has no second factor now; all sessions have ended");
+        println!("the second factor of user {user} was removed; all sessions have ended");
     }
     Ok(())
 }

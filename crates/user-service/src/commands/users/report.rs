@@ -57,7 +57,7 @@ impl RefusedLineReport {
                     if *shown <= MAX_SHOWN {
                         bar.suspend(|| sentences(line).iter().for_each(|sentence| eprintln!("{sentence}")));
                     } else if *shown == MAX_SHOWN + 1 {
-                        bar.suspend(|| eprintln!("… more lines are refused; --report FILE tells all of them"));
+                        bar.suspend(|| eprintln!("… more lines are refused; --report FILE reports all of them"));
                     }
                 }
                 Ok(())

@@ -21,11 +21,11 @@ pub enum AdminActionError {
     NotFound,
     #[error("the account has another version")]
     PreconditionFailed,
-    #[error("the last administrator")]
+    #[error("the account is the last administrator")]
     LastAdmin,
     #[error("the account has no second factor")]
     NoSecondFactor,
-    #[error("an administrator's own second factor")]
+    #[error("administrators cannot remove their own second factor this way")]
     OwnSecondFactor,
     #[error(transparent)]
     Failure(#[from] Failure),

@@ -16,7 +16,7 @@ const PAGE_SIZE: i64 = 500;
 pub enum ExportError {
     #[error("the export cannot be written")]
     Write(#[source] io::Error),
-    #[error("the database is away")]
+    #[error("the database is unavailable")]
     Store(#[from] StoreError),
 }
 

@@ -27,7 +27,7 @@ pub struct GrantedRole {
 /// The reason why the role was not granted.
 #[derive(Debug, thiserror::Error)]
 pub enum GrantRoleError {
-    #[error("no account has this e-mail address")]
+    #[error("no account has this email address")]
     UnknownAddress,
     #[error("{0}")]
     TooMany(Invalid),

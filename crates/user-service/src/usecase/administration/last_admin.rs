@@ -11,7 +11,7 @@ use crate::{
 #[derive(Debug, thiserror::Error)]
 pub(in crate::usecase) enum AdminWriteError {
     /// There is no other administrator.
-    #[error("the last administrator")]
+    #[error("the account is the last administrator")]
     LastAdmin,
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -64,7 +64,7 @@ impl AccountService {
     /// list.
     fn log_if_not_listed<T>(&self, admin: uuid::Uuid, admitted: Result<T, StoreError>) {
         if let Err(error) = admitted {
-            tracing::warn!(%admin, %error, "an admin is not in the list of admins; housekeeping will put them back");
+            tracing::warn!(%admin, %error, "an administrator is missing from the list of administrators; housekeeping will add the account");
         }
     }
 }

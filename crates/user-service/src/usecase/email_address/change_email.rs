@@ -33,13 +33,13 @@ pub struct ChangeEmail {
 /// The reason why no change was started.
 #[derive(Debug, thiserror::Error)]
 pub enum ChangeEmailError {
-    #[error("it is the account's address already, in the same spelling")]
+    #[error("the account already has this address in the same spelling")]
     Unchanged,
     #[error("the password is wrong")]
     WrongPassword,
-    #[error("as many earlier addresses as allowed are kept for the account")]
+    #[error("the account has the maximum number of reserved addresses")]
     TooManyChanges,
-    #[error("the account is gone, or its sessions have ended")]
+    #[error("the account no longer exists, or its sessions have ended")]
     Gone,
     #[error(transparent)]
     Failure(#[from] Failure),
@@ -64,10 +64,10 @@ impl From<StoreError> for ChangeEmailError {
 #[derive(Debug, thiserror::Error)]
 pub enum ConfirmEmailError {
     /// The token is unknown, used, expired, or replaced by a later request; the cases are not distinguished.
-    #[error("the token is not valid")]
+    #[error("the token is invalid")]
     TokenInvalid,
     /// The token is valid and stays valid.
-    #[error("the e-mail address is taken")]
+    #[error("the email address is taken")]
     EmailTaken,
     #[error(transparent)]
     Failure(#[from] Failure),

@@ -24,7 +24,7 @@ use crate::{
 pub enum UndoEmailChangeError {
     /// The token is unknown, used or expired, or the change was undone through an earlier link; the cases are not
     /// distinguished.
-    #[error("the token is not valid")]
+    #[error("the token is invalid")]
     TokenInvalid,
     #[error(transparent)]
     Failure(#[from] Failure),

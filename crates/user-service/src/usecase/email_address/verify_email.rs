@@ -25,7 +25,7 @@ const VALID_AT_ONCE: usize = 5;
 #[derive(Debug, thiserror::Error)]
 pub enum VerifyEmailError {
     /// The token is unknown, used, expired, or for another address; the cases are not distinguished.
-    #[error("the token is not valid")]
+    #[error("the token is invalid")]
     TokenInvalid,
     #[error(transparent)]
     Failure(#[from] Failure),

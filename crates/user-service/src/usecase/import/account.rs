@@ -135,7 +135,11 @@ impl AccountReader {
         let read = match (members.take("passwordHash"), credential) {
             (None, None) => return Some(self.hashes.of_no_password()),
             (Some(_), Some(_)) => {
-                members.add_error("credential", "conflict", "There is a passwordHash already.");
+                members.add_error(
+                    "credential",
+                    "conflict",
+                    "The line also has a passwordHash; only one of the two is allowed.",
+                );
                 return None;
             }
             (Some(Value::String(text)), None) => ("passwordHash", self.hashes.read(&text)),
@@ -157,7 +161,7 @@ impl AccountReader {
         };
         match members.check("roles", Roles::parse(names)) {
             Some(roles) if roles.administrate() && !self.admins => {
-                members.add_error("roles", "not-allowed", "Admins are imported with --admins only.");
+                members.add_error("roles", "not-allowed", "The role admin requires the option --admins.");
                 Vec::new()
             }
             Some(roles) => roles.as_slice().to_vec(),
@@ -186,10 +190,10 @@ fn parse_status(text: &str) -> Result<UserStatus, Invalid> {
 
 fn parse_time(text: &str, now: Timestamp) -> Result<Timestamp, Invalid> {
     let time: Timestamp = text.parse().map_err(|_| {
-        Invalid::new("not-a-time", "This is not a time as RFC 3339 writes it, such as 2024-02-29T12:00:00Z.")
+        Invalid::new("not-a-time", "This is not a time in the format of RFC 3339, such as 2024-02-29T12:00:00Z.")
     })?;
     if time > now.saturating_add(CLOCK_SKEW).unwrap_or(Timestamp::MAX) {
-        return Err(Invalid::new("in-the-future", "This time has not come yet."));
+        return Err(Invalid::new("in-the-future", "This time is in the future."));
     }
     Ok(time)
 }
@@ -292,7 +296,7 @@ mod tests {
     #[test]
     fn all_errors_of_a_line_are_reported_at_once() {
         let line = json!({
-            "id": "7", "username": "a", "email": "nobody", "emailVerified": "yes", "displayName": "", "locale": "english",
+            "id": "7", "username": "a", "email": "ada", "emailVerified": "yes", "displayName": "", "locale": "english",
             "timezone": "Mars/Olympus", "attributes": [], "roles": ["admin"], "status": "gone",
             "createdAt": "yesterday", "lastLoginAt": "2999-01-01T00:00:00Z", "passwordHash": "hunter2", "password": "x",
         });

@@ -15,7 +15,8 @@ use service_kit::{fail_point, mongo::StoreError, panics};
 const MAX_RETRIES: u32 = 8;
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 /// The detail of a line whose processing panicked.
-const NOT_PROCESSED: &str = "This line meets a defect of the program, whose log has the place.";
+const NOT_PROCESSED: &str =
+    "The processing of this line failed because of a defect of the program. Its log contains the place.";
 
 /// The result of a block; in a dry run also the keys that a later line must not repeat.
 #[derive(Default)]
@@ -94,8 +95,10 @@ pub(super) async fn process_block(
                 false
             }
             InsertConflict::Gone if last => {
-                let error =
-                    LineError::for_line("conflict", "Somebody registered and left while this line was imported.");
+                let error = LineError::for_line(
+                    "conflict",
+                    "An account with the same keys was created and deleted while this line was imported.",
+                );
                 result.step.refused.push(RefusedLine { line: lines[*at], errors: vec![error] });
                 false
             }
@@ -186,9 +189,11 @@ impl KeyHolders {
 
 fn duplicate_error(reader: &AccountReader, member: &str, holder: &Holder) -> LineError {
     match &holder.imported {
-        Some(from) if from.import == reader.import => {
-            LineError::for_member(member, "duplicate-line", format!("Line {} of this file has the same.", from.line))
-        }
+        Some(from) if from.import == reader.import => LineError::for_member(
+            member,
+            "duplicate-line",
+            format!("Line {} of this file has the same value.", from.line),
+        ),
         _ => {
             let code = match member {
                 "email" => "email-taken",

@@ -42,7 +42,11 @@ impl DuplicateCheck {
         let hashed = members.map(|(member, key)| (member, self.hasher.hash_one((member, key))));
         let error = |(member, hash): &(&str, u64)| {
             let first = self.lines.get(hash)?;
-            Some(LineError::for_member(member, "duplicate-line", format!("Line {first} of this file has the same.")))
+            Some(LineError::for_member(
+                member,
+                "duplicate-line",
+                format!("Line {first} of this file has the same value."),
+            ))
         };
         let errors: Vec<LineError> = hashed.iter().filter_map(error).collect();
         if !errors.is_empty() {

@@ -71,12 +71,12 @@ impl Members {
                 (false, _) => "is not JSON".to_owned(),
                 // These are errors of `Strict`, which quote no value.
                 (true, Some(b'{')) => format!("is not acceptable JSON: {error}"),
-                (true, _) => "is no JSON object".to_owned(),
+                (true, _) => "is not a JSON object".to_owned(),
             };
             LineError::for_line("malformed-line", format!("The line {what} (at byte {}).", error.column()))
         };
         let Object { members, repeated } = serde_json::from_slice(line).map_err(|error| unread(&error))?;
-        let twice = |name: &String| LineError::for_member(name, "repeated", "The member is there more than once.");
+        let twice = |name: &String| LineError::for_member(name, "repeated", "The member occurs more than once.");
         let mut errors: Vec<_> = repeated.iter().map(twice).collect();
         errors.extend(numbers());
         Ok(Self { left: members, errors })

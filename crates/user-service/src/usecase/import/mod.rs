@@ -102,13 +102,13 @@ pub enum ImportProgress {
 pub enum ImportError {
     #[error("the file cannot be read")]
     Read(#[source] io::Error),
-    #[error("the import was begun {0} --welcome; go on with it in the same way")]
+    #[error("the import was started {0} --welcome; continue it in the same way")]
     OtherWelcome(&'static str),
-    #[error("the file has changed while it was read")]
+    #[error("the file has changed while it was being read")]
     FileChanged,
     #[error("the report cannot be written")]
     Report(#[source] io::Error),
-    #[error("the database is away; the same command goes on where this one ends")]
+    #[error("the database is unavailable; run the same command again to continue")]
     Store(#[from] StoreError),
 }
 

@@ -31,7 +31,7 @@ fn reader() -> AccountReader {
         foreign_max_cost: 6,
     };
     AccountReader {
-        hashes: ForeignHashes::new(&settings).expect("they are valid"),
+        hashes: ForeignHashes::new(&settings).expect("the settings are valid"),
         attributes: Arc::default(),
         ids: Ids::sequence(1),
         import: "0123456789abcdef0123456789abcdef".into(),
@@ -72,7 +72,7 @@ fn any_file_is_read_completely_in_bounded_blocks() {
         let mut blocks = lines::read(Box::new(Cursor::new(file.to_vec())), (0, 0));
         let (mut end, mut last) = (0, 0);
         while let Some(block) = blocks.blocking_recv() {
-            let block = block.expect("memory can be read");
+            let block = block.expect("reading from memory does not fail");
             prop_assert!(block.lines.len() <= 1_000 && block.end > end && block.last_line > last);
             for line in &block.lines {
                 prop_assert!(line.number > last && line.number <= block.last_line);

@@ -22,7 +22,7 @@ use crate::{
 pub enum UndoChangeError {
     /// The token is unknown, used or expired, or its mailbox no longer belongs to the account; the cases are not
     /// distinguished.
-    #[error("the token is not valid")]
+    #[error("the token is invalid")]
     TokenInvalid,
     #[error(transparent)]
     Failure(#[from] Failure),

@@ -40,7 +40,7 @@ pub(in crate::usecase) fn undo_link_fields(links: &[UndoLink]) -> Document {
     let records = if records.is_empty() {
         Bson::Null
     } else {
-        bson::serialize_to_bson(&records).expect("digests, names and times are BSON")
+        bson::serialize_to_bson(&records).expect("digests, names and times can be serialized to BSON")
     };
     doc! { "undoTokens": records }
 }

@@ -34,11 +34,11 @@ pub struct ChangePassword {
 pub enum ChangePasswordError {
     #[error("the password is wrong")]
     WrongPassword,
-    #[error("the new password may not be chosen")]
+    #[error("the new password is not allowed")]
     PasswordRefused(Vec<Invalid>),
     #[error("the account has another version")]
     PreconditionFailed,
-    #[error("the account is gone, or its sessions have ended")]
+    #[error("the account no longer exists, or its sessions have ended")]
     Gone,
     #[error(transparent)]
     Failure(#[from] Failure),

@@ -20,7 +20,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 #[derive(Debug, thiserror::Error)]
 pub enum NewPasswordError {
     /// All violated rules for new passwords.
-    #[error("the password is refused")]
+    #[error("the password is not allowed")]
     Refused(Vec<Invalid>),
     #[error(transparent)]
     Failure(#[from] Failure),
@@ -99,10 +99,12 @@ impl Validator {
         let mut objections = self.policy.objections(&password, &context);
         if let Some(list) = &self.breached {
             let found = list.contains(&password);
-            if found.map_err(|error| Failure::Unavailable(format!("the list of breached passwords: {error}")))? {
+            if found.map_err(|error| {
+                Failure::Unavailable(format!("the list of breached passwords cannot be read: {error}"))
+            })? {
                 objections.push(Invalid::new(
                     "breached",
-                    "This password is on a list of passwords that have become known. Take another, here and wherever you use it.",
+                    "This password is on a list of passwords that have become known. Choose another one, here and wherever you use it.",
                 ));
             }
         }

@@ -30,10 +30,10 @@ const VALID_AT_ONCE: usize = 5;
 #[derive(Debug, thiserror::Error)]
 pub enum ResetPasswordError {
     /// The token is unknown, used, expired, or for another address; the cases are not distinguished.
-    #[error("the token is not valid")]
+    #[error("the token is invalid")]
     TokenInvalid,
     /// The token is valid and stays valid.
-    #[error("the new password may not be chosen")]
+    #[error("the new password is not allowed")]
     PasswordRefused(Vec<Invalid>),
     #[error(transparent)]
     Failure(#[from] Failure),

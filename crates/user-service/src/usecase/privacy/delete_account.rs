@@ -32,9 +32,9 @@ pub enum DeleteAccountError {
     WrongPassword,
     #[error("the account has another version")]
     PreconditionFailed,
-    #[error("the last administrator")]
+    #[error("the account is the last administrator")]
     LastAdmin,
-    #[error("the account is gone, or its sessions have ended")]
+    #[error("the account no longer exists, or its sessions have ended")]
     Gone,
     #[error(transparent)]
     Failure(#[from] Failure),

@@ -154,7 +154,7 @@ impl RateLimiter {
         };
         let (own, account) = tokio::join!(own, account);
         if let Err(error) = own.and(account) {
-            tracing::debug!(%error, "an attempt that was right is still charged");
+            tracing::debug!(%error, "the charge of a successful attempt was not refunded");
         }
     }
 

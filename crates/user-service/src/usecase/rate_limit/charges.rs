@@ -127,7 +127,7 @@ impl Drop for RefundOnDrop<'_> {
 async fn refund_all(store: &ThrottleStore, keys: impl IntoIterator<Item = ThrottleKey>) {
     for taken in join_all(keys.into_iter().map(|key| store.take_back(key))).await {
         if let Err(error) = taken {
-            tracing::debug!(%error, "what came to nothing is still charged");
+            tracing::debug!(%error, "a charge was not refunded");
         }
     }
 }

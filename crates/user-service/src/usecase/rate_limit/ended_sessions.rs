@@ -17,7 +17,7 @@ impl RateLimiter {
     pub(in crate::usecase) async fn mark_session_ended(&self, ended: &SessionRow, access_token_ttl: Duration) {
         let key = self.ended_session_key(ended.user_id.into(), ended.id.into());
         if let Err(error) = self.store.mark(key, ended.epoch, access_token_ttl).await {
-            tracing::debug!(%error, "it is not remembered that a session has ended");
+            tracing::debug!(%error, "the end of a session was not recorded in the rate limiter");
         }
     }
 

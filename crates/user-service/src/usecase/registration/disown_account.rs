@@ -24,7 +24,7 @@ use crate::{
 #[derive(Debug, thiserror::Error)]
 pub enum DisownAccountError {
     /// The token is unknown, used, expired, or for another address; the cases are not distinguished.
-    #[error("the token is not valid")]
+    #[error("the token is invalid")]
     TokenInvalid,
     #[error(transparent)]
     Failure(#[from] Failure),

@@ -45,11 +45,11 @@ pub struct Registration {
 /// The reason why no account was created.
 #[derive(Debug, thiserror::Error)]
 pub enum RegisterError {
-    #[error("the password or the attributes may not be chosen")]
+    #[error("the password or the attributes are not allowed")]
     Refused { password: Vec<Invalid>, attributes: Vec<SchemaViolation> },
-    #[error("the e-mail address is taken")]
+    #[error("the email address is taken")]
     EmailTaken,
-    #[error("the user name is taken")]
+    #[error("the username is taken")]
     UsernameTaken,
     #[error("the idempotency key was used with another body")]
     IdempotencyKeyReused,
@@ -187,7 +187,9 @@ impl AccountService {
                 }
                 // The account with the key was deleted in between, so the key is free.
                 IDEMPOTENCY_KEY if !retried_key => retried_key = true,
-                other => return Err(Failure::Internal(anyhow::anyhow!("a duplicate in index {other}")).into()),
+                other => {
+                    return Err(Failure::Internal(anyhow::anyhow!("unexpected duplicate in the index {other}")).into());
+                }
             }
         }
     }

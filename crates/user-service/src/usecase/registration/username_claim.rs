@@ -83,7 +83,8 @@ impl UsernameClaim {
     }
 
     fn candidate(&self, accounts: &AccountService, user: &UserRecord) -> Result<Username, Failure> {
-        let invalid = |invalid: crate::domain::Invalid| Failure::Internal(anyhow::anyhow!("a username: {invalid}"));
+        let invalid =
+            |invalid: crate::domain::Invalid| Failure::Internal(anyhow::anyhow!("invalid username: {invalid}"));
         let wanted = Username::parse(&user.username).map_err(invalid)?;
         if self.taken_names == 0 {
             return Ok(wanted);

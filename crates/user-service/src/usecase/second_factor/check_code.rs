@@ -24,17 +24,17 @@ use service_kit::mongo::StoreError;
 pub enum SecondFactorError {
     #[error("the password is wrong")]
     WrongPassword,
-    #[error("the code is wrong, or was used")]
+    #[error("the code is wrong or already used")]
     WrongCode,
-    #[error("the second factor is on")]
+    #[error("the second factor is already on")]
     AlreadyOn,
     #[error("the email address is not verified")]
     EmailNotVerified,
-    #[error("no set-up was started, or it has expired")]
+    #[error("no setup was started, or it has expired")]
     NotStarted,
     #[error("the second factor is off")]
     NotOn,
-    #[error("the account is gone, or its sessions have ended")]
+    #[error("the account no longer exists, or its sessions have ended")]
     Gone,
     #[error(transparent)]
     Failure(#[from] Failure),
@@ -67,7 +67,7 @@ impl From<StoreError> for SecondFactorError {
 /// The reason why a code was not accepted.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::usecase) enum CodeError {
-    #[error("the code is wrong, or was used")]
+    #[error("the code is wrong or already used")]
     Wrong,
     #[error(transparent)]
     Failure(#[from] Failure),
@@ -134,7 +134,7 @@ impl AccountService {
         let opened = self.keys.open(&seal_label(user), &sealed.bytes);
         let bytes = opened.map_err(|error| Failure::Internal(error.into()))?;
         TotpSecret::from_bytes(&bytes)
-            .ok_or_else(|| Failure::Internal(anyhow::anyhow!("a sealed TOTP secret has another length")))
+            .ok_or_else(|| Failure::Internal(anyhow::anyhow!("a sealed TOTP secret has a wrong length")))
     }
 
     /// Creates new recovery codes: the texts for the user, and the digests for storage.

@@ -20,7 +20,7 @@ pub struct Caller {
 /// The reason why the caller is not authenticated.
 #[derive(Debug, thiserror::Error)]
 pub enum AuthenticateError {
-    #[error("the access token is missing or not valid")]
+    #[error("the access token is missing or invalid")]
     Unauthorized,
     #[error(transparent)]
     Failure(#[from] Failure),

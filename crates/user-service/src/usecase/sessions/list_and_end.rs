@@ -44,7 +44,7 @@ pub struct SessionPage {
 /// The reason why the other sessions were not ended.
 #[derive(Debug, thiserror::Error)]
 pub enum EndSessionsError {
-    #[error("the account is gone, or the session that asks has ended")]
+    #[error("the account no longer exists, or the calling session has ended")]
     Gone,
     #[error(transparent)]
     Failure(#[from] Failure),
@@ -204,7 +204,7 @@ impl AccountService {
     /// expire.
     pub(in crate::usecase) async fn delete_ended_sessions(&self, written: &UserRecord) {
         if let Err(error) = self.store.sessions.forget_ended(written.id.into(), written.sessions).await {
-            tracing::debug!(%error, "rows of ended sessions stay until they expire");
+            tracing::debug!(%error, "the rows of ended sessions stay until they expire");
         }
     }
 }

@@ -40,7 +40,7 @@ pub enum LoginError {
     InvalidCredentials,
     #[error("the account is disabled")]
     Disabled,
-    #[error("the e-mail address is not verified")]
+    #[error("the email address is not verified")]
     EmailNotVerified,
     /// The password is correct. The token proves this in the second step.
     #[error("a second factor is required")]

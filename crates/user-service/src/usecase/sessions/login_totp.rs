@@ -33,9 +33,9 @@ const MAX_USED_TOKENS: usize = 50;
 pub enum LoginTotpError {
     /// The token is unknown, used or expired, or no longer valid because the account has changed; the cases are not
     /// distinguished.
-    #[error("the token is not valid")]
+    #[error("the token is invalid")]
     TokenInvalid,
-    #[error("the code is wrong, or was used")]
+    #[error("the code is wrong or already used")]
     WrongCode,
     #[error(transparent)]
     Failure(#[from] Failure),
@@ -144,7 +144,7 @@ impl AccountService {
     ) -> Result<NewSession<'a>, Failure> {
         totp.used_tokens.retain(|used| now < used.until.to_jiff());
         if totp.used_tokens.len() >= MAX_USED_TOKENS {
-            return Err(Failure::unavailable("too many logins with a second factor within minutes"));
+            return Err(Failure::unavailable("too many logins with a second factor within a few minutes"));
         }
         totp.used_tokens.push(UsedToken { id: token.id.into(), until: token.expires_at.into() });
         let required_events = match method {

@@ -19,7 +19,7 @@ use crate::{
 #[derive(Debug, thiserror::Error)]
 pub enum RefreshError {
     /// The token does not belong to a living session.
-    #[error("the refresh token is not valid")]
+    #[error("the refresh token is invalid")]
     Invalid,
     #[error(transparent)]
     Failure(#[from] Failure),
@@ -58,7 +58,7 @@ impl AccountService {
             Advance::Current(row) => self.issue_next_tokens(&row).await,
             Advance::Reused(row) => {
                 self.metrics.refresh_reuse.inc();
-                tracing::warn!(user = %row.user_id, session = %row.id, "an old refresh token was used: session ended");
+                tracing::warn!(user = %row.user_id, session = %row.id, "an old refresh token was used; the session was ended");
                 self.rate_limiter.mark_session_ended(&row, self.access_tokens.ttl()).await;
                 self.store.sessions.delete(row.id.into()).await?;
                 self.background.record_refresh_token_reuse(row.user_id.into(), origin);
