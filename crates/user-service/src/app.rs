@@ -197,8 +197,8 @@ impl Application {
         if tokio::time::timeout_at(deadline, intake).await.is_err() {
             tracing::warn!("requests are still in progress at the end of the grace period");
         }
-        let left = deadline.saturating_duration_since(tokio::time::Instant::now());
-        self.lifecycle.finish(left).await;
+        let remaining = deadline.saturating_duration_since(tokio::time::Instant::now());
+        self.lifecycle.finish(remaining).await;
         self.accounts.hashes.shutdown();
         self.ops.stop().await;
         tracing::info!("stopped");

@@ -92,9 +92,9 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
             Ok(())
         }
         Command::Keygen { out, if_missing } => keygen::run(&out, if_missing),
-        Command::GrantRole(typed) => {
+        Command::GrantRole(args) => {
             let config: Config = SOURCE.load(file)?;
-            block_on(grant_role::run(&config, typed))
+            block_on(grant_role::run(&config, args))
         }
         Command::Events { json, command } => {
             let config: Config = SOURCE.load(file)?;

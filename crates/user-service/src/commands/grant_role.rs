@@ -27,14 +27,14 @@ pub(super) struct GrantRole {
 /// # Errors
 /// Exit code 2 if the arguments are no address or no role; exit code 1 if no account has the address or the database is
 /// unavailable.
-pub(super) async fn run(config: &Config, typed: GrantRole) -> anyhow::Result<()> {
-    let email = Email::parse(&typed.email).map_err(|invalid| UsageError(invalid.detail))?;
-    let role = Role::parse(&typed.role).map_err(|invalid| UsageError(invalid.detail))?;
+pub(super) async fn run(config: &Config, args: GrantRole) -> anyhow::Result<()> {
+    let email = Email::parse(&args.email).map_err(|invalid| UsageError(invalid.detail))?;
+    let role = Role::parse(&args.role).map_err(|invalid| UsageError(invalid.detail))?;
     let client = mongo::client(&config.mongodb, "user-service").await?;
     let database = client.database(&config.mongodb.database);
     let store = Store::new(&database, config.mongodb.operation_timeout, config.relay.max_pending_per_user);
     let granted = usecase::grant_role(&store, &Clock::system(), &Ids::random(), &email, &role).await?;
-    println!("{}", line(&granted, typed.json));
+    println!("{}", line(&granted, args.json));
     Ok(())
 }
 

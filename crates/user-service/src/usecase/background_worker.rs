@@ -17,7 +17,8 @@ use super::{
 use crate::store::{AuditRow, Store};
 
 /// The maximum number of audit rows that are written together.
-const AUDIT_BATCH: usize = 100;
+const MAX_AUDIT_BATCH: usize = 100;
+/// The delay of audit rows and attack notices, counted from the first one.
 const DELAY: Duration = Duration::from_millis(50);
 
 impl BackgroundWorker {
@@ -93,10 +94,10 @@ async fn send_attack_notices(
 /// Writes audit rows in batches, after a delay. Without the delay the write would slow down the response that it
 /// belongs to, and the time of the response would reveal that there is something to record.
 async fn write_audit_rows(mut audit: mpsc::Receiver<AuditRow>, accounts: &AccountService, stop: &CancellationToken) {
-    let mut batch = Vec::with_capacity(AUDIT_BATCH);
+    let mut batch = Vec::with_capacity(MAX_AUDIT_BATCH);
     loop {
         tokio::select! {
-            _ = audit.recv_many(&mut batch, AUDIT_BATCH) => {}
+            _ = audit.recv_many(&mut batch, MAX_AUDIT_BATCH) => {}
             () = stop.cancelled() => break,
         }
         tokio::select! {

@@ -89,16 +89,16 @@ pub async fn update_profile(
     let renaming: &[AccountWrite] = if renames { &[AccountWrite::Username] } else { &[] };
     let id = caller.user.id.into();
     // Charged before the work of validating the attributes against their schema.
-    let charged = accounts.rate_limiter.charge_account_writes(&[AccountWrite::Profile], id).await?;
-    let renamed = accounts.rate_limiter.charge_account_writes(renaming, id).await;
-    let renamed = accounts.rate_limiter.refund_on_error(&charged, renamed).await?;
+    let charges = accounts.rate_limiter.charge_account_writes(&[AccountWrite::Profile], id).await?;
+    let username_charges = accounts.rate_limiter.charge_account_writes(renaming, id).await;
+    let username_charges = accounts.rate_limiter.refund_on_error(&charges, username_charges).await?;
     let editor = Editor::User { session: caller.session, epoch: caller.epoch };
     let this = Arc::clone(accounts);
     let patch = async move { this.patch(caller.user, &editor, &change, permits, &origin).await };
     match accounts.writes.run_to_completion(patch).await {
         // The username may have been written nevertheless.
         Err(UpdateProfileError::Failure(failure)) => Err(failure.into()),
-        patched => accounts.rate_limiter.refund_on_error(&renamed, patched).await,
+        patched => accounts.rate_limiter.refund_on_error(&username_charges, patched).await,
     }
 }
 

@@ -25,7 +25,7 @@ pub(super) struct ImportArgs {
     pub(super) dry_run: bool,
     pub(super) welcome: bool,
     pub(super) admins: bool,
-    pub(super) again: bool,
+    pub(super) repeat_finished: bool,
     pub(super) report: Option<PathBuf>,
     pub(super) json: bool,
 }
@@ -58,7 +58,7 @@ pub(super) async fn run(config: &Config, database: &Database, store: Store, args
         dry_run: args.dry_run,
         welcome: args.welcome,
         admins: args.admins,
-        repeat_finished: args.again,
+        repeat_finished: args.repeat_finished,
     };
     let attributes = app::attribute_rules(config)?;
     let importer = Importer::new(store, &config.hashing.settings(), attributes, clock.clone(), ids)?;
@@ -89,7 +89,7 @@ pub(super) async fn run(config: &Config, database: &Database, store: Store, args
             report.write(&step.refused, &bar)?;
             summary.line = step.line;
             summary.imported += step.imported;
-            summary.already_imported += step.already;
+            summary.already_imported += step.already_imported;
             summary.refused += step.refused.len() as u64;
             bar.set_position(step.bytes);
             bar.set_message(format!("{} lines, {} refused", step.line, summary.refused));

@@ -72,7 +72,7 @@ pub(super) async fn run(config: &Config, command: UsersCommand, json: bool) -> a
     let store = Store::new(&database, config.mongodb.operation_timeout, config.relay.max_pending_per_user);
     match command {
         UsersCommand::Import { file, dry_run, welcome, admins, again, report } => {
-            let args = import::ImportArgs { file, dry_run, welcome, admins, again, report, json };
+            let args = import::ImportArgs { file, dry_run, welcome, admins, repeat_finished: again, report, json };
             import::run(config, &database, store, args).await
         }
         UsersCommand::Export { out, without_hashes } => {

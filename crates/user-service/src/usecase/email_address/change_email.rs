@@ -94,12 +94,12 @@ pub async fn change_email(
         return Err(ChangeEmailError::Unchanged);
     }
     let id = caller.user.id.into();
-    let charged = match caller.user.addresses().current == change.new.key() {
+    let charges = match caller.user.addresses().current == change.new.key() {
         true => accounts.rate_limiter.charge_account_writes(&[AccountWrite::Profile], id).await?,
         false => accounts.rate_limiter.charge_email_change(id, &change.new, &origin).await?,
     };
     let proof = accounts.reauthenticate(&caller, &change.password, &origin);
-    let verified = accounts.rate_limiter.refund_unless_verified(charged, proof).await?;
+    let verified = accounts.rate_limiter.refund_unless_verified(charges, proof).await?;
     let this = Arc::clone(accounts);
     accounts
         .writes
@@ -149,8 +149,8 @@ impl AccountService {
                 self.publish(&written);
                 return Ok(());
             }
-            let again = self.store.users.by_id(id).await?;
-            user = again
+            let current = self.store.users.by_id(id).await?;
+            user = current
                 .filter(|user| {
                     user.session_lives(caller.session, caller.epoch)
                         && user.password_hash().is_ok_and(|hash| hash.expose() == verified.expose())

@@ -57,9 +57,10 @@ impl AccountService {
             let now = self.clock.now();
             let holder = self.find_token_holder(token, Purpose::EmailChangeUndo, now).await?;
             let (record, spent) = holder.ok_or(UndoEmailChangeError::TokenInvalid)?;
-            let left = spent.reservation();
-            let changed_at = self.address_left_at(&record, &left);
-            let undo = undo_links::undo_address(record.addresses(), &left, changed_at, record.factor_since(), now);
+            let reservation = spent.reservation();
+            let changed_at = self.address_left_at(&record, &reservation);
+            let undo =
+                undo_links::undo_address(record.addresses(), &reservation, changed_at, record.factor_since(), now);
             let undo = undo.ok_or(UndoEmailChangeError::TokenInvalid)?;
             let used_tokens = used_links(&record, &spent, &[], now);
             let (id, version) = (record.id.into(), record.version);

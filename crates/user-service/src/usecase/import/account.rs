@@ -32,6 +32,7 @@ pub(super) struct AccountReader {
     pub(super) import: String,
     /// Whether each user gets a welcome mail.
     pub(super) welcome: bool,
+    /// Whether lines with the role `admin` are allowed.
     pub(super) admins: bool,
     /// When the import began. It is the creation time of accounts whose line has none.
     pub(super) started_at: Timestamp,

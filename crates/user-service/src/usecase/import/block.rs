@@ -61,50 +61,50 @@ pub(super) async fn process_block(
         for (line, user) in lines.into_iter().zip(&users) {
             match holders.classify(&reader, line, user) {
                 // Duplicates of earlier lines are found later, in the order of the lines.
-                InsertConflict::Gone => {
+                KeyConflict::None => {
                     result.step.imported += 1;
                     result.keys.push((line, UniqueKeys::from_record(user)));
                 }
-                InsertConflict::AlreadyImported => result.step.already += 1,
-                InsertConflict::Refused(errors) => result.step.refused.push(RefusedLine { line, errors }),
+                KeyConflict::AlreadyImported => result.step.already_imported += 1,
+                KeyConflict::Refused(errors) => result.step.refused.push(RefusedLine { line, errors }),
             }
         }
         return Ok(result);
     }
-    let mut left: Vec<usize> = (0..users.len()).collect();
+    let mut remaining: Vec<usize> = (0..users.len()).collect();
     // Two rounds: the account that had a key may have been deleted in between.
-    for last in [false, true] {
-        let batch: Vec<UserRecord> = left.iter().map(|at| users[*at].clone()).collect();
-        let taken = retry_while_unavailable(|| importer.store.bulk.insert(&batch)).await?;
-        result.step.imported += (batch.len() - taken.len()) as u64;
-        left = taken.into_iter().filter_map(|place| left.get(place).copied()).collect();
-        if left.is_empty() {
+    for is_last_round in [false, true] {
+        let batch: Vec<UserRecord> = remaining.iter().map(|index| users[*index].clone()).collect();
+        let conflicts = retry_while_unavailable(|| importer.store.bulk.insert(&batch)).await?;
+        result.step.imported += (batch.len() - conflicts.len()) as u64;
+        remaining = conflicts.into_iter().filter_map(|index| remaining.get(index).copied()).collect();
+        if remaining.is_empty() {
             break;
         }
         // A reserved address or username is free when its reservation has ended.
         retry_while_unavailable(|| importer.store.users.free_reservations(now)).await?;
-        let doubtful: Vec<&UserRecord> = left.iter().map(|at| &users[*at]).collect();
-        let holders = KeyHolders::new(retry_while_unavailable(|| importer.store.bulk.holders(&doubtful)).await?);
-        left.retain(|at| match holders.classify(&reader, lines[*at], &users[*at]) {
-            InsertConflict::AlreadyImported => {
-                result.step.already += 1;
+        let unresolved: Vec<&UserRecord> = remaining.iter().map(|index| &users[*index]).collect();
+        let holders = KeyHolders::new(retry_while_unavailable(|| importer.store.bulk.holders(&unresolved)).await?);
+        remaining.retain(|index| match holders.classify(&reader, lines[*index], &users[*index]) {
+            KeyConflict::AlreadyImported => {
+                result.step.already_imported += 1;
                 false
             }
-            InsertConflict::Refused(errors) => {
-                result.step.refused.push(RefusedLine { line: lines[*at], errors });
+            KeyConflict::Refused(errors) => {
+                result.step.refused.push(RefusedLine { line: lines[*index], errors });
                 false
             }
-            InsertConflict::Gone if last => {
+            KeyConflict::None if is_last_round => {
                 let error = LineError::for_line(
                     "conflict",
                     "An account with the same keys was created and deleted while this line was imported.",
                 );
-                result.step.refused.push(RefusedLine { line: lines[*at], errors: vec![error] });
+                result.step.refused.push(RefusedLine { line: lines[*index], errors: vec![error] });
                 false
             }
-            InsertConflict::Gone => true,
+            KeyConflict::None => true,
         });
-        if left.is_empty() {
+        if remaining.is_empty() {
             break;
         }
     }
@@ -136,10 +136,10 @@ async fn retry_while_unavailable<T, F: Future<Output = Result<T, StoreError>>>(
     }
 }
 
-/// The reason why an account could not be inserted.
-enum InsertConflict {
-    /// No account has its keys any more.
-    Gone,
+/// How the keys of a line conflict with existing accounts.
+enum KeyConflict {
+    /// No account has its keys, at least not any more.
+    None,
     /// The account exists and was imported from this line.
     AlreadyImported,
     Refused(Vec<LineError>),
@@ -164,14 +164,14 @@ impl KeyHolders {
         holders
     }
 
-    fn classify(&self, reader: &AccountReader, line: u64, user: &UserRecord) -> InsertConflict {
+    fn classify(&self, reader: &AccountReader, line: u64, user: &UserRecord) -> KeyConflict {
         let id = Uuid::from(user.id);
         if let Some(holder) = self.ids.get(&id) {
-            // Only this line yields this id, so the account was imported from it, even if its `imported` field is gone
-            // because the account was deleted.
+            // Only this line yields this id. So the account was imported from it, even if it is now the tombstone of
+            // a deleted account.
             let derived = id == reader.derived_id(line, user.created_at.to_jiff());
             if derived || holder.imported.as_ref().is_some_and(|origin| reader.is_source_of(line, origin)) {
-                return InsertConflict::AlreadyImported;
+                return KeyConflict::AlreadyImported;
             }
         }
         let mut errors = Vec::new();
@@ -183,7 +183,7 @@ impl KeyHolders {
         for (member, holder) in keys {
             errors.extend(holder.map(|holder| duplicate_error(reader, member, holder)));
         }
-        if errors.is_empty() { InsertConflict::Gone } else { InsertConflict::Refused(errors) }
+        if errors.is_empty() { KeyConflict::None } else { KeyConflict::Refused(errors) }
     }
 }
 

@@ -48,7 +48,7 @@ impl LineError {
 
 /// The members that were not taken yet, and the errors so far.
 pub(super) struct Members {
-    left: Map<String, Value>,
+    remaining: Map<String, Value>,
     errors: Vec<LineError>,
 }
 
@@ -79,12 +79,12 @@ impl Members {
         let twice = |name: &String| LineError::for_member(name, "repeated", "The member occurs more than once.");
         let mut errors: Vec<_> = repeated.iter().map(twice).collect();
         errors.extend(numbers());
-        Ok(Self { left: members, errors })
+        Ok(Self { remaining: members, errors })
     }
 
     /// Takes the value of a member. `null` counts as missing.
     pub(super) fn take(&mut self, name: &str) -> Option<Value> {
-        self.left.remove(name).filter(|value| !value.is_null())
+        self.remaining.remove(name).filter(|value| !value.is_null())
     }
 
     pub(super) fn text(&mut self, name: &str) -> Option<String> {
@@ -121,8 +121,8 @@ impl Members {
 
     /// Takes and parses a required text.
     pub(super) fn required<T>(&mut self, name: &str, parse: impl FnOnce(&str) -> Result<T, Invalid>) -> Option<T> {
-        if self.left.get(name).is_none_or(Value::is_null) {
-            self.left.remove(name);
+        if self.remaining.get(name).is_none_or(Value::is_null) {
+            self.remaining.remove(name);
             self.add_error(name, "missing", "The member is missing.");
             return None;
         }
@@ -140,7 +140,7 @@ impl Members {
 
     /// Returns all errors. Each member that was not taken is an error.
     pub(super) fn into_errors(mut self) -> Vec<LineError> {
-        for name in self.left.keys() {
+        for name in self.remaining.keys() {
             self.errors.push(LineError::for_member(name, "unknown", "There is no such member."));
         }
         self.errors

@@ -84,7 +84,7 @@ pub struct ImportStep {
     pub bytes: u64,
     /// The number of new accounts, and of accounts that an earlier run of this import has created.
     pub imported: u64,
-    pub already: u64,
+    pub already_imported: u64,
     pub refused: Vec<RefusedLine>,
 }
 
@@ -151,7 +151,7 @@ pub async fn begin_import(importer: Importer, import: Import) -> Result<(Running
     let mut record = match import.dry_run {
         // A dry run checks the whole file, even if a part of it was imported before.
         true => match bulk.find_import(&import.id).await? {
-            Some(begun) => ImportRecord { started_at: begun.started_at, ..new },
+            Some(existing) => ImportRecord { started_at: existing.started_at, ..new },
             None => new,
         },
         false => bulk.begin_import(&new).await?,
@@ -240,7 +240,7 @@ fn update_record(record: &mut ImportRecord, step: &ImportStep) {
     let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
     record.lines = number(step.line);
     record.bytes = number(step.bytes);
-    record.imported += number(step.imported + step.already);
+    record.imported += number(step.imported + step.already_imported);
     record.refused += number(step.refused.len() as u64);
 }
 

@@ -64,7 +64,7 @@ impl AccountService {
                 | Purpose::EmailChange
                 | Purpose::EmailChangeUndo => return Err(UndoChangeError::TokenInvalid),
             };
-            let changed_at = |left: &Reservation| self.address_left_at(&record, left);
+            let changed_at = |reservation: &Reservation| self.address_left_at(&record, reservation);
             let undo = undo_links::undo_change(&link, record.addresses(), changed_at, record.factor_since(), now);
             let undo = undo.ok_or(UndoChangeError::TokenInvalid)?;
             let (id, version) = (record.id.into(), record.version);

@@ -62,10 +62,10 @@ impl AccountService {
     }
 
     /// Returns when the account left this address; the undo token of that change has the time.
-    pub(in crate::usecase) fn address_left_at(&self, record: &UserRecord, left: &Reservation) -> Timestamp {
+    pub(in crate::usecase) fn address_left_at(&self, record: &UserRecord, reservation: &Reservation) -> Timestamp {
         let lifetime = SignedDuration::try_from(self.rules.undo_ttl).unwrap_or(SignedDuration::MAX);
-        let issued_at = undo_token_of(record, left).and_then(|token| token.issued_at);
-        issued_at.map_or_else(|| left.until.saturating_sub(lifetime).unwrap_or(Timestamp::MIN), Timestamp::from)
+        let issued_at = undo_token_of(record, reservation).and_then(|token| token.issued_at);
+        issued_at.map_or_else(|| reservation.until.saturating_sub(lifetime).unwrap_or(Timestamp::MIN), Timestamp::from)
     }
 
     /// Builds the write of an undo. Everything is in one write, so that all of it happens or nothing. `used` is the
@@ -132,11 +132,12 @@ impl AccountService {
 fn address_as_typed(record: &UserRecord, restored: &Addresses, now: Timestamp) -> String {
     // Addresses that were left earlier stay reserved, so the restored one directly follows them.
     let addresses = record.addresses();
-    let left = addresses.reserved.iter().filter(|kept| now < kept.until).nth(restored.reserved.len());
-    let address = left.and_then(|left| undo_token_of(record, left)).and_then(|token| token.address.clone());
+    let reservation = addresses.reserved.iter().filter(|kept| now < kept.until).nth(restored.reserved.len());
+    let address =
+        reservation.and_then(|reservation| undo_token_of(record, reservation)).and_then(|token| token.address.clone());
     address.unwrap_or_else(|| restored.current.clone())
 }
 
-fn undo_token_of<'a>(record: &'a UserRecord, left: &Reservation) -> Option<&'a TokenRecord> {
-    record.tokens.iter().find(|token| token.purpose == Purpose::EmailChangeUndo && token.reservation() == *left)
+fn undo_token_of<'a>(record: &'a UserRecord, reservation: &Reservation) -> Option<&'a TokenRecord> {
+    record.tokens.iter().find(|token| token.purpose == Purpose::EmailChangeUndo && token.reservation() == *reservation)
 }

@@ -73,9 +73,9 @@ pub async fn change_password(
     if !permits(caller.user.version) {
         return Err(ChangePasswordError::PreconditionFailed);
     }
-    let charged = accounts.rate_limiter.charge_account_writes(&[AccountWrite::Password], caller.user.id.into()).await?;
+    let charges = accounts.rate_limiter.charge_account_writes(&[AccountWrite::Password], caller.user.id.into()).await?;
     let proof = accounts.verify_and_hash(&caller, change, &origin);
-    let (verified, new) = accounts.rate_limiter.refund_unless_verified(charged, proof).await?;
+    let (verified, new) = accounts.rate_limiter.refund_unless_verified(charges, proof).await?;
     let this = Arc::clone(accounts);
     accounts
         .writes
@@ -140,8 +140,8 @@ impl AccountService {
             }
             // After a login in between the password need not be entered again. But if the password was changed, the
             // account disabled or the sessions ended, this caller may no longer decide.
-            let again = self.store.users.by_id(user.id.into()).await?;
-            user = again
+            let current = self.store.users.by_id(user.id.into()).await?;
+            user = current
                 .filter(|user| {
                     user.status == UserStatus::Active
                         && user.session_lives(caller.session, caller.epoch)

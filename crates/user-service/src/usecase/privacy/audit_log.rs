@@ -57,8 +57,8 @@ fn pending_entries(user: &UserRecord) -> impl Iterator<Item = AuditEntry> {
     user.pending_events.iter().map(|event| AuditEntry::pending(user.id.into(), event))
 }
 
-/// Merges rows and pending events into one order without duplicates, and returns the cursor of the next page. `rows`
-/// has one row more than `limit` if there are that many.
+/// Merges rows and pending events into one order without duplicates, and returns the cursor of the next page. `entries` are
+/// the stored rows after the cursor, one more than `limit` if there are that many.
 fn merge_page(
     mut entries: Vec<AuditEntry>,
     pending: impl Iterator<Item = AuditEntry>,

@@ -105,8 +105,8 @@ impl AccountService {
                 self.publish_tombstone(id, now, pending);
                 return Ok(());
             }
-            let again = self.store.users.by_id(id).await?;
-            user = again
+            let current = self.store.users.by_id(id).await?;
+            user = current
                 .filter(|user| {
                     user.session_lives(caller.session, caller.epoch)
                         && user.password_hash().is_ok_and(|hash| hash.expose() == verified.expose())

@@ -142,9 +142,9 @@ impl RateLimiter {
 
     /// Records that the secret was correct: clears the failures of this network and refunds the account.
     pub async fn record_success(&self, attempt: &ChargedAttempt) {
-        let own = async {
-            let Some(own) = attempt.source_key else { return Ok(()) };
-            self.store.forget(own).await?;
+        let source = async {
+            let Some(source) = attempt.source_key else { return Ok(()) };
+            self.store.forget(source).await?;
             report(RateLimitStatus::full_quota(&attempt.policy));
             Ok::<_, StoreError>(())
         };
@@ -152,12 +152,13 @@ impl RateLimiter {
             let Some(account) = attempt.account_key else { return Ok(()) };
             self.store.take_back(account).await
         };
-        let (own, account) = tokio::join!(own, account);
-        if let Err(error) = own.and(account) {
+        let (source, account) = tokio::join!(source, account);
+        if let Err(error) = source.and(account) {
             tracing::debug!(%error, "the charge of a successful attempt was not refunded");
         }
     }
 
+    /// Refunds an attempt whose secret was not verified.
     pub async fn refund_attempt(&self, attempt: &ChargedAttempt) {
         self.refund_all([attempt.source_key, attempt.account_key].into_iter().flatten()).await;
     }

@@ -17,8 +17,8 @@ use crate::{
 #[derive(Default)]
 pub struct Charges {
     /// The counter of the mailbox that a mail is sent to.
-    pub(super) mail: Option<ThrottleKey>,
-    pub(super) others: Vec<ThrottleKey>,
+    pub(super) mail_key: Option<ThrottleKey>,
+    pub(super) keys: Vec<ThrottleKey>,
 }
 
 impl RateLimiter {
@@ -36,26 +36,26 @@ impl RateLimiter {
     /// first one, which counts requests.
     pub(super) async fn charge_all(&self, rows: &[(RateLimitPolicy, ThrottleKey)]) -> Result<Charges, Failure> {
         let answers = join_all(rows.iter().map(|(policy, key)| self.store.charge(*key, policy.rule))).await;
-        let (mut charged, mut refused, mut failed) = (Charges::default(), None, None);
+        let (mut charges, mut refused, mut failed) = (Charges::default(), None, None);
         for ((policy, key), answer) in rows.iter().zip(answers) {
             match answer {
                 Ok(row) if row.held => {
                     refused.get_or_insert((policy, RateLimitStatus::new(policy, &row)));
                 }
                 Ok(row) => {
-                    charged.others.push(*key);
+                    charges.keys.push(*key);
                     report(RateLimitStatus::new(policy, &row));
                 }
                 Err(error) => failed = Some(error),
             }
         }
         let failure = match (failed, refused) {
-            (None, None) => return Ok(charged),
+            (None, None) => return Ok(charges),
             (Some(error), _) => error.into(),
             (None, Some((policy, status))) => self.reject(policy, status),
         };
-        charged.others.retain(|key| *key != rows[0].1);
-        self.refund(&charged).await;
+        charges.keys.retain(|key| *key != rows[0].1);
+        self.refund(&charges).await;
         Err(failure)
     }
 
@@ -66,19 +66,19 @@ impl RateLimiter {
     }
 
     /// Refunds the charges of a request that did nothing.
-    pub async fn refund(&self, charged: &Charges) {
-        self.refund_all(charged.others.iter().copied()).await;
+    pub async fn refund(&self, charges: &Charges) {
+        self.refund_all(charges.keys.iter().copied()).await;
     }
 
     /// Refunds the counter of the mailbox, because no mail is sent. The other charges stay.
-    pub async fn refund_mail(&self, charged: &Charges) {
-        self.refund_all(charged.mail).await;
+    pub async fn refund_mail(&self, charges: &Charges) {
+        self.refund_all(charges.mail_key).await;
     }
 
     /// Returns the result. If it is an error, refunds the charges.
-    pub async fn refund_on_error<T, E>(&self, charged: &Charges, result: Result<T, E>) -> Result<T, E> {
+    pub async fn refund_on_error<T, E>(&self, charges: &Charges, result: Result<T, E>) -> Result<T, E> {
         if result.is_err() {
-            self.refund(charged).await;
+            self.refund(charges).await;
         }
         result
     }
@@ -87,15 +87,15 @@ impl RateLimiter {
     /// disconnects meanwhile.
     pub async fn refund_unless_verified<T, E>(
         &self,
-        charged: Charges,
+        charges: Charges,
         proof: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
-        let mut guard = RefundOnDrop { store: &self.store, charged };
+        let mut guard = RefundOnDrop { store: &self.store, charges };
         let result = proof.await;
         if result.is_err() {
-            self.refund(&guard.charged).await;
+            self.refund(&guard.charges).await;
         }
-        guard.charged = Charges::default();
+        guard.charges = Charges::default();
         result
     }
 
@@ -107,12 +107,12 @@ impl RateLimiter {
 /// The charges of a change whose proof is not verified yet. They are refunded on drop.
 struct RefundOnDrop<'a> {
     store: &'a ThrottleStore,
-    charged: Charges,
+    charges: Charges,
 }
 
 impl Drop for RefundOnDrop<'_> {
     fn drop(&mut self) {
-        let keys = std::mem::take(&mut self.charged.others);
+        let keys = std::mem::take(&mut self.charges.keys);
         // The client has disconnected. Without the refund, a stolen session could use up its owner's quota with aborted
         // requests.
         if !keys.is_empty()

@@ -37,9 +37,9 @@ impl RateLimiter {
     /// The database is unavailable.
     pub(in crate::usecase) async fn charge_code(
         &self,
-        proof: CodeChallenge<'_>,
+        challenge: CodeChallenge<'_>,
     ) -> Result<Option<ChargedCode>, Failure> {
-        let key = match proof {
+        let key = match challenge {
             CodeChallenge::MfaToken(id) => self.hash.subject_key("mfa-token", id.as_bytes()),
             CodeChallenge::TotpSetup(secret) => self.hash.subject_key("totp-setup", secret),
         };

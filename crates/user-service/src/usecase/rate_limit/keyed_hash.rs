@@ -56,13 +56,13 @@ mod tests {
 
     #[test]
     fn the_keys_of_a_subject_share_only_their_first_half() {
-        let (whole, part) = (hash(1).subject_key("login", b"ada"), hash(1).part_key("login", b"ada", b"net"));
-        assert_eq!(whole.subject, part.subject);
-        assert_ne!(whole.part, part.part);
-        assert_ne!(part.part, hash(1).part_key("login", b"ada", b"ten").part);
-        assert_ne!(whole.subject, hash(1).subject_key("login", b"eve").subject);
-        assert_ne!(whole.subject, hash(1).subject_key("reset", b"ada").subject);
-        assert_ne!(whole.subject, hash(2).subject_key("login", b"ada").subject);
+        let (subject_key, part_key) = (hash(1).subject_key("login", b"ada"), hash(1).part_key("login", b"ada", b"net"));
+        assert_eq!(subject_key.subject, part_key.subject);
+        assert_ne!(subject_key.part, part_key.part);
+        assert_ne!(part_key.part, hash(1).part_key("login", b"ada", b"ten").part);
+        assert_ne!(subject_key.subject, hash(1).subject_key("login", b"eve").subject);
+        assert_ne!(subject_key.subject, hash(1).subject_key("reset", b"ada").subject);
+        assert_ne!(subject_key.subject, hash(2).subject_key("login", b"ada").subject);
     }
 
     #[test]

@@ -17,10 +17,10 @@ const KNOWN_NETWORK: &str = "known-network";
 
 /// Returns whether the user has logged in from this network. Without a user it does the same work.
 pub(super) fn is_known_network(hash: &KeyedHash, user: Option<&UserRecord>, origin: &Origin, now: Timestamp) -> bool {
-    let here = known_network_digest(hash, user.map_or(Uuid::nil(), |user| user.id.into()), origin);
+    let digest = known_network_digest(hash, user.map_or(Uuid::nil(), |user| user.id.into()), origin);
     user.into_iter()
         .flat_map(|user| &user.known_networks)
-        .any(|known| known.network.bytes == here && now < expires_at(known.last_seen.to_jiff(), KNOWN_FOR))
+        .any(|known| known.network.bytes == digest && now < expires_at(known.last_seen.to_jiff(), KNOWN_FOR))
 }
 
 /// Returns the hash of the network. It is bound to the user, so that two accounts have different hashes of one network.
@@ -34,6 +34,7 @@ pub(in crate::usecase) fn client_network(origin: &Origin) -> IpPrefix {
     IpPrefix::throttled(client_address(origin))
 }
 
+/// Returns the address of the client, or 0.0.0.0 if it is unknown.
 pub(super) fn client_address(origin: &Origin) -> IpAddr {
     let address = origin.address.as_deref().and_then(|address| address.parse().ok());
     address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))

@@ -34,8 +34,8 @@ impl RateLimiter {
         let mail = self.mail_counter("mail/registration", email);
         let policy = Limits::rate_policy("registration", self.limits.registrations_per_network, HOUR);
         let registration = self.hash.subject_key("registration", &client_network(origin).to_bytes());
-        let charged = self.charge_request_and(origin, &[mail, (policy, registration)]).await?;
-        Ok(charged.with_mail(mail.1))
+        let charges = self.charge_request_and(origin, &[mail, (policy, registration)]).await?;
+        Ok(charges.with_mail_key(mail.1))
     }
 
     /// Charges a mail to this address, whether or not it has an account.
@@ -75,9 +75,9 @@ impl RateLimiter {
         self.check_local_request(origin)?;
         let request =
             (self.limits.network_policy(), self.hash.subject_key("network", &client_network(origin).to_bytes()));
-        let mut charged = self.charge_all(&[&[request], rows].concat()).await?;
-        charged.others.retain(|key| *key != request.1);
-        Ok(charged)
+        let mut charges = self.charge_all(&[&[request], rows].concat()).await?;
+        charges.keys.retain(|key| *key != request.1);
+        Ok(charges)
     }
 }
 
@@ -91,7 +91,7 @@ const fn mail_scope(mail: RequestedMail) -> &'static str {
 }
 
 impl Charges {
-    fn with_mail(self, mail: ThrottleKey) -> Self {
-        Self { mail: self.others.contains(&mail).then_some(mail), ..self }
+    fn with_mail_key(self, key: ThrottleKey) -> Self {
+        Self { mail_key: self.keys.contains(&key).then_some(key), ..self }
     }
 }

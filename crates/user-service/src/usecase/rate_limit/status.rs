@@ -27,11 +27,11 @@ impl RateLimitStatus {
     pub(super) fn new(policy: &RateLimitPolicy, row: &Throttled) -> Self {
         let quota = policy.rule.quota();
         let unit = policy.rule.forgets_one_in();
-        let left = (f64::from(quota) - row.level).max(0.0);
+        let remaining = (f64::from(quota) - row.level).max(0.0);
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and a u32")]
-        let left = if row.held || row.wait > Duration::ZERO { 0 } else { left as u32 };
+        let remaining = if row.held || row.wait > Duration::ZERO { 0 } else { remaining as u32 };
         let reset = if row.wait > Duration::ZERO { row.wait } else { unit.mul_f64(row.level) };
-        Self { policy: policy.name, quota, window: unit * quota, remaining: left, reset }
+        Self { policy: policy.name, quota, window: unit * quota, remaining, reset }
     }
 
     pub(super) fn full_quota(policy: &RateLimitPolicy) -> Self {

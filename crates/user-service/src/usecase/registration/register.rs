@@ -86,23 +86,23 @@ pub async fn register(
     let started = accounts.clock.now();
     // If the hash queue is full, the request is refused before it uses MongoDB.
     let admission = accounts.hashes.admit().map_err(Failure::from)?;
-    let charged = accounts.rate_limiter.charge_registration(&registration.email, &origin).await?;
+    let charges = accounts.rate_limiter.charge_registration(&registration.email, &origin).await?;
     // The validation requests a place in the queue of its own.
     drop(admission);
     let registered = validate_and_insert(accounts, registration, origin).await;
     match &registered {
         // The account existed before this request.
         Ok(Registered::Account(user)) if user.created_at.as_millisecond() < started.as_millisecond() => {
-            accounts.rate_limiter.refund_mail(&charged).await;
+            accounts.rate_limiter.refund_mail(&charges).await;
         }
         Err(RegisterError::UsernameTaken | RegisterError::IdempotencyKeyReused) => {
-            accounts.rate_limiter.refund_mail(&charged).await;
+            accounts.rate_limiter.refund_mail(&charges).await;
         }
         // Nothing was registered: the user must choose another password or try again later.
         Err(
             RegisterError::Refused { .. }
             | RegisterError::Failure(Failure::Overloaded { .. } | Failure::RateLimited { .. }),
-        ) => accounts.rate_limiter.refund(&charged).await,
+        ) => accounts.rate_limiter.refund(&charges).await,
         // After any other failure the account may exist.
         Ok(_) | Err(RegisterError::EmailTaken | RegisterError::Failure(_)) => {}
     }
@@ -209,24 +209,24 @@ impl AccountService {
             return Err(RegisterError::IdempotencyKeyReused);
         }
         let identifier = LoginIdentifier::Email(registration.email.key().to_owned());
-        let charged = self.rate_limiter.charge_login(&identifier, Some(&holder), origin, now).await?;
+        let attempt = self.rate_limiter.charge_login(&identifier, Some(&holder), origin, now).await?;
         let hash = holder.password_hash()?;
         let requester = requester(Some(&holder), origin);
         match self.hashes.verify(&registration.password, Some(&hash), requester).await {
             Ok(Verdict::Match { .. }) => {
-                self.rate_limiter.record_success(&charged).await;
+                self.rate_limiter.record_success(&attempt).await;
                 Ok(Some(holder.user()))
             }
             Ok(Verdict::Mismatch) => {
                 let user = holder.id.into();
                 self.background.record_failed_login(user, origin);
-                if let Some(until) = charged.under_attack() {
+                if let Some(until) = attempt.under_attack() {
                     self.background.enqueue_attack_notice(DetectedAttack { user, until, origin: origin.clone() });
                 }
                 Err(RegisterError::IdempotencyKeyReused)
             }
             Err(error) => {
-                self.rate_limiter.refund_attempt(&charged).await;
+                self.rate_limiter.refund_attempt(&attempt).await;
                 Err(Failure::from(error).into())
             }
         }

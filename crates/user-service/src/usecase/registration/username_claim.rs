@@ -72,8 +72,8 @@ impl UsernameClaim {
             return Ok(false);
         }
         if self.taken_names == 0 && !self.freed {
-            let wanted = self.candidate(accounts, user)?;
-            self.freed = accounts.store.users.free_username(wanted.key(), now).await?;
+            let username = self.candidate(accounts, user)?;
+            self.freed = accounts.store.users.free_username(username.key(), now).await?;
             if self.freed {
                 return Ok(true);
             }
@@ -85,12 +85,12 @@ impl UsernameClaim {
     fn candidate(&self, accounts: &AccountService, user: &UserRecord) -> Result<Username, Failure> {
         let invalid =
             |invalid: crate::domain::Invalid| Failure::Internal(anyhow::anyhow!("invalid username: {invalid}"));
-        let wanted = Username::parse(&user.username).map_err(invalid)?;
+        let username = Username::parse(&user.username).map_err(invalid)?;
         if self.taken_names == 0 {
-            return Ok(wanted);
+            return Ok(username);
         }
         let least = if self.taken_names <= TAKEN_BEFORE_MORE_DIGITS { 1_000 } else { 100_000_000 };
         let random = u32::try_from(accounts.ids.v4().as_u128() % (9 * u128::from(least))).unwrap_or_default();
-        wanted.with_number(least + random).map_err(invalid)
+        username.with_number(least + random).map_err(invalid)
     }
 }

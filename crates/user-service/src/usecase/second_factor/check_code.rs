@@ -114,11 +114,11 @@ impl AccountService {
                 step.map(|last_step| (TotpRecord { last_step, ..totp.clone() }, LoginMethod::Totp))
             }
             Some(SecondFactorCode::Recovery(code)) => {
-                let mut left = totp.clone();
+                let mut remaining = totp.clone();
                 let digest = self.recovery_digest(user, &code);
-                left.recovery_codes.retain(|stored| !bool::from(stored.bytes.ct_eq(&digest)));
-                let found = left.recovery_codes.len() < totp.recovery_codes.len();
-                found.then_some((left, LoginMethod::RecoveryCode))
+                remaining.recovery_codes.retain(|stored| !bool::from(stored.bytes.ct_eq(&digest)));
+                let found = remaining.recovery_codes.len() < totp.recovery_codes.len();
+                found.then_some((remaining, LoginMethod::RecoveryCode))
             }
             None => None,
         };

@@ -98,16 +98,16 @@ pub async fn list_sessions(
             (rows, current_row)
         }
     };
-    let places = size - usize::from(current_row.is_some());
-    let more = rows.len() > places;
-    rows.truncate(places);
+    let row_limit = size - usize::from(current_row.is_some());
+    let more = rows.len() > row_limit;
+    rows.truncate(row_limit);
     let next = more.then(|| rows.last().map_or(Cursor::NEWEST, SessionRow::place));
     rows.extend(current_row);
-    let items = rows.into_iter().map(|row| listed(row, caller.session)).collect();
+    let items = rows.into_iter().map(|row| to_listed_session(row, caller.session)).collect();
     Ok(SessionPage { items, next })
 }
 
-fn listed(row: SessionRow, current: Uuid) -> ListedSession {
+fn to_listed_session(row: SessionRow, current: Uuid) -> ListedSession {
     ListedSession {
         id: row.id.into(),
         device: row.device.as_deref().and_then(device),
@@ -168,9 +168,10 @@ impl AccountService {
                 self.delete_ended_sessions(&written).await;
                 return Ok(());
             }
-            let again = self.store.users.by_id(id).await?;
-            user =
-                again.filter(|user| user.session_lives(caller.session, caller.epoch)).ok_or(EndSessionsError::Gone)?;
+            let current = self.store.users.by_id(id).await?;
+            user = current
+                .filter(|user| user.session_lives(caller.session, caller.epoch))
+                .ok_or(EndSessionsError::Gone)?;
         }
         Err(Failure::too_many_conflicts().into())
     }

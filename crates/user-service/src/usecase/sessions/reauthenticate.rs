@@ -37,8 +37,8 @@ impl AccountService {
         password: &Password,
         origin: &Origin,
     ) -> Result<PasswordHash, ReauthenticateError> {
-        let charged = self.rate_limiter.charge_account_writes(&[write], caller.user.id.into()).await?;
-        self.rate_limiter.refund_unless_verified(charged, self.reauthenticate(caller, password, origin)).await
+        let charges = self.rate_limiter.charge_account_writes(&[write], caller.user.id.into()).await?;
+        self.rate_limiter.refund_unless_verified(charges, self.reauthenticate(caller, password, origin)).await
     }
 
     /// Verifies the password and returns the stored hash that it matched, on which the write is decided.
@@ -48,8 +48,8 @@ impl AccountService {
         password: &Password,
         origin: &Origin,
     ) -> Result<PasswordHash, ReauthenticateError> {
-        let charged = self.rate_limiter.charge_password(caller.user.id.into(), caller.session).await?;
-        self.verify_charged_password(caller, password, &charged, origin).await
+        let attempt = self.rate_limiter.charge_password(caller.user.id.into(), caller.session).await?;
+        self.verify_charged_password(caller, password, &attempt, origin).await
     }
 
     /// Verifies the password of an attempt that is already charged.
@@ -57,7 +57,7 @@ impl AccountService {
         &self,
         caller: &Caller,
         password: &Password,
-        charged: &ChargedAttempt,
+        attempt: &ChargedAttempt,
         origin: &Origin,
     ) -> Result<PasswordHash, ReauthenticateError> {
         let stored = caller.user.password_hash().map_err(Failure::from)?;
@@ -65,13 +65,13 @@ impl AccountService {
         let verdict = match self.hashes.verify(password, Some(&stored), requester).await {
             Ok(verdict) => verdict,
             Err(error) => {
-                self.rate_limiter.refund_attempt(charged).await;
+                self.rate_limiter.refund_attempt(attempt).await;
                 return Err(Failure::from(error).into());
             }
         };
         match verdict {
             Verdict::Match { .. } => {
-                self.rate_limiter.record_success(charged).await;
+                self.rate_limiter.record_success(attempt).await;
                 Ok(stored)
             }
             Verdict::Mismatch => {
