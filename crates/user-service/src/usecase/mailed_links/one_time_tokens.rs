@@ -26,9 +26,7 @@ impl AccountService {
             Some((user, record))
         }))
     }
-}
 
-impl AccountService {
     /// Returns the active account that may use this undo link at `now`, and the link.
     pub(in crate::usecase) async fn find_undo_link_holder(
         &self,
