@@ -1,14 +1,14 @@
-//! How many password hashes a core computes: what the pool's arena and our own block
-//! function save (docs/adr/0004, 0010), and what the pool costs.
+//! Measures how many password hashes a core computes: the effect of the pool's arena and of our own block function
+//! (docs/adr/0004, 0010), and the cost of the pool.
 //!
 //! ```sh
 //! cargo run -p user-service --example hash_rate
 //! ```
 //!
-//! The same computation four ways: by the `argon2` crate with memory allocated for each
-//! hash, and with memory used again; by `argon2-simd`; through the pool with one thread. Interleaved rounds, medians, on the
-//! process's own clock (its processor time) too: what else runs on the machine does not
-//! count there. The dev profile optimises both crates, so no release build is needed.
+//! It does the same computation in four ways: the `argon2` crate with new memory for each hash, the same with reused
+//! memory, `argon2-simd`, and the pool with one thread. The rounds are interleaved and the result is their median, by
+//! the wall clock and by the processor time of the process, which other programs do not affect. The dev profile
+//! optimizes both crates, so no release build is needed.
 
 use std::{
     fs,
@@ -24,23 +24,23 @@ use user_service::{
     hashing::{HashMetrics, HashPool, HashingSettings},
 };
 
-const HASHES: u32 = 40;
+const HASHES_PER_ROUND: u32 = 40;
 const ROUNDS: usize = 7;
-/// OWASP's parameters, the service's defaults.
+/// The parameters of OWASP, which are the defaults of the service.
 const MEMORY_KIB: u32 = 19_456;
 const ITERATIONS: u32 = 2;
 const PASSWORD: &str = "correct horse battery staple";
 const SALT: [u8; 16] = [7; 16];
 
-/// Hashes a second, by the wall clock and by processor time.
+/// Hashes per second, by the wall clock and by processor time.
 #[derive(Clone, Copy)]
 struct Rate {
     wall: f64,
     cpu: f64,
 }
 
-const WAYS: [&str; 4] =
-    ["argon2, memory for each hash", "argon2, memory used again", "argon2-simd", "the pool, one thread"];
+const VARIANTS: [&str; 4] =
+    ["argon2, new memory for each hash", "argon2, reused memory", "argon2-simd", "the pool, one thread"];
 
 fn main() -> Result<()> {
     let params = Params::new(MEMORY_KIB, ITERATIONS, 1, Some(32)).map_err(anyhow::Error::msg)?;
@@ -78,7 +78,7 @@ fn main() -> Result<()> {
         format!("Argon2id, {MEMORY_KIB} KiB, t={ITERATIONS}, p=1, one thread: hashes/s (median of {ROUNDS} rounds)\n");
     report += &format!("argon2-simd is {}\n", Implementation::detect());
     report += &format!("{:<34} {:>10} {:>14}\n", "", "wall", "of CPU time");
-    for (name, rates) in WAYS.iter().zip(&rates) {
+    for (name, rates) in VARIANTS.iter().zip(&rates) {
         let (wall, cpu) = (median(rates, |rate| rate.wall), median(rates, |rate| rate.cpu));
         report += &format!("{name:<34} {wall:>10.1} {cpu:>14.1}\n");
     }
@@ -100,24 +100,24 @@ fn settings() -> HashingSettings {
 
 fn rate<E: Into<anyhow::Error>>(mut hash: impl FnMut() -> Result<(), E>) -> Result<Rate> {
     let (started, cpu_before) = (Instant::now(), cpu_seconds()?);
-    for _ in 0..HASHES {
+    for _ in 0..HASHES_PER_ROUND {
         hash().map_err(Into::into)?;
     }
     let (wall, cpu) = (started.elapsed().as_secs_f64(), cpu_seconds()? - cpu_before);
-    Ok(Rate { wall: f64::from(HASHES) / wall, cpu: f64::from(HASHES) / cpu })
+    Ok(Rate { wall: f64::from(HASHES_PER_ROUND) / wall, cpu: f64::from(HASHES_PER_ROUND) / cpu })
 }
 
-fn median(rates: &[Rate], of: impl Fn(&Rate) -> f64) -> f64 {
-    let mut values: Vec<f64> = rates.iter().map(of).collect();
+fn median(rates: &[Rate], value: impl Fn(&Rate) -> f64) -> f64 {
+    let mut values: Vec<f64> = rates.iter().map(value).collect();
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-/// User and system time of this process so far (`proc(5)`, fields 14 and 15, in 1/100 s).
+/// Returns the user and system time of this process so far (`proc(5)`, fields 14 and 15, in 1/100 s).
 fn cpu_seconds() -> Result<f64> {
     let stat = fs::read_to_string("/proc/self/stat")?;
     let (_, fields) = stat.rsplit_once(')').unwrap_or_default();
     let ticks: Vec<f64> = fields.split_whitespace().skip(11).take(2).filter_map(|field| field.parse().ok()).collect();
-    anyhow::ensure!(ticks.len() == 2, "/proc/self/stat has another form");
+    anyhow::ensure!(ticks.len() == 2, "/proc/self/stat has an unexpected format");
     Ok((ticks[0] + ticks[1]) / 100.0)
 }

@@ -1,7 +1,8 @@
-//! Puts the parts together, starts them, and stops them in order. The only file that
-//! knows every part.
+//! Connects the parts of the service, starts them, and stops them in order. The only file that knows every part.
 
-use std::{net::SocketAddr, num::NonZero, path::PathBuf, sync::Arc, time::Duration};
+mod from_config;
+
+use std::{net::SocketAddr, num::NonZero, sync::Arc, time::Duration};
 
 use actix_web::{
     App, HttpServer,
@@ -10,7 +11,6 @@ use actix_web::{
     web,
 };
 use anyhow::Context;
-use events::sealing::PublicKey;
 use mongodb::Database;
 use service_kit::{
     Check, CheckState, Clock, Health, Ids, Lifecycle,
@@ -25,22 +25,23 @@ use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    breached_passwords::BreachedPasswords,
     config::{Config, RegistrationMode},
-    domain::{AttributeRules, PasswordPolicy},
     hashing::{HashMetrics, HashPool},
     housekeeping::Housekeeping,
-    http::{self, AllowedOrigins, ClientAddressHeader, HttpMetrics, RequestScope, ResponseMemory, TrustedProxies},
+    http::{self, HttpMetrics, RequestScope, ResponseMemory},
     keys::{KeyEncryptionKey, SigningKeys},
     metrics::{AccountMetrics, PANICS, RelayMetrics},
     outbox::EventBuilder,
     relay::{PRODUCER_PROPERTIES, Relay, RelaySettings},
     store::{self, SessionTimes, Store},
     tokens::{AccessTokens, MfaTokens, RefreshTokens},
-    usecase::{AccountService, BackgroundQueue, Limits, PasswordValidation, RateLimiter, Rules, Writes},
+    usecase::{AccountService, BackgroundQueue, RateLimiter, Rules, Writes},
 };
 
-/// The service, listening but not yet waited for.
+pub use from_config::attribute_rules;
+use from_config::{allowed_origins, limits, password_rules, read_sealing_key, trusted_proxies};
+
+/// The service with bound listeners; [`run`](Self::run) waits for it.
 pub struct Application {
     lifecycle: Lifecycle,
     accounts: Arc<AccountService>,
@@ -55,18 +56,18 @@ pub struct Application {
 }
 
 impl Application {
-    /// Binds the ports and starts the background tasks. Waits neither for MongoDB nor
-    /// for Kafka: `/readyz` says when they are there.
+    /// Binds the ports and starts the background tasks. It waits neither for MongoDB nor for Kafka; `/readyz` shows
+    /// when they are available.
     ///
     /// # Errors
-    /// A key that cannot be read, a port that is taken, a setting that a library refuses.
+    /// A key cannot be read, a port is in use, or a library refuses a setting.
     pub async fn build(config: Config) -> anyhow::Result<Self> {
         let lifecycle = Lifecycle::new();
         let (clock, ids) = (Clock::system(), Ids::random());
         let registry = Registry::new();
         let health =
             Health::new(&[Check { name: "mongodb", required: true }, Check { name: "kafka", required: false }]);
-        // Not seen yet is no more than late: events wait in MongoDB.
+        // A broker that was not reached yet only delays events, which wait in MongoDB.
         health.set("kafka", CheckState::Degraded);
         let encryption = KeyEncryptionKey::from_base64(&config.keys.encryption_key)?;
         let sealing = read_sealing_key(&config)?;
@@ -85,7 +86,7 @@ impl Application {
         let metrics = AccountMetrics::register(&registry)?;
         panics::register(&registry, PANICS.0, PANICS.1)?;
         let (queue, background) = BackgroundQueue::new(clock.clone(), ids.clone(), metrics.clone());
-        let (unique_ready, unique) = watch::channel(false);
+        let (set_unique_indexes_ready, unique_indexes_ready) = watch::channel(false);
         let auth = &config.auth;
         let accounts = Arc::new(AccountService {
             relay,
@@ -100,7 +101,7 @@ impl Application {
             mfa_tokens: MfaTokens::new(&encryption, auth.mfa_token_ttl),
             outbox: EventBuilder::new(ids.clone(), sealing),
             background: queue,
-            throttle: RateLimiter::new(store.throttles.clone(), &encryption, limits(&config), metrics.clone()),
+            rate_limiter: RateLimiter::new(store.throttles.clone(), &encryption, limits(&config), metrics.clone()),
             keys: encryption,
             clock: clock.clone(),
             ids: ids.clone(),
@@ -121,12 +122,12 @@ impl Application {
             passwords: password_rules(&config)?,
             attributes: attribute_rules(&config)?,
             metrics,
-            writes: Writes::on_this_runtime(),
-            unique,
+            writes: Writes::on_current_runtime(),
+            unique_indexes_ready,
             store: store.clone(),
         });
 
-        // Both listeners before anything is started that would have to be stopped.
+        // Binds both listeners before the tasks start that would have to be stopped on an error.
         let scope = RequestScope {
             clock: clock.clone(),
             ids: ids.clone(),
@@ -138,13 +139,14 @@ impl Application {
 
         lifecycle.spawn("signing-keys", Arc::clone(&signing).keep_fresh(lifecycle.drained()));
         let retention = config.audit.retention;
-        let (ready, stop) = (Ready { unique: unique_ready, signing }, lifecycle.drained());
-        lifecycle.spawn("database", watch_database(database, health.clone(), ready, retention, stop));
+        let (gates, stop) =
+            (ReadinessGates { unique_indexes: set_unique_indexes_ready, signing_keys: signing }, lifecycle.drained());
+        lifecycle.spawn("database", watch_database(database, health.clone(), gates, retention, stop));
         let (holder, unverified_expiry) = (ids.v4(), config.auth.unverified_expiry);
         let housekeeping = Housekeeping { accounts: Arc::clone(&accounts), holder, unverified_expiry };
         lifecycle.spawn("housekeeping", housekeeping.run(lifecycle.drained()));
         let (this, stop) = (Arc::clone(&accounts), lifecycle.drained());
-        lifecycle.spawn("throttle", async move { this.throttle.keep_small(stop).await });
+        lifecycle.spawn("throttle", async move { this.rate_limiter.evict_idle(stop).await });
         let stop_background = CancellationToken::new();
         let background = tokio::spawn(background.run(Arc::clone(&accounts), stop_background.clone()));
         Ok(Self {
@@ -161,11 +163,11 @@ impl Application {
         })
     }
 
-    /// Serves until the first signal, then stops in order within the grace: requests,
-    /// their writes, the queues behind answers, the relay.
+    /// Serves until the first signal, then stops in order within the grace period: requests, their writes, the
+    /// background queues, the relay.
     ///
     /// # Errors
-    /// When the server fails.
+    /// The HTTP server fails.
     pub async fn run(self) -> anyhow::Result<()> {
         self.lifecycle.watch_signals()?;
         for address in &self.api_addresses {
@@ -176,7 +178,7 @@ impl Application {
         let mut server = tokio::spawn(self.server);
         tokio::select! {
             () = stopping.cancelled() => {}
-            // Not the error of the join, which would quote a panic.
+            // The error of the join is not used, because it would quote a panic.
             ended = &mut server => match ended {
                 Ok(ended) => ended.context("the HTTP server has failed")?,
                 Err(_) => anyhow::bail!("the task of the HTTP server has ended"),
@@ -185,7 +187,7 @@ impl Application {
         self.health.stop();
         let deadline = tokio::time::Instant::now() + self.grace;
         let intake = async {
-            // Most of the grace is for what is under way.
+            // Most of the grace period is for requests in progress.
             self.intake.close(self.grace / 4).await;
             handle.stop(true).await;
             self.accounts.writes.finish().await;
@@ -193,10 +195,10 @@ impl Application {
             let _ = self.background.await;
         };
         if tokio::time::timeout_at(deadline, intake).await.is_err() {
-            tracing::warn!("requests are still under way at the end of the grace");
+            tracing::warn!("requests are still in progress at the end of the grace period");
         }
-        let left = deadline.saturating_duration_since(tokio::time::Instant::now());
-        self.lifecycle.finish(left).await;
+        let remaining = deadline.saturating_duration_since(tokio::time::Instant::now());
+        self.lifecycle.finish(remaining).await;
         self.accounts.hashes.shutdown();
         self.ops.stop().await;
         tracing::info!("stopped");
@@ -204,11 +206,11 @@ impl Application {
     }
 }
 
-/// Whether the service would start with this configuration, as far as that can be told
-/// without a server: every value is judged by the part that uses it.
+/// Checks whether the service would start with this configuration, as far as that is possible without a server: each
+/// value is checked by the part that uses it.
 ///
 /// # Errors
-/// As [`Application::build`], but for ports.
+/// The errors of [`Application::build`], except those of ports.
 pub async fn check(config: &Config) -> anyhow::Result<()> {
     config.validate()?;
     config.hashing.settings().validate()?;
@@ -221,64 +223,6 @@ pub async fn check(config: &Config) -> anyhow::Result<()> {
     kafka::client_config(&config.kafka.brokers, &config.kafka.properties, PRODUCER_PROPERTIES)?;
     mongo::client(&config.mongodb, "user-service").await?;
     Ok(())
-}
-
-fn limits(config: &Config) -> Limits {
-    let limits = &config.limits;
-    Limits {
-        enabled: limits.enabled,
-        login_free_failures: limits.login_free_failures,
-        account_free_failures: limits.account_free_failures,
-        login_first_wait: limits.login_first_wait,
-        login_max_wait: limits.login_max_wait,
-        mails_per_address: limits.mails_per_address,
-        requests_per_network: limits.requests_per_network,
-        registrations_per_network: limits.registrations_per_network,
-        profile_changes_per_account: limits.profile_changes_per_account,
-        username_changes_per_account: limits.username_changes_per_account,
-        email_changes_per_account: limits.email_changes_per_account,
-        password_changes_per_account: limits.password_changes_per_account,
-        second_factor_changes_per_account: limits.second_factor_changes_per_account,
-    }
-}
-
-fn read_sealing_key(config: &Config) -> anyhow::Result<PublicKey> {
-    let path = &config.sealing.public_key_file;
-    let hint = "`email-service keygen --out DIR` makes it";
-    let text = std::fs::read_to_string(path)
-        .with_context(|| format!("sealing.public_key_file {} cannot be read; {hint}", path.display()))?;
-    PublicKey::from_base64(text.trim()).with_context(|| format!("sealing.public_key_file {}", path.display()))
-}
-
-/// The rules for new passwords; opens and checks the list of breached ones.
-fn password_rules(config: &Config) -> anyhow::Result<PasswordValidation> {
-    let auth = &config.auth;
-    let policy = PasswordPolicy::new(auth.password_min_length, &[&auth.issuer_host(), &auth.totp_issuer()]);
-    let open = |path: &PathBuf| {
-        BreachedPasswords::open(path).with_context(|| format!("auth.breached_passwords_file {}", path.display()))
-    };
-    let breached = auth.breached_passwords_file.as_ref().map(open).transpose()?;
-    let judges = std::thread::available_parallelism().map_or(1, NonZero::get);
-    Ok(PasswordValidation::new(policy, breached, judges, config.hashing.max_wait))
-}
-
-/// The proxies that are believed, and the header in which they name the client's address.
-fn trusted_proxies(config: &Config) -> anyhow::Result<TrustedProxies> {
-    let http = &config.http;
-    let header: ClientAddressHeader = http.client_address_header.parse().context("http.client_address_header")?;
-    Ok(TrustedProxies::parse(&http.trusted_proxies).context("http.trusted_proxies")?.with_header(header))
-}
-
-fn allowed_origins(config: &Config) -> anyhow::Result<AllowedOrigins> {
-    AllowedOrigins::parse(&config.http.cors_allowed_origins).context("http.cors_allowed_origins")
-}
-
-/// What every user's attributes have to match.
-pub fn attribute_rules(config: &Config) -> anyhow::Result<AttributeRules> {
-    let Some(path) = &config.attributes.schema_file else { return Ok(AttributeRules::default()) };
-    let text = std::fs::read_to_string(path)
-        .with_context(|| format!("attributes.schema_file {} cannot be read", path.display()))?;
-    AttributeRules::parse(&text).with_context(|| format!("attributes.schema_file {}", path.display()))
 }
 
 fn start_relay(
@@ -345,7 +289,7 @@ fn api_server(
             .configure(|config| http::configure(config, docs))
     })
     .workers(workers)
-    // Of each worker.
+    // The limit is per worker.
     .max_connections((connections / workers).max(1))
     .client_request_timeout(request_timeout)
     .keep_alive(http.keep_alive)
@@ -353,7 +297,7 @@ fn api_server(
         prepare(connection, data);
         connecting.on_connect(data);
     })
-    // A client that goes away takes its request along, so a waiting hash is skipped.
+    // A disconnected client cancels its request, so a queued hash is skipped.
     .h1_allow_half_closed(false)
     .shutdown_timeout(config.shutdown.grace.as_secs())
     .disable_signals();
@@ -364,42 +308,42 @@ fn api_server(
     Ok((server.run(), intake, addresses))
 }
 
-/// What the service is not ready without, besides the connection.
-struct Ready {
-    unique: watch::Sender<bool>,
-    signing: Arc<SigningKeys>,
+/// What the service needs to be ready, besides the connection.
+struct ReadinessGates {
+    unique_indexes: watch::Sender<bool>,
+    signing_keys: Arc<SigningKeys>,
 }
 
-/// Makes the unique indexes, lets registrations in, waits for the signing keys, then
-/// builds the other indexes and keeps the health check up to date.
+/// Creates the unique indexes, allows registrations, waits for the signing keys, then creates the other indexes and
+/// keeps the health check up to date.
 async fn watch_database(
     database: Database,
     health: Health,
-    ready: Ready,
+    gates: ReadinessGates,
     audit_retention: Duration,
     stop: CancellationToken,
 ) {
-    if !ensured(&database, &store::unique_indexes(), &stop).await {
+    if !create_indexes(&database, &store::unique_indexes(), &stop).await {
         return;
     }
-    ready.unique.send_replace(true);
+    gates.unique_indexes.send_replace(true);
     tokio::select! {
-        () = ready.signing.wait_until_loaded() => {}
+        () = gates.signing_keys.wait_until_loaded() => {}
         () = stop.cancelled() => return,
     }
     let others = store::non_unique_indexes(audit_retention);
     let probe = database.collection(store::READINESS);
-    tokio::join!(mongo::monitor(probe, health, stop.clone()), ensured(&database, &others, &stop));
+    tokio::join!(mongo::monitor(probe, health, stop.clone()), create_indexes(&database, &others, &stop));
 }
 
-/// Tries until the indexes are there; false if it was told to stop.
-async fn ensured(database: &Database, indexes: &[mongo::IndexSpec], stop: &CancellationToken) -> bool {
+/// Retries until the indexes exist. Returns `false` if it was stopped.
+async fn create_indexes(database: &Database, indexes: &[mongo::IndexSpec], stop: &CancellationToken) -> bool {
     let mut pause = Duration::from_millis(100);
     loop {
         match mongo::ensure_indexes(database, indexes).await {
             Ok(()) => return true,
-            Err(error) if error.is_transient() => tracing::debug!(%error, "indexes are not there yet"),
-            Err(error) => tracing::error!(%error, "an index cannot be made"),
+            Err(error) if error.is_transient() => tracing::debug!(%error, "the indexes cannot be created yet"),
+            Err(error) => tracing::error!(%error, "an index cannot be created"),
         }
         tokio::select! {
             () = stop.cancelled() => return false,

@@ -1,4 +1,4 @@
-//! The typed configuration; `config.default.toml` is its reference.
+//! The typed configuration. `config.default.toml` is its reference.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -12,7 +12,7 @@ use url::{Host, Url};
 
 use crate::hashing::HashingSettings;
 
-/// Where the configuration comes from: the embedded defaults, and which keys are secrets.
+/// The source of the configuration: the embedded defaults, and the keys that are secrets.
 pub const SOURCE: ConfigSource = ConfigSource {
     service: "user-service",
     defaults: include_str!("config.default.toml"),
@@ -24,7 +24,7 @@ pub const SOURCE: ConfigSource = ConfigSource {
     ],
 };
 
-/// Everything that can be set.
+/// The whole configuration.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Config {
     pub http: HttpConfig,
@@ -43,7 +43,7 @@ pub struct Config {
     pub log: LogConfig,
 }
 
-/// The public API's listener.
+/// The listener of the public API.
 #[derive(Debug, Clone, Deserialize)]
 pub struct HttpConfig {
     pub host: String,
@@ -81,7 +81,7 @@ impl HttpConfig {
     }
 }
 
-/// Kafka, and how many partitions the topic has.
+/// The Kafka brokers, and the topic with its number of partitions.
 #[derive(Debug, Clone, Deserialize)]
 pub struct TopicConfig {
     pub brokers: String,
@@ -90,7 +90,7 @@ pub struct TopicConfig {
     pub partitions: i32,
 }
 
-/// Argon2id's parameters and the pool's size.
+/// The parameters of Argon2id and the size of the pool.
 #[derive(Debug, Clone, Deserialize)]
 pub struct HashingConfig {
     pub memory_kib: u32,
@@ -104,7 +104,7 @@ pub struct HashingConfig {
 }
 
 impl HashingConfig {
-    /// What the pool is built from.
+    /// Returns the settings of the hash pool.
     #[must_use]
     pub fn settings(&self) -> HashingSettings {
         HashingSettings {
@@ -119,7 +119,7 @@ impl HashingConfig {
     }
 }
 
-/// Throttling.
+/// The rate limits.
 #[derive(Debug, Clone, Deserialize)]
 pub struct LimitsConfig {
     pub enabled: bool,
@@ -165,7 +165,7 @@ impl LimitsConfig {
     }
 }
 
-/// Tokens, sessions and passwords.
+/// The settings of tokens, sessions and passwords.
 #[derive(Debug, Clone, Deserialize)]
 pub struct AuthConfig {
     pub issuer: String,
@@ -199,36 +199,37 @@ pub struct AuthConfig {
     pub unverified_expiry: Option<Duration>,
 }
 
-/// What a registration tells about its address.
+/// What the response to a registration reveals about its address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RegistrationMode {
-    /// Whether the address has an account.
+    /// It reveals whether the address already has an account.
     Open,
-    /// Nothing.
+    /// It reveals nothing.
     Hidden,
 }
 
 impl AuthConfig {
-    /// What authenticators show above the code: a name, or the host of the issuer.
+    /// Returns the name that authenticator apps show above the code: the configured name, or the host of the issuer.
     #[must_use]
     pub fn totp_issuer(&self) -> String {
         totp_issuer(self.totp_issuer.as_deref(), &self.issuer)
     }
 
-    /// The host in `issuer`, or all of it where that is no URL.
+    /// Returns the host of `issuer`, or the whole value if it is no URL.
     #[must_use]
     pub fn issuer_host(&self) -> String {
         host_of(&self.issuer)
     }
 }
 
-/// A colon would end the name in an `otpauth:` URI, so an IPv6 address is written with dashes.
+/// Returns the name that authenticator apps show. A colon would end the name in an `otpauth:` URI, so an IPv6 address
+/// is written with dashes.
 fn totp_issuer(name: Option<&str>, issuer: &str) -> String {
     name.map_or_else(|| host_of(issuer).replace(':', "-"), str::to_owned)
 }
 
-/// As people write it: international names in Unicode, IPv6 addresses without brackets.
+/// Returns the host in its usual notation: international names in Unicode, IPv6 addresses without brackets.
 fn host_of(issuer: &str) -> String {
     // RFC 7519 also allows an issuer that is no URL, such as `acme`.
     let url = if issuer.contains("://") { Url::parse(issuer) } else { Url::parse(&format!("http://{issuer}")) };
@@ -240,26 +241,26 @@ fn host_of(issuer: &str) -> String {
     }
 }
 
-/// The schema of `attributes`.
+/// The schema of the users' attributes.
 #[derive(Debug, Clone, Deserialize)]
 pub struct AttributesConfig {
     #[serde(deserialize_with = "service_kit::config::optional")]
     pub schema_file: Option<PathBuf>,
 }
 
-/// How long audit entries are kept.
+/// The retention of audit entries.
 #[derive(Debug, Clone, Deserialize)]
 pub struct AuditConfig {
     #[serde(deserialize_with = "service_kit::config::duration")]
     pub retention: Duration,
 }
 
-/// The key-encryption key, and how often signing keys change.
+/// The key-encryption key, and the rotation of the signing keys.
 #[derive(Debug, Clone, Deserialize)]
 pub struct KeysConfig {
     #[serde(deserialize_with = "service_kit::config::duration")]
     pub rotation: Duration,
-    /// Filled from `encryption_key_file` by the loader.
+    /// The loader fills it from `encryption_key_file`.
     pub encryption_key: SecretString,
 }
 
@@ -269,7 +270,7 @@ pub struct SealingConfig {
     pub public_key_file: PathBuf,
 }
 
-/// The relay's sweep and bounds.
+/// The sweep and the bounds of the relay.
 #[derive(Debug, Clone, Deserialize)]
 pub struct RelayConfig {
     #[serde(deserialize_with = "service_kit::config::duration")]
@@ -282,10 +283,10 @@ pub struct RelayConfig {
 }
 
 impl Config {
-    /// What types alone cannot say.
+    /// Checks the rules that the types cannot express.
     ///
     /// # Errors
-    /// Names the key and what it should be.
+    /// The error names the key and the rule.
     pub fn validate(&self) -> anyhow::Result<()> {
         self.http.validate()?;
         anyhow::ensure!(self.kafka.partitions > 0, "kafka.partitions must be at least 1");
@@ -296,7 +297,7 @@ impl Config {
         anyhow::ensure!(!self.relay.sweep_interval.is_zero(), "relay.sweep_interval must not be 0s");
         anyhow::ensure!(self.relay.lease.as_secs() >= 1, "relay.lease must be at least 1s");
         anyhow::ensure!(self.auth.access_token_ttl.as_secs() >= 1, "auth.access_token_ttl must be at least 1s");
-        // The codes that one token bears are counted for an hour.
+        // The codes of one token are counted for an hour.
         let hour = Duration::from_secs(60 * 60);
         anyhow::ensure!(
             (Duration::from_secs(1)..=hour).contains(&self.auth.mfa_token_ttl),

@@ -1,8 +1,7 @@
-//! The user service: accounts, sessions and profiles over HTTP, with an event on
-//! Kafka for every change.
+//! The user service: accounts, sessions and profiles over HTTP, with an event on Kafka for every change.
 //!
-//! Data flows one way: `http -> usecase -> {domain, store}`, and the relay
-//! publishes what the store holds. `app` is the only file that knows every part.
+//! Data flows one way: `http -> usecase -> {domain, store}`, and the relay publishes the events in the store. `app` is
+//! the only file that knows every part.
 
 pub mod app;
 pub mod breached_passwords;

@@ -1,4 +1,4 @@
-//! The user service's process.
+//! The process of the user service.
 
 use std::process::ExitCode;
 

@@ -1,5 +1,5 @@
-//! Every metric of the service, with its help text. Those of HTTP and of the hash pool
-//! stand beside what they measure.
+//! Every metric of the service with its help text, except those of HTTP and of the hash pool, which are defined next to
+//! what they measure.
 
 use jiff::Timestamp;
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts, Registry};
@@ -7,13 +7,13 @@ use service_kit::prometheus;
 
 use crate::store::PendingEvent;
 
-/// The counter of caught panics, and the places where they are caught.
+/// The counter of caught panics, and the values of its label.
 pub const PANICS: (&str, &[&str]) = (
     "user_service_panics_total",
     &["request", "write", "hash", "password_policy", "relay", "background", "housekeeping", "import", "ops"],
 );
 
-/// What the relay counts.
+/// The metrics of the relay.
 #[derive(Clone)]
 pub struct RelayMetrics {
     pub published: IntCounter,
@@ -29,52 +29,52 @@ impl RelayMetrics {
     /// Registers the relay's metrics.
     ///
     /// # Errors
-    /// When a name is taken.
+    /// A name is already registered.
     pub fn register(registry: &Registry) -> prometheus::Result<Self> {
         let ages = vec![0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0, 600.0];
         let age = HistogramOpts::new(
             "user_service_relay_event_age_seconds",
-            "From the change to the broker's acknowledgement of its event.",
+            "Time from a change to the broker's acknowledgement of its event.",
         );
         Ok(Self {
             published: counter(registry, "user_service_relay_published_total", "Events acknowledged by the brokers.")?,
             publish_failed: counter(
                 registry,
                 "user_service_relay_publish_failed_total",
-                "Publications that failed and will be tried again.",
+                "Failed publications that will be retried.",
             )?,
             settle_failed: counter(
                 registry,
                 "user_service_relay_settle_failed_total",
-                "Batches of published events that could not be taken off their lists.",
+                "Batches of published events that could not be removed from the outbox.",
             )?,
             parked: counter(
                 registry,
                 "user_service_relay_parked_total",
-                "Refusals of an event by the broker for itself.",
+                "Refusals of an event by the broker that are not temporary; the user is parked.",
             )?,
             swept: counter(
                 registry,
                 "user_service_relay_swept_total",
-                "Users that the sweep found with events left behind.",
+                "Users that the sweep found with unpublished events.",
             )?,
             fast_path_dropped: counter(
                 registry,
                 "user_service_relay_fast_path_dropped_total",
-                "Writes that the sweep must publish because the relay's queue was full.",
+                "Writes whose events the sweep must publish because the relay's queue was full.",
             )?,
             age: register(registry, Histogram::with_opts(age.buckets(ages))?)?,
         })
     }
 
-    /// An event is in the topic.
+    /// Records that an event was published.
     pub fn observe_published(&self, now: Timestamp, event: &PendingEvent) {
         self.published.inc();
         self.age.observe(now.duration_since(event.at.to_jiff()).as_secs_f64().max(0.0));
     }
 }
 
-/// What the use cases count.
+/// The metrics of the use cases.
 #[derive(Clone)]
 pub struct AccountMetrics {
     pub registrations: IntCounter,
@@ -84,7 +84,7 @@ pub struct AccountMetrics {
     pub refresh_reuse: IntCounter,
     pub background_dropped: IntCounter,
     pub audit_dropped: IntCounter,
-    /// By `scope`: who or what was held.
+    /// By `scope`: the limit that was reached.
     pub throttled: IntCounterVec,
     pub unverified_expired: IntCounter,
 }
@@ -93,17 +93,18 @@ impl AccountMetrics {
     /// Registers the use cases' metrics.
     ///
     /// # Errors
-    /// When a name is taken.
+    /// A name is already registered.
     pub fn register(registry: &Registry) -> prometheus::Result<Self> {
-        let throttled = Opts::new("user_service_throttled_total", "Requests answered with 429, by what was held.");
+        let throttled =
+            Opts::new("user_service_throttled_total", "Responses with status 429, by the limit that was reached.");
         let logins = Opts::new("user_service_logins_total", "Logins, by outcome.");
         Ok(Self {
-            registrations: counter(registry, "user_service_registrations_total", "AccountService made.")?,
+            registrations: counter(registry, "user_service_registrations_total", "Accounts created by registration.")?,
             logins: register(registry, IntCounterVec::new(logins, &["outcome"])?)?,
             login_events_dropped: counter(
                 registry,
                 "user_service_login_events_dropped_total",
-                "Logins without their event, because half of the user's pending list was used.",
+                "Logins without an event, because half of the user's list of pending events was used.",
             )?,
             refresh_reuse: counter(
                 registry,
@@ -113,18 +114,18 @@ impl AccountMetrics {
             background_dropped: counter(
                 registry,
                 "user_service_background_dropped_total",
-                "Mails asked for, and notices of an attack, that found the queue full.",
+                "Requested mails, hidden registrations and notices of attacks that were dropped because the queue was full.",
             )?,
             audit_dropped: counter(
                 registry,
                 "user_service_audit_dropped_total",
-                "Audit rows without an event that were left out: queue full, bound reached, or MongoDB away.",
+                "Audit rows without an event that were dropped: queue full, bound reached, or MongoDB unavailable.",
             )?,
             throttled: register(registry, IntCounterVec::new(throttled, &["scope"])?)?,
             unverified_expired: counter(
                 registry,
                 "user_service_unverified_expired_total",
-                "AccountService deleted because their address was never verified.",
+                "Accounts deleted because their address was never verified.",
             )?,
         })
     }

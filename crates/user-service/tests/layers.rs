@@ -1,4 +1,4 @@
-//! The shape of the crate: each layer imports only what is to its right.
+//! Checks the layers of the crate: each layer imports only layers to its right.
 //!
 //! `http -> usecase -> {outbox, tokens, keys, relay} -> store -> {hashing, domain}`
 

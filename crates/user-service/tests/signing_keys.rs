@@ -1,5 +1,5 @@
-//! The signing keys over their whole life, on a real MongoDB. Time passes by moving the
-//! stored times back: what counts is the distance to the database's clock.
+//! The lifetime of signing keys, on a real MongoDB. Time is simulated by moving the stored times back: only the
+//! distance to the database's clock matters.
 #![expect(clippy::unwrap_used, reason = "a test: what fails to unwrap fails the test")]
 
 use std::{sync::Arc, time::Duration};
@@ -22,38 +22,38 @@ const DEADLINE: Duration = Duration::from_secs(10);
 const MINUTE: i64 = 60_000;
 const DAY: i64 = 24 * 60 * MINUTE;
 
-/// A replica that has just read the keys; none if it finds no key that signs.
+/// Returns the keys of a replica that has just read them, or `None` if it finds no key that signs.
 async fn replica(database: &Database, secret: u8, ttl: Duration) -> Option<Arc<SigningKeys>> {
     let store = Store::new(database, DEADLINE, 100).keys;
     let encryption = KeyEncryptionKey::from_base64(&BASE64_STANDARD.encode([secret; 32]).into()).unwrap();
     let keys = SigningKeys::new(store, encryption, Duration::from_secs(30 * 24 * 3600), ttl);
     let stop = CancellationToken::new();
     let fresh = tokio::spawn(Arc::clone(&keys).keep_fresh(stop.clone()));
-    let patience = if secret == OURS { DEADLINE } else { Duration::from_secs(1) };
+    let patience = if secret == OUR_SECRET { DEADLINE } else { Duration::from_secs(1) };
     let read = timeout(patience, keys.wait_until_loaded()).await;
     stop.cancel();
     fresh.await.unwrap();
     read.ok().map(|()| keys)
 }
 
-const OURS: u8 = 1;
+const OUR_SECRET: u8 = 1;
 const TTL: Duration = Duration::from_secs(15 * 60);
 
-async fn ours(database: &Database) -> Arc<SigningKeys> {
-    replica(database, OURS, TTL).await.expect("a key signs")
+async fn replica_with_our_key(database: &Database) -> Arc<SigningKeys> {
+    replica(database, OUR_SECRET, TTL).await.expect("a key signs")
 }
 
-fn published(keys: &SigningKeys) -> Vec<String> {
+fn published_key_ids(keys: &SigningKeys) -> Vec<String> {
     keys.published_keys().unwrap().into_iter().map(|key| key.kid).collect()
 }
 
-async fn stored(database: &Database) -> Vec<Document> {
-    let set = database.collection::<Document>("keys").find_one(doc! {}).await.unwrap().expect("there is a key set");
+async fn stored_keys(database: &Database) -> Vec<Document> {
+    let set = database.collection::<Document>("keys").find_one(doc! {}).await.unwrap().expect("the key set exists");
     set.get_array("keys").unwrap().iter().map(|key| key.as_document().unwrap().clone()).collect()
 }
 
-/// As if so many milliseconds had passed.
-async fn pass(database: &Database, millis: i64) {
+/// Simulates that `millis` milliseconds pass.
+async fn advance_time(database: &Database, millis: i64) {
     let back = |field: &str| doc! { "$cond": [{ "$eq": [{ "$type": field }, "missing"] }, "$$REMOVE", { "$subtract": [field, millis] }] };
     let times = doc! { "signFrom": back("$$this.signFrom"), "signUntil": back("$$this.signUntil") };
     let moved = doc! { "$map": { "input": "$keys", "in": { "$mergeObjects": ["$$this", times] } } };
@@ -68,62 +68,62 @@ async fn database(name: &str) -> Database {
 }
 
 #[tokio::test]
-async fn a_key_signs_is_succeeded_and_goes_when_none_of_its_tokens_can_be_valid() {
+async fn a_key_signs_is_replaced_and_is_removed_when_its_last_token_has_expired() {
     let database = database("life").await;
-    let (one, other) = tokio::join!(ours(&database), ours(&database));
+    let (one, other) = tokio::join!(replica_with_our_key(&database), replica_with_our_key(&database));
     let first = one.current_key().unwrap().kid;
     assert_eq!(other.current_key().unwrap().kid, first, "two replicas that start at once make one key");
-    assert_eq!(published(&one), std::slice::from_ref(&first));
+    assert_eq!(published_key_ids(&one), std::slice::from_ref(&first));
 
-    pass(&database, 31 * DAY).await;
-    let rotated = ours(&database).await;
-    let second = published(&rotated).pop().unwrap();
-    assert_eq!(published(&rotated), [first.clone(), second.clone()]);
+    advance_time(&database, 31 * DAY).await;
+    let rotated = replica_with_our_key(&database).await;
+    let second = published_key_ids(&rotated).pop().unwrap();
+    assert_eq!(published_key_ids(&rotated), [first.clone(), second.clone()]);
     assert_eq!(rotated.current_key().unwrap().kid, first, "the next key is public before it signs");
-    let keys = stored(&database).await;
+    let keys = stored_keys(&database).await;
     assert_eq!(keys[0].get_datetime("signUntil").unwrap(), keys[1].get_datetime("signFrom").unwrap());
     let lead = keys[1].get_datetime("signFrom").unwrap().timestamp_millis() - DateTime::now().timestamp_millis();
     assert!((9 * MINUTE..=10 * MINUTE).contains(&lead), "{lead} ms");
 
-    pass(&database, 11 * MINUTE).await;
-    let succeeded = ours(&database).await;
+    advance_time(&database, 11 * MINUTE).await;
+    let succeeded = replica_with_our_key(&database).await;
     assert_eq!(succeeded.current_key().unwrap().kid, second);
-    assert!(succeeded.verifying_key(&first).await.is_some(), "what the first key signed is still good");
+    assert!(succeeded.verifying_key(&first).await.is_some(), "tokens of the first key are still valid");
 
-    // End of signing + 5 min + 15 min of life + 1 min.
-    pass(&database, 19 * MINUTE).await;
-    assert_eq!(published(&*ours(&database).await).len(), 2);
-    pass(&database, 2 * MINUTE).await;
-    let alone = ours(&database).await;
-    assert_eq!(published(&alone), [second]);
+    // A key is removed 5 min + 15 min (token lifetime) + 1 min after its last signature.
+    advance_time(&database, 19 * MINUTE).await;
+    assert_eq!(published_key_ids(&*replica_with_our_key(&database).await).len(), 2);
+    advance_time(&database, 2 * MINUTE).await;
+    let alone = replica_with_our_key(&database).await;
+    assert_eq!(published_key_ids(&alone), [second]);
     assert!(alone.verifying_key(&first).await.is_none());
 }
 
 #[tokio::test]
-async fn a_key_stays_longer_when_tokens_live_longer() {
+async fn a_key_is_kept_longer_when_its_tokens_live_longer() {
     let database = database("longer").await;
-    ours(&database).await;
-    replica(&database, OURS, Duration::from_secs(3600)).await.unwrap();
-    assert_eq!(stored(&database).await[0].get_i64("longestTtlMs").unwrap(), 60 * MINUTE);
-    // Back to shorter ones: those that were signed meanwhile are still out there.
-    ours(&database).await;
-    assert_eq!(stored(&database).await[0].get_i64("longestTtlMs").unwrap(), 60 * MINUTE);
+    replica_with_our_key(&database).await;
+    replica(&database, OUR_SECRET, Duration::from_secs(3600)).await.unwrap();
+    assert_eq!(stored_keys(&database).await[0].get_i64("longestTtlMs").unwrap(), 60 * MINUTE);
+    // With a shorter lifetime again, tokens that were issued meanwhile are still valid.
+    replica_with_our_key(&database).await;
+    assert_eq!(stored_keys(&database).await[0].get_i64("longestTtlMs").unwrap(), 60 * MINUTE);
 }
 
 #[tokio::test]
-async fn with_another_key_encryption_key_nobody_gets_ready_and_nothing_changes() {
+async fn a_replica_with_another_key_encryption_key_is_not_ready_and_changes_nothing() {
     let database = database("stranger").await;
-    ours(&database).await;
-    let before = stored(&database).await;
+    replica_with_our_key(&database).await;
+    let before = stored_keys(&database).await;
     assert!(replica(&database, 2, TTL).await.is_none());
-    assert_eq!(stored(&database).await, before);
+    assert_eq!(stored_keys(&database).await, before);
 }
 
-/// That its signature was verified once is remembered; whether it still counts is not.
+/// Only the verification of the signature is cached; whether the token is still valid is not.
 #[tokio::test]
-async fn a_token_that_was_verified_before_ends_with_its_time_and_with_its_key() {
+async fn a_token_that_was_verified_before_ends_when_it_expires_and_when_its_key_is_removed() {
     let database = database("verified").await;
-    let keys = ours(&database).await;
+    let keys = replica_with_our_key(&database).await;
     let tokens = |ttl| AccessTokens::new(Arc::clone(&keys), "issuer".into(), "audience".into(), ttl);
     let id = Uuid::from_u128(1);
     let (brief, long) = (tokens(Duration::from_secs(2)), tokens(TTL));
@@ -133,7 +133,7 @@ async fn a_token_that_was_verified_before_ends_with_its_time_and_with_its_key() 
 
     let ends = token(&brief);
     assert_eq!(brief.verify(&ends).await.unwrap().sub, id);
-    wait_for(DEADLINE, "the end of its time", async || {
+    wait_for(DEADLINE, "the token expires", async || {
         matches!(brief.verify(&ends).await, Err(TokenError::Expired)).then_some(())
     })
     .await;
@@ -142,12 +142,12 @@ async fn a_token_that_was_verified_before_ends_with_its_time_and_with_its_key() 
     let verified = long.verify(&stays).await.unwrap();
     assert_eq!(long.verify(&stays).await.unwrap(), verified);
     for days in [31, 1] {
-        pass(&database, days * DAY).await;
-        // Makes the successor, then prunes.
-        ours(&database).await;
+        advance_time(&database, days * DAY).await;
+        // The first turn creates the next key, the second one removes the old one.
+        replica_with_our_key(&database).await;
     }
-    wait_for(DEADLINE, "the end of its key", async || {
-        // An unknown key has the set read again.
+    wait_for(DEADLINE, "the key of the token is removed", async || {
+        // An unknown key causes the key set to be read again.
         assert!(keys.verifying_key("unknown").await.is_none());
         matches!(long.verify(&stays).await, Err(TokenError::Invalid)).then_some(())
     })

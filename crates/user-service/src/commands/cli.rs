@@ -15,8 +15,7 @@ use crate::{
     http::openapi::document::openapi_json,
 };
 
-/// Registration, login, sessions and profiles over HTTP; every change is also an event
-/// on Kafka.
+/// The user service: registration, login, sessions and profiles over HTTP, with an event on Kafka for every change.
 #[derive(Parser)]
 #[command(name = "user-service", version = service_kit::version!())]
 pub struct Cli {
@@ -28,36 +27,36 @@ pub struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Runs the service (the default)
+    /// Run the service (the default).
     Serve,
-    /// Prints the effective configuration, secrets redacted; exit code 1 if it is not valid
+    /// Print the effective configuration with redacted secrets; exit with code 1 if it is invalid.
     CheckConfig,
-    /// Asks the running service's /readyz; exit code 0 for ready and degraded
+    /// Request /readyz of the running service; exit with code 0 if it is ready or degraded.
     Healthcheck,
-    /// Prints the OpenAPI document
+    /// Print the OpenAPI document.
     Openapi,
-    /// Makes the key-encryption key; never overwrites one
+    /// Generate the key-encryption key; never overwrite an existing one.
     Keygen {
-        /// The directory that gets `encryption.key`
+        /// Write `encryption.key` to this directory.
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
-        /// Be content with a key that is there already
+        /// Succeed without a change if the key already exists.
         #[arg(long)]
         if_missing: bool,
     },
-    /// Gives an account a role: so the first administrator is made
+    /// Grant a role to an account, for example to create the first administrator.
     GrantRole(grant_role::GrantRole),
-    /// Events that wait to be published
+    /// List and handle events that wait to be published.
     Events {
-        /// One JSON object a line
+        /// Print one JSON object per line.
         #[arg(long, global = true)]
         json: bool,
         #[command(subcommand)]
         command: events::EventsCommand,
     },
-    /// All users at once, or one user's second factor
+    /// Import and export users, or remove the second factor of one user.
     Users {
-        /// One JSON object a line
+        /// Print one JSON object per line.
         #[arg(long, global = true)]
         json: bool,
         #[command(subcommand)]
@@ -65,10 +64,10 @@ enum Command {
     },
 }
 
-/// Does what the command line says.
+/// Runs the command.
 ///
 /// # Errors
-/// What went wrong, for the person who typed it.
+/// What went wrong, for the operator.
 pub fn run(cli: Cli) -> anyhow::Result<()> {
     let file = cli.config.config.as_deref();
     match cli.command.unwrap_or(Command::Serve) {
@@ -93,9 +92,9 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
             Ok(())
         }
         Command::Keygen { out, if_missing } => keygen::run(&out, if_missing),
-        Command::GrantRole(typed) => {
+        Command::GrantRole(args) => {
             let config: Config = SOURCE.load(file)?;
-            block_on(grant_role::run(&config, typed))
+            block_on(grant_role::run(&config, args))
         }
         Command::Events { json, command } => {
             let config: Config = SOURCE.load(file)?;

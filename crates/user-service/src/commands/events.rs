@@ -1,4 +1,4 @@
-//! `events list|retry|skip`: what the relay could not publish, and what to do about it.
+//! `events list|retry|skip`: shows and handles events that the relay could not publish.
 
 use anyhow::{Context, bail};
 use clap::Subcommand;
@@ -10,28 +10,28 @@ use crate::{
     store::{Backlog, OutboxStore, Store},
 };
 
-/// What can be done about events that wait.
+/// The commands for pending events.
 #[derive(Subcommand)]
 pub(super) enum EventsCommand {
-    /// Lists them, the longest waiting first
+    /// List the pending events, the oldest first.
     List {
-        /// Only this user's
+        /// List only the events of the user with this id.
         #[arg(long)]
         user: Option<Uuid>,
-        /// At most so many users
+        /// List the events of at most this number of users.
         #[arg(long, default_value_t = 100)]
         limit: i64,
     },
-    /// Lets a user's events be tried at once, although the broker has refused one
+    /// Retry the events of a parked user immediately, although the broker has refused one.
     Retry {
-        /// The user's id
+        /// The id of the user.
         user: Uuid,
     },
-    /// Takes one event off the list: it is never published
+    /// Remove one event from the list; it is never published.
     Skip {
-        /// The user's id
+        /// The id of the user.
         user: Uuid,
-        /// The event's id
+        /// The id of the event.
         event: Uuid,
     },
 }
@@ -45,13 +45,13 @@ pub(super) async fn run(config: &Config, command: EventsCommand, json: bool) -> 
         EventsCommand::List { user, limit } => list(pending, user, limit, json).await,
         EventsCommand::Retry { user } => {
             if !pending.unpark(user).await? {
-                bail!("no events of {user} are parked");
+                bail!("no events of user {user} are parked");
             }
             Ok(())
         }
         EventsCommand::Skip { user, event } => {
             if !pending.skip(user, event).await? {
-                bail!("{event} does not wait in the list of {user}");
+                bail!("event {event} is not pending for user {user}");
             }
             Ok(())
         }
@@ -71,7 +71,7 @@ async fn list(pending: &OutboxStore, user: Option<Uuid>, limit: i64, json: bool)
     Ok(())
 }
 
-/// Never the payload: it holds personal data.
+/// Returns the output lines of a user's events. They never contain the payload, which is personal data.
 fn lines(backlog: &Backlog, json: bool) -> Vec<String> {
     let user = Uuid::from(backlog.user);
     let parked = backlog.parked.as_ref();

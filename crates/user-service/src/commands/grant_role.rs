@@ -1,4 +1,4 @@
-//! `grant-role`: how the first administrator comes to be.
+//! `grant-role`: grants a role, for example to the first administrator.
 
 use clap::Args;
 use service_kit::{Clock, Ids, cli::UsageError, mongo};
@@ -7,40 +7,40 @@ use crate::{
     config::Config,
     domain::{Email, Role},
     store::Store,
-    usecase::{self, Granted},
+    usecase::{self, GrantedRole},
 };
 
-/// Whom to give what.
+/// The arguments of `grant-role`.
 #[derive(Args)]
 pub(super) struct GrantRole {
-    /// The account's current e-mail address
+    /// The current email address of the account.
     email: String,
-    /// 1 to 32 of a-z, 0-9, `_` and `-`; `admin` lets the account administrate the others
+    /// The role: 1 to 32 characters of a-z, 0-9, `_` and `-`; `admin` allows the account to administrate others.
     role: String,
-    /// One JSON object
+    /// Print the result as one JSON object.
     #[arg(long)]
     json: bool,
 }
 
-/// Gives the role; the event is published by the running service, or by the next that runs.
+/// Grants the role. The event is published by the running service, or by the next one that starts.
 ///
 /// # Errors
-/// What was typed is no address or no role (exit code 2); no account has the address, or
-/// the database is away (1).
-pub(super) async fn run(config: &Config, typed: GrantRole) -> anyhow::Result<()> {
-    let email = Email::parse(&typed.email).map_err(|invalid| UsageError(invalid.detail))?;
-    let role = Role::parse(&typed.role).map_err(|invalid| UsageError(invalid.detail))?;
+/// Exit code 2 if the arguments are no address or no role; exit code 1 if no account has the address or the database is
+/// unavailable.
+pub(super) async fn run(config: &Config, args: GrantRole) -> anyhow::Result<()> {
+    let email = Email::parse(&args.email).map_err(|invalid| UsageError(invalid.detail))?;
+    let role = Role::parse(&args.role).map_err(|invalid| UsageError(invalid.detail))?;
     let client = mongo::client(&config.mongodb, "user-service").await?;
     let database = client.database(&config.mongodb.database);
     let store = Store::new(&database, config.mongodb.operation_timeout, config.relay.max_pending_per_user);
     let granted = usecase::grant_role(&store, &Clock::system(), &Ids::random(), &email, &role).await?;
-    println!("{}", line(&granted, typed.json));
+    println!("{}", line(&granted, args.json));
     Ok(())
 }
 
-/// Never the address: the output ends up in logs.
-fn line(granted: &Granted, json: bool) -> String {
-    let Granted { user, roles, changed } = granted;
+/// Returns the output. It never contains the address, because output ends up in logs.
+fn line(granted: &GrantedRole, json: bool) -> String {
+    let GrantedRole { user, roles, changed } = granted;
     if json {
         return serde_json::json!({ "userId": user, "roles": roles, "changed": changed }).to_string();
     }

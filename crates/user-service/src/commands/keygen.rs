@@ -1,4 +1,4 @@
-//! `keygen`: a new key-encryption key in a file that only its owner may read.
+//! `keygen`: writes a new key-encryption key to a file that only its owner may read.
 
 use std::{
     fs::{self, OpenOptions},
@@ -13,16 +13,16 @@ use zeroize::Zeroizing;
 
 const FILE: &str = "encryption.key";
 
-/// Writes `encryption.key` into the directory, which is made if it is missing. With
-/// `if_missing` a key that is there already is what was asked for.
+/// Writes `encryption.key` to the directory, and creates the directory if it is missing. With `if_missing`, an existing
+/// key is a success.
 ///
 /// # Errors
-/// When the file exists: a lost key cannot be had again.
+/// The file exists: an overwritten key cannot be recovered.
 pub(super) fn run(directory: &Path, if_missing: bool) -> anyhow::Result<()> {
-    fs::create_dir_all(directory).with_context(|| format!("{} cannot be made", directory.display()))?;
+    fs::create_dir_all(directory).with_context(|| format!("{} cannot be created", directory.display()))?;
     let path = directory.join(FILE);
     if if_missing && path.try_exists().with_context(|| path.display().to_string())? {
-        println!("{} is there already", path.display());
+        println!("{} already exists", path.display());
         return Ok(());
     }
     let mut key = Zeroizing::new([0_u8; 32]);
@@ -33,7 +33,7 @@ pub(super) fn run(directory: &Path, if_missing: bool) -> anyhow::Result<()> {
         .create_new(true)
         .mode(0o600)
         .open(&path)
-        .with_context(|| format!("{} is not written", path.display()))?;
+        .with_context(|| format!("{} cannot be written", path.display()))?;
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
     println!("{}", path.display());
@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_made_once_and_never_overwritten() {
+    fn a_key_is_generated_once_and_never_overwritten() {
         let directory = std::env::temp_dir().join(format!("encryption-key-{}", std::process::id()));
         let _ = fs::remove_dir_all(&directory);
         let path = directory.join(FILE);

@@ -1,4 +1,4 @@
-//! The command line: what each command does, besides `serve`.
+//! The command line: one file for each command except `serve`.
 
 mod cli;
 mod events;

@@ -1,4 +1,4 @@
-//! Everything that the use cases work with.
+//! The dependencies of the use cases.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{
     background_queue::BackgroundQueue, failure::Failure, password::password_validation::PasswordValidation,
-    rate_limit::RateLimiter, writes::Writes,
+    rate_limit::limiter::RateLimiter, writes::Writes,
 };
 use crate::{
     domain::AttributeRules,
@@ -21,7 +21,7 @@ use crate::{
     tokens::{AccessTokens, MfaTokens, RefreshTokens},
 };
 
-/// Everything that the use cases work with.
+/// The dependencies of the use cases.
 pub struct AccountService {
     pub store: Store,
     pub relay: Relay,
@@ -37,11 +37,11 @@ pub struct AccountService {
     pub rules: Rules,
     pub passwords: PasswordValidation,
     pub attributes: AttributeRules,
-    pub throttle: RateLimiter,
+    pub rate_limiter: RateLimiter,
     pub metrics: AccountMetrics,
     pub writes: Writes,
-    /// Whether the indexes that decide uniqueness are there.
-    pub unique: tokio::sync::watch::Receiver<bool>,
+    /// Whether the unique indexes exist.
+    pub unique_indexes_ready: tokio::sync::watch::Receiver<bool>,
 }
 
 /// Lifetimes and rules from the configuration.
@@ -52,20 +52,23 @@ pub struct Rules {
     pub reset_ttl: Duration,
     pub undo_ttl: Duration,
     pub require_verified_email: bool,
-    /// Whether a registration hides if its address has an account.
+    /// Whether the response to a registration hides whether the address already has an account.
     pub hidden_registration: bool,
-    /// What authenticators show above the code.
+    /// The name that authenticator apps show above the code.
     pub totp_issuer: String,
 }
 
 impl AccountService {
-    /// Fails until uniqueness can be decided: without its indexes nothing that must be
-    /// unique is written.
-    pub(in crate::usecase) fn uniqueness_is_decided(&self) -> Result<(), Failure> {
-        if *self.unique.borrow() { Ok(()) } else { Err(Failure::unavailable("the unique indexes are not there yet")) }
+    /// Returns an error until the unique indexes exist: without them, nothing that must be unique is written.
+    pub(in crate::usecase) fn require_unique_indexes(&self) -> Result<(), Failure> {
+        if *self.unique_indexes_ready.borrow() {
+            Ok(())
+        } else {
+            Err(Failure::unavailable("the unique indexes do not exist yet"))
+        }
     }
 
-    /// Publishes what the write left pending.
+    /// Passes the pending events of a written account to the relay.
     pub(in crate::usecase) fn publish(&self, user: &UserRecord) {
         self.relay.offer(Backlog {
             user: user.id,
@@ -75,11 +78,11 @@ impl AccountService {
         });
     }
 
-    /// Publishes what a tombstone has pending.
+    /// Passes the pending events of a tombstone to the relay.
     pub(in crate::usecase) fn publish_tombstone(&self, user: Uuid, now: Timestamp, pending_events: Vec<PendingEvent>) {
         self.relay.offer(Backlog { user: user.into(), deleted_at: Some(now.into()), pending_events, parked: None });
     }
 }
 
-/// Shared by every handler.
+/// The service as all handlers share it.
 pub type SharedAccountService = Arc<AccountService>;

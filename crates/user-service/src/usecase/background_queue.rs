@@ -1,5 +1,5 @@
-//! The bounded queues of what is done after the response: requested mails and hidden registrations (neither the
-//! response nor its time says anything), notices of an attack, and audit rows without an event.
+//! Bounded queues for work that is done after the response: requested mails and hidden registrations (neither the
+//! response nor its time reveals anything), notices of attacks, and audit rows without an event.
 
 use std::time::Duration;
 
@@ -15,74 +15,74 @@ use crate::{
 };
 use service_kit::{Clock, Ids};
 
-const MAIL_REQUESTS: usize = 1_000;
-/// Each with up to 16 KiB of attributes.
-const REGISTRATIONS: usize = 1_000;
-const AUDIT_ROWS: usize = 1_000;
-/// When to ask again after the queue was full.
+const MAIL_CAPACITY: usize = 1_000;
+/// A queued registration has up to 16 KiB of attributes.
+const REGISTRATION_CAPACITY: usize = 1_000;
+const AUDIT_CAPACITY: usize = 1_000;
+/// The `Retry-After` of a request that found its queue full.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
-const ATTACKS: usize = 100;
+const ATTACK_CAPACITY: usize = 100;
 
-/// What somebody asked a mail for.
+/// The kind of a requested mail.
 #[derive(Debug, Clone, Copy)]
 pub enum RequestedMail {
-    /// Another link that verifies the address.
+    /// A new link that verifies the address.
     Verification,
     /// A link that sets a new password.
     Reset,
 }
 
-/// A mail that somebody asked for, and the address they typed.
+/// A requested mail and the address that the client sent.
 pub(super) struct MailRequest {
     pub mail: RequestedMail,
     pub email_key: String,
     pub origin: Origin,
 }
 
-/// A registration that was answered and is not decided yet. The password is hashed.
+/// A registration that has its response and is not decided yet. The password is already hashed.
 pub(in crate::usecase) struct HiddenRegistration {
     pub account: Box<UserRecord>,
     pub origin: Origin,
 }
 
-/// Somebody guesses this account's password; unknown networks are held until `until`.
-pub(in crate::usecase) struct UnderAttack {
+/// An attack on the password of an account. Unknown networks are blocked until `until`.
+pub(in crate::usecase) struct DetectedAttack {
     pub user: Uuid,
     pub until: Timestamp,
-    /// Of the last failed attempt.
+    /// The origin of the last failed attempt.
     pub origin: Origin,
 }
 
-/// The queues' entrance.
+/// The sending half of the queues.
 #[derive(Clone)]
 pub struct BackgroundQueue {
     mails: mpsc::Sender<MailRequest>,
     registrations: mpsc::Sender<HiddenRegistration>,
-    attacks: mpsc::Sender<UnderAttack>,
+    attacks: mpsc::Sender<DetectedAttack>,
     audit: mpsc::Sender<AuditRow>,
     clock: Clock,
     ids: Ids,
     metrics: AccountMetrics,
 }
 
-/// The queues' other end.
-pub struct Background {
+/// The receiving half of the queues.
+pub struct BackgroundWorker {
     pub(super) mails: mpsc::Receiver<MailRequest>,
     pub(super) registrations: mpsc::Receiver<HiddenRegistration>,
-    pub(super) attacks: mpsc::Receiver<UnderAttack>,
+    pub(super) attacks: mpsc::Receiver<DetectedAttack>,
     pub(super) audit: mpsc::Receiver<AuditRow>,
 }
 
 impl BackgroundQueue {
-    /// The two ends.
+    /// Creates both halves.
     #[must_use]
-    pub fn new(clock: Clock, ids: Ids, metrics: AccountMetrics) -> (Self, Background) {
-        let (mails, mails_receiver) = mpsc::channel(MAIL_REQUESTS);
-        let (registrations, registrations_receiver) = mpsc::channel(REGISTRATIONS);
-        let (attacks, attacks_receiver) = mpsc::channel(ATTACKS);
-        let (audit, audit_receiver) = mpsc::channel(AUDIT_ROWS);
+    pub fn new(clock: Clock, ids: Ids, metrics: AccountMetrics) -> (Self, BackgroundWorker) {
+        let (mails, mails_receiver) = mpsc::channel(MAIL_CAPACITY);
+        let (registrations, registrations_receiver) = mpsc::channel(REGISTRATION_CAPACITY);
+        let (attacks, attacks_receiver) = mpsc::channel(ATTACK_CAPACITY);
+        let (audit, audit_receiver) = mpsc::channel(AUDIT_CAPACITY);
         let queue = Self { mails, registrations, attacks, audit, clock, ids, metrics };
-        let background = Background {
+        let background = BackgroundWorker {
             mails: mails_receiver,
             registrations: registrations_receiver,
             attacks: attacks_receiver,
@@ -91,62 +91,62 @@ impl BackgroundQueue {
         (queue, background)
     }
 
-    /// Asks for a mail to this address. Nothing is looked up here, so that neither the
-    /// answer nor its time says whether there is an account.
+    /// Queues a mail to this address. The account is not looked up here, so neither the response nor its time reveals
+    /// whether it exists.
     ///
     /// # Errors
-    /// [`Failure::Overloaded`] when the queue is full, for everybody alike.
-    pub(super) fn request_mail(&self, mail: RequestedMail, email_key: String, origin: Origin) -> Result<(), Failure> {
+    /// [`Failure::Overloaded`] if the queue is full, for every address alike.
+    pub(super) fn enqueue_mail(&self, mail: RequestedMail, email_key: String, origin: Origin) -> Result<(), Failure> {
         self.mails.try_send(MailRequest { mail, email_key, origin }).map_err(|_| {
             self.metrics.background_dropped.inc();
             Failure::Overloaded { retry_after: RETRY_AFTER }
         })
     }
 
-    /// Decides a hidden registration behind its answer.
+    /// Queues a hidden registration, which is decided after the response.
     ///
     /// # Errors
-    /// [`Failure::Overloaded`] when the queue is full, for all clients alike.
-    pub(super) fn settle_registration(&self, registration: HiddenRegistration) -> Result<(), Failure> {
+    /// [`Failure::Overloaded`] if the queue is full, for every client alike.
+    pub(super) fn enqueue_registration(&self, registration: HiddenRegistration) -> Result<(), Failure> {
         self.registrations.try_send(registration).map_err(|_| {
             self.metrics.background_dropped.inc();
             Failure::Overloaded { retry_after: RETRY_AFTER }
         })
     }
 
-    /// Somebody guesses an account's password. Lost when the queue is full: the next
-    /// attempt says it again.
-    pub(super) fn tell_attack(&self, attack: UnderAttack) {
+    /// Queues the notice of an attack. If the queue is full the notice is dropped: the next failed attempt queues
+    /// another one.
+    pub(super) fn enqueue_attack_notice(&self, attack: DetectedAttack) {
         if self.attacks.try_send(attack).is_err() {
             self.metrics.background_dropped.inc();
         }
     }
 
-    pub(super) fn note_failed_login(&self, user: Uuid, origin: &Origin) {
-        self.note(user, AuditOnlyKind::LoginFailed, origin);
+    pub(super) fn record_failed_login(&self, user: Uuid, origin: &Origin) {
+        self.record(user, AuditOnlyKind::LoginFailed, origin);
     }
 
-    pub(super) fn note_wrong_password(&self, user: Uuid, origin: &Origin) {
-        self.note(user, AuditOnlyKind::PasswordRefused, origin);
+    pub(super) fn record_wrong_password(&self, user: Uuid, origin: &Origin) {
+        self.record(user, AuditOnlyKind::PasswordRefused, origin);
     }
 
-    pub(super) fn note_refused_code(&self, user: Uuid, origin: &Origin) {
-        self.note(user, AuditOnlyKind::CodeRefused, origin);
+    pub(super) fn record_rejected_code(&self, user: Uuid, origin: &Origin) {
+        self.record(user, AuditOnlyKind::CodeRefused, origin);
     }
 
-    pub(super) fn note_reuse(&self, user: Uuid, origin: &Origin) {
-        self.note(user, AuditOnlyKind::RefreshTokenReused, origin);
+    pub(super) fn record_refresh_token_reuse(&self, user: Uuid, origin: &Origin) {
+        self.record(user, AuditOnlyKind::RefreshTokenReused, origin);
     }
 
-    pub(super) fn note_logout(&self, user: Uuid, origin: &Origin) {
-        self.note(user, AuditOnlyKind::LoggedOut, origin);
+    pub(super) fn record_logout(&self, user: Uuid, origin: &Origin) {
+        self.record(user, AuditOnlyKind::LoggedOut, origin);
     }
 
-    pub(super) fn note_ended_session(&self, user: Uuid, origin: &Origin) {
-        self.note(user, AuditOnlyKind::SessionEnded, origin);
+    pub(super) fn record_ended_session(&self, user: Uuid, origin: &Origin) {
+        self.record(user, AuditOnlyKind::SessionEnded, origin);
     }
 
-    fn note(&self, user: Uuid, kind: AuditOnlyKind, origin: &Origin) {
+    fn record(&self, user: Uuid, kind: AuditOnlyKind, origin: &Origin) {
         let at = self.clock.now();
         let row = AuditRow { id: self.ids.v7(at), user, at, kind, details: origin.audit_details() };
         if self.audit.try_send(row).is_err() {

@@ -1,4 +1,4 @@
-//! What can keep any use case from an answer, and is nobody's mistake.
+//! The errors that every use case can have and that the client did not cause.
 
 use std::time::Duration;
 
@@ -6,19 +6,19 @@ use service_kit::mongo::StoreError;
 
 use crate::{hashing::HashError, keys::SigningUnavailable};
 
-/// Try again later, or a mistake of ours.
+/// A temporary failure, or a defect of the service.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// More work than the machine can do.
+    /// The service has more work than it can do.
     #[error("overloaded")]
     Overloaded { retry_after: Duration },
-    /// Too many of these, from there or for that.
+    /// A rate limit is reached.
     #[error("rate limited")]
     RateLimited { retry_after: Duration },
-    /// Something that is needed is away. After a write: the outcome is unknown.
+    /// A dependency is unavailable. If this happens during a write, its outcome is unknown.
     #[error("unavailable: {0}")]
     Unavailable(String),
-    /// A mistake of ours; the chain goes to the log.
+    /// A defect of the service. The error chain goes to the log.
     #[error("internal error: {0}")]
     Internal(#[source] anyhow::Error),
 }
@@ -26,6 +26,10 @@ pub enum Failure {
 impl Failure {
     pub(super) fn unavailable(why: &str) -> Self {
         Self::Unavailable(why.to_owned())
+    }
+
+    pub(super) fn too_many_conflicts() -> Self {
+        Self::unavailable("too many concurrent writes to this account")
     }
 }
 

@@ -1,10 +1,10 @@
-//! What the service does, one file each. A use case takes domain values, decides,
-//! writes once, and offers the events to the relay.
+//! The use cases, one file each. A use case takes domain values, decides, writes once, and offers the events to the
+//! relay.
 
 mod account_service;
 mod administration;
-mod background;
 mod background_queue;
+mod background_worker;
 mod email_address;
 mod failure;
 mod import;
@@ -21,18 +21,19 @@ mod writes;
 
 pub use account_service::{AccountService, Rules, SharedAccountService};
 pub use administration::{
-    AccountName, ActError, ExportError, Exported, FoundUsers, GrantRoleError, Granted, RemoveSecondFactorError,
-    audit_log_of, delete_user, disable_user, enable_user, end_sessions, export_users, find_user, find_users,
-    grant_role, remove_second_factor, remove_second_factor_as_operator,
+    AccountRef, AdminActionError, ExportError, ExportSummary, GrantRoleError, GrantedRole, RemoveSecondFactorError,
+    UserPage, delete_user, disable_user, enable_user, end_sessions, export_users, find_audit_log, find_user,
+    find_users, grant_role, remove_second_factor, remove_second_factor_as_operator,
 };
-pub use background_queue::{Background, BackgroundQueue, RequestedMail};
+pub use background_queue::{BackgroundQueue, BackgroundWorker, RequestedMail};
 pub use email_address::{
     ChangeEmail, ChangeEmailError, ConfirmEmailError, UndoEmailChangeError, VerifyEmailError, change_email,
     confirm_email_change, request_verification, undo_email_change, verify_email,
 };
 pub use failure::Failure;
 pub use import::{
-    Import, ImportError, Importer, Mistake, Progress, RefusedLine, Running, Step, begin as begin_import, fingerprint,
+    Import, ImportError, ImportProgress, ImportStep, Importer, LineError, RefusedLine, RunningImport, begin_import,
+    fingerprint,
 };
 pub use mailed_links::{LinkState, LinkedAccount, UndoChangeError, link_state, request_mail, resend_link, undo_change};
 pub use password::{
@@ -40,20 +41,21 @@ pub use password::{
     reset_password,
 };
 pub use privacy::{
-    AuditLogEntry, AuditPage, DeleteAccount, DeleteAccountError, ExportedFactor, ExportedKey, ExportedSession,
-    ExportedToken, ExportedUsedLink, PersonalData, WaitingEvent, audit_log, delete_account, export_audit,
+    AuditLogEntry, AuditPage, DeleteAccount, DeleteAccountError, ExportedFactor, ExportedKey, ExportedPendingEvent,
+    ExportedSession, ExportedToken, ExportedUsedLink, PersonalData, audit_log, delete_account, export_audit,
     export_sessions, personal_data,
 };
 pub use profile::{ProfileChange, UpdateProfileError, edit_user, update_profile};
 pub use rate_limit::{Limits, RateLimitStatus, RateLimiter, with_rate_limit_status};
 pub use registration::{
-    DisownAccountError, Expiry, RegisterError, Registered, Registration, disown_account, expire_unverified, register,
+    DisownAccountError, ExpiryBatch, RegisterError, Registered, Registration, disown_account, expire_unverified,
+    register,
 };
 pub use second_factor::{
     BothFactors, SecondFactorError, TotpStarted, confirm_totp, remove_totp, renew_recovery_codes, start_totp,
 };
 pub use sessions::{
-    Caller, EndSessionError, EndSessionsError, ListedSession, Login, LoginError, LoginTotpError, NotSignedIn,
+    AuthenticateError, Caller, EndSessionError, EndSessionsError, ListedSession, Login, LoginError, LoginTotpError,
     RefreshError, SessionPage, SignedIn, UnlockError, authenticate, end_other_sessions, end_session, list_sessions,
     login, login_totp, logout, refresh, unlock,
 };

@@ -1,6 +1,6 @@
-//! Changes of the profile, by the person or by an admin: members of a merge patch
-//! (RFC 7396), decided on the version that was read and decided again when somebody else
-//! wrote. An admin's may also change the roles, in the same write.
+//! Changes of a profile, by its owner or by an administrator: the members of a merge patch (RFC 7396), decided on the
+//! version that was read, and decided again after a conflicting write. An administrator may also change the roles in
+//! the same write.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use super::{
     account_service::AccountService,
     administration::last_admin::AdminWriteError,
     failure::Failure,
-    rate_limit::AccountWrite,
+    rate_limit::account_writes::AccountWrite,
     retry::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
     sessions::authenticate::Caller,
 };
@@ -26,33 +26,33 @@ use serde_json::{Map, Value};
 use service_kit::mongo::StoreError;
 use uuid::Uuid;
 
-/// New values; the outer `None` leaves a member as it is, the inner one clears it.
+/// The new values. An outer `None` leaves the member unchanged, an inner `None` clears it.
 #[derive(Default)]
 pub struct ProfileChange {
     pub username: Option<Username>,
     pub display_name: Option<Option<DisplayName>>,
     pub locale: Option<Option<Locale>>,
     pub timezone: Option<Option<Timezone>>,
-    /// Merged into what is there.
+    /// A merge patch for the stored attributes.
     pub attributes: Option<Option<Map<String, Value>>>,
 }
 
-/// Why the profile is as it was.
+/// The reason why the profile was not changed.
 #[derive(Debug, thiserror::Error)]
 pub enum UpdateProfileError {
-    #[error("the user name is taken")]
+    #[error("the username is taken")]
     UsernameTaken,
     #[error("the account has another version")]
     PreconditionFailed,
-    #[error("the attributes would not be valid")]
+    #[error("the attributes would be invalid")]
     InvalidAttributes(Vec<SchemaViolation>),
-    /// Of the person who asks.
-    #[error("the account is gone")]
+    /// The account of the caller was deleted, or the session has ended.
+    #[error("the account no longer exists")]
     Gone,
-    /// Of the admin who asks.
+    /// The account that the administrator named does not exist.
     #[error("there is no such account")]
     NotFound,
-    #[error("the last administrator")]
+    #[error("the account is the last administrator")]
     LastAdmin,
     #[error(transparent)]
     Failure(#[from] Failure),
@@ -64,18 +64,16 @@ impl From<StoreError> for UpdateProfileError {
     }
 }
 
-/// Who changes a profile, and so what has to hold of the account when it is read again.
+/// The author of a change, which decides what must hold when the account is read again.
 enum Editor {
     User { session: Uuid, epoch: i64 },
     Admin { roles: Option<Roles> },
 }
 
-/// Writes the new values of one's own account. `permits` judges the version that is
-/// decided on (`If-Match`).
+/// Changes the profile of the caller. `permits` is called with the version that the change is decided on (`If-Match`).
 ///
 /// # Errors
-/// [`UpdateProfileError`]; nothing was changed, except after an unavailable store,
-/// where the outcome is unknown.
+/// [`UpdateProfileError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
 pub async fn update_profile(
     accounts: &Arc<AccountService>,
     caller: Caller,
@@ -83,32 +81,31 @@ pub async fn update_profile(
     permits: impl Fn(i64) -> bool + Send + 'static,
     origin: Origin,
 ) -> Result<User, UpdateProfileError> {
-    accounts.uniqueness_is_decided()?;
+    accounts.require_unique_indexes()?;
     if !permits(caller.user.version) {
         return Err(UpdateProfileError::PreconditionFailed);
     }
     let renames = change.username.as_ref().is_some_and(|new| new.as_str() != caller.user.username);
     let renaming: &[AccountWrite] = if renames { &[AccountWrite::Username] } else { &[] };
     let id = caller.user.id.into();
-    // Before the attributes are judged by their schema.
-    let charged = accounts.throttle.account_writes(&[AccountWrite::Profile], id).await?;
-    let renamed = accounts.throttle.account_writes(renaming, id).await;
-    let renamed = accounts.throttle.or_take_back(&charged, renamed).await?;
+    // Charged before the work of validating the attributes against their schema.
+    let charges = accounts.rate_limiter.charge_account_writes(&[AccountWrite::Profile], id).await?;
+    let username_charges = accounts.rate_limiter.charge_account_writes(renaming, id).await;
+    let username_charges = accounts.rate_limiter.refund_on_error(&charges, username_charges).await?;
     let editor = Editor::User { session: caller.session, epoch: caller.epoch };
     let this = Arc::clone(accounts);
     let patch = async move { this.patch(caller.user, &editor, &change, permits, &origin).await };
     match accounts.writes.run_to_completion(patch).await {
-        // The name may have been written all the same.
+        // The username may have been written nevertheless.
         Err(UpdateProfileError::Failure(failure)) => Err(failure.into()),
-        patched => accounts.throttle.or_take_back(&renamed, patched).await,
+        patched => accounts.rate_limiter.refund_on_error(&username_charges, patched).await,
     }
 }
 
-/// As [`update_profile`], by an admin, for the account with this id; `roles` replaces
-/// all that it has.
+/// Changes the profile of the account with this id, as an administrator. `roles` replaces all roles of the account.
 ///
 /// # Errors
-/// As [`update_profile`]; also [`UpdateProfileError::LastAdmin`].
+/// The errors of [`update_profile`], and [`UpdateProfileError::LastAdmin`].
 pub async fn edit_user(
     accounts: &Arc<AccountService>,
     id: Uuid,
@@ -117,7 +114,7 @@ pub async fn edit_user(
     permits: impl Fn(i64) -> bool + Send + 'static,
     origin: Origin,
 ) -> Result<User, UpdateProfileError> {
-    accounts.uniqueness_is_decided()?;
+    accounts.require_unique_indexes()?;
     let editor = Editor::Admin { roles };
     let this = Arc::clone(accounts);
     let patch = async move {
@@ -168,7 +165,7 @@ impl AccountService {
                 return Ok(user.user());
             }
             let write = Change { set, events, ..Change::default() };
-            let commit = match self.commit_as_admin(&user, admin_after, write).await {
+            let commit = match self.commit_with_admin_list(&user, admin_after, write).await {
                 Ok(commit) => commit,
                 Err(AdminWriteError::LastAdmin) => return Err(UpdateProfileError::LastAdmin),
                 Err(AdminWriteError::Store(StoreError::DuplicateKey { index }))
@@ -192,7 +189,7 @@ impl AccountService {
             }
             user = editor.still(self.store.users.by_id(id).await?)?;
         }
-        Err(Failure::unavailable("too many writers on one account").into())
+        Err(Failure::too_many_conflicts().into())
     }
 }
 
@@ -204,7 +201,7 @@ impl Editor {
         }
     }
 
-    /// The account as it is now, if it may still be changed.
+    /// Returns the account as it is now, if the author may still change it.
     fn still(&self, user: Option<UserRecord>) -> Result<UserRecord, UpdateProfileError> {
         match self {
             Self::User { session, epoch } => {
@@ -215,7 +212,7 @@ impl Editor {
     }
 }
 
-/// The fields to write, and the members' names as the event tells them.
+/// Returns the fields to write, and the names of the changed members for the event.
 fn differences(
     user: &UserRecord,
     change: &ProfileChange,

@@ -1,23 +1,25 @@
-//! The end of a conditional write on an account: done, or decided again.
+//! The result of a conditional write to an account: done, or to be decided again.
 
 use super::failure::Failure;
 use crate::store::{Commit, UserRecord};
 
-/// How often a use case decides again because somebody else wrote in between.
+/// The maximum number of attempts of a use case whose writes conflict with other writers.
 pub(in crate::usecase) const MAX_ATTEMPTS: usize = 50;
 
-/// What to do after a commit that decided about a living account.
+/// The result of a write that does not delete the account.
 pub(in crate::usecase) enum WriteOutcome {
     Done(Box<UserRecord>),
     Retry,
 }
 
-/// Sorts a commit's end; a full pending list is "later".
+/// Converts the result of a commit. A full list of pending events is a temporary failure.
 pub(in crate::usecase) fn write_outcome(commit: Commit) -> Result<WriteOutcome, Failure> {
     match commit {
         Commit::Done(user) => Ok(WriteOutcome::Done(user)),
         Commit::Conflict => Ok(WriteOutcome::Retry),
         Commit::PendingFull => Err(Failure::unavailable("this account has too many unpublished events")),
-        Commit::Tombstoned(_) => Err(Failure::Internal(anyhow::anyhow!("tombstoned where nothing was to be deleted"))),
+        Commit::Tombstoned(_) => {
+            Err(Failure::Internal(anyhow::anyhow!("an account was deleted by a write that deletes nothing")))
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Runs writes to completion even if the client goes away.
+//! Runs writes to completion even if the client disconnects.
 
 use std::sync::Arc;
 
@@ -9,40 +9,39 @@ use tracing::Instrument;
 
 use super::{
     failure::Failure,
-    rate_limit::{self, with_rate_limit_status},
+    rate_limit::status::{report, with_rate_limit_status},
 };
 
-/// Writes under way. They outlive their clients, whose number would bound them otherwise.
-const WRITES: usize = 4096;
+/// The maximum number of writes in progress. They outlive their requests, so the number of clients does not bound them.
+const MAX_WRITES: usize = 4096;
 
-/// Runs writes to their end even if the client goes away: a handler may be dropped at
-/// any await.
+/// Runs writes to completion even if the client disconnects: a handler may be dropped at any await.
 #[derive(Clone)]
 pub struct Writes {
     runtime: tokio::runtime::Handle,
     tasks: TaskTracker,
-    room: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
 }
 
 impl Writes {
-    /// Writes run on the runtime in which this is called.
+    /// Creates an instance that runs writes on the current runtime.
     #[must_use]
-    pub fn on_this_runtime() -> Self {
-        let room = Arc::new(Semaphore::new(WRITES));
-        Self { runtime: tokio::runtime::Handle::current(), tasks: TaskTracker::new(), room }
+    pub fn on_current_runtime() -> Self {
+        let permits = Arc::new(Semaphore::new(MAX_WRITES));
+        Self { runtime: tokio::runtime::Handle::current(), tasks: TaskTracker::new(), permits }
     }
 
-    /// Waits until none is under way; no new ones may come then.
+    /// Waits until no write is in progress. The caller makes sure that no new write begins.
     pub async fn finish(&self) {
         self.tasks.close();
         self.tasks.wait().await;
     }
 
-    /// A panic of the write is a failure of who asked for it; what it has written by then stays.
+    /// Runs the write in a task of its own and returns its result. A panic becomes [`Failure::Internal`]; what the
+    /// write has stored before the panic stays.
     ///
-    /// The write has the deadlines of its operations. The client waits no longer than its
-    /// request may wait for the store (`mongo::with_request_budget`): then it is told
-    /// "unavailable", and the write goes on.
+    /// The write has the deadlines of its operations. The client waits no longer than its request may wait for the
+    /// store (`mongo::with_request_budget`); then it gets "unavailable", and the write continues.
     pub(in crate::usecase) async fn run_to_completion<T, E>(
         &self,
         write: impl Future<Output = Result<T, E>> + Send + 'static,
@@ -55,7 +54,7 @@ impl Writes {
         tokio::select! {
             biased;
             result = self.run(budget.clone().charge(write)) => result,
-            () = budget.exhausted() => Err(Failure::unavailable("the write is still under way").into()),
+            () = budget.exhausted() => Err(Failure::unavailable("the write is still in progress").into()),
         }
     }
 
@@ -64,20 +63,20 @@ impl Writes {
         T: Send + 'static,
         E: From<Failure> + Send + 'static,
     {
-        // Not for long: each write has the deadlines of its operations. Who goes away here has
-        // written nothing.
+        // This wait is short, because each write has the deadlines of its operations. A client that disconnects here
+        // has written nothing.
         let waiting = RequestBudget::current().map(|budget| budget.start_wait());
-        let room = Arc::clone(&self.room).acquire_owned().await;
+        let permit = Arc::clone(&self.permits).acquire_owned().await;
         drop(waiting);
         let write = async move {
-            let _room = room.expect("the semaphore is never closed");
+            let _permit = permit.expect("the semaphore is never closed");
             panics::catch_future("write", with_rate_limit_status(write)).await
         };
         let task = self.tasks.spawn_on(write.in_current_span(), &self.runtime);
-        // The other error of a task is that its runtime ends.
+        // The only other error of the task is that its runtime ends.
         let written = task.await.map_err(|_| Failure::unavailable("shutting down"))?;
-        let (output, standing) = written.map_err(|panicked| Failure::Internal(panicked.into()))?;
-        standing.into_iter().for_each(rate_limit::tell);
+        let (output, status) = written.map_err(|panicked| Failure::Internal(panicked.into()))?;
+        status.into_iter().for_each(report);
         output
     }
 }

@@ -1,4 +1,4 @@
-//! `users export`: everybody as JSON lines.
+//! `users export`: writes all users as JSON lines.
 
 use std::{
     fs::{self, OpenOptions},
@@ -10,28 +10,28 @@ use std::{
 use anyhow::Context as _;
 use serde_json::json;
 
-use super::progress;
+use super::progress_bar;
 use crate::{
     store::Store,
-    usecase::{self, Exported},
+    usecase::{self, ExportSummary},
 };
 
-/// The file is a new one; what is left of it after a failure is removed.
+/// Exports to a new file or to standard output. If the export fails, the file is removed.
 pub(super) async fn run(store: &Store, out: Option<&Path>, with_hashes: bool, json: bool) -> anyhow::Result<()> {
-    let bar = progress(None);
-    let notice = |users: u64| {
+    let bar = progress_bar(None);
+    let on_progress = |users: u64| {
         bar.set_message(format!("{users} users"));
         bar.tick();
     };
     let exported = match out {
         None => {
             let mut out = BufWriter::new(io::stdout());
-            usecase::export_users(&store.bulk, with_hashes, &mut out, notice).await
+            usecase::export_users(&store.bulk, with_hashes, &mut out, on_progress).await
         }
         Some(path) => {
             let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-            let mut out = BufWriter::new(file.with_context(|| format!("{} is not written", path.display()))?);
-            let exported = usecase::export_users(&store.bulk, with_hashes, &mut out, notice).await;
+            let mut out = BufWriter::new(file.with_context(|| format!("{} cannot be written", path.display()))?);
+            let exported = usecase::export_users(&store.bulk, with_hashes, &mut out, on_progress).await;
             let synced = exported
                 .and_then(|exported| out.get_ref().sync_all().map(|()| exported).map_err(usecase::ExportError::Write));
             if synced.is_err() {
@@ -42,17 +42,17 @@ pub(super) async fn run(store: &Store, out: Option<&Path>, with_hashes: bool, js
     };
     bar.finish_and_clear();
     let exported = exported?;
-    tell(exported, out, with_hashes, json)
+    print_summary(exported, out, with_hashes, json)
 }
 
-/// Standard output belongs to the users, unless they are in a file.
-fn tell(exported: Exported, out: Option<&Path>, with_hashes: bool, json: bool) -> anyhow::Result<()> {
-    let Exported { users, second_factors } = exported;
+/// Prints the numbers. Standard output is for the users, unless they are written to a file.
+fn print_summary(exported: ExportSummary, out: Option<&Path>, with_hashes: bool, json: bool) -> anyhow::Result<()> {
+    let ExportSummary { users, second_factors } = exported;
     if json {
-        let words = json!({ "users": users, "secondFactors": second_factors, "hashes": with_hashes });
+        let summary = json!({ "users": users, "secondFactors": second_factors, "hashes": with_hashes });
         match out {
-            Some(_) => writeln!(io::stdout(), "{words}")?,
-            None => writeln!(io::stderr(), "{words}")?,
+            Some(_) => writeln!(io::stdout(), "{summary}")?,
+            None => writeln!(io::stderr(), "{summary}")?,
         }
         return Ok(());
     }

@@ -1,5 +1,5 @@
-//! `users import|export|remove-second-factor`: all users at once, from and into a file of
-//! JSON lines; and what an operator does to one of them.
+//! `users import|export|remove-second-factor`: the import and export of all users, and an operator's action on one of
+//! them.
 
 mod export;
 mod import;
@@ -14,53 +14,53 @@ use service_kit::mongo;
 
 use crate::{config::Config, store::Store};
 
-/// What can be done with users.
+/// The commands for users.
 #[derive(Subcommand)]
 pub(super) enum UsersCommand {
-    /// Makes accounts of the lines of a file, each a JSON object (docs/ACCOUNTS.md)
+    /// Import accounts from a file with one JSON object per line (docs/ACCOUNTS.md).
     ///
-    /// An import that was killed goes on where it was: type the same command again. Exit
-    /// code 1 if a line was refused; all others are imported then.
+    /// To continue an import that was killed, run the same command again. If lines were refused, all others are
+    /// imported and the exit code is 1.
     Import {
-        /// The file; `-` is standard input, of which an import cannot go on
+        /// The file; `-` is standard input, whose import cannot be continued.
         file: PathBuf,
-        /// Check everything, also against the accounts that are there, and write nothing
+        /// Check everything, including conflicts with existing accounts, and write nothing.
         #[arg(long)]
         dry_run: bool,
-        /// Everybody who is imported gets a welcome mail
+        /// Send a welcome mail to each imported user.
         #[arg(long)]
         welcome: bool,
-        /// Take lines with the role `admin`
+        /// Allow lines with the role `admin`.
         #[arg(long)]
         admins: bool,
-        /// Go through a file that was finished before once more: who is there stays as they
-        /// are, who was refused is tried again, and who was deleted since comes back
+        /// Process a file again whose import was finished: existing accounts stay unchanged, refused lines are tried
+        /// again, and deleted accounts are created again.
         #[arg(long)]
         again: bool,
-        /// Gets one JSON object for each refused line: its number and all that is wrong with it
+        /// Write one JSON object for each refused line to this file: its number and all of its errors.
         #[arg(long, value_name = "FILE")]
         report: Option<PathBuf>,
     },
-    /// Writes all users as JSON lines that can be imported elsewhere
+    /// Export all users as JSON lines that can be imported elsewhere.
     ///
-    /// With the hashes of their passwords, unless told otherwise; second factors, sessions
-    /// and the audit log stay behind.
+    /// The hashes of the passwords are included by default. Second factors, sessions and the audit log are not
+    /// exported.
     Export {
-        /// A new file, readable by its owner only; standard output otherwise
+        /// Write to this new file, which only its owner may read, instead of standard output.
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
-        /// Nobody can log in with their password where such a file is imported
+        /// Export no password hashes; users cannot sign in with their passwords where such a file is imported.
         #[arg(long)]
         without_hashes: bool,
     },
-    /// Turns an account's second factor off and ends its sessions
+    /// Turn off the second factor of an account and end its sessions.
     ///
-    /// For a user who has lost both device and recovery codes. The user gets a notice.
+    /// This is for a user who has lost both the device and the recovery codes. The user gets a notice.
     RemoveSecondFactor {
-        /// The account's current email address, or its id
+        /// The current email address or the id of the account.
         #[arg(value_name = "EMAIL_OR_ID")]
         account: String,
-        /// Why, in one line of at most 500 characters; the account's audit log keeps it
+        /// The reason in one line of at most 500 characters; the audit log of the account keeps it.
         #[arg(long, value_name = "TEXT")]
         reason: String,
     },
@@ -72,8 +72,8 @@ pub(super) async fn run(config: &Config, command: UsersCommand, json: bool) -> a
     let store = Store::new(&database, config.mongodb.operation_timeout, config.relay.max_pending_per_user);
     match command {
         UsersCommand::Import { file, dry_run, welcome, admins, again, report } => {
-            let wanted = import::Wanted { file, dry_run, welcome, admins, again, report, json };
-            import::run(config, &database, store, wanted).await
+            let args = import::ImportArgs { file, dry_run, welcome, admins, repeat_finished: again, report, json };
+            import::run(config, &database, store, args).await
         }
         UsersCommand::Export { out, without_hashes } => {
             export::run(&store, out.as_deref(), !without_hashes, json).await
@@ -84,8 +84,8 @@ pub(super) async fn run(config: &Config, command: UsersCommand, json: bool) -> a
     }
 }
 
-/// On a terminal; nothing is drawn elsewhere. Without a length it counts.
-fn progress(length: Option<u64>) -> ProgressBar {
+/// Returns a progress bar, or a counter if the length is unknown. Nothing is drawn if standard error is no terminal.
+fn progress_bar(length: Option<u64>) -> ProgressBar {
     if !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }

@@ -1,4 +1,4 @@
-//! `users remove-second-factor`: for a user who has lost device and recovery codes.
+//! `users remove-second-factor`: for a user who has lost the device and the recovery codes.
 
 use service_kit::{Clock, Ids, cli::UsageError};
 use uuid::Uuid;
@@ -6,18 +6,18 @@ use uuid::Uuid;
 use crate::{
     domain::{AdminReason, Email},
     store::Store,
-    usecase::{self, AccountName},
+    usecase::{self, AccountRef},
 };
 
-/// Removes it; the events are published by the running service, or by the next that runs.
+/// Removes the second factor. The events are published by the running service, or by the next one that starts.
 ///
 /// # Errors
-/// What was typed is no account or no reason (exit code 2); there is no such account, it
-/// has no second factor, or the database is away (1).
+/// Exit code 2 if the arguments are no account or no reason; exit code 1 if there is no such account, it has no second
+/// factor, or the database is unavailable.
 pub(super) async fn run(store: &Store, account: &str, reason: &str, json: bool) -> anyhow::Result<()> {
     let account = match Uuid::try_parse(account) {
-        Ok(id) => AccountName::Id(id),
-        Err(_) => AccountName::Email(
+        Ok(id) => AccountRef::Id(id),
+        Err(_) => AccountRef::Email(
             Email::parse(account)
                 .map_err(|_| UsageError("Name the account by its current email address or by its id.".into()))?,
         ),
@@ -25,11 +25,11 @@ pub(super) async fn run(store: &Store, account: &str, reason: &str, json: bool) 
     let reason = AdminReason::parse(reason).map_err(|invalid| UsageError(invalid.detail))?;
     let (clock, ids) = (Clock::system(), Ids::random());
     let user = usecase::remove_second_factor_as_operator(store, &clock, &ids, &account, &reason).await?;
-    // Never the address: the output ends up in logs.
+    // The output never contains the address, because it ends up in logs.
     if json {
         println!("{}", serde_json::json!({ "userId": user, "removed": true }));
     } else {
-        println!("user {user} has no second factor now; all sessions have ended");
+        println!("the second factor of user {user} was removed; all sessions have ended");
     }
     Ok(())
 }

@@ -144,6 +144,6 @@ pub(in crate::http) async fn get_user_audit_log(
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let requested = page_request(&query)?;
-    let page = usecase::audit_log_of(&accounts, id.uuid()?, requested.limit, requested.after).await?;
+    let page = usecase::find_audit_log(&accounts, id.uuid()?, requested.limit, requested.after).await?;
     Ok(page_response(&request, requested.limit, page.ok_or(Problem::NotFound)?))
 }

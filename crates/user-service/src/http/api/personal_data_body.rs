@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{audit_log::AuditEntryBody, user_body::UserBody};
 use crate::usecase::{
-    ExportedFactor, ExportedKey, ExportedSession, ExportedToken, ExportedUsedLink, PersonalData, WaitingEvent,
+    ExportedFactor, ExportedKey, ExportedPendingEvent, ExportedSession, ExportedToken, ExportedUsedLink, PersonalData,
 };
 
 // This type only documents the body, which the handler streams in chunks.
@@ -169,7 +169,7 @@ impl ExportHead {
             known_networks: data.known_networks.into_iter().map(|last_seen| KnownNetworkBody { last_seen }).collect(),
             locked_until: data.locked_until,
             imported_at: data.imported_at,
-            pending_events: data.waiting.into_iter().map(PendingEventBody::from).collect(),
+            pending_events: data.pending_events.into_iter().map(PendingEventBody::from).collect(),
         }
     }
 }
@@ -203,8 +203,8 @@ impl From<ExportedFactor> for ExportedSecondFactorBody {
     }
 }
 
-impl From<WaitingEvent> for PendingEventBody {
-    fn from(event: WaitingEvent) -> Self {
+impl From<ExportedPendingEvent> for PendingEventBody {
+    fn from(event: ExportedPendingEvent) -> Self {
         Self { id: event.id, event_type: event.event_type, at: event.at }
     }
 }

@@ -9,10 +9,10 @@ use crate::{
     domain::Invalid,
     keys::SigningUnavailable,
     usecase::{
-        ActError, ChangeEmailError, ChangePasswordError, ConfirmEmailError, DeleteAccountError, DisownAccountError,
-        EndSessionError, EndSessionsError, Failure, LoginError, LoginTotpError, NotSignedIn, RefreshError,
-        RegisterError, ResetPasswordError, SecondFactorError, UndoChangeError, UndoEmailChangeError, UnlockError,
-        UpdateProfileError, VerifyEmailError,
+        AdminActionError, AuthenticateError, ChangeEmailError, ChangePasswordError, ConfirmEmailError,
+        DeleteAccountError, DisownAccountError, EndSessionError, EndSessionsError, Failure, LoginError, LoginTotpError,
+        RefreshError, RegisterError, ResetPasswordError, SecondFactorError, UndoChangeError, UndoEmailChangeError,
+        UnlockError, UpdateProfileError, VerifyEmailError,
     },
 };
 
@@ -119,11 +119,11 @@ impl From<RefreshError> for Problem {
     }
 }
 
-impl From<NotSignedIn> for Problem {
-    fn from(error: NotSignedIn) -> Self {
+impl From<AuthenticateError> for Problem {
+    fn from(error: AuthenticateError) -> Self {
         match error {
-            NotSignedIn::Unauthorized => Self::Unauthorized,
-            NotSignedIn::Failure(failure) => failure.into(),
+            AuthenticateError::Unauthorized => Self::Unauthorized,
+            AuthenticateError::Failure(failure) => failure.into(),
         }
     }
 }
@@ -170,17 +170,17 @@ impl From<DeleteAccountError> for Problem {
     }
 }
 
-impl From<ActError> for Problem {
-    fn from(error: ActError) -> Self {
+impl From<AdminActionError> for Problem {
+    fn from(error: AdminActionError) -> Self {
         match error {
-            ActError::NotFound => Self::NotFound,
-            ActError::PreconditionFailed => Self::PreconditionFailed,
-            ActError::LastAdmin => Self::Conflict(LAST_ADMIN),
-            ActError::NoSecondFactor => Self::Conflict("The account has no second factor."),
-            ActError::OwnSecondFactor => {
+            AdminActionError::NotFound => Self::NotFound,
+            AdminActionError::PreconditionFailed => Self::PreconditionFailed,
+            AdminActionError::LastAdmin => Self::Conflict(LAST_ADMIN),
+            AdminActionError::NoSecondFactor => Self::Conflict("The account has no second factor."),
+            AdminActionError::OwnSecondFactor => {
                 Self::Conflict("This is your own account. Remove its second factor with your password and a code.")
             }
-            ActError::Failure(failure) => failure.into(),
+            AdminActionError::Failure(failure) => failure.into(),
         }
     }
 }

@@ -89,7 +89,7 @@ impl LinkRequest {
         token: &str,
         form: impl FnOnce(&LinkedAccount) -> HttpResponse,
     ) -> HttpResponse {
-        if let Err(failure) = self.accounts.throttle.local_request(&self.origin) {
+        if let Err(failure) = self.accounts.rate_limiter.check_local_request(&self.origin) {
             return try_again_page(failure, self.language);
         }
         match usecase::link_state(&self.accounts, token, page.purposes()).await {

@@ -1,5 +1,5 @@
-//! What every act of an admin on an account has in common: it is decided on the account
-//! as it was read, written once, and decided again when somebody else wrote in between.
+//! Applies an administrator's action to an account: it is decided on the account as it was read, written once, and
+//! decided again after a conflicting write.
 
 use service_kit::mongo::StoreError;
 use uuid::Uuid;
@@ -14,30 +14,30 @@ use crate::{
     },
 };
 
-/// Why the account is as it was.
+/// The reason why the account was not changed.
 #[derive(Debug, thiserror::Error)]
-pub enum ActError {
+pub enum AdminActionError {
     #[error("there is no such account")]
     NotFound,
     #[error("the account has another version")]
     PreconditionFailed,
-    #[error("the last administrator")]
+    #[error("the account is the last administrator")]
     LastAdmin,
     #[error("the account has no second factor")]
     NoSecondFactor,
-    #[error("an administrator's own second factor")]
+    #[error("administrators cannot remove their own second factor this way")]
     OwnSecondFactor,
     #[error(transparent)]
     Failure(#[from] Failure),
 }
 
-impl From<StoreError> for ActError {
+impl From<StoreError> for AdminActionError {
     fn from(error: StoreError) -> Self {
         Self::Failure(error.into())
     }
 }
 
-impl From<AdminWriteError> for ActError {
+impl From<AdminWriteError> for AdminActionError {
     fn from(error: AdminWriteError) -> Self {
         match error {
             AdminWriteError::LastAdmin => Self::LastAdmin,
@@ -46,25 +46,26 @@ impl From<AdminWriteError> for ActError {
     }
 }
 
-/// What an act comes to on the account as it is.
+/// The change that an action makes to an account.
 pub(super) struct Decision {
     pub change: Change,
-    /// Whether the account is an admin's afterwards.
+    /// Whether the account belongs to an administrator after the change.
     pub admin_after: bool,
 }
 
 impl AccountService {
-    /// `decide` returns none where the account is already as it should be.
-    pub(super) async fn act(
+    /// Applies the action that `decide` returns for the account; `None` means that the account is already in the wanted
+    /// state.
+    pub(super) async fn apply_admin_action(
         &self,
         id: Uuid,
-        decide: impl Fn(&UserRecord) -> Result<Option<Decision>, ActError>,
-    ) -> Result<(), ActError> {
+        decide: impl Fn(&UserRecord) -> Result<Option<Decision>, AdminActionError>,
+    ) -> Result<(), AdminActionError> {
         for _ in 0..MAX_ATTEMPTS {
-            let user = self.store.users.by_id(id).await?.ok_or(ActError::NotFound)?;
+            let user = self.store.users.by_id(id).await?.ok_or(AdminActionError::NotFound)?;
             let Some(Decision { change, admin_after }) = decide(&user)? else { return Ok(()) };
             let ends_sessions = change.end_sessions != EndSessions::None;
-            match self.commit_as_admin(&user, admin_after, change).await? {
+            match self.commit_with_admin_list(&user, admin_after, change).await? {
                 Commit::Tombstoned(pending) => {
                     self.publish_tombstone(id, self.clock.now(), pending);
                     return Ok(());
@@ -73,13 +74,13 @@ impl AccountService {
                     if let WriteOutcome::Done(written) = write_outcome(commit)? {
                         self.publish(&written);
                         if ends_sessions {
-                            self.forget_ended_sessions(&written).await;
+                            self.delete_ended_sessions(&written).await;
                         }
                         return Ok(());
                     }
                 }
             }
         }
-        Err(Failure::unavailable("too many writers on one account").into())
+        Err(Failure::too_many_conflicts().into())
     }
 }

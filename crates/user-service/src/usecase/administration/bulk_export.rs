@@ -1,5 +1,5 @@
-//! Export of all users, in the form that the import reads: one JSON object a line, in the
-//! order of the ids. Not a snapshot: who changes meanwhile is there once, old or new.
+//! Exports all users in the format of the import: one JSON object per line, ordered by id. The export is no snapshot: a
+//! user who changes meanwhile is contained once, in the old or the new state.
 
 use std::io;
 
@@ -8,27 +8,27 @@ use serde::Serialize;
 use crate::store::{BulkStore, UserRecord};
 use service_kit::mongo::StoreError;
 
-/// AccountService that are in memory at once.
-const PAGE: i64 = 500;
+/// The number of accounts in memory.
+const PAGE_SIZE: i64 = 500;
 
-/// Why an export does not come to its end.
+/// The reason why an export failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
     #[error("the export cannot be written")]
     Write(#[source] io::Error),
-    #[error("the database is away")]
+    #[error("the database is unavailable")]
     Store(#[from] StoreError),
 }
 
-/// What was written.
+/// The numbers of an export.
 #[derive(Debug, Default, Clone, Copy)]
-pub struct Exported {
+pub struct ExportSummary {
     pub users: u64,
-    /// Of them: with a second factor, which stays behind.
+    /// The number of users with a second factor, which is not exported.
     pub second_factors: u64,
 }
 
-/// Writes everybody. `notice` is told how many are written so far.
+/// Writes all users. Calls `on_progress` with the number of users that are written so far.
 ///
 /// # Errors
 /// [`ExportError`].
@@ -36,20 +36,20 @@ pub async fn export_users(
     store: &BulkStore,
     with_hashes: bool,
     out: &mut impl io::Write,
-    mut notice: impl FnMut(u64),
-) -> Result<Exported, ExportError> {
-    let (mut exported, mut last) = (Exported::default(), None);
+    mut on_progress: impl FnMut(u64),
+) -> Result<ExportSummary, ExportError> {
+    let (mut exported, mut last) = (ExportSummary::default(), None);
     loop {
-        let page = store.page(last, PAGE).await?;
+        let page = store.page(last, PAGE_SIZE).await?;
         for user in &page {
-            let line = serde_json::to_vec(&ExportedUser::of(user, with_hashes)).map_err(io::Error::from);
+            let line = serde_json::to_vec(&ExportedUser::new(user, with_hashes)).map_err(io::Error::from);
             line.and_then(|line| out.write_all(&line))
                 .and_then(|()| out.write_all(b"\n"))
                 .map_err(ExportError::Write)?;
             exported.users += 1;
             exported.second_factors += u64::from(user.totp.is_some());
         }
-        notice(exported.users);
+        on_progress(exported.users);
         match page.last() {
             Some(user) => last = Some(user.id.into()),
             None => return out.flush().map(|()| exported).map_err(ExportError::Write),
@@ -57,7 +57,7 @@ pub async fn export_users(
     }
 }
 
-/// One line; the names are those of the API.
+/// A line of the export. The member names are those of the API.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ExportedUser<'a> {
@@ -78,7 +78,7 @@ struct ExportedUser<'a> {
 }
 
 impl<'a> ExportedUser<'a> {
-    fn of(user: &'a UserRecord, with_hashes: bool) -> Self {
+    fn new(user: &'a UserRecord, with_hashes: bool) -> Self {
         Self {
             id: user.id.into(),
             username: &user.username,

@@ -1,4 +1,4 @@
-//! Looking accounts up: one by its id, many by page, and what happened to one.
+//! Reads accounts: one by its id, many by page, and the audit log of one.
 
 use uuid::Uuid;
 
@@ -12,42 +12,41 @@ use crate::{
     },
 };
 
-/// A page of accounts, and the place behind which the next one begins.
-pub struct FoundUsers {
+/// A page of accounts, and the cursor of the next page.
+pub struct UserPage {
     pub users: Vec<User>,
     pub next: Option<UserCursor>,
 }
 
-/// One account; tombstones are nobody.
+/// Returns the account with this id. A tombstone counts as no account.
 ///
 /// # Errors
-/// When the store is away.
+/// The store is unavailable.
 pub async fn find_user(accounts: &AccountService, id: Uuid) -> Result<Option<User>, Failure> {
     let found = accounts.store.users.by_id(id).await?;
     Ok(found.as_ref().map(UserRecord::user))
 }
 
-/// At most `limit` accounts behind `after`, in the order of [`UserCursor`].
+/// Returns at most `limit` accounts after the cursor, in the order of [`UserCursor`].
 ///
 /// # Errors
-/// When the store is away.
+/// The store is unavailable.
 pub async fn find_users(
     accounts: &AccountService,
     search: &UserSearch,
     after: Option<&UserCursor>,
     limit: u32,
-) -> Result<FoundUsers, Failure> {
+) -> Result<UserPage, Failure> {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let page = accounts.store.users.page(search, after, limit).await?;
-    Ok(FoundUsers { users: page.users.iter().map(UserRecord::user).collect(), next: page.next })
+    Ok(UserPage { users: page.users.iter().map(UserRecord::user).collect(), next: page.next })
 }
 
-/// At most `limit` entries of an account's audit log behind `after`; none if there is no
-/// such account.
+/// Returns at most `limit` entries of an account's audit log after the cursor, or `None` if there is no such account.
 ///
 /// # Errors
-/// When the store is away.
-pub async fn audit_log_of(
+/// The store is unavailable.
+pub async fn find_audit_log(
     accounts: &AccountService,
     id: Uuid,
     limit: u32,

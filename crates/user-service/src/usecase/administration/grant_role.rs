@@ -1,5 +1,5 @@
-//! A role, given from the command line: how the first administrator comes to be. Works
-//! on the store alone; a running service publishes the event.
+//! Grants a role from the command line: this creates the first administrator. It uses the store only; a running service
+//! publishes the event.
 
 use bson::doc;
 use service_kit::{Clock, Ids, mongo::StoreError};
@@ -15,19 +15,19 @@ use crate::{
     },
 };
 
-/// What was done.
+/// The result of a grant.
 #[derive(Debug)]
-pub struct Granted {
+pub struct GrantedRole {
     pub user: Uuid,
     pub roles: Vec<String>,
-    /// False if the account had the role before.
+    /// `false` if the account already had the role.
     pub changed: bool,
 }
 
-/// Why the account has no other role than before.
+/// The reason why the role was not granted.
 #[derive(Debug, thiserror::Error)]
 pub enum GrantRoleError {
-    #[error("no account has this e-mail address")]
+    #[error("no account has this email address")]
     UnknownAddress,
     #[error("{0}")]
     TooMany(Invalid),
@@ -41,24 +41,24 @@ impl From<StoreError> for GrantRoleError {
     }
 }
 
-/// Gives the account with this current address the role. May be repeated; that also puts
-/// an admin back among the admins whom a crash has left out.
+/// Grants the role to the account with this current address. It may be repeated; a repetition also puts an
+/// administrator back into the list of administrators after a crash.
 ///
 /// # Errors
-/// [`GrantRoleError`]. After an unavailable store the role may have been given: repeat it.
+/// [`GrantRoleError`]. If the store was unavailable, the role may have been granted; the caller repeats the call.
 pub async fn grant_role(
     store: &Store,
     clock: &Clock,
     ids: &Ids,
     email: &Email,
     role: &Role,
-) -> Result<Granted, GrantRoleError> {
+) -> Result<GrantedRole, GrantRoleError> {
     for _ in 0..MAX_ATTEMPTS {
         let user = store.users.by_email_key(email.key()).await?.ok_or(GrantRoleError::UnknownAddress)?;
         let id = user.id.into();
         if user.roles.iter().any(|has| has == role.as_str()) {
             store.admins.ensure_listed(id).await?;
-            return Ok(Granted { user: id, roles: user.roles, changed: false });
+            return Ok(GrantedRole { user: id, roles: user.roles, changed: false });
         }
         let roles = Roles::with_added(&user.roles, role).map_err(GrantRoleError::TooMany)?;
         let becomes_admin = !user.is_admin() && user.status == UserStatus::Active && roles.has_admin();
@@ -70,8 +70,8 @@ pub async fn grant_role(
             if let Some(removal_count) = removal_count {
                 store.admins.add(id, removal_count).await?;
             }
-            return Ok(Granted { user: id, roles: written.roles, changed: true });
+            return Ok(GrantedRole { user: id, roles: written.roles, changed: true });
         }
     }
-    Err(Failure::unavailable("too many writers on one account").into())
+    Err(Failure::too_many_conflicts().into())
 }

@@ -1,4 +1,4 @@
-//! The one door for writes that may make or unmake an admin: there always is one left.
+//! The only place for writes that add or remove an administrator. One administrator always remains.
 
 use service_kit::{fail_point, mongo::StoreError};
 
@@ -7,24 +7,23 @@ use crate::{
     usecase::account_service::AccountService,
 };
 
-/// Why nothing was written.
+/// The reason why nothing was written.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::usecase) enum AdminWriteError {
-    /// Nobody else is an admin.
-    #[error("the last administrator")]
+    /// There is no other administrator.
+    #[error("the account is the last administrator")]
     LastAdmin,
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
 impl AccountService {
-    /// Writes `change`, decided on the version of `user`, and keeps the list of admins
-    /// true. Whether the account is an admin's afterwards is `admin_after`.
+    /// Writes `change`, decided on the version of `user`, and keeps the list of administrators correct. `admin_after`
+    /// says whether the account belongs to an administrator after the change.
     ///
-    /// Who is none any more has left the list before the write. If nothing is written
-    /// they are put back; when that is not known, and after a crash in between, by the
-    /// housekeeping.
-    pub(in crate::usecase) async fn commit_as_admin(
+    /// An account that loses the role leaves the list before the write. If nothing is written it is put back. If the
+    /// outcome is unknown, or after a crash between the two steps, housekeeping puts it back.
+    pub(in crate::usecase) async fn commit_with_admin_list(
         &self,
         user: &UserRecord,
         admin_after: bool,
@@ -38,7 +37,7 @@ impl AccountService {
                 let removal_count = admins.removal_count().await?;
                 let commit = users.commit(id, precondition, change).await?;
                 if matches!(commit, Commit::Done(_)) {
-                    self.log_if_left_out(id, admins.add(id, removal_count).await);
+                    self.log_if_not_listed(id, admins.add(id, removal_count).await);
                 }
                 Ok(commit)
             }
@@ -53,7 +52,7 @@ impl AccountService {
                     Err(error) => !error.outcome_unknown(),
                 };
                 if surely_not_written {
-                    self.log_if_left_out(id, admins.ensure_listed(id).await);
+                    self.log_if_not_listed(id, admins.ensure_listed(id).await);
                 }
                 Ok(commit?)
             }
@@ -61,10 +60,11 @@ impl AccountService {
         }
     }
 
-    /// The account is as it should be; only the list is not, and can be mended later.
-    fn log_if_left_out<T>(&self, admin: uuid::Uuid, admitted: Result<T, StoreError>) {
+    /// Logs an account that could not be put into the list. The account itself is correct, and housekeeping repairs the
+    /// list.
+    fn log_if_not_listed<T>(&self, admin: uuid::Uuid, admitted: Result<T, StoreError>) {
         if let Err(error) = admitted {
-            tracing::warn!(%admin, %error, "an admin is not in the list of admins; housekeeping will put them back");
+            tracing::warn!(%admin, %error, "an administrator is missing from the list of administrators; housekeeping will add the account");
         }
     }
 }

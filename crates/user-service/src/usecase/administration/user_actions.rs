@@ -6,7 +6,7 @@ use bson::doc;
 use events::{DeletedBy, SessionsEndedReason, sealing::Purpose};
 use uuid::Uuid;
 
-use super::admin_action::{ActError, Decision};
+use super::admin_action::{AdminActionError, Decision};
 use crate::{
     domain::{UserStatus, role},
     outbox::Origin,
@@ -14,27 +14,37 @@ use crate::{
     usecase::account_service::AccountService,
 };
 
-/// Refuses logins from now on, ends all sessions, and voids the one-time tokens, but for
-/// the one that takes a change of address back. Nothing happens to one that is disabled.
+/// Disables an account: refuses logins, ends all sessions, and invalidates the one-time tokens except those that undo a
+/// change of the address. An account that is already disabled stays unchanged.
 ///
 /// # Errors
-/// [`ActError`]; nothing was changed, except after an unavailable store.
-pub async fn disable_user(accounts: &Arc<AccountService>, id: Uuid, origin: Origin) -> Result<(), ActError> {
+/// [`AdminActionError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
+pub async fn disable_user(accounts: &Arc<AccountService>, id: Uuid, origin: Origin) -> Result<(), AdminActionError> {
     let this = Arc::clone(accounts);
-    accounts.writes.run_to_completion(async move { this.act(id, |user| Ok(this.disabling(user, &origin))).await }).await
+    accounts
+        .writes
+        .run_to_completion(
+            async move { this.apply_admin_action(id, |user| Ok(this.decide_disable(user, &origin))).await },
+        )
+        .await
 }
 
-/// Accepts logins again. Nothing happens to an account that is active.
+/// Enables an account: accepts logins again. An active account stays unchanged.
 ///
 /// # Errors
-/// [`ActError`]; nothing was changed, except after an unavailable store.
-pub async fn enable_user(accounts: &Arc<AccountService>, id: Uuid, origin: Origin) -> Result<(), ActError> {
+/// [`AdminActionError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
+pub async fn enable_user(accounts: &Arc<AccountService>, id: Uuid, origin: Origin) -> Result<(), AdminActionError> {
     let this = Arc::clone(accounts);
-    accounts.writes.run_to_completion(async move { this.act(id, |user| Ok(this.enabling(user, &origin))).await }).await
+    accounts
+        .writes
+        .run_to_completion(
+            async move { this.apply_admin_action(id, |user| Ok(this.decide_enable(user, &origin))).await },
+        )
+        .await
 }
 
 impl AccountService {
-    fn disabling(&self, user: &UserRecord, origin: &Origin) -> Option<Decision> {
+    fn decide_disable(&self, user: &UserRecord, origin: &Origin) -> Option<Decision> {
         if user.status == UserStatus::Disabled {
             return None;
         }
@@ -49,7 +59,7 @@ impl AccountService {
         Some(Decision { change, admin_after: false })
     }
 
-    fn enabling(&self, user: &UserRecord, origin: &Origin) -> Option<Decision> {
+    fn decide_enable(&self, user: &UserRecord, origin: &Origin) -> Option<Decision> {
         if user.status == UserStatus::Active {
             return None;
         }
@@ -62,16 +72,15 @@ impl AccountService {
     }
 }
 
-/// Signs the person out everywhere, access tokens included. Where there is nothing to end
-/// nothing is written.
+/// Ends all sessions of an account, including their access tokens. If there is no session to end, nothing is written.
 ///
 /// # Errors
-/// [`ActError`]; nothing was changed, except after an unavailable store.
-pub async fn end_sessions(accounts: &Arc<AccountService>, id: Uuid, origin: Origin) -> Result<(), ActError> {
+/// [`AdminActionError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
+pub async fn end_sessions(accounts: &Arc<AccountService>, id: Uuid, origin: Origin) -> Result<(), AdminActionError> {
     let this = Arc::clone(accounts);
-    let act = async move {
-        let user = this.store.users.by_id(id).await?.ok_or(ActError::NotFound)?;
-        if !this.has_sessions(&user, None).await? {
+    let action = async move {
+        let user = this.store.users.by_id(id).await?.ok_or(AdminActionError::NotFound)?;
+        if !this.has_sessions_to_end(&user, None).await? {
             return Ok(());
         }
         let decide = |user: &UserRecord| {
@@ -84,34 +93,34 @@ pub async fn end_sessions(accounts: &Arc<AccountService>, id: Uuid, origin: Orig
             };
             Ok(Some(Decision { change, admin_after: user.is_admin() }))
         };
-        this.act(id, decide).await
+        this.apply_admin_action(id, decide).await
     };
-    accounts.writes.run_to_completion(act).await
+    accounts.writes.run_to_completion(action).await
 }
 
-/// Deletes the account; the person gets the goodbye mail. `permits` judges the version
-/// that is decided on (`If-Match`).
+/// Deletes an account; its owner gets a mail. `permits` is called with the version that the deletion is decided on
+/// (`If-Match`).
 ///
 /// # Errors
-/// [`ActError`]; nothing was changed, except after an unavailable store.
+/// [`AdminActionError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
 pub async fn delete_user(
     accounts: &Arc<AccountService>,
     id: Uuid,
     permits: impl Fn(i64) -> bool + Send + Sync + 'static,
     origin: Origin,
-) -> Result<(), ActError> {
+) -> Result<(), AdminActionError> {
     let this = Arc::clone(accounts);
-    let act = async move {
+    let action = async move {
         let decide = |user: &UserRecord| {
             if !permits(user.version) {
-                return Err(ActError::PreconditionFailed);
+                return Err(AdminActionError::PreconditionFailed);
             }
             let event = this.outbox.deleted(id, user.user().recipient(), DeletedBy::Admin, this.clock.now(), &origin);
             let change =
                 Change { tombstone: true, ignore_pending_limit: true, events: vec![event], ..Change::default() };
             Ok(Some(Decision { change, admin_after: false }))
         };
-        this.act(id, decide).await
+        this.apply_admin_action(id, decide).await
     };
-    accounts.writes.run_to_completion(act).await
+    accounts.writes.run_to_completion(action).await
 }

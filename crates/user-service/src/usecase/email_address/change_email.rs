@@ -1,7 +1,7 @@
-//! Another e-mail address: asked for with the password, in force when the new address
-//! confirms it. Whether it is taken is decided then, by the unique index; the request
-//! is answered alike in any case, so it tells nobody whether an address has an account.
-//! Another spelling of the present address is in force at once: it is the same mailbox.
+//! Changes the email address: the request requires the password, and the change takes effect when the new address
+//! confirms it. Only then does the unique index decide whether the address is taken. The response to the request is
+//! always the same, so it does not reveal whether an address has an account. A new spelling of the current address
+//! takes effect immediately, because it is the same mailbox.
 
 use std::sync::Arc;
 
@@ -13,10 +13,10 @@ use crate::{
     usecase::{
         account_service::AccountService,
         failure::Failure,
-        mailed_links::one_time_tokens::used_up,
-        rate_limit::AccountWrite,
+        mailed_links::one_time_tokens::used_links,
+        rate_limit::account_writes::AccountWrite,
         retry::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
-        sessions::{authenticate::Caller, reauthenticate::Reauthentication},
+        sessions::{authenticate::Caller, reauthenticate::ReauthenticateError},
     },
 };
 use bson::{Document, doc};
@@ -30,26 +30,26 @@ pub struct ChangeEmail {
     pub password: Password,
 }
 
-/// Why no change was begun.
+/// The reason why no change was started.
 #[derive(Debug, thiserror::Error)]
 pub enum ChangeEmailError {
-    #[error("it is the account's address already, in the same spelling")]
+    #[error("the account already has this address in the same spelling")]
     Unchanged,
     #[error("the password is wrong")]
     WrongPassword,
-    #[error("as many earlier addresses as allowed are kept for the account")]
+    #[error("the account has the maximum number of reserved addresses")]
     TooManyChanges,
-    #[error("the account is gone, or its sessions have ended")]
+    #[error("the account no longer exists, or its sessions have ended")]
     Gone,
     #[error(transparent)]
     Failure(#[from] Failure),
 }
 
-impl From<Reauthentication> for ChangeEmailError {
-    fn from(error: Reauthentication) -> Self {
+impl From<ReauthenticateError> for ChangeEmailError {
+    fn from(error: ReauthenticateError) -> Self {
         match error {
-            Reauthentication::WrongPassword => Self::WrongPassword,
-            Reauthentication::Failure(failure) => Self::Failure(failure),
+            ReauthenticateError::WrongPassword => Self::WrongPassword,
+            ReauthenticateError::Failure(failure) => Self::Failure(failure),
         }
     }
 }
@@ -60,14 +60,14 @@ impl From<StoreError> for ChangeEmailError {
     }
 }
 
-/// Why the address is as it was.
+/// The reason why the address was not changed.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfirmEmailError {
-    /// Unknown, used, expired, or replaced by a later request: all alike.
-    #[error("the token is not valid")]
+    /// The token is unknown, used, expired, or replaced by a later request; the cases are not distinguished.
+    #[error("the token is invalid")]
     TokenInvalid,
-    /// The token is good, and still is.
-    #[error("the e-mail address is taken")]
+    /// The token is valid and stays valid.
+    #[error("the email address is taken")]
     EmailTaken,
     #[error(transparent)]
     Failure(#[from] Failure),
@@ -79,12 +79,11 @@ impl From<StoreError> for ConfirmEmailError {
     }
 }
 
-/// Sends the confirmation to the new address and a notice to the present one. A request
-/// replaces the one before. An address with the key of the present one is written at once,
-/// and nothing is sent.
+/// Sends a confirmation link to the new address and a notice to the current one. A request replaces the previous one.
+/// If the new address has the key of the current one, it is written immediately and nothing is sent.
 ///
 /// # Errors
-/// [`ChangeEmailError`]; nothing was changed, except after an unavailable store.
+/// [`ChangeEmailError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
 pub async fn change_email(
     accounts: &Arc<AccountService>,
     caller: Caller,
@@ -95,39 +94,39 @@ pub async fn change_email(
         return Err(ChangeEmailError::Unchanged);
     }
     let id = caller.user.id.into();
-    let charged = match caller.user.addresses().current == change.new.key() {
-        true => accounts.throttle.account_writes(&[AccountWrite::Profile], id).await?,
-        false => accounts.throttle.new_address(id, &change.new, &origin).await?,
+    let charges = match caller.user.addresses().current == change.new.key() {
+        true => accounts.rate_limiter.charge_account_writes(&[AccountWrite::Profile], id).await?,
+        false => accounts.rate_limiter.charge_email_change(id, &change.new, &origin).await?,
     };
     let proof = accounts.reauthenticate(&caller, &change.password, &origin);
-    let verified = accounts.throttle.unless_proven(charged, proof).await?;
+    let verified = accounts.rate_limiter.refund_unless_verified(charges, proof).await?;
     let this = Arc::clone(accounts);
     accounts
         .writes
-        .run_to_completion(async move { this.begin_email_change(caller, &verified, &change.new, &origin).await })
+        .run_to_completion(async move { this.start_email_change(caller, &verified, &change.new, &origin).await })
         .await
 }
 
-/// Uses the token up; the account has the new address. The old one is kept for it, and
-/// told how to undo.
+/// Redeems the token: the account gets the new address. The old address stays reserved for the account and gets an undo
+/// link.
 ///
 /// # Errors
-/// [`ConfirmEmailError`]; nothing was changed, except after an unavailable store.
+/// [`ConfirmEmailError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
 pub async fn confirm_email_change(
     accounts: &Arc<AccountService>,
     token: &str,
     origin: Origin,
 ) -> Result<(), ConfirmEmailError> {
-    accounts.throttle.request(&origin).await?;
+    accounts.rate_limiter.charge_request(&origin).await?;
     let token = OneTimeToken::parse(token).ok_or(ConfirmEmailError::TokenInvalid)?;
-    accounts.uniqueness_is_decided()?;
+    accounts.require_unique_indexes()?;
     let this = Arc::clone(accounts);
-    accounts.writes.run_to_completion(async move { this.use_email_change(&token, &origin).await }).await
+    accounts.writes.run_to_completion(async move { this.redeem_email_change_token(&token, &origin).await }).await
 }
 
 impl AccountService {
-    /// On the version, so that the notice goes to the address of that moment.
-    async fn begin_email_change(
+    /// Decides on the version, so that the notice goes to the address of that version.
+    async fn start_email_change(
         &self,
         caller: Caller,
         verified: &PasswordHash,
@@ -139,7 +138,7 @@ impl AccountService {
             let (id, now) = (user.id.into(), self.clock.now());
             let addresses = user.addresses();
             let change = if addresses.current == new.key() {
-                self.other_spelling(&user, new, now, origin)?
+                self.spelling_change(&user, new, now, origin)?
             } else if addresses.reserved_count(now) >= MAX_RESERVED_EMAILS {
                 return Err(ChangeEmailError::TooManyChanges);
             } else {
@@ -150,18 +149,18 @@ impl AccountService {
                 self.publish(&written);
                 return Ok(());
             }
-            let again = self.store.users.by_id(id).await?;
-            user = again
+            let current = self.store.users.by_id(id).await?;
+            user = current
                 .filter(|user| {
                     user.is_session_valid(caller.session, caller.epoch)
                         && user.password_hash().is_ok_and(|hash| hash.expose() == verified.expose())
                 })
                 .ok_or(ChangeEmailError::Gone)?;
         }
-        Err(Failure::unavailable("too many writers on one account").into())
+        Err(Failure::too_many_conflicts().into())
     }
 
-    /// What asks for an address of another key.
+    /// Returns the write that requests a change to an address with another key.
     fn email_change_request(&self, user: &UserRecord, new: &Email, now: Timestamp, origin: &Origin) -> Change {
         let token = OneTimeToken::generate();
         let expires_at = expires_at(now, self.rules.verification_ttl);
@@ -174,9 +173,9 @@ impl AccountService {
         }
     }
 
-    /// What writes the present address as it is spelled now. Its key, and so whether it is
-    /// verified, what is reserved and which links are out, stays as it is.
-    fn other_spelling(
+    /// Returns the write that changes the spelling of the current address. Its key does not change, so its
+    /// verification, its reservations and its links stay valid.
+    fn spelling_change(
         &self,
         user: &UserRecord,
         new: &Email,
@@ -190,11 +189,11 @@ impl AccountService {
         Ok(Change { set: doc! { "email": new.as_str() }, events: vec![event], ..Change::default() })
     }
 
-    async fn use_email_change(&self, token: &OneTimeToken, origin: &Origin) -> Result<(), ConfirmEmailError> {
+    async fn redeem_email_change_token(&self, token: &OneTimeToken, origin: &Origin) -> Result<(), ConfirmEmailError> {
         let mut freed = false;
         for _ in 0..MAX_ATTEMPTS {
             let now = self.clock.now();
-            let holder = self.holder_of(token, Purpose::EmailChange, now).await?;
+            let holder = self.find_token_holder(token, Purpose::EmailChange, now).await?;
             let (record, spent) = holder.ok_or(ConfirmEmailError::TokenInvalid)?;
             let new = spent.address.as_deref().ok_or(ConfirmEmailError::TokenInvalid)?;
             let (user, old, factor_since) = (record.user(), record.addresses(), record.factor_since());
@@ -203,9 +202,9 @@ impl AccountService {
             let event = self.outbox.email_changed(&user, new, &undo, until, now, origin);
             let undo = TokenRecord::new(undo.digest(), Purpose::EmailChangeUndo, &old.current, until);
             let addresses = old.change_to(&spent.to, until, now);
-            let used_tokens = used_up(&record, &spent, &[], now);
-            let mut tokens = undo_tokens(record.tokens, &addresses);
-            // Not before a factor that was there already, even if the clocks of two replicas differ.
+            let used_tokens = used_links(&record, &spent, &[], now);
+            let mut tokens = kept_undo_tokens(record.tokens, &addresses);
+            // Never earlier than an existing second factor, even if the clocks of two replicas differ.
             let changed_at = factor_since.map_or(now, |since| now.max(since));
             tokens.push(undo.with_address(&user.email).with_issued_at(changed_at));
             let change = Change {
@@ -231,20 +230,19 @@ impl AccountService {
                 return Ok(());
             }
         }
-        Err(Failure::unavailable("too many writers on one account").into())
+        Err(Failure::too_many_conflicts().into())
     }
 }
 
-/// Of these tokens the undo tokens whose addresses are kept: all that outlives a change
-/// of the address.
-pub(in crate::usecase) fn undo_tokens(tokens: Vec<TokenRecord>, addresses: &EmailHistory) -> Vec<TokenRecord> {
+/// Returns those undo tokens whose addresses are still reserved: no other token outlives a change of the address.
+pub(in crate::usecase) fn kept_undo_tokens(tokens: Vec<TokenRecord>, addresses: &EmailHistory) -> Vec<TokenRecord> {
     let kept = |token: &TokenRecord| {
         token.purpose == Purpose::EmailChangeUndo && addresses.has_reservation(&token.reservation())
     };
     tokens.into_iter().filter(kept).collect()
 }
 
-/// The fields of an account whose address `email` somebody has just proved to be theirs.
+/// Returns the fields of an account whose owner has just proved control of the address `email`.
 pub(in crate::usecase) fn address_fields(email: &str, addresses: &EmailHistory) -> Document {
     let reserved: Vec<Document> = addresses.reserved.iter().map(ReservedKey::document).collect();
     doc! {

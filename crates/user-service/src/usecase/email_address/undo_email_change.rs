@@ -1,6 +1,6 @@
-//! Taking a change of the address back, by the link that the old address got. The attacker
-//! may know the password, be signed in, and have added a second factor since: so all sessions
-//! end, the password is unusable, the factor goes, and a reset begins, in the same write.
+//! Undoes a change of the email address, through the link that was mailed to the old address. An attacker may know the
+//! password, be signed in, and have added a second factor since. Therefore the same write ends all sessions, makes the
+//! password unusable, removes the second factor, and starts a password reset.
 
 use std::sync::Arc;
 
@@ -14,16 +14,17 @@ use crate::{
     usecase::{
         account_service::AccountService,
         failure::Failure,
-        mailed_links::one_time_tokens::used_up,
+        mailed_links::one_time_tokens::used_links,
         retry::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
     },
 };
 
-/// Why the address is as it was.
+/// The reason why the change was not undone.
 #[derive(Debug, thiserror::Error)]
 pub enum UndoEmailChangeError {
-    /// Unknown, used, expired, or the change was taken back with an earlier one: all alike.
-    #[error("the token is not valid")]
+    /// The token is unknown, used or expired, or the change was undone through an earlier link; the cases are not
+    /// distinguished.
+    #[error("the token is invalid")]
     TokenInvalid,
     #[error(transparent)]
     Failure(#[from] Failure),
@@ -35,43 +36,44 @@ impl From<StoreError> for UndoEmailChangeError {
     }
 }
 
-/// Uses the token up; the old address is in force again.
+/// Redeems the token: the old address is the account's address again.
 ///
 /// # Errors
-/// [`UndoEmailChangeError`]; nothing was changed, except after an unavailable store.
+/// [`UndoEmailChangeError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
 pub async fn undo_email_change(
     accounts: &Arc<AccountService>,
     token: &str,
     origin: Origin,
 ) -> Result<(), UndoEmailChangeError> {
-    accounts.throttle.request(&origin).await?;
+    accounts.rate_limiter.charge_request(&origin).await?;
     let token = OneTimeToken::parse(token).ok_or(UndoEmailChangeError::TokenInvalid)?;
     let this = Arc::clone(accounts);
-    accounts.writes.run_to_completion(async move { this.use_undo(&token, &origin).await }).await
+    accounts.writes.run_to_completion(async move { this.redeem_undo_token(&token, &origin).await }).await
 }
 
 impl AccountService {
-    async fn use_undo(&self, token: &OneTimeToken, origin: &Origin) -> Result<(), UndoEmailChangeError> {
+    async fn redeem_undo_token(&self, token: &OneTimeToken, origin: &Origin) -> Result<(), UndoEmailChangeError> {
         for _ in 0..MAX_ATTEMPTS {
             let now = self.clock.now();
-            let holder = self.holder_of(token, Purpose::EmailChangeUndo, now).await?;
+            let holder = self.find_token_holder(token, Purpose::EmailChangeUndo, now).await?;
             let (record, spent) = holder.ok_or(UndoEmailChangeError::TokenInvalid)?;
-            let left = spent.reservation();
-            let changed_at = self.left_at(&record, &left);
-            let undo = undo_links::plan_email_undo(record.addresses(), &left, changed_at, record.factor_since(), now);
+            let reservation = spent.reservation();
+            let changed_at = self.address_left_at(&record, &reservation);
+            let undo =
+                undo_links::plan_email_undo(record.addresses(), &reservation, changed_at, record.factor_since(), now);
             let undo = undo.ok_or(UndoEmailChangeError::TokenInvalid)?;
-            let used_tokens = used_up(&record, &spent, &[], now);
+            let used_tokens = used_links(&record, &spent, &[], now);
             let (id, version) = (record.id.into(), record.version);
-            // Its own event is among those of any undo that restores an address.
-            let change = self.undoing(record, undo, token.digest(), |_| None, now, origin);
+            // The events of an undo that restores an address already contain the one for this undo.
+            let change = self.undo_write(record, undo, token.digest(), |_| None, now, origin);
             let change = Change { used_tokens, ..change };
             let commit = self.store.users.commit(id, Precondition::Version(version), change).await?;
             if let WriteOutcome::Done(written) = write_outcome(commit)? {
                 self.publish(&written);
-                self.forget_ended_sessions(&written).await;
+                self.delete_ended_sessions(&written).await;
                 return Ok(());
             }
         }
-        Err(Failure::unavailable("too many writers on one account").into())
+        Err(Failure::too_many_conflicts().into())
     }
 }

@@ -1,4 +1,4 @@
-//! Verifying an address: the token from the mail, once; and asking for another one.
+//! Verifies an email address with the token from the mail, and sends another token.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::{
     usecase::{
         account_service::AccountService,
         failure::Failure,
-        mailed_links::one_time_tokens::used_up,
+        mailed_links::one_time_tokens::used_links,
         registration::username_claim::UsernameClaim,
         retry::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
     },
@@ -18,14 +18,14 @@ use bson::doc;
 use events::sealing::Purpose;
 use service_kit::mongo::StoreError;
 
-/// Of one person's verification tokens so many are valid at once, the newest.
+/// The maximum number of valid verification tokens per account; the newest ones are valid.
 const VALID_AT_ONCE: usize = 5;
 
-/// Why the address is not verified by this token.
+/// The reason why the token does not verify the address.
 #[derive(Debug, thiserror::Error)]
 pub enum VerifyEmailError {
-    /// Unknown, used, expired, or for another address: all alike.
-    #[error("the token is not valid")]
+    /// The token is unknown, used, expired, or for another address; the cases are not distinguished.
+    #[error("the token is invalid")]
     TokenInvalid,
     #[error(transparent)]
     Failure(#[from] Failure),
@@ -37,22 +37,22 @@ impl From<StoreError> for VerifyEmailError {
     }
 }
 
-/// Uses the token up; the address counts as verified.
+/// Redeems the token: the address is verified.
 ///
 /// # Errors
-/// [`VerifyEmailError`]; nothing was changed, except after an unavailable store.
+/// [`VerifyEmailError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
 pub async fn verify_email(accounts: &Arc<AccountService>, token: &str, origin: Origin) -> Result<(), VerifyEmailError> {
-    accounts.throttle.request(&origin).await?;
+    accounts.rate_limiter.charge_request(&origin).await?;
     let token = OneTimeToken::parse(token).ok_or(VerifyEmailError::TokenInvalid)?;
     let this = Arc::clone(accounts);
-    accounts.writes.run_to_completion(async move { this.use_verification(&token, &origin).await }).await
+    accounts.writes.run_to_completion(async move { this.redeem_verification_token(&token, &origin).await }).await
 }
 
-/// Sends another verification mail, if there is an account with this address that is
-/// not verified. Run behind the answer, which says nothing.
+/// Sends another verification mail if this address has an account and is not verified. Runs after the response, which
+/// reveals nothing.
 ///
 /// # Errors
-/// When the store is away: the request is lost, the person asks again.
+/// The store is unavailable. The request is lost, and the user requests the mail again.
 pub async fn request_verification(accounts: &AccountService, email_key: &str, origin: &Origin) -> Result<(), Failure> {
     for _ in 0..MAX_ATTEMPTS {
         let found = accounts.store.users.by_email_key(email_key).await?;
@@ -75,30 +75,30 @@ pub async fn request_verification(accounts: &AccountService, email_key: &str, or
             return Ok(());
         }
     }
-    Err(Failure::unavailable("too many writers on one account"))
+    Err(Failure::too_many_conflicts())
 }
 
 impl AccountService {
-    async fn use_verification(&self, token: &OneTimeToken, origin: &Origin) -> Result<(), VerifyEmailError> {
+    async fn redeem_verification_token(&self, token: &OneTimeToken, origin: &Origin) -> Result<(), VerifyEmailError> {
         let mut claim = UsernameClaim::default();
         for _ in 0..MAX_ATTEMPTS {
             let now = self.clock.now();
-            let holder = self.holder_of(token, Purpose::EmailVerification, now).await?;
+            let holder = self.find_token_holder(token, Purpose::EmailVerification, now).await?;
             let (user, token) = holder.ok_or(VerifyEmailError::TokenInvalid)?;
             let event = self.outbox.email_verified(&user.user(), now, origin);
-            let claimed = claim.of(self, &user, now, origin)?;
+            let claimed = claim.build_write(self, &user, now, origin)?;
             let mut set = doc! { "emailVerified": true };
             set.extend(claimed.set);
             let change = Change {
                 set,
                 tokens: TokenChange::Drop(Purpose::EmailVerification),
-                used_tokens: used_up(&user, &token, &[Purpose::EmailVerification], now),
+                used_tokens: used_links(&user, &token, &[Purpose::EmailVerification], now),
                 events: std::iter::once(event).chain(claimed.event).collect(),
                 ..Change::default()
             };
             let commit =
                 match self.store.users.commit(user.id.into(), Precondition::Version(user.version), change).await {
-                    Err(error) if claim.is_refused(self, &user, &error, now).await? => continue,
+                    Err(error) if claim.advance_if_taken(self, &user, &error, now).await? => continue,
                     commit => commit?,
                 };
             if let WriteOutcome::Done(written) = write_outcome(commit)? {
@@ -106,6 +106,6 @@ impl AccountService {
                 return Ok(());
             }
         }
-        Err(Failure::unavailable("too many writers on one account").into())
+        Err(Failure::too_many_conflicts().into())
     }
 }

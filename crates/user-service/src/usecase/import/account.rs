@@ -1,4 +1,4 @@
-//! One line of an import becomes an account, by the rules that hold for everybody.
+//! Converts a line of an import to an account, by the rules that hold for every account.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::{
     lines::{Line, MAX_LINE_BYTES},
-    members::{Members, Mistake},
+    members::{LineError, Members},
 };
 use crate::{
     domain::{AttributeRules, DisplayName, Email, Invalid, Locale, Roles, Timezone, UserStatus, Username, Writer},
@@ -20,34 +20,35 @@ use crate::{
 };
 use service_kit::Ids;
 
-/// Clocks of two systems differ, and nobody is created a day from now.
-const SKEW: SignedDuration = SignedDuration::from_hours(24);
+/// The allowed difference between the clocks of two systems.
+const CLOCK_SKEW: SignedDuration = SignedDuration::from_hours(24);
 
-/// What all lines of one import have in common.
+/// Reads the lines of one import.
 pub(super) struct AccountReader {
     pub(super) hashes: HashImporter,
     pub(super) attributes: Arc<AttributeRules>,
     pub(super) ids: Ids,
-    /// The import's id.
+    /// The id of the import.
     pub(super) import: String,
-    /// Whether each gets a welcome mail, and whether there may be admins.
+    /// Whether each user gets a welcome mail.
     pub(super) welcome: bool,
+    /// Whether lines with the role `admin` are allowed.
     pub(super) admins: bool,
-    /// When the import began: the accounts' time of creation, where a line names none.
-    pub(super) began: Timestamp,
+    /// When the import began. It is the creation time of accounts whose line has none.
+    pub(super) started_at: Timestamp,
 }
 
 impl AccountReader {
-    /// The account of a line, ready to be inserted: with its event, under an id that is
-    /// the same each time the file is read.
+    /// Converts a line to an account that can be inserted, with its event. The id is the same each time the file is
+    /// read.
     ///
     /// # Errors
-    /// Everything that is wrong with the line.
-    pub(super) fn read(&self, line: &Line, now: Timestamp) -> Result<UserRecord, Vec<Mistake>> {
+    /// All errors of the line.
+    pub(super) fn read(&self, line: &Line, now: Timestamp) -> Result<UserRecord, Vec<LineError>> {
         let text = line.text.as_deref().ok_or_else(|| {
-            vec![Mistake::whole("too-long", format!("A line is at most {MAX_LINE_BYTES} bytes long."))]
+            vec![LineError::for_line("too-long", format!("A line is at most {MAX_LINE_BYTES} bytes long."))]
         })?;
-        let mut members = Members::parse(text).map_err(|mistake| vec![mistake])?;
+        let mut members = Members::parse(text).map_err(|error| vec![error])?;
         let id = members.parsed("id", parse_id);
         let username = members.required("username", Username::parse);
         let email = members.required("email", Email::parse);
@@ -56,15 +57,15 @@ impl AccountReader {
         let locale = members.parsed("locale", Locale::parse);
         let timezone = members.parsed("timezone", Timezone::parse);
         let attributes = self.attributes.validate_new(members.take("attributes"), Writer::Admin);
-        let attributes = members.fitting("attributes", attributes).flatten();
+        let attributes = members.check_schema("attributes", attributes).flatten();
         let roles = self.roles(&mut members);
         let status = members.parsed("status", parse_status).unwrap_or(UserStatus::Active);
-        let created_at = members.parsed("createdAt", |text| parse_time(text, now)).unwrap_or(self.began);
+        let created_at = members.parsed("createdAt", |text| parse_time(text, now)).unwrap_or(self.started_at);
         let last_login_at = members.parsed("lastLoginAt", |text| parse_time(text, now));
         let hash = self.password_hash(&mut members);
-        let mistakes = members.mistakes();
-        let (Some(username), Some(email), Some(hash), []) = (username, email, hash, mistakes.as_slice()) else {
-            return Err(mistakes);
+        let errors = members.into_errors();
+        let (Some(username), Some(email), Some(hash), []) = (username, email, hash, errors.as_slice()) else {
+            return Err(errors);
         };
         let id = id.unwrap_or_else(|| self.derived_id(line.number, created_at));
         let mut record = UserRecord {
@@ -114,13 +115,13 @@ impl AccountReader {
         Ok(record)
     }
 
-    /// Whether an account was made of this line.
-    pub(super) fn made(&self, line: u64, origin: &ImportedFrom) -> bool {
+    /// Returns whether the account with this origin was imported from this line.
+    pub(super) fn is_source_of(&self, line: u64, origin: &ImportedFrom) -> bool {
         origin.import == self.import && u64::try_from(origin.line) == Ok(line)
     }
 
-    /// A UUIDv7 of the time of creation whose random part is a digest of file and line:
-    /// who has not got the file cannot guess it.
+    /// Returns a UUIDv7 of the creation time whose random part is a digest of the file and the line number. Without the
+    /// file it cannot be guessed.
     pub(super) fn derived_id(&self, line: u64, created_at: Timestamp) -> Uuid {
         let digest = Sha256::new().chain_update(&self.import).chain_update(line.to_be_bytes()).finalize();
         let mut random = [0; 10];
@@ -129,13 +130,17 @@ impl AccountReader {
         uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
     }
 
-    /// A hash in one of the two members, or one that no password fits.
+    /// Returns the hash from one of the two members, or a hash that no password matches.
     fn password_hash(&self, members: &mut Members) -> Option<PasswordHash> {
         let credential = members.take("credential");
         let read = match (members.take("passwordHash"), credential) {
             (None, None) => return Some(self.hashes.unmatchable_hash()),
             (Some(_), Some(_)) => {
-                members.note("credential", "conflict", "There is a passwordHash already.");
+                members.add_error(
+                    "credential",
+                    "conflict",
+                    "The line also has a passwordHash; only one of the two is allowed.",
+                );
                 return None;
             }
             (Some(Value::String(text)), None) => ("passwordHash", self.hashes.import(&text)),
@@ -143,7 +148,7 @@ impl AccountReader {
             (None, Some(credential)) => ("credential", self.hashes.import_keycloak(&credential)),
         };
         let (name, read) = read;
-        read.map_err(|reason| members.note(name, reason.code(), why(&reason))).ok()
+        read.map_err(|reason| members.add_error(name, reason.code(), reason_sentence(&reason))).ok()
     }
 
     fn roles(&self, members: &mut Members) -> Vec<String> {
@@ -157,7 +162,7 @@ impl AccountReader {
         };
         match members.check("roles", Roles::parse(names)) {
             Some(roles) if roles.has_admin() && !self.admins => {
-                members.note("roles", "not-allowed", "Admins are imported with --admins only.");
+                members.add_error("roles", "not-allowed", "The role admin requires the option --admins.");
                 Vec::new()
             }
             Some(roles) => roles.as_slice().to_vec(),
@@ -166,7 +171,7 @@ impl AccountReader {
     }
 }
 
-fn why(reason: &UnusableHash) -> String {
+fn reason_sentence(reason: &UnusableHash) -> String {
     let reason = reason.to_string();
     let mut letters = reason.chars();
     let first = letters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
@@ -186,10 +191,10 @@ fn parse_status(text: &str) -> Result<UserStatus, Invalid> {
 
 fn parse_time(text: &str, now: Timestamp) -> Result<Timestamp, Invalid> {
     let time: Timestamp = text.parse().map_err(|_| {
-        Invalid::new("not-a-time", "This is not a time as RFC 3339 writes it, such as 2024-02-29T12:00:00Z.")
+        Invalid::new("not-a-time", "This is not a time in the format of RFC 3339, such as 2024-02-29T12:00:00Z.")
     })?;
-    if time > now.saturating_add(SKEW).unwrap_or(Timestamp::MAX) {
-        return Err(Invalid::new("in-the-future", "This time has not come yet."));
+    if time > now.saturating_add(CLOCK_SKEW).unwrap_or(Timestamp::MAX) {
+        return Err(Invalid::new("in-the-future", "This time is in the future."));
     }
     Ok(time)
 }
@@ -204,7 +209,7 @@ mod tests {
     use super::*;
     use crate::hashing::HashingSettings;
 
-    fn accounts() -> AccountReader {
+    fn reader() -> AccountReader {
         let settings = HashingSettings {
             memory_kib: 64,
             iterations: 1,
@@ -221,17 +226,17 @@ mod tests {
             import: "0123456789abcdef0123456789abcdef".into(),
             welcome: false,
             admins: false,
-            began: Clock::manual().now(),
+            started_at: Clock::manual().now(),
         }
     }
 
-    fn read(line: &str) -> Result<UserRecord, Vec<Mistake>> {
-        accounts().read(&Line { number: 7, text: Some(line.into()) }, Clock::manual().now())
+    fn read(line: &str) -> Result<UserRecord, Vec<LineError>> {
+        reader().read(&Line { number: 7, text: Some(line.into()) }, Clock::manual().now())
     }
 
-    fn mistakes(line: &Value) -> Vec<(String, &'static str)> {
+    fn errors(line: &Value) -> Vec<(String, &'static str)> {
         let found = read(&line.to_string()).err().unwrap_or_default();
-        found.into_iter().map(|mistake| (mistake.pointer, mistake.code)).collect()
+        found.into_iter().map(|error| (error.pointer, error.code)).collect()
     }
 
     #[test]
@@ -244,7 +249,7 @@ mod tests {
             "createdAt": "2020-02-29T12:00:00+01:00", "lastLoginAt": "2021-01-01T00:00:00Z",
             "passwordHash": "$2b$04$ksMzF5T1GreQtTXV/JSTrOWUcnoZY5391MQQprrPbL5mpLKkZdc2y",
         });
-        let user = read(&line.to_string()).unwrap_or_else(|mistakes| panic!("{mistakes:?}"));
+        let user = read(&line.to_string()).unwrap_or_else(|errors| panic!("{errors:?}"));
         assert_eq!(Uuid::from(user.id).to_string(), id);
         assert_eq!((user.username.as_str(), user.username_key.as_str()), ("Ada", "ada"));
         assert_eq!(user.email_keys, ["ada@example.org"]);
@@ -266,33 +271,33 @@ mod tests {
     }
 
     #[test]
-    fn an_unverified_address_is_sent_no_name() {
+    fn the_event_of_an_unverified_address_names_no_recipient() {
         let user = read(r#"{"username":"ada","email":"ada@example.org","displayName":"You won"}"#).unwrap();
         let data: Value = serde_json::from_str(&user.pending_events[0].data).unwrap();
         assert!(data["recipient"].get("displayName").is_none_or(Value::is_null), "{data}");
     }
 
     #[test]
-    fn without_a_hash_no_password_fits_and_nobody_sees_it() {
+    fn an_account_without_a_hash_gets_a_hash_that_no_password_matches() {
         let user = read(r#"{"username":"ada","email":"ada@example.org","passwordHash":null}"#).unwrap();
         assert!(user.password_hash.starts_with("$argon2id$v=19$m=64,t=1,p=1$"));
     }
 
     #[test]
-    fn the_same_line_has_the_same_id_and_another_has_not() {
-        let accounts = accounts();
-        let id = accounts.derived_id(7, accounts.began);
-        assert_eq!(id, accounts.derived_id(7, accounts.began));
-        assert_ne!(id, accounts.derived_id(8, accounts.began));
+    fn the_same_line_has_the_same_id_and_another_line_has_another_id() {
+        let reader = reader();
+        let id = reader.derived_id(7, reader.started_at);
+        assert_eq!(id, reader.derived_id(7, reader.started_at));
+        assert_ne!(id, reader.derived_id(8, reader.started_at));
         assert_eq!(id.get_version_num(), 7);
-        let other = AccountReader { import: "f".repeat(32), ..self::accounts() };
-        assert_ne!(id, other.derived_id(7, other.began));
+        let other = AccountReader { import: "f".repeat(32), ..self::reader() };
+        assert_ne!(id, other.derived_id(7, other.started_at));
     }
 
     #[test]
-    fn all_mistakes_are_told_at_once() {
+    fn all_errors_of_a_line_are_reported_at_once() {
         let line = json!({
-            "id": "7", "username": "a", "email": "nobody", "emailVerified": "yes", "displayName": "", "locale": "english",
+            "id": "7", "username": "a", "email": "ada", "emailVerified": "yes", "displayName": "", "locale": "english",
             "timezone": "Mars/Olympus", "attributes": [], "roles": ["admin"], "status": "gone",
             "createdAt": "yesterday", "lastLoginAt": "2999-01-01T00:00:00Z", "passwordHash": "hunter2", "password": "x",
         });
@@ -313,36 +318,36 @@ mod tests {
             ("#/password", "unknown"),
         ]
         .map(|(pointer, code)| (pointer.to_owned(), code));
-        let mut found = mistakes(&line);
+        let mut found = errors(&line);
         expected.sort();
         found.sort();
         assert_eq!(found, expected);
     }
 
     #[test]
-    fn what_is_no_object_is_refused_without_being_shown() {
+    fn a_line_that_is_no_object_is_refused_and_not_shown() {
         for line in ["{", "\"hunter2-hunter2\"", "[1]", "\u{feff}{}", "{\"username\":\"ada\"} {}"] {
             let found = read(line).err().unwrap_or_default();
             assert_eq!((found.len(), found[0].code, found[0].pointer.as_str()), (1, "malformed-line", "#"), "{line}");
             assert!(!found[0].detail.contains("hunter2"), "{}", found[0].detail);
         }
-        let not_utf8 = accounts().read(&Line { number: 1, text: Some(b"{\"a\":\"\xff\"}".to_vec()) }, Timestamp::MAX);
+        let not_utf8 = reader().read(&Line { number: 1, text: Some(b"{\"a\":\"\xff\"}".to_vec()) }, Timestamp::MAX);
         assert_eq!(not_utf8.err().unwrap_or_default()[0].code, "malformed-line");
-        let too_long = accounts().read(&Line { number: 1, text: None }, Timestamp::MAX);
+        let too_long = reader().read(&Line { number: 1, text: None }, Timestamp::MAX);
         assert_eq!(too_long.err().unwrap_or_default()[0].code, "too-long");
     }
 
     #[test]
-    fn what_is_missing_or_there_twice_is_named() {
-        assert_eq!(mistakes(&json!({})), [("#/username".into(), "missing"), ("#/email".into(), "missing")]);
+    fn missing_and_repeated_members_are_named() {
+        assert_eq!(errors(&json!({})), [("#/username".into(), "missing"), ("#/email".into(), "missing")]);
         let twice = r#"{"username":"ada","email":"ada@example.org","email":"eve@example.org"}"#;
         assert_eq!(read(twice).err().unwrap_or_default()[0].code, "repeated");
         let both = json!({ "username": "ada", "email": "ada@example.org", "passwordHash": "x", "credential": {} });
-        assert_eq!(mistakes(&both), [("#/credential".into(), "conflict")]);
+        assert_eq!(errors(&both), [("#/credential".into(), "conflict")]);
     }
 
     #[test]
-    fn a_line_is_read_as_a_body_is() {
+    fn a_line_is_read_like_a_request_body() {
         let with = |attributes: &str| {
             read(&format!(r#"{{"username":" ada ","email":"ada@example.org","attributes":{attributes}}}"#))
         };
@@ -356,20 +361,20 @@ mod tests {
             (r#"{"a":1e400}"#, "#/attributes/a", "out-of-range"),
         ] {
             let found = with(attributes).err().unwrap_or_default();
-            let found: Vec<_> = found.iter().map(|mistake| (mistake.pointer.as_str(), mistake.code)).collect();
+            let found: Vec<_> = found.iter().map(|error| (error.pointer.as_str(), error.code)).collect();
             assert_eq!(found, [(pointer, code)], "{attributes}");
         }
     }
 
     #[test]
-    fn attributes_match_the_operator_s_schema() {
+    fn attributes_are_checked_against_the_configured_schema() {
         let schema = r#"{"properties":{"plan":{"enum":["free","pro"]},"a/b":{"type":"integer"}},"required":["plan"]}"#;
-        let accounts = AccountReader { attributes: Arc::new(AttributeRules::parse(schema).unwrap()), ..accounts() };
+        let reader = AccountReader { attributes: Arc::new(AttributeRules::parse(schema).unwrap()), ..reader() };
         let codes = |attributes: Value| {
             let line = json!({ "username": "ada", "email": "ada@example.org", "attributes": attributes }).to_string();
-            let found = accounts.read(&Line { number: 1, text: Some(line.into()) }, Timestamp::MAX);
+            let found = reader.read(&Line { number: 1, text: Some(line.into()) }, Timestamp::MAX);
             let found = found.err().unwrap_or_default().into_iter();
-            found.map(|mistake| (mistake.pointer, mistake.code)).collect::<Vec<_>>()
+            found.map(|error| (error.pointer, error.code)).collect::<Vec<_>>()
         };
         assert_eq!(codes(json!({ "plan": "pro", "a/b": 1 })), []);
         assert_eq!(codes(Value::Null), [("#/attributes/plan".to_owned(), "missing")]);
@@ -377,9 +382,8 @@ mod tests {
     }
 
     #[test]
-    fn a_hash_that_costs_too_much_refuses_the_line() {
-        let with =
-            |hash: &str| mistakes(&json!({ "username": "ada", "email": "ada@example.org", "passwordHash": hash }));
+    fn a_line_with_a_hash_that_is_too_expensive_is_refused() {
+        let with = |hash: &str| errors(&json!({ "username": "ada", "email": "ada@example.org", "passwordHash": hash }));
         let refused = |code| [("#/passwordHash".to_owned(), code)];
         assert_eq!(with("$2b$12$ksMzF5T1GreQtTXV/JSTrOWUcnoZY5391MQQprrPbL5mpLKkZdc2y"), refused("beyond-bounds"));
         assert_eq!(with("md5$salt$80fef0aa4805d23838480e040ce0f027"), refused("unsupported-hash"));

@@ -1,4 +1,5 @@
-//! The file's lines, in blocks: read on a thread of its own, each line bounded, the file not.
+//! Reads the lines of a file in blocks, on a thread of its own. The length of a line is bounded, the size of the file
+//! is not.
 
 use std::{
     io::{self, BufRead, BufReader, Read},
@@ -7,35 +8,34 @@ use std::{
 
 use tokio::sync::mpsc;
 
-/// Longer lines are refused. Attributes are at most 16 KiB, and JSON may write each of
-/// their characters as six.
+/// The maximum length of a line. Attributes are at most 16 KiB, and JSON may write each of their characters as six.
 pub(super) const MAX_LINE_BYTES: usize = 128 * 1024;
-/// Of a block, whichever comes first.
+/// A block ends at the first of these two bounds.
 const BLOCK_LINES: usize = 1_000;
 const BLOCK_BYTES: usize = 4 * 1024 * 1024;
-/// Blocks that wait to be taken.
-const WAITING: usize = 2;
+/// The number of blocks that are read ahead.
+const QUEUED_BLOCKS: usize = 2;
 
-/// Some lines that follow each other.
+/// Consecutive lines.
 #[derive(Debug)]
 pub(super) struct Block {
     pub(super) lines: Vec<Line>,
-    /// The number of its last line, and where the next one begins, counted in bytes.
+    /// The number of its last line, and the byte offset of the next line.
     pub(super) last_line: u64,
     pub(super) end: u64,
 }
 
-/// One line that is not blank, or was too long to be kept.
+/// A line that is not blank. `text` is `None` if the line is too long.
 #[derive(Debug)]
 pub(super) struct Line {
-    /// Counted from one.
+    /// The line number, starting at 1.
     pub(super) number: u64,
     pub(super) text: Option<Vec<u8>>,
 }
 
-/// Starts the thread. `at` is where `source` stands: the lines and bytes before it.
+/// Starts the thread. `at` is the position of `source`: the number of lines and bytes before it.
 pub(super) fn read(source: Box<dyn Read + Send>, at: (u64, u64)) -> mpsc::Receiver<io::Result<Block>> {
-    let (sender, receiver) = mpsc::channel(WAITING);
+    let (sender, receiver) = mpsc::channel(QUEUED_BLOCKS);
     thread::spawn(move || {
         let mut blocks = Blocks { source: BufReader::with_capacity(256 * 1024, source), line: at.0, byte: at.1 };
         while let Some(block) = blocks.next().transpose() {
@@ -56,8 +56,8 @@ struct Blocks<R> {
 
 impl<R: BufRead> Blocks<R> {
     fn next(&mut self) -> io::Result<Option<Block>> {
-        let (mut lines, mut held, begin) = (Vec::new(), 0, self.line);
-        while self.line - begin < BLOCK_LINES as u64 && held < BLOCK_BYTES {
+        let (mut lines, mut size, first) = (Vec::new(), 0, self.line);
+        while self.line - first < BLOCK_LINES as u64 && size < BLOCK_BYTES {
             let mut text = Vec::new();
             let length = read_line(&mut self.source, &mut text)?;
             if length == 0 {
@@ -65,22 +65,22 @@ impl<R: BufRead> Blocks<R> {
             }
             self.line += 1;
             self.byte += length;
-            // As some editors begin a file.
+            // Some editors write a byte order mark at the beginning of a file.
             if self.line == 1 && text.starts_with(b"\xef\xbb\xbf") {
                 text.drain(..3);
             }
-            let whole = length <= MAX_LINE_BYTES as u64;
-            if !whole || !text.trim_ascii().is_empty() {
-                held += text.len();
-                lines.push(Line { number: self.line, text: whole.then_some(text) });
+            let fits = length <= MAX_LINE_BYTES as u64;
+            if !fits || !text.trim_ascii().is_empty() {
+                size += text.len();
+                lines.push(Line { number: self.line, text: fits.then_some(text) });
             }
         }
-        Ok((self.line > begin).then_some(Block { lines, last_line: self.line, end: self.byte }))
+        Ok((self.line > first).then_some(Block { lines, last_line: self.line, end: self.byte }))
     }
 }
 
-/// Reads to the end of a line and keeps as much of it as a line may have; its length
-/// with the line break, 0 at the end.
+/// Reads to the end of a line and keeps at most the maximum length. Returns the length of the line with its line break,
+/// and 0 at the end of the file.
 fn read_line(source: &mut impl BufRead, text: &mut Vec<u8>) -> io::Result<u64> {
     let mut length = 0;
     loop {
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn blank_lines_count_and_are_left_out() {
+    fn blank_lines_are_counted_and_skipped() {
         let [block] = blocks(b"\xef\xbb\xbfone\n\n \r\nfour\r\nfive").try_into().unwrap();
         assert_eq!(numbers(&block), [1, 4, 5]);
         assert_eq!(block.lines[0].text.as_deref(), Some(&b"one\n"[..]));
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_too_long_is_not_kept_and_ends_where_it_ends() {
+    fn a_line_that_is_too_long_is_not_kept_and_the_next_one_is_read() {
         let mut text = vec![b'x'; 3 * MAX_LINE_BYTES];
         text.extend_from_slice(b"\nnext\n");
         let [block] = blocks(&text).try_into().unwrap();
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_block_has_a_bound() {
+    fn blocks_are_bounded() {
         let blocks = blocks(&b"a\n".repeat(2 * BLOCK_LINES + 1));
         assert_eq!(blocks.iter().map(|block| block.last_line).collect::<Vec<_>>(), [1000, 2000, 2001]);
         assert_eq!(blocks[1].end, 4000);

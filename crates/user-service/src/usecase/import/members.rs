@@ -1,4 +1,4 @@
-//! One line as JSON: its members taken one by one, and everything that is wrong with them.
+//! Reads a line as JSON: takes its members one by one, and collects all errors.
 
 use std::fmt;
 
@@ -12,79 +12,79 @@ use crate::domain::{
     strict_json::{StrictValue, is_number_error},
 };
 
-/// Something that is wrong with a line. Never repeats a value: it may be a hash.
+/// An error of a line. It never contains a value of the line, because that may be a hash.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Mistake {
-    /// A JSON Pointer as a URI fragment: `#/email`; `#` is the line as a whole.
+pub struct LineError {
+    /// A JSON Pointer as a URI fragment, such as `#/email`. `#` is the whole line.
     pub pointer: String,
-    /// Stable and kebab-case, for programs.
+    /// A stable code in kebab case, for programs.
     pub code: &'static str,
-    /// One sentence, for people.
+    /// A sentence for people.
     pub detail: String,
 }
 
-impl Mistake {
-    pub(super) fn whole(code: &'static str, detail: impl Into<String>) -> Self {
+impl LineError {
+    pub(super) fn for_line(code: &'static str, detail: impl Into<String>) -> Self {
         Self { pointer: "#".to_owned(), code, detail: detail.into() }
     }
 
-    pub(super) fn member(name: &str, code: &'static str, detail: impl Into<String>) -> Self {
-        // Names that we know, and unknown ones cut short.
+    pub(super) fn for_member(name: &str, code: &'static str, detail: impl Into<String>) -> Self {
+        // Unknown names are truncated.
         let name: String = name.chars().take(64).collect();
         Self { pointer: json_pointer([name]), code, detail: detail.into() }
     }
 
-    /// At a place within a member.
-    fn within(name: &str, violation: SchemaViolation) -> Self {
+    /// Returns the error of a value inside a member.
+    fn inside_member(name: &str, violation: SchemaViolation) -> Self {
         let path = [vec![name.to_owned()], violation.path].concat();
-        Self::at(SchemaViolation { path, ..violation })
+        Self::from_violation(SchemaViolation { path, ..violation })
     }
 
-    /// At a place of the line.
-    fn at(violation: SchemaViolation) -> Self {
+    /// Returns the error of a value of the line.
+    fn from_violation(violation: SchemaViolation) -> Self {
         Self { pointer: json_pointer(&violation.path), code: violation.invalid.code, detail: violation.invalid.detail }
     }
 }
 
-/// The members that nobody has taken yet, and the mistakes so far.
+/// The members that were not taken yet, and the errors so far.
 pub(super) struct Members {
-    left: Map<String, Value>,
-    mistakes: Vec<Mistake>,
+    remaining: Map<String, Value>,
+    errors: Vec<LineError>,
 }
 
 impl Members {
-    /// Reads a line by the rules of a request's body; of a member that is there twice the
-    /// first counts, and its name is a mistake.
+    /// Reads a line by the rules for a request body. Of a repeated member the first one is kept, and the repetition is
+    /// an error.
     ///
     /// # Errors
-    /// Not UTF-8, not JSON, not an object, a member twice within a value, too deep, or a
-    /// number that no double is near to.
-    pub(super) fn parse(line: &[u8]) -> Result<Self, Mistake> {
-        let numbers = || find_out_of_range(&String::from_utf8_lossy(line)).into_iter().map(Mistake::at);
+    /// The line is not UTF-8, not JSON or not an object, repeats a member inside a value, is nested too deeply, or
+    /// contains a number that no double represents.
+    pub(super) fn parse(line: &[u8]) -> Result<Self, LineError> {
+        let numbers = || find_out_of_range(&String::from_utf8_lossy(line)).into_iter().map(LineError::from_violation);
         let unread = |error: &serde_json::Error| {
             if is_number_error(error)
-                && let Some(mistake) = numbers().next()
+                && let Some(error) = numbers().next()
             {
-                return mistake;
+                return error;
             }
             let what = match (error.is_data(), line.trim_ascii_start().first()) {
                 (false, _) => "is not JSON".to_owned(),
-                // Those of `Strict`, which quote nothing.
+                // These are errors of `Strict`, which quote no value.
                 (true, Some(b'{')) => format!("is not acceptable JSON: {error}"),
-                (true, _) => "is no JSON object".to_owned(),
+                (true, _) => "is not a JSON object".to_owned(),
             };
-            Mistake::whole("malformed-line", format!("The line {what} (at byte {}).", error.column()))
+            LineError::for_line("malformed-line", format!("The line {what} (at byte {}).", error.column()))
         };
         let Object { members, repeated } = serde_json::from_slice(line).map_err(|error| unread(&error))?;
-        let twice = |name: &String| Mistake::member(name, "repeated", "The member is there more than once.");
-        let mut mistakes: Vec<_> = repeated.iter().map(twice).collect();
-        mistakes.extend(numbers());
-        Ok(Self { left: members, mistakes })
+        let twice = |name: &String| LineError::for_member(name, "repeated", "The member occurs more than once.");
+        let mut errors: Vec<_> = repeated.iter().map(twice).collect();
+        errors.extend(numbers());
+        Ok(Self { remaining: members, errors })
     }
 
-    /// The member's value; `null` is as good as none.
+    /// Takes the value of a member. `null` counts as missing.
     pub(super) fn take(&mut self, name: &str) -> Option<Value> {
-        self.left.remove(name).filter(|value| !value.is_null())
+        self.remaining.remove(name).filter(|value| !value.is_null())
     }
 
     pub(super) fn text(&mut self, name: &str) -> Option<String> {
@@ -101,53 +101,53 @@ impl Members {
         }
     }
 
-    /// The value, or its mistake noted.
+    /// Returns the value, or records its error.
     pub(super) fn check<T>(&mut self, name: &str, parsed: Result<T, Invalid>) -> Option<T> {
-        parsed.map_err(|invalid| self.mistakes.push(Mistake::member(name, invalid.code, invalid.detail))).ok()
+        parsed.map_err(|invalid| self.errors.push(LineError::for_member(name, invalid.code, invalid.detail))).ok()
     }
 
-    /// As [`Members::check`], for a value that is judged as a whole.
-    pub(super) fn fitting<T>(&mut self, name: &str, judged: Result<T, Vec<SchemaViolation>>) -> Option<T> {
-        let violations =
-            judged.map_err(|violations| violations.into_iter().map(|violation| Mistake::within(name, violation)));
-        violations.map_err(|mistakes| self.mistakes.extend(mistakes)).ok()
+    /// Returns the value, or records its schema violations.
+    pub(super) fn check_schema<T>(&mut self, name: &str, checked: Result<T, Vec<SchemaViolation>>) -> Option<T> {
+        let violations = checked
+            .map_err(|violations| violations.into_iter().map(|violation| LineError::inside_member(name, violation)));
+        violations.map_err(|errors| self.errors.extend(errors)).ok()
     }
 
-    /// A text that is parsed, if it is there.
+    /// Takes and parses an optional text.
     pub(super) fn parsed<T>(&mut self, name: &str, parse: impl FnOnce(&str) -> Result<T, Invalid>) -> Option<T> {
         let text = self.text(name)?;
         self.check(name, parse(&text))
     }
 
-    /// A text that has to be there.
+    /// Takes and parses a required text.
     pub(super) fn required<T>(&mut self, name: &str, parse: impl FnOnce(&str) -> Result<T, Invalid>) -> Option<T> {
-        if self.left.get(name).is_none_or(Value::is_null) {
-            self.left.remove(name);
-            self.note(name, "missing", "The member is missing.");
+        if self.remaining.get(name).is_none_or(Value::is_null) {
+            self.remaining.remove(name);
+            self.add_error(name, "missing", "The member is missing.");
             return None;
         }
         self.parsed(name, parse)
     }
 
-    pub(super) fn note(&mut self, name: &str, code: &'static str, detail: impl Into<String>) {
-        self.mistakes.push(Mistake::member(name, code, detail));
+    pub(super) fn add_error(&mut self, name: &str, code: &'static str, detail: impl Into<String>) {
+        self.errors.push(LineError::for_member(name, code, detail));
     }
 
     pub(super) fn wrong_type<T>(&mut self, name: &str, expected: &str) -> Option<T> {
-        self.note(name, "wrong-type", format!("Expected {expected}."));
+        self.add_error(name, "wrong-type", format!("Expected {expected}."));
         None
     }
 
-    /// All mistakes; what nobody has taken is one.
-    pub(super) fn mistakes(mut self) -> Vec<Mistake> {
-        for name in self.left.keys() {
-            self.mistakes.push(Mistake::member(name, "unknown", "There is no such member."));
+    /// Returns all errors. Each member that was not taken is an error.
+    pub(super) fn into_errors(mut self) -> Vec<LineError> {
+        for name in self.remaining.keys() {
+            self.errors.push(LineError::for_member(name, "unknown", "There is no such member."));
         }
-        self.mistakes
+        self.errors
     }
 }
 
-/// An object, and the names that are in it more than once.
+/// A JSON object, and the names that occur in it more than once.
 struct Object {
     members: Map<String, Value>,
     repeated: Vec<String>,

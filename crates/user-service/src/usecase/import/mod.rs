@@ -1,9 +1,8 @@
-//! Import of users from a file with one JSON object a line: each becomes an account in
-//! one insert with its event, in blocks of a thousand, several under way at once.
+//! Imports users from a file with one JSON object per line. Each line becomes an account, inserted together with its
+//! event. Lines are processed in blocks of up to 1000, several blocks concurrently.
 //!
-//! Nothing is imported twice: an account's id is made of file and line, so an insert that
-//! is repeated finds its id taken. How far the file is done is noted after each block, so
-//! an import that was killed goes on there.
+//! No line is imported twice: the id of an account is derived from the file and the line number, so a repeated insert
+//! finds its id taken. The progress is stored after each block, so an import that was killed continues there.
 
 mod account;
 mod block;
@@ -19,17 +18,17 @@ use futures_util::StreamExt;
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
-use self::{account::AccountReader, block::Decided, duplicate_check::Seen};
+use self::{account::AccountReader, block::BlockResult, duplicate_check::DuplicateCheck};
 use crate::{
     domain::AttributeRules,
     hashing::{HashImporter, HashingSettings, InvalidSetting},
-    store::{ImportProgress, Store},
+    store::{ImportCheckpoint, Store},
 };
 use service_kit::{Clock, Ids, fail_point, mongo::StoreError};
 
-pub use self::members::Mistake;
+pub use self::members::LineError;
 
-/// What an import works with.
+/// The dependencies of an import.
 pub struct Importer {
     pub store: Store,
     pub hashes: HashImporter,
@@ -40,7 +39,7 @@ pub struct Importer {
 
 impl Importer {
     /// # Errors
-    /// For bounds on hashes that make no sense.
+    /// The bounds for foreign hashes are invalid.
     pub fn new(
         store: Store,
         settings: &HashingSettings,
@@ -52,71 +51,71 @@ impl Importer {
     }
 }
 
-/// What is to be imported, and how.
+/// The options of an import.
 #[derive(Debug, Clone)]
 pub struct Import {
-    /// The file's [`fingerprint`]; for what cannot be read twice any that is new.
+    /// The [`fingerprint`] of the file; a new id for input that cannot be read twice.
     pub id: String,
-    /// In bytes; 0 if it is not known.
+    /// The size in bytes; 0 if it is unknown.
     pub size: u64,
-    /// Everything is checked, and nothing written.
+    /// Whether everything is checked and nothing is written.
     pub dry_run: bool,
-    /// Everybody gets a welcome mail.
+    /// Whether each imported user gets a welcome mail.
     pub welcome: bool,
-    /// Lines with the role `admin` are no mistake.
+    /// Whether lines with the role `admin` are allowed.
     pub admins: bool,
-    /// Goes through a file that was finished before once more.
-    pub again: bool,
+    /// Whether a file whose import was finished is processed again.
+    pub repeat_finished: bool,
 }
 
-/// A line that did not become an account, and everything that is wrong with it.
+/// A line that did not become an account, with all of its errors.
 #[derive(Debug, Clone)]
 pub struct RefusedLine {
-    /// Counted from one.
+    /// The line number, starting at 1.
     pub line: u64,
-    pub errors: Vec<Mistake>,
+    pub errors: Vec<LineError>,
 }
 
-/// The next lines are decided.
+/// The result of the next lines.
 #[derive(Debug, Default)]
-pub struct Step {
-    /// The last of them, and the bytes of the file up to its end.
+pub struct ImportStep {
+    /// The number of the last of these lines, and the size of the file up to its end in bytes.
     pub line: u64,
     pub bytes: u64,
-    /// AccountReader that were made, and those that an earlier run of this import has made.
+    /// The number of new accounts, and of accounts that an earlier run of this import has created.
     pub imported: u64,
-    pub already: u64,
+    pub already_imported: u64,
     pub refused: Vec<RefusedLine>,
 }
 
-/// Where an import stands before its first line is read.
+/// The progress of an import before this run.
 #[derive(Debug, Clone)]
-pub enum Progress {
-    /// It begins, or goes on after so many lines and bytes.
+pub enum ImportProgress {
+    /// The import starts, or continues after this many lines and bytes.
     At { line: u64, bytes: u64 },
-    /// An earlier run has come to the file's end.
+    /// An earlier run has reached the end of the file.
     Finished { at: Timestamp, imported: u64, refused: u64 },
 }
 
-/// Why an import does not come to its end. The same command goes on where it stands.
+/// The reason why an import failed. The same command continues it.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
     #[error("the file cannot be read")]
     Read(#[source] io::Error),
-    #[error("the import was begun {0} --welcome; go on with it in the same way")]
+    #[error("the import was started {0} --welcome; continue it in the same way")]
     OtherWelcome(&'static str),
-    #[error("the file has changed while it was read")]
+    #[error("the file has changed while it was being read")]
     FileChanged,
     #[error("the report cannot be written")]
     Report(#[source] io::Error),
-    #[error("the database is away; the same command goes on where this one ends")]
+    #[error("the database is unavailable; run the same command again to continue")]
     Store(#[from] StoreError),
 }
 
-/// The name under which the import of a file is remembered: half of its SHA-256.
+/// Returns the id of the import of a file, which is half of its SHA-256, and the size of the file in bytes.
 ///
 /// # Errors
-/// When it cannot be read.
+/// The file cannot be read.
 pub fn fingerprint(mut file: impl Read) -> io::Result<(String, u64)> {
     let (mut digest, mut size, mut buffer) = (Sha256::new(), 0, vec![0; 256 * 1024]);
     loop {
@@ -133,100 +132,100 @@ pub fn fingerprint(mut file: impl Read) -> io::Result<(String, u64)> {
     Ok((hex::encode(&digest.finalize()[..16]), size))
 }
 
-/// An import that has begun.
-pub struct Running {
+/// An import that was started.
+pub struct RunningImport {
     importer: Arc<Importer>,
-    accounts: Arc<AccountReader>,
+    reader: Arc<AccountReader>,
     import: Import,
-    record: ImportProgress,
+    record: ImportCheckpoint,
 }
 
-/// Looks up how far the file has come, and notes that it begins if it never has.
+/// Reads the stored progress of the file, and stores its start if there is none.
 ///
 /// # Errors
-/// [`ImportError::OtherWelcome`], or the database is away.
-pub async fn begin(importer: Importer, import: Import) -> Result<(Running, Progress), ImportError> {
+/// [`ImportError::OtherWelcome`], or the database is unavailable.
+pub async fn begin_import(importer: Importer, import: Import) -> Result<(RunningImport, ImportProgress), ImportError> {
     let size = i64::try_from(import.size).unwrap_or(i64::MAX);
-    let new = ImportProgress::new(import.id.clone(), size, import.welcome, importer.clock.now());
+    let new = ImportCheckpoint::new(import.id.clone(), size, import.welcome, importer.clock.now());
     let bulk = &importer.store.bulk;
     let mut record = match import.dry_run {
-        // All of the file is looked at, whatever was done of it.
+        // A dry run checks the whole file, even if a part of it was imported before.
         true => match bulk.find_import(&import.id).await? {
-            Some(begun) => ImportProgress { started_at: begun.started_at, ..new },
+            Some(existing) => ImportCheckpoint { started_at: existing.started_at, ..new },
             None => new,
         },
         false => bulk.begin_import(&new).await?,
     };
-    let mut standing = Progress::At { line: count(record.lines), bytes: count(record.bytes) };
+    let mut progress = ImportProgress::At { line: to_u64(record.lines), bytes: to_u64(record.bytes) };
     if let Some(at) = record.finished_at {
-        let (imported, refused) = (count(record.imported), count(record.refused));
-        standing = Progress::Finished { at: at.to_jiff(), imported, refused };
-        if import.again {
-            let first = ImportProgress::new(record.id.clone(), size, import.welcome, record.started_at.to_jiff());
+        let (imported, refused) = (to_u64(record.imported), to_u64(record.refused));
+        progress = ImportProgress::Finished { at: at.to_jiff(), imported, refused };
+        if import.repeat_finished {
+            let first = ImportCheckpoint::new(record.id.clone(), size, import.welcome, record.started_at.to_jiff());
             record = first;
-            standing = Progress::At { line: 0, bytes: 0 };
+            progress = ImportProgress::At { line: 0, bytes: 0 };
         }
     }
-    if matches!(standing, Progress::At { .. }) && record.welcome != import.welcome {
+    if matches!(progress, ImportProgress::At { .. }) && record.welcome != import.welcome {
         return Err(ImportError::OtherWelcome(if record.welcome { "with" } else { "without" }));
     }
-    let accounts = AccountReader {
+    let reader = AccountReader {
         hashes: importer.hashes.clone(),
         attributes: Arc::clone(&importer.attributes),
         ids: importer.ids.clone(),
         import: record.id.clone(),
         welcome: import.welcome,
         admins: import.admins,
-        began: record.started_at.to_jiff(),
+        started_at: record.started_at.to_jiff(),
     };
-    Ok((Running { importer: Arc::new(importer), accounts: Arc::new(accounts), import, record }, standing))
+    Ok((RunningImport { importer: Arc::new(importer), reader: Arc::new(reader), import, record }, progress))
 }
 
-impl Running {
-    /// Imports what is left. `source` stands where [`Progress::At`] says; `notice` is
-    /// told of each step in the order of the lines, before the step counts as done.
+impl RunningImport {
+    /// Imports the remaining lines. `source` is positioned where [`ImportProgress::At`] says. `on_step` is called for
+    /// each step in the order of the lines, before the progress of the step is stored.
     ///
     /// # Errors
     /// [`ImportError`].
     pub async fn run(
         mut self,
         source: Box<dyn Read + Send>,
-        mut notice: impl FnMut(&Step) -> io::Result<()>,
+        mut on_step: impl FnMut(&ImportStep) -> io::Result<()>,
     ) -> Result<(), ImportError> {
-        let at = (count(self.record.lines), count(self.record.bytes));
+        let at = (to_u64(self.record.lines), to_u64(self.record.bytes));
         let mut blocks = lines::read(source, at);
         let blocks = futures_util::stream::poll_fn(move |context| blocks.poll_recv(context));
-        let (importer, accounts, dry_run) = (&self.importer, &self.accounts, self.import.dry_run);
-        let decided = blocks.map(|block| {
-            let (importer, accounts) = (Arc::clone(importer), Arc::clone(accounts));
+        let (importer, reader, dry_run) = (&self.importer, &self.reader, self.import.dry_run);
+        let results = blocks.map(|block| {
+            let (importer, reader) = (Arc::clone(importer), Arc::clone(reader));
             let task = tokio::spawn(async move {
                 let block = block.map_err(ImportError::Read)?;
-                block::decide(importer, accounts, block, dry_run).await
+                block::process_block(importer, reader, block, dry_run).await
             });
             async move { task.await.expect("the task is not aborted, and its panic ends the process") }
         });
-        // In the order of the file, although they are under way together.
-        let mut decided = decided.buffered(at_once());
-        let mut seen = Seen::default();
-        while let Some(decided) = decided.next().await {
-            let Decided { mut step, keys } = decided?;
+        // The results keep the order of the file, although blocks are processed concurrently.
+        let mut results = results.buffered(concurrency());
+        let mut duplicates = DuplicateCheck::default();
+        while let Some(results) = results.next().await {
+            let BlockResult { mut step, keys } = results?;
             for (line, keys) in keys {
-                if let Some(errors) = seen.again(line, keys) {
+                if let Some(errors) = duplicates.check_and_remember(line, keys) {
                     step.imported -= 1;
                     step.refused.push(RefusedLine { line, errors });
                 }
             }
             step.refused.sort_by_key(|refused| refused.line);
             fail_point!("import.after_batch");
-            notice(&step).map_err(ImportError::Report)?;
-            note(&mut self.record, &step);
+            on_step(&step).map_err(ImportError::Report)?;
+            update_record(&mut self.record, &step);
             if !dry_run {
                 self.record.updated_at = importer.clock.now().into();
                 importer.store.bulk.save_import(&self.record).await?;
             }
         }
-        drop(decided);
-        if self.import.size != 0 && count(self.record.bytes) != self.import.size {
+        drop(results);
+        if self.import.size != 0 && to_u64(self.record.bytes) != self.import.size {
             return Err(ImportError::FileChanged);
         }
         if !dry_run {
@@ -237,19 +236,19 @@ impl Running {
     }
 }
 
-fn note(record: &mut ImportProgress, step: &Step) {
+fn update_record(record: &mut ImportCheckpoint, step: &ImportStep) {
     let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
     record.lines = number(step.line);
     record.bytes = number(step.bytes);
-    record.imported += number(step.imported + step.already);
+    record.imported += number(step.imported + step.already_imported);
     record.refused += number(step.refused.len() as u64);
 }
 
-/// Blocks under way: each is read on one core, and waits for the database after that.
-fn at_once() -> usize {
+/// Returns the number of concurrent blocks. Each one uses one core to read its lines and then waits for the database.
+fn concurrency() -> usize {
     thread::available_parallelism().map_or(1, NonZero::get).clamp(2, 16) + 2
 }
 
-fn count(stored: i64) -> u64 {
+fn to_u64(stored: i64) -> u64 {
     u64::try_from(stored).unwrap_or(0)
 }

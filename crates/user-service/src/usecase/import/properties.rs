@@ -1,5 +1,5 @@
-//! What holds of every file of an import: it is read in bounded pieces, and each of its lines is
-//! an account by the rules for everybody, or refused without its values.
+//! Properties of the import: every file is read in bounded blocks, and each of its lines becomes an account by the
+//! rules for every account, or is refused without its values.
 
 use std::{io::Cursor, sync::Arc, time::Duration};
 
@@ -16,11 +16,11 @@ use crate::{
 };
 use service_kit::{Clock, Ids};
 
-/// Stands in lines of the corpus, never in what is said about them.
+/// Occurs in lines of the corpus, and must never occur in an error.
 const SECRET: &str = "s3cr3t-p4ss";
 const LONGEST_DETAIL: usize = 400;
 
-fn accounts() -> AccountReader {
+fn reader() -> AccountReader {
     let settings = HashingSettings {
         memory_kib: 64,
         iterations: 1,
@@ -31,21 +31,21 @@ fn accounts() -> AccountReader {
         foreign_max_cost: 6,
     };
     AccountReader {
-        hashes: HashImporter::new(&settings).expect("they are valid"),
+        hashes: HashImporter::new(&settings).expect("the settings are valid"),
         attributes: Arc::default(),
         ids: Ids::sequence(1),
         import: "0123456789abcdef0123456789abcdef".into(),
         welcome: true,
         admins: false,
-        began: Clock::manual().now(),
+        started_at: Clock::manual().now(),
     }
 }
 
 #[test]
-fn any_line_is_an_account_or_refused_without_its_values() {
-    let (accounts, now) = (accounts(), Clock::manual().now());
+fn any_line_becomes_an_account_or_is_refused_without_its_values() {
+    let (reader, now) = (reader(), Clock::manual().now());
     corpus!("json").holds_for_bytes(|bytes| {
-        match accounts.read(&Line { number: 1, text: Some(bytes.to_vec()) }, now) {
+        match reader.read(&Line { number: 1, text: Some(bytes.to_vec()) }, now) {
             Ok(user) => {
                 let (name, email) = (Username::parse(&user.username), Email::parse(&user.email));
                 prop_assert_eq!(name.as_ref().map(Username::key), Ok(&*user.username_key));
@@ -53,12 +53,12 @@ fn any_line_is_an_account_or_refused_without_its_values() {
                 prop_assert!(user.password_hash.len() <= 512 && user.roles.len() <= 64);
                 prop_assert_eq!(user.pending_events.len(), 1);
             }
-            Err(mistakes) => {
-                prop_assert!(!mistakes.is_empty());
-                for mistake in mistakes {
-                    let shown = format!("{mistake:?}");
+            Err(errors) => {
+                prop_assert!(!errors.is_empty());
+                for error in errors {
+                    let shown = format!("{error:?}");
                     prop_assert!(!shown.contains(SECRET), "{}", shown);
-                    prop_assert!(mistake.detail.len() <= LONGEST_DETAIL && mistake.pointer.len() <= 1024, "{}", shown);
+                    prop_assert!(error.detail.len() <= LONGEST_DETAIL && error.pointer.len() <= 1024, "{}", shown);
                 }
             }
         }
@@ -67,12 +67,12 @@ fn any_line_is_an_account_or_refused_without_its_values() {
 }
 
 #[test]
-fn any_file_is_all_its_lines_in_bounded_pieces() {
+fn any_file_is_read_completely_in_bounded_blocks() {
     corpus!("json").holds_for_bytes(|file| {
         let mut blocks = lines::read(Box::new(Cursor::new(file.to_vec())), (0, 0));
         let (mut end, mut last) = (0, 0);
         while let Some(block) = blocks.blocking_recv() {
-            let block = block.expect("memory can be read");
+            let block = block.expect("reading from memory does not fail");
             prop_assert!(block.lines.len() <= 1_000 && block.end > end && block.last_line > last);
             for line in &block.lines {
                 prop_assert!(line.number > last && line.number <= block.last_line);

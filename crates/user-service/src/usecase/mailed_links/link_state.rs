@@ -1,10 +1,10 @@
-//! What a mailed link can still be used for, and sending it again.
+//! The state of a mailed link, and sending it again.
 
 use events::sealing::Purpose;
 use jiff::Timestamp;
 use service_kit::mongo::StoreError;
 
-use super::one_time_tokens::is_bound;
+use super::one_time_tokens::addresses_permit;
 use crate::{
     domain::{Email, OneTimeToken, UserStatus},
     outbox::Origin,
@@ -12,13 +12,13 @@ use crate::{
     usecase::{account_service::AccountService, background_queue::RequestedMail, failure::Failure},
 };
 
-/// The account that a valid link belongs to.
+/// The account of a valid link.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LinkedAccount {
-    /// What the link is for.
+    /// The purpose of the link.
     pub purpose: Purpose,
     pub username: String,
-    /// The current address.
+    /// The current email address.
     pub email: String,
     pub created_at: Timestamp,
 }
@@ -27,54 +27,58 @@ pub struct LinkedAccount {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LinkState {
     Valid(LinkedAccount),
-    /// A verification link whose address is verified.
+    /// A verification link whose address is already verified.
     Confirmed,
-    /// It was used, or another one was that left it without a purpose.
+    /// The link was used, or another used link has made it obsolete.
     Used,
     Expired,
-    /// Not known, not for this page, of a disabled account, or overtaken by a later change.
+    /// The link is unknown, has another purpose than this page, belongs to a disabled account, or is invalid after a
+    /// later change.
     Unknown,
 }
 
-/// Reads the state of a link for a page that serves `purposes`.
+/// Returns the state of a link for a page that serves `purposes`.
 ///
 /// # Errors
-/// When the store is away.
+/// The store is unavailable.
 pub async fn link_state(accounts: &AccountService, token: &str, purposes: &[Purpose]) -> Result<LinkState, Failure> {
     let Some(token) = OneTimeToken::parse(token) else { return Ok(LinkState::Unknown) };
     let digest = token.digest();
-    let user = accounts.holder_of_any(digest).await?;
-    Ok(user.map_or(LinkState::Unknown, |user| state(&user, digest, purposes, accounts.clock.now())))
+    let user = accounts.find_any_link_holder(digest).await?;
+    Ok(user.map_or(LinkState::Unknown, |user| classify(&user, digest, purposes, accounts.clock.now())))
 }
 
-/// Sends a new link to the address that this link was mailed to, if it is the account's current one. The answer is
-/// the same in any case, as for an address that is typed.
+/// Sends a new link to the address that this link was mailed to, if it is still the account's current address. The
+/// response is the same in any case, as for an address that the user types.
 ///
 /// # Errors
-/// Asked too often, or the queue is full.
+/// The rate limit is reached, or the queue is full.
 pub async fn resend_link(
     accounts: &AccountService,
     mail: RequestedMail,
     token: &str,
     origin: Origin,
 ) -> Result<(), Failure> {
-    accounts.throttle.local_request(&origin)?;
+    accounts.rate_limiter.check_local_request(&origin)?;
     let address = match OneTimeToken::parse(token) {
         Some(token) => {
             let digest = token.digest();
-            accounts.holder_of_any(digest).await?.and_then(|user| current_address(&user, digest, accounts.clock.now()))
+            accounts
+                .find_any_link_holder(digest)
+                .await?
+                .and_then(|user| current_address(&user, digest, accounts.clock.now()))
         }
         None => None,
     };
     match address {
         Some(email) => request_mail(accounts, mail, &email, origin).await,
-        None => accounts.throttle.request(&origin).await,
+        None => accounts.rate_limiter.charge_request(&origin).await,
     }
 }
 
 impl AccountService {
-    /// The account that has this token, outstanding or used up.
-    async fn holder_of_any(&self, digest: [u8; 32]) -> Result<Option<UserRecord>, StoreError> {
+    /// Returns the account that has this token, whether or not it is used.
+    async fn find_any_link_holder(&self, digest: [u8; 32]) -> Result<Option<UserRecord>, StoreError> {
         let users = &self.store.users;
         if let Some(user) = users.by_token(digest).await? {
             return Ok(Some(user));
@@ -86,45 +90,50 @@ impl AccountService {
     }
 }
 
-/// A token that is not used up, from either of the account's lists.
-struct Outstanding {
+/// An unused token, from one of the two lists of the account.
+struct OutstandingToken {
     purpose: Purpose,
     to: String,
     expires_at: Timestamp,
-    /// The account's addresses still permit what it is for.
-    is_bound: bool,
+    /// Whether the addresses of the account still permit the purpose of the token.
+    addresses_permit: bool,
 }
 
-fn outstanding(user: &UserRecord, digest: [u8; 32], now: Timestamp) -> Option<Outstanding> {
+fn find_outstanding_token(user: &UserRecord, digest: [u8; 32], now: Timestamp) -> Option<OutstandingToken> {
     if let Some(token) = user.tokens.iter().find(|token| token.hash.bytes == digest) {
         let (to, expires_at) = (token.to.clone(), token.expires_at.to_jiff());
-        return Some(Outstanding { purpose: token.purpose, to, expires_at, is_bound: is_bound(user, token, now) });
+        return Some(OutstandingToken {
+            purpose: token.purpose,
+            to,
+            expires_at,
+            addresses_permit: addresses_permit(user, token, now),
+        });
     }
     let link = user.undo_links().into_iter().find(|link| link.digest == digest)?;
-    let is_bound = link.is_valid(&user.addresses(), now);
-    Some(Outstanding { purpose: link.purpose, to: link.to, expires_at: link.expires_at, is_bound })
+    let addresses_permit = link.is_valid(&user.addresses(), now);
+    Some(OutstandingToken { purpose: link.purpose, to: link.to, expires_at: link.expires_at, addresses_permit })
 }
 
-fn used_up(user: &UserRecord, digest: [u8; 32]) -> Option<&UsedTokenRecord> {
+fn find_used_link(user: &UserRecord, digest: [u8; 32]) -> Option<&UsedTokenRecord> {
     user.used_tokens.iter().find(|used| used.hash.bytes == digest)
 }
 
-fn state(user: &UserRecord, digest: [u8; 32], purposes: &[Purpose], now: Timestamp) -> LinkState {
+fn classify(user: &UserRecord, digest: [u8; 32], purposes: &[Purpose], now: Timestamp) -> LinkState {
     if user.status != UserStatus::Active {
         return LinkState::Unknown;
     }
-    if let Some(used) = used_up(user, digest) {
+    if let Some(used) = find_used_link(user, digest) {
         return match used.purpose {
             purpose if !purposes.contains(&purpose) || used.until.to_jiff() <= now => LinkState::Unknown,
             Purpose::EmailVerification if user.email_verified => LinkState::Confirmed,
             _ => LinkState::Used,
         };
     }
-    match outstanding(user, digest, now).filter(|token| purposes.contains(&token.purpose)) {
+    match find_outstanding_token(user, digest, now).filter(|token| purposes.contains(&token.purpose)) {
         None => LinkState::Unknown,
         Some(token) if token.purpose == Purpose::EmailVerification && user.email_verified => LinkState::Confirmed,
         Some(token) if token.expires_at <= now => LinkState::Expired,
-        Some(token) if !token.is_bound => LinkState::Unknown,
+        Some(token) if !token.addresses_permit => LinkState::Unknown,
         Some(token) => LinkState::Valid(LinkedAccount {
             purpose: token.purpose,
             username: user.username.clone(),
@@ -134,25 +143,25 @@ fn state(user: &UserRecord, digest: [u8; 32], purposes: &[Purpose], now: Timesta
     }
 }
 
-/// The address that the token was mailed to, while it is the account's current one.
+/// Returns the address that the token was mailed to, if it is still the account's current address.
 fn current_address(user: &UserRecord, digest: [u8; 32], now: Timestamp) -> Option<Email> {
-    let used = used_up(user, digest).map(|used| used.to.clone());
-    let to = used.or_else(|| outstanding(user, digest, now).map(|token| token.to))?;
+    let used = find_used_link(user, digest).map(|used| used.to.clone());
+    let to = used.or_else(|| find_outstanding_token(user, digest, now).map(|token| token.to))?;
     (user.email_keys.first() == Some(&to)).then(|| Email::parse(&user.email).ok()).flatten()
 }
 
-/// Queues the mail.
+/// Charges the mail and queues it.
 ///
 /// # Errors
-/// Asked too often, or the queue is full: for everybody alike.
+/// The rate limit is reached, or the queue is full; both are independent of whether the address has an account.
 pub async fn request_mail(
     accounts: &AccountService,
     mail: RequestedMail,
     email: &Email,
     origin: Origin,
 ) -> Result<(), Failure> {
-    accounts.throttle.mail(mail, email, &origin).await?;
-    accounts.background.request_mail(mail, email.key().to_owned(), origin)
+    accounts.rate_limiter.charge_mail(mail, email, &origin).await?;
+    accounts.background.enqueue_mail(mail, email.key().to_owned(), origin)
 }
 
 #[cfg(test)]
@@ -189,7 +198,7 @@ mod tests {
     }
 
     fn state_of(user: &UserRecord, purposes: &[Purpose]) -> LinkState {
-        state(user, TOKEN, purposes, now())
+        classify(user, TOKEN, purposes, now())
     }
 
     const VERIFY: &[Purpose] = &[Purpose::EmailVerification];
@@ -208,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_says_nothing_on_the_page_of_another_purpose_nor_of_a_disabled_account() {
+    fn a_link_is_unknown_on_the_page_of_another_purpose_and_for_a_disabled_account() {
         let user = ada(vec![token(Purpose::EmailVerification, ADA, 1)]);
         assert_eq!(state_of(&user, RESET), LinkState::Unknown);
         let disabled = UserRecord { status: UserStatus::Disabled, ..user };
@@ -220,36 +229,36 @@ mod tests {
     }
 
     #[test]
-    fn a_link_that_is_over_is_expired_as_long_as_its_record_is_there() {
+    fn an_old_link_is_expired_while_its_record_is_kept() {
         assert_eq!(state_of(&ada(vec![token(Purpose::PasswordReset, ADA, 0)]), RESET), LinkState::Expired);
         assert_eq!(state_of(&ada(Vec::new()), RESET), LinkState::Unknown);
     }
 
     #[test]
-    fn a_link_to_an_address_that_the_account_has_left_is_overtaken() {
+    fn a_link_to_a_former_address_of_the_account_is_unknown() {
         let user = ada(vec![token(Purpose::PasswordReset, "former@example.org", 1)]);
         assert_eq!(state_of(&user, RESET), LinkState::Unknown);
         assert!(current_address(&user, TOKEN, now()).is_none());
     }
 
     #[test]
-    fn a_verification_link_of_a_verified_address_is_done_whether_it_was_used_or_not() {
+    fn a_verification_link_of_a_verified_address_is_confirmed_whether_it_was_used_or_not() {
         let expired = token(Purpose::EmailVerification, ADA, -1);
         let used = expired.used(now());
         let verified = |tokens, used_tokens| UserRecord { email_verified: true, used_tokens, ..ada(tokens) };
         assert_eq!(state_of(&verified(vec![expired], Vec::new()), VERIFY), LinkState::Confirmed);
         assert_eq!(state_of(&verified(Vec::new(), vec![used.clone()]), VERIFY), LinkState::Confirmed);
-        // Used, and yet not verified: the account was disowned.
+        // The link is used and the address is not verified, so the account was disowned.
         let disowned = UserRecord { used_tokens: vec![used], ..ada(Vec::new()) };
         assert_eq!(state_of(&disowned, VERIFY), LinkState::Used);
     }
 
     #[test]
-    fn a_used_link_is_remembered_for_a_while() {
+    fn a_used_link_is_known_for_30_days() {
         let used = token(Purpose::PasswordReset, ADA, 1).used(now());
         let user = UserRecord { used_tokens: vec![used], ..ada(Vec::new()) };
-        assert_eq!(state(&user, TOKEN, RESET, at(30 * 24 - 1)), LinkState::Used);
-        assert_eq!(state(&user, TOKEN, RESET, at(30 * 24)), LinkState::Unknown);
+        assert_eq!(classify(&user, TOKEN, RESET, at(30 * 24 - 1)), LinkState::Used);
+        assert_eq!(classify(&user, TOKEN, RESET, at(30 * 24)), LinkState::Unknown);
         assert_eq!(current_address(&user, TOKEN, now()).unwrap().as_str(), "Ada@example.org");
     }
 
@@ -262,11 +271,11 @@ mod tests {
         assert_eq!(state_of(&user, UNDO), LinkState::Unknown);
         let user = UserRecord { reserved: vec![kept], ..user };
         assert!(matches!(state_of(&user, UNDO), LinkState::Valid(_)));
-        assert_eq!(state(&user, TOKEN, UNDO, at(5)), LinkState::Expired);
+        assert_eq!(classify(&user, TOKEN, UNDO, at(5)), LinkState::Expired);
     }
 
     #[test]
-    fn an_undo_link_of_another_change_is_valid_while_its_mailbox_is_the_accounts() {
+    fn an_undo_link_of_another_change_is_valid_while_its_mailbox_belongs_to_the_account() {
         const UNDO: &[Purpose] = &[Purpose::PasswordChangeUndo, Purpose::TotpUndo, Purpose::RecoveryCodesUndo];
         let link = |to: &str| UndoTokenRecord {
             hash: binary(&TOKEN),
@@ -277,7 +286,7 @@ mod tests {
         let user = UserRecord { undo_tokens: vec![link(ADA)], ..ada(Vec::new()) };
         assert!(matches!(state_of(&user, UNDO), LinkState::Valid(account) if account.purpose == Purpose::TotpUndo));
         assert_eq!(state_of(&user, &[Purpose::EmailChangeUndo]), LinkState::Unknown);
-        assert_eq!(state(&user, TOKEN, UNDO, at(5)), LinkState::Expired);
+        assert_eq!(classify(&user, TOKEN, UNDO, at(5)), LinkState::Expired);
         let user = UserRecord { undo_tokens: vec![link("former@example.org")], ..user };
         assert_eq!(state_of(&user, UNDO), LinkState::Unknown);
     }

@@ -1,4 +1,4 @@
-//! The links in mails: whether one is valid, sending it again, and the undo of a change.
+//! The links in mails: their state, sending them again, and undoing a change.
 
 pub(super) mod link_state;
 pub(super) mod one_time_tokens;

@@ -1,5 +1,4 @@
-//! Who holds a one-time token, and whether it is good for what it is used for: the one
-//! door for all purposes.
+//! Finds the account of a one-time token and decides whether the token is valid for a purpose. The only place for it.
 
 use events::sealing::Purpose;
 use jiff::Timestamp;
@@ -12,9 +11,9 @@ use crate::{
 };
 
 impl AccountService {
-    /// The account that may use this token for `purpose` at `now`, and the token as it is
-    /// stored. Unknown, used, expired, for something else: all alike, none.
-    pub(in crate::usecase) async fn holder_of(
+    /// Returns the account that may use this token for `purpose` at `now`, and the stored token. Returns `None` if the
+    /// token is unknown, used, expired or for another purpose.
+    pub(in crate::usecase) async fn find_token_holder(
         &self,
         token: &OneTimeToken,
         purpose: Purpose,
@@ -23,15 +22,13 @@ impl AccountService {
         let digest = token.digest();
         let found = self.store.users.by_token(digest).await?;
         Ok(found.and_then(|user| {
-            let record = valid(&user, digest, purpose, now)?.clone();
+            let record = find_valid_token(&user, digest, purpose, now)?.clone();
             Some((user, record))
         }))
     }
-}
 
-impl AccountService {
-    /// The active account that may use this undo link at `now`, and the link.
-    pub(in crate::usecase) async fn holder_of_undo_link(
+    /// Returns the active account that may use this undo link at `now`, and the link.
+    pub(in crate::usecase) async fn find_undo_link_holder(
         &self,
         token: &OneTimeToken,
         now: Timestamp,
@@ -46,33 +43,34 @@ impl AccountService {
     }
 }
 
-/// What is kept of a token that is used: itself, and the account's other tokens for `pointless`, for which nothing is
-/// left to do. The page behind each of them then tells that it is done.
-pub(in crate::usecase) fn used_up(
+/// Returns the records that are kept when a token is used: of this token, and of the account's other tokens for
+/// `obsolete_purposes`, which have nothing left to do. The page of each of these links then says that it is done.
+pub(in crate::usecase) fn used_links(
     user: &UserRecord,
     token: &TokenRecord,
-    pointless: &[Purpose],
+    obsolete_purposes: &[Purpose],
     now: Timestamp,
 ) -> Vec<UsedTokenRecord> {
-    let others = user.tokens.iter().filter(|it| pointless.contains(&it.purpose) && it.hash.bytes != token.hash.bytes);
+    let others =
+        user.tokens.iter().filter(|it| obsolete_purposes.contains(&it.purpose) && it.hash.bytes != token.hash.bytes);
     others.chain([token]).map(|token| token.used(now)).collect()
 }
 
-/// The stored token, if an active account may use it for `purpose` at `now`.
-fn valid(user: &UserRecord, digest: [u8; 32], purpose: Purpose, now: Timestamp) -> Option<&TokenRecord> {
+/// Returns the stored token if an active account may use it for `purpose` at `now`.
+fn find_valid_token(user: &UserRecord, digest: [u8; 32], purpose: Purpose, now: Timestamp) -> Option<&TokenRecord> {
     let record = user.tokens.iter().find(|record| record.hash.bytes == digest)?;
     let usable = user.status == UserStatus::Active && record.purpose == purpose && now < record.expires_at.to_jiff();
-    (usable && is_bound(user, record, now)).then_some(record)
+    (usable && addresses_permit(user, record, now)).then_some(record)
 }
 
-/// Whether the account's addresses still permit what this token is for.
-pub(in crate::usecase) fn is_bound(user: &UserRecord, token: &TokenRecord, now: Timestamp) -> bool {
+/// Returns whether the addresses of the account still permit the purpose of this token.
+pub(in crate::usecase) fn addresses_permit(user: &UserRecord, token: &TokenRecord, now: Timestamp) -> bool {
     match token.purpose {
-        // Proof of the present address, and of no other.
+        // The token proves control of the current address only.
         Purpose::EmailVerification | Purpose::PasswordReset => user.email_keys.first() == Some(&token.to),
         Purpose::EmailChange => user.email_keys.first() != Some(&token.to),
         Purpose::EmailChangeUndo => user.addresses().restore(&token.reservation(), now).is_some(),
-        // In a list of their own.
+        // These tokens are in another list.
         Purpose::PasswordChangeUndo | Purpose::TotpUndo | Purpose::RecoveryCodesUndo => false,
     }
 }

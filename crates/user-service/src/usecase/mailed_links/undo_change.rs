@@ -1,5 +1,5 @@
-//! Taking a change of the password, of TOTP or of the recovery codes back, by the link in
-//! its notice. The thief may be signed in and know the password: so all sessions end.
+//! Undoes a change of the password, the second factor or the recovery codes, through the link in its notice. An
+//! attacker may be signed in and know the password, so all sessions end.
 
 use std::sync::Arc;
 
@@ -17,11 +17,12 @@ use crate::{
     },
 };
 
-/// Why nothing was taken back.
+/// The reason why the change was not undone.
 #[derive(Debug, thiserror::Error)]
 pub enum UndoChangeError {
-    /// Unknown, used, expired, or its mailbox is not the account's any more: all alike.
-    #[error("the token is not valid")]
+    /// The token is unknown, used or expired, or its mailbox no longer belongs to the account; the cases are not
+    /// distinguished.
+    #[error("the token is invalid")]
     TokenInvalid,
     #[error(transparent)]
     Failure(#[from] Failure),
@@ -33,26 +34,26 @@ impl From<StoreError> for UndoChangeError {
     }
 }
 
-/// Uses the token up, and takes back what it was issued for.
+/// Redeems the token and undoes the change that it was issued for.
 ///
 /// # Errors
-/// [`UndoChangeError`]; nothing was changed, except after an unavailable store.
+/// [`UndoChangeError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
 pub async fn undo_change(
     accounts: &Arc<AccountService>,
     token: &str,
     origin: Origin,
 ) -> Result<UndoneChange, UndoChangeError> {
-    accounts.throttle.request(&origin).await?;
+    accounts.rate_limiter.charge_request(&origin).await?;
     let token = OneTimeToken::parse(token).ok_or(UndoChangeError::TokenInvalid)?;
     let this = Arc::clone(accounts);
-    accounts.writes.run_to_completion(async move { this.use_undo_link(&token, &origin).await }).await
+    accounts.writes.run_to_completion(async move { this.redeem_undo_link(&token, &origin).await }).await
 }
 
 impl AccountService {
-    async fn use_undo_link(&self, token: &OneTimeToken, origin: &Origin) -> Result<UndoneChange, UndoChangeError> {
+    async fn redeem_undo_link(&self, token: &OneTimeToken, origin: &Origin) -> Result<UndoneChange, UndoChangeError> {
         for _ in 0..MAX_ATTEMPTS {
             let now = self.clock.now();
-            let holder = self.holder_of_undo_link(token, now).await?;
+            let holder = self.find_undo_link_holder(token, now).await?;
             let (record, link) = holder.ok_or(UndoChangeError::TokenInvalid)?;
             let undone = match link.purpose {
                 Purpose::PasswordChangeUndo => UndoneChange::Password,
@@ -63,20 +64,20 @@ impl AccountService {
                 | Purpose::EmailChange
                 | Purpose::EmailChangeUndo => return Err(UndoChangeError::TokenInvalid),
             };
-            let changed_at = |left: &KeyReservation| self.left_at(&record, left);
+            let changed_at = |reservation: &KeyReservation| self.address_left_at(&record, reservation);
             let undo = undo_links::plan_link_undo(&link, record.addresses(), changed_at, record.factor_since(), now);
             let undo = undo.ok_or(UndoChangeError::TokenInvalid)?;
             let (id, version) = (record.id.into(), record.version);
-            let told = |user: &_| Some(self.outbox.change_undone(user, undone, now, origin));
+            let undo_event = |user: &_| Some(self.outbox.change_undone(user, undone, now, origin));
             let used_tokens = vec![UsedTokenRecord::new(binary(&link.digest), link.purpose, &link.to, now)];
-            let change = Change { used_tokens, ..self.undoing(record, undo, link.digest, told, now, origin) };
+            let change = Change { used_tokens, ..self.undo_write(record, undo, link.digest, undo_event, now, origin) };
             let commit = self.store.users.commit(id, Precondition::Version(version), change).await?;
             if let WriteOutcome::Done(written) = write_outcome(commit)? {
                 self.publish(&written);
-                self.forget_ended_sessions(&written).await;
+                self.delete_ended_sessions(&written).await;
                 return Ok(undone);
             }
         }
-        Err(Failure::unavailable("too many writers on one account").into())
+        Err(Failure::too_many_conflicts().into())
     }
 }

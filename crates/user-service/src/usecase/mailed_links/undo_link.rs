@@ -1,4 +1,4 @@
-//! Undo links on their way out, and what every undo writes.
+//! Issues undo links, and builds the write of every undo.
 
 use crate::{
     domain::{
@@ -11,14 +11,14 @@ use crate::{
     },
     usecase::{
         account_service::AccountService,
-        email_address::change_email::{address_fields, undo_tokens},
+        email_address::change_email::{address_fields, kept_undo_tokens},
     },
 };
 use bson::{Bson, Document, doc};
 use events::{SessionsEndedReason, TotpDisabledBy, sealing::Purpose};
 use jiff::{SignedDuration, Timestamp};
 
-/// A link that is about to be issued, and the list with it.
+/// A new undo link, and the list of links that contains it.
 pub(in crate::usecase) struct NewUndoLink {
     token: OneTimeToken,
     expires_at: Timestamp,
@@ -26,30 +26,31 @@ pub(in crate::usecase) struct NewUndoLink {
 }
 
 impl NewUndoLink {
-    /// What the notice carries.
-    pub(in crate::usecase) fn granted(&self) -> (&OneTimeToken, Timestamp) {
+    /// Returns the token and its expiry, for the notice.
+    pub(in crate::usecase) fn token_and_expiry(&self) -> (&OneTimeToken, Timestamp) {
         (&self.token, self.expires_at)
     }
 
-    /// What the write sets, decided on the version.
+    /// Returns the fields of the write, which is decided on the version.
     pub(in crate::usecase) fn fields(&self) -> Document {
         undo_link_fields(&self.links)
     }
 }
 
-/// The undo links as the document has them.
+/// Returns the undo links in the form of the document.
 pub(in crate::usecase) fn undo_link_fields(links: &[UndoLink]) -> Document {
     let records: Vec<UndoTokenRecord> = links.iter().map(UndoTokenRecord::from).collect();
     let records = if records.is_empty() {
         Bson::Null
     } else {
-        bson::serialize_to_bson(&records).expect("digests, names and times are BSON")
+        bson::serialize_to_bson(&records).expect("digests, names and times can be serialized to BSON")
     };
     doc! { "undoTokens": records }
 }
 
 impl AccountService {
-    /// A link to the current address of this account; `None` if it has as many as it may.
+    /// Creates a link to the current address of this account, or returns `None` if the account has the maximum number
+    /// of links.
     pub(in crate::usecase) fn new_undo_link(
         &self,
         user: &UserRecord,
@@ -63,21 +64,21 @@ impl AccountService {
         Some(NewUndoLink { token, expires_at, links })
     }
 
-    /// When a change left this address behind: the undo token of that change says it.
-    pub(in crate::usecase) fn left_at(&self, record: &UserRecord, left: &KeyReservation) -> Timestamp {
+    /// Returns when the account left this address; the undo token of that change has the time.
+    pub(in crate::usecase) fn address_left_at(&self, record: &UserRecord, reservation: &KeyReservation) -> Timestamp {
         let lifetime = SignedDuration::try_from(self.rules.undo_ttl).unwrap_or(SignedDuration::MAX);
-        let issued_at = undo_token_of(record, left).and_then(|token| token.issued_at);
-        issued_at.map_or_else(|| left.until.saturating_sub(lifetime).unwrap_or(Timestamp::MIN), Timestamp::from)
+        let issued_at = undo_token_of(record, reservation).and_then(|token| token.issued_at);
+        issued_at.map_or_else(|| reservation.until.saturating_sub(lifetime).unwrap_or(Timestamp::MIN), Timestamp::from)
     }
 
-    /// The write of an undo: everything is in it, so that all of it happens or nothing does.
-    /// `used` is the digest of the link, `told` what happened by its own event.
-    pub(in crate::usecase) fn undoing(
+    /// Builds the write of an undo. Everything is in one write, so that all of it happens or nothing. `used` is the
+    /// digest of the link, and `undo_event` returns the event of the undone change.
+    pub(in crate::usecase) fn undo_write(
         &self,
         record: UserRecord,
         undo: UndoPlan,
         used: [u8; 32],
-        told: impl FnOnce(&User) -> Option<NewEvent>,
+        undo_event: impl FnOnce(&User) -> Option<NewEvent>,
         now: Timestamp,
         origin: &Origin,
     ) -> Change {
@@ -88,7 +89,7 @@ impl AccountService {
         let addresses = match restored_emails {
             None => record.addresses(),
             Some(addresses) => {
-                // Every mail from here on goes to the address that is in force again.
+                // All following mails go to the restored address.
                 user.email = address_as_typed(&record, &addresses, now);
                 set.extend(address_fields(&user.email, &addresses));
                 address_events.push(self.outbox.email_change_undone(&user, now, origin));
@@ -97,7 +98,7 @@ impl AccountService {
                 addresses
             }
         };
-        let mut events: Vec<NewEvent> = told(&user).into_iter().chain(address_events).collect();
+        let mut events: Vec<NewEvent> = undo_event(&user).into_iter().chain(address_events).collect();
         let mut links = undo_links::valid_links(record.undo_links(), &addresses, now);
         links.retain(|link| link.digest != used);
         set.extend(undo_link_fields(&links));
@@ -106,13 +107,13 @@ impl AccountService {
             let reset = OneTimeToken::generate();
             let expires_at = expires_at(now, self.rules.reset_ttl);
             events.push(self.outbox.reset_requested(&user, &reset, expires_at, now, origin));
-            // Undo links of changes that were made before this one stay: otherwise a thief
-            // could void the owner's by a change and its undo.
-            let mut tokens = undo_tokens(record.tokens, &addresses);
+            // Undo links of earlier changes stay valid: otherwise an attacker could invalidate the owner's links by a
+            // change and its undo.
+            let mut tokens = kept_undo_tokens(record.tokens, &addresses);
             tokens.push(TokenRecord::new(reset.digest(), Purpose::PasswordReset, &addresses.current, expires_at));
             TokenChange::Replace(tokens)
         } else {
-            // An attacker may have asked for a change of address that waits to be confirmed.
+            // An attacker may have requested a change of the address that is not confirmed yet.
             TokenChange::Drop(Purpose::EmailChange)
         };
         let totp = match (second_factor, record.totp) {
@@ -138,15 +139,16 @@ impl AccountService {
     }
 }
 
-/// The restored address as its owner once typed it: the undo token of its change has it.
+/// Returns the restored address in the spelling of its owner, from the undo token of its change.
 fn address_as_typed(record: &UserRecord, restored: &EmailHistory, now: Timestamp) -> String {
-    // What was left before it is kept, so it comes right behind.
+    // EmailHistory that were left earlier stay reserved, so the restored one directly follows them.
     let addresses = record.addresses();
-    let left = addresses.reserved.iter().filter(|kept| now < kept.until).nth(restored.reserved.len());
-    let address = left.and_then(|left| undo_token_of(record, left)).and_then(|token| token.address.clone());
+    let reservation = addresses.reserved.iter().filter(|kept| now < kept.until).nth(restored.reserved.len());
+    let address =
+        reservation.and_then(|reservation| undo_token_of(record, reservation)).and_then(|token| token.address.clone());
     address.unwrap_or_else(|| restored.current.clone())
 }
 
-fn undo_token_of<'a>(record: &'a UserRecord, left: &KeyReservation) -> Option<&'a TokenRecord> {
-    record.tokens.iter().find(|token| token.purpose == Purpose::EmailChangeUndo && token.reservation() == *left)
+fn undo_token_of<'a>(record: &'a UserRecord, reservation: &KeyReservation) -> Option<&'a TokenRecord> {
+    record.tokens.iter().find(|token| token.purpose == Purpose::EmailChangeUndo && token.reservation() == *reservation)
 }

@@ -1,5 +1,5 @@
-//! A new password: the present one is verified, and the write is decided on the version
-//! that still has it. All other sessions end in the same write; the one that asks is kept.
+//! Changes the password: verifies the current one, and decides the write on the version that still has it. The same
+//! write ends all other sessions; the calling session stays.
 
 use std::sync::Arc;
 
@@ -16,39 +16,39 @@ use crate::{
         account_service::AccountService,
         failure::Failure,
         mailed_links::undo_link::NewUndoLink,
-        rate_limit::AccountWrite,
+        rate_limit::account_writes::AccountWrite,
         retry::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
-        sessions::{authenticate::Caller, reauthenticate::Reauthentication},
+        sessions::{authenticate::Caller, reauthenticate::ReauthenticateError},
     },
 };
 use service_kit::mongo::StoreError;
 
-/// The present password and the new one, which is not judged yet.
+/// The current password, and the new one, which is not validated yet.
 pub struct ChangePassword {
     pub current: Password,
     pub new: Password,
 }
 
-/// Why the password is as it was.
+/// The reason why the password was not changed.
 #[derive(Debug, thiserror::Error)]
 pub enum ChangePasswordError {
     #[error("the password is wrong")]
     WrongPassword,
-    #[error("the new password may not be chosen")]
+    #[error("the new password is not allowed")]
     PasswordRefused(Vec<Invalid>),
     #[error("the account has another version")]
     PreconditionFailed,
-    #[error("the account is gone, or its sessions have ended")]
+    #[error("the account no longer exists, or its sessions have ended")]
     Gone,
     #[error(transparent)]
     Failure(#[from] Failure),
 }
 
-impl From<Reauthentication> for ChangePasswordError {
-    fn from(error: Reauthentication) -> Self {
+impl From<ReauthenticateError> for ChangePasswordError {
+    fn from(error: ReauthenticateError) -> Self {
         match error {
-            Reauthentication::WrongPassword => Self::WrongPassword,
-            Reauthentication::Failure(failure) => Self::Failure(failure),
+            ReauthenticateError::WrongPassword => Self::WrongPassword,
+            ReauthenticateError::Failure(failure) => Self::Failure(failure),
         }
     }
 }
@@ -59,12 +59,10 @@ impl From<StoreError> for ChangePasswordError {
     }
 }
 
-/// Changes the password of the caller. `permits` judges the version that is decided on
-/// (`If-Match`).
+/// Changes the password of the caller. `permits` is called with the version that the change is decided on (`If-Match`).
 ///
 /// # Errors
-/// [`ChangePasswordError`]; nothing was changed, except after an unavailable store,
-/// where the outcome is unknown.
+/// [`ChangePasswordError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
 pub async fn change_password(
     accounts: &Arc<AccountService>,
     caller: Caller,
@@ -75,9 +73,9 @@ pub async fn change_password(
     if !permits(caller.user.version) {
         return Err(ChangePasswordError::PreconditionFailed);
     }
-    let charged = accounts.throttle.account_writes(&[AccountWrite::Password], caller.user.id.into()).await?;
-    let proof = accounts.judge_change(&caller, change, &origin);
-    let (verified, new) = accounts.throttle.unless_proven(charged, proof).await?;
+    let charges = accounts.rate_limiter.charge_account_writes(&[AccountWrite::Password], caller.user.id.into()).await?;
+    let proof = accounts.verify_and_hash(&caller, change, &origin);
+    let (verified, new) = accounts.rate_limiter.refund_unless_verified(charges, proof).await?;
     let this = Arc::clone(accounts);
     accounts
         .writes
@@ -86,24 +84,24 @@ pub async fn change_password(
 }
 
 impl AccountService {
-    /// Returns the hash that the present password was verified against, and the hash of the new one. A new password that
-    /// is refused counts as an attempt of this session, because judging it is work.
-    async fn judge_change(
+    /// Returns the hash that the current password was verified against, and the hash of the new one. A refused new
+    /// password counts as an attempt of this session, because validating it takes work.
+    async fn verify_and_hash(
         &self,
         caller: &Caller,
         change: ChangePassword,
         origin: &Origin,
     ) -> Result<(PasswordHash, PasswordHash), ChangePasswordError> {
-        let attempt = self.throttle.password(caller.user.id.into(), caller.session).await?;
+        let attempt = self.rate_limiter.charge_password(caller.user.id.into(), caller.session).await?;
         let new = match self.passwords.validate(&self.hashes, change.new, &caller.user.context_words()).await {
             Ok(new) => new,
             Err(NewPasswordError::Refused(reasons)) => return Err(ChangePasswordError::PasswordRefused(reasons)),
             Err(NewPasswordError::Failure(failure)) => {
-                self.throttle.was_not_judged(&attempt).await;
+                self.rate_limiter.refund_attempt(&attempt).await;
                 return Err(failure.into());
             }
         };
-        let verified = self.verify_charged(caller, &change.current, &attempt, origin).await?;
+        let verified = self.verify_charged_password(caller, &change.current, &attempt, origin).await?;
         Ok((verified, self.hashes.hash(&new).await.map_err(Failure::from)?))
     }
 
@@ -122,9 +120,9 @@ impl AccountService {
             }
             let now = self.clock.now();
             let undo = self.new_undo_link(&user, Purpose::PasswordChangeUndo, now);
-            let granted = undo.as_ref().map(NewUndoLink::granted);
+            let token_and_expiry = undo.as_ref().map(NewUndoLink::token_and_expiry);
             let reason = PasswordChangeReason::Change;
-            let event = self.outbox.password_changed(&user.user(), reason, granted, now, origin);
+            let event = self.outbox.password_changed(&user.user(), reason, token_and_expiry, now, origin);
             let mut set = doc! { "passwordHash": new.expose() };
             set.extend(undo.as_ref().map(NewUndoLink::fields).unwrap_or_default());
             let change = Change {
@@ -137,14 +135,13 @@ impl AccountService {
             let commit = self.store.users.commit(user.id.into(), Precondition::Version(user.version), change).await?;
             if let WriteOutcome::Done(written) = write_outcome(commit)? {
                 self.publish(&written);
-                self.forget_ended_sessions(&written).await;
+                self.delete_ended_sessions(&written).await;
                 return Ok(());
             }
-            // A login in between is no reason to ask for the password again. Another
-            // password, disabled, or all sessions ended: none of which this caller may
-            // decide about any more.
-            let again = self.store.users.by_id(user.id.into()).await?;
-            user = again
+            // After a login in between the password need not be entered again. But if the password was changed, the
+            // account disabled or the sessions ended, this caller may no longer decide.
+            let current = self.store.users.by_id(user.id.into()).await?;
+            user = current
                 .filter(|user| {
                     user.status == UserStatus::Active
                         && user.is_session_valid(caller.session, caller.epoch)
@@ -152,6 +149,6 @@ impl AccountService {
                 })
                 .ok_or(ChangePasswordError::Gone)?;
         }
-        Err(Failure::unavailable("too many writers on one account").into())
+        Err(Failure::too_many_conflicts().into())
     }
 }

@@ -1,4 +1,4 @@
-//! A password that somebody chooses: the one door for it, whatever the occasion.
+//! Validates new passwords; the only place for it.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,14 +13,14 @@ use crate::{
     usecase::failure::Failure,
 };
 
-/// When to try again after too many chose at once.
+/// The `Retry-After` of a request that waited too long for its validation.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// Why a new password is not taken.
+/// The reason why a new password was not accepted.
 #[derive(Debug, thiserror::Error)]
 pub enum NewPasswordError {
-    /// All reasons, by the rules for new passwords.
-    #[error("the password is refused")]
+    /// All violated rules for new passwords.
+    #[error("the password is not allowed")]
     Refused(Vec<Invalid>),
     #[error(transparent)]
     Failure(#[from] Failure),
@@ -28,31 +28,32 @@ pub enum NewPasswordError {
 
 /// The rules for new passwords, and the list of breached ones if there is one.
 #[derive(Clone)]
-pub struct PasswordValidation(Arc<Parts>);
+pub struct PasswordValidation(Arc<Validator>);
 
-struct Parts {
+struct Validator {
     policy: PasswordPolicy,
     breached: Option<BreachedPasswords>,
-    /// How many are judged at a time: each takes a core for some milliseconds.
-    judges: Arc<Semaphore>,
+    /// Limits the concurrent validations, each of which takes a core for some milliseconds.
+    slots: Arc<Semaphore>,
     max_wait: Duration,
 }
 
 impl PasswordValidation {
-    /// `judges` passwords are judged at a time; who would wait for longer than
+    /// Creates the validation. At most `slots` passwords are validated concurrently; a request that waits longer than
     /// `max_wait` is refused.
     #[must_use]
-    pub fn new(policy: PasswordPolicy, breached: Option<BreachedPasswords>, judges: usize, max_wait: Duration) -> Self {
-        Self(Arc::new(Parts { policy, breached, judges: Arc::new(Semaphore::new(judges.max(1))), max_wait }))
+    pub fn new(policy: PasswordPolicy, breached: Option<BreachedPasswords>, slots: usize, max_wait: Duration) -> Self {
+        Self(Arc::new(Validator { policy, breached, slots: Arc::new(Semaphore::new(slots.max(1))), max_wait }))
     }
 
-    /// The least length of a new password, in code points.
+    /// Returns the minimum length of a new password in code points.
     #[must_use]
     pub fn min_length(&self) -> usize {
         self.0.policy.min_length()
     }
 
-    /// Returns the normal form of a new password, if it has a possible length: cheap, so it comes before any limit.
+    /// Returns the normal form of a new password, if its length is allowed. This is cheap, so it comes before the rate
+    /// limit.
     ///
     /// # Errors
     /// `too-short` or `too-long`.
@@ -60,9 +61,9 @@ impl PasswordValidation {
         self.0.policy.normal_form(chosen)
     }
 
-    /// Takes a password that a user chooses, or returns all reasons against it. `own` holds texts of that user, of
-    /// bounded length: username, email address and display name as they were parsed. The work takes milliseconds, so
-    /// it comes after the rate limit, on a thread that serves no requests.
+    /// Accepts a new password, or returns all reasons against it. `context` holds texts of the user of bounded length:
+    /// username, email address and display name as they were parsed. The work takes milliseconds, so it comes after the
+    /// rate limit, on a thread that serves no requests.
     ///
     /// # Errors
     /// [`NewPasswordError::Refused`]; or a [`Failure`] if it cannot be decided now: `hashes` has no room for the hash
@@ -71,37 +72,39 @@ impl PasswordValidation {
         &self,
         hashes: &HashPool,
         password: Password,
-        own: &[&str],
+        context: &[&str],
     ) -> Result<Password, NewPasswordError> {
-        // A password that could not be hashed afterwards need not be validated.
+        // A password that cannot be hashed afterwards need not be validated.
         let _admission = hashes.admit().map_err(Failure::from)?;
-        let judge = tokio::time::timeout(self.0.max_wait, Arc::clone(&self.0.judges).acquire_owned()).await;
-        let judge = judge.map_err(|_| Failure::Overloaded { retry_after: RETRY_AFTER })?;
-        let own: Vec<String> = own.iter().map(|text| (*text).to_owned()).collect();
-        let parts = Arc::clone(&self.0);
-        let judged = tokio::task::spawn_blocking(move || {
-            let _judge = judge.expect("the semaphore is never closed");
+        let slot = tokio::time::timeout(self.0.max_wait, Arc::clone(&self.0.slots).acquire_owned()).await;
+        let slot = slot.map_err(|_| Failure::Overloaded { retry_after: RETRY_AFTER })?;
+        let context: Vec<String> = context.iter().map(|text| (*text).to_owned()).collect();
+        let validator = Arc::clone(&self.0);
+        let checked = tokio::task::spawn_blocking(move || {
+            let _slot = slot.expect("the semaphore is never closed");
             panics::catch("password_policy", || {
                 fail_point!("password.judge");
-                parts.judge(password, &own)
+                validator.check(password, &context)
             })
         });
         // The only error of the task is that its runtime ends.
-        let judged = judged.await.map_err(|_| Failure::unavailable("shutting down"))?;
-        judged.unwrap_or_else(|_| Err(NewPasswordError::Refused(vec![PasswordPolicy::strength_unknown()])))
+        let checked = checked.await.map_err(|_| Failure::unavailable("shutting down"))?;
+        checked.unwrap_or_else(|_| Err(NewPasswordError::Refused(vec![PasswordPolicy::strength_unknown()])))
     }
 }
 
-impl Parts {
-    fn judge(&self, password: Password, own: &[String]) -> Result<Password, NewPasswordError> {
-        let own = ContextWords::from_texts(own.iter().map(String::as_str));
-        let mut objections = self.policy.violations(&password, &own);
+impl Validator {
+    fn check(&self, password: Password, context: &[String]) -> Result<Password, NewPasswordError> {
+        let context = ContextWords::from_texts(context.iter().map(String::as_str));
+        let mut objections = self.policy.violations(&password, &context);
         if let Some(list) = &self.breached {
             let found = list.contains(&password);
-            if found.map_err(|error| Failure::Unavailable(format!("the list of breached passwords: {error}")))? {
+            if found.map_err(|error| {
+                Failure::Unavailable(format!("the list of breached passwords cannot be read: {error}"))
+            })? {
                 objections.push(Invalid::new(
                     "breached",
-                    "This password is on a list of passwords that have become known. Take another, here and wherever you use it.",
+                    "This password is on a list of passwords that have become known. Choose another one, here and wherever you use it.",
                 ));
             }
         }

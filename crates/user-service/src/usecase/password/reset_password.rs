@@ -1,7 +1,6 @@
-//! A forgotten password: the link is asked for behind the answer, and its token sets a
-//! new one. Whoever uses it has the mailbox, so the address counts as verified; all
-//! sessions end. If that is the first proof of the mailbox, the second factor goes too:
-//! it was turned on without one.
+//! Resets a forgotten password. The link is mailed after the response, and its token sets a new password. The use of
+//! the link proves control of the mailbox, so the address counts as verified; all sessions end. If this is the first
+//! proof of the mailbox, the second factor is removed too, because it was turned on without one.
 
 use std::sync::Arc;
 
@@ -14,7 +13,7 @@ use crate::{
     usecase::{
         account_service::AccountService,
         failure::Failure,
-        mailed_links::one_time_tokens::used_up,
+        mailed_links::one_time_tokens::used_links,
         registration::username_claim::UsernameClaim,
         retry::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
     },
@@ -24,17 +23,17 @@ use events::{PasswordChangeReason, TotpDisabledBy, sealing::Purpose};
 use secrecy::SecretString;
 use service_kit::mongo::StoreError;
 
-/// Of one person's reset tokens so many are valid at once, the newest.
+/// The maximum number of valid reset tokens per account; the newest ones are valid.
 const VALID_AT_ONCE: usize = 5;
 
-/// Why the password is as it was.
+/// The reason why the password was not reset.
 #[derive(Debug, thiserror::Error)]
 pub enum ResetPasswordError {
-    /// Unknown, used, expired, or for another address: all alike.
-    #[error("the token is not valid")]
+    /// The token is unknown, used, expired, or for another address; the cases are not distinguished.
+    #[error("the token is invalid")]
     TokenInvalid,
-    /// The token is good, and still is.
-    #[error("the new password may not be chosen")]
+    /// The token is valid and stays valid.
+    #[error("the new password is not allowed")]
     PasswordRefused(Vec<Invalid>),
     #[error(transparent)]
     Failure(#[from] Failure),
@@ -55,53 +54,50 @@ impl From<StoreError> for ResetPasswordError {
     }
 }
 
-/// Why a link that sets a new password is mailed.
+/// The reason why a reset link is mailed.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::usecase) enum ResetOccasion {
-    /// A client asked for it.
+    /// A client requested it.
     Requested,
     /// A client tried to register with the account's address.
     RegistrationAttempted,
 }
 
-/// Sends a reset mail, if there is an active account with this current address. Run
-/// behind the answer, which says nothing.
+/// Sends a reset mail if this is the current address of an active account. Runs after the response, which reveals
+/// nothing.
 ///
 /// # Errors
-/// When the store is away: the request is lost, the person asks again.
+/// The store is unavailable. The request is lost, and the user requests the mail again.
 pub async fn request_reset(accounts: &AccountService, email_key: &str, origin: &Origin) -> Result<(), Failure> {
-    accounts.mail_reset(email_key, ResetOccasion::Requested, origin).await
+    accounts.send_reset_mail(email_key, ResetOccasion::Requested, origin).await
 }
 
-/// Sets the new password and uses the token up. The password is judged before it is
-/// hashed, and after the token: one that is refused uses nothing up, and only who holds
-/// a token learns of it.
+/// Sets the new password and redeems the token. The password is validated after the token and before it is hashed: a
+/// refused password does not use the token, and only the holder of a valid token learns that it was refused.
 ///
 /// # Errors
-/// [`ResetPasswordError`]; nothing was changed, except after an unavailable store,
-/// where the outcome is unknown.
+/// [`ResetPasswordError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
 pub async fn reset_password(
     accounts: &Arc<AccountService>,
     token: &str,
     new: &SecretString,
     origin: Origin,
 ) -> Result<(), ResetPasswordError> {
-    accounts.throttle.request(&origin).await?;
+    accounts.rate_limiter.charge_request(&origin).await?;
     let token = OneTimeToken::parse(token).ok_or(ResetPasswordError::TokenInvalid)?;
-    let holder = accounts.holder_of(&token, Purpose::PasswordReset, accounts.clock.now()).await?;
+    let holder = accounts.find_token_holder(&token, Purpose::PasswordReset, accounts.clock.now()).await?;
     let (user, _) = holder.ok_or(ResetPasswordError::TokenInvalid)?;
     let new = accounts.passwords.normal_form(new);
     let new = new.map_err(|invalid| ResetPasswordError::PasswordRefused(vec![invalid]))?;
     let new = accounts.passwords.validate(&accounts.hashes, new, &user.context_words()).await?;
     let hash = accounts.hashes.hash(&new).await.map_err(Failure::from)?;
     let this = Arc::clone(accounts);
-    accounts.writes.run_to_completion(async move { this.use_reset(&token, &hash, &origin).await }).await
+    accounts.writes.run_to_completion(async move { this.redeem_reset_token(&token, &hash, &origin).await }).await
 }
 
 impl AccountService {
-    /// Mails a link that sets a new password, if there is an active account with this
-    /// current address.
-    pub(in crate::usecase) async fn mail_reset(
+    /// Mails a reset link if this is the current address of an active account.
+    pub(in crate::usecase) async fn send_reset_mail(
         &self,
         email_key: &str,
         occasion: ResetOccasion,
@@ -118,7 +114,7 @@ impl AccountService {
                 ResetOccasion::Requested => {
                     (outbox.reset_requested(&recipient, &token, expires_at, now, origin), VALID_AT_ONCE)
                 }
-                // Attempts of others push out no link that the owner has asked for.
+                // Attempts to register do not displace links that the owner has requested.
                 ResetOccasion::RegistrationAttempted => {
                     (outbox.registration_attempted(&recipient, &token, expires_at, now, origin), 2 * VALID_AT_ONCE)
                 }
@@ -131,10 +127,10 @@ impl AccountService {
                 return Ok(());
             }
         }
-        Err(Failure::unavailable("too many writers on one account"))
+        Err(Failure::too_many_conflicts())
     }
 
-    async fn use_reset(
+    async fn redeem_reset_token(
         &self,
         token: &OneTimeToken,
         new: &PasswordHash,
@@ -143,13 +139,13 @@ impl AccountService {
         let mut claim = UsernameClaim::default();
         for _ in 0..MAX_ATTEMPTS {
             let now = self.clock.now();
-            let holder = self.holder_of(token, Purpose::PasswordReset, now).await?;
+            let holder = self.find_token_holder(token, Purpose::PasswordReset, now).await?;
             let (record, token) = holder.ok_or(ResetPasswordError::TokenInvalid)?;
             let user = record.user();
             let verified = (!user.email_verified).then(|| self.outbox.email_verified(&user, now, origin));
-            let claimed = claim.of(self, &record, now, origin)?;
+            let claimed = claim.build_write(self, &record, now, origin)?;
             let changed = self.outbox.password_changed(&user, PasswordChangeReason::Reset, None, now, origin);
-            // The first proof of the mailbox: a second factor was set up without one.
+            // This is the first proof of the mailbox, so the second factor was set up without one.
             let totp = if user.email_verified { TotpChange::None } else { TotpChange::Forget };
             let factor_goes = !user.email_verified && record.totp.is_some();
             let by = Some(TotpDisabledBy::Mailbox);
@@ -160,24 +156,24 @@ impl AccountService {
                 set,
                 tokens: TokenChange::DropAllBut(Purpose::EmailChangeUndo),
                 totp,
-                used_tokens: used_up(&record, &token, &[Purpose::EmailVerification, Purpose::PasswordReset], now),
+                used_tokens: used_links(&record, &token, &[Purpose::EmailVerification, Purpose::PasswordReset], now),
                 end_sessions: EndSessions::All,
-                // Who holds the mailbox gets in from there, also while the account is under attack.
-                seen_network: Some(self.throttle.seen(user.id, origin, now)),
+                // The owner of the mailbox can sign in from this network even while the account is under attack.
+                seen_network: Some(self.rate_limiter.known_network(user.id, origin, now)),
                 ignore_pending_limit: true,
                 events: verified.into_iter().chain([changed]).chain(totp_disabled).chain(claimed.event).collect(),
                 ..Change::default()
             };
             let commit = match self.store.users.commit(user.id, Precondition::Version(user.version), change).await {
-                Err(error) if claim.is_refused(self, &record, &error, now).await? => continue,
+                Err(error) if claim.advance_if_taken(self, &record, &error, now).await? => continue,
                 commit => commit?,
             };
             if let WriteOutcome::Done(written) = write_outcome(commit)? {
                 self.publish(&written);
-                self.forget_ended_sessions(&written).await;
+                self.delete_ended_sessions(&written).await;
                 return Ok(());
             }
         }
-        Err(Failure::unavailable("too many writers on one account").into())
+        Err(Failure::too_many_conflicts().into())
     }
 }

@@ -1,5 +1,4 @@
-//! An account's audit log, newest first: the rows, joined with what is still pending
-//! on the account and is no row yet.
+//! Reads the audit log of an account, newest first: the stored rows, merged with pending events that have no row yet.
 
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -11,36 +10,36 @@ use crate::{
     usecase::{account_service::AccountService, failure::Failure},
 };
 
-/// Something that happened to an account.
+/// An entry of the audit log.
 #[derive(Debug)]
 pub struct AuditLogEntry {
     pub id: Uuid,
     pub at: Timestamp,
-    /// The event's type, or the name of something that has no event.
+    /// The type of the event, or the name of an occurrence that has no event.
     pub kind: String,
     pub actor: Actor,
     pub address: Option<String>,
     /// The user agent.
     pub client: Option<String>,
-    /// Why an admin or operator did it.
+    /// The reason that an administrator or operator gave.
     pub reason: Option<String>,
-    /// Whose account an admin did it to.
+    /// The account that an administrator acted on.
     pub target: Option<Uuid>,
 }
 
-/// A part of the log.
+/// A page of the log.
 #[derive(Debug)]
 pub struct AuditPage {
     pub items: Vec<AuditLogEntry>,
-    /// Where the next part begins, if there is one.
+    /// The cursor of the next page, if there is one.
     pub next: Option<Cursor>,
 }
 
-/// `limit` entries of this account behind `after`. The account must have been read
-/// before: its pending events become rows before they leave it, so that none is missed.
+/// Returns at most `limit` entries of this account after the cursor. The account must have been read before: its
+/// pending events become rows before they are removed from the account, so that no entry is missing.
 ///
 /// # Errors
-/// Only when the store is away.
+/// Only if the store is unavailable.
 pub async fn audit_log(
     accounts: &AccountService,
     user: &UserRecord,
@@ -50,17 +49,17 @@ pub async fn audit_log(
     let after = after.unwrap_or(Cursor::NEWEST);
     let rows = accounts.store.audit.page(user.id.into(), after, i64::from(limit) + 1).await?;
     let size = usize::try_from(limit).unwrap_or(usize::MAX);
-    let (entries, next) = joined(rows, pending_of(user), after, size);
+    let (entries, next) = merge_page(rows, pending_entries(user), after, size);
     Ok(AuditPage { items: entries.into_iter().map(AuditLogEntry::from).collect(), next })
 }
 
-fn pending_of(user: &UserRecord) -> impl Iterator<Item = AuditEntry> {
+fn pending_entries(user: &UserRecord) -> impl Iterator<Item = AuditEntry> {
     user.pending_events.iter().map(|event| AuditEntry::from_pending(user.id.into(), event))
 }
 
-/// Rows and pending events in one order, each once; and where the next part begins.
-/// `rows` has one more than `limit` if there are as many.
-fn joined(
+/// Merges rows and pending events into one order without duplicates, and returns the cursor of the next page. `entries` are
+/// the stored rows after the cursor, one more than `limit` if there are that many.
+fn merge_page(
     mut entries: Vec<AuditEntry>,
     pending: impl Iterator<Item = AuditEntry>,
     after: Cursor,
@@ -115,21 +114,21 @@ mod tests {
     }
 
     #[test]
-    fn what_is_pending_stands_among_the_rows_in_order_and_once() {
+    fn pending_events_are_listed_once_and_in_order_among_the_rows() {
         let waiting = [3, 5, 7].map(entry).into_iter();
-        let (all, next) = joined([6, 5, 4].map(entry).to_vec(), waiting, Cursor::NEWEST, 10);
+        let (all, next) = merge_page([6, 5, 4].map(entry).to_vec(), waiting, Cursor::NEWEST, 10);
         assert_eq!((times(&all), next), (vec![7, 6, 5, 4, 3], None));
     }
 
     #[test]
-    fn pages_of_any_size_make_the_whole_list() {
+    fn pages_of_any_size_together_make_the_whole_list() {
         let stored: Vec<AuditEntry> = (0..=20).rev().step_by(2).map(entry).collect();
         for size in 1..25 {
             let (mut after, mut all) = (Cursor::NEWEST, Vec::new());
             loop {
                 let behind = stored.iter().filter(|row| row.cursor() < after).take(size + 1).cloned().collect();
                 let waiting = [1, 5, 6, 19, 21].map(entry).into_iter();
-                let (page, next) = joined(behind, waiting, after, size);
+                let (page, next) = merge_page(behind, waiting, after, size);
                 assert!(page.len() <= size);
                 all.extend(times(&page));
                 let Some(next) = next else { break };

@@ -1,5 +1,5 @@
-//! Deleting one's account: a tombstone with the goodbye in its pending list. The relay
-//! removes it when the event is published.
+//! Deletes the caller's account: replaces it by a tombstone whose pending event announces the deletion. The relay
+//! removes the tombstone when the event is published.
 
 use std::sync::Arc;
 
@@ -15,36 +15,36 @@ use crate::{
         administration::last_admin::AdminWriteError,
         failure::Failure,
         retry::MAX_ATTEMPTS,
-        sessions::{authenticate::Caller, reauthenticate::Reauthentication},
+        sessions::{authenticate::Caller, reauthenticate::ReauthenticateError},
     },
 };
 use service_kit::mongo::StoreError;
 
-/// The password that confirms it.
+/// The password that confirms the deletion.
 pub struct DeleteAccount {
     pub password: Password,
 }
 
-/// Why the account is still there.
+/// The reason why the account was not deleted.
 #[derive(Debug, thiserror::Error)]
 pub enum DeleteAccountError {
     #[error("the password is wrong")]
     WrongPassword,
     #[error("the account has another version")]
     PreconditionFailed,
-    #[error("the last administrator")]
+    #[error("the account is the last administrator")]
     LastAdmin,
-    #[error("the account is gone, or its sessions have ended")]
+    #[error("the account no longer exists, or its sessions have ended")]
     Gone,
     #[error(transparent)]
     Failure(#[from] Failure),
 }
 
-impl From<Reauthentication> for DeleteAccountError {
-    fn from(error: Reauthentication) -> Self {
+impl From<ReauthenticateError> for DeleteAccountError {
+    fn from(error: ReauthenticateError) -> Self {
         match error {
-            Reauthentication::WrongPassword => Self::WrongPassword,
-            Reauthentication::Failure(failure) => Self::Failure(failure),
+            ReauthenticateError::WrongPassword => Self::WrongPassword,
+            ReauthenticateError::Failure(failure) => Self::Failure(failure),
         }
     }
 }
@@ -64,12 +64,10 @@ impl From<AdminWriteError> for DeleteAccountError {
     }
 }
 
-/// Deletes the caller's account. `permits` judges the version that is decided on
-/// (`If-Match`).
+/// Deletes the caller's account. `permits` is called with the version that the deletion is decided on (`If-Match`).
 ///
 /// # Errors
-/// [`DeleteAccountError`]; nothing was changed, except after an unavailable store,
-/// where the outcome is unknown.
+/// [`DeleteAccountError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
 pub async fn delete_account(
     accounts: &Arc<AccountService>,
     caller: Caller,
@@ -86,7 +84,7 @@ pub async fn delete_account(
 }
 
 impl AccountService {
-    /// On the version, so that the goodbye goes to the address of that moment.
+    /// Decides on the version, so that the last mail goes to the address of that version.
     async fn tombstone(
         &self,
         caller: Caller,
@@ -104,18 +102,18 @@ impl AccountService {
             let event = self.outbox.deleted(id, user.user().recipient(), DeletedBy::SelfService, now, origin);
             let change =
                 Change { tombstone: true, ignore_pending_limit: true, events: vec![event], ..Change::default() };
-            if let Commit::Tombstoned(pending) = self.commit_as_admin(&user, false, change).await? {
+            if let Commit::Tombstoned(pending) = self.commit_with_admin_list(&user, false, change).await? {
                 self.publish_tombstone(id, now, pending);
                 return Ok(());
             }
-            let again = self.store.users.by_id(id).await?;
-            user = again
+            let current = self.store.users.by_id(id).await?;
+            user = current
                 .filter(|user| {
                     user.is_session_valid(caller.session, caller.epoch)
                         && user.password_hash().is_ok_and(|hash| hash.expose() == verified.expose())
                 })
                 .ok_or(DeleteAccountError::Gone)?;
         }
-        Err(Failure::unavailable("too many writers on one account").into())
+        Err(Failure::too_many_conflicts().into())
     }
 }

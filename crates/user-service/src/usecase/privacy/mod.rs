@@ -1,4 +1,4 @@
-//! What a user can see of their own data, take along and delete.
+//! The data of a user: the audit log, the export and the deletion.
 
 pub(super) mod audit_log;
 pub(super) mod delete_account;
@@ -7,6 +7,6 @@ pub(super) mod personal_data_export;
 pub use audit_log::{AuditLogEntry, AuditPage, audit_log};
 pub use delete_account::{DeleteAccount, DeleteAccountError, delete_account};
 pub use personal_data_export::{
-    ExportedFactor, ExportedKey, ExportedSession, ExportedToken, ExportedUsedLink, PersonalData, WaitingEvent,
+    ExportedFactor, ExportedKey, ExportedPendingEvent, ExportedSession, ExportedToken, ExportedUsedLink, PersonalData,
     export_audit, export_sessions, personal_data,
 };

@@ -1,6 +1,5 @@
-//! Everything that is stored about a person, for that person. What the account has is
-//! in one value; sessions and audit log come in parts, so that memory stays bounded
-//! however long they are.
+//! Exports all data that is stored about a user, for that user. The account is one value. Sessions and audit log are
+//! read page by page, so that the memory is bounded.
 
 use std::sync::Arc;
 
@@ -18,78 +17,78 @@ use crate::{
     usecase::{account_service::AccountService, failure::Failure},
 };
 
-/// Rows that are in memory at once.
-const AT_ONCE: u32 = 200;
+/// The number of rows in memory.
+const PAGE_SIZE: u32 = 200;
 
-/// What the account's own document holds.
+/// The data of the account's document.
 pub struct PersonalData {
     pub user: User,
-    /// The keys by which addresses are told apart: the current one first.
+    /// The normalized addresses, the current one first.
     pub email_keys: Vec<String>,
-    /// The key by which user names are told apart.
+    /// The normalized username.
     pub username_key: String,
-    /// Earlier usernames that are kept for a while.
+    /// Former usernames that are still reserved.
     pub reserved_usernames: Vec<ExportedKey>,
-    /// Earlier addresses that are kept for a while.
+    /// Former addresses that are still reserved.
     pub reserved: Vec<ExportedKey>,
     pub tokens: Vec<ExportedToken>,
     pub used_links: Vec<ExportedUsedLink>,
-    /// Until when the registration's `Idempotency-Key` is honoured. What is stored of the key is a keyed hash.
+    /// The end of the validity of the registration's `Idempotency-Key`. Only a keyed hash of the key is stored.
     pub idempotency_key_until: Option<Timestamp>,
     pub second_factor: Option<ExportedFactor>,
-    /// Until when a second factor that was begun can be confirmed.
+    /// The expiry of the setup of a second factor.
     pub second_factor_setup_until: Option<Timestamp>,
-    /// Since when the account has a second factor, as an undo counts it.
+    /// Since when the account has a second factor, for the rules of an undo.
     pub second_factor_since: Option<Timestamp>,
     /// When the second factor was turned off.
     pub second_factor_off_at: Option<Timestamp>,
-    /// When each of the known networks was last seen, the latest first.
+    /// The last use of each known network, the latest first.
     pub known_networks: Vec<Timestamp>,
-    /// The owner was told of an attack that lasts until then.
+    /// The end of an attack that the owner was notified of.
     pub locked_until: Option<Timestamp>,
-    /// When the account was taken over from another system.
+    /// When the account was imported from another system.
     pub imported_at: Option<Timestamp>,
-    pub waiting: Vec<WaitingEvent>,
+    pub pending_events: Vec<ExportedPendingEvent>,
 }
 
-/// A one-time token that is out; never its digest.
+/// An unused one-time token, without its digest.
 pub struct ExportedToken {
     pub purpose: &'static str,
-    /// The form of the address that it was mailed to.
+    /// The normalized address that it was mailed to.
     pub address_key: String,
-    /// The address as it was typed, where the token makes it the account's.
+    /// The address as it was typed, if the token makes it the account's address.
     pub address: Option<String>,
     pub expires_at: Timestamp,
 }
 
-/// A one-time token that is used up; never its digest.
+/// A used one-time token, without its digest.
 pub struct ExportedUsedLink {
     pub purpose: &'static str,
-    /// The form of the address that it was mailed to.
+    /// The normalized address that it was mailed to.
     pub address_key: String,
     pub until: Timestamp,
 }
 
-/// The form of an address and how long it is kept.
+/// A reserved address or username in its normalized form, and the end of the reservation.
 pub struct ExportedKey {
     pub key: String,
     pub until: Timestamp,
 }
 
-/// The second factor; never its secret, nor a recovery code.
+/// The second factor, without its secret and its recovery codes.
 pub struct ExportedFactor {
     pub enabled_at: Timestamp,
     pub recovery_codes_left: usize,
 }
 
-/// An event that is not published yet; the audit log has more of it.
-pub struct WaitingEvent {
+/// An event that is not published yet. The audit log contains more about it.
+pub struct ExportedPendingEvent {
     pub id: Uuid,
     pub event_type: String,
     pub at: Timestamp,
 }
 
-/// A row of `sessions`, also of a session that has ended.
+/// A row of `sessions`, which may be an ended session.
 pub struct ExportedSession {
     pub id: Uuid,
     pub device: Option<String>,
@@ -99,16 +98,16 @@ pub struct ExportedSession {
     pub last_used_at: Timestamp,
     pub rotated_at: Timestamp,
     pub expires_at: Timestamp,
-    /// Nothing can be done with it any more.
+    /// Whether the session is no longer valid.
     pub ended: bool,
 }
 
-/// What the account's document holds of the person. Every field is named here, so that
-/// a new one has to be exported or left out on purpose.
+/// Returns the personal data of the account's document. Every field is named here, so that each new field must be
+/// exported or left out on purpose.
 #[must_use]
 pub fn personal_data(record: &UserRecord) -> PersonalData {
     let UserRecord {
-        // In `user`.
+        // Contained in `user`.
         id: _,
         version: _,
         username: _,
@@ -123,15 +122,15 @@ pub fn personal_data(record: &UserRecord) -> PersonalData {
         created_at: _,
         updated_at: _,
         last_login_at: _,
-        // Of the service, not of the person.
+        // Data of the service, not of the user.
         schema_version: _,
         sessions: _,
         parked: _,
-        // A secret's.
+        // A secret.
         password_hash: _,
-        // The key and those of the reserved ones, as the index has them.
+        // Contained in `username_key` and `reserved_usernames`.
         username_keys: _,
-        // An account that can be signed in to is never unclaimed.
+        // An account that permits logins is never unclaimed.
         unclaimed: _,
         username_key,
         reserved_usernames,
@@ -166,12 +165,12 @@ pub fn personal_data(record: &UserRecord) -> PersonalData {
         known_networks: known_networks.iter().map(last_seen).collect(),
         locked_until: locked_until.map(Into::into),
         imported_at: imported.as_ref().map(|imported| imported.at.to_jiff()),
-        waiting: pending_events.iter().map(waiting).collect(),
+        pending_events: pending_events.iter().map(pending_event).collect(),
     }
 }
 
 fn token(record: &TokenRecord) -> ExportedToken {
-    // When it was issued is when the address changed: the audit log has that.
+    // It was issued when the address changed, and the audit log has that time.
     let TokenRecord { hash: _, purpose, to, address, expires_at, issued_at: _ } = record;
     ExportedToken {
         purpose: purpose.as_str(),
@@ -202,13 +201,14 @@ fn reservation(reserved: &ReservedKey) -> ExportedKey {
 }
 
 fn key_until(record: &IdempotencyRecord) -> Timestamp {
-    // Both are keyed hashes: the key's tells nothing, and the fingerprint is of what the account says.
+    // Both are keyed hashes: the hash of the key reveals nothing, and the fingerprint covers data that the account
+    // contains.
     let IdempotencyRecord { key: _, fingerprint: _, until } = record;
     until.to_jiff()
 }
 
 fn second_factor(record: &TotpRecord) -> ExportedFactor {
-    // The last step and the used tokens keep a code and a login from being repeated.
+    // The last step and the used tokens only prevent the reuse of a code or a token.
     let TotpRecord { secret: _, enabled_at, last_step: _, recovery_codes, used_tokens: _ } = record;
     ExportedFactor { enabled_at: enabled_at.to_jiff(), recovery_codes_left: recovery_codes.len() }
 }
@@ -223,10 +223,10 @@ fn last_seen(known: &KnownNetwork) -> Timestamp {
     last_seen.to_jiff()
 }
 
-fn waiting(event: &PendingEvent) -> WaitingEvent {
-    // The payload repeats what the account says; the audit part is in the audit log.
+fn pending_event(event: &PendingEvent) -> ExportedPendingEvent {
+    // The payload repeats data of the account. The audit log contains the audit part.
     let PendingEvent { id, event_type, at, sequence: _, data: _, trace_parent: _, audit: _ } = event;
-    WaitingEvent { id: (*id).into(), event_type: event_type.clone(), at: at.to_jiff() }
+    ExportedPendingEvent { id: (*id).into(), event_type: event_type.clone(), at: at.to_jiff() }
 }
 
 fn session(row: SessionRow, user: &UserRecord, now: Timestamp) -> ExportedSession {
@@ -241,7 +241,7 @@ fn session(row: SessionRow, user: &UserRecord, now: Timestamp) -> ExportedSessio
         address,
         schema_version: _,
         user_id: _,
-        // With the key of the service they prove a refresh token.
+        // Together with the key of the service they verify a refresh token.
         salt: _,
         n: _,
         retried_from: _,
@@ -259,26 +259,26 @@ fn session(row: SessionRow, user: &UserRecord, now: Timestamp) -> ExportedSessio
     }
 }
 
-/// Every session row of the account, newest first.
+/// Returns all session rows of the account, newest first.
 pub fn export_sessions(
     accounts: Arc<AccountService>,
     user: Arc<UserRecord>,
 ) -> impl Stream<Item = Result<Vec<ExportedSession>, Failure>> {
-    let limit = i64::from(AT_ONCE);
+    let limit = i64::from(PAGE_SIZE);
     stream::try_unfold(Some(Cursor::NEWEST), move |from| {
         let (accounts, user) = (Arc::clone(&accounts), Arc::clone(&user));
         async move {
             let Some(from) = from else { return Ok(None) };
             let rows = accounts.store.sessions.list_all(user.id.into(), from, limit).await?;
-            let whole = i64::try_from(rows.len()) == Ok(limit);
-            let next = rows.last().filter(|_| whole).map(SessionRow::cursor);
+            let is_full = i64::try_from(rows.len()) == Ok(limit);
+            let next = rows.last().filter(|_| is_full).map(SessionRow::cursor);
             let now = accounts.clock.now();
             Ok(Some((rows.into_iter().map(|row| session(row, &user, now)).collect(), next)))
         }
     })
 }
 
-/// The account's whole audit log, newest first.
+/// Returns the whole audit log of the account, newest first.
 pub fn export_audit(
     accounts: Arc<AccountService>,
     user: Arc<UserRecord>,
@@ -287,7 +287,7 @@ pub fn export_audit(
         let (accounts, user) = (Arc::clone(&accounts), Arc::clone(&user));
         async move {
             let Some(from) = from else { return Ok(None) };
-            let page = audit_log(&accounts, &user, AT_ONCE, Some(from)).await?;
+            let page = audit_log(&accounts, &user, PAGE_SIZE, Some(from)).await?;
             Ok(Some((page.items, page.next)))
         }
     })

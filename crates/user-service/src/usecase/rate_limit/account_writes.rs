@@ -1,54 +1,60 @@
-//! Limits on what a signed-in user changes. Each change is an event and an audit row that is kept for long, and most
-//! of them send a mail. Ending sessions is never refused, so it has no limit here.
+//! Limits on the changes of a signed-in user. Each change writes an event and an audit row that is kept for a long
+//! time, and most changes send a mail. Ending sessions has no limit.
 
 use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::{Charged, HOUR, Policy, RateLimiter};
+use super::{
+    charges::Charges,
+    limiter::RateLimiter,
+    limits::{HOUR, Limits, RateLimitPolicy},
+};
 use crate::{store::ThrottleKey, usecase::failure::Failure};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A kind of change; each kind has a quota of its own for each account.
+/// A kind of change. Each kind has its own quota for each account.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::usecase) enum AccountWrite {
     Profile,
-    /// Besides being a change of the profile.
+    /// Charged in addition to [`Profile`](Self::Profile).
     Username,
-    /// Asking for another address.
+    /// A request to change the email address.
     Email,
     Password,
-    /// Beginning a set-up, turning the second factor off, new recovery codes.
+    /// Starting the setup of the second factor, turning it off, or renewing the recovery codes.
     SecondFactor,
 }
 
 impl RateLimiter {
-    /// Charges changes to this account. The caller charges them before the work and takes them back if nothing changes.
+    /// Charges changes to this account. The caller charges them before the work and refunds them if nothing changes.
     ///
     /// # Errors
-    /// [`Failure::RateLimited`], or the database is away.
-    pub(in crate::usecase) async fn account_writes(
+    /// [`Failure::RateLimited`], or the database is unavailable.
+    pub(in crate::usecase) async fn charge_account_writes(
         &self,
         writes: &[AccountWrite],
         user: Uuid,
-    ) -> Result<Charged, Failure> {
+    ) -> Result<Charges, Failure> {
         if !self.limits.enabled {
-            return Ok(Charged::default());
+            return Ok(Charges::default());
         }
-        let rows: Vec<_> = writes.iter().map(|write| self.write_row(*write, user)).collect();
+        let rows: Vec<_> = writes.iter().map(|write| self.account_write_counter(*write, user)).collect();
         self.charge_all(&rows).await
     }
 
-    pub(super) fn write_row(&self, write: AccountWrite, user: Uuid) -> (Policy, ThrottleKey) {
+    pub(super) fn account_write_counter(&self, write: AccountWrite, user: Uuid) -> (RateLimitPolicy, ThrottleKey) {
         let limits = &self.limits;
         let policy = match write {
-            AccountWrite::Profile => self.rate("profile", limits.profile_changes_per_account, HOUR),
-            AccountWrite::Username => self.rate("username", limits.username_changes_per_account, DAY),
-            AccountWrite::Email => self.rate("email-change", limits.email_changes_per_account, HOUR),
-            AccountWrite::Password => self.rate("password-change", limits.password_changes_per_account, HOUR),
-            AccountWrite::SecondFactor => self.rate("second-factor", limits.second_factor_changes_per_account, HOUR),
+            AccountWrite::Profile => Limits::rate_policy("profile", limits.profile_changes_per_account, HOUR),
+            AccountWrite::Username => Limits::rate_policy("username", limits.username_changes_per_account, DAY),
+            AccountWrite::Email => Limits::rate_policy("email-change", limits.email_changes_per_account, HOUR),
+            AccountWrite::Password => Limits::rate_policy("password-change", limits.password_changes_per_account, HOUR),
+            AccountWrite::SecondFactor => {
+                Limits::rate_policy("second-factor", limits.second_factor_changes_per_account, HOUR)
+            }
         };
-        (policy, self.hash.whole(policy.name, user.as_bytes()))
+        (policy, self.hash.subject_key(policy.name, user.as_bytes()))
     }
 }

@@ -1,5 +1,5 @@
-//! What a throttle is stored under: keyed hashes, so that a copy of the database tells
-//! nobody who tried to log in, as whom, from where.
+//! The keys under which counters are stored. They are keyed hashes, so that a copy of the database does not reveal
+//! which users tried to log in from which networks.
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -7,19 +7,19 @@ use zeroize::Zeroizing;
 
 use crate::{keys::KeyEncryptionKey, store::ThrottleKey};
 
-/// HMAC-SHA-256 under a key of its own, cut to 128 bits.
+/// HMAC-SHA-256 with a key of its own, truncated to 128 bits.
 pub(super) struct KeyedHash(Zeroizing<[u8; 32]>);
 
 impl KeyedHash {
-    /// Under a key derived from the key-encryption key.
+    /// Creates the hash with a key that is derived from the key-encryption key.
     #[must_use]
     pub(super) fn new(keys: &KeyEncryptionKey) -> Self {
         Self(keys.derive("throttle/v1"))
     }
 
-    /// Of these parts, in this order; where one ends and the next begins counts.
+    /// Returns the hash of these parts in this order. The boundaries between the parts are part of the input.
     #[must_use]
-    pub(super) fn of(&self, parts: &[&[u8]]) -> [u8; 16] {
+    pub(super) fn digest(&self, parts: &[&[u8]]) -> [u8; 16] {
         let mut mac = Hmac::<Sha256>::new_from_slice(self.0.as_slice()).expect("HMAC takes a key of any length");
         for part in parts {
             mac.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
@@ -31,16 +31,16 @@ impl KeyedHash {
         cut
     }
 
-    /// The row of a subject as a whole.
+    /// Returns the key of the counter of a whole subject.
     #[must_use]
-    pub(super) fn whole(&self, scope: &str, subject: &[u8]) -> ThrottleKey {
-        ThrottleKey { subject: self.of(&[scope.as_bytes(), subject]), part: [0; 16] }
+    pub(super) fn subject_key(&self, scope: &str, subject: &[u8]) -> ThrottleKey {
+        ThrottleKey { subject: self.digest(&[scope.as_bytes(), subject]), part: [0; 16] }
     }
 
-    /// The row of one part of a subject, such as a network.
+    /// Returns the key of the counter of one part of a subject, such as a network.
     #[must_use]
-    pub(super) fn part(&self, scope: &str, subject: &[u8], part: &[u8]) -> ThrottleKey {
-        ThrottleKey { part: self.of(&[scope.as_bytes(), subject, part]), ..self.whole(scope, subject) }
+    pub(super) fn part_key(&self, scope: &str, subject: &[u8], part: &[u8]) -> ThrottleKey {
+        ThrottleKey { part: self.digest(&[scope.as_bytes(), subject, part]), ..self.subject_key(scope, subject) }
     }
 }
 
@@ -55,18 +55,18 @@ mod tests {
     }
 
     #[test]
-    fn the_rows_of_a_subject_share_their_first_half_and_nothing_else() {
-        let (whole, part) = (hash(1).whole("login", b"ada"), hash(1).part("login", b"ada", b"net"));
-        assert_eq!(whole.subject, part.subject);
-        assert_ne!(whole.part, part.part);
-        assert_ne!(part.part, hash(1).part("login", b"ada", b"ten").part);
-        assert_ne!(whole.subject, hash(1).whole("login", b"eve").subject);
-        assert_ne!(whole.subject, hash(1).whole("reset", b"ada").subject);
-        assert_ne!(whole.subject, hash(2).whole("login", b"ada").subject);
+    fn the_keys_of_a_subject_share_only_their_first_half() {
+        let (subject_key, part_key) = (hash(1).subject_key("login", b"ada"), hash(1).part_key("login", b"ada", b"net"));
+        assert_eq!(subject_key.subject, part_key.subject);
+        assert_ne!(subject_key.part, part_key.part);
+        assert_ne!(part_key.part, hash(1).part_key("login", b"ada", b"ten").part);
+        assert_ne!(subject_key.subject, hash(1).subject_key("login", b"eve").subject);
+        assert_ne!(subject_key.subject, hash(1).subject_key("reset", b"ada").subject);
+        assert_ne!(subject_key.subject, hash(2).subject_key("login", b"ada").subject);
     }
 
     #[test]
-    fn where_a_part_ends_counts() {
-        assert_ne!(hash(1).of(&[b"ab", b"c"]), hash(1).of(&[b"a", b"bc"]));
+    fn the_boundaries_between_parts_change_the_hash() {
+        assert_ne!(hash(1).digest(&[b"ab", b"c"]), hash(1).digest(&[b"a", b"bc"]));
     }
 }

@@ -1,5 +1,5 @@
-//! The cheap line before the database: a flood from one network is turned away in this
-//! process. It lets through twice what the shared row allows, so that row decides.
+//! A limiter in front of the database: refuses a flood from one network within this process. Its quota is a multiple of
+//! the shared quota, so normally the shared counter decides.
 
 use std::{
     hash::{BuildHasher, RandomState},
@@ -15,41 +15,40 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::IpPrefix;
 
-/// Networks are put into so many places, by a hash that nobody outside can compute. So
-/// the memory is bounded (8 MiB) whatever comes; two networks that share a place share
-/// its quota.
-const PLACES: u64 = 1 << 18;
-const EVERY: Duration = Duration::from_secs(60);
+/// The number of buckets. Networks are distributed over them by a hash that no client can compute. So the memory is
+/// bounded (8 MiB); two networks in the same bucket share its quota.
+const BUCKETS: u64 = 1 << 18;
+const EVICTION_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Who has asked how often lately, in this process.
+/// The recent requests of each network to this process.
 pub(super) struct LocalLimiter {
     limiter: DefaultKeyedRateLimiter<u64>,
-    places: RandomState,
+    bucket_hasher: RandomState,
 }
 
 impl LocalLimiter {
-    /// `per_minute` requests of one network, and as many at once.
+    /// Creates a limiter for `per_minute` requests of each network, all of which may arrive at once.
     #[must_use]
     pub(super) fn new(per_minute: u32) -> Self {
         let quota = NonZeroU32::new(per_minute).unwrap_or(NonZeroU32::MIN);
-        Self { limiter: RateLimiter::keyed(Quota::per_minute(quota)), places: RandomState::new() }
+        Self { limiter: RateLimiter::keyed(Quota::per_minute(quota)), bucket_hasher: RandomState::new() }
     }
 
-    /// Lets one request pass.
+    /// Counts one request of this network.
     ///
     /// # Errors
-    /// How long to wait.
-    pub(super) fn pass(&self, network: IpPrefix) -> Result<(), Duration> {
-        let place = self.places.hash_one(network) % PLACES;
-        self.limiter.check_key(&place).map_err(|until| until.wait_time_from(DefaultClock::default().now()))
+    /// The time to wait.
+    pub(super) fn check(&self, network: IpPrefix) -> Result<(), Duration> {
+        let bucket = self.bucket_hasher.hash_one(network) % BUCKETS;
+        self.limiter.check_key(&bucket).map_err(|until| until.wait_time_from(DefaultClock::default().now()))
     }
 
-    /// Forgets who has not come for a while, every minute, until `stop`.
-    pub(super) async fn forget_idle(&self, stop: CancellationToken) {
+    /// Evicts idle buckets every minute until `stop`.
+    pub(super) async fn evict_idle(&self, stop: CancellationToken) {
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = tokio::time::sleep(EVERY) => {}
+                () = tokio::time::sleep(EVICTION_INTERVAL) => {}
             }
             self.limiter.retain_recent();
             self.limiter.shrink_to_fit();
@@ -66,21 +65,21 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_ends_here_and_does_not_touch_others() {
-        let line = LocalLimiter::new(3);
-        let passed = (0..10).filter(|_| line.pass(network("203.0.113.7")).is_ok()).count();
+    fn a_flood_from_one_network_is_refused_and_does_not_affect_others() {
+        let limiter = LocalLimiter::new(3);
+        let passed = (0..10).filter(|_| limiter.check(network("203.0.113.7")).is_ok()).count();
         assert_eq!(passed, 3);
-        let wait = line.pass(network("203.0.113.7")).unwrap_err();
+        let wait = limiter.check(network("203.0.113.7")).unwrap_err();
         assert!(wait > Duration::ZERO && wait <= Duration::from_secs(20), "{wait:?}");
-        assert_eq!(line.pass(network("203.0.113.8")), Ok(()));
+        assert_eq!(limiter.check(network("203.0.113.8")), Ok(()));
     }
 
     #[test]
-    fn the_memory_is_bounded_whoever_comes() {
-        let line = LocalLimiter::new(1);
-        for i in 0..u32::try_from(2 * PLACES).unwrap() {
-            let _ = line.pass(network(&std::net::Ipv4Addr::from(i).to_string()));
+    fn the_number_of_counters_is_bounded() {
+        let limiter = LocalLimiter::new(1);
+        for i in 0..u32::try_from(2 * BUCKETS).unwrap() {
+            let _ = limiter.check(network(&std::net::Ipv4Addr::from(i).to_string()));
         }
-        assert!(line.limiter.len() <= usize::try_from(PLACES).unwrap());
+        assert!(limiter.limiter.len() <= usize::try_from(BUCKETS).unwrap());
     }
 }

@@ -1,57 +1,57 @@
-//! How a request stands with the throttle that judged it, for the answer's headers. The
-//! use case says it, whoever serves the request asks for it: no use case has to carry
-//! it through its result.
+//! The rate limit status of a request, for the headers of its response. The use case sets it and the middleware reads
+//! it, through a task-local.
 
 use std::{cell::Cell, time::Duration};
 
-use super::Policy;
+use super::limits::RateLimitPolicy;
 use crate::store::ThrottleState;
 
 tokio::task_local! {
-    static STANDING: Cell<Option<RateLimitStatus>>;
+    static STATUS: Cell<Option<RateLimitStatus>>;
 }
 
-/// A quota and what is left of it, as the draft "RateLimit header fields for HTTP" has it.
+/// A quota and its remaining part, as in the draft "RateLimit header fields for HTTP".
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RateLimitStatus {
     pub policy: &'static str,
     pub quota: u32,
-    /// The time in which the whole quota comes back.
+    /// The time in which an exhausted quota is restored completely.
     pub window: Duration,
     pub remaining: u32,
-    /// If nothing remains: until the next request is let in. Else until all is forgotten.
+    /// If nothing remains, the time until the next request is allowed; otherwise the time until the quota is restored
+    /// completely.
     pub reset: Duration,
 }
 
 impl RateLimitStatus {
-    pub(super) fn new(policy: &Policy, row: &ThrottleState) -> Self {
+    pub(super) fn new(policy: &RateLimitPolicy, row: &ThrottleState) -> Self {
         let quota = policy.rule.quota();
         let unit = policy.rule.decay_interval();
-        let left = (f64::from(quota) - row.level).max(0.0);
+        let remaining = (f64::from(quota) - row.level).max(0.0);
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and a u32")]
-        let left = if row.refused || row.wait > Duration::ZERO { 0 } else { left as u32 };
+        let remaining = if row.refused || row.wait > Duration::ZERO { 0 } else { remaining as u32 };
         let reset = if row.wait > Duration::ZERO { row.wait } else { unit.mul_f64(row.level) };
-        Self { policy: policy.name, quota, window: unit * quota, remaining: left, reset }
+        Self { policy: policy.name, quota, window: unit * quota, remaining, reset }
     }
 
-    pub(super) fn untouched(policy: &Policy) -> Self {
+    pub(super) fn full_quota(policy: &RateLimitPolicy) -> Self {
         let (quota, unit) = (policy.rule.quota(), policy.rule.decay_interval());
         Self { policy: policy.name, quota, window: unit * quota, remaining: quota, reset: Duration::ZERO }
     }
 }
 
-/// Runs a request, and tells how it stood at the end.
+/// Runs a request, and returns its output and its last status.
 pub async fn with_rate_limit_status<F: Future>(request: F) -> (F::Output, Option<RateLimitStatus>) {
     let observed = async {
         let output = request.await;
-        (output, STANDING.with(Cell::get))
+        (output, STATUS.with(Cell::get))
     };
-    STANDING.scope(Cell::new(None), observed).await
+    STATUS.scope(Cell::new(None), observed).await
 }
 
-/// The last word counts. Outside of a request nobody listens.
-pub(in crate::usecase) fn tell(standing: RateLimitStatus) {
-    let _ = STANDING.try_with(|cell| cell.set(Some(standing)));
+/// Sets the status of the current request. The last call counts; outside of a request it has no effect.
+pub(in crate::usecase) fn report(status: RateLimitStatus) {
+    let _ = STATUS.try_with(|cell| cell.set(Some(status)));
 }
 
 #[cfg(test)]
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
     use crate::store::ThrottleRule;
 
-    const LOGIN: Policy = Policy {
+    const LOGIN: RateLimitPolicy = RateLimitPolicy {
         name: "login",
         scope: "login",
         rule: ThrottleRule::Backoff { free: 5, first: Duration::from_secs(1), longest: Duration::from_secs(900) },
@@ -70,30 +70,30 @@ mod tests {
     }
 
     #[test]
-    fn what_remains_is_rounded_down() {
-        let standing = RateLimitStatus::new(&LOGIN, &row(1.5, 0, false));
-        assert_eq!((standing.remaining, standing.reset), (3, Duration::from_secs(1350)));
-        assert_eq!((standing.quota, standing.window), (5, Duration::from_secs(4500)));
+    fn the_remaining_quota_is_rounded_down() {
+        let status = RateLimitStatus::new(&LOGIN, &row(1.5, 0, false));
+        assert_eq!((status.remaining, status.reset), (3, Duration::from_secs(1350)));
+        assert_eq!((status.quota, status.window), (5, Duration::from_secs(4500)));
     }
 
     #[test]
-    fn while_one_has_to_wait_nothing_remains() {
+    fn nothing_remains_during_a_wait() {
         for held in [true, false] {
-            let standing = RateLimitStatus::new(&LOGIN, &row(3.0, 7, held));
-            assert_eq!((standing.remaining, standing.reset), (0, Duration::from_secs(7)));
+            let status = RateLimitStatus::new(&LOGIN, &row(3.0, 7, held));
+            assert_eq!((status.remaining, status.reset), (0, Duration::from_secs(7)));
         }
     }
 
     #[tokio::test]
-    async fn the_last_word_counts_and_nobody_hears_another_request() {
-        let ((), heard) = with_rate_limit_status(async {
-            tell(RateLimitStatus::untouched(&LOGIN));
-            tell(RateLimitStatus::new(&LOGIN, &row(1.0, 0, false)));
+    async fn the_last_report_counts_and_requests_do_not_see_each_others_reports() {
+        let ((), reported) = with_rate_limit_status(async {
+            report(RateLimitStatus::full_quota(&LOGIN));
+            report(RateLimitStatus::new(&LOGIN, &row(1.0, 0, false)));
             let ((), inner) = with_rate_limit_status(async {}).await;
             assert_eq!(inner, None);
         })
         .await;
-        assert_eq!(heard.map(|standing| standing.remaining), Some(4));
-        tell(RateLimitStatus::untouched(&LOGIN));
+        assert_eq!(reported.map(|status| status.remaining), Some(4));
+        report(RateLimitStatus::full_quota(&LOGIN));
     }
 }

@@ -1,6 +1,6 @@
-//! The owner of a mailbox says, by the verification link, that the account is not theirs.
-//! Its maker is out for good: no password, session or link opens it any more. It stays
-//! unverified, and expires as any such account, unless a reset takes it over.
+//! Disowns an account: the owner of a mailbox declares, through the verification link, that the account is not theirs.
+//! The user who registered it loses access permanently: no password, session or link is valid any more. The account
+//! stays unverified and expires like any unverified account, unless a password reset takes it over.
 
 use std::sync::Arc;
 
@@ -15,16 +15,16 @@ use crate::{
     usecase::{
         account_service::AccountService,
         failure::Failure,
-        mailed_links::one_time_tokens::used_up,
+        mailed_links::one_time_tokens::used_links,
         retry::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
     },
 };
 
-/// Why the account is as it was.
+/// The reason why the account was not disowned.
 #[derive(Debug, thiserror::Error)]
 pub enum DisownAccountError {
-    /// Unknown, used, expired, or for another address: all alike.
-    #[error("the token is not valid")]
+    /// The token is unknown, used, expired, or for another address; the cases are not distinguished.
+    #[error("the token is invalid")]
     TokenInvalid,
     #[error(transparent)]
     Failure(#[from] Failure),
@@ -36,30 +36,33 @@ impl From<StoreError> for DisownAccountError {
     }
 }
 
-/// Uses the token up, with every other link of the account.
+/// Redeems the token, and invalidates every other link of the account.
 ///
 /// # Errors
-/// [`DisownAccountError`]; nothing was changed, except after an unavailable store.
+/// [`DisownAccountError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
 pub async fn disown_account(
     accounts: &Arc<AccountService>,
     token: &str,
     origin: Origin,
 ) -> Result<(), DisownAccountError> {
-    accounts.throttle.request(&origin).await?;
+    accounts.rate_limiter.charge_request(&origin).await?;
     let token = OneTimeToken::parse(token).ok_or(DisownAccountError::TokenInvalid)?;
     let this = Arc::clone(accounts);
-    accounts.writes.run_to_completion(async move { this.use_verification_to_disown(&token, &origin).await }).await
+    accounts
+        .writes
+        .run_to_completion(async move { this.redeem_verification_token_to_disown(&token, &origin).await })
+        .await
 }
 
 impl AccountService {
-    async fn use_verification_to_disown(
+    async fn redeem_verification_token_to_disown(
         &self,
         token: &OneTimeToken,
         origin: &Origin,
     ) -> Result<(), DisownAccountError> {
         for _ in 0..MAX_ATTEMPTS {
             let now = self.clock.now();
-            let holder = self.holder_of(token, Purpose::EmailVerification, now).await?;
+            let holder = self.find_token_holder(token, Purpose::EmailVerification, now).await?;
             let unverified = holder.filter(|(record, _)| !record.email_verified);
             let (record, token) = unverified.ok_or(DisownAccountError::TokenInvalid)?;
             let user = record.user();
@@ -69,7 +72,7 @@ impl AccountService {
             let change = Change {
                 set: doc! { "passwordHash": self.hashes.unmatchable_hash().expose(), "undoTokens": Bson::Null },
                 tokens: TokenChange::Replace(Vec::new()),
-                used_tokens: used_up(&record, &token, &[Purpose::EmailVerification], now),
+                used_tokens: used_links(&record, &token, &[Purpose::EmailVerification], now),
                 totp: TotpChange::Forget,
                 end_sessions: EndSessions::All,
                 ignore_pending_limit: true,
@@ -79,10 +82,10 @@ impl AccountService {
             let commit = self.store.users.commit(user.id, Precondition::Version(user.version), change).await?;
             if let WriteOutcome::Done(written) = write_outcome(commit)? {
                 self.publish(&written);
-                self.forget_ended_sessions(&written).await;
+                self.delete_ended_sessions(&written).await;
                 return Ok(());
             }
         }
-        Err(Failure::unavailable("too many writers on one account").into())
+        Err(Failure::too_many_conflicts().into())
     }
 }

@@ -1,5 +1,5 @@
-//! AccountService whose address was never verified go after their time. Whoever verifies at
-//! the last moment wins: the deletion is decided on the version that was read.
+//! Deletes accounts whose address was not verified in time. A verification at the last moment wins, because the
+//! deletion is decided on the version that was read.
 
 use std::time::Duration;
 
@@ -13,43 +13,43 @@ use crate::{
     usecase::{account_service::AccountService, failure::Failure},
 };
 
-/// AccountService that are looked at in one go.
-const AT_ONCE: i64 = 100;
+/// The maximum number of accounts per batch.
+const BATCH_SIZE: i64 = 100;
 
-/// What one go did.
+/// The result of one batch.
 #[derive(Debug, Clone, Copy)]
-pub struct Expiry {
+pub struct ExpiryBatch {
     pub deleted: usize,
-    /// As many were found as are looked at: there may be more.
+    /// Whether there may be more such accounts.
     pub more: bool,
 }
 
-/// Deletes accounts that are older than `after` and were never verified, the oldest
-/// first, a bounded number. Admins and disabled accounts stay: the one would lock
-/// people out, the other would set free whom somebody has shut out.
+/// Deletes one batch of accounts that are older than `after` and were never verified, the oldest first. Administrators
+/// and disabled accounts stay: deleting an administrator could leave the service without one, and deleting a disabled
+/// account would allow its user to register again.
 ///
 /// # Errors
-/// When the store is away; what is left goes at the next turn.
-pub async fn expire_unverified(accounts: &AccountService, after: Duration) -> Result<Expiry, Failure> {
+/// The store is unavailable. The remaining accounts are deleted at the next turn.
+pub async fn expire_unverified(accounts: &AccountService, after: Duration) -> Result<ExpiryBatch, Failure> {
     let after = SignedDuration::try_from(after).unwrap_or(SignedDuration::MAX);
     let before = accounts.clock.now().saturating_sub(after).unwrap_or(Timestamp::MIN);
-    let found = accounts.store.users.unverified_before(before, AT_ONCE).await?;
-    let more = i64::try_from(found.len()) == Ok(AT_ONCE);
+    let found = accounts.store.users.unverified_before(before, BATCH_SIZE).await?;
+    let more = i64::try_from(found.len()) == Ok(BATCH_SIZE);
     let mut deleted = 0;
     for user in &found {
-        // A panic, which is logged and counted, leaves that account where it is.
-        let expired = panics::catch_future("housekeeping", accounts.expire(user)).await;
+        // A panic is logged and counted, and leaves only that account undeleted.
+        let expired = panics::catch_future("housekeeping", accounts.expire_account(user)).await;
         deleted += usize::from(expired.unwrap_or(Ok(false))?);
     }
-    Ok(Expiry { deleted, more: more && deleted > 0 })
+    Ok(ExpiryBatch { deleted, more: more && deleted > 0 })
 }
 
 impl AccountService {
-    /// False if the account is not what it was any more: the next turn decides again.
-    async fn expire(&self, user: &UserRecord) -> Result<bool, Failure> {
+    /// Deletes the account. Returns `false` if it has changed; the next turn decides again.
+    async fn expire_account(&self, user: &UserRecord) -> Result<bool, Failure> {
         fail_point!("expiry.before_commit");
         let (id, now) = (user.id.into(), self.clock.now());
-        // The contract knows `self` and `admin`; it was not the person.
+        // The contract has only `self` and `admin`, and it was not the user.
         let by = DeletedBy::Admin;
         let event = self.outbox.deleted(id, user.user().recipient(), by, now, &Origin::system());
         let change = Change { tombstone: true, ignore_pending_limit: true, events: vec![event], ..Change::default() };

@@ -1,4 +1,4 @@
-//! Registration: visible and hidden, its username, and accounts that are never verified.
+//! Registration: open and hidden, the claim of the username, and accounts that are never verified.
 
 pub(super) mod disown_account;
 pub(super) mod expire_unverified;
@@ -7,5 +7,5 @@ pub(super) mod register;
 pub(super) mod username_claim;
 
 pub use disown_account::{DisownAccountError, disown_account};
-pub use expire_unverified::{Expiry, expire_unverified};
+pub use expire_unverified::{ExpiryBatch, expire_unverified};
 pub use register::{RegisterError, Registered, Registration, register};

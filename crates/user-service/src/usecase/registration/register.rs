@@ -1,5 +1,5 @@
-//! Registration: a new account, its event, and the token that verifies its address,
-//! in one insert. Unique indexes decide what is taken.
+//! Registers an account: inserts the account, its event and its verification token in one write. Unique indexes decide
+//! which addresses and usernames are taken.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,7 +15,7 @@ use crate::{
         USERNAME_KEYS, UserRecord, binary,
     },
     usecase::{
-        account_service::AccountService, background_queue::UnderAttack, failure::Failure,
+        account_service::AccountService, background_queue::DetectedAttack, failure::Failure,
         password::password_validation::NewPasswordError, sessions::reauthenticate::requester,
     },
 };
@@ -27,10 +27,11 @@ use uuid::Uuid;
 
 use service_kit::{fail_point, mongo::StoreError};
 
-/// How long an `Idempotency-Key` is honoured.
-const IDEMPOTENCY: Duration = Duration::from_secs(24 * 60 * 60);
+/// The validity of an `Idempotency-Key`.
+const IDEMPOTENCY_TTL: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A registration whose syntax is right: all parts have bounded lengths. The rules for passwords and attributes have not judged it yet.
+/// A registration with correct syntax, so all values have bounded lengths. The rules for passwords and attributes are
+/// not checked yet.
 pub struct Registration {
     pub username: Username,
     pub email: Email,
@@ -41,14 +42,14 @@ pub struct Registration {
     pub idempotency_key: Option<IdempotencyKey>,
 }
 
-/// Why there is no new account.
+/// The reason why no account was created.
 #[derive(Debug, thiserror::Error)]
 pub enum RegisterError {
-    #[error("the password or the attributes may not be chosen")]
+    #[error("the password or the attributes are not allowed")]
     Refused { password: Vec<Invalid>, attributes: Vec<SchemaViolation> },
-    #[error("the e-mail address is taken")]
+    #[error("the email address is taken")]
     EmailTaken,
-    #[error("the user name is taken")]
+    #[error("the username is taken")]
     UsernameTaken,
     #[error("the idempotency key was used with another body")]
     IdempotencyKeyReused,
@@ -62,66 +63,68 @@ impl From<StoreError> for RegisterError {
     }
 }
 
-/// What a registration came to.
+/// The result of a registration.
 pub enum Registered {
-    /// The account.
+    /// The new account, or the account of the same earlier request.
     Account(Box<User>),
-    /// Hidden registration: whether there is a new account is told to its mailbox alone.
+    /// Hidden registration: only the mailbox learns whether there is a new account.
     VerificationPending,
 }
 
-/// Makes the account, or finds the one that the same request made before. Where
-/// registration is hidden, that is decided behind the answer.
+/// Creates the account, or finds the account that the same request created before. With hidden registration this is
+/// decided after the response.
 ///
 /// # Errors
-/// [`RegisterError`]; nothing was written, except after an unavailable store, where
-/// the outcome is unknown and the same `Idempotency-Key` makes a retry safe.
+/// [`RegisterError`]. Nothing was written, unless the store was unavailable: then the outcome is unknown, and a retry
+/// with the same `Idempotency-Key` is safe.
 pub async fn register(
     accounts: &Arc<AccountService>,
     registration: Registration,
     origin: Origin,
 ) -> Result<Registered, RegisterError> {
-    accounts.uniqueness_is_decided()?;
-    let begun = accounts.clock.now();
-    // More than can be hashed is refused before MongoDB is asked.
+    accounts.require_unique_indexes()?;
+    let started = accounts.clock.now();
+    // If the hash queue is full, the request is refused before it uses MongoDB.
     let admission = accounts.hashes.admit().map_err(Failure::from)?;
-    let charged = accounts.throttle.registration(&registration.email, &origin).await?;
-    // The judgement asks for a place of its own.
+    let charges = accounts.rate_limiter.charge_registration(&registration.email, &origin).await?;
+    // The validation requests a place in the queue of its own.
     drop(admission);
-    let registered = judge_and_insert(accounts, registration, origin).await;
+    let registered = validate_and_insert(accounts, registration, origin).await;
     match &registered {
-        // The account was there already.
-        Ok(Registered::Account(user)) if user.created_at.as_millisecond() < begun.as_millisecond() => {
-            accounts.throttle.no_mail(&charged).await;
+        // The account existed before this request.
+        Ok(Registered::Account(user)) if user.created_at.as_millisecond() < started.as_millisecond() => {
+            accounts.rate_limiter.refund_mail(&charges).await;
         }
         Err(RegisterError::UsernameTaken | RegisterError::IdempotencyKeyReused) => {
-            accounts.throttle.no_mail(&charged).await;
+            accounts.rate_limiter.refund_mail(&charges).await;
         }
-        // Nothing was registered: the user is told to choose another password, or to try again later.
+        // Nothing was registered: the user must choose another password or try again later.
         Err(
             RegisterError::Refused { .. }
             | RegisterError::Failure(Failure::Overloaded { .. } | Failure::RateLimited { .. }),
-        ) => accounts.throttle.take_back(&charged).await,
-        // After any other failure the account may be there.
+        ) => accounts.rate_limiter.refund(&charges).await,
+        // After any other failure the account may exist.
         Ok(_) | Err(RegisterError::EmailTaken | RegisterError::Failure(_)) => {}
     }
     registered
 }
 
-/// Does what is expensive, and so comes after the limits: the rules for passwords and attributes, then the hash.
-async fn judge_and_insert(
+/// Does the expensive work, after the rate limits: checks the rules for passwords and attributes, then computes the
+/// hash.
+async fn validate_and_insert(
     accounts: &Arc<AccountService>,
     mut registration: Registration,
     origin: Origin,
 ) -> Result<Registered, RegisterError> {
     let display_name = registration.display_name.as_ref().map(DisplayName::as_str);
-    let own = [Some(registration.username.as_str()), Some(registration.email.as_str()), display_name];
-    let own: Vec<&str> = own.into_iter().flatten().collect();
-    let password = match accounts.passwords.validate(&accounts.hashes, registration.password.clone(), &own).await {
-        Ok(password) => Ok(password),
-        Err(NewPasswordError::Refused(reasons)) => Err(reasons),
-        Err(NewPasswordError::Failure(failure)) => return Err(failure.into()),
-    };
+    let context_words = [Some(registration.username.as_str()), Some(registration.email.as_str()), display_name];
+    let context_words: Vec<&str> = context_words.into_iter().flatten().collect();
+    let password =
+        match accounts.passwords.validate(&accounts.hashes, registration.password.clone(), &context_words).await {
+            Ok(password) => Ok(password),
+            Err(NewPasswordError::Refused(reasons)) => Err(reasons),
+            Err(NewPasswordError::Failure(failure)) => return Err(failure.into()),
+        };
     let attributes = accounts.attributes.validate_new_attributes(registration.attributes.take(), Writer::User);
     match (password, attributes) {
         (Ok(password), Ok(attributes)) => (registration.password, registration.attributes) = (password, attributes),
@@ -150,7 +153,7 @@ impl AccountService {
         hash: &PasswordHash,
         origin: &Origin,
     ) -> Result<User, RegisterError> {
-        let (mut freed, mut name_freed, mut again) = (false, false, false);
+        let (mut email_freed, mut username_freed, mut retried_key) = (false, false, false);
         loop {
             let record = self.new_record(&registration, hash, origin);
             let index = match self.store.users.insert(&record).await {
@@ -163,39 +166,40 @@ impl AccountService {
                 Err(StoreError::DuplicateKey { index }) => index,
                 Err(error) => return Err(error.into()),
             };
-            // Of several duplicates the error names only one: the same request, sent
-            // again, is recognised first.
-            if let Some(user) = self.replayed(&registration, origin).await? {
+            // The error names only one of several duplicates, so a repeated request is recognized first.
+            if let Some(user) = self.find_replayed(&registration, origin).await? {
                 return Ok(user);
             }
             match index.as_str() {
                 EMAIL_KEYS => {
-                    freed = !freed
+                    email_freed = !email_freed
                         && self.store.users.release_expired_email(registration.email.key(), self.clock.now()).await?;
-                    if !freed {
+                    if !email_freed {
                         return Err(RegisterError::EmailTaken);
                     }
                 }
                 USERNAME_KEY | USERNAME_KEYS => {
                     let key = registration.username.key();
-                    name_freed =
-                        !name_freed && self.store.users.release_expired_username(key, self.clock.now()).await?;
-                    if !name_freed {
+                    username_freed =
+                        !username_freed && self.store.users.release_expired_username(key, self.clock.now()).await?;
+                    if !username_freed {
                         return Err(RegisterError::UsernameTaken);
                     }
                 }
-                // The holder of the key was deleted in between: the key is free.
-                IDEMPOTENCY_KEY if !again => again = true,
-                other => return Err(Failure::Internal(anyhow::anyhow!("a duplicate in index {other}")).into()),
+                // The account with the key was deleted in between, so the key is free.
+                IDEMPOTENCY_KEY if !retried_key => retried_key = true,
+                other => {
+                    return Err(Failure::Internal(anyhow::anyhow!("unexpected duplicate in the index {other}")).into());
+                }
             }
         }
     }
 
-    /// Returns the account that the same request made before. A replay verifies a password, so it is charged and held as
-    /// a login is: otherwise it would be a way to guess.
-    async fn replayed(&self, registration: &Registration, origin: &Origin) -> Result<Option<User>, RegisterError> {
+    /// Returns the account that the same request created before. A replay verifies a password, so it has the rate
+    /// limits of a login: otherwise it would be a way to guess passwords.
+    async fn find_replayed(&self, registration: &Registration, origin: &Origin) -> Result<Option<User>, RegisterError> {
         let Some(key) = &registration.idempotency_key else { return Ok(None) };
-        let Some(holder) = self.holder_of_key(key, registration).await? else { return Ok(None) };
+        let Some(holder) = self.find_by_idempotency_key(key, registration).await? else { return Ok(None) };
         let now = self.clock.now();
         let record = holder.idempotency.as_ref().filter(|record| now < record.until.to_jiff());
         let Some(record) = record else {
@@ -206,39 +210,39 @@ impl AccountService {
             return Err(RegisterError::IdempotencyKeyReused);
         }
         let identifier = LoginIdentifier::Email(registration.email.key().to_owned());
-        let charged = self.throttle.login(&identifier, Some(&holder), origin, now).await?;
+        let attempt = self.rate_limiter.charge_login(&identifier, Some(&holder), origin, now).await?;
         let hash = holder.password_hash()?;
         let requester = requester(Some(&holder), origin);
         match self.hashes.verify(&registration.password, Some(&hash), requester).await {
             Ok(Verification::Match { .. }) => {
-                self.throttle.was_right(&charged).await;
+                self.rate_limiter.record_success(&attempt).await;
                 Ok(Some(holder.user()))
             }
             Ok(Verification::Mismatch) => {
                 let user = holder.id.into();
-                self.background.note_failed_login(user, origin);
-                if let Some(until) = charged.under_attack() {
-                    self.background.tell_attack(UnderAttack { user, until, origin: origin.clone() });
+                self.background.record_failed_login(user, origin);
+                if let Some(until) = attempt.under_attack() {
+                    self.background.enqueue_attack_notice(DetectedAttack { user, until, origin: origin.clone() });
                 }
                 Err(RegisterError::IdempotencyKeyReused)
             }
             Err(error) => {
-                self.throttle.was_not_judged(&charged).await;
+                self.rate_limiter.refund_attempt(&attempt).await;
                 Err(Failure::from(error).into())
             }
         }
     }
 
-    /// Returns the account that was registered under this key. The release before stored keys as they were sent, for all
-    /// clients together: such a key counts only for the same address or the same request. They are gone 24 h after
-    /// the last replica of that release.
-    async fn holder_of_key(
+    /// Returns the account that was registered with this key. The previous release stored keys as they were sent, for
+    /// all clients together: such a key counts only for the same address or the same request. These keys are gone 24 h
+    /// after the last replica of that release has stopped.
+    async fn find_by_idempotency_key(
         &self,
         key: &IdempotencyKey,
         registration: &Registration,
     ) -> Result<Option<UserRecord>, StoreError> {
         let users = &self.store.users;
-        if let Some(holder) = users.by_idempotency_key(&self.stored_key(key, &registration.email)).await? {
+        if let Some(holder) = users.by_idempotency_key(&self.idempotency_key_digest(key, &registration.email)).await? {
             return Ok(Some(holder));
         }
         let found = users.by_idempotency_key(key.as_str()).await?;
@@ -249,12 +253,12 @@ impl AccountService {
         }))
     }
 
-    /// Returns the stored form of a key: bound to the address, because clients do not know each other's keys, and hashed
-    /// under a key, because it may be anything.
-    fn stored_key(&self, key: &IdempotencyKey, email: &Email) -> String {
+    /// Returns the stored form of a key. It is bound to the address, because clients do not know each other's keys, and
+    /// it is a keyed hash, because the key may contain anything.
+    fn idempotency_key_digest(&self, key: &IdempotencyKey, email: &Email) -> String {
         let derived = self.keys.derive("idempotency-key/v1");
         let mut mac = Hmac::<Sha256>::new_from_slice(derived.as_slice()).expect("HMAC takes a key of any length");
-        // No key holds a line feed, so it is clear where the address begins.
+        // No key contains a line feed, so the boundary to the address is unambiguous.
         for part in [key.as_str(), "\n", email.key()] {
             mac.update(part.as_bytes());
         }
@@ -270,7 +274,7 @@ impl AccountService {
         let now = self.clock.now();
         let id: Uuid = self.ids.v7(now);
         let token = OneTimeToken::generate();
-        let key_until = expires_at(now, IDEMPOTENCY);
+        let key_until = expires_at(now, IDEMPOTENCY_TTL);
         let expires_at = expires_at(now, self.rules.verification_ttl);
         let email = &registration.email;
         let mut record = UserRecord {
@@ -297,7 +301,7 @@ impl AccountService {
             tokens: vec![TokenRecord::new(token.digest(), Purpose::EmailVerification, email.key(), expires_at)],
             used_tokens: Vec::new(),
             idempotency: registration.idempotency_key.as_ref().map(|key| IdempotencyRecord {
-                key: self.stored_key(key, email),
+                key: self.idempotency_key_digest(key, email),
                 fingerprint: binary(&self.fingerprint(registration)),
                 until: key_until.into(),
             }),
@@ -320,8 +324,7 @@ impl AccountService {
         record
     }
 
-    /// An HMAC of everything but the password, so that a copy of the database tells
-    /// nobody what was sent.
+    /// Returns an HMAC of all members except the password, so that a copy of the database does not reveal the request.
     fn fingerprint(&self, registration: &Registration) -> Vec<u8> {
         let key = self.keys.derive("idempotency-fingerprint/v1");
         let mut mac = Hmac::<Sha256>::new_from_slice(key.as_slice()).expect("HMAC takes a key of any length");

@@ -1,6 +1,5 @@
-//! The username of an account that was registered while registrations were hidden: it is
-//! claimed by the write that proves the address for the first time. If another account has
-//! it by then, the account gets a variant with a number.
+//! Claims the username of an account that was registered in hidden mode. The write that proves the address for the
+//! first time claims it. If another account has the username by then, the account gets a variant with a number.
 
 use bson::{Bson, Document, doc};
 use jiff::Timestamp;
@@ -13,55 +12,55 @@ use crate::{
     usecase::{account_service::AccountService, failure::Failure},
 };
 
-/// After as many refusals the number has more digits.
-const REFUSALS_FOR_MORE_DIGITS: u32 = 3;
+/// After this number of taken names, the number gets more digits.
+const TAKEN_BEFORE_MORE_DIGITS: u32 = 3;
 
-/// The claim of one account, over all attempts to write it.
+/// The claim of one account, over all attempts of its write.
 #[derive(Default)]
 pub(in crate::usecase) struct UsernameClaim {
-    /// Names that were tried and are taken.
-    refusals: u32,
+    /// The number of names that were tried and are taken.
+    taken_names: u32,
     freed: bool,
 }
 
-/// What the write that proves the address has to contain besides.
+/// The additional fields and event of the write that proves the address.
 #[derive(Default)]
-pub(in crate::usecase) struct Claimed {
+pub(in crate::usecase) struct ClaimWrite {
     pub set: Document,
-    /// Where the account got another username than it was registered with.
+    /// Set if the account gets another username than it was registered with.
     pub event: Option<NewEvent>,
 }
 
 impl UsernameClaim {
-    /// Returns nothing to write for an account that has its username already.
+    /// Returns the additional part of the write; it is empty for an account that already has its username.
     ///
     /// # Errors
-    /// Uniqueness cannot be decided yet.
-    pub(in crate::usecase) fn of(
+    /// The unique indexes do not exist yet.
+    pub(in crate::usecase) fn build_write(
         &self,
         accounts: &AccountService,
         user: &UserRecord,
         now: Timestamp,
         origin: &Origin,
-    ) -> Result<Claimed, Failure> {
+    ) -> Result<ClaimWrite, Failure> {
         if !user.unclaimed {
-            return Ok(Claimed::default());
+            return Ok(ClaimWrite::default());
         }
-        accounts.uniqueness_is_decided()?;
+        accounts.require_unique_indexes()?;
         let username = self.candidate(accounts, user)?;
         let mut set = username_fields(&UsernameHistory { current: username.key().to_owned(), reserved: Vec::new() });
         set.extend(doc! { "username": username.as_str(), "unclaimed": Bson::Null });
-        let event = (self.refusals > 0)
+        let event = (self.taken_names > 0)
             .then(|| accounts.outbox.profile_updated(user.id.into(), vec!["username".to_owned()], now, origin));
-        Ok(Claimed { set, event })
+        Ok(ClaimWrite { set, event })
     }
 
-    /// Whether the error says that the username is taken: then the next attempt is of
-    /// another one, or of the same if a reservation of it is over.
+    /// Returns whether the error says that the username is taken. The next attempt then uses another name, or the same
+    /// one if an ended reservation was removed.
     ///
     /// # Errors
-    /// The store is away.
-    pub(in crate::usecase) async fn is_refused(
+    /// The store is unavailable.
+    pub(in crate::usecase) async fn advance_if_taken(
         &mut self,
         accounts: &AccountService,
         user: &UserRecord,
@@ -72,25 +71,26 @@ impl UsernameClaim {
         if !user.unclaimed || ![USERNAME_KEY, USERNAME_KEYS].contains(&index.as_str()) {
             return Ok(false);
         }
-        if self.refusals == 0 && !self.freed {
-            let wanted = self.candidate(accounts, user)?;
-            self.freed = accounts.store.users.release_expired_username(wanted.key(), now).await?;
+        if self.taken_names == 0 && !self.freed {
+            let username = self.candidate(accounts, user)?;
+            self.freed = accounts.store.users.release_expired_username(username.key(), now).await?;
             if self.freed {
                 return Ok(true);
             }
         }
-        self.refusals += 1;
+        self.taken_names += 1;
         Ok(true)
     }
 
     fn candidate(&self, accounts: &AccountService, user: &UserRecord) -> Result<Username, Failure> {
-        let invalid = |invalid: crate::domain::Invalid| Failure::Internal(anyhow::anyhow!("a username: {invalid}"));
-        let wanted = Username::parse(&user.username).map_err(invalid)?;
-        if self.refusals == 0 {
-            return Ok(wanted);
+        let invalid =
+            |invalid: crate::domain::Invalid| Failure::Internal(anyhow::anyhow!("invalid username: {invalid}"));
+        let username = Username::parse(&user.username).map_err(invalid)?;
+        if self.taken_names == 0 {
+            return Ok(username);
         }
-        let least = if self.refusals <= REFUSALS_FOR_MORE_DIGITS { 1_000 } else { 100_000_000 };
+        let least = if self.taken_names <= TAKEN_BEFORE_MORE_DIGITS { 1_000 } else { 100_000_000 };
         let random = u32::try_from(accounts.ids.v4().as_u128() % (9 * u128::from(least))).unwrap_or_default();
-        wanted.with_number(least + random).map_err(invalid)
+        username.with_number(least + random).map_err(invalid)
     }
 }

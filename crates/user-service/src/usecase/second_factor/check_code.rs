@@ -1,5 +1,4 @@
-//! The second factor: the one place where a code is judged, how its secret and its
-//! recovery codes are kept, and why somebody is refused.
+//! Verifies codes of the second factor (the only place for it), and stores its secret and its recovery codes.
 
 use bson::Binary;
 use events::LoginMethod;
@@ -14,47 +13,47 @@ use crate::{
     outbox::Origin,
     store::{TotpRecord, UserRecord, binary},
     usecase::{
-        account_service::AccountService, background_queue::UnderAttack, failure::Failure,
-        sessions::reauthenticate::Reauthentication,
+        account_service::AccountService, background_queue::DetectedAttack, failure::Failure,
+        sessions::reauthenticate::ReauthenticateError,
     },
 };
 use service_kit::mongo::StoreError;
 
-/// Why the second factor of somebody who is signed in is as it was.
+/// The reason why the second factor of a signed-in user was not changed.
 #[derive(Debug, thiserror::Error)]
 pub enum SecondFactorError {
     #[error("the password is wrong")]
     WrongPassword,
-    #[error("the code is wrong, or was used")]
+    #[error("the code is wrong or already used")]
     WrongCode,
-    #[error("the second factor is on")]
+    #[error("the second factor is already on")]
     AlreadyOn,
     #[error("the email address is not verified")]
     EmailNotVerified,
-    #[error("no set-up was started, or it has expired")]
+    #[error("no setup was started, or it has expired")]
     NotStarted,
     #[error("the second factor is off")]
     NotOn,
-    #[error("the account is gone, or its sessions have ended")]
+    #[error("the account no longer exists, or its sessions have ended")]
     Gone,
     #[error(transparent)]
     Failure(#[from] Failure),
 }
 
-impl From<Reauthentication> for SecondFactorError {
-    fn from(error: Reauthentication) -> Self {
+impl From<ReauthenticateError> for SecondFactorError {
+    fn from(error: ReauthenticateError) -> Self {
         match error {
-            Reauthentication::WrongPassword => Self::WrongPassword,
-            Reauthentication::Failure(failure) => Self::Failure(failure),
+            ReauthenticateError::WrongPassword => Self::WrongPassword,
+            ReauthenticateError::Failure(failure) => Self::Failure(failure),
         }
     }
 }
 
-impl From<CodeRefused> for SecondFactorError {
-    fn from(error: CodeRefused) -> Self {
+impl From<CodeError> for SecondFactorError {
+    fn from(error: CodeError) -> Self {
         match error {
-            CodeRefused::Wrong => Self::WrongCode,
-            CodeRefused::Failure(failure) => Self::Failure(failure),
+            CodeError::Wrong => Self::WrongCode,
+            CodeError::Failure(failure) => Self::Failure(failure),
         }
     }
 }
@@ -65,49 +64,49 @@ impl From<StoreError> for SecondFactorError {
     }
 }
 
-/// Why a code is not accepted.
+/// The reason why a code was not accepted.
 #[derive(Debug, thiserror::Error)]
-pub(in crate::usecase) enum CodeRefused {
-    #[error("the code is wrong, or was used")]
+pub(in crate::usecase) enum CodeError {
+    #[error("the code is wrong or already used")]
     Wrong,
     #[error(transparent)]
     Failure(#[from] Failure),
 }
 
-/// A right code. It is used up by the write that puts `totp` in the place of what it was
-/// judged against, decided on that: of two who use one code at once, one is refused.
+/// A correct code. The write that replaces the second factor by `totp` marks the code as used. The write is decided on
+/// the state that the code was verified against, so of two concurrent uses of one code one is refused.
 pub(in crate::usecase) struct AcceptedCode {
     pub totp: TotpRecord,
     pub method: LoginMethod,
 }
 
 impl AccountService {
-    /// Judges a code of this account against the state of its second factor. Every code
-    /// is judged here, and nowhere else; before, it is charged.
-    pub(in crate::usecase) async fn second_factor(
+    /// Verifies a code of this account against the state of its second factor, after charging it. Every code is
+    /// verified here.
+    pub(in crate::usecase) async fn verify_code(
         &self,
         user: &UserRecord,
         totp: &TotpRecord,
         code: &SecretString,
         origin: &Origin,
-    ) -> Result<AcceptedCode, CodeRefused> {
+    ) -> Result<AcceptedCode, CodeError> {
         let id = user.id.into();
-        let charged = self.throttle.code(user, origin, self.clock.now()).await?;
-        let judged = self.judge(id, totp, code);
-        match &judged {
-            Ok(_) => self.throttle.was_right(&charged).await,
-            Err(CodeRefused::Wrong) => {
-                self.background.note_refused_code(id, origin);
-                if let Some(until) = charged.under_attack() {
-                    self.background.tell_attack(UnderAttack { user: id, until, origin: origin.clone() });
+        let attempt = self.rate_limiter.charge_second_factor_code(user, origin, self.clock.now()).await?;
+        let result = self.match_code(id, totp, code);
+        match &result {
+            Ok(_) => self.rate_limiter.record_success(&attempt).await,
+            Err(CodeError::Wrong) => {
+                self.background.record_rejected_code(id, origin);
+                if let Some(until) = attempt.under_attack() {
+                    self.background.enqueue_attack_notice(DetectedAttack { user: id, until, origin: origin.clone() });
                 }
             }
-            Err(CodeRefused::Failure(_)) => self.throttle.was_not_judged(&charged).await,
+            Err(CodeError::Failure(_)) => self.rate_limiter.refund_attempt(&attempt).await,
         }
-        judged
+        result
     }
 
-    fn judge(&self, user: Uuid, totp: &TotpRecord, code: &SecretString) -> Result<AcceptedCode, CodeRefused> {
+    fn match_code(&self, user: Uuid, totp: &TotpRecord, code: &SecretString) -> Result<AcceptedCode, CodeError> {
         let accepted = match SecondFactorCode::parse(code.expose_secret()) {
             Some(SecondFactorCode::Totp(code)) => {
                 let secret = self.open_totp_secret(user, &totp.secret)?;
@@ -115,18 +114,18 @@ impl AccountService {
                 step.map(|last_step| (TotpRecord { last_step, ..totp.clone() }, LoginMethod::Totp))
             }
             Some(SecondFactorCode::Recovery(code)) => {
-                let mut left = totp.clone();
+                let mut remaining = totp.clone();
                 let digest = self.recovery_digest(user, &code);
-                left.recovery_codes.retain(|stored| !bool::from(stored.bytes.ct_eq(&digest)));
-                let found = left.recovery_codes.len() < totp.recovery_codes.len();
-                found.then_some((left, LoginMethod::RecoveryCode))
+                remaining.recovery_codes.retain(|stored| !bool::from(stored.bytes.ct_eq(&digest)));
+                let found = remaining.recovery_codes.len() < totp.recovery_codes.len();
+                found.then_some((remaining, LoginMethod::RecoveryCode))
             }
             None => None,
         };
-        accepted.map(|(totp, method)| AcceptedCode { totp, method }).ok_or(CodeRefused::Wrong)
+        accepted.map(|(totp, method)| AcceptedCode { totp, method }).ok_or(CodeError::Wrong)
     }
 
-    /// The secret as it is stored: sealed, and of use in this account only.
+    /// Seals the secret for storage; the sealed secret can be opened for this account only.
     pub(in crate::usecase) fn seal_totp_secret(&self, user: Uuid, secret: &TotpSecret) -> Binary {
         binary(&self.keys.seal(&seal_label(user), secret.expose()))
     }
@@ -135,20 +134,19 @@ impl AccountService {
         let opened = self.keys.unseal(&seal_label(user), &sealed.bytes);
         let bytes = opened.map_err(|error| Failure::Internal(error.into()))?;
         TotpSecret::from_bytes(&bytes)
-            .ok_or_else(|| Failure::Internal(anyhow::anyhow!("a sealed TOTP secret has another length")))
+            .ok_or_else(|| Failure::Internal(anyhow::anyhow!("a sealed TOTP secret has a wrong length")))
     }
 
-    /// New recovery codes: what the person is shown, and what is stored.
+    /// Creates new recovery codes: the texts for the user, and the digests for storage.
     pub(in crate::usecase) fn new_recovery_codes(&self, user: Uuid) -> (Vec<SecretString>, Vec<Binary>) {
         let codes: Vec<RecoveryCode> = (0..recovery_code::COUNT).map(|_| RecoveryCode::generate()).collect();
         let digests = codes.iter().map(|code| binary(&self.recovery_digest(user, code))).collect();
         (codes.iter().map(RecoveryCode::to_text).collect(), digests)
     }
 
-    /// A recovery code at rest. It has 120 random bits, so no hash needs to be slow to keep
-    /// one from being guessed. The key keeps a copy of the database from being searched
-    /// for any of the codes of all accounts at once, and the user's id keeps whoever has
-    /// the key too from searching more than one account at a time.
+    /// Returns the stored form of a recovery code. A code has 120 random bits, so it cannot be guessed even with a fast
+    /// hash. The key prevents a search of a copy of the database for any code of any account at once. The user's id
+    /// limits an attacker who also has the key to one account at a time.
     fn recovery_digest(&self, user: Uuid, code: &RecoveryCode) -> [u8; 32] {
         let key = self.keys.derive("recovery-code/v1");
         let mut mac = Hmac::<Sha256>::new_from_slice(key.as_slice()).expect("HMAC takes a key of any length");

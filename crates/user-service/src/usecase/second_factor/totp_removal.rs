@@ -1,5 +1,5 @@
-//! What may be done to a second factor that is on: turning it off, and new recovery codes.
-//! Both ask for the password and for a code, which is used up.
+//! Turns the second factor off, and renews the recovery codes. Both require the password and a code, which becomes
+//! used.
 
 use std::sync::Arc;
 
@@ -15,23 +15,23 @@ use crate::{
         account_service::AccountService,
         failure::Failure,
         mailed_links::undo_link::NewUndoLink,
-        rate_limit::AccountWrite,
+        rate_limit::account_writes::AccountWrite,
         retry::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
         sessions::authenticate::Caller,
     },
 };
 
-/// Both factors of somebody who is signed in.
+/// Both factors of a signed-in user.
 pub struct BothFactors {
     pub password: Password,
-    /// Of the authenticator, or a recovery code.
+    /// A code of the authenticator app, or a recovery code.
     pub code: SecretString,
 }
 
 /// Turns the second factor off.
 ///
 /// # Errors
-/// [`SecondFactorError`]; nothing was changed, except after an unavailable store.
+/// [`SecondFactorError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
 pub async fn remove_totp(
     accounts: &Arc<AccountService>,
     caller: Caller,
@@ -48,10 +48,10 @@ pub async fn remove_totp(
     change_totp(accounts, caller, proof, origin, off).await
 }
 
-/// New recovery codes in the place of all old ones; shown once.
+/// Replaces all recovery codes and returns the new ones, which are shown once.
 ///
 /// # Errors
-/// [`SecondFactorError`]; nothing was changed, except after an unavailable store.
+/// [`SecondFactorError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
 pub async fn renew_recovery_codes(
     accounts: &Arc<AccountService>,
     caller: Caller,
@@ -65,11 +65,11 @@ pub async fn renew_recovery_codes(
     let renewed = move |user: &UserRecord, totp: TotpRecord| {
         let now = this.clock.now();
         let undo = this.new_undo_link(user, Purpose::RecoveryCodesUndo, now);
-        let granted = undo.as_ref().map(NewUndoLink::granted);
+        let token_and_expiry = undo.as_ref().map(NewUndoLink::token_and_expiry);
         Change {
             set: undo.as_ref().map(NewUndoLink::fields).unwrap_or_default(),
             totp: TotpChange::On(TotpRecord { recovery_codes: recovery_codes.clone(), ..totp }),
-            events: vec![this.outbox.recovery_codes_renewed(&user.user(), granted, now, &author)],
+            events: vec![this.outbox.recovery_codes_renewed(&user.user(), token_and_expiry, now, &author)],
             ..Change::default()
         }
     };
@@ -77,7 +77,7 @@ pub async fn renew_recovery_codes(
     Ok(shown)
 }
 
-/// Writes what `change` makes of the account and of its second factor without the code.
+/// Writes the result of `change` for the account and its second factor without the used code.
 async fn change_totp(
     accounts: &Arc<AccountService>,
     mut caller: Caller,
@@ -98,16 +98,16 @@ async fn change_totp(
                 return Err(SecondFactorError::Gone);
             }
             let totp = user.totp.as_ref().ok_or(SecondFactorError::NotOn)?;
-            let accepted = this.second_factor(user, totp, &proof.code, &origin).await?;
+            let accepted = this.verify_code(user, totp, &proof.code, &origin).await?;
             let change = change(user, accepted.totp);
             let commit = this.store.users.commit(user.id.into(), Precondition::Version(user.version), change).await?;
             if let WriteOutcome::Done(written) = write_outcome(commit)? {
                 this.publish(&written);
                 return Ok(());
             }
-            caller = this.again(caller).await?.ok_or(SecondFactorError::Gone)?;
+            caller = this.reload_caller(caller).await?.ok_or(SecondFactorError::Gone)?;
         }
-        Err(Failure::unavailable("too many writers on one account").into())
+        Err(Failure::too_many_conflicts().into())
     };
     accounts.writes.run_to_completion(write).await
 }

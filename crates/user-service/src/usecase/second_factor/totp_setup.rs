@@ -1,10 +1,10 @@
-//! Turning the second factor on: a secret for the authenticator, then a code of it as the
-//! proof that it got there. Only then do logins ask for one. The address must be verified:
-//! otherwise an account could be kept from the owner of its mailbox.
+//! Turns the second factor on: creates a secret for the authenticator app, then requires a code to prove that the app
+//! has it. Only then do logins require a code. The address must be verified: otherwise an attacker could lock the owner
+//! of the mailbox out of the account.
 
 use std::{sync::Arc, time::Duration};
 
-use super::check_code::{CodeRefused, SecondFactorError};
+use super::check_code::{CodeError, SecondFactorError};
 use crate::{
     domain::{Password, TotpSecret, expiry::expires_at},
     hashing::PasswordHash,
@@ -14,7 +14,7 @@ use crate::{
         account_service::AccountService,
         failure::Failure,
         mailed_links::undo_link::NewUndoLink,
-        rate_limit::{AccountWrite, Proof},
+        rate_limit::{account_writes::AccountWrite, code_attempts::CodeChallenge},
         retry::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
         sessions::authenticate::Caller,
     },
@@ -23,21 +23,21 @@ use bson::{Bson, DateTime, doc};
 use events::sealing::Purpose;
 use secrecy::SecretString;
 
-/// A set-up that is not confirmed by then is forgotten.
-const SETUP: Duration = Duration::from_secs(60 * 60);
+/// The time in which a setup must be confirmed.
+const SETUP_TTL: Duration = Duration::from_secs(60 * 60);
 
-/// What the authenticator needs; shown once.
+/// The data for the authenticator app, shown once.
 pub struct TotpStarted {
-    /// Base32, to be typed.
+    /// The secret in Base32, for typing.
     pub secret: SecretString,
-    /// The same as a URI, to be scanned.
+    /// The secret as a URI, for a QR code.
     pub otpauth_uri: SecretString,
 }
 
-/// Begins a set-up in the place of any that is not confirmed.
+/// Starts a setup and replaces any unconfirmed one.
 ///
 /// # Errors
-/// [`SecondFactorError`]; nothing was changed, except after an unavailable store.
+/// [`SecondFactorError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
 pub async fn start_totp(
     accounts: &Arc<AccountService>,
     caller: Caller,
@@ -52,13 +52,13 @@ pub async fn start_totp(
     }
     let verified = accounts.reauthenticate_for(AccountWrite::SecondFactor, &caller, &password, &origin).await?;
     let this = Arc::clone(accounts);
-    accounts.writes.run_to_completion(async move { this.set_up_totp(caller, &verified).await }).await
+    accounts.writes.run_to_completion(async move { this.store_totp_setup(caller, &verified).await }).await
 }
 
-/// Turns the second factor on; the recovery codes, shown once.
+/// Turns the second factor on and returns the recovery codes, which are shown once.
 ///
 /// # Errors
-/// [`SecondFactorError`]; nothing was changed, except after an unavailable store.
+/// [`SecondFactorError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
 pub async fn confirm_totp(
     accounts: &Arc<AccountService>,
     caller: Caller,
@@ -66,11 +66,15 @@ pub async fn confirm_totp(
     origin: Origin,
 ) -> Result<Vec<SecretString>, SecondFactorError> {
     let this = Arc::clone(accounts);
-    accounts.writes.run_to_completion(async move { this.turn_totp_on(caller, &code, &origin).await }).await
+    accounts.writes.run_to_completion(async move { this.enable_totp(caller, &code, &origin).await }).await
 }
 
 impl AccountService {
-    async fn set_up_totp(&self, caller: Caller, verified: &PasswordHash) -> Result<TotpStarted, SecondFactorError> {
+    async fn store_totp_setup(
+        &self,
+        caller: Caller,
+        verified: &PasswordHash,
+    ) -> Result<TotpStarted, SecondFactorError> {
         let user = &caller.user;
         let id = user.id.into();
         let secret = TotpSecret::generate();
@@ -80,21 +84,21 @@ impl AccountService {
                 .otpauth_uri(&self.rules.totp_issuer, &user.email)
                 .map_err(|error| Failure::Internal(error.into()))?,
         };
-        let expires_at = expires_at(self.clock.now(), SETUP).into();
+        let expires_at = expires_at(self.clock.now(), SETUP_TTL).into();
         let setup = TotpSetup { secret: self.seal_totp_secret(id, &secret), expires_at };
         let change = Change { totp: TotpChange::SetUp(setup), ..Change::default() };
         let precondition = Precondition::CredentialsWithoutSecondFactor { hash: verified, epoch: user.sessions.epoch };
         match write_outcome(self.store.users.commit(id, precondition, change).await?)? {
             WriteOutcome::Done(_) => Ok(started),
-            WriteOutcome::Retry => match self.again(caller).await? {
+            WriteOutcome::Retry => match self.reload_caller(caller).await? {
                 Some(caller) if caller.user.totp.is_some() => Err(SecondFactorError::AlreadyOn),
-                // Another password, or all sessions ended.
+                // The password was changed, or all sessions ended.
                 _ => Err(SecondFactorError::Gone),
             },
         }
     }
 
-    async fn turn_totp_on(
+    async fn enable_totp(
         &self,
         mut caller: Caller,
         code: &SecretString,
@@ -102,7 +106,7 @@ impl AccountService {
     ) -> Result<Vec<SecretString>, SecondFactorError> {
         let id = caller.user.id.into();
         let (shown, recovery_codes) = self.new_recovery_codes(id);
-        let mut borne = None;
+        let mut charged_code = None;
         for _ in 0..MAX_ATTEMPTS {
             let user = &caller.user;
             if user.totp.is_some() {
@@ -114,22 +118,22 @@ impl AccountService {
             let now = self.clock.now();
             let setup = user.totp_setup.as_ref().filter(|setup| now < setup.expires_at.to_jiff());
             let setup = setup.ok_or(SecondFactorError::NotStarted)?;
-            // Once for the code of this request, however often it is judged.
-            if borne.is_none() {
-                let code = self.throttle.bear_code(Proof::TotpSetup(&setup.secret.bytes)).await?;
-                borne = Some(code.ok_or(SecondFactorError::NotStarted)?);
+            // The code of this request is charged once, even if it is verified several times.
+            if charged_code.is_none() {
+                let code = self.rate_limiter.charge_code(CodeChallenge::TotpSetup(&setup.secret.bytes)).await?;
+                charged_code = Some(code.ok_or(SecondFactorError::NotStarted)?);
             }
-            // The code counts as used: a login wants the next one.
-            let accepted = match self.second_factor(user, &TotpRecord::from_setup(setup, now), code, origin).await {
-                Err(CodeRefused::Failure(failure)) => {
-                    self.throttle.was_not_borne(borne).await;
+            // The code counts as used: a login requires a later one.
+            let accepted = match self.verify_code(user, &TotpRecord::from_setup(setup, now), code, origin).await {
+                Err(CodeError::Failure(failure)) => {
+                    self.rate_limiter.refund_code(charged_code).await;
                     return Err(failure.into());
                 }
-                judged => judged?,
+                result => result?,
             };
             let totp = TotpRecord { recovery_codes: recovery_codes.clone(), ..accepted.totp };
             let changes = user.tokens.iter().filter(|token| token.purpose == Purpose::EmailChangeUndo);
-            let changes = changes.map(|token| self.left_at(user, &token.reservation()));
+            let changes = changes.map(|token| self.address_left_at(user, &token.reservation()));
             let turned_on = user.factor_times().start_at(now, self.rules.undo_ttl, changes);
             let undo = turned_on.is_new.then(|| self.new_undo_link(user, Purpose::TotpUndo, now)).flatten();
             let mut set = doc! {
@@ -137,11 +141,11 @@ impl AccountService {
                 "secondFactorOffAt": Bson::Null,
             };
             set.extend(undo.as_ref().map(NewUndoLink::fields).unwrap_or_default());
-            let granted = undo.as_ref().map(NewUndoLink::granted);
+            let token_and_expiry = undo.as_ref().map(NewUndoLink::token_and_expiry);
             let change = Change {
                 set,
                 totp: TotpChange::On(totp),
-                events: vec![self.outbox.totp_enabled(&user.user(), granted, now, origin)],
+                events: vec![self.outbox.totp_enabled(&user.user(), token_and_expiry, now, origin)],
                 ..Change::default()
             };
             let commit = self.store.users.commit(id, Precondition::Version(user.version), change).await?;
@@ -149,8 +153,8 @@ impl AccountService {
                 self.publish(&written);
                 return Ok(shown);
             }
-            caller = self.again(caller).await?.ok_or(SecondFactorError::Gone)?;
+            caller = self.reload_caller(caller).await?.ok_or(SecondFactorError::Gone)?;
         }
-        Err(Failure::unavailable("too many writers on one account").into())
+        Err(Failure::too_many_conflicts().into())
     }
 }

@@ -1,5 +1,5 @@
-//! An account that is under attack: said once, to the topic and so to its owner. What
-//! holds the attacker is the throttle; this only tells.
+//! Records that an account is under attack: one event, so that its owner gets a mail. The rate limiter stops the
+//! attacker; this file only notifies.
 
 use std::time::Duration;
 
@@ -9,25 +9,27 @@ use crate::{
     store::{Change, Precondition},
     usecase::{
         account_service::AccountService,
-        background_queue::UnderAttack,
+        background_queue::DetectedAttack,
         failure::Failure,
         retry::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
     },
 };
 use bson::{DateTime, doc};
 
-/// An attack that goes on is told again after so long, not with every attempt.
-const TOLD_AGAIN: Duration = Duration::from_secs(24 * 60 * 60);
+/// The minimum time between two notices of a continuing attack.
+const NOTICE_INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl AccountService {
-    /// Tells it, unless that was done lately. Run behind the answer.
-    pub(in crate::usecase) async fn tell_attack(&self, attack: UnderAttack) -> Result<(), Failure> {
+    /// Writes the notice, unless the last one is recent. Runs after the response.
+    pub(in crate::usecase) async fn send_attack_notice(&self, attack: DetectedAttack) -> Result<(), Failure> {
         let origin = Origin { actor: Actor::System, ..attack.origin };
         for _ in 0..MAX_ATTEMPTS {
             let now = self.clock.now();
-            let told = |locked_until: DateTime| now < expires_at(locked_until.to_jiff(), TOLD_AGAIN);
+            let recently_notified = |locked_until: DateTime| now < expires_at(locked_until.to_jiff(), NOTICE_INTERVAL);
             let found = self.store.users.by_id(attack.user).await?;
-            let Some(user) = found.filter(|user| !user.locked_until.is_some_and(told)) else { return Ok(()) };
+            let Some(user) = found.filter(|user| !user.locked_until.is_some_and(recently_notified)) else {
+                return Ok(());
+            };
             let change = Change {
                 set: doc! { "lockedUntil": DateTime::from(attack.until) },
                 events: vec![self.outbox.locked(&user.user(), attack.until, now, &origin)],
@@ -39,6 +41,6 @@ impl AccountService {
                 return Ok(());
             }
         }
-        Err(Failure::unavailable("too many writers on one account"))
+        Err(Failure::too_many_conflicts())
     }
 }

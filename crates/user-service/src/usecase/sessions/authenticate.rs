@@ -1,5 +1,5 @@
-//! Who asks: an access token, and the account as it is now. Because the account is
-//! read anyway, "all sessions end" works on access tokens at once.
+//! Authenticates a caller: verifies the access token and reads the current account. Because the account is read for
+//! every request, "end all sessions" takes effect on access tokens immediately.
 
 use uuid::Uuid;
 
@@ -10,29 +10,28 @@ use crate::{
 };
 use service_kit::mongo::StoreError;
 
-/// A signed-in person.
+/// A user who is signed in.
 pub struct Caller {
     pub user: UserRecord,
     pub session: Uuid,
     pub epoch: i64,
 }
 
-/// Why the token is worth nothing.
+/// The reason why the caller is not authenticated.
 #[derive(Debug, thiserror::Error)]
-pub enum NotSignedIn {
-    #[error("the access token is missing or not valid")]
+pub enum AuthenticateError {
+    #[error("the access token is missing or invalid")]
     Unauthorized,
     #[error(transparent)]
     Failure(#[from] Failure),
 }
 
 impl AccountService {
-    /// The same caller with the account as it is now; nobody if the session has ended
-    /// with all others meanwhile.
-    pub(in crate::usecase) async fn again(&self, caller: Caller) -> Result<Option<Caller>, StoreError> {
+    /// Returns the caller with the account as it is now, or `None` if the session has ended with all others meanwhile.
+    pub(in crate::usecase) async fn reload_caller(&self, caller: Caller) -> Result<Option<Caller>, StoreError> {
         let user = self.store.users.by_id(caller.user.id.into()).await?;
-        let living = user.filter(|user| is_signed_in(user, caller.session, caller.epoch));
-        Ok(living.map(|user| Caller { user, ..caller }))
+        let signed_in = user.filter(|user| is_signed_in(user, caller.session, caller.epoch));
+        Ok(signed_in.map(|user| Caller { user, ..caller }))
     }
 }
 
@@ -40,21 +39,21 @@ fn is_signed_in(user: &UserRecord, session: Uuid, epoch: i64) -> bool {
     user.status == UserStatus::Active && user.is_session_valid(session, epoch)
 }
 
-/// The account of a valid access token whose session has not been ended with all others.
+/// Returns the caller of a valid access token whose session has not been ended with all others.
 ///
 /// # Errors
-/// [`NotSignedIn::Unauthorized`] too when the account is gone or disabled.
-pub async fn authenticate(accounts: &AccountService, token: &str) -> Result<Caller, NotSignedIn> {
+/// [`AuthenticateError::Unauthorized`] also if the account was deleted or disabled.
+pub async fn authenticate(accounts: &AccountService, token: &str) -> Result<Caller, AuthenticateError> {
     let claims = match accounts.access_tokens.verify(token).await {
         Ok(claims) => claims,
         Err(_) => {
-            // Before the key set was read, nothing is known about any token.
+            // No token can be verified before the key set was read.
             accounts.access_tokens.published_keys().map_err(Failure::from)?;
-            return Err(NotSignedIn::Unauthorized);
+            return Err(AuthenticateError::Unauthorized);
         }
     };
     let user = accounts.store.users.by_id(claims.sub).await.map_err(Failure::from)?;
     user.filter(|user| is_signed_in(user, claims.sid, claims.epoch))
         .map(|user| Caller { user, session: claims.sid, epoch: claims.epoch })
-        .ok_or(NotSignedIn::Unauthorized)
+        .ok_or(AuthenticateError::Unauthorized)
 }

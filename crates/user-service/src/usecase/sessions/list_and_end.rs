@@ -21,30 +21,30 @@ use crate::{
     },
 };
 
-/// A session as its person sees it.
+/// A session as its user sees it.
 pub struct ListedSession {
     pub id: Uuid,
-    /// "Firefox on Linux".
+    /// The browser and the system, such as "Firefox on Linux".
     pub device: Option<String>,
     pub address: Option<String>,
     pub created_at: Timestamp,
-    /// The login, or the last refresh.
+    /// The time of the login or of the last refresh.
     pub last_used_at: Timestamp,
-    /// The one that asks.
+    /// Whether it is the calling session.
     pub current: bool,
 }
 
-/// A part of the list.
+/// A page of the list.
 pub struct SessionPage {
     pub items: Vec<ListedSession>,
-    /// Where the next part begins, if there is one.
+    /// The cursor of the next page, if there is one.
     pub next: Option<Cursor>,
 }
 
-/// Why the other sessions have not ended.
+/// The reason why the other sessions were not ended.
 #[derive(Debug, thiserror::Error)]
 pub enum EndSessionsError {
-    #[error("the account is gone, or the session that asks has ended")]
+    #[error("the account no longer exists, or the calling session has ended")]
     Gone,
     #[error(transparent)]
     Failure(#[from] Failure),
@@ -56,10 +56,10 @@ impl From<StoreError> for EndSessionsError {
     }
 }
 
-/// Why the session has not ended.
+/// The reason why the session was not ended.
 #[derive(Debug, thiserror::Error)]
 pub enum EndSessionError {
-    /// Not one of this person's living sessions.
+    /// The user has no such living session.
     #[error("there is no such session")]
     NotFound,
     #[error(transparent)]
@@ -72,11 +72,11 @@ impl From<StoreError> for EndSessionError {
     }
 }
 
-/// The caller's living sessions, newest first: `limit` of those behind `after`. The one
-/// that asks is always in the first part, at its end if it is older than the others.
+/// Returns the caller's living sessions, newest first: at most `limit` of those after the cursor. The first page always
+/// contains the calling session, at its end if it is older than the others.
 ///
 /// # Errors
-/// Only when the store is away.
+/// Only if the store is unavailable.
 pub async fn list_sessions(
     accounts: &AccountService,
     caller: &Caller,
@@ -87,27 +87,27 @@ pub async fn list_sessions(
     let size = usize::try_from(limit).unwrap_or(usize::MAX).max(1);
     let one_more = i64::from(limit.max(1)) + 1;
     let sessions = &accounts.store.sessions;
-    let (mut rows, missing) = match after {
-        // The one that asks was in the first part.
+    let (mut rows, current_row) = match after {
+        // The calling session was on the first page.
         Some(after) => (sessions.list_valid(user, rule, after, Some(caller.session), one_more).await?, None),
         None => {
             let rows = sessions.list_valid(user, rule, Cursor::NEWEST, None, one_more).await?;
             let listed = rows.iter().take(size).any(|row| Uuid::from(row.id) == caller.session);
-            // Not there if it was ended by itself while its access token lives on.
-            let missing = if listed { None } else { sessions.find_of_user(caller.session, user).await? };
-            (rows, missing)
+            // The row is missing if the session was ended individually while its access token is still valid.
+            let current_row = if listed { None } else { sessions.find_of_user(caller.session, user).await? };
+            (rows, current_row)
         }
     };
-    let room = size - usize::from(missing.is_some());
-    let more = rows.len() > room;
-    rows.truncate(room);
+    let row_limit = size - usize::from(current_row.is_some());
+    let more = rows.len() > row_limit;
+    rows.truncate(row_limit);
     let next = more.then(|| rows.last().map_or(Cursor::NEWEST, SessionRow::cursor));
-    rows.extend(missing);
-    let items = rows.into_iter().map(|row| listed(row, caller.session)).collect();
+    rows.extend(current_row);
+    let items = rows.into_iter().map(|row| to_listed_session(row, caller.session)).collect();
     Ok(SessionPage { items, next })
 }
 
-fn listed(row: SessionRow, current: Uuid) -> ListedSession {
+fn to_listed_session(row: SessionRow, current: Uuid) -> ListedSession {
     ListedSession {
         id: row.id.into(),
         device: row.device.as_deref().and_then(device_name),
@@ -118,12 +118,11 @@ fn listed(row: SessionRow, current: Uuid) -> ListedSession {
     }
 }
 
-/// Ends all sessions of the caller but the one that asks: one write, so that access
-/// tokens of the others end at once too. Never refused for being asked often; where there
-/// is nothing to end nothing is written.
+/// Ends all sessions of the caller except the calling one, in one write, so that access tokens of the others end
+/// immediately too. It has no rate limit. If there is no session to end, nothing is written.
 ///
 /// # Errors
-/// [`EndSessionsError`]; after an unavailable store the outcome is unknown.
+/// [`EndSessionsError`]. If the store was unavailable, the outcome is unknown.
 pub async fn end_other_sessions(
     accounts: &Arc<AccountService>,
     caller: Caller,
@@ -133,11 +132,11 @@ pub async fn end_other_sessions(
     accounts.writes.run_to_completion(async move { this.end_others(caller, &origin).await }).await
 }
 
-/// Ends one session of the caller, also the one that asks. Its refresh token is worth
-/// nothing at once, its access token from its own end on.
+/// Ends one session of the caller; this may be the calling one. Its refresh token is invalid immediately, its access
+/// token when it expires.
 ///
 /// # Errors
-/// [`EndSessionError`]; after an unavailable store the outcome is unknown.
+/// [`EndSessionError`]. If the store was unavailable, the outcome is unknown.
 pub async fn end_session(
     accounts: &Arc<AccountService>,
     caller: Caller,
@@ -151,7 +150,7 @@ pub async fn end_session(
 impl AccountService {
     async fn end_others(&self, caller: Caller, origin: &Origin) -> Result<(), EndSessionsError> {
         let mut user = caller.user;
-        if !self.has_sessions(&user, Some(caller.session)).await? {
+        if !self.has_sessions_to_end(&user, Some(caller.session)).await? {
             return Ok(());
         }
         for _ in 0..MAX_ATTEMPTS {
@@ -166,57 +165,58 @@ impl AccountService {
             let commit = self.store.users.commit(id, Precondition::Version(user.version), change).await?;
             if let WriteOutcome::Done(written) = write_outcome(commit)? {
                 self.publish(&written);
-                self.forget_ended_sessions(&written).await;
+                self.delete_ended_sessions(&written).await;
                 return Ok(());
             }
-            let again = self.store.users.by_id(id).await?;
-            user = again
+            let current = self.store.users.by_id(id).await?;
+            user = current
                 .filter(|user| user.is_session_valid(caller.session, caller.epoch))
                 .ok_or(EndSessionsError::Gone)?;
         }
-        Err(Failure::unavailable("too many writers on one account").into())
+        Err(Failure::too_many_conflicts().into())
     }
 
     async fn end_one(&self, user: &UserRecord, id: Uuid, origin: &Origin) -> Result<(), EndSessionError> {
         let ended = self.store.sessions.end_of_user(id, user.id.into()).await?;
-        // The row of a session that had ended with others was not in the list.
-        let lived = ended.filter(|row| user.is_session_valid(row.id.into(), row.epoch));
-        let row = lived.ok_or(EndSessionError::NotFound)?;
-        self.throttle.remember_ended_session(&row, self.access_tokens.ttl()).await;
-        self.background.note_ended_session(user.id.into(), origin);
+        // A session that ended together with others is not in the list, although its row exists.
+        let living = ended.filter(|row| user.is_session_valid(row.id.into(), row.epoch));
+        let row = living.ok_or(EndSessionError::NotFound)?;
+        self.rate_limiter.mark_session_ended(&row, self.access_tokens.ttl()).await;
+        self.background.record_ended_session(user.id.into(), origin);
         Ok(())
     }
 
-    /// Whether the account has a living session besides `without`, or an access token of one that has ended by itself.
-    pub(in crate::usecase) async fn has_sessions(
+    /// Returns whether the account has a living session other than `without`, or a valid access token of a session that
+    /// was ended individually.
+    pub(in crate::usecase) async fn has_sessions_to_end(
         &self,
         user: &UserRecord,
         without: Option<Uuid>,
     ) -> Result<bool, StoreError> {
         let id = user.id.into();
-        let (living, lately) = tokio::join!(
+        let (living, recently_ended) = tokio::join!(
             self.store.sessions.list_valid(id, user.sessions, Cursor::NEWEST, without, 1),
-            self.throttle.session_ended_lately(id, user.sessions, without),
+            self.rate_limiter.has_recently_ended_session(id, user.sessions, without),
         );
-        Ok(!living?.is_empty() || lately?)
+        Ok(!living?.is_empty() || recently_ended?)
     }
 
-    /// Removes the rows of sessions that the write has ended. They are worth nothing
-    /// already; what is left over expires.
-    pub(in crate::usecase) async fn forget_ended_sessions(&self, written: &UserRecord) {
+    /// Deletes the rows of the sessions that the write has ended. They are already invalid; rows that are left over
+    /// expire.
+    pub(in crate::usecase) async fn delete_ended_sessions(&self, written: &UserRecord) {
         if let Err(error) = self.store.sessions.delete_ended(written.id.into(), written.sessions).await {
-            tracing::debug!(%error, "rows of ended sessions stay until they expire");
+            tracing::debug!(%error, "the rows of ended sessions stay until they expire");
         }
     }
 }
 
-/// Ends the session of this token, if there is one.
+/// Ends the session of this refresh token, if there is one.
 ///
 /// # Errors
-/// Only when the store is away, or from a network that floods this process.
+/// The store is unavailable, or the network floods this process.
 pub async fn logout(accounts: &Arc<AccountService>, token: &SecretString, origin: Origin) -> Result<(), Failure> {
     let Some(token) = RefreshToken::parse(token) else { return Ok(()) };
-    accounts.throttle.session_request(&origin)?;
+    accounts.rate_limiter.check_session_request(&origin)?;
     let Some(salt) = accounts.store.sessions.salt(token.session).await? else { return Ok(()) };
     if !accounts.refresh_tokens.is_genuine(&token, &salt) {
         return Ok(());
@@ -226,8 +226,8 @@ pub async fn logout(accounts: &Arc<AccountService>, token: &SecretString, origin
         .writes
         .run_to_completion(async move {
             if let Some(ended) = this.store.sessions.end(token.session).await? {
-                this.throttle.remember_ended_session(&ended, this.access_tokens.ttl()).await;
-                this.background.note_logout(ended.user_id.into(), &origin);
+                this.rate_limiter.mark_session_ended(&ended, this.access_tokens.ttl()).await;
+                this.background.record_logout(ended.user_id.into(), &origin);
             }
             Ok(())
         })

@@ -1,6 +1,6 @@
-//! Login. The password is verified first; the write that begins the session names the
-//! hash that was verified, so a password that was changed meanwhile buys no session. An
-//! account with a second factor gets a token instead, for `login_totp`.
+//! Login with a password. The password is verified first. The write that starts the session requires the verified hash
+//! to be current, so a password that was changed meanwhile starts no session. An account with a second factor gets a
+//! token for `login_totp` instead.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use secrecy::SecretString;
 
 use super::{
     reauthenticate::requester,
-    start_session::{Beginning, SignedIn},
+    start_session::{NewSession, SignedIn},
 };
 use crate::{
     domain::{LoginIdentifier, Password, UserStatus},
@@ -19,30 +19,30 @@ use crate::{
     store::{Change, Precondition, TotpChange, UserRecord},
     usecase::{
         account_service::AccountService,
-        background_queue::UnderAttack,
+        background_queue::DetectedAttack,
         failure::Failure,
         retry::{WriteOutcome, write_outcome},
     },
 };
 use service_kit::mongo::StoreError;
 
-/// What somebody logs in with.
+/// The credentials of a login.
 pub struct Login {
     pub identifier: LoginIdentifier,
     pub password: Password,
 }
 
-/// Why there is no session.
+/// The reason why no session was started.
 #[derive(Debug, thiserror::Error)]
 pub enum LoginError {
-    /// No such account, or another password: nobody is told which.
+    /// The account does not exist or the password is wrong; the caller cannot distinguish the two.
     #[error("the identifier or the password is wrong")]
     InvalidCredentials,
     #[error("the account is disabled")]
     Disabled,
-    #[error("the e-mail address is not verified")]
+    #[error("the email address is not verified")]
     EmailNotVerified,
-    /// The password is right; the token stands for it where the second factor is given.
+    /// The password is correct. The token proves this in the second step.
     #[error("a second factor is required")]
     MfaRequired(SecretString),
     #[error(transparent)]
@@ -55,17 +55,16 @@ impl From<StoreError> for LoginError {
     }
 }
 
-/// A password is verified at most so often for one login: again only when it was
-/// changed while its hash was computed.
-const VERIFICATIONS: usize = 3;
+/// The maximum number of verifications per login. The password is verified again only if it was changed while its hash
+/// was computed.
+const MAX_VERIFICATIONS: usize = 3;
 
-/// Begins a session.
+/// Logs in and starts a session.
 ///
 /// # Errors
-/// [`LoginError`]. After an unavailable store a session may have begun that nobody
-/// has the tokens of.
+/// [`LoginError`]. If the store was unavailable, a session may have started whose tokens no client has.
 pub async fn login(accounts: &Arc<AccountService>, login: Login, origin: Origin) -> Result<SignedIn, LoginError> {
-    let result = attempt(accounts, &login, &origin).await;
+    let result = login_within_limits(accounts, &login, &origin).await;
     let outcome = match &result {
         Ok(_) => "success",
         Err(LoginError::InvalidCredentials) => "invalid",
@@ -79,40 +78,49 @@ pub async fn login(accounts: &Arc<AccountService>, login: Login, origin: Origin)
     result
 }
 
-async fn attempt(accounts: &Arc<AccountService>, login: &Login, origin: &Origin) -> Result<SignedIn, LoginError> {
+async fn login_within_limits(
+    accounts: &Arc<AccountService>,
+    login: &Login,
+    origin: &Origin,
+) -> Result<SignedIn, LoginError> {
     let admission = accounts.hashes.admit().map_err(Failure::from)?;
-    accounts.throttle.request(origin).await?;
-    let found = accounts.find(&login.identifier).await?;
+    accounts.rate_limiter.charge_request(origin).await?;
+    let found = accounts.find_for_login(&login.identifier).await?;
     let user = found.as_ref().map(|user| user.id);
-    // Before the hash: who is held costs none.
-    let charged = accounts.throttle.login(&login.identifier, found.as_ref(), origin, accounts.clock.now()).await?;
-    // Now the hash is asked for.
+    // Charged before the hash is computed, so that a blocked attempt costs no hash.
+    let attempt =
+        accounts.rate_limiter.charge_login(&login.identifier, found.as_ref(), origin, accounts.clock.now()).await?;
+    // The verification requests a place in the queue of its own.
     drop(admission);
-    let judged = judge(accounts, login, found, origin).await;
-    match &judged {
+    let result = verify_password_and_start_session(accounts, login, found, origin).await;
+    match &result {
         Ok(_) | Err(LoginError::Disabled | LoginError::EmailNotVerified | LoginError::MfaRequired(_)) => {
-            accounts.throttle.was_right(&charged).await;
+            accounts.rate_limiter.record_success(&attempt).await;
         }
         Err(LoginError::InvalidCredentials) => {
-            if let (Some(user), Some(until)) = (user, charged.under_attack()) {
-                accounts.background.tell_attack(UnderAttack { user: user.into(), until, origin: origin.clone() });
+            if let (Some(user), Some(until)) = (user, attempt.under_attack()) {
+                accounts.background.enqueue_attack_notice(DetectedAttack {
+                    user: user.into(),
+                    until,
+                    origin: origin.clone(),
+                });
             }
         }
-        Err(LoginError::Failure(_)) => accounts.throttle.was_not_judged(&charged).await,
+        Err(LoginError::Failure(_)) => accounts.rate_limiter.refund_attempt(&attempt).await,
     }
-    judged
+    result
 }
 
-/// Verifies the password, and begins the session.
-async fn judge(
+/// Verifies the password and starts the session.
+async fn verify_password_and_start_session(
     accounts: &Arc<AccountService>,
     login: &Login,
     mut found: Option<UserRecord>,
     origin: &Origin,
 ) -> Result<SignedIn, LoginError> {
-    for _ in 0..VERIFICATIONS {
+    for _ in 0..MAX_VERIFICATIONS {
         let hash = found.as_ref().map(UserRecord::password_hash).transpose()?;
-        // An unknown user costs the same hash.
+        // A hash of the same cost is computed for an unknown user.
         let verdict = accounts
             .hashes
             .verify(&login.password, hash.as_ref(), requester(found.as_ref(), origin))
@@ -120,7 +128,7 @@ async fn judge(
             .map_err(Failure::from)?;
         let (Some(user), Some(hash)) = (found, hash) else { return Err(LoginError::InvalidCredentials) };
         let Verification::Match { needs_rehash } = verdict else {
-            accounts.background.note_failed_login(user.id.into(), origin);
+            accounts.background.record_failed_login(user.id.into(), origin);
             return Err(LoginError::InvalidCredentials);
         };
         if user.status == UserStatus::Disabled {
@@ -129,25 +137,27 @@ async fn judge(
         if accounts.rules.require_verified_email && !user.email_verified {
             return Err(LoginError::EmailNotVerified);
         }
-        let renewed = match needs_rehash {
+        let rehashed = match needs_rehash {
             true => Some(accounts.hashes.hash(&login.password).await.map_err(Failure::from)?),
             false => None,
         };
         let this = Arc::clone(accounts);
         let origin = origin.clone();
-        let begun = accounts.writes.run_to_completion(async move { this.enter(&user, &hash, renewed, &origin).await });
-        if let Some(signed_in) = begun.await? {
+        let started = accounts.writes.run_to_completion(async move {
+            this.start_session_or_ask_second_factor(&user, &hash, rehashed, &origin).await
+        });
+        if let Some(signed_in) = started.await? {
             return Ok(signed_in);
         }
-        found = accounts.find(&login.identifier).await?;
+        found = accounts.find_for_login(&login.identifier).await?;
     }
     Err(LoginError::InvalidCredentials)
 }
 
 impl AccountService {
-    /// Returns the account with this identifier. One that was registered while registrations
-    /// were hidden, and never verified, counts as unknown: its password must not reveal it.
-    async fn find(&self, identifier: &LoginIdentifier) -> Result<Option<UserRecord>, StoreError> {
+    /// Returns the account with this identifier. An unverified account from a time of hidden registration counts as
+    /// unknown: its password must not reveal that it exists.
+    async fn find_for_login(&self, identifier: &LoginIdentifier) -> Result<Option<UserRecord>, StoreError> {
         let found = match identifier {
             LoginIdentifier::Email(key) => self.store.users.find_for_login_by_email_key(key).await,
             LoginIdentifier::Username(key) => self.store.users.find_for_login_by_username_key(key).await,
@@ -155,43 +165,43 @@ impl AccountService {
         Ok(found?.filter(|user| !user.unclaimed))
     }
 
-    /// What the right password gets: a session, or the question for the second factor.
-    /// None if what was verified no longer holds.
-    async fn enter(
+    /// Starts the session of a correct password, or returns the error that asks for the second factor. `None` means
+    /// that the verified credentials are no longer current.
+    async fn start_session_or_ask_second_factor(
         &self,
         user: &UserRecord,
         verified: &PasswordHash,
-        renewed: Option<PasswordHash>,
+        rehashed: Option<PasswordHash>,
         origin: &Origin,
     ) -> Result<Option<SignedIn>, LoginError> {
         if let Some(totp) = &user.totp {
-            return match renewed {
+            return match rehashed {
                 None => Err(LoginError::MfaRequired(self.mfa_token(user, totp))),
-                Some(renewed) => self.renew_and_ask(user, verified, &renewed).await,
+                Some(rehashed) => self.rehash_and_ask_second_factor(user, verified, &rehashed).await,
             };
         }
-        let beginning = Beginning {
+        let new_session = NewSession {
             user,
             precondition: Precondition::CredentialsWithoutSecondFactor { hash: verified, epoch: user.sessions.epoch },
             methods: vec![LoginMethod::Password],
-            set: renewed.as_ref().map(new_hash).unwrap_or_default(),
+            set: rehashed.as_ref().map(hash_field).unwrap_or_default(),
             totp: TotpChange::None,
-            indispensable: Vec::new(),
+            required_events: Vec::new(),
         };
-        Ok(self.start_session(beginning, origin).await?)
+        Ok(self.start_session(new_session, origin).await?)
     }
 
-    /// An outdated hash is renewed in a write of its own: where the login is completed the
-    /// password is not at hand. The token is bound to the hash, so to the new one.
-    async fn renew_and_ask(
+    /// Replaces an outdated hash in a write of its own, because the second step of the login does not have the
+    /// password. The token is bound to the new hash.
+    async fn rehash_and_ask_second_factor(
         &self,
         user: &UserRecord,
         verified: &PasswordHash,
-        renewed: &PasswordHash,
+        rehashed: &PasswordHash,
     ) -> Result<Option<SignedIn>, LoginError> {
         let precondition = Precondition::Credentials { hash: verified, epoch: user.sessions.epoch };
-        // Not an update of the account.
-        let change = Change { set: new_hash(renewed), events_optional: true, ..Change::default() };
+        // A new hash of the same password does not count as an update of the account.
+        let change = Change { set: hash_field(rehashed), events_optional: true, ..Change::default() };
         let WriteOutcome::Done(written) =
             write_outcome(self.store.users.commit(user.id.into(), precondition, change).await?)?
         else {
@@ -199,12 +209,12 @@ impl AccountService {
         };
         match &written.totp {
             Some(totp) => Err(LoginError::MfaRequired(self.mfa_token(&written, totp))),
-            // Turned off meanwhile.
+            // The second factor was turned off meanwhile.
             None => Ok(None),
         }
     }
 }
 
-fn new_hash(renewed: &PasswordHash) -> Document {
-    doc! { "passwordHash": renewed.expose() }
+fn hash_field(rehashed: &PasswordHash) -> Document {
+    doc! { "passwordHash": rehashed.expose() }
 }

@@ -10,7 +10,7 @@ pub(super) mod refresh;
 pub(super) mod start_session;
 pub(super) mod unlock;
 
-pub use authenticate::{Caller, NotSignedIn, authenticate};
+pub use authenticate::{AuthenticateError, Caller, authenticate};
 pub use list_and_end::{
     EndSessionError, EndSessionsError, ListedSession, SessionPage, end_other_sessions, end_session, list_sessions,
     logout,

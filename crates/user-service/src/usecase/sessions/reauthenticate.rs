@@ -1,5 +1,4 @@
-//! The password of somebody who is signed in, asked for once more before what cannot
-//! be taken back. The one door for it.
+//! Verifies the password of a signed-in user again before an action that cannot be undone. The only place for it.
 
 use super::authenticate::Caller;
 use crate::{
@@ -10,74 +9,74 @@ use crate::{
     usecase::{
         account_service::AccountService,
         failure::Failure,
-        rate_limit::{AccountWrite, Attempt, network},
+        rate_limit::{account_writes::AccountWrite, attempts::ChargedAttempt, networks::client_network},
     },
 };
 
-/// Why it is not believed.
+/// The reason why the password was not accepted.
 #[derive(Debug, thiserror::Error)]
-pub enum Reauthentication {
+pub enum ReauthenticateError {
     #[error("the password is wrong")]
     WrongPassword,
     #[error(transparent)]
     Failure(#[from] Failure),
 }
 
-/// Returns who asks for a password to be verified: the network, and the account.
+/// Returns the requester of a password verification: the network and the account.
 pub(in crate::usecase) fn requester(user: Option<&UserRecord>, origin: &Origin) -> HashRequester {
-    HashRequester { network: network(origin), account: user.map(|user| user.id.into()) }
+    HashRequester { network: client_network(origin), account: user.map(|user| user.id.into()) }
 }
 
 impl AccountService {
-    /// Verifies the password as [`reauthenticate`](Self::reauthenticate) does, for a change that is limited for each
-    /// account. A wrong password takes the charge back, so that a stolen session uses nothing up.
+    /// Verifies the password as [`reauthenticate`](Self::reauthenticate) does, for a change with a limit per account. A
+    /// wrong password refunds the charge, so that a stolen session cannot use up the quota.
     pub(in crate::usecase) async fn reauthenticate_for(
         &self,
         write: AccountWrite,
         caller: &Caller,
         password: &Password,
         origin: &Origin,
-    ) -> Result<PasswordHash, Reauthentication> {
-        let charged = self.throttle.account_writes(&[write], caller.user.id.into()).await?;
-        self.throttle.unless_proven(charged, self.reauthenticate(caller, password, origin)).await
+    ) -> Result<PasswordHash, ReauthenticateError> {
+        let charges = self.rate_limiter.charge_account_writes(&[write], caller.user.id.into()).await?;
+        self.rate_limiter.refund_unless_verified(charges, self.reauthenticate(caller, password, origin)).await
     }
 
-    /// The stored hash that the password was verified against: what a write decides on.
+    /// Verifies the password and returns the stored hash that it matched, on which the write is decided.
     pub(in crate::usecase) async fn reauthenticate(
         &self,
         caller: &Caller,
         password: &Password,
         origin: &Origin,
-    ) -> Result<PasswordHash, Reauthentication> {
-        let charged = self.throttle.password(caller.user.id.into(), caller.session).await?;
-        self.verify_charged(caller, password, &charged, origin).await
+    ) -> Result<PasswordHash, ReauthenticateError> {
+        let attempt = self.rate_limiter.charge_password(caller.user.id.into(), caller.session).await?;
+        self.verify_charged_password(caller, password, &attempt, origin).await
     }
 
-    /// Verifies the password of an attempt that was charged already.
-    pub(in crate::usecase) async fn verify_charged(
+    /// Verifies the password of an attempt that is already charged.
+    pub(in crate::usecase) async fn verify_charged_password(
         &self,
         caller: &Caller,
         password: &Password,
-        charged: &Attempt,
+        attempt: &ChargedAttempt,
         origin: &Origin,
-    ) -> Result<PasswordHash, Reauthentication> {
+    ) -> Result<PasswordHash, ReauthenticateError> {
         let stored = caller.user.password_hash().map_err(Failure::from)?;
         let requester = requester(Some(&caller.user), origin);
         let verdict = match self.hashes.verify(password, Some(&stored), requester).await {
             Ok(verdict) => verdict,
             Err(error) => {
-                self.throttle.was_not_judged(charged).await;
+                self.rate_limiter.refund_attempt(attempt).await;
                 return Err(Failure::from(error).into());
             }
         };
         match verdict {
             Verification::Match { .. } => {
-                self.throttle.was_right(charged).await;
+                self.rate_limiter.record_success(attempt).await;
                 Ok(stored)
             }
             Verification::Mismatch => {
-                self.background.note_wrong_password(caller.user.id.into(), origin);
-                Err(Reauthentication::WrongPassword)
+                self.background.record_wrong_password(caller.user.id.into(), origin);
+                Err(ReauthenticateError::WrongPassword)
             }
         }
     }

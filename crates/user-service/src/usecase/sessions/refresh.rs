@@ -1,6 +1,5 @@
-//! Refresh: the session is advanced first, by one write that decides by the
-//! database's clock; the user is read last, so that an account that was disabled or
-//! whose sessions ended meanwhile gets nothing.
+//! Refreshes a session. The session is advanced first, by one write that decides by the database's clock. The user is
+//! read last, so that an account that was disabled, or whose sessions ended, gets no tokens.
 
 use std::sync::Arc;
 
@@ -16,11 +15,11 @@ use crate::{
     usecase::{account_service::AccountService, failure::Failure},
 };
 
-/// Why there are no new tokens.
+/// The reason why no tokens were issued.
 #[derive(Debug, thiserror::Error)]
 pub enum RefreshError {
-    /// Not a token of a living session.
-    #[error("the refresh token is not valid")]
+    /// The token does not belong to a living session.
+    #[error("the refresh token is invalid")]
     Invalid,
     #[error(transparent)]
     Failure(#[from] Failure),
@@ -32,44 +31,44 @@ impl From<StoreError> for RefreshError {
     }
 }
 
-/// The next tokens of a session.
+/// Issues the next tokens of a session.
 ///
 /// # Errors
-/// [`RefreshError::Invalid`] for anything but a genuine token of a living session; an
-/// old genuine one also ends its session.
+/// [`RefreshError::Invalid`] for anything except a genuine token of a living session. An old genuine token also ends
+/// its session.
 pub async fn refresh(
     accounts: &Arc<AccountService>,
     token: &SecretString,
     origin: Origin,
 ) -> Result<SignedIn, RefreshError> {
     let token = RefreshToken::parse(token).ok_or(RefreshError::Invalid)?;
-    accounts.throttle.session_request(&origin)?;
+    accounts.rate_limiter.check_session_request(&origin)?;
     let salt = accounts.store.sessions.salt(token.session).await?.ok_or(RefreshError::Invalid)?;
     if !accounts.refresh_tokens.is_genuine(&token, &salt) {
         return Err(RefreshError::Invalid);
     }
     let this = Arc::clone(accounts);
-    accounts.writes.run_to_completion(async move { this.advance(&token, &origin).await }).await
+    accounts.writes.run_to_completion(async move { this.advance_session(&token, &origin).await }).await
 }
 
 impl AccountService {
-    async fn advance(&self, token: &RefreshToken, origin: &Origin) -> Result<SignedIn, RefreshError> {
+    async fn advance_session(&self, token: &RefreshToken, origin: &Origin) -> Result<SignedIn, RefreshError> {
         let times = self.rules.session_times;
         match self.store.sessions.rotate(token.session, i64::from(token.n), times).await? {
-            Rotation::Current(row) => self.continued(&row).await,
+            Rotation::Current(row) => self.issue_next_tokens(&row).await,
             Rotation::Reused(row) => {
                 self.metrics.refresh_reuse.inc();
-                tracing::warn!(user = %row.user_id, session = %row.id, "an old refresh token was used: session ended");
-                self.throttle.remember_ended_session(&row, self.access_tokens.ttl()).await;
+                tracing::warn!(user = %row.user_id, session = %row.id, "an old refresh token was used; the session was ended");
+                self.rate_limiter.mark_session_ended(&row, self.access_tokens.ttl()).await;
                 self.store.sessions.delete(row.id.into()).await?;
-                self.background.note_reuse(row.user_id.into(), origin);
+                self.background.record_refresh_token_reuse(row.user_id.into(), origin);
                 Err(RefreshError::Invalid)
             }
             Rotation::Gone => Err(RefreshError::Invalid),
         }
     }
 
-    async fn continued(&self, row: &SessionRow) -> Result<SignedIn, RefreshError> {
+    async fn issue_next_tokens(&self, row: &SessionRow) -> Result<SignedIn, RefreshError> {
         let user = self.store.users.by_id(row.user_id.into()).await?;
         let living =
             user.filter(|user| user.status == UserStatus::Active && user.is_session_valid(row.id.into(), row.epoch));
@@ -78,6 +77,6 @@ impl AccountService {
             return Err(RefreshError::Invalid);
         };
         let n = u32::try_from(row.n).map_err(|error| Failure::Internal(error.into()))?;
-        Ok(self.sign_in(&user, row.id.into(), row.epoch, &row.salt.bytes, n, row.created_at.into())?)
+        Ok(self.issue_tokens(&user, row.id.into(), row.epoch, &row.salt.bytes, n, row.created_at.into())?)
     }
 }

@@ -1,4 +1,5 @@
-//! Starts a session after all proofs that the account asks for: the session row first; the write of the user commits it.
+//! Starts a session after all required proofs: first inserts the session row, then commits it with the write of the
+//! user.
 
 use std::time::Duration;
 
@@ -20,38 +21,38 @@ use secrecy::SecretString;
 use service_kit::{fail_point, mongo::StoreError};
 use uuid::Uuid;
 
-/// A login whose proofs were judged.
-pub(in crate::usecase) struct Beginning<'a> {
-    /// The account as it was when they were.
+/// A login whose proofs were verified.
+pub(in crate::usecase) struct NewSession<'a> {
+    /// The account that the proofs were verified against.
     pub user: &'a UserRecord,
-    /// What of it must still be so for the session to begin.
+    /// The part of the account that must not have changed before the session starts.
     pub precondition: Precondition<'a>,
     pub methods: Vec<LoginMethod>,
-    /// What else the same write changes.
+    /// Further fields that the same write sets.
     pub set: Document,
     pub totp: TotpChange,
-    /// Events that, unlike the login's own, may not be left out. With them the login is
-    /// refused while as many events as allowed wait.
-    pub indispensable: Vec<NewEvent>,
+    /// Events that must not be dropped, unlike the event of the login. If such events exist and the list of pending
+    /// events is full, the login is refused.
+    pub required_events: Vec<NewEvent>,
 }
 
 impl AccountService {
-    /// The session's tokens; none if what was decided on no longer holds.
+    /// Starts the session and returns its tokens, or `None` if the precondition no longer holds.
     ///
     /// # Errors
-    /// After an unavailable store a session may have begun that nobody has the tokens of.
+    /// If the store was unavailable, a session may have started whose tokens no client has.
     pub(in crate::usecase) async fn start_session(
         &self,
-        beginning: Beginning<'_>,
+        new_session: NewSession<'_>,
         origin: &Origin,
     ) -> Result<Option<SignedIn>, Failure> {
-        let user = beginning.user;
+        let user = new_session.user;
         let now = self.clock.now();
         let session: Uuid = self.ids.v4();
         let salt = RefreshTokens::salt();
         let epoch = user.sessions.epoch;
         let times = self.rules.session_times;
-        // Asked before the commit: without a signing key there is no session either.
+        // Checked before the commit: without a signing key no session starts.
         self.access_tokens.can_issue()?;
         self.store
             .sessions
@@ -73,42 +74,42 @@ impl AccountService {
             .await?;
         fail_point!("login.before_commit");
 
-        let mut set = beginning.set;
+        let mut set = new_session.set;
         set.extend(doc! { "lastLoginAt": bson::DateTime::from(now) });
-        let event = self.outbox.logged_in(user.id.into(), session, beginning.methods, now, origin);
+        let event = self.outbox.logged_in(user.id.into(), session, new_session.methods, now, origin);
         let event_id = event.id;
-        let events_optional = beginning.indispensable.is_empty();
-        let mut events = beginning.indispensable;
+        let events_optional = new_session.required_events.is_empty();
+        let mut events = new_session.required_events;
         events.push(event);
-        let seen_network = Some(self.throttle.seen(user.id.into(), origin, now));
-        let change = Change { set, totp: beginning.totp, seen_network, events, events_optional, ..Change::default() };
-        let ended = match self.store.users.commit(user.id.into(), beginning.precondition, change).await {
+        let seen_network = Some(self.rate_limiter.known_network(user.id.into(), origin, now));
+        let change = Change { set, totp: new_session.totp, seen_network, events, events_optional, ..Change::default() };
+        let outcome = match self.store.users.commit(user.id.into(), new_session.precondition, change).await {
             Ok(commit) => write_outcome(commit),
             Err(error) => {
-                self.forget_unless_begun(session, &error).await;
+                self.delete_if_not_started(session, &error).await;
                 return Err(error.into());
             }
         };
-        let Ok(WriteOutcome::Done(written)) = ended else {
+        let Ok(WriteOutcome::Done(written)) = outcome else {
             self.store.sessions.delete(session).await?;
-            return ended.map(|_| None);
+            return outcome.map(|_| None);
         };
         if !written.pending_events.iter().any(|pending| Uuid::from(pending.id) == event_id) {
             self.metrics.login_events_dropped.inc();
         }
         self.publish(&written);
-        Ok(Some(self.sign_in(&written, session, epoch, &salt, 1, now)?))
+        Ok(Some(self.issue_tokens(&written, session, epoch, &salt, 1, now)?))
     }
 
-    /// A commit of unknown outcome leaves the row: the session may have begun.
-    async fn forget_unless_begun(&self, session: Uuid, error: &StoreError) {
+    /// Deletes the row, unless the outcome of the commit is unknown: then the session may have started.
+    async fn delete_if_not_started(&self, session: Uuid, error: &StoreError) {
         if !error.outcome_unknown() {
             let _ = self.store.sessions.delete(session).await;
         }
     }
 }
 
-/// The answer to login and refresh.
+/// The result of a login or a refresh.
 pub struct SignedIn {
     pub access_token: SecretString,
     pub expires_in: Duration,
@@ -117,17 +118,18 @@ pub struct SignedIn {
 }
 
 impl AccountService {
-    /// Tokens for a session of this user that began at `began`: refresh token number `n`.
-    pub(in crate::usecase) fn sign_in(
+    /// Issues the tokens of a session of this user that started at `started_at`. `n` is the number of the refresh
+    /// token.
+    pub(in crate::usecase) fn issue_tokens(
         &self,
         user: &UserRecord,
         session: Uuid,
         epoch: i64,
         salt: &[u8],
         n: u32,
-        began: Timestamp,
+        started_at: Timestamp,
     ) -> Result<SignedIn, Failure> {
-        let ends_at = expires_at(began, self.rules.session_times.max);
+        let ends_at = expires_at(started_at, self.rules.session_times.max);
         let id = user.id.into();
         let issued = self.access_tokens.issue(id, session, epoch, &user.roles, self.ids.v4(), ends_at)?;
         Ok(SignedIn {

@@ -1,4 +1,4 @@
-//! Ending a lock early: what is held against the account is forgotten, everywhere.
+//! Ends a lock early: clears all recorded failures of the account.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::{
 };
 use service_kit::mongo::StoreError;
 
-/// Why the account is as it was.
+/// The reason why the account was not unlocked.
 #[derive(Debug, thiserror::Error)]
 pub enum UnlockError {
     #[error("there is no such account")]
@@ -32,10 +32,10 @@ impl From<StoreError> for UnlockError {
     }
 }
 
-/// Lets everybody try again at once. Where nothing is held nothing is written.
+/// Lets every client try again immediately. If no failures are recorded, nothing is written.
 ///
 /// # Errors
-/// [`UnlockError`]; after an unavailable store some of it may be forgotten already.
+/// [`UnlockError`]. If the store was unavailable, some of the failures may be cleared already.
 pub async fn unlock(accounts: &Arc<AccountService>, user: Uuid, origin: Origin) -> Result<User, UnlockError> {
     let this = Arc::clone(accounts);
     accounts.writes.run_to_completion(async move { this.unlock(user, &origin).await }).await
@@ -46,7 +46,7 @@ impl AccountService {
         let mut anything_held = false;
         for _ in 0..MAX_ATTEMPTS {
             let user = self.store.users.by_id(id).await?.ok_or(UnlockError::NotFound)?;
-            anything_held |= self.throttle.release(&user).await?;
+            anything_held |= self.rate_limiter.clear_failures(&user).await?;
             if !anything_held && user.locked_until.is_none() {
                 return Ok(user.user());
             }
@@ -61,6 +61,6 @@ impl AccountService {
                 return Ok(written.user());
             }
         }
-        Err(Failure::unavailable("too many writers on one account").into())
+        Err(Failure::too_many_conflicts().into())
     }
 }

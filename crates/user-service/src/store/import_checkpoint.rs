@@ -13,7 +13,7 @@ use super::{
 /// The progress of the import of one file.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct ImportProgress {
+pub struct ImportCheckpoint {
     /// The first half of the file's SHA-256, in hexadecimal digits.
     #[serde(rename = "_id")]
     pub id: String,
@@ -36,7 +36,7 @@ pub struct ImportProgress {
     pub finished_at: Option<DateTime>,
 }
 
-impl ImportProgress {
+impl ImportCheckpoint {
     /// Creates the progress of an import that has not started.
     #[must_use]
     pub fn new(id: String, size: i64, welcome: bool, now: jiff::Timestamp) -> Self {
@@ -58,13 +58,13 @@ impl ImportProgress {
 
 impl BulkStore {
     /// Returns the progress of the import of this file, if it was ever started.
-    pub async fn find_import(&self, id: &str) -> Result<Option<ImportProgress>, StoreError> {
+    pub async fn find_import(&self, id: &str) -> Result<Option<ImportCheckpoint>, StoreError> {
         let found = with_deadline(DEADLINE, self.imports.collection.find_one(doc! { "_id": id })).await?;
         found.map(|found| bson::deserialize_from_document(found).map_err(bson_error)).transpose()
     }
 
     /// Stores `record` if the import of this file was never started. Returns what is stored afterwards.
-    pub async fn begin_import(&self, record: &ImportProgress) -> Result<ImportProgress, StoreError> {
+    pub async fn begin_import(&self, record: &ImportCheckpoint) -> Result<ImportCheckpoint, StoreError> {
         let new = bson::serialize_to_document(record).map_err(bson_error)?;
         let written = with_deadline(DEADLINE, async {
             self.imports
@@ -79,7 +79,7 @@ impl BulkStore {
     }
 
     /// Stores the progress of an import.
-    pub async fn save_import(&self, record: &ImportProgress) -> Result<(), StoreError> {
+    pub async fn save_import(&self, record: &ImportCheckpoint) -> Result<(), StoreError> {
         let new: Document = bson::serialize_to_document(record).map_err(bson_error)?;
         with_deadline(DEADLINE, self.imports.collection.replace_one(doc! { "_id": &record.id }, new).upsert(true))
             .await?;

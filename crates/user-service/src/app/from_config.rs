@@ -1,0 +1,72 @@
+//! Makes parts of the service from the configuration.
+
+use std::{num::NonZero, path::PathBuf};
+
+use anyhow::Context;
+use events::sealing::PublicKey;
+
+use crate::{
+    breached_passwords::BreachedPasswords,
+    config::Config,
+    domain::{AttributeRules, PasswordPolicy},
+    http::{AllowedOrigins, ClientAddressHeader, TrustedProxies},
+    usecase::{Limits, PasswordValidation},
+};
+
+pub(super) fn limits(config: &Config) -> Limits {
+    let limits = &config.limits;
+    Limits {
+        enabled: limits.enabled,
+        login_free_failures: limits.login_free_failures,
+        account_free_failures: limits.account_free_failures,
+        login_first_wait: limits.login_first_wait,
+        login_max_wait: limits.login_max_wait,
+        mails_per_address: limits.mails_per_address,
+        requests_per_network: limits.requests_per_network,
+        registrations_per_network: limits.registrations_per_network,
+        profile_changes_per_account: limits.profile_changes_per_account,
+        username_changes_per_account: limits.username_changes_per_account,
+        email_changes_per_account: limits.email_changes_per_account,
+        password_changes_per_account: limits.password_changes_per_account,
+        second_factor_changes_per_account: limits.second_factor_changes_per_account,
+    }
+}
+
+pub(super) fn read_sealing_key(config: &Config) -> anyhow::Result<PublicKey> {
+    let path = &config.sealing.public_key_file;
+    let hint = "`email-service keygen --out DIR` creates it";
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("sealing.public_key_file {} cannot be read; {hint}", path.display()))?;
+    PublicKey::from_base64(text.trim()).with_context(|| format!("sealing.public_key_file {}", path.display()))
+}
+
+/// Returns the rules for new passwords. Opens and checks the list of breached passwords.
+pub(super) fn password_rules(config: &Config) -> anyhow::Result<PasswordValidation> {
+    let auth = &config.auth;
+    let policy = PasswordPolicy::new(auth.password_min_length, &[&auth.issuer_host(), &auth.totp_issuer()]);
+    let open = |path: &PathBuf| {
+        BreachedPasswords::open(path).with_context(|| format!("auth.breached_passwords_file {}", path.display()))
+    };
+    let breached = auth.breached_passwords_file.as_ref().map(open).transpose()?;
+    let slots = std::thread::available_parallelism().map_or(1, NonZero::get);
+    Ok(PasswordValidation::new(policy, breached, slots, config.hashing.max_wait))
+}
+
+/// Returns the trusted proxies, and the header in which they send the address of the client.
+pub(super) fn trusted_proxies(config: &Config) -> anyhow::Result<TrustedProxies> {
+    let http = &config.http;
+    let header: ClientAddressHeader = http.client_address_header.parse().context("http.client_address_header")?;
+    Ok(TrustedProxies::parse(&http.trusted_proxies).context("http.trusted_proxies")?.with_header(header))
+}
+
+pub(super) fn allowed_origins(config: &Config) -> anyhow::Result<AllowedOrigins> {
+    AllowedOrigins::parse(&config.http.cors_allowed_origins).context("http.cors_allowed_origins")
+}
+
+/// Returns the rules for the attributes of users.
+pub fn attribute_rules(config: &Config) -> anyhow::Result<AttributeRules> {
+    let Some(path) = &config.attributes.schema_file else { return Ok(AttributeRules::default()) };
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("attributes.schema_file {} cannot be read", path.display()))?;
+    AttributeRules::parse(&text).with_context(|| format!("attributes.schema_file {}", path.display()))
+}

@@ -1,0 +1,133 @@
+//! Charges counters and refunds them.
+
+use futures_util::future::join_all;
+
+use super::{
+    limiter::RateLimiter,
+    limits::RateLimitPolicy,
+    status::{RateLimitStatus, report},
+};
+use crate::{
+    store::{ThrottleKey, ThrottleStore},
+    usecase::failure::Failure,
+};
+
+/// The counters that a request was charged to before its work. If the request does nothing, they are refunded.
+#[must_use]
+#[derive(Default)]
+pub struct Charges {
+    /// The counter of the mailbox that a mail is sent to.
+    pub(super) mail_key: Option<ThrottleKey>,
+    pub(super) keys: Vec<ThrottleKey>,
+}
+
+impl RateLimiter {
+    pub(super) async fn charge(&self, policy: &RateLimitPolicy, key: ThrottleKey) -> Result<(), Failure> {
+        let row = self.store.charge(key, policy.rule).await?;
+        let status = RateLimitStatus::new(policy, &row);
+        if row.refused {
+            return Err(self.reject(policy, status));
+        }
+        report(status);
+        Ok(())
+    }
+
+    /// Charges all of these counters concurrently. If one of them is exhausted, the others are refunded, except the
+    /// first one, which counts requests.
+    pub(super) async fn charge_all(&self, rows: &[(RateLimitPolicy, ThrottleKey)]) -> Result<Charges, Failure> {
+        let answers = join_all(rows.iter().map(|(policy, key)| self.store.charge(*key, policy.rule))).await;
+        let (mut charges, mut refused, mut failed) = (Charges::default(), None, None);
+        for ((policy, key), answer) in rows.iter().zip(answers) {
+            match answer {
+                Ok(row) if row.refused => {
+                    refused.get_or_insert((policy, RateLimitStatus::new(policy, &row)));
+                }
+                Ok(row) => {
+                    charges.keys.push(*key);
+                    report(RateLimitStatus::new(policy, &row));
+                }
+                Err(error) => failed = Some(error),
+            }
+        }
+        let failure = match (failed, refused) {
+            (None, None) => return Ok(charges),
+            (Some(error), _) => error.into(),
+            (None, Some((policy, status))) => self.reject(policy, status),
+        };
+        charges.keys.retain(|key| *key != rows[0].1);
+        self.refund(&charges).await;
+        Err(failure)
+    }
+
+    pub(super) fn reject(&self, policy: &RateLimitPolicy, status: RateLimitStatus) -> Failure {
+        self.metrics.throttled.with_label_values(&[policy.scope]).inc();
+        report(status);
+        Failure::RateLimited { retry_after: status.reset }
+    }
+
+    /// Refunds the charges of a request that did nothing.
+    pub async fn refund(&self, charges: &Charges) {
+        self.refund_all(charges.keys.iter().copied()).await;
+    }
+
+    /// Refunds the counter of the mailbox, because no mail is sent. The other charges stay.
+    pub async fn refund_mail(&self, charges: &Charges) {
+        self.refund_all(charges.mail_key).await;
+    }
+
+    /// Returns the result. If it is an error, refunds the charges.
+    pub async fn refund_on_error<T, E>(&self, charges: &Charges, result: Result<T, E>) -> Result<T, E> {
+        if result.is_err() {
+            self.refund(charges).await;
+        }
+        result
+    }
+
+    /// Returns the result of `proof`, which writes nothing. Refunds the charges if it is an error, or if the client
+    /// disconnects meanwhile.
+    pub async fn refund_unless_verified<T, E>(
+        &self,
+        charges: Charges,
+        proof: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        let mut guard = RefundOnDrop { store: &self.store, charges };
+        let result = proof.await;
+        if result.is_err() {
+            self.refund(&guard.charges).await;
+        }
+        guard.charges = Charges::default();
+        result
+    }
+
+    pub(super) async fn refund_all(&self, keys: impl IntoIterator<Item = ThrottleKey>) {
+        refund_all(&self.store, keys).await;
+    }
+}
+
+/// The charges of a change whose proof is not verified yet. They are refunded on drop.
+struct RefundOnDrop<'a> {
+    store: &'a ThrottleStore,
+    charges: Charges,
+}
+
+impl Drop for RefundOnDrop<'_> {
+    fn drop(&mut self) {
+        let keys = std::mem::take(&mut self.charges.keys);
+        // The client has disconnected. Without the refund, a stolen session could use up its owner's quota with aborted
+        // requests.
+        if !keys.is_empty()
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            let store = self.store.clone();
+            runtime.spawn(async move { refund_all(&store, keys).await });
+        }
+    }
+}
+
+async fn refund_all(store: &ThrottleStore, keys: impl IntoIterator<Item = ThrottleKey>) {
+    for taken in join_all(keys.into_iter().map(|key| store.refund(key))).await {
+        if let Err(error) = taken {
+            tracing::debug!(%error, "a charge was not refunded");
+        }
+    }
+}

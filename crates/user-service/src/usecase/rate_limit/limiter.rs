@@ -1,0 +1,79 @@
+//! The rate limiter, and its checks within this process, which do not use the database.
+
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    keyed_hash::KeyedHash,
+    limits::{Limits, MINUTE, RateLimitPolicy},
+    local_limiter::LocalLimiter,
+    networks::client_network,
+    status::{RateLimitStatus, report},
+};
+use crate::{
+    keys::KeyEncryptionKey, metrics::AccountMetrics, outbox::Origin, store::ThrottleStore, usecase::failure::Failure,
+};
+
+/// The factor between the quota of a network in this process and its shared quota.
+const REQUEST_QUOTA_FACTOR: u32 = 2;
+/// The same factor for refresh and logout. Each signed-in user refreshes several times an hour, and many users can
+/// share one address.
+const SESSION_QUOTA_FACTOR: u32 = 5;
+
+/// Limits requests and attempts by counters in the database.
+pub struct RateLimiter {
+    pub(super) store: ThrottleStore,
+    pub(super) hash: KeyedHash,
+    request_limiter: LocalLimiter,
+    session_limiter: LocalLimiter,
+    pub(super) limits: Limits,
+    pub(super) metrics: AccountMetrics,
+}
+
+impl RateLimiter {
+    /// Creates the limiter. The keys of the counters are hashed with a key that is derived from `keys`.
+    #[must_use]
+    pub fn new(store: ThrottleStore, keys: &KeyEncryptionKey, limits: Limits, metrics: AccountMetrics) -> Self {
+        let local = |times: u32| LocalLimiter::new(limits.requests_per_network.saturating_mul(times));
+        let (request_limiter, session_limiter) = (local(REQUEST_QUOTA_FACTOR), local(SESSION_QUOTA_FACTOR));
+        Self { store, hash: KeyedHash::new(keys), request_limiter, session_limiter, limits, metrics }
+    }
+
+    /// Evicts idle counters of this process until `stop`.
+    pub async fn evict_idle(&self, stop: CancellationToken) {
+        tokio::join!(self.request_limiter.evict_idle(stop.clone()), self.session_limiter.evict_idle(stop));
+    }
+
+    /// Checks one request of this network in this process only: for the pages behind mailed links.
+    ///
+    /// # Errors
+    /// [`Failure::RateLimited`].
+    pub fn check_local_request(&self, origin: &Origin) -> Result<(), Failure> {
+        self.check_local_limit(&self.request_limiter, &self.limits.network_policy(), origin)
+    }
+
+    /// Checks a refresh or a logout in this process only. They have a quota of their own, so that a flood of them
+    /// blocks no login, and a flood of logins blocks none of them.
+    ///
+    /// # Errors
+    /// [`Failure::RateLimited`].
+    pub fn check_session_request(&self, origin: &Origin) -> Result<(), Failure> {
+        let quota = self.limits.requests_per_network.saturating_mul(SESSION_QUOTA_FACTOR);
+        self.check_local_limit(&self.session_limiter, &Limits::rate_policy("session", quota, MINUTE), origin)
+    }
+
+    fn check_local_limit(
+        &self,
+        limiter: &LocalLimiter,
+        policy: &RateLimitPolicy,
+        origin: &Origin,
+    ) -> Result<(), Failure> {
+        if !self.limits.enabled {
+            return Ok(());
+        }
+        limiter.check(client_network(origin)).map_err(|retry_after| {
+            self.metrics.throttled.with_label_values(&["first_line"]).inc();
+            report(RateLimitStatus { remaining: 0, reset: retry_after, ..RateLimitStatus::full_quota(policy) });
+            Failure::RateLimited { retry_after }
+        })
+    }
+}

@@ -1,0 +1,97 @@
+//! Charges requests to their counters.
+
+use uuid::Uuid;
+
+use super::{
+    account_writes::AccountWrite,
+    charges::Charges,
+    limiter::RateLimiter,
+    limits::{HOUR, Limits, RateLimitPolicy},
+    networks::client_network,
+};
+use crate::{
+    domain::Email,
+    outbox::Origin,
+    store::ThrottleKey,
+    usecase::{background_queue::RequestedMail, failure::Failure},
+};
+
+impl RateLimiter {
+    /// Charges one request to an endpoint that guards a secret.
+    ///
+    /// # Errors
+    /// [`Failure::RateLimited`], or the database is unavailable.
+    pub async fn charge_request(&self, origin: &Origin) -> Result<(), Failure> {
+        let _ = self.charge_request_and(origin, &[]).await?;
+        Ok(())
+    }
+
+    /// Charges a registration to its network, and its mail to the mailbox.
+    ///
+    /// # Errors
+    /// [`Failure::RateLimited`], or the database is unavailable.
+    pub async fn charge_registration(&self, email: &Email, origin: &Origin) -> Result<Charges, Failure> {
+        let mail = self.mail_counter("mail/registration", email);
+        let policy = Limits::rate_policy("registration", self.limits.registrations_per_network, HOUR);
+        let registration = self.hash.subject_key("registration", &client_network(origin).to_bytes());
+        let charges = self.charge_request_and(origin, &[mail, (policy, registration)]).await?;
+        Ok(charges.with_mail_key(mail.1))
+    }
+
+    /// Charges a mail to this address, whether or not it has an account.
+    ///
+    /// # Errors
+    /// [`Failure::RateLimited`], or the database is unavailable.
+    pub async fn charge_mail(&self, mail: RequestedMail, email: &Email, origin: &Origin) -> Result<(), Failure> {
+        let _ = self.charge_request_and(origin, &[self.mail_counter(mail_scope(mail), email)]).await?;
+        Ok(())
+    }
+
+    /// Charges a request to change the email address to the account, and its mail to the mailbox.
+    ///
+    /// # Errors
+    /// [`Failure::RateLimited`], or the database is unavailable.
+    pub async fn charge_email_change(&self, user: Uuid, email: &Email, origin: &Origin) -> Result<Charges, Failure> {
+        let mail = self.mail_counter("mail/new-address", email);
+        self.charge_request_and(origin, &[mail, self.account_write_counter(AccountWrite::Email, user)]).await
+    }
+
+    /// Returns the counter of the mailbox. EmailHistory that differ only in a `+tag` share it.
+    fn mail_counter(&self, kind: &'static str, email: &Email) -> (RateLimitPolicy, ThrottleKey) {
+        let policy = Limits::rate_policy("mail", self.limits.mails_per_address, HOUR);
+        (policy, self.hash.subject_key(kind, email.mailbox().as_bytes()))
+    }
+
+    /// Charges one request to its network and to these counters, concurrently. The request to the network is never
+    /// refunded.
+    async fn charge_request_and(
+        &self,
+        origin: &Origin,
+        rows: &[(RateLimitPolicy, ThrottleKey)],
+    ) -> Result<Charges, Failure> {
+        if !self.limits.enabled {
+            return Ok(Charges::default());
+        }
+        self.check_local_request(origin)?;
+        let request =
+            (self.limits.network_policy(), self.hash.subject_key("network", &client_network(origin).to_bytes()));
+        let mut charges = self.charge_all(&[&[request], rows].concat()).await?;
+        charges.keys.retain(|key| *key != request.1);
+        Ok(charges)
+    }
+}
+
+/// Returns the scope of this kind of mail. Each kind has its own quota, so a client that uses up another user's quota
+/// only had that mail sent.
+const fn mail_scope(mail: RequestedMail) -> &'static str {
+    match mail {
+        RequestedMail::Verification => "mail/verification",
+        RequestedMail::Reset => "mail/reset",
+    }
+}
+
+impl Charges {
+    fn with_mail_key(self, key: ThrottleKey) -> Self {
+        Self { mail_key: self.keys.contains(&key).then_some(key), ..self }
+    }
+}
