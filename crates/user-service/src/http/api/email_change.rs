@@ -72,7 +72,7 @@ pub(crate) struct EmailChangeTokenBody {
 ///
 /// The account has the new address from then on. The old address stays reserved for some days, and gets a link to undo
 /// the change.
-#[utoipa::path(post, path = "/api/auth/email-change/confirm", tag = "email address", operation_id = "confirmEmailChange", request_body = EmailChangeTokenBody,
+#[utoipa::path(post, path = "/api/auth/email-change/confirm", tag = "e-mail", operation_id = "confirmEmailChange", request_body = EmailChangeTokenBody,
     responses(
         (status = 204, description = "Changed"),
         (status = 400, description = "`malformed-body`, `token-invalid`", body = ProblemDetails, content_type = "application/problem+json"),
@@ -94,7 +94,7 @@ pub(in crate::http) async fn confirm_email_change(
 /// Undoes a change of the email address, and all later changes of it.
 ///
 /// All sessions end. The account has the old address again, and a link to choose a new password is mailed to it.
-#[utoipa::path(post, path = "/api/auth/email-change/undo", tag = "email address", operation_id = "undoEmailChange", request_body = EmailChangeTokenBody,
+#[utoipa::path(post, path = "/api/auth/email-change/undo", tag = "e-mail", operation_id = "undoEmailChange", request_body = EmailChangeTokenBody,
     responses(
         (status = 204, description = "The account has the old address again"),
         (status = 400, description = "`malformed-body`, `token-invalid`", body = ProblemDetails, content_type = "application/problem+json"),

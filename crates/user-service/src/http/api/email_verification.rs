@@ -40,7 +40,7 @@ pub(crate) struct ResendVerificationBody {
 /// Verifies the email address to which the token was mailed.
 ///
 /// A token works once.
-#[utoipa::path(post, path = "/api/auth/email-verification", tag = "email address", operation_id = "verifyEmail", request_body = VerificationTokenBody,
+#[utoipa::path(post, path = "/api/auth/email-verification", tag = "e-mail", operation_id = "verifyEmail", request_body = VerificationTokenBody,
     responses(
         (status = 204, description = "Verified"),
         (status = 400, description = "`malformed-body`, `token-invalid`", body = ProblemDetails, content_type = "application/problem+json"),
@@ -61,7 +61,7 @@ pub(in crate::http) async fn verify_email(
 /// Requests a new verification mail.
 ///
 /// The response does not reveal whether there is such an account.
-#[utoipa::path(post, path = "/api/auth/email-verification/resend", tag = "email address", operation_id = "resendEmailVerification", request_body = ResendVerificationBody,
+#[utoipa::path(post, path = "/api/auth/email-verification/resend", tag = "e-mail", operation_id = "resendEmailVerification", request_body = ResendVerificationBody,
     responses(
         (status = 202, description = "A mail is sent if an account has this email address and it is not verified"),
         BodyRefused, RateLimited, ServiceUnavailable,
@@ -82,7 +82,7 @@ pub(in crate::http) async fn resend_verification(
 /// The password of the account becomes unusable, its second factor is removed, and all its sessions and mailed links
 /// end. The email address stays unverified. With a password reset, the owner of the mailbox gets the account. A token
 /// works once.
-#[utoipa::path(post, path = "/api/auth/email-verification/disown", tag = "email address", operation_id = "disownAccount", request_body = VerificationTokenBody,
+#[utoipa::path(post, path = "/api/auth/email-verification/disown", tag = "e-mail", operation_id = "disownAccount", request_body = VerificationTokenBody,
     responses(
         (status = 204, description = "Disowned"),
         (status = 400, description = "`malformed-body`, `token-invalid`", body = ProblemDetails, content_type = "application/problem+json"),

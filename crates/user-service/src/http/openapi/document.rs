@@ -68,7 +68,7 @@ use crate::http::api::{
     tags(
         (name = "account", description = "Registration, and the account of the caller"),
         (name = "session", description = "Login, refresh, logout, and the list of sessions"),
-        (name = "email address", description = "Verification and change of the email address"),
+        (name = "e-mail", description = "Verification and change of the email address"),
         (name = "password", description = "Reset of a forgotten password"),
         (name = "second factor", description = "TOTP (RFC 6238) and recovery codes"),
         (name = "administration", description = "Accounts of all users; requires the role `admin`"),
