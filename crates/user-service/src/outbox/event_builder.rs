@@ -1,109 +1,23 @@
 //! Builds the event of each change. No other file builds payloads.
 
-use std::fmt;
-
 use events::{
     DeletedBy, LoginMethod, PasswordChangeReason, Payload, Recipient, RolesChangedBy, SessionsEndedReason,
-    StatusChangedBy, TokenGrant, TotpDisabledBy, TraceParent, UndoneChange, UserChangeUndone, UserDeleted,
-    UserDisabled, UserDisowned, UserEmailChangeRequested, UserEmailChangeUndone, UserEmailChanged,
-    UserEmailVerificationRequested, UserEmailVerified, UserEnabled, UserImported, UserLocked, UserLoggedIn,
-    UserPasswordChanged, UserPasswordResetRequested, UserProfileUpdated, UserRecoveryCodeUsed,
-    UserRecoveryCodesRenewed, UserRegistered, UserRegistrationAttempted, UserRolesChanged, UserSessionsEnded,
-    UserTotpDisabled, UserTotpEnabled, UserUnlocked,
+    StatusChangedBy, TokenGrant, TotpDisabledBy, UndoneChange, UserChangeUndone, UserDeleted, UserDisabled,
+    UserDisowned, UserEmailChangeRequested, UserEmailChangeUndone, UserEmailChanged, UserEmailVerificationRequested,
+    UserEmailVerified, UserEnabled, UserImported, UserLocked, UserLoggedIn, UserPasswordChanged,
+    UserPasswordResetRequested, UserProfileUpdated, UserRecoveryCodeUsed, UserRecoveryCodesRenewed, UserRegistered,
+    UserRegistrationAttempted, UserRolesChanged, UserSessionsEnded, UserTotpDisabled, UserTotpEnabled, UserUnlocked,
     sealing::{PublicKey, Purpose, TokenPlaintext},
 };
 use jiff::Timestamp;
 use service_kit::Ids;
 use uuid::Uuid;
 
+use super::origin::Origin;
 use crate::{
-    domain::{AdminReason, OneTimeToken, User},
-    store::{AuditDetails, NewEvent},
+    domain::{OneTimeToken, User},
+    store::NewEvent,
 };
-
-/// The person or the service that changes an account.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Actor {
-    /// The user whose account it is.
-    #[default]
-    User,
-    Admin(Uuid),
-    /// An operator, on the command line of the service.
-    Operator,
-    /// The service itself, as configured.
-    System,
-}
-
-impl Actor {
-    /// Parses what `Display` writes.
-    #[must_use]
-    pub fn from_stored(stored: &str) -> Self {
-        match stored {
-            "self" => Self::User,
-            "operator" => Self::Operator,
-            other => Uuid::try_parse(other).map_or(Self::System, Self::Admin),
-        }
-    }
-}
-
-impl fmt::Display for Actor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::User => f.write_str("self"),
-            Self::Admin(id) => write!(f, "{id}"),
-            Self::Operator => f.write_str("operator"),
-            Self::System => f.write_str("system"),
-        }
-    }
-}
-
-/// The origin of a request, for the audit log and the trace. It never reaches the topic.
-#[derive(Debug, Clone, Default)]
-pub struct Origin {
-    pub actor: Actor,
-    pub address: Option<String>,
-    pub client: Option<String>,
-    /// The reason that an administrator or operator gives, for the audit log.
-    pub reason: Option<String>,
-    pub trace_parent: Option<TraceParent>,
-}
-
-impl Origin {
-    /// Returns the origin of the same request, made by an administrator for the account of another user.
-    #[must_use]
-    pub fn by_admin(self, admin: Uuid) -> Self {
-        Self { actor: Actor::Admin(admin), ..self }
-    }
-
-    /// Returns the origin with this reason.
-    #[must_use]
-    pub fn with_reason(self, reason: &AdminReason) -> Self {
-        Self { reason: Some(reason.as_str().to_owned()), ..self }
-    }
-
-    /// Returns the origin of what the service does by itself.
-    #[must_use]
-    pub fn system() -> Self {
-        Self { actor: Actor::System, ..Self::default() }
-    }
-
-    /// Returns the origin of what an operator does on the command line.
-    #[must_use]
-    pub fn operator() -> Self {
-        Self { actor: Actor::Operator, ..Self::default() }
-    }
-
-    /// Returns the private part of the entry in the outbox.
-    #[must_use]
-    pub fn audit_details(&self) -> AuditDetails {
-        AuditDetails {
-            actor: self.actor.to_string(),
-            address: self.address.clone(),
-            client: self.client.clone(),
-            reason: self.reason.clone(),
-        }
-    }
-}
 
 /// Builds events: assigns their ids, and seals the tokens in them.
 #[derive(Clone)]
@@ -452,17 +366,5 @@ fn event(id: Uuid, at: Timestamp, origin: &Origin, payload: &Payload) -> NewEven
         data: payload.to_json(),
         trace_parent: origin.trace_parent.as_ref().map(|parent| parent.as_str().to_owned()),
         audit: origin.audit_details(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_actor_reads_back_as_it_was_written() {
-        for actor in [Actor::User, Actor::Admin(Uuid::max()), Actor::Operator, Actor::System] {
-            assert_eq!(Actor::from_stored(&actor.to_string()), actor);
-        }
     }
 }
