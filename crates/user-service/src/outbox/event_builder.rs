@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use service_kit::Ids;
 use uuid::Uuid;
 
-use super::origin::Origin;
+use super::origin::{Actor, Origin};
 use crate::{
     domain::{OneTimeToken, User},
     store::NewEvent,
