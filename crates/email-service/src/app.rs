@@ -21,7 +21,7 @@ use crate::{
     ingest::{batch::BatchWriter, client, consumer::Consumer, decision::RecordDecider},
     ledger::{DeadLetterStore, Ledger, READINESS, Suppressions, indexes},
     ledger_gauges,
-    mailer::{connection::DeliveryTimeouts, endpoint::Endpoint, pool::Pool},
+    mailer::{connection::DeliveryTimeouts, endpoint::Endpoint, server_pool::Pool},
     metrics::Metrics,
     renderer::Renderer,
     sender::{delivery::Sender, dispatcher::Dispatcher, recovery},

@@ -13,7 +13,7 @@ use service_kit::{
 };
 use url::Url;
 
-use crate::mailer::servers::Server;
+use crate::mailer::server_config::Server;
 
 /// The source of the configuration: the embedded defaults, and the keys that are secrets.
 pub const SOURCE: ConfigSource = ConfigSource {

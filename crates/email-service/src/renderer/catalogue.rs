@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::RenderError;
-use super::case::{MailCase, cases};
-use super::date::DateFormat;
-use super::link::{LinkTarget, link_target};
-use super::message_pattern::MessagePattern;
-use super::placeholders::{Placeholder, required_placeholders};
-use super::plural::Plurals;
+use super::{
+    RenderError,
+    date::DateFormat,
+    link::{LinkTarget, link_target},
+    message_case::{MailCase, cases},
+    message_pattern::MessagePattern,
+    placeholders::{Placeholder, required_placeholders},
+    plural::Plurals,
+};
 use crate::plan::Template;
 
 #[derive(Deserialize)]

@@ -32,8 +32,8 @@ use crate::{
     ledger::{Ledger, MailJob, Suppressions},
     mailer::{
         connection::{DeliveryTimeouts, OpenTransaction, TransactionStart},
-        pool::{Checkout, Pool, ServerPermit},
         reply::Reply,
+        server_pool::{Checkout, Pool, ServerPermit},
         verdict::{Phase, judge},
     },
     metrics::{Metrics, SendOutcome},

@@ -19,7 +19,7 @@ use tracing::Instrument as _;
 use super::delivery::Sender;
 use crate::{
     ledger::{Ledger, MailJob},
-    mailer::pool::Pool,
+    mailer::server_pool::Pool,
 };
 
 /// The mean time between two queries of an idle dispatcher: retries become due without a signal.

@@ -5,9 +5,9 @@ use std::{collections::HashSet, time::Duration};
 use bson::{Document, doc};
 use email_service::ledger::{
     ConsumedRecord, DeadLetter, DeadLetterFilter, DeadLetterState, DeadLetterStore, InsertResult, MailFilter, State,
+    claims::Requeue,
     filter::{abandoned, claimable, queued_and_expired, resendable, unknown_and_expired},
     indexes,
-    ledger::Requeue,
 };
 use service_kit::mongo::ensure_indexes;
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use super::invalid::Invalid;
+use super::invalid_value::Invalid;
 
 /// Maximum length of the object as compact JSON.
 pub const MAX_BYTES: usize = 16 * 1024;

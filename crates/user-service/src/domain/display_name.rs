@@ -6,7 +6,7 @@ use unicode_normalization::UnicodeNormalization;
 
 use super::{
     allowed_characters::{is_disruptive, is_invisible},
-    invalid::Invalid,
+    invalid_value::Invalid,
 };
 
 /// Maximum length in code points, in NFC.

@@ -10,7 +10,7 @@ use unicode_normalization::UnicodeNormalization;
 
 use super::{
     allowed_characters::{is_disruptive, is_invisible},
-    invalid::Invalid,
+    invalid_value::Invalid,
 };
 
 /// RFC 5321 section 4.5.3.1.3: a path has at most 256 octets, including its angle brackets.

@@ -1,6 +1,6 @@
 //! Idempotency keys: by them the service recognises a repeated request.
 
-use super::invalid::Invalid;
+use super::invalid_value::Invalid;
 
 /// Maximum length in characters, without quotes and escapes.
 pub const MAX_LENGTH: usize = 128;

@@ -1,6 +1,6 @@
 //! Locales: the language and region in which a user wants to be addressed.
 
-use super::invalid::Invalid;
+use super::invalid_value::Invalid;
 
 /// Maximum length in bytes, which RFC 5646 section 4.4.1 demands that every system supports.
 pub const MAX_BYTES: usize = 35;

@@ -6,7 +6,7 @@ use secrecy::{ExposeSecret, SecretString};
 use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
 
-use super::invalid::Invalid;
+use super::invalid_value::Invalid;
 
 /// Maximum length of the normal form, in code points.
 pub const MAX_CHARS: usize = 256;

@@ -1,6 +1,6 @@
 //! Roles: what an account may do. This service interprets only `admin`; the other roles belong to the applications.
 
-use super::invalid::Invalid;
+use super::invalid_value::Invalid;
 
 /// Maximum length of a name, in characters. All of them are ASCII.
 pub const MAX_CHARS: usize = 32;

@@ -7,7 +7,7 @@ use jsonschema::{
 };
 use serde_json::Value;
 
-use super::invalid::Invalid;
+use super::invalid_value::Invalid;
 
 /// At most this number of violations is reported. A body with many unknown members can have thousands.
 pub const MAX_VIOLATIONS: usize = 100;

@@ -2,7 +2,7 @@
 
 use jiff::tz::TimeZoneDatabase;
 
-use super::invalid::Invalid;
+use super::invalid_value::Invalid;
 
 /// Longer than any name in the database.
 const MAX_BYTES: usize = 64;

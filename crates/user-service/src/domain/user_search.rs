@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{allowed_characters::is_invisible, email, invalid::Invalid, user::UserStatus, username};
+use super::{allowed_characters::is_invisible, email, invalid_value::Invalid, user::UserStatus, username};
 
 /// Maximum length of the typed text, in code points.
 pub const MAX_CHARS: usize = 254;

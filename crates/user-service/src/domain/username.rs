@@ -6,7 +6,7 @@ use icu_casemap::CaseMapper;
 use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
 use unicode_security::{GeneralSecurityProfile, RestrictionLevel, RestrictionLevelDetection, skeleton};
 
-use super::invalid::Invalid;
+use super::invalid_value::Invalid;
 
 /// Minimum length in code points, in NFC.
 pub const MIN_CHARS: usize = 3;

@@ -16,8 +16,8 @@ use super::{
     producer::EventProducer,
     publisher::{Finished, Publisher, Source},
     sweeper::Sweeper,
+    task_messages::{AckedList, BatchGuard, Sweep},
     topic_watch::{TopicState, TopicWatch},
-    work::{AckedList, BatchGuard, Sweep},
 };
 use crate::{
     metrics::RelayMetrics,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use service_kit::{fail_point, panics};
 use tokio::sync::mpsc;
 
-use super::work::{AckedList, PANIC_LABEL};
+use super::task_messages::{AckedList, PANIC_LABEL};
 use crate::{
     metrics::RelayMetrics,
     store::{AcknowledgedEvents, OutboxStore},

@@ -13,8 +13,8 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{
+    task_messages::{PANIC_LABEL, Sweep},
     topic_watch::TopicState,
-    work::{PANIC_LABEL, Sweep},
 };
 use crate::{
     metrics::RelayMetrics,

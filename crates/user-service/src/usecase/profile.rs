@@ -9,8 +9,8 @@ use super::{
     administration::last_admin::AdminWriteError,
     failure::Failure,
     rate_limit::account_writes::AccountWrite,
-    retry::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
     sessions::authenticate::Caller,
+    write_retry::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
 };
 use crate::{
     domain::{

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use super::{
     attributes::Attributes,
-    invalid::Invalid,
+    invalid_value::Invalid,
     schema_violation::{SchemaViolation, find_violations},
 };
 

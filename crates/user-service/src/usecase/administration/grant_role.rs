@@ -11,7 +11,7 @@ use crate::{
     store::{Change, Precondition, Store},
     usecase::{
         failure::Failure,
-        retry::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
+        write_retry::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
     },
 };
 

@@ -20,7 +20,7 @@ use crate::{
     usecase::{
         account_service::AccountService,
         failure::Failure,
-        retry::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
+        write_retry::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
     },
 };
 

@@ -13,10 +13,10 @@ use crate::{
     usecase::{
         account_service::AccountService,
         failure::Failure,
-        mailed_links::one_time_tokens::used_links,
+        mailed_links::link_validity::used_links,
         rate_limit::account_writes::AccountWrite,
-        retry::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
         sessions::{authenticate::Caller, reauthenticate::ReauthenticateError},
+        write_retry::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
     },
 };
 use bson::{Document, doc};

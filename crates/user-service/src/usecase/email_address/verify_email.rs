@@ -9,9 +9,9 @@ use crate::{
     usecase::{
         account_service::AccountService,
         failure::Failure,
-        mailed_links::one_time_tokens::used_links,
+        mailed_links::link_validity::used_links,
         registration::username_claim::UsernameClaim,
-        retry::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
+        write_retry::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
     },
 };
 use bson::doc;

@@ -5,8 +5,8 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use uuid::Uuid;
 
 use super::{
-    ImportError, ImportStep, Importer, LineError, RefusedLine, account::AccountReader, duplicate_check::UniqueKeys,
-    lines::Block,
+    ImportError, ImportStep, Importer, LineError, RefusedLine, duplicate_check::UniqueKeys,
+    line_to_account::AccountReader, lines::Block,
 };
 use crate::store::{KeyHolder, UserRecord};
 use service_kit::{fail_point, mongo::StoreError, panics};

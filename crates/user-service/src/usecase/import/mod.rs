@@ -4,13 +4,13 @@
 //! No line is imported twice: the id of an account is derived from the file and the line number, so a repeated insert
 //! finds its id taken. The progress is stored after each block, so an import that was killed continues there.
 
-mod account;
 mod block;
 mod duplicate_check;
+mod json_members;
+mod line_to_account;
 mod lines;
-mod members;
 #[cfg(test)]
-mod properties;
+mod property_tests;
 
 use std::{io, io::Read, num::NonZero, sync::Arc, thread};
 
@@ -18,7 +18,7 @@ use futures_util::StreamExt;
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
-use self::{account::AccountReader, block::BlockResult, duplicate_check::DuplicateCheck};
+use self::{block::BlockResult, duplicate_check::DuplicateCheck, line_to_account::AccountReader};
 use crate::{
     domain::AttributeRules,
     hashing::{HashImporter, HashingSettings, InvalidSetting},
@@ -26,7 +26,7 @@ use crate::{
 };
 use service_kit::{Clock, Ids, fail_point, mongo::StoreError};
 
-pub use self::members::LineError;
+pub use self::json_members::LineError;
 
 /// The dependencies of an import.
 pub struct Importer {

@@ -4,7 +4,7 @@ use events::sealing::Purpose;
 use jiff::Timestamp;
 use service_kit::mongo::StoreError;
 
-use super::one_time_tokens::addresses_permit;
+use super::link_validity::addresses_permit;
 use crate::{
     domain::{Email, OneTimeToken, UserStatus},
     outbox::Origin,

@@ -17,8 +17,8 @@ use crate::{
         failure::Failure,
         mailed_links::undo_link::NewUndoLink,
         rate_limit::account_writes::AccountWrite,
-        retry::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
         sessions::{authenticate::Caller, reauthenticate::ReauthenticateError},
+        write_retry::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
     },
 };
 use service_kit::mongo::StoreError;

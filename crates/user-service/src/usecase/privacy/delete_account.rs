@@ -14,8 +14,8 @@ use crate::{
         account_service::AccountService,
         administration::last_admin::AdminWriteError,
         failure::Failure,
-        retry::MAX_ATTEMPTS,
         sessions::{authenticate::Caller, reauthenticate::ReauthenticateError},
+        write_retry::MAX_ATTEMPTS,
     },
 };
 use service_kit::mongo::StoreError;

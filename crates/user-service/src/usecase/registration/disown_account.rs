@@ -15,8 +15,8 @@ use crate::{
     usecase::{
         account_service::AccountService,
         failure::Failure,
-        mailed_links::one_time_tokens::used_links,
-        retry::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
+        mailed_links::link_validity::used_links,
+        write_retry::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
     },
 };
 

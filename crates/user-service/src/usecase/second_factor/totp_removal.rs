@@ -16,8 +16,8 @@ use crate::{
         failure::Failure,
         mailed_links::undo_link::NewUndoLink,
         rate_limit::account_writes::AccountWrite,
-        retry::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
         sessions::authenticate::Caller,
+        write_retry::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
     },
 };
 

@@ -15,8 +15,8 @@ use crate::{
         failure::Failure,
         mailed_links::undo_link::NewUndoLink,
         rate_limit::{account_writes::AccountWrite, code_attempts::CodeChallenge},
-        retry::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
         sessions::authenticate::Caller,
+        write_retry::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
     },
 };
 use bson::{Bson, DateTime, doc};

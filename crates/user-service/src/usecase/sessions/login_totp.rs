@@ -17,8 +17,8 @@ use crate::{
         account_service::AccountService,
         failure::Failure,
         rate_limit::code_attempts::CodeChallenge,
-        retry::MAX_ATTEMPTS,
         second_factor::check_code::{AcceptedCode, CodeError},
+        write_retry::MAX_ATTEMPTS,
     },
 };
 use jiff::Timestamp;

@@ -12,7 +12,7 @@ use crate::{
     usecase::{
         account_service::AccountService,
         failure::Failure,
-        retry::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
+        write_retry::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
     },
 };
 use service_kit::mongo::StoreError;

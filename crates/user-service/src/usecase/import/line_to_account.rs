@@ -9,8 +9,8 @@ use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use super::{
+    json_members::{LineError, Members},
     lines::{Line, MAX_LINE_BYTES},
-    members::{LineError, Members},
 };
 use crate::{
     domain::{AttributeRules, DisplayName, Email, Invalid, Locale, Roles, Timezone, UserStatus, Username, Writer},
