@@ -79,7 +79,7 @@ pub(super) enum AuthError {
 /// tried once.
 ///
 /// # Errors
-/// [`AuthError`] if the server accepts none.
+/// Returns [`AuthError`] if the server accepts none.
 pub(super) async fn authenticate(
     smtp: &mut AsyncSmtpConnection,
     mechanisms: &[Mechanism],

@@ -65,7 +65,8 @@ impl Endpoint {
     /// Connects, encrypts and authenticates as the server's URL says.
     ///
     /// # Errors
-    /// [`ConnectError`], also for a panic at the server's data; it is never caused by a mail.
+    /// Returns [`ConnectError`], also for a panic at the server's data; it is never caused by a
+    /// mail.
     pub async fn connect(&self) -> Result<Connection, ConnectError> {
         let connected = panics::catch_future(PANIC_LABEL, async {
             fail_point!("smtp.connect");

@@ -20,8 +20,8 @@ impl Renderer {
     /// is identical.
     ///
     /// # Errors
-    /// If the recipient's address or the message id is invalid, or a value that this template needs
-    /// is missing.
+    /// Returns an error if the recipient's address or the message id is invalid, or a value that
+    /// this template needs is missing.
     pub fn compose(&self, mail: &MailContent<'_>) -> Result<ComposedMail, RenderError> {
         let catalogue = self.catalogues.for_locale(mail.locale);
         let to = address::normalize(mail.to)?;

@@ -38,7 +38,7 @@ impl PasswordPolicy {
     /// Returns the normal form of a chosen password, if its length is allowed.
     ///
     /// # Errors
-    /// `too-short` or `too-long`.
+    /// Returns an error with the code `too-short` or `too-long`.
     pub fn normal_form(&self, chosen: &SecretString) -> Result<Password, Invalid> {
         Password::parse_new(chosen.expose_secret().to_owned(), self.min_length)
     }

@@ -253,7 +253,7 @@ impl UserRecord {
     /// Returns the stored password hash, for the hash pool.
     ///
     /// # Errors
-    /// If the stored text is not a password hash. Only another program can have written it.
+    /// Returns an error if the stored text is not a password hash. Only another program can have written it.
     pub fn password_hash(&self) -> Result<PasswordHash, StoreError> {
         PasswordHash::parse(self.password_hash.clone()).map_err(|error| mongodb::error::Error::custom(error).into())
     }

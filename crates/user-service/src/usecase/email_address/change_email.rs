@@ -83,7 +83,7 @@ impl From<StoreError> for ConfirmEmailError {
 /// If the new address has the key of the current one, it is written immediately and nothing is sent.
 ///
 /// # Errors
-/// [`ChangeEmailError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
+/// Returns [`ChangeEmailError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
 pub async fn change_email(
     accounts: &Arc<AccountService>,
     caller: Caller,
@@ -111,7 +111,7 @@ pub async fn change_email(
 /// link.
 ///
 /// # Errors
-/// [`ConfirmEmailError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
+/// Returns [`ConfirmEmailError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
 pub async fn confirm_email_change(
     accounts: &Arc<AccountService>,
     token: &str,
@@ -125,7 +125,7 @@ pub async fn confirm_email_change(
 }
 
 impl AccountService {
-    /// Decides on the version, so that the notice goes to the address of that version.
+    /// Starts the change. Requires the version that was read, so that the notice goes to the address of that version.
     async fn start_email_change(
         &self,
         caller: Caller,

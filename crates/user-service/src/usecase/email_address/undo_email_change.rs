@@ -39,7 +39,8 @@ impl From<StoreError> for UndoEmailChangeError {
 /// Redeems the token: the old address is the account's address again.
 ///
 /// # Errors
-/// [`UndoEmailChangeError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
+/// Returns [`UndoEmailChangeError`]. Nothing was changed, unless the store was unavailable: then the outcome is
+/// unknown.
 pub async fn undo_email_change(
     accounts: &Arc<AccountService>,
     token: &str,

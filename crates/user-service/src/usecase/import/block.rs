@@ -120,7 +120,7 @@ async fn list_admins(importer: &Importer, users: &[UserRecord]) -> Result<(), Im
     Ok(())
 }
 
-/// Retries while the database is unavailable. Accounts that were inserted by an earlier attempt are recognized.
+/// Retries while the database is unavailable. Accounts that were inserted by an earlier attempt are recognised.
 async fn retry_while_unavailable<T, F: Future<Output = Result<T, StoreError>>>(
     attempt: impl Fn() -> F,
 ) -> Result<T, StoreError> {

@@ -43,7 +43,7 @@ impl AccountReader {
     /// read.
     ///
     /// # Errors
-    /// All errors of the line.
+    /// Returns all errors of the line.
     pub(super) fn read(&self, line: &Line, now: Timestamp) -> Result<UserRecord, Vec<LineError>> {
         let text = line.text.as_deref().ok_or_else(|| {
             vec![LineError::for_line("too-long", format!("A line is at most {MAX_LINE_BYTES} bytes long."))]

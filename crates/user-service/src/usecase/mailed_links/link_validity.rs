@@ -1,4 +1,5 @@
-//! Finds the account of a one-time token and decides whether the token is valid for a purpose. The only place for it.
+//! Finds the account of a one-time token and decides whether the token is valid for a purpose. No other file
+//! does this.
 
 use events::sealing::Purpose;
 use jiff::Timestamp;

@@ -37,7 +37,7 @@ impl From<StoreError> for UndoChangeError {
 /// Redeems the token and undoes the change that it was issued for.
 ///
 /// # Errors
-/// [`UndoChangeError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
+/// Returns [`UndoChangeError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
 pub async fn undo_change(
     accounts: &Arc<AccountService>,
     token: &str,

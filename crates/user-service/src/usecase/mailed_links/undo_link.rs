@@ -31,7 +31,7 @@ impl NewUndoLink {
         (&self.token, self.expires_at)
     }
 
-    /// Returns the fields of the write, which is decided on the version.
+    /// Returns the fields of the write, which must require the version.
     pub(in crate::usecase) fn fields(&self) -> Document {
         undo_link_fields(&self.links)
     }
@@ -71,7 +71,7 @@ impl AccountService {
         issued_at.map_or_else(|| reservation.until.saturating_sub(lifetime).unwrap_or(Timestamp::MIN), Timestamp::from)
     }
 
-    /// Builds the write of an undo. Everything is in one write, so that all of it happens or nothing. `used` is the
+    /// Builds the write of an undo. It is a single write, so an undo is complete or has no effect. `used` is the
     /// digest of the link, and `undo_event` returns the event of the undone change.
     pub(in crate::usecase) fn undo_write(
         &self,
@@ -141,7 +141,7 @@ impl AccountService {
 
 /// Returns the restored address in the spelling of its owner, from the undo token of its change.
 fn address_as_typed(record: &UserRecord, restored: &EmailHistory, now: Timestamp) -> String {
-    // EmailHistory that were left earlier stay reserved, so the restored one directly follows them.
+    // Addresses that were left earlier stay reserved, so the restored address directly follows them.
     let addresses = record.addresses();
     let reservation = addresses.reserved.iter().filter(|kept| now < kept.until).nth(restored.reserved.len());
     let address =

@@ -39,7 +39,7 @@ impl From<StoreError> for DisownAccountError {
 /// Redeems the token, and invalidates every other link of the account.
 ///
 /// # Errors
-/// [`DisownAccountError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
+/// Returns [`DisownAccountError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
 pub async fn disown_account(
     accounts: &Arc<AccountService>,
     token: &str,
