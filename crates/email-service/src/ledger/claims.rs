@@ -111,7 +111,7 @@ impl Ledger {
     ///
     /// # Errors
     /// Returns [`StoreError`]: a mail may have been claimed; call
-    /// [`Ledger::release_unknown_claims`].
+    /// [`Ledger::release_lost_claims`].
     pub async fn claim(&self, lease: Duration) -> Result<Option<MailJob>, StoreError> {
         for _ in 0..MAX_UNREADABLE_CLAIMS {
             let rows = self.jobs.clone_with_type::<RawDocumentBuf>();
@@ -132,7 +132,7 @@ impl Ledger {
     ///
     /// # Errors
     /// Returns [`StoreError`]: mails may have been claimed; call
-    /// [`Ledger::release_unknown_claims`].
+    /// [`Ledger::release_lost_claims`].
     pub async fn claim_batch(&self, limit: usize, lease: Duration) -> Result<Vec<MailJob>, StoreError> {
         let due = self.documents.find(claimable()).sort(doc! { "nextAttemptAt": 1 }).projection(doc! { "_id": 1 });
         let due = due.limit(i64::try_from(limit).unwrap_or(i64::MAX));
@@ -195,7 +195,7 @@ impl Ledger {
     ///
     /// # Errors
     /// Returns [`StoreError`]: call it again.
-    pub async fn release_unknown_claims(&self, known: &[String]) -> Result<u64, StoreError> {
+    pub async fn release_lost_claims(&self, known: &[String]) -> Result<u64, StoreError> {
         let filter = doc! {
             "state": State::Preparing.as_str(),
             "lease.owner": &self.instance,

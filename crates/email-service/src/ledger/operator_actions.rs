@@ -66,7 +66,7 @@ pub enum ActionRefusal {
     #[error("its link has expired")]
     LinkExpired,
     #[error("it has expired")]
-    TimeOver,
+    AlreadyExpired,
     #[error("it is already due")]
     AlreadyDue,
     #[error("the server has accepted it: --again sends it a second time")]
@@ -161,7 +161,7 @@ fn check_requeue(mail: &MailSnapshot, again: bool, suppressed: bool) -> Result<(
         _ => {}
     }
     if mail.has_expired {
-        return Err(if mail.has_link { ActionRefusal::LinkExpired } else { ActionRefusal::TimeOver });
+        return Err(if mail.has_link { ActionRefusal::LinkExpired } else { ActionRefusal::AlreadyExpired });
     }
     if suppressed {
         return Err(ActionRefusal::Suppressed);
@@ -308,7 +308,7 @@ mod tests {
                     "{state}"
                 );
                 let notice = MailSnapshot { has_expired: true, has_link: false, ..snapshot(state) };
-                assert_eq!(action.check(&notice, false), Err(ActionRefusal::TimeOver), "{state}");
+                assert_eq!(action.check(&notice, false), Err(ActionRefusal::AlreadyExpired), "{state}");
             }
             assert_eq!(REQUEUE.check(&snapshot(state), true), Err(ActionRefusal::Suppressed), "{state}");
         }

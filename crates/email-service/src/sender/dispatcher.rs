@@ -192,7 +192,7 @@ impl Dispatcher {
             return;
         }
         let in_hand: Vec<String> = self.in_hand.lock().iter().cloned().collect();
-        match self.ledger.release_unknown_claims(&in_hand).await {
+        match self.ledger.release_lost_claims(&in_hand).await {
             Ok(released) => {
                 lost_claims.record_release(Instant::now());
                 if released > 0 {

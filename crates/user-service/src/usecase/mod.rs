@@ -16,7 +16,7 @@ mod rate_limit;
 mod registration;
 mod second_factor;
 mod sessions;
-mod write_retry;
+mod write_outcome;
 mod write_tasks;
 
 pub use self::account_service::{AccountService, Rules, SharedAccountService};

@@ -10,7 +10,7 @@ use super::{
     failure::Failure,
     rate_limit::account_writes::AccountWrite,
     sessions::authenticate::Caller,
-    write_retry::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
+    write_outcome::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
 };
 use crate::{
     domain::{
@@ -147,7 +147,7 @@ impl AccountService {
                 && !user.unclaimed
             {
                 let until = expires_at(now, self.rules.undo_ttl);
-                set.extend(username_fields(&user.usernames().change_to(username.key(), until, now)));
+                set.extend(username_fields(&user.username_history().change_to(username.key(), until, now)));
             }
             let mut events = Vec::new();
             if !changed.is_empty() {

@@ -186,7 +186,7 @@ impl UserRecord {
 
     /// Returns the email addresses of the account, current and reserved.
     #[must_use]
-    pub fn addresses(&self) -> EmailHistory {
+    pub fn email_history(&self) -> EmailHistory {
         EmailHistory {
             current: self.email_keys.first().cloned().unwrap_or_default(),
             reserved: self.reserved.iter().map(ReservedKey::reservation).collect(),
@@ -226,7 +226,7 @@ impl UserRecord {
 
     /// Returns the usernames of the account, current and reserved.
     #[must_use]
-    pub fn usernames(&self) -> UsernameHistory {
+    pub fn username_history(&self) -> UsernameHistory {
         UsernameHistory {
             current: self.username_key.clone(),
             reserved: self.reserved_usernames.iter().map(ReservedKey::reservation).collect(),

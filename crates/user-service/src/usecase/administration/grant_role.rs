@@ -11,7 +11,7 @@ use crate::{
     store::{Change, Precondition, Store},
     usecase::{
         failure::Failure,
-        write_retry::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
+        write_outcome::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
     },
 };
 

@@ -15,7 +15,7 @@ use crate::{
         account_service::AccountService,
         failure::Failure,
         mailed_links::link_validity::used_links,
-        write_retry::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
+        write_outcome::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
     },
 };
 
@@ -60,8 +60,13 @@ impl AccountService {
             let (record, spent) = holder.ok_or(UndoEmailChangeError::TokenInvalid)?;
             let reservation = spent.reservation();
             let changed_at = self.address_left_at(&record, &reservation);
-            let undo =
-                undo_links::plan_email_undo(record.addresses(), &reservation, changed_at, record.factor_since(), now);
+            let undo = undo_links::plan_email_undo(
+                record.email_history(),
+                &reservation,
+                changed_at,
+                record.factor_since(),
+                now,
+            );
             let undo = undo.ok_or(UndoEmailChangeError::TokenInvalid)?;
             let used_tokens = used_links(&record, &spent, &[], now);
             let (id, version) = (record.id.into(), record.version);

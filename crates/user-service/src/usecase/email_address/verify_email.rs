@@ -11,7 +11,7 @@ use crate::{
         failure::Failure,
         mailed_links::link_validity::used_links,
         registration::username_claim::UsernameClaim,
-        write_retry::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
+        write_outcome::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
     },
 };
 use bson::doc;

@@ -110,7 +110,7 @@ fn find_outstanding_token(user: &UserRecord, digest: [u8; 32], now: Timestamp) -
         });
     }
     let link = user.undo_links().into_iter().find(|link| link.digest == digest)?;
-    let addresses_permit = link.is_valid(&user.addresses(), now);
+    let addresses_permit = link.is_valid(&user.email_history(), now);
     Some(OutstandingToken { purpose: link.purpose, to: link.to, expires_at: link.expires_at, addresses_permit })
 }
 

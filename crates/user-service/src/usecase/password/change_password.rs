@@ -18,7 +18,7 @@ use crate::{
         mailed_links::undo_link::NewUndoLink,
         rate_limit::account_writes::AccountWrite,
         sessions::{authenticate::Caller, reauthenticate::ReauthenticateError},
-        write_retry::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
+        write_outcome::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
     },
 };
 use service_kit::mongo::StoreError;

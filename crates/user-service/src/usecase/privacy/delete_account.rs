@@ -15,7 +15,7 @@ use crate::{
         administration::last_admin::AdminWriteError,
         failure::Failure,
         sessions::{authenticate::Caller, reauthenticate::ReauthenticateError},
-        write_retry::MAX_ATTEMPTS,
+        write_outcome::MAX_ATTEMPTS,
     },
 };
 use service_kit::mongo::StoreError;

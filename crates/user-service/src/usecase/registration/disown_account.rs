@@ -16,7 +16,7 @@ use crate::{
         account_service::AccountService,
         failure::Failure,
         mailed_links::link_validity::used_links,
-        write_retry::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
+        write_outcome::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
     },
 };
 

@@ -17,7 +17,7 @@ use crate::{
     store::{EMAIL_KEYS, IDEMPOTENCY_KEY, UserRecord},
     usecase::{
         account_service::AccountService, background_queue::HiddenRegistration, failure::Failure,
-        password::reset_password::ResetOccasion, write_retry::MAX_ATTEMPTS,
+        password::reset_password::ResetOccasion, write_outcome::MAX_ATTEMPTS,
     },
 };
 

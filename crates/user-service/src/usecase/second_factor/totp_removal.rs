@@ -17,7 +17,7 @@ use crate::{
         mailed_links::undo_link::NewUndoLink,
         rate_limit::account_writes::AccountWrite,
         sessions::authenticate::Caller,
-        write_retry::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
+        write_outcome::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
     },
 };
 

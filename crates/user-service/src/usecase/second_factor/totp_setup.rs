@@ -16,7 +16,7 @@ use crate::{
         mailed_links::undo_link::NewUndoLink,
         rate_limit::{account_writes::AccountWrite, code_attempts::CodeChallenge},
         sessions::authenticate::Caller,
-        write_retry::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
+        write_outcome::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
     },
 };
 use bson::{Bson, DateTime, doc};

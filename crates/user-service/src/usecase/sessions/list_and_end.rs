@@ -17,7 +17,7 @@ use crate::{
     usecase::{
         account_service::AccountService,
         failure::Failure,
-        write_retry::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
+        write_outcome::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
     },
 };
 

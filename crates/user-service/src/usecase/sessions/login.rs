@@ -21,7 +21,7 @@ use crate::{
         account_service::AccountService,
         background_queue::DetectedAttack,
         failure::Failure,
-        write_retry::{WriteOutcome, write_outcome},
+        write_outcome::{WriteOutcome, write_outcome},
     },
 };
 use service_kit::mongo::StoreError;

@@ -18,7 +18,7 @@ use crate::{
         failure::Failure,
         rate_limit::code_attempts::CodeChallenge,
         second_factor::check_code::{AcceptedCode, CodeError},
-        write_retry::MAX_ATTEMPTS,
+        write_outcome::MAX_ATTEMPTS,
     },
 };
 use jiff::Timestamp;

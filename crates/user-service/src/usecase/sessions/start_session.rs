@@ -11,7 +11,7 @@ use crate::{
     usecase::{
         account_service::AccountService,
         failure::Failure,
-        write_retry::{WriteOutcome, write_outcome},
+        write_outcome::{WriteOutcome, write_outcome},
     },
 };
 use bson::{Document, doc};
