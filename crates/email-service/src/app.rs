@@ -1,4 +1,4 @@
-//! Starts and stops the parts of the service: the only file that knows all of them.
+//! Starts and stops the parts of the service. No other file knows all of them.
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,13 +21,14 @@ use crate::{
     ingest::{batch::BatchWriter, client, consumer::Consumer, decision::RecordDecider},
     ledger::{DeadLetterStore, Ledger, READINESS, Suppressions, indexes},
     ledger_gauges,
-    mailer::{connection::DeliveryTimeouts, endpoint::Endpoint, pool::Pool},
+    mailer::{connection::DeliveryTimeouts, endpoint::Endpoint, server_pool::Pool},
     metrics::Metrics,
     renderer::Renderer,
     sender::{delivery::Sender, dispatcher::Dispatcher, recovery},
 };
 
-/// The checks of `/readyz`. Without SMTP mails wait, and none is lost.
+/// The checks of `/readyz`. SMTP is not required: while it is unavailable, mails wait in the
+/// ledger.
 const CHECKS: &[Check] = &[
     Check { name: "mongodb", required: true },
     Check { name: "kafka", required: true },
@@ -48,7 +49,7 @@ impl App {
     /// for what it needs, and `/readyz` reports what is missing.
     ///
     /// # Errors
-    /// Errors that waiting cannot repair: an invalid configuration, a port in use.
+    /// Returns errors that waiting cannot repair: an invalid configuration, a port in use.
     pub async fn start(settings: Settings) -> anyhow::Result<Self> {
         let (clock, ids, lifecycle) = (Clock::system(), Ids::random(), Lifecycle::new());
         let (health, metrics) = (Health::new(CHECKS), Metrics::new());

@@ -13,7 +13,7 @@ use service_kit::{
 };
 use url::Url;
 
-use crate::mailer::servers::Server;
+use crate::mailer::server_config::Server;
 
 /// The source of the configuration: the embedded defaults, and the keys that are secrets.
 pub const SOURCE: ConfigSource = ConfigSource {
@@ -99,7 +99,7 @@ impl MailConfig {
     /// Returns the sender's address and the base URL of the links.
     ///
     /// # Errors
-    /// [`SettingError::Value`] if one of them is invalid.
+    /// Returns [`SettingError::Value`] if one of them is invalid.
     pub fn sender(&self) -> Result<(Mailbox, Url), SettingError> {
         let from = self
             .from
@@ -150,17 +150,18 @@ pub struct Settings {
     pub keys: KeyRing,
 }
 
-/// Brokers refuse shorter sessions (`group.min.session.timeout.ms`).
+/// The minimum of `ingest.max_poll_interval`. Brokers refuse shorter sessions
+/// (`group.min.session.timeout.ms`).
 const SHORTEST_POLL_INTERVAL: Duration = Duration::from_secs(6);
 
-/// More concurrent senders are a mistake in the configuration.
+/// The maximum of `sender.concurrency`. A larger value is a mistake.
 const MAX_CONCURRENCY: usize = 1024;
 
 impl Settings {
     /// Loads the settings from the defaults, `file` and the environment.
     ///
     /// # Errors
-    /// [`SettingError`] for the first mistake.
+    /// Returns [`SettingError`] for the first mistake.
     pub fn load(file: Option<&Path>) -> Result<Self, SettingError> {
         Self::new(SOURCE.load(file)?)
     }
@@ -168,7 +169,7 @@ impl Settings {
     /// Parses and checks `config`.
     ///
     /// # Errors
-    /// [`SettingError::Value`] for the first mistake.
+    /// Returns [`SettingError::Value`] for the first mistake.
     pub fn new(config: Config) -> Result<Self, SettingError> {
         check_durations(&config)?;
         if config.kafka.topic.is_empty() || config.kafka.group.is_empty() {

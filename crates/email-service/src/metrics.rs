@@ -89,7 +89,7 @@ impl Metrics {
     /// Creates all metrics in a registry of their own.
     ///
     /// # Panics
-    /// If two metrics have the same name, which every test run would find.
+    /// Panics if two metrics have the same name, which every test run would find.
     #[must_use]
     pub fn new() -> Self {
         let registry = Registry::new();

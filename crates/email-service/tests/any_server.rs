@@ -14,7 +14,7 @@ use email_service::mailer::{
     connection::{DeliveryTimeouts, TransactionStart},
     endpoint::Endpoint,
     reply::Reply,
-    servers::Server,
+    server_config::Server,
     verdict::Phase,
 };
 use lettre::address::Envelope;

@@ -58,7 +58,7 @@ macro_rules! catalogue {
             /// Parses the data of a record of this type. Unknown fields are ignored.
             ///
             /// # Errors
-            /// [`DecodeError::TooLarge`], [`DecodeError::NotJson`] or
+            /// Returns [`DecodeError::TooLarge`], [`DecodeError::NotJson`] or
             /// [`DecodeError::InvalidData`].
             pub fn from_json(event_type: EventType, json: &[u8]) -> Result<Payload, DecodeError> {
                 match event_type {

@@ -243,7 +243,7 @@ fn not_json(error: &serde_json::Error) -> DecodeError {
     DecodeError::NotJson { line: error.line(), column: error.column() }
 }
 
-/// Describes an error by the path of the member. Of serde's messages it uses only those that quote
+/// Describes an error by the path of the member. It uses only those of serde's messages that quote
 /// nothing except the contract's own field names.
 fn describe(path: &str, error: &serde_json::Error) -> String {
     let message = error.to_string();

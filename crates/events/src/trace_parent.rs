@@ -11,13 +11,13 @@ const LENGTH: usize = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".
 
 impl TraceParent {
     /// Parses a header's value. Returns `None` if it is invalid: the specification requires treating
-    /// an invalid value as absent. Of a later version, the part that version 00 defines is read and
-    /// kept as version 00.
+    /// an invalid value as absent. For a later version, the part that version 00 defines is read
+    /// and kept as version 00.
     pub fn parse(text: &str) -> Option<TraceParent> {
         let fields = text.get(..LENGTH)?;
         let version = hex_field(fields, 0, 2)?;
-        let later_version_goes_on = version != "00" && text[LENGTH..].starts_with('-');
-        if version == "ff" || !(text.len() == LENGTH || later_version_goes_on) {
+        let has_later_fields = version != "00" && text[LENGTH..].starts_with('-');
+        if version == "ff" || !(text.len() == LENGTH || has_later_fields) {
             return None;
         }
         let trace_id = hex_field(fields, 3, 32)?;

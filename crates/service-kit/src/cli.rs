@@ -31,7 +31,7 @@ pub fn exit_code(result: anyhow::Result<()>) -> ExitCode {
 ///
 /// The runtime is leaked on purpose. Shutting it down would drop the tasks of MongoDB's driver one by
 /// one; a task whose peer is gone panics, which would turn a clean exit into exit code 101. Leaking
-/// also avoids waiting for a hanging name look-up.
+/// also avoids waiting for a hanging name lookup.
 ///
 /// # Errors
 /// Returns the error of `future`, or an error if no runtime can be built.

@@ -1,4 +1,5 @@
-//! Connects the parts of the service, starts them, and stops them in order. The only file that knows every part.
+//! Connects the parts of the service, starts them, and stops them in order. No other file knows every
+//! part.
 
 mod from_config;
 
@@ -60,7 +61,7 @@ impl Application {
     /// when they are available.
     ///
     /// # Errors
-    /// A key cannot be read, a port is in use, or a library refuses a setting.
+    /// Returns an error if a key cannot be read, a port is in use, or a library refuses a setting.
     pub async fn build(config: Config) -> anyhow::Result<Self> {
         let lifecycle = Lifecycle::new();
         let (clock, ids) = (Clock::system(), Ids::random());
@@ -146,7 +147,7 @@ impl Application {
         let housekeeping = Housekeeping { accounts: Arc::clone(&accounts), holder, unverified_expiry };
         lifecycle.spawn("housekeeping", housekeeping.run(lifecycle.drained()));
         let (this, stop) = (Arc::clone(&accounts), lifecycle.drained());
-        lifecycle.spawn("throttle", async move { this.rate_limiter.evict_idle(stop).await });
+        lifecycle.spawn("rate-limiter-eviction", async move { this.rate_limiter.evict_idle(stop).await });
         let stop_background = CancellationToken::new();
         let background = tokio::spawn(background.run(Arc::clone(&accounts), stop_background.clone()));
         Ok(Self {
@@ -167,7 +168,7 @@ impl Application {
     /// background queues, the relay.
     ///
     /// # Errors
-    /// The HTTP server fails.
+    /// Returns an error if the HTTP server fails.
     pub async fn run(self) -> anyhow::Result<()> {
         self.lifecycle.watch_signals()?;
         for address in &self.api_addresses {
@@ -210,7 +211,7 @@ impl Application {
 /// value is checked by the part that uses it.
 ///
 /// # Errors
-/// The errors of [`Application::build`], except those of ports.
+/// Returns the errors of [`Application::build`], except those of ports.
 pub async fn check(config: &Config) -> anyhow::Result<()> {
     config.validate()?;
     config.hashing.settings().validate()?;

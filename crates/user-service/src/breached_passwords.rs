@@ -64,8 +64,8 @@ impl BreachedPasswords {
     /// Opens the file, and checks some hundred records of it.
     ///
     /// # Errors
-    /// [`BreachedPasswordsError`] if the file cannot be read or has another format, or if the checked records are not
-    /// sorted.
+    /// Returns [`BreachedPasswordsError`] if the file cannot be read or has another format, or if the checked records
+    /// are not sorted.
     pub fn open(path: &Path) -> Result<Self, BreachedPasswordsError> {
         let file = File::open(path)?;
         let metadata = file.metadata()?;
@@ -85,7 +85,7 @@ impl BreachedPasswords {
     /// Returns whether the list contains this password. Blocks, because it reads from the disk.
     ///
     /// # Errors
-    /// [`BreachedPasswordsError`] if the file can no longer be read, or was changed.
+    /// Returns [`BreachedPasswordsError`] if the file can no longer be read, or was changed.
     pub fn contains(&self, password: &Password) -> Result<bool, BreachedPasswordsError> {
         self.contains_hash(Sha1::digest(password.expose().as_bytes()).into())
     }

@@ -286,7 +286,7 @@ impl Config {
     /// Checks the rules that the types cannot express.
     ///
     /// # Errors
-    /// The error names the key and the rule.
+    /// Returns an error that names the key and the rule.
     pub fn validate(&self) -> anyhow::Result<()> {
         self.http.validate()?;
         anyhow::ensure!(self.kafka.partitions > 0, "kafka.partitions must be at least 1");

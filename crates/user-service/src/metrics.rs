@@ -29,7 +29,7 @@ impl RelayMetrics {
     /// Registers the relay's metrics.
     ///
     /// # Errors
-    /// A name is already registered.
+    /// Returns an error if a name is already registered.
     pub fn register(registry: &Registry) -> prometheus::Result<Self> {
         let ages = vec![0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0, 600.0];
         let age = HistogramOpts::new(
@@ -78,13 +78,14 @@ impl RelayMetrics {
 #[derive(Clone)]
 pub struct AccountMetrics {
     pub registrations: IntCounter,
-    /// By `outcome`: success, invalid, disabled, unverified, mfa_required, mfa_token_invalid, throttled, failure.
+    /// The number of logins, by `outcome`: success, invalid, disabled, unverified, mfa_required, mfa_token_invalid,
+    /// throttled, failure.
     pub logins: IntCounterVec,
     pub login_events_dropped: IntCounter,
     pub refresh_reuse: IntCounter,
     pub background_dropped: IntCounter,
     pub audit_dropped: IntCounter,
-    /// By `scope`: the limit that was reached.
+    /// The number of responses with status 429, by `scope`: the limit that was reached.
     pub throttled: IntCounterVec,
     pub unverified_expired: IntCounter,
 }
@@ -93,7 +94,7 @@ impl AccountMetrics {
     /// Registers the use cases' metrics.
     ///
     /// # Errors
-    /// A name is already registered.
+    /// Returns an error if a name is already registered.
     pub fn register(registry: &Registry) -> prometheus::Result<Self> {
         let throttled =
             Opts::new("user_service_throttled_total", "Responses with status 429, by the limit that was reached.");

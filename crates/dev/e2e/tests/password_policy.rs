@@ -148,7 +148,7 @@ async fn an_unusable_list_of_breached_passwords_prevents_the_start() {
         ("empty", Some(String::new()), "empty"),
         ("words", Some("password\nletmein\n".to_owned()), "40 hexadecimal digits"),
         ("unsorted", Some(unsorted.join("\n")), "not sorted"),
-        ("cut-off", Some(lines.join("\n")[..70_000].to_owned()), "no line of 40"),
+        ("cut-off", Some(lines.join("\n")[..70_000].to_owned()), "is not 40"),
     ] {
         let path = directory.path().join(name);
         if let Some(contents) = contents {

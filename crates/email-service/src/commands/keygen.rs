@@ -33,7 +33,7 @@ impl KeyPairFiles {
     /// Creates a key pair, and missing directories. Returns the key's id.
     ///
     /// # Errors
-    /// If one of the files exists (then neither is written), or cannot be written.
+    /// Returns an error if one of the files exists (then neither is written), or cannot be written.
     pub fn create(&self) -> anyhow::Result<String> {
         for path in [&self.private, &self.public] {
             if path.try_exists().with_context(|| path.display().to_string())? {
@@ -49,8 +49,8 @@ impl KeyPairFiles {
     /// so that a start interrupted between the two can be repeated.
     ///
     /// # Errors
-    /// If the existing halves do not match, only the public one exists, or a file cannot be read or
-    /// written.
+    /// Returns an error if the existing halves do not match, only the public one exists, or a file
+    /// cannot be read or written.
     pub fn create_if_missing(&self) -> anyhow::Result<String> {
         let Some(text) = read(&self.private)? else { return self.create() };
         let private = PrivateKey::from_base64(text.expose_secret())
@@ -160,7 +160,7 @@ mod tests {
 
     #[test]
     fn mismatched_key_halves_are_refused() {
-        let directory = Directory::new("misfit");
+        let directory = Directory::new("mismatch");
         let files = KeyPairFiles::new(&directory.0, None);
         files.create().unwrap();
         let (_, other) = PrivateKey::generate();

@@ -17,7 +17,7 @@ pub use stores::Stores;
 /// Writes a line to standard output. A closed reader (`| head`) ends the command.
 ///
 /// # Errors
-/// If the line cannot be written.
+/// Returns an error if the line cannot be written.
 pub fn print_line(text: impl std::fmt::Display) -> io::Result<()> {
     writeln!(io::stdout().lock(), "{text}")
 }
@@ -25,7 +25,7 @@ pub fn print_line(text: impl std::fmt::Display) -> io::Result<()> {
 /// Writes a table whose columns are as wide as their longest cell.
 ///
 /// # Errors
-/// If it cannot be written.
+/// Returns an error if it cannot be written.
 pub fn print_table<const N: usize>(header: [&str; N], rows: &[[String; N]]) -> io::Result<()> {
     let width = |column: usize| {
         let cells = rows.iter().map(|row| row[column].chars().count());

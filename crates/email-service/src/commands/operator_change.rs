@@ -40,7 +40,7 @@ impl ChangeArgs {
     /// says what would happen.
     ///
     /// # Errors
-    /// A [`UsageError`] without a terminal, another error if the answer is no.
+    /// Returns a [`UsageError`] without a terminal, another error if the answer is no.
     pub fn confirm(&self, by_filter: bool, rows: usize, summary: &str) -> anyhow::Result<()> {
         let mut terminal = None;
         if io::stdin().is_terminal() && io::stderr().is_terminal() {
@@ -77,7 +77,7 @@ impl ChangeArgs {
 /// Returns whether the rows are selected by filters, and not by ids.
 ///
 /// # Errors
-/// A [`UsageError`] for both, and for neither: a change of all rows needs a filter.
+/// Returns a [`UsageError`] for both, and for neither: a change of all rows needs a filter.
 pub fn is_by_filter(ids: &[String], filters: bool, example: &str) -> Result<bool, UsageError> {
     match (ids.is_empty(), filters) {
         (false, false) => Ok(false),
@@ -151,7 +151,7 @@ impl ChangeReport {
     /// Prints the report.
     ///
     /// # Errors
-    /// If a row was not changed, or the report cannot be printed.
+    /// Returns an error if a row was not changed, or the report cannot be printed.
     pub fn print(self, json: bool) -> anyhow::Result<()> {
         if json {
             for row in &self.rows {

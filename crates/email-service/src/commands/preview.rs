@@ -27,7 +27,7 @@ const FILE: &str = "index.html";
 const GENERATOR_TAG: &str = r#"<meta name="generator" content="email-service preview">"#;
 const TAG_SEARCH_BYTES: u64 = 1024;
 
-/// Obviously not a real token.
+/// The token in the examples, which is obviously not a real one.
 const TOKEN: &str = "EXAMPLE-NOT-A-REAL-TOKEN-EXAMPLE-NOT-A-REAL";
 /// A fixed time, so that the page is always the same: 22 November 2026, 20:10:42 UTC.
 const NOW: i64 = 1_795_378_242;
@@ -73,8 +73,8 @@ struct PreviewMail {
 /// this command wrote before is replaced.
 ///
 /// # Errors
-/// If the sender or the link base is invalid, an `index.html` of another origin exists, or nothing
-/// can be written.
+/// Returns an error if the sender or the link base is invalid, an `index.html` of another origin
+/// exists, or nothing can be written.
 pub fn write(out: &Path, config: &MailConfig) -> anyhow::Result<Preview> {
     let (from, link_base_url) = config.sender()?;
     let renderer = Renderer::new(from, link_base_url)?;

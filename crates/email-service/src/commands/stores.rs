@@ -31,7 +31,7 @@ impl Stores {
     /// Opens the stores. Only `[mongodb]` of the configuration is read.
     ///
     /// # Errors
-    /// If the configuration or the URI is invalid.
+    /// Returns an error if the configuration or the URI is invalid.
     pub async fn open(file: Option<&Path>) -> anyhow::Result<Self> {
         let config = mongodb_config(file)?;
         let client = mongo::client(&config, "email-service").await?;

@@ -48,7 +48,7 @@ struct SuppressionJson<'a> {
 /// Runs the command.
 ///
 /// # Errors
-/// If the database does not answer, or an address was not suppressed.
+/// Returns an error if the database does not answer, or an address was not suppressed.
 pub async fn run(file: Option<&Path>, command: SuppressionsCommand, json: bool) -> anyhow::Result<()> {
     let stores = Stores::open(file).await?;
     match command {

@@ -1,4 +1,5 @@
-//! A batch of records, and how it becomes durable: all of its records, or none counts as read.
+//! A batch of records, and how it becomes durable: either all of its records count as read, or
+//! none.
 
 use std::{num::NonZero, sync::Arc, thread, time::Duration};
 
@@ -19,7 +20,7 @@ use crate::{
 
 const FIRST_RETRY_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_RETRY_PAUSE: Duration = Duration::from_secs(5);
-/// An additional thread is worth its start from this number of records on.
+/// The minimum number of records for which an additional thread is started.
 const MIN_RECORDS_PER_THREAD: usize = 64;
 
 /// The results of the records of a batch.

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{config::KafkaConfig, metrics::Metrics};
 
-/// Closing a client may wait for unreachable brokers; it is limited to this time.
+/// The maximum time to close a client, which may wait for unreachable brokers.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest session timeout that we request; brokers allow 6 s to 30 min.
 const SESSION_TIMEOUT: Duration = Duration::from_secs(45);
@@ -31,7 +31,7 @@ pub(super) const KAFKA_CHECK: &str = "kafka";
 /// Returns the configuration of the client: the operator's properties and the required ones.
 ///
 /// # Errors
-/// If the operator sets a required property, or librdkafka refuses one.
+/// Returns an error if the operator sets a required property, or librdkafka refuses one.
 pub fn client_config(
     kafka: &KafkaConfig,
     max_poll_interval: Duration,

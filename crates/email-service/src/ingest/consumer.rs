@@ -96,7 +96,7 @@ impl Consumer {
     /// Starts the thread. The receiver completes when the thread has ended, after `stop`.
     ///
     /// # Errors
-    /// If the operating system gives no thread.
+    /// Returns an error if the operating system gives no thread.
     pub fn start(self) -> std::io::Result<oneshot::Receiver<()>> {
         let (done, ended) = oneshot::channel();
         thread::Builder::new().name("kafka-consumer".to_owned()).spawn(move || {
@@ -219,12 +219,12 @@ impl Consumer {
     fn start_write(&self, gathered: GatheredBatch, state: &ClientState) -> PendingWrite {
         state.lag.lock().write_started();
         let (done, written) = mpsc::channel();
-        let give_up = CancellationToken::new();
-        let (writer, token, batch) = (self.writer.clone(), give_up.clone(), gathered.batch);
+        let cancel_write = CancellationToken::new();
+        let (writer, token, batch) = (self.writer.clone(), cancel_write.clone(), gathered.batch);
         self.runtime.spawn(async move {
             let _ = done.send(writer.write(batch, &token).await);
         });
-        PendingWrite { offsets: gathered.offsets, started_at: Instant::now(), written, give_up }
+        PendingWrite { offsets: gathered.offsets, started_at: Instant::now(), written, cancel_write }
     }
 
     /// Keeps polling until a batch is written, and stores its offsets.
@@ -235,7 +235,7 @@ impl Consumer {
         write: PendingWrite,
         read_ahead: &mut Vec<ConsumedRecord>,
     ) -> Option<ReadingEnd> {
-        let PendingWrite { offsets, started_at, written, give_up } = write;
+        let PendingWrite { offsets, started_at, written, cancel_write } = write;
         let mut result = written.recv_timeout(WRITE_WAIT.saturating_sub(started_at.elapsed()));
         if result.is_err() {
             tracing::warn!("the ledger is slow or unreachable: reading pauses");
@@ -250,14 +250,14 @@ impl Consumer {
                     }
                     Some(Err(error)) => {
                         if let Err(fatal) = self.handle_poll_error(client, &error) {
-                            give_up.cancel();
+                            cancel_write.cancel();
                             return Some(ReadingEnd::Fatal(fatal));
                         }
                     }
                     None => {}
                 }
                 if self.stop.is_cancelled() && stopped_at.get_or_insert_with(Instant::now).elapsed() > STOP_GRACE {
-                    give_up.cancel();
+                    cancel_write.cancel();
                     return Some(ReadingEnd::Stopped);
                 }
                 result = written.recv_timeout(Duration::ZERO);
@@ -282,7 +282,7 @@ impl Consumer {
     /// Handles an error instead of a record. Most errors are temporary.
     ///
     /// # Errors
-    /// A fatal error, after which the client is not usable.
+    /// Returns a fatal error, after which the client is not usable.
     fn handle_poll_error(
         &self,
         client: &BaseConsumer<ConsumerCallbacks>,
@@ -329,7 +329,7 @@ struct PendingWrite {
     started_at: Instant,
     /// True if the whole batch is safe.
     written: mpsc::Receiver<bool>,
-    give_up: CancellationToken,
+    cancel_write: CancellationToken,
 }
 
 /// The records of a batch, and their offsets.

@@ -53,32 +53,32 @@ pub struct ConsumerLag {
 }
 
 impl LagTracker {
-    /// The partition is assigned to this consumer at `now`.
+    /// Records that the partition was assigned to this consumer at `now`.
     pub fn assigned(&mut self, topic: &str, partition: i32, now: Timestamp) {
         let fresh = PartitionLag { safe_until: now, in_write: None, waiting: None };
         self.partitions.entry((topic.to_owned(), partition)).or_insert(fresh);
     }
 
-    /// The partition was revoked.
+    /// Records that the partition was revoked.
     pub fn revoked(&mut self, topic: &str, partition: i32) {
         self.partitions.remove(&(topic.to_owned(), partition));
     }
 
-    /// A record that was written into the topic at `written` was read.
+    /// Adds a record that was read. `written` is the time at which it was written into the topic.
     pub fn record_read(&mut self, topic: &str, partition: i32, written: Timestamp) {
         let Some(partition_lag) = self.partitions.get_mut(&(topic.to_owned(), partition)) else { return };
         let span = partition_lag.waiting.get_or_insert(WriteTimes { oldest: written, newest: written });
         *span = WriteTimes { oldest: span.oldest.min(written), newest: span.newest.max(written) };
     }
 
-    /// All records that were read are now being written to the ledger.
+    /// Records that all records that were read are now being written to the ledger.
     pub fn write_started(&mut self) {
         for partition_lag in self.partitions.values_mut() {
             partition_lag.in_write = partition_lag.waiting.take();
         }
     }
 
-    /// All records of the write are in the ledger.
+    /// Records that all records of the write are in the ledger.
     pub fn write_finished(&mut self) {
         for partition_lag in self.partitions.values_mut() {
             if let Some(span) = partition_lag.in_write.take() {

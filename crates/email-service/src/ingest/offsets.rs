@@ -16,7 +16,7 @@ pub struct AssignmentCounts {
 }
 
 impl AssignmentCounts {
-    /// The partition was revoked.
+    /// Records that the partition was revoked.
     pub fn revoked(&mut self, topic: &str, partition: i32) {
         *self.revocations.entry((topic.to_owned(), partition)).or_default() += 1;
     }
@@ -55,7 +55,7 @@ impl BatchOffsets {
     /// that was not revoked meanwhile.
     ///
     /// # Errors
-    /// Never for offsets that came from a broker.
+    /// Returns no error for offsets that came from a broker.
     pub fn next_offsets(&self, assignments: &AssignmentCounts) -> KafkaResult<TopicPartitionList> {
         let mut list = TopicPartitionList::new();
         for ((topic, partition), read) in &self.partitions {

@@ -41,7 +41,7 @@ impl BatchWriter {
     /// Returns what a replay of `record` would do. Writes nothing.
     ///
     /// # Errors
-    /// [`StoreError`] if the database does not answer.
+    /// Returns [`StoreError`] if the database does not answer.
     pub async fn preview_replay(
         &self,
         record: ConsumedRecord,
@@ -73,7 +73,7 @@ impl BatchWriter {
     /// mail is stored twice.
     ///
     /// # Errors
-    /// [`StoreError`]: replay it again.
+    /// Returns [`StoreError`]: replay it again.
     pub async fn replay(
         &self,
         letter: &DeadLetter,

@@ -17,7 +17,7 @@ use super::{
 /// The name of the collection.
 pub const COLLECTION: &str = "deadLetters";
 
-/// Handle to the dead letters.
+/// A handle to the dead letters.
 #[derive(Clone)]
 pub struct DeadLetterStore {
     documents: Collection<DeadLetter>,
@@ -72,7 +72,7 @@ impl DeadLetterStore {
     /// Stores the dead letters that are new; existing ones are not changed.
     ///
     /// # Errors
-    /// [`StoreError`]: some may be stored. Trying again is safe.
+    /// Returns [`StoreError`]: some may be stored. Trying again is safe.
     pub async fn insert_new(&self, letters: &[DeadLetter]) -> Result<(), StoreError> {
         for letter in letters {
             let mut document = bson::serialize_to_document(letter).map_err(mongodb::error::Error::from)?;
@@ -92,7 +92,7 @@ impl DeadLetterStore {
     /// expected one. Returns false if it is not.
     ///
     /// # Errors
-    /// [`StoreError`]: the decision may be written.
+    /// Returns [`StoreError`]: the decision may be written.
     pub async fn decide(&self, decision: &DeadLetterDecision<'_>) -> Result<bool, StoreError> {
         let mut entry = doc! {
             "at": "$$NOW",
@@ -121,7 +121,7 @@ impl DeadLetterStore {
     /// Returns one dead letter.
     ///
     /// # Errors
-    /// [`StoreError`] if the database does not answer.
+    /// Returns [`StoreError`] if the database does not answer.
     pub async fn find(&self, id: &str) -> Result<Option<DeadLetter>, StoreError> {
         with_deadline(self.deadline, self.documents.find_one(doc! { "_id": id })).await
     }
@@ -130,7 +130,7 @@ impl DeadLetterStore {
     /// seen.
     ///
     /// # Errors
-    /// [`StoreError`] if the database does not answer.
+    /// Returns [`StoreError`] if the database does not answer.
     pub async fn list(
         &self,
         filter: &DeadLetterFilter,
@@ -154,7 +154,7 @@ impl DeadLetterStore {
     /// Counts the dead letters that match `filter`.
     ///
     /// # Errors
-    /// [`StoreError`] if the database does not answer.
+    /// Returns [`StoreError`] if the database does not answer.
     pub async fn count(&self, filter: &DeadLetterFilter) -> Result<u64, StoreError> {
         with_deadline(self.deadline, self.documents.count_documents(filter.document())).await
     }
@@ -162,7 +162,7 @@ impl DeadLetterStore {
     /// Counts the open dead letters.
     ///
     /// # Errors
-    /// [`StoreError`] if the database does not answer.
+    /// Returns [`StoreError`] if the database does not answer.
     pub async fn count_open(&self) -> Result<u64, StoreError> {
         self.count(&DeadLetterFilter { states: vec![DeadLetterState::Open], ..DeadLetterFilter::default() }).await
     }

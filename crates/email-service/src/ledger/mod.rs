@@ -3,13 +3,13 @@
 //! Every write is acknowledged by a majority and journaled (set on the client). Leases, waits and
 //! expiry are compared by the server's clock (`$$NOW`), never by this host's.
 
+#[expect(clippy::module_inception, reason = "the operations of the ledger are the ledger")]
+pub mod claims;
 pub mod dead_letter;
 pub mod dead_letter_store;
 pub mod filter;
 pub mod indexes;
 pub mod insert_result;
-#[expect(clippy::module_inception, reason = "the operations of the ledger are the ledger")]
-pub mod ledger;
 pub mod mail_job;
 mod operator_actions;
 mod queries;
@@ -17,11 +17,11 @@ pub mod states;
 pub mod suppressions;
 mod transition;
 
+pub use claims::Ledger;
 pub use dead_letter::{ConsumedRecord, DeadLetter, DeadLetterState};
 pub use dead_letter_store::{DeadLetterFilter, DeadLetterStore};
 pub use filter::MailFilter;
 pub use insert_result::InsertResult;
-pub use ledger::Ledger;
 pub use mail_job::{MailJob, NewMail, SealedLink};
 pub use operator_actions::{ActionRefusal, ActionResult, MailSnapshot, OperatorAction};
 pub use queries::MailList;

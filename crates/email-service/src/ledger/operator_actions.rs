@@ -1,6 +1,6 @@
 //! The actions of operators on mails: back to `queued`, or resolved by hand.
 //!
-//! An action is decided on the state and the epoch that were read, and its write requires both: if
+//! An action is based on the state and the epoch that were read, and its write requires both: if
 //! a sender claims the mail meanwhile, or another operator changes it, the write matches nothing. A
 //! mail that a sender holds (`preparing`, `data`) is never touched.
 
@@ -30,7 +30,7 @@ pub enum OperatorAction {
     Resolve(State),
 }
 
-/// The fields of a mail that an action is decided on.
+/// The fields of a mail that an action is based on.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MailSnapshot {
@@ -66,7 +66,7 @@ pub enum ActionRefusal {
     #[error("its link has expired")]
     LinkExpired,
     #[error("it has expired")]
-    TimeOver,
+    AlreadyExpired,
     #[error("it is already due")]
     AlreadyDue,
     #[error("the server has accepted it: --again sends it a second time")]
@@ -114,7 +114,7 @@ impl OperatorAction {
     /// Checks whether the action is possible. `suppressed`: the address gets no mail.
     ///
     /// # Errors
-    /// [`ActionRefusal`] with the reason.
+    /// Returns [`ActionRefusal`] with the reason.
     pub fn check(self, mail: &MailSnapshot, suppressed: bool) -> Result<(), ActionRefusal> {
         if matches!(mail.state, State::Preparing | State::Data) {
             return Err(ActionRefusal::HeldBySender);
@@ -161,7 +161,7 @@ fn check_requeue(mail: &MailSnapshot, again: bool, suppressed: bool) -> Result<(
         _ => {}
     }
     if mail.has_expired {
-        return Err(if mail.has_link { ActionRefusal::LinkExpired } else { ActionRefusal::TimeOver });
+        return Err(if mail.has_link { ActionRefusal::LinkExpired } else { ActionRefusal::AlreadyExpired });
     }
     if suppressed {
         return Err(ActionRefusal::Suppressed);
@@ -173,7 +173,7 @@ impl Ledger {
     /// Returns the mails that match `filter`, those of the oldest events first.
     ///
     /// # Errors
-    /// [`StoreError`] if the database does not answer.
+    /// Returns [`StoreError`] if the database does not answer.
     pub async fn snapshots(&self, filter: &MailFilter, limit: i64) -> Result<Vec<MailSnapshot>, StoreError> {
         self.find_snapshots(filter.document(), filter.collation(), limit).await
     }
@@ -181,7 +181,7 @@ impl Ledger {
     /// Returns the mails with these ids that exist.
     ///
     /// # Errors
-    /// [`StoreError`] if the database does not answer.
+    /// Returns [`StoreError`] if the database does not answer.
     pub async fn snapshots_by_id(&self, ids: &[String]) -> Result<Vec<MailSnapshot>, StoreError> {
         self.find_snapshots(doc! { "_id": { "$in": ids } }, None, 0).await
     }
@@ -189,7 +189,7 @@ impl Ledger {
     /// Counts the mails that match `filter`.
     ///
     /// # Errors
-    /// [`StoreError`] if the database does not answer.
+    /// Returns [`StoreError`] if the database does not answer.
     pub async fn count_matching(&self, filter: &MailFilter) -> Result<u64, StoreError> {
         let count =
             self.documents.count_documents(filter.document()).optional(filter.collation(), CountDocuments::collation);
@@ -200,7 +200,7 @@ impl Ledger {
     /// the operator's `note`.
     ///
     /// # Errors
-    /// [`StoreError`]: the action may be applied. Read the mail and try again.
+    /// Returns [`StoreError`]: the action may be applied. Read the mail and try again.
     pub async fn apply_action(
         &self,
         action: OperatorAction,
@@ -307,8 +307,8 @@ mod tests {
                     Err(ActionRefusal::LinkExpired),
                     "{state}"
                 );
-                let news = MailSnapshot { has_expired: true, has_link: false, ..snapshot(state) };
-                assert_eq!(action.check(&news, false), Err(ActionRefusal::TimeOver), "{state}");
+                let notice = MailSnapshot { has_expired: true, has_link: false, ..snapshot(state) };
+                assert_eq!(action.check(&notice, false), Err(ActionRefusal::AlreadyExpired), "{state}");
             }
             assert_eq!(REQUEUE.check(&snapshot(state), true), Err(ActionRefusal::Suppressed), "{state}");
         }

@@ -33,7 +33,7 @@ impl Ledger {
     /// Returns one mail.
     ///
     /// # Errors
-    /// [`StoreError`] if the database does not answer.
+    /// Returns [`StoreError`] if the database does not answer.
     pub async fn find(&self, id: &str) -> Result<Option<MailJob>, StoreError> {
         with_deadline(self.deadline, self.jobs.find_one(doc! { "_id": id })).await
     }
@@ -41,7 +41,7 @@ impl Ledger {
     /// Returns the mails that match `filter`, those of the newest events first.
     ///
     /// # Errors
-    /// [`StoreError`] if the database does not answer.
+    /// Returns [`StoreError`] if the database does not answer.
     pub async fn list(&self, filter: &MailFilter, limit: i64) -> Result<MailList, StoreError> {
         let rows = self.jobs.clone_with_type::<RawDocumentBuf>();
         let list = async {
@@ -55,7 +55,7 @@ impl Ledger {
     /// Counts the mails in `state`.
     ///
     /// # Errors
-    /// [`StoreError`] if the database does not answer.
+    /// Returns [`StoreError`] if the database does not answer.
     pub async fn count(&self, state: State) -> Result<u64, StoreError> {
         with_deadline(self.deadline, self.documents.count_documents(doc! { "state": state.as_str() })).await
     }
@@ -63,7 +63,7 @@ impl Ledger {
     /// Returns the due time of the mail that has been due longest.
     ///
     /// # Errors
-    /// [`StoreError`] if the database does not answer.
+    /// Returns [`StoreError`] if the database does not answer.
     pub async fn oldest_due(&self) -> Result<Option<Timestamp>, StoreError> {
         let find = self.documents.find_one(claimable()).sort(doc! { "nextAttemptAt": 1 });
         let row = with_deadline(self.deadline, find.projection(doc! { "nextAttemptAt": 1 })).await?;

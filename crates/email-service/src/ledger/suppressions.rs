@@ -48,7 +48,7 @@ pub struct Suppression {
     pub until: Timestamp,
 }
 
-/// Handle to the suppressions.
+/// A handle to the suppressions.
 #[derive(Clone)]
 pub struct Suppressions {
     documents: Collection<Document>,
@@ -64,7 +64,7 @@ impl Suppressions {
     /// Suppresses `address` from now on.
     ///
     /// # Errors
-    /// [`StoreError`]: trying again is safe.
+    /// Returns [`StoreError`]: trying again is safe.
     pub async fn add(&self, address: &str, reply: &str, mail: &str) -> Result<(), StoreError> {
         let months = i64::try_from(DURATION.as_millis()).unwrap_or(i64::MAX);
         let update = vec![doc! { "$set": {
@@ -86,7 +86,7 @@ impl Suppressions {
     /// Returns those of `addresses` that are suppressed.
     ///
     /// # Errors
-    /// [`StoreError`] if the database does not answer.
+    /// Returns [`StoreError`] if the database does not answer.
     pub async fn suppressed_among<'a>(&self, addresses: &[&'a str]) -> Result<HashSet<&'a str>, StoreError> {
         if addresses.is_empty() {
             return Ok(HashSet::new());
@@ -112,7 +112,7 @@ impl Suppressions {
     /// address, in upper or lower case.
     ///
     /// # Errors
-    /// [`StoreError`] if the database does not answer.
+    /// Returns [`StoreError`] if the database does not answer.
     pub async fn list(&self, address: Option<&str>, limit: i64) -> Result<Vec<Suppression>, StoreError> {
         let mut filter = doc! { "$expr": { "$gt": ["$until", "$$NOW"] } };
         if let Some(address) = address {
@@ -129,7 +129,7 @@ impl Suppressions {
     /// none.
     ///
     /// # Errors
-    /// [`StoreError`]: they may be removed.
+    /// Returns [`StoreError`]: they may be removed.
     pub async fn remove(&self, address: &str) -> Result<bool, StoreError> {
         let delete = self.documents.delete_many(doc! { "_id": key(address) }).collation(case_insensitive());
         Ok(with_deadline(self.deadline, delete).await?.deleted_count > 0)

@@ -7,15 +7,15 @@ use bson::{Bson, Document, doc};
 
 use super::State;
 
-/// An unknown delivery is resent after this time, where its policy allows: a late 250 is written
-/// first.
+/// The delay before an unknown delivery is resent, if its policy allows. A late 250 is recorded
+/// before that.
 const RESEND_AFTER: Duration = Duration::from_secs(10);
 
 /// The number of history entries that are kept besides those about `unknown`.
 const MAX_HISTORY: i32 = 60;
 
-/// A mail whose sender disappeared is due at once the first time, and later by this much each
-/// further time: a mail that crashes its process must not do so in a loop.
+/// The additional delay of a mail for each earlier loss of its sender. After the first loss the
+/// mail is due at once; a mail that crashes its process must not do so in a loop.
 const PAUSE_AFTER_LOSS: Duration = Duration::from_secs(30);
 
 /// Returns the update that sets the state and `fields` and appends to the history.
@@ -29,7 +29,7 @@ pub(super) fn transition(by: &str, to: State, note: Option<&str>, fields: Docume
     vec![doc! { "$set": set }]
 }
 
-/// The fields of `preparing -> queued` by recovery.
+/// Returns the fields of `preparing -> queued` by recovery.
 pub(super) fn requeued_fields() -> Document {
     let losses = doc! { "$ifNull": ["$losses", 0_i64] };
     let pause = doc! { "$multiply": [millis(PAUSE_AFTER_LOSS), { "$min": [losses.clone(), 20_i64] }] };
@@ -41,7 +41,7 @@ pub(super) fn requeued_fields() -> Document {
     }
 }
 
-/// The fields of `unknown -> queued` by policy.
+/// Returns the fields of `unknown -> queued` by policy.
 pub(super) fn resent_fields() -> Document {
     doc! {
         "epoch": { "$add": ["$epoch", 1_i64] },
@@ -50,8 +50,8 @@ pub(super) fn resent_fields() -> Document {
     }
 }
 
-/// The fields of a return to `queued` by an operator, due at once. `counts_as_resend`: the server
-/// may have accepted the mail, so this counts as its resend, and the policy adds none.
+/// Returns the fields of a return to `queued` by an operator, due at once. `counts_as_resend`: the
+/// server may have accepted the mail, so this counts as its resend, and the policy adds none.
 pub(super) fn operator_requeue_fields(counts_as_resend: bool) -> Document {
     let mut fields = resent_fields();
     fields.insert("lease", "$$REMOVE");
@@ -63,15 +63,15 @@ pub(super) fn operator_requeue_fields(counts_as_resend: bool) -> Document {
     fields
 }
 
-/// The fields of an end by an operator. The raised epoch makes writes of an earlier holder match
-/// nothing.
+/// Returns the fields of an end by an operator. The raised epoch makes writes of an earlier holder
+/// match nothing.
 pub(super) fn operator_resolve_fields() -> Document {
     let mut fields = terminal_fields();
     fields.insert("epoch", doc! { "$add": ["$epoch", 1_i64] });
     fields
 }
 
-/// The fields of a terminal row.
+/// Returns the fields of a terminal row.
 pub(super) fn terminal_fields() -> Document {
     doc! { "terminalAt": "$$NOW", "lease": "$$REMOVE", "nextAttemptAt": "$$REMOVE" }
 }
@@ -87,8 +87,9 @@ pub(super) fn finished_fields(reply: Option<&str>, attempted: bool) -> Document 
     fields
 }
 
-/// The fields of an `unknown` mail: it waits for its resend, or is terminal under `hold`, after its
-/// one resend, and once it has expired. The epoch stays, so that a late 250 still matches.
+/// Returns the fields of an `unknown` mail: it waits for its resend, or is terminal under `hold`,
+/// after its one resend, and once it has expired. The epoch stays, so that a late 250 still
+/// matches.
 pub(super) fn unknown_fields() -> Document {
     let may_resend = doc! { "$and": [
         { "$eq": ["$policy", "resend_once"] },

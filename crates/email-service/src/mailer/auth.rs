@@ -2,7 +2,7 @@
 //! only one, so the other one is tried after a refusal. The mechanism that succeeded is tried first
 //! on the next connection.
 
-use std::{fmt, time::Duration};
+use std::{fmt, net::IpAddr, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use lettre::transport::smtp::client::AsyncSmtpConnection;
@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use super::{
     ehlo_capabilities::EhloCapabilities,
     reply::{Reply, read_reply},
-    servers::Credentials,
+    server_config::Credentials,
 };
 
 const SUCCEEDED: u16 = 235;
@@ -79,7 +79,7 @@ pub(super) enum AuthError {
 /// tried once.
 ///
 /// # Errors
-/// [`AuthError`] if the server accepts none.
+/// Returns [`AuthError`] if the server accepts none.
 pub(super) async fn authenticate(
     smtp: &mut AsyncSmtpConnection,
     mechanisms: &[Mechanism],
@@ -163,6 +163,12 @@ fn redacted(credentials: &Credentials, reply: &Reply) -> String {
     reply.to_string()
 }
 
+/// Returns whether the password may be sent: over TLS, or to this machine. The address of the
+/// connection decides, not the name in the URL.
+pub(super) fn may_send_password(encrypted: bool, peer: Option<IpAddr>) -> bool {
+    encrypted || peer.is_some_and(|ip| ip.to_canonical().is_loopback())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -204,5 +210,17 @@ mod tests {
         for code in [235, 334, 421, 432, 454, 530, 538] {
             assert!(!allows_another_mechanism(code), "{code}");
         }
+    }
+
+    #[test]
+    fn a_password_leaves_the_machine_only_over_tls() {
+        let may = |encrypted, ip: &str| may_send_password(encrypted, Some(ip.parse().unwrap()));
+        for near in ["127.0.0.1", "::1", "::ffff:127.0.0.1"] {
+            assert!(may(false, near), "{near}");
+        }
+        for far in ["192.0.2.7", "10.1.2.3", "fd00::1", "fe80::1", "::ffff:192.0.2.7"] {
+            assert!(!may(false, far) && may(true, far), "{far}");
+        }
+        assert!(!may_send_password(false, None));
     }
 }

@@ -10,8 +10,8 @@
 //! ```
 //!
 //! A server that accepts connections and then breaks transactions does more harm: each try
-//! costs a mail its attempt, or makes it unknown behind the fence. So after such a pause it
-//! gets one mail at a time until one succeeds.
+//! costs a mail an attempt, or leaves it `unknown` after the fence. So after such a pause the
+//! server gets one mail at a time until one succeeds.
 
 use std::time::Duration;
 
@@ -23,7 +23,8 @@ pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(500);
 pub(super) const LONGEST_CONNECT_PAUSE: Duration = Duration::from_secs(10);
 /// The longest pause after failed mails, which do cost an attempt.
 pub(super) const LONGEST_MAIL_PAUSE: Duration = Duration::from_secs(60);
-/// A single failed mail says nothing about the server.
+/// The number of failures in a row that trips the breaker. A single failed mail says nothing about
+/// the server.
 const STRIKES_TO_TRIP: u32 = 3;
 
 /// The breaker of one server.
@@ -55,7 +56,7 @@ struct Strikes {
 impl Strikes {
     /// Counts a failure, and returns the pause if the breaker trips. Another failure of the same
     /// mail says nothing about the server, and must not delay other mails (I6).
-    fn strike(&mut self, mail: &str, about_server: bool, chance: f64) -> Option<Duration> {
+    fn strike(&mut self, mail: &str, about_server: bool, random: f64) -> Option<Duration> {
         if !about_server && self.last_mail == mail {
             return None;
         }
@@ -65,7 +66,7 @@ impl Strikes {
             return None;
         }
         self.trips = self.trips.saturating_add(1);
-        Some(exponential(self.trips, FIRST_PAUSE, LONGEST_MAIL_PAUSE, chance))
+        Some(exponential(self.trips, FIRST_PAUSE, LONGEST_MAIL_PAUSE, random))
     }
 }
 
@@ -113,10 +114,10 @@ impl Breaker {
     }
 
     /// Records that no connection was made.
-    pub(super) fn failed(&mut self, now: Instant, chance: f64) {
+    pub(super) fn failed(&mut self, now: Instant, random: f64) {
         self.failures = self.failures.saturating_add(1);
         self.last_seen = None;
-        self.tripped_until = Some(now + exponential(self.failures, FIRST_PAUSE, LONGEST_CONNECT_PAUSE, chance));
+        self.tripped_until = Some(now + exponential(self.failures, FIRST_PAUSE, LONGEST_CONNECT_PAUSE, random));
     }
 
     /// Records a complete transaction, whatever the reply to its mail.
@@ -133,17 +134,17 @@ impl Breaker {
     /// Records that the server refused us in the transaction of a mail. `about_server`: the refusal
     /// came at MAIL, where only the sender's address is known. Returns whether the server is paused
     /// now.
-    pub(super) fn refused(&mut self, mail: &str, about_server: bool, now: Instant, chance: f64) -> bool {
+    pub(super) fn refused(&mut self, mail: &str, about_server: bool, now: Instant, random: f64) -> bool {
         self.breaks = Strikes::default();
-        let pause = (self.tripped_until.is_none()).then(|| self.refusals.strike(mail, about_server, chance)).flatten();
+        let pause = (self.tripped_until.is_none()).then(|| self.refusals.strike(mail, about_server, random)).flatten();
         self.open_for(pause, now)
     }
 
     /// Records that the connection broke in the transaction of a mail, or no answer came. Returns
     /// whether the server is paused now.
-    pub(super) fn broke(&mut self, mail: &str, now: Instant, chance: f64) -> bool {
+    pub(super) fn broke(&mut self, mail: &str, now: Instant, random: f64) -> bool {
         // Transactions that were under way when the breaker tripped add nothing.
-        let pause = (self.tripped_until.is_none()).then(|| self.breaks.strike(mail, false, chance)).flatten();
+        let pause = (self.tripped_until.is_none()).then(|| self.breaks.strike(mail, false, random)).flatten();
         self.open_for(pause, now)
     }
 

@@ -33,8 +33,8 @@ use super::{
 /// The label in the metric of caught panics.
 pub(super) const PANIC_LABEL: &str = "smtp";
 
-/// After a suspension of the process all deadlines are over before it reads what arrived meanwhile:
-/// it polls once more, for data that is there already.
+/// The time of one more poll after a deadline, for data that has already arrived: if the process
+/// was suspended, its deadlines pass before it has read what arrived meanwhile.
 const FINAL_POLL: Duration = Duration::from_millis(100);
 
 /// lettre ends every mail with an additional line end.
@@ -96,7 +96,7 @@ impl Connection {
     /// Sends MAIL, RCPT and DATA.
     ///
     /// # Errors
-    /// [`ConnectionBroken`]: the mail was not accepted, and the connection is closed.
+    /// Returns [`ConnectionBroken`]: the mail was not accepted, and the connection is closed.
     pub async fn begin(self, envelope: &Envelope, body: &[u8]) -> Result<TransactionStart, ConnectionBroken> {
         catch_panic("begin", self.try_begin(envelope, body)).await
     }
@@ -127,7 +127,7 @@ impl Connection {
     /// Sends RSET: checks that the connection works and that its replies are in step.
     ///
     /// # Errors
-    /// [`ConnectionBroken`]: the connection is closed.
+    /// Returns [`ConnectionBroken`]: the connection is closed.
     pub async fn reset(mut self) -> Result<Self, ConnectionBroken> {
         let reply = self.command("RSET", Rset.to_string()).await?;
         if reply.code == 250 { Ok(self) } else { Err(ConnectionBroken { step: "RSET", problem: reply.to_string() }) }
@@ -179,7 +179,7 @@ impl OpenTransaction {
     /// Sends the body and the dot, and waits for the reply to the dot.
     ///
     /// # Errors
-    /// [`ConnectionBroken`]: it is unknown whether the mail was accepted.
+    /// Returns [`ConnectionBroken`]: it is unknown whether the mail was accepted.
     pub async fn deliver(
         self,
         body: &[u8],

@@ -1,6 +1,6 @@
 //! How a connection is made: TCP, TLS, EHLO and authentication.
 
-use std::{fmt, net::IpAddr, time::Duration};
+use std::{fmt, time::Duration};
 
 use lettre::transport::smtp::{
     client::{AsyncSmtpConnection, TlsParameters},
@@ -17,7 +17,7 @@ use super::{
     ehlo_capabilities::EhloCapabilities,
     implicit_tls,
     reply::printable,
-    servers::{Encryption, Server},
+    server_config::{Encryption, Server},
     stream::SmtpStream,
 };
 
@@ -65,7 +65,8 @@ impl Endpoint {
     /// Connects, encrypts and authenticates as the server's URL says.
     ///
     /// # Errors
-    /// [`ConnectError`], also for a panic at the server's data; it is never caused by a mail.
+    /// Returns [`ConnectError`], also for a panic at the server's data; it is never caused by a
+    /// mail.
     pub async fn connect(&self) -> Result<Connection, ConnectError> {
         let connected = panics::catch_future(PANIC_LABEL, async {
             fail_point!("smtp.connect");
@@ -129,7 +130,7 @@ impl Endpoint {
         flags.read_in_bulk();
         let capabilities = self.ask_capabilities(&mut smtp, &hello).await?;
         if let Some(credentials) = &server.credentials {
-            if !may_send_password(encrypted, peer) {
+            if !auth::may_send_password(encrypted, peer) {
                 return Err(failed("AUTH", "the password is not sent over an unencrypted connection").into());
             }
             let mut mechanisms = auth::mechanisms_in_order(&capabilities, *self.mechanism.lock());
@@ -202,27 +203,4 @@ impl Endpoint {
 
 fn failed(step: &'static str, problem: impl fmt::Display) -> ConnectError {
     ConnectError { step, problem: printable(&problem.to_string()) }
-}
-
-/// Returns whether the password may be sent: over TLS, or to this machine. The address of the
-/// connection decides, not the name in the URL.
-fn may_send_password(encrypted: bool, peer: Option<IpAddr>) -> bool {
-    encrypted || peer.is_some_and(|ip| ip.to_canonical().is_loopback())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_password_leaves_the_machine_only_over_tls() {
-        let may = |encrypted, ip: &str| may_send_password(encrypted, Some(ip.parse().unwrap()));
-        for near in ["127.0.0.1", "::1", "::ffff:127.0.0.1"] {
-            assert!(may(false, near), "{near}");
-        }
-        for far in ["192.0.2.7", "10.1.2.3", "fd00::1", "fe80::1", "::ffff:192.0.2.7"] {
-            assert!(!may(false, far) && may(true, far), "{far}");
-        }
-        assert!(!may_send_password(false, None));
-    }
 }

@@ -76,7 +76,7 @@ impl SmtpStream {
     /// each address.
     ///
     /// # Errors
-    /// The error of the last address.
+    /// Returns the error of the last address.
     pub async fn connect(host: &str, port: u16, deadline: Duration) -> io::Result<SmtpStream> {
         let timed_out = |what: &str| io::Error::new(io::ErrorKind::TimedOut, format!("{what} took too long"));
         let addresses =
@@ -112,7 +112,7 @@ impl SmtpStream {
     /// Returns the local address.
     ///
     /// # Errors
-    /// If the socket is closed.
+    /// Returns an error if the socket is closed.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.tcp.local_addr()
     }

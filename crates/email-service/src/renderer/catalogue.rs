@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::RenderError;
-use super::case::{MailCase, cases};
-use super::date::DateFormat;
-use super::link::{LinkTarget, link_target};
-use super::message_pattern::MessagePattern;
-use super::placeholders::{Placeholder, required_placeholders};
-use super::plural::Plurals;
+use super::{
+    RenderError,
+    date::DateFormat,
+    link::{LinkTarget, link_target},
+    message_case::{MailCase, cases},
+    message_pattern::MessagePattern,
+    placeholders::{Placeholder, required_placeholders},
+    plural::Plurals,
+};
 use crate::plan::Template;
 
 #[derive(Deserialize)]
@@ -301,18 +303,18 @@ impl LinkTexts {
     }
 }
 
-fn check_only(pattern: &MessagePattern, known: &[Placeholder], place: &str) -> Result<(), String> {
+fn check_only(pattern: &MessagePattern, known: &[Placeholder], location: &str) -> Result<(), String> {
     match pattern.placeholders().find(|used| !known.contains(used)) {
-        Some(used) => Err(format!("{place}: {{{}}} has no value here", used.as_str())),
+        Some(used) => Err(format!("{location}: {{{}}} has no value here", used.as_str())),
         None => Ok(()),
     }
 }
 
-fn check_mentioned(patterns: &[&MessagePattern], fact: Placeholder, place: &str) -> Result<(), String> {
-    if patterns.iter().any(|p| p.placeholders().any(|used| used == fact)) {
+fn check_mentioned(patterns: &[&MessagePattern], placeholder: Placeholder, location: &str) -> Result<(), String> {
+    if patterns.iter().any(|p| p.placeholders().any(|used| used == placeholder)) {
         Ok(())
     } else {
-        Err(format!("{place}: {{{}}} is missing", fact.as_str()))
+        Err(format!("{location}: {{{}}} is missing", placeholder.as_str()))
     }
 }
 
@@ -382,9 +384,9 @@ mod tests {
     fn a_missing_plural_form_and_a_misplaced_count_are_refused() {
         let form = problem(&changed("one = \"{remaining} code\", ", ""));
         assert!(form.contains("mails.recovery-code-used.body: there is no form for 1"), "{form}");
-        let place =
+        let misplaced =
             problem(&changed("subject = \"A recovery code was used to sign in\"", "subject = { other = \"x\" }"));
-        assert!(place.contains("mails.recovery-code-used.subject: {remaining}"), "{place}");
+        assert!(misplaced.contains("mails.recovery-code-used.subject: {remaining}"), "{misplaced}");
     }
 
     #[test]

@@ -2,23 +2,26 @@
 
 use secrecy::SecretString;
 
-use super::case::case_of;
-use super::catalogue::{Catalogue, Direction, MailTexts};
-use super::layout::{DetailView, LinkView, MailView};
-use super::link::{LinkTarget, link_target};
-use super::message::{self, MessageInput};
-use super::message_pattern::{FillContext, FilledText, MessagePattern};
-use super::placeholders::Placeholder;
-use super::plural::Plurals;
-use super::{ComposedMail, MailContent, RenderError, Renderer, address, sanitize};
+use super::{
+    ComposedMail, MailContent, RenderError, Renderer, address,
+    catalogue::{Catalogue, Direction, MailTexts},
+    layout::{DetailView, LinkView, MailView},
+    link::{LinkTarget, link_target},
+    message::{self, MessageInput},
+    message_case::case_of,
+    message_pattern::{FillContext, FilledText, MessagePattern},
+    placeholders::Placeholder,
+    plural::Plurals,
+    sanitize,
+};
 
 impl Renderer {
     /// Renders the whole mail. The same content gives the same bytes, so a mail that is sent again
     /// is identical.
     ///
     /// # Errors
-    /// If the recipient's address or the message id is invalid, or a value that this template needs
-    /// is missing.
+    /// Returns an error if the recipient's address or the message id is invalid, or a value that
+    /// this template needs is missing.
     pub fn compose(&self, mail: &MailContent<'_>) -> Result<ComposedMail, RenderError> {
         let catalogue = self.catalogues.for_locale(mail.locale);
         let to = address::normalize(mail.to)?;

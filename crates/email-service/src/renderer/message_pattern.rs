@@ -153,8 +153,8 @@ impl PatternPart {
 
 /// Returns the index of the form for exactly this count, else of the form for its category.
 fn form_index<T>(forms: &[(Form, T)], count: u32, plurals: &Plurals) -> Option<usize> {
-    let place = |wanted: Form| forms.iter().position(|(form, _)| *form == wanted);
-    place(Form::Exactly(count)).or_else(|| place(Form::Category(plurals.category(count))))
+    let index_of = |wanted: Form| forms.iter().position(|(form, _)| *form == wanted);
+    index_of(Form::Exactly(count)).or_else(|| index_of(Form::Category(plurals.category(count))))
 }
 
 fn parts(text: &str) -> Result<Vec<PatternPart>, String> {

@@ -4,7 +4,6 @@
 
 mod address;
 mod bidi;
-mod case;
 mod catalogue;
 mod compose;
 mod date;
@@ -12,6 +11,7 @@ mod language;
 mod layout;
 mod link;
 mod message;
+mod message_case;
 mod message_pattern;
 mod placeholders;
 mod plural;
@@ -30,10 +30,8 @@ use secrecy::SecretString;
 use url::Url;
 
 use crate::plan::Template;
-pub use case::{MailCase, cases};
-use language::Catalogues;
-use layout::Layout;
-use link::LinkBase;
+pub use message_case::{MailCase, cases};
+use {language::Catalogues, layout::Layout, link::LinkBase};
 
 /// Renders every kind of mail in every language. Immutable.
 pub struct Renderer {

@@ -1,6 +1,6 @@
 //! The placeholders of the texts, and those that each kind of mail requires.
 
-use super::{bidi::ValueDirection, case::MailCase};
+use super::{bidi::ValueDirection, message_case::MailCase};
 use crate::plan::Template;
 use Placeholder as P;
 

@@ -1,7 +1,7 @@
 //! What every mail does, and what no mail may do.
 
 mod languages;
-mod properties;
+mod property_tests;
 mod snapshots;
 
 use std::sync::LazyLock;

@@ -32,8 +32,8 @@ use crate::{
     ledger::{Ledger, MailJob, Suppressions},
     mailer::{
         connection::{DeliveryTimeouts, OpenTransaction, TransactionStart},
-        pool::{Checkout, Pool, ServerPermit},
         reply::Reply,
+        server_pool::{Checkout, Pool, ServerPermit},
         verdict::{Phase, judge},
     },
     metrics::{Metrics, SendOutcome},
@@ -46,7 +46,7 @@ const STOP_GRACE: Duration = Duration::from_secs(2);
 /// The label in the metric of caught panics.
 const PANIC_LABEL: &str = "mail";
 
-/// The parts and settings that all sends share.
+/// Sends claimed mails, with parts and settings that all sends share.
 pub struct Sender {
     pub ledger: Ledger,
     pub suppressions: Suppressions,

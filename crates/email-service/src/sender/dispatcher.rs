@@ -19,7 +19,7 @@ use tracing::Instrument as _;
 use super::delivery::Sender;
 use crate::{
     ledger::{Ledger, MailJob},
-    mailer::pool::Pool,
+    mailer::server_pool::Pool,
 };
 
 /// The mean time between two queries of an idle dispatcher: retries become due without a signal.
@@ -192,7 +192,7 @@ impl Dispatcher {
             return;
         }
         let in_hand: Vec<String> = self.in_hand.lock().iter().cloned().collect();
-        match self.ledger.release_unknown_claims(&in_hand).await {
+        match self.ledger.release_lost_claims(&in_hand).await {
             Ok(released) => {
                 lost_claims.record_release(Instant::now());
                 if released > 0 {

@@ -10,11 +10,11 @@ use super::delivery::{Sender, TransactionError};
 use crate::{
     ledger::{
         MailJob,
-        ledger::{Requeue, WriteOutcome},
+        claims::{Requeue, WriteOutcome},
     },
     mailer::{
-        pool::ServerPermit,
         reply::Reply,
+        server_pool::ServerPermit,
         verdict::{Phase, Verdict, judge},
     },
     metrics::SendOutcome,

@@ -8,7 +8,7 @@ use tokio::{sync::Notify, time::sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    ledger::{Ledger, ledger::RecoveryCounts},
+    ledger::{Ledger, claims::RecoveryCounts},
     metrics::Metrics,
 };
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bson::doc;
-use email_service::ledger::{State, ledger::WriteOutcome};
+use email_service::ledger::{State, claims::WriteOutcome};
 use test_support::{Behavior, Phase, ProxyMode, ScriptedSmtp, SmtpRule, TcpProxy, wait_for};
 
 use crate::setup::{LEASE, Store, send_next, state_history};

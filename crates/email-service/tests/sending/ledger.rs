@@ -5,9 +5,9 @@ use std::{collections::HashSet, time::Duration};
 use bson::{Document, doc};
 use email_service::ledger::{
     ConsumedRecord, DeadLetter, DeadLetterFilter, DeadLetterState, DeadLetterStore, InsertResult, MailFilter, State,
+    claims::Requeue,
     filter::{abandoned, claimable, queued_and_expired, resendable, unknown_and_expired},
     indexes,
-    ledger::Requeue,
 };
 use service_kit::mongo::ensure_indexes;
 
@@ -159,7 +159,7 @@ async fn only_the_claim_whose_answer_was_lost_is_released() {
     let in_hand = ours.claim(LEASE).await.unwrap().unwrap();
     let lost = ours.claim(LEASE).await.unwrap().unwrap();
     let other = theirs.claim(LEASE).await.unwrap().unwrap();
-    assert_eq!(ours.release_unknown_claims(std::slice::from_ref(&in_hand.id)).await.unwrap(), 1);
+    assert_eq!(ours.release_lost_claims(std::slice::from_ref(&in_hand.id)).await.unwrap(), 1);
     assert_eq!(store.row(&lost.id).await.state, State::Queued);
     assert_eq!(store.row(&in_hand.id).await.state, State::Preparing);
     assert_eq!(store.row(&other.id).await.state, State::Preparing);

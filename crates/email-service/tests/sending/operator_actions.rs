@@ -5,7 +5,7 @@ use std::time::Duration;
 use bson::doc;
 use email_service::ledger::{
     ActionResult, ConsumedRecord, DeadLetter, DeadLetterState, DeadLetterStore, Ledger, MailFilter, MailSnapshot,
-    OperatorAction, State, dead_letter_store::DeadLetterDecision, ledger::WriteOutcome,
+    OperatorAction, State, claims::WriteOutcome, dead_letter_store::DeadLetterDecision,
 };
 
 use crate::setup::{LEASE, Store};

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use email_service::{
     ledger::State,
-    mailer::pool::Checkout,
+    mailer::server_pool::Checkout,
     sender::{delivery::Sender, dispatcher::Dispatcher},
 };
 use service_kit::Lifecycle;

@@ -11,7 +11,7 @@ use std::{
 use bson::{Document, doc};
 use email_service::{
     ledger::{Ledger, MailJob, NewMail, State, Suppressions},
-    mailer::{connection::DeliveryTimeouts, endpoint::Endpoint, pool::Pool, servers::Server},
+    mailer::{connection::DeliveryTimeouts, endpoint::Endpoint, server_config::Server, server_pool::Pool},
     metrics::Metrics,
     plan,
     renderer::Renderer,

@@ -150,6 +150,6 @@ impl ConfigSource {
 }
 
 #[cfg(test)]
-mod properties;
+mod property_tests;
 #[cfg(test)]
 mod tests;

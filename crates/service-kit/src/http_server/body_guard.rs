@@ -29,8 +29,9 @@ use actix_web::{
 use futures_util::{Stream, StreamExt};
 use tokio::time::Sleep;
 
-/// The outermost middleware. `deadline` is the time a client may take to send a body, counted from
-/// the first read. A late body ends in `PayloadError::Io` with `TimedOut`.
+/// Guards the body of a request, as the outermost middleware. `deadline` is the time a client may
+/// take to send a body, counted from the first read. A late body ends in `PayloadError::Io` with
+/// `TimedOut`.
 ///
 /// # Errors
 /// Returns the errors of the inner service.
@@ -75,7 +76,7 @@ impl BodyReceiver {
 struct GuardedRequestBody {
     receiver: BodyReceiver,
     deadline: Duration,
-    /// Starts with the first read, because a handler may wait for something else before.
+    /// Starts with the first read, because a handler may wait for something else before it.
     timer: Option<Pin<Box<Sleep>>>,
 }
 

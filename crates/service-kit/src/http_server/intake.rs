@@ -103,8 +103,8 @@ impl Intake {
         data.insert(Connection { intake: Arc::clone(&self.0), has_request: AtomicBool::new(false) });
     }
 
-    /// The outermost middleware. It records that a request has begun and, while the server stops,
-    /// tells the client to use another connection for its next request.
+    /// Records that a request has begun and, while the server stops, tells the client to use
+    /// another connection for its next request. This is the outermost middleware.
     ///
     /// # Errors
     /// Returns the errors of the inner service.

@@ -67,7 +67,7 @@ enum Command {
 /// Runs the command.
 ///
 /// # Errors
-/// What went wrong, for the operator.
+/// Returns an error for the operator.
 pub fn run(cli: Cli) -> anyhow::Result<()> {
     let file = cli.config.config.as_deref();
     match cli.command.unwrap_or(Command::Serve) {

@@ -25,8 +25,8 @@ pub(super) struct GrantRole {
 /// Grants the role. The event is published by the running service, or by the next one that starts.
 ///
 /// # Errors
-/// Exit code 2 if the arguments are no address or no role; exit code 1 if no account has the address or the database is
-/// unavailable.
+/// Returns a [`UsageError`] (exit code 2) if the arguments are not an address and a role, and another error (exit code 1)
+/// if no account has the address or the database is unavailable.
 pub(super) async fn run(config: &Config, args: GrantRole) -> anyhow::Result<()> {
     let email = Email::parse(&args.email).map_err(|invalid| UsageError(invalid.detail))?;
     let role = Role::parse(&args.role).map_err(|invalid| UsageError(invalid.detail))?;

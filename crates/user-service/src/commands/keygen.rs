@@ -17,7 +17,7 @@ const FILE: &str = "encryption.key";
 /// key is a success.
 ///
 /// # Errors
-/// The file exists: an overwritten key cannot be recovered.
+/// Returns an error if the file exists: an overwritten key cannot be recovered.
 pub(super) fn run(directory: &Path, if_missing: bool) -> anyhow::Result<()> {
     fs::create_dir_all(directory).with_context(|| format!("{} cannot be created", directory.display()))?;
     let path = directory.join(FILE);

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use super::invalid::Invalid;
+use super::invalid_value::Invalid;
 
 /// Maximum length of the object as compact JSON.
 pub const MAX_BYTES: usize = 16 * 1024;
@@ -19,8 +19,8 @@ impl Attributes {
     /// Converts a JSON value.
     ///
     /// # Errors
-    /// `not-an-object`, `too-large`, `too-deep`, or `invalid-character` for a member name with U+0000, which the
-    /// database cannot store.
+    /// Returns an error with the code `not-an-object`, `too-large`, `too-deep`, or `invalid-character` for a member
+    /// name with U+0000, which the database cannot store.
     pub fn parse(value: Value) -> Result<Self, Invalid> {
         let Value::Object(members) = value else {
             return Err(Invalid::new("not-an-object", "Attributes must be a JSON object."));
@@ -37,7 +37,7 @@ impl Attributes {
     /// and any other value replaces the existing one.
     ///
     /// # Errors
-    /// The errors of [`Attributes::parse`], for the patch or the result.
+    /// Returns the errors of [`Attributes::parse`], for the patch or the result.
     pub fn merged(&self, patch: &Map<String, Value>) -> Result<Self, Invalid> {
         // The depth of the patch is checked first, because the merge is recursive.
         check(patch, 1)?;

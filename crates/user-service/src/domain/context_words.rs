@@ -4,9 +4,9 @@
 use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
 
-/// A shorter word would occur in too many passwords.
+/// Minimum length of a word in characters. A shorter word would occur in too many passwords.
 const MIN_CHARS: usize = 3;
-/// Two characters suffice in scripts in which they can be a word or a name.
+/// Minimum length of a word that is not ASCII: in other scripts, two characters can be a word or a name.
 const MIN_CHARS_NON_ASCII: usize = 2;
 
 /// Words in a folded form, in which `L0v3lace`, `lovelace` and `Lóvelace` are the same.

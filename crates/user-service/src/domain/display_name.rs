@@ -6,12 +6,12 @@ use unicode_normalization::UnicodeNormalization;
 
 use super::{
     allowed_characters::{is_disruptive, is_invisible},
-    invalid::Invalid,
+    invalid_value::Invalid,
 };
 
 /// Maximum length in code points, in NFC.
 pub const MAX_CHARS: usize = 100;
-/// Longer input is refused before it is normalised.
+/// Maximum length of the input in bytes. Longer input is refused before it is normalised.
 const MAX_INPUT_BYTES: usize = 4096;
 
 /// A name in NFC, on one line, with at least one visible character. It is free text, so code that prints it must escape
@@ -23,7 +23,7 @@ impl DisplayName {
     /// Parses a name. Ignores white space around it.
     ///
     /// # Errors
-    /// `too-short`, `too-long` or `invalid-character`.
+    /// Returns an error with the code `too-short`, `too-long` or `invalid-character`.
     pub fn parse(raw: &str) -> Result<Self, Invalid> {
         if raw.len() > MAX_INPUT_BYTES {
             return Err(too_long());

@@ -10,14 +10,16 @@ use unicode_normalization::UnicodeNormalization;
 
 use super::{
     allowed_characters::{is_disruptive, is_invisible},
-    invalid::Invalid,
+    invalid_value::Invalid,
 };
 
-/// RFC 5321 section 4.5.3.1.3: a path has at most 256 octets, including its angle brackets.
+/// Maximum length of an address in bytes: a path has at most 256 octets, including its angle brackets (RFC 5321,
+/// section 4.5.3.1.3).
 pub const MAX_BYTES: usize = 254;
-/// The limit of RFC 5321 section 4.5.3.1.1.
+/// Maximum length of the local part in bytes (RFC 5321, section 4.5.3.1.1).
 const MAX_LOCAL_PART_BYTES: usize = 64;
-/// Longer input is refused before it is parsed. A Unicode domain can be longer than its A-label form.
+/// Maximum length of the input in bytes. Longer input is refused before it is parsed. A Unicode domain can be longer
+/// than its A-label form.
 const MAX_INPUT_BYTES: usize = 1024;
 
 /// An email address that mail can be sent to.
@@ -37,7 +39,7 @@ impl Email {
     /// Parses an address. Ignores white space around it.
     ///
     /// # Errors
-    /// `too-long`, or `not-an-address`.
+    /// Returns an error with the code `too-long`, or `not-an-address`.
     pub fn parse(raw: &str) -> Result<Self, Invalid> {
         let trimmed = raw.trim();
         if trimmed.len() > MAX_INPUT_BYTES {

@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 
-/// At most this number of former addresses is reserved, so that an account cannot collect addresses by changes.
+/// The maximum number of reserved former addresses, so that an account cannot collect addresses by changes.
 pub const MAX_RESERVED_EMAILS: usize = 10;
 
 /// The key of a former email address or username that is reserved for its account.

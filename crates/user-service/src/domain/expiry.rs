@@ -1,4 +1,4 @@
-//! When something with a limited lifetime expires.
+//! Computes expiry times.
 
 use std::time::Duration;
 

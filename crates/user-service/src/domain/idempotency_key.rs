@@ -1,6 +1,6 @@
-//! Idempotency keys: by them the service recognises a repeated request.
+//! Idempotency keys, by which the service recognises a repeated request.
 
-use super::invalid::Invalid;
+use super::invalid_value::Invalid;
 
 /// Maximum length in characters, without quotes and escapes.
 pub const MAX_LENGTH: usize = 128;
@@ -14,7 +14,7 @@ impl IdempotencyKey {
     /// (`k-1`), as many clients send it. Both are the same key.
     ///
     /// # Errors
-    /// `not-an-idempotency-key`.
+    /// Returns an error with the code `not-an-idempotency-key`.
     pub fn parse(value: impl AsRef<[u8]>) -> Result<Self, Invalid> {
         let value = value.as_ref().trim_ascii();
         let key = match value {

@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, time::Duration};
 
-/// An account remembers at most this number of networks, those of its latest logins.
+/// The maximum number of networks that an account remembers, those of its latest logins.
 pub const MAX_KNOWN_NETWORKS: usize = 8;
 /// How long a network counts as known after the last login from it.
 pub const KNOWN_NETWORK_LIFETIME: Duration = Duration::from_secs(30 * 24 * 60 * 60);

@@ -3,7 +3,7 @@
 
 use super::schema_violation::SchemaViolation;
 
-/// At most this number of violations is reported.
+/// The maximum number of reported violations.
 const MAX_REPORTED: usize = 20;
 /// Maximum length of a reported path: the total bytes of its names. A longer path is cut, so that responses stay small.
 const MAX_PATH_BYTES: usize = 128;
@@ -15,7 +15,7 @@ const MAX_PATH_BYTES: usize = 128;
 /// Returns at most [`MAX_REPORTED`] violations. `text` must be JSON: the result is meaningless for any other text.
 pub(crate) fn find_out_of_range(text: &str) -> Vec<SchemaViolation> {
     let mut found = Vec::new();
-    let mut place: Vec<Container<'_>> = Vec::new();
+    let mut containers: Vec<Container<'_>> = Vec::new();
     let mut rest = text;
     while let Some(first) = rest.bytes().next()
         && found.len() < MAX_REPORTED
@@ -24,14 +24,14 @@ pub(crate) fn find_out_of_range(text: &str) -> Vec<SchemaViolation> {
         match first {
             b'"' => {
                 length = string_length(rest);
-                if let Some(Container::Object(name @ None)) = place.last_mut() {
+                if let Some(Container::Object(name @ None)) = containers.last_mut() {
                     *name = Some(&rest[..length]);
                 }
             }
-            b'{' => place.push(Container::Object(None)),
-            b'[' => place.push(Container::Array(0)),
-            b'}' | b']' => drop(place.pop()),
-            b',' => match place.last_mut() {
+            b'{' => containers.push(Container::Object(None)),
+            b'[' => containers.push(Container::Array(0)),
+            b'}' | b']' => drop(containers.pop()),
+            b',' => match containers.last_mut() {
                 Some(Container::Array(index)) => *index += 1,
                 Some(Container::Object(name)) => *name = None,
                 None => {}
@@ -40,7 +40,7 @@ pub(crate) fn find_out_of_range(text: &str) -> Vec<SchemaViolation> {
                 let is_part_of_number = |byte: u8| byte.is_ascii_digit() || b"+-.eE".contains(&byte);
                 length = rest.bytes().take_while(|byte| is_part_of_number(*byte)).count();
                 let mistake = range_error(&rest[..length]);
-                found.extend(mistake.map(|detail| SchemaViolation::new(path_of(&place), "out-of-range", detail)));
+                found.extend(mistake.map(|detail| SchemaViolation::new(path_of(&containers), "out-of-range", detail)));
             }
             // A separator, a part of `true`, `false` or `null`, or a character that is not JSON.
             _ => length = rest.chars().next().map_or(1, char::len_utf8),
@@ -85,7 +85,7 @@ fn range_error(number: &str) -> Option<&'static str> {
     (!kept).then_some("The number is too large or too small for a double (IEEE 754).")
 }
 
-fn path_of(place: &[Container<'_>]) -> Vec<String> {
+fn path_of(containers: &[Container<'_>]) -> Vec<String> {
     let mut left = MAX_PATH_BYTES;
     let segment = |within: &Container<'_>| {
         let segment = match within {
@@ -95,7 +95,7 @@ fn path_of(place: &[Container<'_>]) -> Vec<String> {
         left = left.checked_sub(segment.len())?;
         Some(segment)
     };
-    place.iter().map_while(segment).collect()
+    containers.iter().map_while(segment).collect()
 }
 
 #[cfg(test)]
@@ -105,7 +105,7 @@ mod tests {
 
     use super::*;
 
-    fn places(text: &str) -> Vec<String> {
+    fn paths(text: &str) -> Vec<String> {
         find_out_of_range(text).iter().map(|violation| violation.path.join("/")).collect()
     }
 
@@ -113,16 +113,16 @@ mod tests {
     fn each_number_is_reported_with_its_path() {
         let text = r#"{ "a,b": 18446744073709551616, "\u00e9\"": {"x": [[], {}, [1, -9223372036854775809]]},
             "text": "99999999999999999999999", "true": true, "last": 1e999 }"#;
-        assert_eq!(places(text), ["a,b", "\u{e9}\"/x/2/1", "last"]);
-        assert_eq!(places("18446744073709551616"), [""]);
-        assert_eq!(places("[1, 18446744073709551615, -9223372036854775808, 1.5, 1e300, 0.0, -0]"), [""; 0]);
+        assert_eq!(paths(text), ["a,b", "\u{e9}\"/x/2/1", "last"]);
+        assert_eq!(paths("18446744073709551616"), [""]);
+        assert_eq!(paths("[1, 18446744073709551615, -9223372036854775808, 1.5, 1e300, 0.0, -0]"), [""; 0]);
     }
 
     #[test]
     fn a_long_name_is_not_repeated_and_the_number_of_violations_is_bounded() {
         let name = "n".repeat(1000);
-        assert_eq!(places(&format!(r#"{{"a":{{"{name}":[1e999]}}}}"#)), ["a"]);
-        assert_eq!(places(&format!("[{}0]", "1e999,".repeat(5000))).len(), MAX_REPORTED);
+        assert_eq!(paths(&format!(r#"{{"a":{{"{name}":[1e999]}}}}"#)), ["a"]);
+        assert_eq!(paths(&format!("[{}0]", "1e999,".repeat(5000))).len(), MAX_REPORTED);
     }
 
     proptest! {

@@ -1,8 +1,8 @@
 //! Locales: the language and region in which a user wants to be addressed.
 
-use super::invalid::Invalid;
+use super::invalid_value::Invalid;
 
-/// Maximum length in bytes, which RFC 5646 section 4.4.1 demands that every system supports.
+/// Maximum length in bytes. RFC 5646, section 4.4.1, requires every system to support it.
 pub const MAX_BYTES: usize = 35;
 
 /// A well-formed BCP 47 language tag (in the form that UTS 35 calls a Unicode locale identifier) in canonical letter
@@ -14,7 +14,7 @@ impl Locale {
     /// Parses a tag in any letter case. Ignores white space around it.
     ///
     /// # Errors
-    /// `too-long` or `not-a-language-tag`.
+    /// Returns an error with the code `too-long` or `not-a-language-tag`.
     pub fn parse(raw: &str) -> Result<Self, Invalid> {
         let raw = raw.trim();
         if raw.len() > MAX_BYTES {

@@ -6,7 +6,7 @@ use secrecy::{ExposeSecret, SecretString};
 use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
 
-use super::invalid::Invalid;
+use super::invalid_value::Invalid;
 
 /// Maximum length of the normal form, in code points.
 pub const MAX_CHARS: usize = 256;
@@ -29,7 +29,7 @@ impl Password {
     /// Parses a password that a user chooses. `min_length` counts code points.
     ///
     /// # Errors
-    /// `too-short` or `too-long`.
+    /// Returns an error with the code `too-short` or `too-long`.
     pub fn parse_new(raw: String, min_length: usize) -> Result<Self, Invalid> {
         let password = Self::parse_attempt(raw)?;
         if password.expose().chars().count() < min_length {
@@ -42,7 +42,7 @@ impl Password {
     /// chosen under other rules.
     ///
     /// # Errors
-    /// `too-long`.
+    /// Returns an error with the code `too-long`.
     pub fn parse_attempt(raw: String) -> Result<Self, Invalid> {
         let raw = Zeroizing::new(raw);
         if raw.len() > MAX_INPUT_BYTES {

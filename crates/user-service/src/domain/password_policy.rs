@@ -3,7 +3,9 @@
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{context_words::ContextWords, invalid::Invalid, password::Password, password_strength::withstands_guesses};
+use super::{
+    context_words::ContextWords, invalid_value::Invalid, password::Password, password_strength::withstands_guesses,
+};
 
 /// The decimal logarithm of the number of guesses that a password must withstand. zxcvbn's authors consider 10^6 the
 /// limit of what an attacker can try at a service with rate limits. NIST SP 800-63B-4 demands a blocklist against such
@@ -36,7 +38,7 @@ impl PasswordPolicy {
     /// Returns the normal form of a chosen password, if its length is allowed.
     ///
     /// # Errors
-    /// `too-short` or `too-long`.
+    /// Returns an error with the code `too-short` or `too-long`.
     pub fn normal_form(&self, chosen: &SecretString) -> Result<Password, Invalid> {
         Password::parse_new(chosen.expose_secret().to_owned(), self.min_length)
     }

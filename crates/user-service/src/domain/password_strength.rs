@@ -5,7 +5,7 @@ use service_kit::panics::{self, Panicked};
 use zeroize::Zeroizing;
 use zxcvbn::zxcvbn;
 
-/// Only this number of code points at each end of a text is estimated: zxcvbn's work grows with the square of the
+/// The number of code points at each end of a text that are estimated. zxcvbn's work grows with the square of the
 /// length, and a few matching parts decide the result.
 const WINDOW_CHARS: usize = 32;
 
@@ -15,9 +15,9 @@ const WINDOW_CHARS: usize = 32;
 /// words, unless it only repeats itself. The second end is estimated only if the first one does not suffice.
 ///
 /// # Errors
-/// [`Panicked`] if zxcvbn cannot estimate the text: its arithmetic overflows, for example on keypad walks with 28 or
-/// more turns. It is compiled with overflow checks in every profile, so that it panics instead of returning a wrong
-/// number.
+/// Returns [`Panicked`] if zxcvbn cannot estimate the text: its arithmetic overflows, for example on keypad walks with
+/// 28 or more turns. It is compiled with overflow checks in every profile, so that it panics instead of returning a
+/// wrong number.
 pub(super) fn withstands_guesses(text: &str, log10: f64) -> Result<bool, Panicked> {
     let mut folded: Zeroizing<Vec<char>> = Zeroizing::new(text.chars().map(look_alike).collect());
     // A window could cut a repetition in the middle and so make it look stronger.

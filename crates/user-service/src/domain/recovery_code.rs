@@ -7,7 +7,8 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 
 /// The number of codes that a user gets.
 pub const COUNT: usize = 10;
-/// 120 random bits. A secret with at least 112 bits may be stored with a fast hash (OWASP ASVS 5.0, 6.5.2).
+/// The length of a code in bytes: 120 random bits. A secret with at least 112 bits may be stored with a fast hash
+/// (OWASP ASVS 5.0, 6.5.2).
 const BYTES: usize = 15;
 /// The number of characters of a code, five bits each.
 const CHARACTERS: usize = BYTES * 8 / 5;
@@ -54,11 +55,11 @@ impl RecoveryCode {
     pub fn to_text(&self) -> SecretString {
         let bits = self.0.iter().fold(0_u128, |bits, byte| bits << 8 | u128::from(*byte));
         let mut text = String::with_capacity(CHARACTERS + CHARACTERS / GROUP);
-        for place in 0..CHARACTERS {
-            if place > 0 && place % GROUP == 0 {
+        for position in 0..CHARACTERS {
+            if position > 0 && position % GROUP == 0 {
                 text.push('-');
             }
-            let five = (bits >> (5 * (CHARACTERS - 1 - place))) & 31;
+            let five = (bits >> (5 * (CHARACTERS - 1 - position))) & 31;
             text.push(char::from(ALPHABET[usize::try_from(five).unwrap_or_default()]));
         }
         text.into()

@@ -1,6 +1,6 @@
 //! Roles: what an account may do. This service interprets only `admin`; the other roles belong to the applications.
 
-use super::invalid::Invalid;
+use super::invalid_value::Invalid;
 
 /// Maximum length of a name, in characters. All of them are ASCII.
 pub const MAX_CHARS: usize = 32;
@@ -17,7 +17,7 @@ impl Role {
     /// Parses a name.
     ///
     /// # Errors
-    /// `too-short`, `too-long` or `invalid-character`.
+    /// Returns an error with the code `too-short`, `too-long` or `invalid-character`.
     pub fn parse(raw: &str) -> Result<Self, Invalid> {
         if raw.is_empty() {
             return Err(Invalid::new("too-short", "The name of a role has at least one character."));
@@ -48,7 +48,7 @@ impl Roles {
     /// Parses the names. A name that occurs twice counts once.
     ///
     /// # Errors
-    /// The errors of [`Role::parse`], or `too-many`.
+    /// Returns the errors of [`Role::parse`], or `too-many`.
     pub fn parse<S: AsRef<str>>(raw: impl IntoIterator<Item = S>) -> Result<Self, Invalid> {
         let roles: Vec<Role> = raw.into_iter().map(|name| Role::parse(name.as_ref())).collect::<Result<_, _>>()?;
         Self::default().with(roles)
@@ -57,7 +57,7 @@ impl Roles {
     /// Adds a role to the stored ones.
     ///
     /// # Errors
-    /// `too-many`.
+    /// Returns an error with the code `too-many`.
     pub fn with_added(stored: &[String], role: &Role) -> Result<Self, Invalid> {
         Self(stored.to_vec()).with([role.clone()])
     }

@@ -7,13 +7,14 @@ use jsonschema::{
 };
 use serde_json::Value;
 
-use super::invalid::Invalid;
+use super::invalid_value::Invalid;
 
-/// At most this number of violations is reported. A body with many unknown members can have thousands.
+/// The maximum number of reported violations. A body with many unknown members can have thousands.
 pub const MAX_VIOLATIONS: usize = 100;
-/// An unknown member with a longer name is reported at its object, so that the response stays small.
+/// Maximum length of a reported name in bytes. An unknown member with a longer name is reported at its object, so that
+/// the response stays small.
 const MAX_NAME_BYTES: usize = 128;
-/// The values that a schema allows are not listed if the list is longer.
+/// Maximum length of a list of allowed values in bytes. A longer list is left out of the message.
 const MAX_LISTED_BYTES: usize = 200;
 
 /// A violation, with its path: the names and indices that lead to it.
@@ -44,17 +45,17 @@ pub fn find_violations(validator: &Validator, value: &Value) -> Vec<SchemaViolat
 fn describe(error: &ValidationError<'_>, found: &mut Vec<SchemaViolation>) {
     use ValidationErrorKind as Kind;
 
-    let place = error.instance_path();
-    let mut report = |code, detail: String| found.push(SchemaViolation::new(path_of(place, None), code, detail));
+    let location = error.instance_path();
+    let mut report = |code, detail: String| found.push(SchemaViolation::new(path_of(location, None), code, detail));
     match error.kind() {
         Kind::Required { property } => {
             let name = property.as_str().unwrap_or_default();
-            found.push(SchemaViolation::new(path_of(place, Some(name)), "missing", "This member is required."));
+            found.push(SchemaViolation::new(path_of(location, Some(name)), "missing", "This member is required."));
         }
         Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } => {
-            found.extend(unexpected.iter().take(MAX_VIOLATIONS).map(|name| unknown_member(place, name)));
+            found.extend(unexpected.iter().take(MAX_VIOLATIONS).map(|name| unknown_member(location, name)));
         }
-        Kind::AnyOf { context } | Kind::OneOfNotValid { context } => describe_alternatives(place, context, found),
+        Kind::AnyOf { context } | Kind::OneOfNotValid { context } => describe_alternatives(location, context, found),
         Kind::Type { kind } => report("wrong-type", format!("It must be {}.", type_names(kind))),
         Kind::MinLength { limit } => report("out-of-range", format!("It must have at least {limit} characters.")),
         Kind::MaxLength { limit } => report("out-of-range", format!("It must have at most {limit} characters.")),
@@ -87,33 +88,37 @@ fn expectation(sentence: &str, allowed: &str) -> String {
 /// Describes the violations of the intended alternative (of `null` or an object, for example): the only one whose type
 /// matches.
 fn describe_alternatives(
-    place: &Location,
+    location: &Location,
     branches: &[Vec<ValidationError<'static>>],
     found: &mut Vec<SchemaViolation>,
 ) {
     let wrong_type = |error: &ValidationError<'_>| {
-        error.instance_path() == place && matches!(error.kind(), ValidationErrorKind::Type { .. })
+        error.instance_path() == location && matches!(error.kind(), ValidationErrorKind::Type { .. })
     };
-    let mut fitting = branches.iter().filter(|branch| !branch.iter().any(wrong_type));
-    match (fitting.next(), fitting.next()) {
+    let mut matching = branches.iter().filter(|branch| !branch.iter().any(wrong_type));
+    match (matching.next(), matching.next()) {
         (Some(meant), None) => meant.iter().for_each(|error| describe(error, found)),
-        (None, _) => found.push(SchemaViolation::new(path_of(place, None), "wrong-type", "It has the wrong type.")),
+        (None, _) => found.push(SchemaViolation::new(path_of(location, None), "wrong-type", "It has the wrong type.")),
         (Some(_), Some(_)) => {
-            found.push(SchemaViolation::new(path_of(place, None), "invalid", "It matches none of the allowed forms."));
+            found.push(SchemaViolation::new(
+                path_of(location, None),
+                "invalid",
+                "It matches none of the allowed forms.",
+            ));
         }
     }
 }
 
-fn unknown_member(place: &Location, name: &str) -> SchemaViolation {
+fn unknown_member(location: &Location, name: &str) -> SchemaViolation {
     if name.len() > MAX_NAME_BYTES {
         let detail = "It has an unknown member with a very long name.";
-        return SchemaViolation::new(path_of(place, None), "unknown", detail);
+        return SchemaViolation::new(path_of(location, None), "unknown", detail);
     }
-    SchemaViolation::new(path_of(place, Some(name)), "unknown", "This member is not known.")
+    SchemaViolation::new(path_of(location, Some(name)), "unknown", "This member is not known.")
 }
 
-fn path_of(place: &Location, member: Option<&str>) -> Vec<String> {
-    let segments = place.segments().map(|segment| match segment {
+fn path_of(location: &Location, member: Option<&str>) -> Vec<String> {
+    let segments = location.segments().map(|segment| match segment {
         LocationSegment::Property(name) => name.into_owned(),
         LocationSegment::Index(index) => index.to_string(),
     });

@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use super::{allowed_characters::ascii_digit, recovery_code::RecoveryCode, totp::TotpCode};
 
-/// Longer input is refused before it is parsed.
+/// Maximum length of the input in bytes. Longer input is refused before it is parsed.
 const MAX_INPUT_BYTES: usize = 128;
 
 /// A code that was parsed but not verified.

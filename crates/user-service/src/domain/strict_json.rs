@@ -25,8 +25,8 @@ pub(crate) enum StrictJsonError {
 /// Reads numbers without a fraction as integers (`1.0` is `1`, as in JSON Schema).
 ///
 /// # Errors
-/// [`StrictJsonError`] if the bytes are not UTF-8 or not one JSON value, if a member occurs twice in one object, if
-/// they are nested deeper than [`MAX_DEPTH`], or if a number is [out of range](find_out_of_range).
+/// Returns [`StrictJsonError`] if the bytes are not UTF-8 or not one JSON value, if a member occurs twice in one
+/// object, if they are nested deeper than [`MAX_DEPTH`], or if a number is [out of range](find_out_of_range).
 pub(crate) fn parse(bytes: &[u8]) -> Result<Value, StrictJsonError> {
     let not_json = StrictJsonError::NotJson;
     let text = std::str::from_utf8(bytes)

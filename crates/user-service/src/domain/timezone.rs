@@ -2,9 +2,9 @@
 
 use jiff::tz::TimeZoneDatabase;
 
-use super::invalid::Invalid;
+use super::invalid_value::Invalid;
 
-/// Longer than any name in the database.
+/// Maximum length of the input in bytes. Every name in the database is shorter.
 const MAX_BYTES: usize = 64;
 
 /// The name of a time zone in the IANA database, in the spelling of the database. The database is compiled in, so all
@@ -16,7 +16,7 @@ impl Timezone {
     /// Parses a name in any letter case. Ignores white space around it.
     ///
     /// # Errors
-    /// `not-a-time-zone`.
+    /// Returns an error with the code `not-a-time-zone`.
     pub fn parse(raw: &str) -> Result<Self, Invalid> {
         let raw = raw.trim();
         let invalid = || {

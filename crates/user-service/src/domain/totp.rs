@@ -9,13 +9,13 @@ use subtle::ConstantTimeEq;
 use totp_rs::{Builder, Totp, TotpError};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-/// RFC 4226, section 4, recommends 160 bits.
+/// The length of a secret: 160 bits, as RFC 4226, section 4, recommends.
 const SECRET_BYTES: usize = 20;
 /// The number of digits of a code.
 pub const DIGITS: usize = 6;
 /// The length of a time step in seconds.
 const STEP_SECONDS: i64 = 30;
-/// RFC 6238, section 5.2, recommends a tolerance of at most one step for network delay and clock differences.
+/// The tolerance in steps for network delay and clock differences: at most one (RFC 6238, section 5.2).
 const MAX_DRIFT_STEPS: i64 = 1;
 
 /// The secret that the service shares with one authenticator. It is wiped when dropped, and never printed.
@@ -53,7 +53,7 @@ impl TotpSecret {
     /// distinguish several accounts of one issuer.
     ///
     /// # Errors
-    /// [`TotpError`] if `issuer` or `account` contains a colon, or if `account` is empty.
+    /// Returns [`TotpError`] if `issuer` or `account` contains a colon, or if `account` is empty.
     pub fn otpauth_uri(&self, issuer: &str, account: &str) -> Result<SecretString, TotpError> {
         let totp = Builder::new().with_secret(self.0).with_issuer(Some(issuer)).with_account_name(account).build()?;
         totp.to_url().map(SecretString::from)

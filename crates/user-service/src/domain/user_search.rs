@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{allowed_characters::is_invisible, email, invalid::Invalid, user::UserStatus, username};
+use super::{allowed_characters::is_invisible, email, invalid_value::Invalid, user::UserStatus, username};
 
 /// Maximum length of the typed text, in code points.
 pub const MAX_CHARS: usize = 254;
@@ -19,8 +19,8 @@ impl SearchText {
     /// Parses the typed text. Returns `None` if it is empty.
     ///
     /// # Errors
-    /// `too-long`, or `too-short` for a text that consists of white space and invisible characters: no key contains
-    /// these, so the text would match every account.
+    /// Returns an error with the code `too-long`, or `too-short` for a text that consists of white space and invisible
+    /// characters: no key contains these, so the text would match every account.
     pub fn parse(raw: &str) -> Result<Option<Self>, Invalid> {
         if raw.chars().count() > MAX_CHARS {
             return Err(Invalid::new("too-long", format!("A search text has at most {MAX_CHARS} characters.")));

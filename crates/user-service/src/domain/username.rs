@@ -6,13 +6,13 @@ use icu_casemap::CaseMapper;
 use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
 use unicode_security::{GeneralSecurityProfile, RestrictionLevel, RestrictionLevelDetection, skeleton};
 
-use super::invalid::Invalid;
+use super::invalid_value::Invalid;
 
 /// Minimum length in code points, in NFC.
 pub const MIN_CHARS: usize = 3;
 /// Maximum length in code points, in NFC.
 pub const MAX_CHARS: usize = 32;
-/// Longer input is refused before it is normalised.
+/// Maximum length of the input in bytes. Longer input is refused before it is normalised.
 const MAX_INPUT_BYTES: usize = 1024;
 
 /// A name that a user chose and that other users see.
@@ -30,7 +30,7 @@ impl Username {
     /// Parses a name and converts it to NFC. Ignores white space around it.
     ///
     /// # Errors
-    /// `too-short`, `too-long`, `invalid-character` or `mixed-scripts`.
+    /// Returns an error with the code `too-short`, `too-long`, `invalid-character` or `mixed-scripts`.
     pub fn parse(raw: &str) -> Result<Self, Invalid> {
         if raw.len() > MAX_INPUT_BYTES {
             return Err(too_long());
@@ -59,7 +59,7 @@ impl Username {
     /// Returns a variant of the name with a number after it, such as `ada-4821`. Shortens a long name to make room.
     ///
     /// # Errors
-    /// The errors of [`parse`](Self::parse). No combination of a name and a number is known to cause one.
+    /// Returns the errors of [`parse`](Self::parse). No combination of a name and a number is known to cause one.
     pub fn with_number(&self, number: u32) -> Result<Self, Invalid> {
         let suffix = format!("-{number}");
         let room = MAX_CHARS.saturating_sub(suffix.len());

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use super::email_history::KeyReservation;
 
-/// At most this number of former usernames is reserved for an account. A further change releases the oldest.
+/// The maximum number of reserved former usernames of an account. A further change releases the oldest.
 pub const MAX_RESERVED_USERNAMES: usize = 2;
 
 /// The keys of an account's usernames, each once.

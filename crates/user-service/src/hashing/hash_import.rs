@@ -18,7 +18,7 @@ impl HashImporter {
     /// Makes an importer with the limits of these settings.
     ///
     /// # Errors
-    /// The errors of [`HashingSettings::validate`].
+    /// Returns the errors of [`HashingSettings::validate`].
     pub fn new(settings: &HashingSettings) -> Result<Self, InvalidSetting> {
         settings.validate()?;
         HashPolicy::new(settings).map(Self)
@@ -28,7 +28,7 @@ impl HashImporter {
     /// the result.
     ///
     /// # Errors
-    /// [`UnusableHash`], which never contains the hash.
+    /// Returns [`UnusableHash`], which never contains the hash.
     pub fn import(&self, text: &str) -> Result<PasswordHash, UnusableHash> {
         self.check_bounds(foreign::canonicalize(text)?)
     }
@@ -36,7 +36,7 @@ impl HashImporter {
     /// Converts a credential of a Keycloak export, like [`HashImporter::import`].
     ///
     /// # Errors
-    /// [`UnusableHash`], which never contains the hash.
+    /// Returns [`UnusableHash`], which never contains the hash.
     pub fn import_keycloak(&self, credential: &Value) -> Result<PasswordHash, UnusableHash> {
         self.check_bounds(foreign::canonicalize_keycloak(credential)?)
     }

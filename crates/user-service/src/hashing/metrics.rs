@@ -21,7 +21,7 @@ impl HashMetrics {
     /// Creates the metrics and registers them.
     ///
     /// # Errors
-    /// If one of the names is already registered.
+    /// Returns an error if one of the names is already registered.
     pub fn register(registry: &Registry) -> prometheus::Result<Self> {
         let metrics = Self {
             queue_length: IntGauge::new("user_service_hash_queue_length", "Password hashes waiting for a thread.")?,

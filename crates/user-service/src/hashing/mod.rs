@@ -14,7 +14,7 @@ mod password_hash;
 mod policy;
 mod pool;
 #[cfg(test)]
-mod properties;
+mod property_tests;
 mod queue;
 mod settings;
 

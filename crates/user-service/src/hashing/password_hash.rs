@@ -25,7 +25,7 @@ impl PasswordHash {
     /// decided when a password is verified.
     ///
     /// # Errors
-    /// [`HashError::Malformed`] if the string cannot be a password hash.
+    /// Returns [`HashError::Malformed`] if the string cannot be a password hash.
     pub fn parse(stored: String) -> Result<Self, HashError> {
         let hash = Self::from_stored(stored);
         let text = hash.expose();

@@ -98,7 +98,7 @@ impl HashPolicy {
     /// Parses a stored hash.
     ///
     /// # Errors
-    /// [`UnusableHash`] if it is malformed, unsupported or too expensive.
+    /// Returns [`UnusableHash`] if it is malformed, unsupported or too expensive.
     pub(super) fn parse(&self, stored: &PasswordHash) -> Result<HashCheck, UnusableHash> {
         // In all formats, the name of the algorithm is between the first two `$`.
         match stored.expose().split('$').nth(1) {

@@ -6,13 +6,13 @@ use argon2::Params;
 
 /// Length of the output of new hashes.
 pub(super) const OUTPUT_BYTES: usize = 32;
-/// A larger value is a mistake, probably a number of bytes.
+/// Maximum of `hashing.memory_kib`. A larger value is a mistake, probably a number of bytes.
 const MAX_MEMORY_KIB: u32 = 4 * 1024 * 1024;
-/// More iterations would take minutes for each hash.
+/// Maximum of `hashing.iterations`. More iterations would take minutes for each hash.
 const MAX_ITERATIONS: u32 = 1000;
 /// The maximum cost of bcrypt.
 const MAX_FOREIGN_COST: u32 = 31;
-/// No machine has more cores.
+/// Maximum of `hashing.threads`. No machine has more cores.
 const MAX_THREADS: usize = 1024;
 
 /// The section `hashing` of the configuration.
@@ -48,7 +48,7 @@ impl HashingSettings {
     /// Checks that the pool can start with these settings.
     ///
     /// # Errors
-    /// The first setting that is out of range.
+    /// Returns the first setting that is out of range.
     pub fn validate(&self) -> Result<(), InvalidSetting> {
         self.argon2_params()?;
         check_range("hashing.foreign_max_cost", self.foreign_max_cost, 4, MAX_FOREIGN_COST)?;

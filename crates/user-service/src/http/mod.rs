@@ -8,7 +8,7 @@ pub mod middleware;
 pub mod openapi;
 pub mod pages;
 #[cfg(test)]
-mod properties;
+mod property_tests;
 pub mod request_id;
 mod routes;
 

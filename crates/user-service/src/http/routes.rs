@@ -10,7 +10,7 @@ use super::{
     errors::not_found::{get_or_head, method_not_allowed, not_found},
     extractors::extractor_errors,
     openapi::{document, swagger_ui},
-    pages::{mailed_links, problem_pages},
+    pages::{link_handlers, problem_pages},
 };
 
 /// Registers every route; the routes below `/docs` only if `docs` is true.
@@ -184,32 +184,32 @@ pub fn configure(config: &mut ServiceConfig, docs: bool) {
         )
         .service(
             resource("/verify-email")
-                .route(get_or_head().to(mailed_links::show_verify_email))
-                .route(web::post().to(mailed_links::submit_verify_email))
+                .route(get_or_head().to(link_handlers::show_verify_email))
+                .route(web::post().to(link_handlers::submit_verify_email))
                 .default_service(allow_only("GET, HEAD, POST")),
         )
         .service(
             resource("/reset-password")
-                .route(get_or_head().to(mailed_links::show_reset_password))
-                .route(web::post().to(mailed_links::submit_reset_password))
+                .route(get_or_head().to(link_handlers::show_reset_password))
+                .route(web::post().to(link_handlers::submit_reset_password))
                 .default_service(allow_only("GET, HEAD, POST")),
         )
         .service(
             resource("/confirm-email")
-                .route(get_or_head().to(mailed_links::show_confirm_email))
-                .route(web::post().to(mailed_links::submit_confirm_email))
+                .route(get_or_head().to(link_handlers::show_confirm_email))
+                .route(web::post().to(link_handlers::submit_confirm_email))
                 .default_service(allow_only("GET, HEAD, POST")),
         )
         .service(
             resource("/undo-email-change")
-                .route(get_or_head().to(mailed_links::show_undo_email_change))
-                .route(web::post().to(mailed_links::submit_undo_email_change))
+                .route(get_or_head().to(link_handlers::show_undo_email_change))
+                .route(web::post().to(link_handlers::submit_undo_email_change))
                 .default_service(allow_only("GET, HEAD, POST")),
         )
         .service(
             resource("/undo-change")
-                .route(get_or_head().to(mailed_links::show_undo_change))
-                .route(web::post().to(mailed_links::submit_undo_change))
+                .route(get_or_head().to(link_handlers::show_undo_change))
+                .route(web::post().to(link_handlers::submit_undo_change))
                 .default_service(allow_only("GET, HEAD, POST")),
         )
         .configure(problem_pages::configure)

@@ -32,7 +32,7 @@ impl KeyEncryptionKey {
     /// Parses 32 bytes in standard Base64.
     ///
     /// # Errors
-    /// [`InvalidEncryptionKey`] for any other text. The error does not repeat the text.
+    /// Returns [`InvalidEncryptionKey`] for any other text. The error does not repeat the text.
     pub fn from_base64(text: &SecretString) -> Result<Self, InvalidEncryptionKey> {
         let bytes =
             Zeroizing::new(BASE64_STANDARD.decode(text.expose_secret().trim()).map_err(|_| InvalidEncryptionKey)?);
@@ -65,7 +65,7 @@ impl KeyEncryptionKey {
     /// Decrypts the result of [`Self::seal`] with the same label.
     ///
     /// # Errors
-    /// [`UnsealError`] if the key, the label or the bytes differ.
+    /// Returns [`UnsealError`] if the key, the label or the bytes differ.
     pub fn unseal(&self, label: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, UnsealError> {
         let (nonce, body) = sealed.split_first_chunk::<NONCE_BYTES>().ok_or(UnsealError)?;
         self.cipher()

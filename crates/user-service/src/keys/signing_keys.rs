@@ -18,7 +18,7 @@ use crate::{
 };
 use service_kit::mongo::StoreError;
 
-/// A key set that was read longer ago than this is not used for signing, because a key may have been retired since.
+/// Maximum age of a key set that is used for signing. After that time, a key may have been retired.
 const MAX_SIGNING_AGE: Duration = Duration::from_secs(5 * 60);
 const REFRESH_INTERVAL: Duration = Duration::from_secs(60);
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
@@ -73,7 +73,7 @@ pub struct SigningKeys {
     token_ttl: SignedDuration,
     current: ArcSwapOption<KeySet>,
     last_reload: Mutex<Option<Instant>>,
-    /// Is cancelled when the first key set with a signing key was read.
+    /// Cancelled once the first key set with a signing key has been read.
     loaded: CancellationToken,
 }
 
@@ -118,7 +118,7 @@ impl SigningKeys {
     /// Returns the key that signs now.
     ///
     /// # Errors
-    /// [`SigningUnavailable`] if no key set was read in the last five minutes.
+    /// Returns [`SigningUnavailable`] if no key set was read in the last five minutes.
     pub fn current_key(&self) -> Result<SigningKey, SigningUnavailable> {
         let set = self.current.load_full().ok_or(SigningUnavailable)?;
         if set.read_at.elapsed() > MAX_SIGNING_AGE {

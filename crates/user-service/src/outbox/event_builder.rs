@@ -33,7 +33,7 @@ impl EventBuilder {
         Self { ids, sealing }
     }
 
-    /// A new account, with the token that verifies its email address.
+    /// Builds the event of a new account, with the token that verifies its email address.
     #[must_use]
     pub fn registered(
         &self,
@@ -54,7 +54,7 @@ impl EventBuilder {
         event(id, now, origin, &Payload::UserRegistered(payload))
     }
 
-    /// An account was imported from another system. It seals nothing, so it needs no key.
+    /// Builds the event of an account that was imported from another system. It seals nothing, so it needs no key.
     #[must_use]
     pub fn imported(ids: &Ids, user: &User, welcome: bool, now: Timestamp, origin: &Origin) -> NewEvent {
         let (username, recipient) = (user.username.clone(), user.recipient());
@@ -62,7 +62,7 @@ impl EventBuilder {
         event(ids.v7(now), now, origin, &Payload::UserImported(payload))
     }
 
-    /// A new verification token was requested.
+    /// Builds the event of a request for a new verification token.
     #[must_use]
     pub fn verification_requested(
         &self,
@@ -78,14 +78,14 @@ impl EventBuilder {
         event(id, now, origin, &Payload::UserEmailVerificationRequested(payload))
     }
 
-    /// The email address was verified.
+    /// Builds the event of a verified email address.
     #[must_use]
     pub fn email_verified(&self, user: &User, now: Timestamp, origin: &Origin) -> NewEvent {
         let payload = UserEmailVerified { user_id: user.id, email: user.email.clone() };
         event(self.ids.v7(now), now, origin, &Payload::UserEmailVerified(payload))
     }
 
-    /// A session was started.
+    /// Builds the event of a started session.
     #[must_use]
     pub fn logged_in(
         &self,
@@ -99,14 +99,14 @@ impl EventBuilder {
         event(self.ids.v7(now), now, origin, &Payload::UserLoggedIn(payload))
     }
 
-    /// Members of the profile changed; the event contains only their names.
+    /// Builds the event of a changed profile. It contains only the names of the changed members.
     #[must_use]
     pub fn profile_updated(&self, user: Uuid, changed: Vec<String>, now: Timestamp, origin: &Origin) -> NewEvent {
         let payload = UserProfileUpdated { user_id: user, changed };
         event(self.ids.v7(now), now, origin, &Payload::UserProfileUpdated(payload))
     }
 
-    /// The password was changed. `undo` is the token that undoes it, with its expiry.
+    /// Builds the event of a changed password. `undo` is the token that undoes it, with its expiry.
     #[must_use]
     pub fn password_changed(
         &self,
@@ -122,7 +122,7 @@ impl EventBuilder {
         event(id, now, origin, &Payload::UserPasswordChanged(payload))
     }
 
-    /// A change of the email address was requested; the current address gets a notice.
+    /// Builds the event of a requested change of the email address. The current address gets a notice.
     #[must_use]
     pub fn email_change_requested(
         &self,
@@ -145,7 +145,8 @@ impl EventBuilder {
         event(id, now, origin, &Payload::UserEmailChangeRequested(payload))
     }
 
-    /// The email address was changed. `user` is the account before the change; its old address gets a notice.
+    /// Builds the event of a changed email address. `user` is the account before the change; its old address gets a
+    /// notice.
     #[must_use]
     pub fn email_changed(
         &self,
@@ -168,14 +169,14 @@ impl EventBuilder {
         event(id, now, origin, &Payload::UserEmailChanged(payload))
     }
 
-    /// A change of the email address was undone. `user` is the account after the undo.
+    /// Builds the event of an undone change of the email address. `user` is the account after the undo.
     #[must_use]
     pub fn email_change_undone(&self, user: &User, now: Timestamp, origin: &Origin) -> NewEvent {
         let payload = UserEmailChangeUndone { user_id: user.id, recipient: user.recipient() };
         event(self.ids.v7(now), now, origin, &Payload::UserEmailChangeUndone(payload))
     }
 
-    /// A link that sets a new password was requested.
+    /// Builds the event of a request for a link that sets a new password.
     #[must_use]
     pub fn reset_requested(
         &self,
@@ -191,8 +192,8 @@ impl EventBuilder {
         event(id, now, origin, &Payload::UserPasswordResetRequested(payload))
     }
 
-    /// A registration with the email address of this account was attempted. The link sets a new
-    /// password.
+    /// Builds the event of an attempted registration with the email address of this account. The link
+    /// sets a new password.
     #[must_use]
     pub fn registration_attempted(
         &self,
@@ -208,13 +209,13 @@ impl EventBuilder {
         event(id, now, origin, &Payload::UserRegistrationAttempted(payload))
     }
 
-    /// Sessions were ended, by a change that has no other event.
+    /// Builds the event of ended sessions, for a change that has no other event.
     #[must_use]
     pub fn sessions_ended(&self, user: Uuid, reason: SessionsEndedReason, now: Timestamp, origin: &Origin) -> NewEvent {
         sessions_ended(&self.ids, user, reason, now, origin)
     }
 
-    /// The second factor was turned on. `undo` is the token that turns it off, with its expiry.
+    /// Builds the event of a second factor that was turned on. `undo` is the token that turns it off, with its expiry.
     #[must_use]
     pub fn totp_enabled(
         &self,
@@ -229,13 +230,13 @@ impl EventBuilder {
         event(id, now, origin, &Payload::UserTotpEnabled(payload))
     }
 
-    /// The second factor was turned off, by the user if `by` is `None`.
+    /// Builds the event of a second factor that was turned off, by the user if `by` is `None`.
     #[must_use]
     pub fn totp_disabled(&self, user: &User, by: Option<TotpDisabledBy>, now: Timestamp, origin: &Origin) -> NewEvent {
         totp_disabled(&self.ids, user, by, now, origin)
     }
 
-    /// New recovery codes were made. `undo` is the token that voids them, with its expiry.
+    /// Builds the event of new recovery codes. `undo` is the token that voids them, with its expiry.
     #[must_use]
     pub fn recovery_codes_renewed(
         &self,
@@ -250,20 +251,20 @@ impl EventBuilder {
         event(id, now, origin, &Payload::UserRecoveryCodesRenewed(payload))
     }
 
-    /// A change was undone by the link in its notice. `user` is the account after the undo.
+    /// Builds the event of a change that was undone by the link in its notice. `user` is the account after the undo.
     #[must_use]
     pub fn change_undone(&self, user: &User, change: UndoneChange, now: Timestamp, origin: &Origin) -> NewEvent {
         let payload = UserChangeUndone { user_id: user.id, change, recipient: user.recipient() };
         event(self.ids.v7(now), now, origin, &Payload::UserChangeUndone(payload))
     }
 
-    /// The owner of the mailbox disowned the account.
+    /// Builds the event of an account that the owner of the mailbox disowned.
     #[must_use]
     pub fn disowned(&self, user: Uuid, now: Timestamp, origin: &Origin) -> NewEvent {
         event(self.ids.v7(now), now, origin, &Payload::UserDisowned(UserDisowned { user_id: user }))
     }
 
-    /// A recovery code was used in place of the authenticator; `remaining` codes are left.
+    /// Builds the event of a recovery code that was used in place of the authenticator. `remaining` codes are left.
     #[must_use]
     pub fn recovery_code_used(&self, user: &User, remaining: usize, now: Timestamp, origin: &Origin) -> NewEvent {
         let remaining = u32::try_from(remaining).unwrap_or(u32::MAX);
@@ -271,34 +272,34 @@ impl EventBuilder {
         event(self.ids.v7(now), now, origin, &Payload::UserRecoveryCodeUsed(payload))
     }
 
-    /// The account is under attack; logins from unknown networks are refused.
+    /// Builds the event of an account under attack: logins from unknown networks are refused.
     #[must_use]
     pub fn locked(&self, user: &User, until: Timestamp, now: Timestamp, origin: &Origin) -> NewEvent {
         let payload = UserLocked { user_id: user.id, until, recipient: user.recipient() };
         event(self.ids.v7(now), now, origin, &Payload::UserLocked(payload))
     }
 
-    /// An administrator ended the lock before its time.
+    /// Builds the event of a lock that an administrator ended early.
     #[must_use]
     pub fn unlocked(&self, user: Uuid, now: Timestamp, origin: &Origin) -> NewEvent {
         event(self.ids.v7(now), now, origin, &Payload::UserUnlocked(UserUnlocked { user_id: user }))
     }
 
-    /// An administrator disabled the account.
+    /// Builds the event of an account that an administrator disabled.
     #[must_use]
     pub fn disabled(&self, user: Uuid, now: Timestamp, origin: &Origin) -> NewEvent {
         let payload = UserDisabled { user_id: user, by: StatusChangedBy::Admin };
         event(self.ids.v7(now), now, origin, &Payload::UserDisabled(payload))
     }
 
-    /// An administrator enabled the account again.
+    /// Builds the event of an account that an administrator enabled again.
     #[must_use]
     pub fn enabled(&self, user: Uuid, now: Timestamp, origin: &Origin) -> NewEvent {
         let payload = UserEnabled { user_id: user, by: StatusChangedBy::Admin };
         event(self.ids.v7(now), now, origin, &Payload::UserEnabled(payload))
     }
 
-    /// The account was deleted.
+    /// Builds the event of a deleted account.
     #[must_use]
     pub fn deleted(
         &self,
@@ -335,7 +336,7 @@ impl EventBuilder {
     }
 }
 
-/// The roles of the account were changed. This is not a method of [`EventBuilder`], because the command line,
+/// Builds the event of changed roles. This is not a method of [`EventBuilder`], because the command line,
 /// which does it too, has no key to seal with.
 #[must_use]
 pub fn roles_changed(ids: &Ids, user: Uuid, roles: &[String], now: Timestamp, origin: &Origin) -> NewEvent {

@@ -16,25 +16,25 @@ use super::{
     producer::EventProducer,
     publisher::{Finished, Publisher, Source},
     sweeper::Sweeper,
+    task_messages::{AckedList, BatchGuard, Sweep},
     topic_watch::{TopicState, TopicWatch},
-    work::{AckedList, BatchGuard, Sweep},
 };
 use crate::{
     metrics::RelayMetrics,
     store::{Backlog, LeaseStore, OutboxStore},
 };
 
-/// How many users wait in the queue of the fast path. The sweep publishes the events of the others.
+/// The maximum number of users in the queue of the fast path. The sweep publishes the events of the others.
 const MAX_QUEUED_USERS: usize = 10_000;
-/// How many events, of all lists together, wait in the fast path or are being published. A list holds
-/// all pending events of its user; some users have a hundred.
+/// The maximum number of events, of all lists together, that wait in the fast path or are being
+/// published. A list holds all pending events of its user; some users have a hundred.
 const MAX_QUEUED_EVENTS: usize = 20_000;
-/// How many users' lists are published at the same time.
+/// The maximum number of users whose lists are published at the same time.
 const MAX_CONCURRENT_USERS: usize = 1_024;
-/// How many acknowledged lists wait to be removed from the outboxes.
+/// The maximum number of acknowledged lists that wait to be removed from the outboxes.
 const MAX_WAITING_ACKS: usize = 4_096;
-/// For how many users the last published sequence is remembered. It prevents that a list which was read
-/// before its events were removed is published twice.
+/// The maximum number of users whose last published sequence is remembered. Without it, a list that was
+/// read before its events were removed would be published twice.
 const MAX_REMEMBERED_USERS: usize = 100_000;
 
 /// How often librdkafka looks for messages that have timed out.
@@ -81,7 +81,7 @@ impl Relay {
     /// then complete what is in flight.
     ///
     /// # Errors
-    /// If librdkafka refuses its configuration.
+    /// Returns an error if librdkafka refuses its configuration.
     pub fn start(
         settings: RelaySettings,
         pending: OutboxStore,
@@ -103,7 +103,7 @@ impl Relay {
         let watch = TopicWatch { producer: Arc::clone(&producer), client, topic, partitions, health };
         lifecycle.spawn("topic-watch", watch.run(state_sender, stop.clone()));
         let outbox_ack = OutboxAck { pending: pending.clone(), metrics: metrics.clone() };
-        lifecycle.spawn("relay-settler", outbox_ack.run(acks_receiver));
+        lifecycle.spawn("relay-outbox-ack", outbox_ack.run(acks_receiver));
         let sweeper = Sweeper {
             pending: pending.clone(),
             leases,

@@ -12,8 +12,8 @@ mod outbox_ack;
 mod producer;
 mod publisher;
 mod sweeper;
+mod task_messages;
 mod topic_watch;
-mod work;
 
 pub use dispatcher::{Relay, RelaySettings};
 pub use producer::PRODUCER_PROPERTIES;

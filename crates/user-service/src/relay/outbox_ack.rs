@@ -1,27 +1,28 @@
 //! Removes acknowledged events from the outboxes of their users, in batches. The first batch after a pause is
-//! written at once; the next ones gather what arrives while a batch is written, and [`GATHER`] longer.
+//! written at once; the next ones gather what arrives while a batch is written, and [`GATHER_TIME`] longer.
 
 use std::time::Duration;
 
 use service_kit::{fail_point, panics};
 use tokio::sync::mpsc;
 
-use super::work::{AckedList, PANIC_LABEL};
+use super::task_messages::{AckedList, PANIC_LABEL};
 use crate::{
     metrics::RelayMetrics,
     store::{AcknowledgedEvents, OutboxStore},
 };
 
-const BATCH: usize = 256;
+const MAX_BATCH: usize = 256;
 /// How long the next batch gathers after a small one. No request waits for it, and the events are already in
-/// the topic; only their rows of the audit log and the end of a sweep come later.
-const GATHER: Duration = Duration::from_millis(50);
-/// From this size on, a batch is written without gathering more.
-const FULL_ENOUGH: usize = 64;
+/// the topic; it delays only their rows in the audit log and the end of a sweep.
+const GATHER_TIME: Duration = Duration::from_millis(50);
+/// The size from which on the next batch is written without gathering longer.
+const LARGE_BATCH: usize = 64;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const MAX_PAUSE: Duration = Duration::from_secs(2);
-/// After this many attempts the events are left to the sweep, which knows that they are published.
-const ATTEMPTS: u32 = 8;
+/// The maximum number of attempts. After them the events are left to the sweep, which knows that they are
+/// published.
+const MAX_ATTEMPTS: u32 = 8;
 
 pub(super) struct OutboxAck {
     pub pending: OutboxStore,
@@ -29,39 +30,39 @@ pub(super) struct OutboxAck {
 }
 
 impl OutboxAck {
-    /// Runs until every sender is gone and every list is settled.
+    /// Runs until every sender is gone and every list is processed.
     pub(super) async fn run(self, mut acks: mpsc::Receiver<AckedList>) {
-        let mut batch = Vec::with_capacity(BATCH);
-        while acks.recv_many(&mut batch, BATCH).await > 0 {
-            self.settle_all(&batch).await;
-            if batch.len() < FULL_ENOUGH && acks.len() < FULL_ENOUGH {
-                tokio::time::sleep(GATHER).await;
+        let mut batch = Vec::with_capacity(MAX_BATCH);
+        while acks.recv_many(&mut batch, MAX_BATCH).await > 0 {
+            self.remove_batch(&batch).await;
+            if batch.len() < LARGE_BATCH && acks.len() < LARGE_BATCH {
+                tokio::time::sleep(GATHER_TIME).await;
             }
             batch.clear();
         }
     }
 
-    /// Settles a batch. After a panic each user is settled alone, so only the events of the user that causes it
-    /// are left to the sweep. Settling a list twice changes nothing.
-    async fn settle_all(&self, batch: &[AckedList]) {
+    /// Removes the events of a batch. After a panic, the events of each user are removed separately, so that only
+    /// those of the user that causes the panic are left to the sweep. A removal can be repeated.
+    async fn remove_batch(&self, batch: &[AckedList]) {
         let batch: Vec<_> = batch.iter().map(|list| &list.acknowledged).collect();
-        if panics::catch_future(PANIC_LABEL, self.settle(&batch)).await.is_ok() {
+        if panics::catch_future(PANIC_LABEL, self.remove_events(&batch)).await.is_ok() {
             return;
         }
         for one in batch {
-            if panics::catch_future(PANIC_LABEL, self.settle(&[one])).await.is_err() {
+            if panics::catch_future(PANIC_LABEL, self.remove_events(&[one])).await.is_err() {
                 self.metrics.settle_failed.inc();
             }
         }
     }
 
-    async fn settle(&self, batch: &[&AcknowledgedEvents]) {
+    async fn remove_events(&self, batch: &[&AcknowledgedEvents]) {
         fail_point!("relay.before_settle");
         let mut pause = FIRST_PAUSE;
-        for attempt in 1..=ATTEMPTS {
+        for attempt in 1..=MAX_ATTEMPTS {
             match self.pending.remove_acknowledged(batch).await {
                 Ok(()) => return,
-                Err(error) if attempt == ATTEMPTS => {
+                Err(error) if attempt == MAX_ATTEMPTS => {
                     self.metrics.settle_failed.inc();
                     tracing::warn!(%error, "published events stay in their outboxes until the sweep");
                 }

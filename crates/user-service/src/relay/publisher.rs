@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::{
     producer::{EventProducer, PublishError},
-    work::{AckedList, BatchGuard, PANIC_LABEL},
+    task_messages::{AckedList, BatchGuard, PANIC_LABEL},
 };
 use crate::{
     metrics::RelayMetrics,

@@ -1,5 +1,5 @@
 //! Finds the events that the fast path did not publish: after a crash, an outage or a full queue.
-//! A lease on the clock of the database ensures that one replica sweeps at a time.
+//! A lease, measured by the database's clock, ensures that one replica sweeps at a time.
 //!
 //! A sweep reads all of them, oldest first, in batches: while one batch is published, the next
 //! one is read. Users whose events cannot be published now do not delay the users behind them.
@@ -13,8 +13,8 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{
+    task_messages::{PANIC_LABEL, Sweep},
     topic_watch::TopicState,
-    work::{PANIC_LABEL, Sweep},
 };
 use crate::{
     metrics::RelayMetrics,
@@ -108,7 +108,7 @@ impl Sweeper {
         Ok(())
     }
 
-    /// Waits until every list of a batch was tried and settled, or the lease needs renewal.
+    /// Waits until every list of a batch was tried and removed, or the lease needs renewal.
     async fn wait_until_tried(&self, tried: oneshot::Receiver<()>, stop: &CancellationToken) {
         tokio::select! {
             _ = tried => {}

@@ -74,8 +74,8 @@ impl BulkStore {
         .await
     }
 
-    /// Returns the next accounts in the order of their ids. Not among them are tombstones, nor registrations
-    /// whose email address is not verified and that have claimed no username.
+    /// Returns the next accounts in the order of their ids. Excludes tombstones, and registrations that have
+    /// claimed no username because their email address is not verified.
     pub async fn page(&self, after: Option<uuid::Uuid>, limit: i64) -> Result<Vec<UserRecord>, StoreError> {
         let mut filter = doc! { "deletedAt": { "$exists": false }, "unclaimed": { "$exists": false } };
         if let Some(after) = after {

@@ -111,7 +111,7 @@ impl UserStore {
     /// Writes `change` if the precondition still holds.
     ///
     /// # Errors
-    /// [`StoreError::DuplicateKey`] if a unique key is taken. After [`StoreError::Timeout`] the outcome is
+    /// Returns [`StoreError::DuplicateKey`] if a unique key is taken. After [`StoreError::Timeout`] the outcome is
     /// unknown.
     pub async fn commit(
         &self,
@@ -260,7 +260,7 @@ fn second_factor_expressions(change: TotpChange) -> Result<Document, StoreError>
 
 fn tokens_expression(change: TokenChange) -> Result<Option<Bson>, StoreError> {
     let present = doc! { "$ifNull": ["$tokens", []] };
-    let purpose_is = |operator: &str, purpose: Purpose| {
+    let filter_by_purpose = |operator: &str, purpose: Purpose| {
         let operands = vec![Bson::from("$$this.purpose"), Bson::from(doc! { "$literal": purpose.as_str() })];
         let mut condition = Document::new();
         condition.insert(operator, operands);
@@ -268,14 +268,14 @@ fn tokens_expression(change: TokenChange) -> Result<Option<Bson>, StoreError> {
     };
     Ok(match change {
         TokenChange::None => None,
-        TokenChange::Drop(purpose) => Some(purpose_is("$ne", purpose).into()),
-        TokenChange::DropAllBut(purpose) => Some(purpose_is("$eq", purpose).into()),
+        TokenChange::Drop(purpose) => Some(filter_by_purpose("$ne", purpose).into()),
+        TokenChange::DropAllBut(purpose) => Some(filter_by_purpose("$eq", purpose).into()),
         TokenChange::Replace(tokens) => {
             Some(doc! { "$literal": bson::serialize_to_bson(&tokens).map_err(bson_error)? }.into())
         }
         TokenChange::Add { token, keep } => {
-            let others = purpose_is("$ne", token.purpose);
-            let same = purpose_is("$eq", token.purpose);
+            let others = filter_by_purpose("$ne", token.purpose);
+            let same = filter_by_purpose("$eq", token.purpose);
             let added = doc! { "$literal": bson::serialize_to_bson(&token).map_err(bson_error)? };
             let newest = i32::try_from(keep).unwrap_or(i32::MAX);
             let kept = doc! { "$slice": [{ "$concatArrays": [same, [added]] }, -newest] };

@@ -42,7 +42,7 @@ impl LeaseStore {
         .await;
         match written {
             Ok(lease) => Ok(lease.is_some_and(|lease| lease.get_str("holder").is_ok_and(|now| now == holder))),
-            // Of two concurrent upserts, the other one was first.
+            // A concurrent upsert was first.
             Err(StoreError::DuplicateKey { .. }) => Ok(false),
             Err(error) => Err(error),
         }

@@ -107,7 +107,7 @@ impl OutboxStore {
     pub async fn remove_acknowledged(&self, acknowledged: &[&AcknowledgedEvents]) -> Result<(), StoreError> {
         let (tombstones, others): (Vec<&AcknowledgedEvents>, Vec<&AcknowledgedEvents>) =
             acknowledged.iter().copied().partition(|ack| ack.last_of_tombstone);
-        // Of a tombstone, only the entries in the logs of acting admins are kept.
+        // For a tombstone, only the entries in the logs of acting admins are kept.
         self.write_audit_of_acting_admins(acknowledged).await?;
         self.write_audit(&others).await?;
         if self.remove_from_lists(&others).await? < others.len() {

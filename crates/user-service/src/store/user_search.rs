@@ -39,7 +39,7 @@ struct IndexQuery {
 
 impl UserStore {
     /// Returns at most `limit` accounts after the cursor `after`. A page may be short, and even empty, although
-    /// more accounts follow: `next` tells.
+    /// more accounts follow: only `next` says whether they do.
     pub async fn page(
         &self,
         search: &UserSearch,

@@ -30,7 +30,7 @@ impl UserStore {
     /// Inserts a new account with its events.
     ///
     /// # Errors
-    /// [`StoreError::DuplicateKey`] names the unique index that refused the account.
+    /// Returns [`StoreError::DuplicateKey`], which names the unique index that refused the account.
     pub async fn insert(&self, user: &UserRecord) -> Result<(), StoreError> {
         let document = bson::serialize_to_document(user).map_err(bson_error)?;
         with_deadline(self.handle.deadline, self.handle.collection.insert_one(document)).await?;

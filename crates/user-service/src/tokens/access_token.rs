@@ -71,7 +71,7 @@ impl AccessTokens {
     /// Checks that a token could be signed now.
     ///
     /// # Errors
-    /// [`SigningUnavailable`] while the key set is not fresh.
+    /// Returns [`SigningUnavailable`] while the key set is not fresh.
     pub fn can_issue(&self) -> Result<(), SigningUnavailable> {
         self.keys.current_key().map(drop)
     }
@@ -80,7 +80,7 @@ impl AccessTokens {
     /// ends all sessions of a user finds every session that still has a valid token.
     ///
     /// # Errors
-    /// [`SigningUnavailable`] while the key set is not fresh.
+    /// Returns [`SigningUnavailable`] while the key set is not fresh.
     pub fn issue(
         &self,
         user: Uuid,
@@ -115,7 +115,7 @@ impl AccessTokens {
     /// Returns the public keys that verify the tokens.
     ///
     /// # Errors
-    /// [`SigningUnavailable`] before the key set was read, because no token can be verified yet.
+    /// Returns [`SigningUnavailable`] before the key set was read, because no token can be verified yet.
     pub fn published_keys(&self) -> Result<Vec<PublishedKey>, SigningUnavailable> {
         self.keys.published_keys().ok_or(SigningUnavailable)
     }
@@ -123,7 +123,7 @@ impl AccessTokens {
     /// Verifies a token: its signature, issuer, audience and expiry. Returns its claims.
     ///
     /// # Errors
-    /// [`TokenError`], without details that would help a forger.
+    /// Returns [`TokenError`], without details that would help a forger.
     pub async fn verify(&self, text: &str) -> Result<Arc<AccessClaims>, TokenError> {
         if let Some(cached) = self.verified.get(text) {
             let (_, now) = self.keys.verifying_key(&cached.kid).await.ok_or(TokenError::Invalid)?;

@@ -3,7 +3,7 @@
 mod access_token;
 mod mfa_token;
 #[cfg(test)]
-mod properties;
+mod property_tests;
 mod refresh_token;
 mod verified_token_cache;
 

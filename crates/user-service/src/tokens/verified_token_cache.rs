@@ -9,7 +9,8 @@ use sha2::{Digest as _, Sha256};
 
 /// Maximum number of cached tokens. With their claims they take about 4 MiB.
 const CAPACITY: NonZeroUsize = NonZeroUsize::new(8192).expect("not zero");
-/// Longer tokens (with many roles) are verified each time, so that the memory is bounded.
+/// Maximum length of a cached token. Longer tokens (with many roles) are verified each time, so that the memory is
+/// bounded.
 const MAX_TOKEN_BYTES: usize = 1024;
 
 /// An LRU cache whose keys are SHA-256 digests of whole tokens: a token cannot be computed from its digest, and no

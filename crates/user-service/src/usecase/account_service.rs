@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{
     background_queue::BackgroundQueue, failure::Failure, password::password_validation::PasswordValidation,
-    rate_limit::limiter::RateLimiter, writes::Writes,
+    rate_limit::limiter::RateLimiter, write_tasks::Writes,
 };
 use crate::{
     domain::AttributeRules,

@@ -95,7 +95,7 @@ impl BackgroundQueue {
     /// whether it exists.
     ///
     /// # Errors
-    /// [`Failure::Overloaded`] if the queue is full, for every address alike.
+    /// Returns [`Failure::Overloaded`] if the queue is full, for every address alike.
     pub(super) fn enqueue_mail(&self, mail: RequestedMail, email_key: String, origin: Origin) -> Result<(), Failure> {
         self.mails.try_send(MailRequest { mail, email_key, origin }).map_err(|_| {
             self.metrics.background_dropped.inc();
@@ -106,7 +106,7 @@ impl BackgroundQueue {
     /// Queues a hidden registration, which is decided after the response.
     ///
     /// # Errors
-    /// [`Failure::Overloaded`] if the queue is full, for every client alike.
+    /// Returns [`Failure::Overloaded`] if the queue is full, for every client alike.
     pub(super) fn enqueue_registration(&self, registration: HiddenRegistration) -> Result<(), Failure> {
         self.registrations.try_send(registration).map_err(|_| {
             self.metrics.background_dropped.inc();

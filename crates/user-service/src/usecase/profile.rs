@@ -1,6 +1,6 @@
-//! Changes of a profile, by its owner or by an administrator: the members of a merge patch (RFC 7396), decided on the
-//! version that was read, and decided again after a conflicting write. An administrator may also change the roles in
-//! the same write.
+//! Changes of a profile, by its owner or by an administrator: the members of a merge patch (RFC 7396). The
+//! write requires the version that was read; after a conflicting write the change is decided again. An administrator
+//! may also change the roles in the same write.
 
 use std::sync::Arc;
 
@@ -9,8 +9,8 @@ use super::{
     administration::last_admin::AdminWriteError,
     failure::Failure,
     rate_limit::account_writes::AccountWrite,
-    retry::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
     sessions::authenticate::Caller,
+    write_outcome::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
 };
 use crate::{
     domain::{
@@ -70,10 +70,10 @@ enum Editor {
     Admin { roles: Option<Roles> },
 }
 
-/// Changes the profile of the caller. `permits` is called with the version that the change is decided on (`If-Match`).
+/// Changes the profile of the caller. `permits` is called with the version that the change is based on (`If-Match`).
 ///
 /// # Errors
-/// [`UpdateProfileError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
+/// Returns [`UpdateProfileError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
 pub async fn update_profile(
     accounts: &Arc<AccountService>,
     caller: Caller,
@@ -105,7 +105,7 @@ pub async fn update_profile(
 /// Changes the profile of the account with this id, as an administrator. `roles` replaces all roles of the account.
 ///
 /// # Errors
-/// The errors of [`update_profile`], and [`UpdateProfileError::LastAdmin`].
+/// Returns the errors of [`update_profile`], and [`UpdateProfileError::LastAdmin`].
 pub async fn edit_user(
     accounts: &Arc<AccountService>,
     id: Uuid,
@@ -147,7 +147,7 @@ impl AccountService {
                 && !user.unclaimed
             {
                 let until = expires_at(now, self.rules.undo_ttl);
-                set.extend(username_fields(&user.usernames().change_to(username.key(), until, now)));
+                set.extend(username_fields(&user.username_history().change_to(username.key(), until, now)));
             }
             let mut events = Vec::new();
             if !changed.is_empty() {
@@ -187,7 +187,7 @@ impl AccountService {
                 self.publish(&written);
                 return Ok(written.user());
             }
-            user = editor.still(self.store.users.by_id(id).await?)?;
+            user = editor.recheck(self.store.users.by_id(id).await?)?;
         }
         Err(Failure::too_many_conflicts().into())
     }
@@ -202,7 +202,7 @@ impl Editor {
     }
 
     /// Returns the account as it is now, if the author may still change it.
-    fn still(&self, user: Option<UserRecord>) -> Result<UserRecord, UpdateProfileError> {
+    fn recheck(&self, user: Option<UserRecord>) -> Result<UserRecord, UpdateProfileError> {
         match self {
             Self::User { session, epoch } => {
                 user.filter(|user| user.is_session_valid(*session, *epoch)).ok_or(UpdateProfileError::Gone)

@@ -50,7 +50,7 @@ const CHANGED_MEANWHILE: &str = "another operator has decided it meanwhile";
 /// Runs `dead-letters replay`.
 ///
 /// # Errors
-/// If one of the selected dead letters is not replayed.
+/// Returns an error if one of the selected dead letters is not replayed.
 pub(super) async fn replay(
     stores: &Stores,
     file: Option<&Path>,
@@ -84,7 +84,7 @@ pub(super) async fn replay(
 /// Runs `dead-letters discard`.
 ///
 /// # Errors
-/// If one of the selected dead letters is not discarded.
+/// Returns an error if one of the selected dead letters is not discarded.
 pub(super) async fn discard(stores: &Stores, args: &DeadLetterChangeArgs, json: bool) -> anyhow::Result<()> {
     let mut report = ChangeReport::default();
     let letters = select_letters(stores, args, &mut report, |state| match state {
@@ -190,11 +190,11 @@ impl Replayer {
         };
         let Some(record) = letter.record() else {
             let DeadLetter { topic, partition, offset, .. } = &letter;
-            let place = format!("{topic}/{partition}@{offset}");
+            let position = format!("{topic}/{partition}@{offset}");
             report.unchanged(
                 &selected.id,
                 from,
-                &format!("it was too large to be stored: its record is only in the topic, at {place}"),
+                &format!("it was too large to be stored: its record is only in the topic, at {position}"),
             );
             return Ok(());
         };

@@ -46,7 +46,7 @@ const DISCARD_EXAMPLES: &str = "Examples:
 /// Runs the command.
 ///
 /// # Errors
-/// If it fails for one of the selected letters.
+/// Returns an error if it fails for one of the selected letters.
 pub async fn run(file: Option<&Path>, command: DeadLettersCommand, json: bool) -> anyhow::Result<()> {
     let stores = Stores::open(file).await?;
     match command {

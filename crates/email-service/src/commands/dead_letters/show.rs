@@ -113,7 +113,7 @@ pub struct ListArgs {
 /// Runs `dead-letters list`.
 ///
 /// # Errors
-/// If the database does not answer.
+/// Returns an error if the database does not answer.
 pub async fn list(stores: &Stores, args: &ListArgs, json: bool) -> anyhow::Result<()> {
     let letters = stores.letters.list(&args.filter.to_filter(stores.clock.now()), true, i64::from(args.limit)).await?;
     if json {
@@ -140,7 +140,7 @@ pub async fn list(stores: &Stores, args: &ListArgs, json: bool) -> anyhow::Resul
 /// Runs `dead-letters show`.
 ///
 /// # Errors
-/// If there is no such dead letter, or the database does not answer.
+/// Returns an error if there is no such dead letter, or the database does not answer.
 pub async fn show(stores: &Stores, id: &str, json: bool) -> anyhow::Result<()> {
     let Some(letter) = stores.letters.find(id).await? else {
         bail!("no dead letter has the id {id}");

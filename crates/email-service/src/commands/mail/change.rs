@@ -63,7 +63,7 @@ fn parse_resolution(text: &str) -> Result<State, &'static str> {
 /// Runs `mail requeue`.
 ///
 /// # Errors
-/// If one of the selected mails is not requeued.
+/// Returns an error if one of the selected mails is not requeued.
 pub(super) async fn requeue(stores: &Stores, args: &RequeueArgs, json: bool) -> anyhow::Result<()> {
     if args.selection.filter.is_given() && args.selection.filter.state.is_empty() {
         let text = "a filter needs a state, such as --state failed, or unknown, suppressed, discarded, queued";
@@ -75,7 +75,7 @@ pub(super) async fn requeue(stores: &Stores, args: &RequeueArgs, json: bool) -> 
 /// Runs `mail resolve`.
 ///
 /// # Errors
-/// If one of the selected mails is not resolved.
+/// Returns an error if one of the selected mails is not resolved.
 pub(super) async fn resolve(stores: &Stores, args: &ResolveArgs, json: bool) -> anyhow::Result<()> {
     let mut selection = args.selection.clone();
     if selection.filter.is_given() && selection.filter.state.is_empty() {

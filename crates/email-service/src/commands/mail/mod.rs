@@ -54,7 +54,7 @@ const RESOLVE_EXAMPLES: &str = "Examples:
 /// Runs the command.
 ///
 /// # Errors
-/// If it fails for one of the selected mails.
+/// Returns an error if it fails for one of the selected mails.
 pub async fn run(file: Option<&Path>, command: MailCommand, json: bool) -> anyhow::Result<()> {
     let stores = Stores::open(file).await?;
     match command {

@@ -85,7 +85,7 @@ pub struct ListArgs {
 /// Runs `mail list`.
 ///
 /// # Errors
-/// If the ledger cannot be read.
+/// Returns an error if the ledger cannot be read.
 pub async fn list(stores: &Stores, args: &ListArgs, json: bool) -> anyhow::Result<()> {
     let MailList { jobs, unreadable } =
         stores.ledger.list(&args.filter.to_filter(stores.clock.now()), i64::from(args.limit)).await?;
@@ -116,7 +116,7 @@ pub async fn list(stores: &Stores, args: &ListArgs, json: bool) -> anyhow::Resul
 /// Runs `mail show`.
 ///
 /// # Errors
-/// If there is no such mail, or the ledger cannot be read.
+/// Returns an error if there is no such mail, or the ledger cannot be read.
 pub async fn show(stores: &Stores, id: &str, json: bool) -> anyhow::Result<()> {
     let Some(job) = stores.ledger.find(id).await? else {
         bail!("no mail has the id {id}");

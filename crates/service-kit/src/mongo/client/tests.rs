@@ -38,8 +38,8 @@ async fn a_uri_that_changes_a_guarantee_is_refused() {
         assert!(!error.to_string().contains("hunter2"));
     }
     assert!(parse("mongodb://h/?readPreference=primary&maxPoolSize=5").await.is_ok());
-    let calmer = parse("mongodb://h/?heartbeatFrequencyMS=10000").await.unwrap();
-    assert_eq!(calmer.heartbeat_freq, Some(Duration::from_secs(10)));
+    let configured = parse("mongodb://h/?heartbeatFrequencyMS=10000").await.unwrap();
+    assert_eq!(configured.heartbeat_freq, Some(Duration::from_secs(10)));
 }
 
 #[tokio::test]

@@ -139,8 +139,8 @@ fn classify(error: &Error) -> StoreError {
         ErrorKind::IncompatibleServer { message, .. } => Other(Cause::new("incompatible server").detail(message)),
         ErrorKind::InvalidArgument { message, .. } => Other(Cause::new("invalid argument").detail(message)),
         ErrorKind::Bson(error) => {
-            let place = error.key.as_deref().unwrap_or("unknown place");
-            Other(Cause::new("document does not fit its type").detail(place))
+            let path = error.key.as_deref().unwrap_or("unknown place");
+            Other(Cause::new("document does not fit its type").detail(path))
         }
         _ => Other(Cause::new("driver")),
     }

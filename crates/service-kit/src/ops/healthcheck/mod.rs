@@ -15,7 +15,7 @@ use tokio::{
 
 use crate::config::OpsConfig;
 
-/// The deadline of the whole check, from the name look-up to the last byte.
+/// The deadline of the whole check, from the name lookup to the last byte.
 const DEADLINE: Duration = Duration::from_secs(2);
 /// The maximum size of a response. `/readyz` is far smaller; a server that sends more is not the
 /// ops endpoint.

@@ -12,8 +12,8 @@ use crate::{
 /// Removes the second factor. The events are published by the running service, or by the next one that starts.
 ///
 /// # Errors
-/// Exit code 2 if the arguments are no account or no reason; exit code 1 if there is no such account, it has no second
-/// factor, or the database is unavailable.
+/// Returns a [`UsageError`] (exit code 2) if the arguments are not an account and a reason, and another error (exit code
+/// 1) if there is no such account, it has no second factor, or the database is unavailable.
 pub(super) async fn run(store: &Store, account: &str, reason: &str, json: bool) -> anyhow::Result<()> {
     let account = match Uuid::try_parse(account) {
         Ok(id) => AccountRef::Id(id),

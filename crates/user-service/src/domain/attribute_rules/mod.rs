@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use super::{
     attributes::Attributes,
-    invalid::Invalid,
+    invalid_value::Invalid,
     schema_violation::{SchemaViolation, find_violations},
 };
 
@@ -65,7 +65,7 @@ impl AttributeRules {
     /// Parses the JSON text of a schema.
     ///
     /// # Errors
-    /// [`InvalidSchema`] if the text is not a usable schema.
+    /// Returns [`InvalidSchema`] if the text is not a usable schema.
     pub fn parse(text: &str) -> Result<Self, InvalidSchema> {
         let schema: Value = serde_json::from_str(text).map_err(InvalidSchema::NotJson)?;
         if schema.get("$schema").is_some_and(|draft| draft != DRAFT) {
@@ -97,7 +97,7 @@ impl AttributeRules {
     /// Validates the attributes of a new account. Missing attributes are validated as `{}`.
     ///
     /// # Errors
-    /// Every violation with its path.
+    /// Returns every violation with its path.
     pub fn validate_new(&self, given: Option<Value>, by: Writer) -> Result<Option<Attributes>, Vec<SchemaViolation>> {
         self.validate_new_attributes(given.map(Attributes::parse).transpose().map_err(at_root)?, by)
     }
@@ -105,7 +105,7 @@ impl AttributeRules {
     /// Does the expensive part of [`validate_new`](Self::validate_new), for attributes that are already parsed.
     ///
     /// # Errors
-    /// Every violation with its path.
+    /// Returns every violation with its path.
     pub fn validate_new_attributes(
         &self,
         given: Option<Attributes>,
@@ -124,7 +124,7 @@ impl AttributeRules {
     /// or an object that contains them.
     ///
     /// # Errors
-    /// Every violation with its path.
+    /// Returns every violation with its path.
     pub fn validate_change(
         &self,
         stored: &Attributes,
@@ -158,14 +158,14 @@ impl AttributeRules {
 
 impl AdminOnlyMembers {
     /// Reads the annotations below `schema`. Adds the pointers of the members that have or contain one to `reached`.
-    fn read(schema: &Value, place: &str, reached: &mut BTreeSet<String>) -> Self {
+    fn read(schema: &Value, pointer: &str, reached: &mut BTreeSet<String>) -> Self {
         let mut marked = Self { is_marked: false, members: BTreeMap::new() };
         for (name, member) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
-            let place = format!("{place}/properties/{}", escape_segment(name));
-            let mut below = Self::read(member, &place, reached);
+            let pointer = format!("{pointer}/properties/{}", escape_segment(name));
+            let mut below = Self::read(member, &pointer, reached);
             below.is_marked = member.get(ADMIN_ONLY) == Some(&Value::Bool(true));
             if below.is_marked || !below.members.is_empty() {
-                reached.insert(place);
+                reached.insert(pointer);
                 marked.members.insert(name.clone(), below);
             }
         }
@@ -230,9 +230,9 @@ impl AdminOnlyMembers {
     }
 }
 
-fn refuse_admin_only(places: Vec<Vec<String>>) -> Result<(), Vec<SchemaViolation>> {
+fn refuse_admin_only(paths: Vec<Vec<String>>) -> Result<(), Vec<SchemaViolation>> {
     let refused = |path| SchemaViolation::new(path, "admin-only", "Only an administrator may write this member.");
-    if places.is_empty() { Ok(()) } else { Err(places.into_iter().map(refused).collect()) }
+    if paths.is_empty() { Ok(()) } else { Err(paths.into_iter().map(refused).collect()) }
 }
 
 /// Returns a violation at the root.
@@ -241,26 +241,27 @@ fn at_root(invalid: Invalid) -> Vec<SchemaViolation> {
 }
 
 /// Checks that every annotation in the schema is a boolean, and is in a place where it has an effect.
-fn check_annotations(schema: &Value, place: &str, reached: &BTreeSet<String>) -> Result<(), InvalidSchema> {
-    let shown = || if place.is_empty() { "#".to_owned() } else { format!("#{place}") };
+fn check_annotations(schema: &Value, pointer: &str, reached: &BTreeSet<String>) -> Result<(), InvalidSchema> {
+    let shown = || if pointer.is_empty() { "#".to_owned() } else { format!("#{pointer}") };
     match schema {
         Value::Object(members) => {
             // Directly below `properties` it is the name of a member.
-            let mark = members.get(ADMIN_ONLY).filter(|_| !place.ends_with("/properties"));
+            let mark = members.get(ADMIN_ONLY).filter(|_| !pointer.ends_with("/properties"));
             match mark {
                 None | Some(Value::Bool(false)) => {}
-                Some(Value::Bool(true)) if reached.contains(place) => {}
+                Some(Value::Bool(true)) if reached.contains(pointer) => {}
                 Some(Value::Bool(true)) => return Err(InvalidSchema::Unreachable(shown())),
                 Some(_) => return Err(InvalidSchema::NotBoolean(shown())),
             }
             let mut below = members.iter();
             below.try_for_each(|(name, member)| {
-                check_annotations(member, &format!("{place}/{}", escape_segment(name)), reached)
+                check_annotations(member, &format!("{pointer}/{}", escape_segment(name)), reached)
             })
         }
-        Value::Array(items) => {
-            items.iter().enumerate().try_for_each(|(n, item)| check_annotations(item, &format!("{place}/{n}"), reached))
-        }
+        Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .try_for_each(|(n, item)| check_annotations(item, &format!("{pointer}/{n}"), reached)),
         _ => Ok(()),
     }
 }

@@ -44,8 +44,8 @@ fn validate_change(stored: Value, patch: &Value, by: Writer) -> Result<Value, Ve
     simplify(rules().validate_change(&attributes(stored), patch.as_object(), by))
 }
 
-fn errors_at(places: &[(&str, &'static str)]) -> Result<Value, Vec<(String, &'static str)>> {
-    Err(places.iter().map(|(place, code)| ((*place).to_owned(), *code)).collect())
+fn errors_at(errors: &[(&str, &'static str)]) -> Result<Value, Vec<(String, &'static str)>> {
+    Err(errors.iter().map(|(path, code)| ((*path).to_owned(), *code)).collect())
 }
 
 #[test]

@@ -11,8 +11,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::email_history::{EmailHistory, KeyReservation};
 
-/// An account keeps at most this number of links of one purpose. The oldest stay, so that an attacker cannot push out
-/// the owner's link by repeating a change.
+/// The maximum number of links of one purpose that an account keeps. The oldest stay, so that an attacker cannot push
+/// out the owner's link by repeating a change.
 pub const MAX_LINKS: usize = 5;
 
 /// A link that undoes a change of the password, of TOTP or of the recovery codes.

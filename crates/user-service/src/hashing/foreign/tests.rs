@@ -80,7 +80,7 @@ fn settings() -> HashingSettings {
     }
 }
 
-fn hashes() -> HashImporter {
+fn importer() -> HashImporter {
     HashImporter::new(&settings()).unwrap()
 }
 
@@ -93,7 +93,7 @@ fn accepts(hash: &PasswordHash, password: &str) -> bool {
 #[test]
 fn the_hash_of_each_system_matches_only_its_password() {
     for (text, stored) in VECTORS {
-        let hash = hashes().import(text).unwrap_or_else(|reason| panic!("{text}: {reason}"));
+        let hash = importer().import(text).unwrap_or_else(|reason| panic!("{text}: {reason}"));
         assert!(hash.expose().starts_with(stored), "{text} is stored as {}", hash.expose());
         assert!(accepts(&hash, PASSWORD), "{text}");
         for wrong in ["correct house", "", "correct horse "] {
@@ -107,7 +107,7 @@ fn foreign_hashes_use_the_single_lane_and_need_a_rehash() {
     let policy = HashPolicy::new(&settings()).unwrap();
     let password = Password::parse_attempt(PASSWORD.to_owned()).unwrap();
     for (text, stored) in VECTORS.iter().filter(|(_, stored)| !stored.starts_with("$argon2id")) {
-        let check = policy.parse(&hashes().import(text).unwrap()).unwrap();
+        let check = policy.parse(&importer().import(text).unwrap()).unwrap();
         assert_eq!((check.lane(), check.needs_rehash(&password)), (QueueLane::Single, true), "{stored}");
     }
 }
@@ -115,8 +115,8 @@ fn foreign_hashes_use_the_single_lane_and_need_a_rehash() {
 #[test]
 fn the_stored_format_is_imported_unchanged() {
     for (text, _) in VECTORS {
-        let stored = hashes().import(text).unwrap();
-        assert_eq!(hashes().import(stored.expose()).unwrap().expose(), stored.expose());
+        let stored = importer().import(text).unwrap();
+        assert_eq!(importer().import(stored.expose()).unwrap().expose(), stored.expose());
     }
 }
 
@@ -133,7 +133,7 @@ fn the_examples_of_firebase_are_verified() {
             "mytestpassword",
         ),
     ] {
-        let hash = hashes().import(text).unwrap();
+        let hash = importer().import(text).unwrap();
         assert!(accepts(&hash, password));
         assert!(!accepts(&hash, "mytestpassword2"));
     }
@@ -167,7 +167,7 @@ fn keycloak_credentials_are_imported_as_objects_and_as_json_strings() {
         let strings = json!({ "secretData": secret.to_string(), "credentialData": data.to_string() });
         let objects = json!({ "type": "password", "secretData": secret, "credentialData": data });
         for credential in [objects, strings] {
-            let hash = hashes().import_keycloak(&credential).unwrap();
+            let hash = importer().import_keycloak(&credential).unwrap();
             assert!(accepts(&hash, PASSWORD), "{data}");
             assert!(!accepts(&hash, "correct house"), "{data}");
         }
@@ -189,7 +189,7 @@ fn a_broken_credential_is_refused() {
             UnusableHash::UnknownAlgorithm,
         ),
     ] {
-        assert_eq!(hashes().import_keycloak(&credential).unwrap_err(), reason, "{credential}");
+        assert_eq!(importer().import_keycloak(&credential).unwrap_err(), reason, "{credential}");
     }
 }
 
@@ -209,7 +209,7 @@ fn an_unsupported_algorithm_is_refused_with_its_name() {
         ("{CRYPT}ab01FAX.bQRSU", "DES-crypt"),
         ("$argon2d$v=19$m=64,t=2,p=1$AAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAA", "Argon2d"),
     ] {
-        assert_eq!(hashes().import(text).unwrap_err(), UnusableHash::Unsupported(name), "{text}");
+        assert_eq!(importer().import(text).unwrap_err(), UnusableHash::Unsupported(name), "{text}");
     }
 }
 
@@ -242,7 +242,7 @@ fn an_invalid_hash_is_refused_with_its_reason() {
         ("$2b$04$ksMzF5T1GreQtTXV/JSTrOWUcnoZY5391MQQprrPbL5mpLKkZdc2\u{fc}".to_owned(), UnusableHash::Malformed),
         (format!("$scrypt$ln=4,r=8,p=1${}${bits}", "A".repeat(600)), UnusableHash::Malformed),
     ] {
-        assert_eq!(hashes().import(&text).unwrap_err(), reason, "{text}");
+        assert_eq!(importer().import(&text).unwrap_err(), reason, "{text}");
     }
 }
 
@@ -270,14 +270,14 @@ fn a_hash_beyond_the_limits_is_refused() {
             format!("$argon2id$v=19$m=16408,t=1,p=1${bits}${bits}"),
         ),
     ] {
-        assert!(hashes().import(&within).is_ok(), "{within}");
-        assert_eq!(hashes().import(&beyond).unwrap_err(), UnusableHash::TooExpensive, "{beyond}");
+        assert!(importer().import(&within).is_ok(), "{within}");
+        assert_eq!(importer().import(&beyond).unwrap_err(), UnusableHash::TooExpensive, "{beyond}");
     }
 }
 
 #[test]
 fn bcrypt_compares_72_bytes_and_a_longer_password_does_not_replace_the_hash() {
-    let hash = hashes().import("$2b$04$xbwrs79KY5k1o276LqRTAu2Qb.n.AvxG60X.03CFtouwpViOQa482").unwrap();
+    let hash = importer().import("$2b$04$xbwrs79KY5k1o276LqRTAu2Qb.n.AvxG60X.03CFtouwpViOQa482").unwrap();
     let policy = HashPolicy::new(&settings()).unwrap();
     let check = policy.parse(&hash).unwrap();
     for (length, accepted, replaced) in [(71, false, true), (72, true, true), (73, true, false), (100, true, false)] {
@@ -289,7 +289,7 @@ fn bcrypt_compares_72_bytes_and_a_longer_password_does_not_replace_the_hash() {
 
 #[test]
 fn bcrypt_in_c_stops_at_a_nul_so_a_password_with_a_nul_is_refused() {
-    let hash = hashes().import(VECTORS[0].0).unwrap();
+    let hash = importer().import(VECTORS[0].0).unwrap();
     assert!(!accepts(&hash, "correct horse\0"));
     assert!(!accepts(&hash, "correct horse\0x"));
 }
@@ -302,7 +302,7 @@ fn a_foreign_hash_matches_the_password_as_typed() {
     sha1::Digest::update(&mut sha, salt);
     sha1::Digest::update(&mut sha, "m²".as_bytes());
     let text = format!("sha1$seasalt2${}", hex::encode(sha1::Digest::finalize(sha)));
-    let hash = hashes().import(&text).unwrap();
+    let hash = importer().import(&text).unwrap();
     assert!(accepts(&hash, "m²"));
     assert!(!accepts(&hash, "m2"));
 
@@ -310,7 +310,7 @@ fn a_foreign_hash_matches_the_password_as_typed() {
     let params = argon2::Params::new(32, 1, 1, None).unwrap();
     let argon2 = argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params);
     let phc = argon2::PasswordHasher::hash_password(&argon2, "m²".as_bytes()).unwrap();
-    let hash = hashes().import(&phc.to_string()).unwrap();
+    let hash = importer().import(&phc.to_string()).unwrap();
     assert!(accepts(&hash, "m²"));
     assert!(!accepts(&hash, "m2"));
 }
@@ -318,7 +318,7 @@ fn a_foreign_hash_matches_the_password_as_typed() {
 #[test]
 fn an_unmatchable_hash_looks_and_costs_like_any_other() {
     let policy = HashPolicy::new(&settings()).unwrap();
-    let (none, other) = (hashes().unmatchable_hash(), hashes().unmatchable_hash());
+    let (none, other) = (importer().unmatchable_hash(), importer().unmatchable_hash());
     assert!(none.expose().starts_with("$argon2id$v=19$m=64,t=1,p=1$"));
     assert_ne!(none.expose(), other.expose());
     let (check, dummy) = (policy.parse(&none).unwrap(), policy.dummy_check());

@@ -69,7 +69,7 @@ impl HashPool {
     /// Starts the threads. Computes one hash to measure the speed of this machine, and blocks as long as that takes.
     ///
     /// # Errors
-    /// [`StartError`] if a setting is out of range, or if a thread cannot be started.
+    /// Returns [`StartError`] if a setting is out of range, or if a thread cannot be started.
     pub fn start(settings: HashingSettings, metrics: HashMetrics) -> Result<Self, StartError> {
         let threads = settings.thread_count()?;
         Self::start_threads(&settings, metrics, threads)
@@ -107,7 +107,7 @@ impl HashPool {
     /// admitted requests.
     ///
     /// # Errors
-    /// [`HashError::Overloaded`] or [`HashError::ShuttingDown`].
+    /// Returns [`HashError::Overloaded`] or [`HashError::ShuttingDown`].
     pub fn admit(&self) -> Result<AdmissionPermit, HashError> {
         let cost = self.0.policy.cost();
         self.0.queue.reserve(cost).map_err(|refused| self.to_hash_error(refused))?;
@@ -120,7 +120,7 @@ impl HashPool {
     /// Dropping the future removes the job from the queue.
     ///
     /// # Errors
-    /// [`HashError::Overloaded`], [`HashError::ShuttingDown`] or [`HashError::Failed`].
+    /// Returns [`HashError::Overloaded`], [`HashError::ShuttingDown`] or [`HashError::Failed`].
     pub async fn hash(&self, password: &Password) -> Result<PasswordHash, HashError> {
         let password = password.clone();
         self.submit(QueueLane::Shared, self.0.policy.cost(), None, |reply| HashJob::Hash { password, reply }).await
@@ -145,7 +145,7 @@ impl HashPool {
     /// Dropping the future removes the job from the queue.
     ///
     /// # Errors
-    /// [`HashError::Overloaded`], [`HashError::ShuttingDown`] or [`HashError::Failed`].
+    /// Returns [`HashError::Overloaded`], [`HashError::ShuttingDown`] or [`HashError::Failed`].
     pub async fn verify(
         &self,
         password: &Password,

@@ -84,7 +84,7 @@ pub(crate) struct AuditPageBody {
 /// Parses the query of a request for a page of a log.
 ///
 /// # Errors
-/// `validation-failed` with the names of the invalid parameters.
+/// Returns `validation-failed` with the names of the invalid parameters.
 pub(in crate::http) fn page_request(query: &Query) -> Result<PageRequest<Cursor>, Problem> {
     query.reject_unknown(&["limit", "cursor"])?;
     PageRequest::from_query(query)

@@ -10,7 +10,7 @@ const MODULE: u32 = 4;
 /// Renders `text` as an SVG document.
 ///
 /// # Errors
-/// An error if the text does not fit into a QR code (2.3 KB).
+/// Returns an error if the text does not fit into a QR code (2.3 KB).
 pub(super) fn svg(text: &SecretString) -> Result<SecretString, QrError> {
     let code = QrCode::new(text.expose_secret())?;
     let drawn = code.render::<svg::Color<'_>>().quiet_zone(true).module_dimensions(MODULE, MODULE).build();

@@ -4,7 +4,7 @@ use actix_web::{HttpResponse, Route, guard, web};
 
 use super::problem::Problem;
 
-/// The handler for paths that are not served: `App::default_service(web::to(not_found))`.
+/// Handles requests to paths that are not served: `App::default_service(web::to(not_found))`.
 ///
 /// # Errors
 /// Always returns `not-found`.

@@ -10,8 +10,8 @@ pub const MAX_TOKEN_BYTES: usize = 4 * 1024;
 /// Returns the token of the `Authorization: Bearer …` header.
 ///
 /// # Errors
-/// [`Problem::TokenMissing`] without the header or with another scheme; [`Problem::Unauthorized`]
-/// if the header occurs twice, the token is longer than [`MAX_TOKEN_BYTES`], or it is not a `b64token`.
+/// Returns [`Problem::TokenMissing`] without the header or with another scheme; [`Problem::Unauthorized`] if the header
+/// occurs twice, the token is longer than [`MAX_TOKEN_BYTES`], or it is not a `b64token`.
 pub fn bearer_token(headers: &HeaderMap) -> Result<&str, Problem> {
     let mut lines = headers.get_all(header::AUTHORIZATION);
     let line = lines.next().ok_or(Problem::TokenMissing)?;

@@ -26,7 +26,8 @@ static VALIDATORS: LazyLock<RwLock<HashMap<TypeId, &'static Validator>>> = LazyL
 /// schema allows them.
 ///
 /// # Errors
-/// `validation-failed` with all violations, ordered by path; `internal` if the schema of `T` cannot be compiled.
+/// Returns `validation-failed` with all violations, ordered by path; `internal` if the schema of `T` cannot be
+/// compiled.
 pub fn check<T: ToSchema + 'static>(value: &Value) -> Result<(), Problem> {
     let violations = find_violations(validator_for::<T>()?, value);
     if violations.is_empty() {

@@ -86,7 +86,7 @@ impl TrustedProxies {
     /// Parses addresses and CIDR networks (`10.0.0.0/8`, `::1`). Bits after the prefix are ignored.
     ///
     /// # Errors
-    /// [`InvalidTrustedProxy`] with the first entry that is neither.
+    /// Returns [`InvalidTrustedProxy`] with the first entry that is neither.
     pub fn parse<S: AsRef<str>>(entries: impl IntoIterator<Item = S>) -> Result<Self, InvalidTrustedProxy> {
         let parsed =
             |entry: S| IpNetwork::parse(entry.as_ref()).ok_or_else(|| InvalidTrustedProxy(entry.as_ref().to_owned()));
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_trusted_proxy_says_that_the_client_client_used_https_and_in_the_family_of_the_configured_header() {
+    fn only_a_trusted_proxy_reports_https_and_only_in_the_kind_of_header_that_is_configured() {
         let used_https = |named: &str, peer: &str, lines: &[(&str, &str)]| {
             let request = lines.iter().fold(TestRequest::get(), |it, line| it.append_header(*line)).to_http_request();
             let proxies = TrustedProxies::parse(["10.0.0.0/8"]).unwrap().with_header(named.parse().unwrap());

@@ -36,7 +36,7 @@ impl IfMatch {
     /// Parses the header.
     ///
     /// # Errors
-    /// `validation-failed` with the name of the header if it is neither `*` nor a list of entity tags.
+    /// Returns `validation-failed` with the name of the header if it is neither `*` nor a list of entity tags.
     pub fn from_headers(headers: &HeaderMap) -> Result<Self, Problem> {
         Condition::parse(headers, &header::IF_MATCH).map(Self)
     }
@@ -53,7 +53,7 @@ impl IfMatch {
     /// Checks that the request may change `version`.
     ///
     /// # Errors
-    /// `precondition-failed` if it may not.
+    /// Returns `precondition-failed` if it may not.
     pub fn check(&self, version: impl fmt::Display) -> Result<(), Problem> {
         if self.allows(version) { Ok(()) } else { Err(Problem::PreconditionFailed) }
     }
@@ -76,7 +76,7 @@ impl IfNoneMatch {
     /// Parses the header.
     ///
     /// # Errors
-    /// `validation-failed` with the name of the header if it is neither `*` nor a list of entity tags.
+    /// Returns `validation-failed` with the name of the header if it is neither `*` nor a list of entity tags.
     pub fn from_headers(headers: &HeaderMap) -> Result<Self, Problem> {
         Condition::parse(headers, &header::IF_NONE_MATCH).map(Self)
     }

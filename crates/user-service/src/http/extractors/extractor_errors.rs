@@ -20,7 +20,7 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .app_data(PayloadConfig::new(MAX_BODY_BYTES));
 }
 
-/// A path with an invalid id names no resource.
+/// Returns `not-found`, because a path with an invalid id names no resource.
 fn path_problem(_: &PathError) -> Problem {
     Problem::NotFound
 }

@@ -68,7 +68,7 @@ impl<T: DeserializeOwned + ToSchema + 'static> FromRequest for MergePatchBody<T>
 /// the type of the member instead of `String`.
 ///
 /// # Errors
-/// The errors of `T`.
+/// Returns the errors of `T`.
 pub fn double_option<'de, T, D>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
 where
     T: Deserialize<'de>,
@@ -125,8 +125,9 @@ fn is_utf8(mime: &actix_web::mime::Mime) -> bool {
 
 /// Refuses a body whose `Content-Length` is too large, before any of it is read.
 fn check_content_length(request: &HttpRequest) -> Result<(), Problem> {
-    let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|it| it.to_str().ok()?.parse::<u64>().ok());
-    if announced.is_some_and(|bytes| bytes > MAX_BODY_BYTES as u64) {
+    let content_length =
+        request.headers().get(header::CONTENT_LENGTH).and_then(|it| it.to_str().ok()?.parse::<u64>().ok());
+    if content_length.is_some_and(|bytes| bytes > MAX_BODY_BYTES as u64) {
         return Err(Problem::BodyTooLarge);
     }
     Ok(())
@@ -152,7 +153,7 @@ fn broken_off(error: &PayloadError) -> Problem {
 }
 
 fn parse_body<T: DeserializeOwned + ToSchema + 'static>(body: &[u8]) -> Result<T, Problem> {
-    let value = strict_json::parse(body).map_err(|refusal| match refusal {
+    let value = strict_json::parse(body).map_err(|error| match error {
         StrictJsonError::NotJson(reason) => Problem::MalformedBody(reason),
         StrictJsonError::NumbersOutOfRange(violations) => body_schema::violations_problem(violations),
     })?;

@@ -26,7 +26,7 @@ impl<C: DeserializeOwned> PageRequest<C> {
     /// Reads `limit` and `cursor`.
     ///
     /// # Errors
-    /// `validation-failed` with the name of the invalid parameter.
+    /// Returns `validation-failed` with the name of the invalid parameter.
     pub(in crate::http) fn from_query(query: &Query) -> Result<Self, Problem> {
         let limit = match query.get("limit") {
             None => DEFAULT_LIMIT,

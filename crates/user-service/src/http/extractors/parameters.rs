@@ -20,7 +20,7 @@ impl Query {
     /// Checks that every parameter is one of `known`.
     ///
     /// # Errors
-    /// `validation-failed` with the names of all others.
+    /// Returns `validation-failed` with the names of all others.
     pub(in crate::http) fn reject_unknown(&self, known: &[&str]) -> Result<(), Problem> {
         let unknown: Vec<_> = self
             .0
@@ -39,7 +39,7 @@ impl Query {
     /// Parses a query string.
     ///
     /// # Errors
-    /// `validation-failed` if it is malformed or repeats a parameter.
+    /// Returns `validation-failed` if it is malformed or repeats a parameter.
     pub(in crate::http) fn parse(query: &str) -> Result<Self, Problem> {
         let pairs = web::Query::<Vec<(String, String)>>::from_query(query).map_err(|_| {
             Problem::ValidationFailed(vec![FieldError::parameter("", "malformed", "The query cannot be read.")])
@@ -78,7 +78,7 @@ impl PathId {
     /// Returns the id.
     ///
     /// # Errors
-    /// `not-found` if the path does not hold a UUID, because no resource has such an id.
+    /// Returns `not-found` if the path does not hold a UUID, because no resource has such an id.
     pub(in crate::http) fn uuid(&self) -> Result<Uuid, Problem> {
         self.0.ok_or(Problem::NotFound)
     }

@@ -27,7 +27,7 @@ impl AllowedOrigins {
     /// origin can configure that explicitly in a proxy.
     ///
     /// # Errors
-    /// [`InvalidOrigin`] with the first entry that is not an origin.
+    /// Returns [`InvalidOrigin`] with the first entry that is not an origin.
     pub fn parse<S: AsRef<str>>(entries: impl IntoIterator<Item = S>) -> Result<Self, InvalidOrigin> {
         let origin = |entry: S| {
             let text = entry.as_ref().trim();

@@ -25,7 +25,7 @@ impl HttpMetrics {
     /// Creates the metrics and registers them in `registry`.
     ///
     /// # Errors
-    /// An error if they are already registered there.
+    /// Returns an error if they are already registered there.
     pub fn register(registry: &Registry) -> prometheus::Result<Self> {
         let requests =
             IntCounterVec::new(Opts::new(REQUESTS_TOTAL, "Requests by method, route and status class."), LABELS)?;

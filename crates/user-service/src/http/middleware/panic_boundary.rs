@@ -27,11 +27,11 @@ pub(in crate::http) async fn call_catching_panics<B: MessageBody + 'static>(
     response.await.unwrap_or_else(|panicked| Err(Problem::internal(panicked).into()))
 }
 
-/// The outermost middleware, which catches panics of [`request_context`](super::request_context) itself:
+/// Catches panics of [`request_context`](super::request_context) itself, as the outermost middleware:
 /// `App::wrap(from_fn(catch_panics))`.
 ///
 /// # Errors
-/// The errors of the inner service; [`Problem::Internal`] if it panics.
+/// Returns the errors of the inner service; [`Problem::Internal`] if it panics.
 pub async fn catch_panics<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,

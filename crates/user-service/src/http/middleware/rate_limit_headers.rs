@@ -17,10 +17,10 @@ use crate::{
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 
-/// The middleware that adds the headers: `App::wrap(middleware::from_fn(rate_limit_headers))`.
+/// Adds the headers to each response: `App::wrap(middleware::from_fn(rate_limit_headers))`.
 ///
 /// # Errors
-/// The errors of the inner service.
+/// Returns the errors of the inner service.
 pub async fn rate_limit_headers<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,

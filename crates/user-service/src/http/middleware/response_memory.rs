@@ -41,11 +41,11 @@ impl Default for ResponseMemory {
 }
 
 impl ResponseMemory {
-    /// The middleware that reserves memory for a large response until the client has read it:
+    /// Reserves memory for a large response until the client has read it, as a middleware:
     /// `App::wrap(from_fn(move |request, next| memory.clone().reserve(request, next)))`.
     ///
     /// # Errors
-    /// The errors of the inner service; `overloaded` if unread large responses hold too much memory.
+    /// Returns the errors of the inner service; `overloaded` if unread large responses hold too much memory.
     pub async fn reserve<B: MessageBody + 'static>(
         self,
         request: ServiceRequest,

@@ -148,7 +148,7 @@ fn operations(document: &mut utoipa::openapi::OpenApi) -> impl Iterator<Item = &
 /// Returns the document as JSON; the command `openapi` prints it.
 ///
 /// # Panics
-/// Never, because the document consists of strings.
+/// Never panics, because the document consists of strings.
 #[must_use]
 pub fn openapi_json() -> String {
     ApiDocument::openapi().to_pretty_json().expect("an OpenAPI document serialises")

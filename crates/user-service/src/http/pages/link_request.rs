@@ -10,7 +10,7 @@ use actix_web::{FromRequest, HttpRequest, HttpResponse, dev::Payload, web};
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use super::account_pages::{
+use super::link_pages::{
     LinkPage, address_refused_page, link_not_sent_page, link_sent_page, try_again_page, undo_page, unusable_link_page,
 };
 use crate::{

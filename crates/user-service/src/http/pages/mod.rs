@@ -1,8 +1,8 @@
 //! The HTML pages: the pages behind mailed links, and a page for each problem type.
 
-pub mod account_pages;
 pub mod layout;
+pub(super) mod link_handlers;
+pub mod link_pages;
 mod link_request;
-pub(super) mod mailed_links;
 pub mod problem_pages;
 mod texts;

@@ -186,7 +186,7 @@ impl UserRecord {
 
     /// Returns the email addresses of the account, current and reserved.
     #[must_use]
-    pub fn addresses(&self) -> EmailHistory {
+    pub fn email_history(&self) -> EmailHistory {
         EmailHistory {
             current: self.email_keys.first().cloned().unwrap_or_default(),
             reserved: self.reserved.iter().map(ReservedKey::reservation).collect(),
@@ -226,7 +226,7 @@ impl UserRecord {
 
     /// Returns the usernames of the account, current and reserved.
     #[must_use]
-    pub fn usernames(&self) -> UsernameHistory {
+    pub fn username_history(&self) -> UsernameHistory {
         UsernameHistory {
             current: self.username_key.clone(),
             reserved: self.reserved_usernames.iter().map(ReservedKey::reservation).collect(),
@@ -253,7 +253,7 @@ impl UserRecord {
     /// Returns the stored password hash, for the hash pool.
     ///
     /// # Errors
-    /// If the stored text is not a password hash. Only another program can have written it.
+    /// Returns an error if the stored text is not a password hash. Only another program can have written it.
     pub fn password_hash(&self) -> Result<PasswordHash, StoreError> {
         PasswordHash::parse(self.password_hash.clone()).map_err(|error| mongodb::error::Error::custom(error).into())
     }

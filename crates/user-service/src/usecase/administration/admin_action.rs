@@ -1,5 +1,5 @@
-//! Applies an administrator's action to an account: it is decided on the account as it was read, written once, and
-//! decided again after a conflicting write.
+//! Applies an administrator's action to an account: reads the account, decides, and writes once. After a conflicting
+//! write it starts again.
 
 use service_kit::mongo::StoreError;
 use uuid::Uuid;
@@ -10,7 +10,7 @@ use crate::{
     usecase::{
         account_service::AccountService,
         failure::Failure,
-        retry::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
+        write_outcome::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
     },
 };
 

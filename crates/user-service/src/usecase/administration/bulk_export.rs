@@ -31,7 +31,7 @@ pub struct ExportSummary {
 /// Writes all users. Calls `on_progress` with the number of users that are written so far.
 ///
 /// # Errors
-/// [`ExportError`].
+/// Returns [`ExportError`].
 pub async fn export_users(
     store: &BulkStore,
     with_hashes: bool,

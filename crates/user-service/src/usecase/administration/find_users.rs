@@ -21,7 +21,7 @@ pub struct UserPage {
 /// Returns the account with this id. A tombstone counts as no account.
 ///
 /// # Errors
-/// The store is unavailable.
+/// Returns an error if the store is unavailable.
 pub async fn find_user(accounts: &AccountService, id: Uuid) -> Result<Option<User>, Failure> {
     let found = accounts.store.users.by_id(id).await?;
     Ok(found.as_ref().map(UserRecord::user))
@@ -30,7 +30,7 @@ pub async fn find_user(accounts: &AccountService, id: Uuid) -> Result<Option<Use
 /// Returns at most `limit` accounts after the cursor, in the order of [`UserCursor`].
 ///
 /// # Errors
-/// The store is unavailable.
+/// Returns an error if the store is unavailable.
 pub async fn find_users(
     accounts: &AccountService,
     search: &UserSearch,
@@ -45,7 +45,7 @@ pub async fn find_users(
 /// Returns at most `limit` entries of an account's audit log after the cursor, or `None` if there is no such account.
 ///
 /// # Errors
-/// The store is unavailable.
+/// Returns an error if the store is unavailable.
 pub async fn find_audit_log(
     accounts: &AccountService,
     id: Uuid,

@@ -11,7 +11,7 @@ use crate::{
     store::{Change, Precondition, Store},
     usecase::{
         failure::Failure,
-        retry::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
+        write_outcome::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
     },
 };
 
@@ -45,7 +45,8 @@ impl From<StoreError> for GrantRoleError {
 /// administrator back into the list of administrators after a crash.
 ///
 /// # Errors
-/// [`GrantRoleError`]. If the store was unavailable, the role may have been granted; the caller repeats the call.
+/// Returns [`GrantRoleError`]. If the store was unavailable, the role may have been granted; the caller repeats the
+/// call.
 pub async fn grant_role(
     store: &Store,
     clock: &Clock,

@@ -18,7 +18,7 @@ pub(in crate::usecase) enum AdminWriteError {
 }
 
 impl AccountService {
-    /// Writes `change`, decided on the version of `user`, and keeps the list of administrators correct. `admin_after`
+    /// Writes `change` if `user` still has its version, and keeps the list of administrators correct. `admin_after`
     /// says whether the account belongs to an administrator after the change.
     ///
     /// An account that loses the role leaves the list before the write. If nothing is written it is put back. If the
@@ -47,11 +47,11 @@ impl AccountService {
                 }
                 fail_point!("admins.after_pull");
                 let commit = users.commit(id, precondition, change).await;
-                let surely_not_written = match &commit {
+                let certainly_not_written = match &commit {
                     Ok(commit) => matches!(commit, Commit::Conflict | Commit::PendingFull),
                     Err(error) => !error.outcome_unknown(),
                 };
-                if surely_not_written {
+                if certainly_not_written {
                     self.log_if_not_listed(id, admins.ensure_listed(id).await);
                 }
                 Ok(commit?)
@@ -62,8 +62,8 @@ impl AccountService {
 
     /// Logs an account that could not be put into the list. The account itself is correct, and housekeeping repairs the
     /// list.
-    fn log_if_not_listed<T>(&self, admin: uuid::Uuid, admitted: Result<T, StoreError>) {
-        if let Err(error) = admitted {
+    fn log_if_not_listed<T>(&self, admin: uuid::Uuid, listed: Result<T, StoreError>) {
+        if let Err(error) = listed {
             tracing::warn!(%admin, %error, "an administrator is missing from the list of administrators; housekeeping will add the account");
         }
     }

@@ -20,7 +20,7 @@ use crate::{
     usecase::{
         account_service::AccountService,
         failure::Failure,
-        retry::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
+        write_outcome::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
     },
 };
 
@@ -52,7 +52,7 @@ impl From<StoreError> for RemoveSecondFactorError {
 /// Turns off the second factor of another account, as the administrator `admin`.
 ///
 /// # Errors
-/// [`AdminActionError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
+/// Returns [`AdminActionError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
 pub async fn remove_second_factor(
     accounts: &Arc<AccountService>,
     id: Uuid,
@@ -83,8 +83,8 @@ pub async fn remove_second_factor(
 /// events. Returns the account's id.
 ///
 /// # Errors
-/// [`RemoveSecondFactorError`]. If the store was unavailable, the second factor may have been removed; the caller
-/// repeats the call.
+/// Returns [`RemoveSecondFactorError`]. If the store was unavailable, the second factor may have been removed; the
+/// caller repeats the call.
 pub async fn remove_second_factor_as_operator(
     store: &Store,
     clock: &Clock,

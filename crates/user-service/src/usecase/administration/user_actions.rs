@@ -18,7 +18,7 @@ use crate::{
 /// change of the address. An account that is already disabled stays unchanged.
 ///
 /// # Errors
-/// [`AdminActionError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
+/// Returns [`AdminActionError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
 pub async fn disable_user(accounts: &Arc<AccountService>, id: Uuid, origin: Origin) -> Result<(), AdminActionError> {
     let this = Arc::clone(accounts);
     accounts
@@ -32,7 +32,7 @@ pub async fn disable_user(accounts: &Arc<AccountService>, id: Uuid, origin: Orig
 /// Enables an account: accepts logins again. An active account stays unchanged.
 ///
 /// # Errors
-/// [`AdminActionError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
+/// Returns [`AdminActionError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
 pub async fn enable_user(accounts: &Arc<AccountService>, id: Uuid, origin: Origin) -> Result<(), AdminActionError> {
     let this = Arc::clone(accounts);
     accounts
@@ -75,7 +75,7 @@ impl AccountService {
 /// Ends all sessions of an account, including their access tokens. If there is no session to end, nothing is written.
 ///
 /// # Errors
-/// [`AdminActionError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
+/// Returns [`AdminActionError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
 pub async fn end_sessions(accounts: &Arc<AccountService>, id: Uuid, origin: Origin) -> Result<(), AdminActionError> {
     let this = Arc::clone(accounts);
     let action = async move {
@@ -98,11 +98,11 @@ pub async fn end_sessions(accounts: &Arc<AccountService>, id: Uuid, origin: Orig
     accounts.writes.run_to_completion(action).await
 }
 
-/// Deletes an account; its owner gets a mail. `permits` is called with the version that the deletion is decided on
+/// Deletes an account; its owner gets a mail. `permits` is called with the version that the deletion is based on
 /// (`If-Match`).
 ///
 /// # Errors
-/// [`AdminActionError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
+/// Returns [`AdminActionError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
 pub async fn delete_user(
     accounts: &Arc<AccountService>,
     id: Uuid,

@@ -13,10 +13,10 @@ use crate::{
     usecase::{
         account_service::AccountService,
         failure::Failure,
-        mailed_links::one_time_tokens::used_links,
+        mailed_links::link_validity::used_links,
         rate_limit::account_writes::AccountWrite,
-        retry::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
         sessions::{authenticate::Caller, reauthenticate::ReauthenticateError},
+        write_outcome::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
     },
 };
 use bson::{Document, doc};
@@ -83,7 +83,7 @@ impl From<StoreError> for ConfirmEmailError {
 /// If the new address has the key of the current one, it is written immediately and nothing is sent.
 ///
 /// # Errors
-/// [`ChangeEmailError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
+/// Returns [`ChangeEmailError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
 pub async fn change_email(
     accounts: &Arc<AccountService>,
     caller: Caller,
@@ -94,7 +94,7 @@ pub async fn change_email(
         return Err(ChangeEmailError::Unchanged);
     }
     let id = caller.user.id.into();
-    let charges = match caller.user.addresses().current == change.new.key() {
+    let charges = match caller.user.email_history().current == change.new.key() {
         true => accounts.rate_limiter.charge_account_writes(&[AccountWrite::Profile], id).await?,
         false => accounts.rate_limiter.charge_email_change(id, &change.new, &origin).await?,
     };
@@ -111,7 +111,7 @@ pub async fn change_email(
 /// link.
 ///
 /// # Errors
-/// [`ConfirmEmailError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
+/// Returns [`ConfirmEmailError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
 pub async fn confirm_email_change(
     accounts: &Arc<AccountService>,
     token: &str,
@@ -125,7 +125,7 @@ pub async fn confirm_email_change(
 }
 
 impl AccountService {
-    /// Decides on the version, so that the notice goes to the address of that version.
+    /// Starts the change. Requires the version that was read, so that the notice goes to the address of that version.
     async fn start_email_change(
         &self,
         caller: Caller,
@@ -136,7 +136,7 @@ impl AccountService {
         let mut user = caller.user;
         for _ in 0..MAX_ATTEMPTS {
             let (id, now) = (user.id.into(), self.clock.now());
-            let addresses = user.addresses();
+            let addresses = user.email_history();
             let change = if addresses.current == new.key() {
                 self.spelling_change(&user, new, now, origin)?
             } else if addresses.reserved_count(now) >= MAX_RESERVED_EMAILS {
@@ -196,7 +196,7 @@ impl AccountService {
             let holder = self.find_token_holder(token, Purpose::EmailChange, now).await?;
             let (record, spent) = holder.ok_or(ConfirmEmailError::TokenInvalid)?;
             let new = spent.address.as_deref().ok_or(ConfirmEmailError::TokenInvalid)?;
-            let (user, old, factor_since) = (record.user(), record.addresses(), record.factor_since());
+            let (user, old, factor_since) = (record.user(), record.email_history(), record.factor_since());
             let until = expires_at(now, self.rules.undo_ttl);
             let undo = OneTimeToken::generate();
             let event = self.outbox.email_changed(&user, new, &undo, until, now, origin);

@@ -14,8 +14,8 @@ use crate::{
     usecase::{
         account_service::AccountService,
         failure::Failure,
-        mailed_links::one_time_tokens::used_links,
-        retry::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
+        mailed_links::link_validity::used_links,
+        write_outcome::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
     },
 };
 
@@ -39,7 +39,8 @@ impl From<StoreError> for UndoEmailChangeError {
 /// Redeems the token: the old address is the account's address again.
 ///
 /// # Errors
-/// [`UndoEmailChangeError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
+/// Returns [`UndoEmailChangeError`]. Nothing was changed, unless the store was unavailable: then the outcome is
+/// unknown.
 pub async fn undo_email_change(
     accounts: &Arc<AccountService>,
     token: &str,
@@ -59,8 +60,13 @@ impl AccountService {
             let (record, spent) = holder.ok_or(UndoEmailChangeError::TokenInvalid)?;
             let reservation = spent.reservation();
             let changed_at = self.address_left_at(&record, &reservation);
-            let undo =
-                undo_links::plan_email_undo(record.addresses(), &reservation, changed_at, record.factor_since(), now);
+            let undo = undo_links::plan_email_undo(
+                record.email_history(),
+                &reservation,
+                changed_at,
+                record.factor_since(),
+                now,
+            );
             let undo = undo.ok_or(UndoEmailChangeError::TokenInvalid)?;
             let used_tokens = used_links(&record, &spent, &[], now);
             let (id, version) = (record.id.into(), record.version);

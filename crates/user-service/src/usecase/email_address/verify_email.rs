@@ -9,9 +9,9 @@ use crate::{
     usecase::{
         account_service::AccountService,
         failure::Failure,
-        mailed_links::one_time_tokens::used_links,
+        mailed_links::link_validity::used_links,
         registration::username_claim::UsernameClaim,
-        retry::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
+        write_outcome::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
     },
 };
 use bson::doc;
@@ -40,7 +40,7 @@ impl From<StoreError> for VerifyEmailError {
 /// Redeems the token: the address is verified.
 ///
 /// # Errors
-/// [`VerifyEmailError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
+/// Returns [`VerifyEmailError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
 pub async fn verify_email(accounts: &Arc<AccountService>, token: &str, origin: Origin) -> Result<(), VerifyEmailError> {
     accounts.rate_limiter.charge_request(&origin).await?;
     let token = OneTimeToken::parse(token).ok_or(VerifyEmailError::TokenInvalid)?;
@@ -52,7 +52,7 @@ pub async fn verify_email(accounts: &Arc<AccountService>, token: &str, origin: O
 /// reveals nothing.
 ///
 /// # Errors
-/// The store is unavailable. The request is lost, and the user requests the mail again.
+/// Returns an error if the store is unavailable. The request is lost, and the user requests the mail again.
 pub async fn request_verification(accounts: &AccountService, email_key: &str, origin: &Origin) -> Result<(), Failure> {
     for _ in 0..MAX_ATTEMPTS {
         let found = accounts.store.users.by_email_key(email_key).await?;

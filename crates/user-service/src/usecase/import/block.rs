@@ -5,8 +5,8 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use uuid::Uuid;
 
 use super::{
-    ImportError, ImportStep, Importer, LineError, RefusedLine, account::AccountReader, duplicate_check::UniqueKeys,
-    lines::Block,
+    ImportError, ImportStep, Importer, LineError, RefusedLine, duplicate_check::UniqueKeys,
+    line_to_account::AccountReader, lines::Block,
 };
 use crate::store::{KeyHolder, UserRecord};
 use service_kit::{fail_point, mongo::StoreError, panics};
@@ -120,7 +120,7 @@ async fn list_admins(importer: &Importer, users: &[UserRecord]) -> Result<(), Im
     Ok(())
 }
 
-/// Retries while the database is unavailable. Accounts that were inserted by an earlier attempt are recognized.
+/// Retries while the database is unavailable. Accounts that were inserted by an earlier attempt are recognised.
 async fn retry_while_unavailable<T, F: Future<Output = Result<T, StoreError>>>(
     attempt: impl Fn() -> F,
 ) -> Result<T, StoreError> {

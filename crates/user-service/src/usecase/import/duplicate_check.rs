@@ -6,7 +6,7 @@ use std::{
     hash::{BuildHasher, RandomState},
 };
 
-use super::members::LineError;
+use super::json_members::LineError;
 use crate::store::UserRecord;
 
 /// The unique keys of a line: id, address and username.

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 /// The maximum length of a line. Attributes are at most 16 KiB, and JSON may write each of their characters as six.
 pub(super) const MAX_LINE_BYTES: usize = 128 * 1024;
-/// A block ends at the first of these two bounds.
+/// The maximum number of lines and of bytes in a block.
 const BLOCK_LINES: usize = 1_000;
 const BLOCK_BYTES: usize = 4 * 1024 * 1024;
 /// The number of blocks that are read ahead.

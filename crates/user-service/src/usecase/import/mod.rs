@@ -4,13 +4,13 @@
 //! No line is imported twice: the id of an account is derived from the file and the line number, so a repeated insert
 //! finds its id taken. The progress is stored after each block, so an import that was killed continues there.
 
-mod account;
 mod block;
 mod duplicate_check;
+mod json_members;
+mod line_to_account;
 mod lines;
-mod members;
 #[cfg(test)]
-mod properties;
+mod property_tests;
 
 use std::{io, io::Read, num::NonZero, sync::Arc, thread};
 
@@ -18,7 +18,7 @@ use futures_util::StreamExt;
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
-use self::{account::AccountReader, block::BlockResult, duplicate_check::DuplicateCheck};
+use self::{block::BlockResult, duplicate_check::DuplicateCheck, line_to_account::AccountReader};
 use crate::{
     domain::AttributeRules,
     hashing::{HashImporter, HashingSettings, InvalidSetting},
@@ -26,7 +26,7 @@ use crate::{
 };
 use service_kit::{Clock, Ids, fail_point, mongo::StoreError};
 
-pub use self::members::LineError;
+pub use self::json_members::LineError;
 
 /// The dependencies of an import.
 pub struct Importer {
@@ -38,8 +38,10 @@ pub struct Importer {
 }
 
 impl Importer {
+    /// Creates an importer that accepts foreign hashes within the bounds of `settings`.
+    ///
     /// # Errors
-    /// The bounds for foreign hashes are invalid.
+    /// Returns an error if the bounds for foreign hashes are invalid.
     pub fn new(
         store: Store,
         settings: &HashingSettings,
@@ -115,7 +117,7 @@ pub enum ImportError {
 /// Returns the id of the import of a file, which is half of its SHA-256, and the size of the file in bytes.
 ///
 /// # Errors
-/// The file cannot be read.
+/// Returns an error if the file cannot be read.
 pub fn fingerprint(mut file: impl Read) -> io::Result<(String, u64)> {
     let (mut digest, mut size, mut buffer) = (Sha256::new(), 0, vec![0; 256 * 1024]);
     loop {
@@ -143,7 +145,7 @@ pub struct RunningImport {
 /// Reads the stored progress of the file, and stores its start if there is none.
 ///
 /// # Errors
-/// [`ImportError::OtherWelcome`], or the database is unavailable.
+/// Returns [`ImportError::OtherWelcome`], or an error if the database is unavailable.
 pub async fn begin_import(importer: Importer, import: Import) -> Result<(RunningImport, ImportProgress), ImportError> {
     let size = i64::try_from(import.size).unwrap_or(i64::MAX);
     let new = ImportCheckpoint::new(import.id.clone(), size, import.welcome, importer.clock.now());
@@ -186,7 +188,7 @@ impl RunningImport {
     /// each step in the order of the lines, before the progress of the step is stored.
     ///
     /// # Errors
-    /// [`ImportError`].
+    /// Returns [`ImportError`].
     pub async fn run(
         mut self,
         source: Box<dyn Read + Send>,

@@ -4,7 +4,7 @@ use events::sealing::Purpose;
 use jiff::Timestamp;
 use service_kit::mongo::StoreError;
 
-use super::one_time_tokens::addresses_permit;
+use super::link_validity::addresses_permit;
 use crate::{
     domain::{Email, OneTimeToken, UserStatus},
     outbox::Origin,
@@ -40,7 +40,7 @@ pub enum LinkState {
 /// Returns the state of a link for a page that serves `purposes`.
 ///
 /// # Errors
-/// The store is unavailable.
+/// Returns an error if the store is unavailable.
 pub async fn link_state(accounts: &AccountService, token: &str, purposes: &[Purpose]) -> Result<LinkState, Failure> {
     let Some(token) = OneTimeToken::parse(token) else { return Ok(LinkState::Unknown) };
     let digest = token.digest();
@@ -52,7 +52,7 @@ pub async fn link_state(accounts: &AccountService, token: &str, purposes: &[Purp
 /// response is the same in any case, as for an address that the user types.
 ///
 /// # Errors
-/// The rate limit is reached, or the queue is full.
+/// Returns an error if the rate limit is reached, or the queue is full.
 pub async fn resend_link(
     accounts: &AccountService,
     mail: RequestedMail,
@@ -110,7 +110,7 @@ fn find_outstanding_token(user: &UserRecord, digest: [u8; 32], now: Timestamp) -
         });
     }
     let link = user.undo_links().into_iter().find(|link| link.digest == digest)?;
-    let addresses_permit = link.is_valid(&user.addresses(), now);
+    let addresses_permit = link.is_valid(&user.email_history(), now);
     Some(OutstandingToken { purpose: link.purpose, to: link.to, expires_at: link.expires_at, addresses_permit })
 }
 
@@ -153,7 +153,8 @@ fn current_address(user: &UserRecord, digest: [u8; 32], now: Timestamp) -> Optio
 /// Charges the mail and queues it.
 ///
 /// # Errors
-/// The rate limit is reached, or the queue is full; both are independent of whether the address has an account.
+/// Returns an error if the rate limit is reached, or the queue is full; both are independent of whether the address has
+/// an account.
 pub async fn request_mail(
     accounts: &AccountService,
     mail: RequestedMail,

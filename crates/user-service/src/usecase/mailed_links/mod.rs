@@ -1,7 +1,7 @@
 //! The links in mails: their state, sending them again, and undoing a change.
 
 pub(super) mod link_state;
-pub(super) mod one_time_tokens;
+pub(super) mod link_validity;
 pub(super) mod undo_change;
 pub(super) mod undo_link;
 

@@ -13,7 +13,7 @@ use crate::{
     usecase::{
         account_service::AccountService,
         failure::Failure,
-        retry::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
+        write_outcome::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
     },
 };
 
@@ -37,7 +37,7 @@ impl From<StoreError> for UndoChangeError {
 /// Redeems the token and undoes the change that it was issued for.
 ///
 /// # Errors
-/// [`UndoChangeError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
+/// Returns [`UndoChangeError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
 pub async fn undo_change(
     accounts: &Arc<AccountService>,
     token: &str,
@@ -65,7 +65,8 @@ impl AccountService {
                 | Purpose::EmailChangeUndo => return Err(UndoChangeError::TokenInvalid),
             };
             let changed_at = |reservation: &KeyReservation| self.address_left_at(&record, reservation);
-            let undo = undo_links::plan_link_undo(&link, record.addresses(), changed_at, record.factor_since(), now);
+            let undo =
+                undo_links::plan_link_undo(&link, record.email_history(), changed_at, record.factor_since(), now);
             let undo = undo.ok_or(UndoChangeError::TokenInvalid)?;
             let (id, version) = (record.id.into(), record.version);
             let undo_event = |user: &_| Some(self.outbox.change_undone(user, undone, now, origin));

@@ -31,7 +31,7 @@ impl NewUndoLink {
         (&self.token, self.expires_at)
     }
 
-    /// Returns the fields of the write, which is decided on the version.
+    /// Returns the fields of the write, which must require the version.
     pub(in crate::usecase) fn fields(&self) -> Document {
         undo_link_fields(&self.links)
     }
@@ -58,7 +58,7 @@ impl AccountService {
         now: Timestamp,
     ) -> Option<NewUndoLink> {
         let (token, expires_at) = (OneTimeToken::generate(), expires_at(now, self.rules.undo_ttl));
-        let addresses = user.addresses();
+        let addresses = user.email_history();
         let link = UndoLink { digest: token.digest(), purpose, to: addresses.current.clone(), expires_at };
         let links = undo_links::add_link(user.undo_links(), link, &addresses, now)?;
         Some(NewUndoLink { token, expires_at, links })
@@ -71,7 +71,7 @@ impl AccountService {
         issued_at.map_or_else(|| reservation.until.saturating_sub(lifetime).unwrap_or(Timestamp::MIN), Timestamp::from)
     }
 
-    /// Builds the write of an undo. Everything is in one write, so that all of it happens or nothing. `used` is the
+    /// Builds the write of an undo. It is a single write, so an undo is complete or has no effect. `used` is the
     /// digest of the link, and `undo_event` returns the event of the undone change.
     pub(in crate::usecase) fn undo_write(
         &self,
@@ -87,7 +87,7 @@ impl AccountService {
         let mut user = record.user();
         let mut address_events = Vec::new();
         let addresses = match restored_emails {
-            None => record.addresses(),
+            None => record.email_history(),
             Some(addresses) => {
                 // All following mails go to the restored address.
                 user.email = address_as_typed(&record, &addresses, now);
@@ -141,8 +141,8 @@ impl AccountService {
 
 /// Returns the restored address in the spelling of its owner, from the undo token of its change.
 fn address_as_typed(record: &UserRecord, restored: &EmailHistory, now: Timestamp) -> String {
-    // EmailHistory that were left earlier stay reserved, so the restored one directly follows them.
-    let addresses = record.addresses();
+    // Addresses that were left earlier stay reserved, so the restored address directly follows them.
+    let addresses = record.email_history();
     let reservation = addresses.reserved.iter().filter(|kept| now < kept.until).nth(restored.reserved.len());
     let address =
         reservation.and_then(|reservation| undo_token_of(record, reservation)).and_then(|token| token.address.clone());

@@ -1,4 +1,4 @@
-//! Changes the password: verifies the current one, and decides the write on the version that still has it. The same
+//! Changes the password: verifies the current one, and requires in the write that the account still has it. The same
 //! write ends all other sessions; the calling session stays.
 
 use std::sync::Arc;
@@ -17,8 +17,8 @@ use crate::{
         failure::Failure,
         mailed_links::undo_link::NewUndoLink,
         rate_limit::account_writes::AccountWrite,
-        retry::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
         sessions::{authenticate::Caller, reauthenticate::ReauthenticateError},
+        write_outcome::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
     },
 };
 use service_kit::mongo::StoreError;
@@ -59,10 +59,10 @@ impl From<StoreError> for ChangePasswordError {
     }
 }
 
-/// Changes the password of the caller. `permits` is called with the version that the change is decided on (`If-Match`).
+/// Changes the password of the caller. `permits` is called with the version that the change is based on (`If-Match`).
 ///
 /// # Errors
-/// [`ChangePasswordError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
+/// Returns [`ChangePasswordError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
 pub async fn change_password(
     accounts: &Arc<AccountService>,
     caller: Caller,

@@ -1,4 +1,4 @@
-//! Validates new passwords; the only place for it.
+//! Validates new passwords. No other file does this.
 
 use std::{sync::Arc, time::Duration};
 
@@ -56,7 +56,7 @@ impl PasswordValidation {
     /// limit.
     ///
     /// # Errors
-    /// `too-short` or `too-long`.
+    /// Returns an error with the code `too-short` or `too-long`.
     pub fn normal_form(&self, chosen: &SecretString) -> Result<Password, Invalid> {
         self.0.policy.normal_form(chosen)
     }
@@ -66,8 +66,9 @@ impl PasswordValidation {
     /// rate limit, on a thread that serves no requests.
     ///
     /// # Errors
-    /// [`NewPasswordError::Refused`]; or a [`Failure`] if it cannot be decided now: `hashes` has no room for the hash
-    /// that would follow, too many passwords are being validated, or the list of breached passwords cannot be read.
+    /// Returns [`NewPasswordError::Refused`]; or a [`Failure`] if it cannot be decided now: `hashes` has no room for
+    /// the hash that would follow, too many passwords are being validated, or the list of breached passwords cannot be
+    /// read.
     pub async fn validate(
         &self,
         hashes: &HashPool,
@@ -96,18 +97,18 @@ impl PasswordValidation {
 impl Validator {
     fn check(&self, password: Password, context: &[String]) -> Result<Password, NewPasswordError> {
         let context = ContextWords::from_texts(context.iter().map(String::as_str));
-        let mut objections = self.policy.violations(&password, &context);
+        let mut violations = self.policy.violations(&password, &context);
         if let Some(list) = &self.breached {
-            let found = list.contains(&password);
-            if found.map_err(|error| {
+            let is_breached = list.contains(&password);
+            if is_breached.map_err(|error| {
                 Failure::Unavailable(format!("the list of breached passwords cannot be read: {error}"))
             })? {
-                objections.push(Invalid::new(
+                violations.push(Invalid::new(
                     "breached",
                     "This password is on a list of passwords that have become known. Choose another one, here and wherever you use it.",
                 ));
             }
         }
-        if objections.is_empty() { Ok(password) } else { Err(NewPasswordError::Refused(objections)) }
+        if violations.is_empty() { Ok(password) } else { Err(NewPasswordError::Refused(violations)) }
     }
 }

@@ -13,9 +13,9 @@ use crate::{
     usecase::{
         account_service::AccountService,
         failure::Failure,
-        mailed_links::one_time_tokens::used_links,
+        mailed_links::link_validity::used_links,
         registration::username_claim::UsernameClaim,
-        retry::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
+        write_outcome::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
     },
 };
 use bson::doc;
@@ -67,7 +67,7 @@ pub(in crate::usecase) enum ResetOccasion {
 /// nothing.
 ///
 /// # Errors
-/// The store is unavailable. The request is lost, and the user requests the mail again.
+/// Returns an error if the store is unavailable. The request is lost, and the user requests the mail again.
 pub async fn request_reset(accounts: &AccountService, email_key: &str, origin: &Origin) -> Result<(), Failure> {
     accounts.send_reset_mail(email_key, ResetOccasion::Requested, origin).await
 }
@@ -76,7 +76,7 @@ pub async fn request_reset(accounts: &AccountService, email_key: &str, origin: &
 /// refused password does not use the token, and only the holder of a valid token learns that it was refused.
 ///
 /// # Errors
-/// [`ResetPasswordError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
+/// Returns [`ResetPasswordError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
 pub async fn reset_password(
     accounts: &Arc<AccountService>,
     token: &str,
@@ -147,9 +147,9 @@ impl AccountService {
             let changed = self.outbox.password_changed(&user, PasswordChangeReason::Reset, None, now, origin);
             // This is the first proof of the mailbox, so the second factor was set up without one.
             let totp = if user.email_verified { TotpChange::None } else { TotpChange::Forget };
-            let factor_goes = !user.email_verified && record.totp.is_some();
+            let removes_factor = !user.email_verified && record.totp.is_some();
             let by = Some(TotpDisabledBy::Mailbox);
-            let totp_disabled = factor_goes.then(|| self.outbox.totp_disabled(&user, by, now, origin));
+            let totp_disabled = removes_factor.then(|| self.outbox.totp_disabled(&user, by, now, origin));
             let mut set = doc! { "passwordHash": new.expose(), "emailVerified": true };
             set.extend(claimed.set);
             let change = Change {

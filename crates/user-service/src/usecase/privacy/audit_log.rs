@@ -15,7 +15,7 @@ use crate::{
 pub struct AuditLogEntry {
     pub id: Uuid,
     pub at: Timestamp,
-    /// The type of the event, or the name of an occurrence that has no event.
+    /// The type of the event, or the name of an action that has no event.
     pub kind: String,
     pub actor: Actor,
     pub address: Option<String>,
@@ -39,7 +39,7 @@ pub struct AuditPage {
 /// pending events become rows before they are removed from the account, so that no entry is missing.
 ///
 /// # Errors
-/// Only if the store is unavailable.
+/// Returns an error only if the store is unavailable.
 pub async fn audit_log(
     accounts: &AccountService,
     user: &UserRecord,

@@ -14,8 +14,8 @@ use crate::{
         account_service::AccountService,
         administration::last_admin::AdminWriteError,
         failure::Failure,
-        retry::MAX_ATTEMPTS,
         sessions::{authenticate::Caller, reauthenticate::ReauthenticateError},
+        write_outcome::MAX_ATTEMPTS,
     },
 };
 use service_kit::mongo::StoreError;
@@ -64,10 +64,10 @@ impl From<AdminWriteError> for DeleteAccountError {
     }
 }
 
-/// Deletes the caller's account. `permits` is called with the version that the deletion is decided on (`If-Match`).
+/// Deletes the caller's account. `permits` is called with the version that the deletion is based on (`If-Match`).
 ///
 /// # Errors
-/// [`DeleteAccountError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
+/// Returns [`DeleteAccountError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
 pub async fn delete_account(
     accounts: &Arc<AccountService>,
     caller: Caller,
@@ -84,7 +84,8 @@ pub async fn delete_account(
 }
 
 impl AccountService {
-    /// Decides on the version, so that the last mail goes to the address of that version.
+    /// Replaces the account by a tombstone. Requires the version that was read, so that the last mail goes to the
+    /// address of that version.
     async fn tombstone(
         &self,
         caller: Caller,

@@ -23,9 +23,9 @@ const PAGE_SIZE: u32 = 200;
 /// The data of the account's document.
 pub struct PersonalData {
     pub user: User,
-    /// The normalized addresses, the current one first.
+    /// The normalised addresses, the current one first.
     pub email_keys: Vec<String>,
-    /// The normalized username.
+    /// The normalised username.
     pub username_key: String,
     /// Former usernames that are still reserved.
     pub reserved_usernames: Vec<ExportedKey>,
@@ -54,7 +54,7 @@ pub struct PersonalData {
 /// An unused one-time token, without its digest.
 pub struct ExportedToken {
     pub purpose: &'static str,
-    /// The normalized address that it was mailed to.
+    /// The normalised address that it was mailed to.
     pub address_key: String,
     /// The address as it was typed, if the token makes it the account's address.
     pub address: Option<String>,
@@ -64,12 +64,12 @@ pub struct ExportedToken {
 /// A used one-time token, without its digest.
 pub struct ExportedUsedLink {
     pub purpose: &'static str,
-    /// The normalized address that it was mailed to.
+    /// The normalised address that it was mailed to.
     pub address_key: String,
     pub until: Timestamp,
 }
 
-/// A reserved address or username in its normalized form, and the end of the reservation.
+/// A reserved address or username in its normalised form, and the end of the reservation.
 pub struct ExportedKey {
     pub key: String,
     pub until: Timestamp,

@@ -31,7 +31,7 @@ impl RateLimiter {
     /// Charges changes to this account. The caller charges them before the work and refunds them if nothing changes.
     ///
     /// # Errors
-    /// [`Failure::RateLimited`], or the database is unavailable.
+    /// Returns [`Failure::RateLimited`], or an error if the database is unavailable.
     pub(in crate::usecase) async fn charge_account_writes(
         &self,
         writes: &[AccountWrite],

@@ -51,7 +51,7 @@ impl RateLimiter {
     /// that this account has logged in from, only the failures of that network count.
     ///
     /// # Errors
-    /// [`Failure::RateLimited`], or the database is unavailable.
+    /// Returns [`Failure::RateLimited`], or an error if the database is unavailable.
     pub async fn charge_login(
         &self,
         identifier: &LoginIdentifier,
@@ -67,7 +67,7 @@ impl RateLimiter {
     /// the owner is notified.
     ///
     /// # Errors
-    /// [`Failure::RateLimited`], or the database is unavailable.
+    /// Returns [`Failure::RateLimited`], or an error if the database is unavailable.
     pub async fn charge_second_factor_code(
         &self,
         user: &UserRecord,
@@ -81,7 +81,7 @@ impl RateLimiter {
     /// session does not block the user's other sessions.
     ///
     /// # Errors
-    /// [`Failure::RateLimited`], or the database is unavailable.
+    /// Returns [`Failure::RateLimited`], or an error if the database is unavailable.
     pub async fn charge_password(&self, user: Uuid, session: Uuid) -> Result<ChargedAttempt, Failure> {
         let policy = self.limits.backoff_policy(PASSWORD);
         let key = self.hash.part_key(PASSWORD, user.as_bytes(), session.as_bytes());
@@ -172,7 +172,7 @@ impl RateLimiter {
     /// Clears the failures of this account, and returns whether there were any.
     ///
     /// # Errors
-    /// The database is unavailable.
+    /// Returns an error if the database is unavailable.
     pub async fn clear_failures(&self, user: &UserRecord) -> Result<bool, StoreError> {
         let id = user.id.bytes();
         let mut rows = 0;

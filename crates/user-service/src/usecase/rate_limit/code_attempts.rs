@@ -34,7 +34,7 @@ impl RateLimiter {
     /// charged before it is verified, so that concurrent codes cannot exceed the maximum.
     ///
     /// # Errors
-    /// The database is unavailable.
+    /// Returns an error if the database is unavailable.
     pub(in crate::usecase) async fn charge_code(
         &self,
         challenge: CodeChallenge<'_>,

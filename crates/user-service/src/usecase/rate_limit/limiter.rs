@@ -46,7 +46,7 @@ impl RateLimiter {
     /// Checks one request of this network in this process only: for the pages behind mailed links.
     ///
     /// # Errors
-    /// [`Failure::RateLimited`].
+    /// Returns [`Failure::RateLimited`].
     pub fn check_local_request(&self, origin: &Origin) -> Result<(), Failure> {
         self.check_local_limit(&self.request_limiter, &self.limits.network_policy(), origin)
     }
@@ -55,7 +55,7 @@ impl RateLimiter {
     /// blocks no login, and a flood of logins blocks none of them.
     ///
     /// # Errors
-    /// [`Failure::RateLimited`].
+    /// Returns [`Failure::RateLimited`].
     pub fn check_session_request(&self, origin: &Origin) -> Result<(), Failure> {
         let quota = self.limits.requests_per_network.saturating_mul(SESSION_QUOTA_FACTOR);
         self.check_local_limit(&self.session_limiter, &Limits::rate_policy("session", quota, MINUTE), origin)

@@ -17,21 +17,21 @@ pub struct Limits {
     pub account_free_failures: u32,
     pub login_first_wait: Duration,
     pub login_max_wait: Duration,
-    /// Per hour and kind of mail.
+    /// The quota per hour and kind of mail.
     pub mails_per_address: u32,
-    /// Per minute.
+    /// The quota per minute.
     pub requests_per_network: u32,
-    /// Per hour.
+    /// The quota per hour.
     pub registrations_per_network: u32,
-    /// Per hour.
+    /// The quota per hour.
     pub profile_changes_per_account: u32,
-    /// Per day.
+    /// The quota per day.
     pub username_changes_per_account: u32,
-    /// Per hour.
+    /// The quota per hour.
     pub email_changes_per_account: u32,
-    /// Per hour.
+    /// The quota per hour.
     pub password_changes_per_account: u32,
-    /// Per hour.
+    /// The quota per hour.
     pub second_factor_changes_per_account: u32,
 }
 

@@ -37,7 +37,7 @@ impl LocalLimiter {
     /// Counts one request of this network.
     ///
     /// # Errors
-    /// The time to wait.
+    /// Returns the time to wait.
     pub(super) fn check(&self, network: IpPrefix) -> Result<(), Duration> {
         let bucket = self.bucket_hasher.hash_one(network) % BUCKETS;
         self.limiter.check_key(&bucket).map_err(|until| until.wait_time_from(DefaultClock::default().now()))

@@ -5,6 +5,7 @@
 
 pub(super) mod account_writes;
 pub(super) mod attempts;
+mod charged_counters;
 pub(super) mod charges;
 pub(super) mod code_attempts;
 mod ended_sessions;
@@ -13,7 +14,6 @@ pub(super) mod limiter;
 mod limits;
 mod local_limiter;
 pub(super) mod networks;
-mod requests;
 pub(super) mod status;
 
 pub use self::{

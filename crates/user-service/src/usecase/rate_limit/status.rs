@@ -65,8 +65,8 @@ mod tests {
         rule: ThrottleRule::Backoff { free: 5, first: Duration::from_secs(1), longest: Duration::from_secs(900) },
     };
 
-    fn row(level: f64, wait: u64, held: bool) -> ThrottleState {
-        ThrottleState { refused: held, level, wait: Duration::from_secs(wait), now: jiff::Timestamp::UNIX_EPOCH }
+    fn row(level: f64, wait: u64, refused: bool) -> ThrottleState {
+        ThrottleState { refused, level, wait: Duration::from_secs(wait), now: jiff::Timestamp::UNIX_EPOCH }
     }
 
     #[test]
@@ -78,8 +78,8 @@ mod tests {
 
     #[test]
     fn nothing_remains_during_a_wait() {
-        for held in [true, false] {
-            let status = RateLimitStatus::new(&LOGIN, &row(3.0, 7, held));
+        for refused in [true, false] {
+            let status = RateLimitStatus::new(&LOGIN, &row(3.0, 7, refused));
             assert_eq!((status.remaining, status.reset), (0, Duration::from_secs(7)));
         }
     }

@@ -15,8 +15,8 @@ use crate::{
     usecase::{
         account_service::AccountService,
         failure::Failure,
-        mailed_links::one_time_tokens::used_links,
-        retry::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
+        mailed_links::link_validity::used_links,
+        write_outcome::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
     },
 };
 
@@ -39,7 +39,7 @@ impl From<StoreError> for DisownAccountError {
 /// Redeems the token, and invalidates every other link of the account.
 ///
 /// # Errors
-/// [`DisownAccountError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
+/// Returns [`DisownAccountError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
 pub async fn disown_account(
     accounts: &Arc<AccountService>,
     token: &str,

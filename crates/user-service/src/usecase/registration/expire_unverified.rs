@@ -1,5 +1,5 @@
 //! Deletes accounts whose address was not verified in time. A verification at the last moment wins, because the
-//! deletion is decided on the version that was read.
+//! deletion requires the version that was read.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ pub struct ExpiryBatch {
 /// account would allow its user to register again.
 ///
 /// # Errors
-/// The store is unavailable. The remaining accounts are deleted at the next turn.
+/// Returns an error if the store is unavailable. The remaining accounts are deleted at the next turn.
 pub async fn expire_unverified(accounts: &AccountService, after: Duration) -> Result<ExpiryBatch, Failure> {
     let after = SignedDuration::try_from(after).unwrap_or(SignedDuration::MAX);
     let before = accounts.clock.now().saturating_sub(after).unwrap_or(Timestamp::MIN);

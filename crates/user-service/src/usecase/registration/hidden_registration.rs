@@ -17,7 +17,7 @@ use crate::{
     store::{EMAIL_KEYS, IDEMPOTENCY_KEY, UserRecord},
     usecase::{
         account_service::AccountService, background_queue::HiddenRegistration, failure::Failure,
-        password::reset_password::ResetOccasion, retry::MAX_ATTEMPTS,
+        password::reset_password::ResetOccasion, write_outcome::MAX_ATTEMPTS,
     },
 };
 
@@ -38,7 +38,7 @@ impl AccountService {
     /// and a taken address.
     ///
     /// # Errors
-    /// The store is unavailable, or the queue is full.
+    /// Returns an error if the store is unavailable, or the queue is full.
     pub(in crate::usecase) async fn queue_registration(
         &self,
         registration: &Registration,
@@ -64,7 +64,7 @@ impl AccountService {
     /// Inserts the account, or notifies the owner of its address. Runs after the response.
     ///
     /// # Errors
-    /// The store is unavailable for more than a few seconds. The registration is lost.
+    /// Returns an error if the store is unavailable for more than a few seconds. The registration is lost.
     pub(in crate::usecase) async fn process_hidden_registration(
         &self,
         registration: &HiddenRegistration,

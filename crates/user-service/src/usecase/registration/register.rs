@@ -75,8 +75,8 @@ pub enum Registered {
 /// decided after the response.
 ///
 /// # Errors
-/// [`RegisterError`]. Nothing was written, unless the store was unavailable: then the outcome is unknown, and a retry
-/// with the same `Idempotency-Key` is safe.
+/// Returns [`RegisterError`]. Nothing was written, unless the store was unavailable: then the outcome is unknown, and a
+/// retry with the same `Idempotency-Key` is safe.
 pub async fn register(
     accounts: &Arc<AccountService>,
     registration: Registration,
@@ -166,7 +166,7 @@ impl AccountService {
                 Err(StoreError::DuplicateKey { index }) => index,
                 Err(error) => return Err(error.into()),
             };
-            // The error names only one of several duplicates, so a repeated request is recognized first.
+            // The error names only one of several duplicates, so a repeated request is recognised first.
             if let Some(user) = self.find_replayed(&registration, origin).await? {
                 return Ok(user);
             }

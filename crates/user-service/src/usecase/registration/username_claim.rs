@@ -12,7 +12,7 @@ use crate::{
     usecase::{account_service::AccountService, failure::Failure},
 };
 
-/// After this number of taken names, the number gets more digits.
+/// The number of taken names after which the number in the name gets more digits.
 const TAKEN_BEFORE_MORE_DIGITS: u32 = 3;
 
 /// The claim of one account, over all attempts of its write.
@@ -35,7 +35,7 @@ impl UsernameClaim {
     /// Returns the additional part of the write; it is empty for an account that already has its username.
     ///
     /// # Errors
-    /// The unique indexes do not exist yet.
+    /// Returns an error if the unique indexes do not exist yet.
     pub(in crate::usecase) fn build_write(
         &self,
         accounts: &AccountService,
@@ -59,7 +59,7 @@ impl UsernameClaim {
     /// one if an ended reservation was removed.
     ///
     /// # Errors
-    /// The store is unavailable.
+    /// Returns an error if the store is unavailable.
     pub(in crate::usecase) async fn advance_if_taken(
         &mut self,
         accounts: &AccountService,

@@ -1,4 +1,5 @@
-//! Verifies codes of the second factor (the only place for it), and stores its secret and its recovery codes.
+//! Verifies codes of the second factor, and converts its secret and its recovery codes to their stored form. No other
+//! file verifies a code.
 
 use bson::Binary;
 use events::LoginMethod;
@@ -73,16 +74,16 @@ pub(in crate::usecase) enum CodeError {
     Failure(#[from] Failure),
 }
 
-/// A correct code. The write that replaces the second factor by `totp` marks the code as used. The write is decided on
-/// the state that the code was verified against, so of two concurrent uses of one code one is refused.
+/// A correct code. The write that replaces the second factor by `totp` marks the code as used. The write requires
+/// the state that the code was verified against, so one of two concurrent uses of a code is refused.
 pub(in crate::usecase) struct AcceptedCode {
     pub totp: TotpRecord,
     pub method: LoginMethod,
 }
 
 impl AccountService {
-    /// Verifies a code of this account against the state of its second factor, after charging it. Every code is
-    /// verified here.
+    /// Verifies a code of this account against the state of its second factor, after charging it. No other
+    /// function verifies a code.
     pub(in crate::usecase) async fn verify_code(
         &self,
         user: &UserRecord,

@@ -16,8 +16,8 @@ use crate::{
         failure::Failure,
         mailed_links::undo_link::NewUndoLink,
         rate_limit::account_writes::AccountWrite,
-        retry::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
         sessions::authenticate::Caller,
+        write_outcome::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
     },
 };
 
@@ -31,7 +31,7 @@ pub struct BothFactors {
 /// Turns the second factor off.
 ///
 /// # Errors
-/// [`SecondFactorError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
+/// Returns [`SecondFactorError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
 pub async fn remove_totp(
     accounts: &Arc<AccountService>,
     caller: Caller,
@@ -51,7 +51,7 @@ pub async fn remove_totp(
 /// Replaces all recovery codes and returns the new ones, which are shown once.
 ///
 /// # Errors
-/// [`SecondFactorError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
+/// Returns [`SecondFactorError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
 pub async fn renew_recovery_codes(
     accounts: &Arc<AccountService>,
     caller: Caller,

@@ -15,8 +15,8 @@ use crate::{
         failure::Failure,
         mailed_links::undo_link::NewUndoLink,
         rate_limit::{account_writes::AccountWrite, code_attempts::CodeChallenge},
-        retry::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
         sessions::authenticate::Caller,
+        write_outcome::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
     },
 };
 use bson::{Bson, DateTime, doc};
@@ -37,7 +37,7 @@ pub struct TotpStarted {
 /// Starts a setup and replaces any unconfirmed one.
 ///
 /// # Errors
-/// [`SecondFactorError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
+/// Returns [`SecondFactorError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
 pub async fn start_totp(
     accounts: &Arc<AccountService>,
     caller: Caller,
@@ -58,7 +58,7 @@ pub async fn start_totp(
 /// Turns the second factor on and returns the recovery codes, which are shown once.
 ///
 /// # Errors
-/// [`SecondFactorError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
+/// Returns [`SecondFactorError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
 pub async fn confirm_totp(
     accounts: &Arc<AccountService>,
     caller: Caller,

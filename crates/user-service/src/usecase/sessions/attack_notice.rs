@@ -11,7 +11,7 @@ use crate::{
         account_service::AccountService,
         background_queue::DetectedAttack,
         failure::Failure,
-        retry::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
+        write_outcome::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
     },
 };
 use bson::{DateTime, doc};

@@ -42,7 +42,7 @@ fn is_signed_in(user: &UserRecord, session: Uuid, epoch: i64) -> bool {
 /// Returns the caller of a valid access token whose session has not been ended with all others.
 ///
 /// # Errors
-/// [`AuthenticateError::Unauthorized`] also if the account was deleted or disabled.
+/// Returns [`AuthenticateError::Unauthorized`], also if the account was deleted or disabled.
 pub async fn authenticate(accounts: &AccountService, token: &str) -> Result<Caller, AuthenticateError> {
     let claims = match accounts.access_tokens.verify(token).await {
         Ok(claims) => claims,

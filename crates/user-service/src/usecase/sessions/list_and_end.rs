@@ -17,7 +17,7 @@ use crate::{
     usecase::{
         account_service::AccountService,
         failure::Failure,
-        retry::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
+        write_outcome::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
     },
 };
 
@@ -59,7 +59,7 @@ impl From<StoreError> for EndSessionsError {
 /// The reason why the session was not ended.
 #[derive(Debug, thiserror::Error)]
 pub enum EndSessionError {
-    /// The user has no such living session.
+    /// The user has no such valid session.
     #[error("there is no such session")]
     NotFound,
     #[error(transparent)]
@@ -72,11 +72,11 @@ impl From<StoreError> for EndSessionError {
     }
 }
 
-/// Returns the caller's living sessions, newest first: at most `limit` of those after the cursor. The first page always
+/// Returns the caller's valid sessions, newest first: at most `limit` of those after the cursor. The first page always
 /// contains the calling session, at its end if it is older than the others.
 ///
 /// # Errors
-/// Only if the store is unavailable.
+/// Returns an error only if the store is unavailable.
 pub async fn list_sessions(
     accounts: &AccountService,
     caller: &Caller,
@@ -122,7 +122,7 @@ fn to_listed_session(row: SessionRow, current: Uuid) -> ListedSession {
 /// immediately too. It has no rate limit. If there is no session to end, nothing is written.
 ///
 /// # Errors
-/// [`EndSessionsError`]. If the store was unavailable, the outcome is unknown.
+/// Returns [`EndSessionsError`]. If the store was unavailable, the outcome is unknown.
 pub async fn end_other_sessions(
     accounts: &Arc<AccountService>,
     caller: Caller,
@@ -136,7 +136,7 @@ pub async fn end_other_sessions(
 /// token when it expires.
 ///
 /// # Errors
-/// [`EndSessionError`]. If the store was unavailable, the outcome is unknown.
+/// Returns [`EndSessionError`]. If the store was unavailable, the outcome is unknown.
 pub async fn end_session(
     accounts: &Arc<AccountService>,
     caller: Caller,
@@ -179,14 +179,14 @@ impl AccountService {
     async fn end_one(&self, user: &UserRecord, id: Uuid, origin: &Origin) -> Result<(), EndSessionError> {
         let ended = self.store.sessions.end_of_user(id, user.id.into()).await?;
         // A session that ended together with others is not in the list, although its row exists.
-        let living = ended.filter(|row| user.is_session_valid(row.id.into(), row.epoch));
-        let row = living.ok_or(EndSessionError::NotFound)?;
+        let valid = ended.filter(|row| user.is_session_valid(row.id.into(), row.epoch));
+        let row = valid.ok_or(EndSessionError::NotFound)?;
         self.rate_limiter.mark_session_ended(&row, self.access_tokens.ttl()).await;
         self.background.record_ended_session(user.id.into(), origin);
         Ok(())
     }
 
-    /// Returns whether the account has a living session other than `without`, or a valid access token of a session that
+    /// Returns whether the account has a valid session other than `without`, or a valid access token of a session that
     /// was ended individually.
     pub(in crate::usecase) async fn has_sessions_to_end(
         &self,
@@ -194,11 +194,11 @@ impl AccountService {
         without: Option<Uuid>,
     ) -> Result<bool, StoreError> {
         let id = user.id.into();
-        let (living, recently_ended) = tokio::join!(
+        let (valid, recently_ended) = tokio::join!(
             self.store.sessions.list_valid(id, user.sessions, Cursor::NEWEST, without, 1),
             self.rate_limiter.has_recently_ended_session(id, user.sessions, without),
         );
-        Ok(!living?.is_empty() || recently_ended?)
+        Ok(!valid?.is_empty() || recently_ended?)
     }
 
     /// Deletes the rows of the sessions that the write has ended. They are already invalid; rows that are left over
@@ -213,7 +213,7 @@ impl AccountService {
 /// Ends the session of this refresh token, if there is one.
 ///
 /// # Errors
-/// The store is unavailable, or the network floods this process.
+/// Returns an error if the store is unavailable, or the network floods this process.
 pub async fn logout(accounts: &Arc<AccountService>, token: &SecretString, origin: Origin) -> Result<(), Failure> {
     let Some(token) = RefreshToken::parse(token) else { return Ok(()) };
     accounts.rate_limiter.check_session_request(&origin)?;

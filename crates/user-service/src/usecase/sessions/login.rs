@@ -21,7 +21,7 @@ use crate::{
         account_service::AccountService,
         background_queue::DetectedAttack,
         failure::Failure,
-        retry::{WriteOutcome, write_outcome},
+        write_outcome::{WriteOutcome, write_outcome},
     },
 };
 use service_kit::mongo::StoreError;
@@ -62,7 +62,7 @@ const MAX_VERIFICATIONS: usize = 3;
 /// Logs in and starts a session.
 ///
 /// # Errors
-/// [`LoginError`]. If the store was unavailable, a session may have started whose tokens no client has.
+/// Returns [`LoginError`]. If the store was unavailable, a session may have started whose tokens no client has.
 pub async fn login(accounts: &Arc<AccountService>, login: Login, origin: Origin) -> Result<SignedIn, LoginError> {
     let result = login_within_limits(accounts, &login, &origin).await;
     let outcome = match &result {
@@ -121,13 +121,13 @@ async fn verify_password_and_start_session(
     for _ in 0..MAX_VERIFICATIONS {
         let hash = found.as_ref().map(UserRecord::password_hash).transpose()?;
         // A hash of the same cost is computed for an unknown user.
-        let verdict = accounts
+        let verification = accounts
             .hashes
             .verify(&login.password, hash.as_ref(), requester(found.as_ref(), origin))
             .await
             .map_err(Failure::from)?;
         let (Some(user), Some(hash)) = (found, hash) else { return Err(LoginError::InvalidCredentials) };
-        let Verification::Match { needs_rehash } = verdict else {
+        let Verification::Match { needs_rehash } = verification else {
             accounts.background.record_failed_login(user.id.into(), origin);
             return Err(LoginError::InvalidCredentials);
         };

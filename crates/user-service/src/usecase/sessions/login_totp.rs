@@ -1,5 +1,5 @@
 //! The second step of a login: the token that proves the correct password, and a code. The write that starts the
-//! session marks both as used; it is decided on the version that they were verified against.
+//! session marks both as used; it requires the version that they were verified against.
 
 use std::sync::Arc;
 
@@ -17,8 +17,8 @@ use crate::{
         account_service::AccountService,
         failure::Failure,
         rate_limit::code_attempts::CodeChallenge,
-        retry::MAX_ATTEMPTS,
         second_factor::check_code::{AcceptedCode, CodeError},
+        write_outcome::MAX_ATTEMPTS,
     },
 };
 use jiff::Timestamp;
@@ -59,7 +59,7 @@ impl From<StoreError> for LoginTotpError {
 /// Completes a login with the second factor and starts a session.
 ///
 /// # Errors
-/// [`LoginTotpError`]. If the store was unavailable, a session may have started whose tokens no client has.
+/// Returns [`LoginTotpError`]. If the store was unavailable, a session may have started whose tokens no client has.
 pub async fn login_totp(
     accounts: &Arc<AccountService>,
     token: SecretString,

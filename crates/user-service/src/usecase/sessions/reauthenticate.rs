@@ -1,4 +1,5 @@
-//! Verifies the password of a signed-in user again before an action that cannot be undone. The only place for it.
+//! Verifies the password of a signed-in user again before an action that cannot be undone. No other file
+//! does this.
 
 use super::authenticate::Caller;
 use crate::{
@@ -41,7 +42,7 @@ impl AccountService {
         self.rate_limiter.refund_unless_verified(charges, self.reauthenticate(caller, password, origin)).await
     }
 
-    /// Verifies the password and returns the stored hash that it matched, on which the write is decided.
+    /// Verifies the password and returns the stored hash that it matched, which the write requires.
     pub(in crate::usecase) async fn reauthenticate(
         &self,
         caller: &Caller,
@@ -62,14 +63,14 @@ impl AccountService {
     ) -> Result<PasswordHash, ReauthenticateError> {
         let stored = caller.user.password_hash().map_err(Failure::from)?;
         let requester = requester(Some(&caller.user), origin);
-        let verdict = match self.hashes.verify(password, Some(&stored), requester).await {
-            Ok(verdict) => verdict,
+        let verification = match self.hashes.verify(password, Some(&stored), requester).await {
+            Ok(verification) => verification,
             Err(error) => {
                 self.rate_limiter.refund_attempt(attempt).await;
                 return Err(Failure::from(error).into());
             }
         };
-        match verdict {
+        match verification {
             Verification::Match { .. } => {
                 self.rate_limiter.record_success(attempt).await;
                 Ok(stored)

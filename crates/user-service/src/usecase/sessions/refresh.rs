@@ -18,7 +18,7 @@ use crate::{
 /// The reason why no tokens were issued.
 #[derive(Debug, thiserror::Error)]
 pub enum RefreshError {
-    /// The token does not belong to a living session.
+    /// The token does not belong to a valid session.
     #[error("the refresh token is invalid")]
     Invalid,
     #[error(transparent)]
@@ -34,8 +34,8 @@ impl From<StoreError> for RefreshError {
 /// Issues the next tokens of a session.
 ///
 /// # Errors
-/// [`RefreshError::Invalid`] for anything except a genuine token of a living session. An old genuine token also ends
-/// its session.
+/// Returns [`RefreshError::Invalid`] for anything except a genuine token of a valid session. An old genuine token also
+/// ends its session.
 pub async fn refresh(
     accounts: &Arc<AccountService>,
     token: &SecretString,
@@ -70,9 +70,9 @@ impl AccountService {
 
     async fn issue_next_tokens(&self, row: &SessionRow) -> Result<SignedIn, RefreshError> {
         let user = self.store.users.by_id(row.user_id.into()).await?;
-        let living =
+        let session_owner =
             user.filter(|user| user.status == UserStatus::Active && user.is_session_valid(row.id.into(), row.epoch));
-        let Some(user) = living else {
+        let Some(user) = session_owner else {
             self.store.sessions.delete(row.id.into()).await?;
             return Err(RefreshError::Invalid);
         };

@@ -11,7 +11,7 @@ use crate::{
     usecase::{
         account_service::AccountService,
         failure::Failure,
-        retry::{WriteOutcome, write_outcome},
+        write_outcome::{WriteOutcome, write_outcome},
     },
 };
 use bson::{Document, doc};
@@ -40,7 +40,8 @@ impl AccountService {
     /// Starts the session and returns its tokens, or `None` if the precondition no longer holds.
     ///
     /// # Errors
-    /// If the store was unavailable, a session may have started whose tokens no client has.
+    /// Returns an error if the session could not be started. If the store was unavailable, it may have started
+    /// nevertheless, but no client has its tokens.
     pub(in crate::usecase) async fn start_session(
         &self,
         new_session: NewSession<'_>,

@@ -12,7 +12,7 @@ use crate::{
     usecase::{
         account_service::AccountService,
         failure::Failure,
-        retry::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
+        write_outcome::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
     },
 };
 use service_kit::mongo::StoreError;
@@ -35,7 +35,7 @@ impl From<StoreError> for UnlockError {
 /// Lets every client try again immediately. If no failures are recorded, nothing is written.
 ///
 /// # Errors
-/// [`UnlockError`]. If the store was unavailable, some of the failures may be cleared already.
+/// Returns [`UnlockError`]. If the store was unavailable, some of the failures may be cleared already.
 pub async fn unlock(accounts: &Arc<AccountService>, user: Uuid, origin: Origin) -> Result<User, UnlockError> {
     let this = Arc::clone(accounts);
     accounts.writes.run_to_completion(async move { this.unlock(user, &origin).await }).await
@@ -43,11 +43,11 @@ pub async fn unlock(accounts: &Arc<AccountService>, user: Uuid, origin: Origin) 
 
 impl AccountService {
     async fn unlock(&self, id: Uuid, origin: &Origin) -> Result<User, UnlockError> {
-        let mut anything_held = false;
+        let mut has_failures = false;
         for _ in 0..MAX_ATTEMPTS {
             let user = self.store.users.by_id(id).await?.ok_or(UnlockError::NotFound)?;
-            anything_held |= self.rate_limiter.clear_failures(&user).await?;
-            if !anything_held && user.locked_until.is_none() {
+            has_failures |= self.rate_limiter.clear_failures(&user).await?;
+            if !has_failures && user.locked_until.is_none() {
                 return Ok(user.user());
             }
             let change = Change {

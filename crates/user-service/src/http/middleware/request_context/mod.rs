@@ -114,10 +114,11 @@ impl FromRequest for RequestContext {
     }
 }
 
-/// The middleware: `App::wrap(middleware::from_fn(request_context))` with a `web::Data<RequestScope>`.
+/// Serves a request with its context: `App::wrap(middleware::from_fn(request_context))` with a
+/// `web::Data<RequestScope>`.
 ///
 /// # Errors
-/// The errors of the inner service, as problems with the headers of every response; `internal` if it panics.
+/// Returns the errors of the inner service, as problems with the headers of every response; `internal` if it panics.
 pub async fn request_context<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,

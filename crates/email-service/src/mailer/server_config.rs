@@ -59,7 +59,7 @@ impl Server {
     /// Parses a list of URLs separated by commas (a comma in a password is `%2C`).
     ///
     /// # Errors
-    /// [`ServerUrlError`] if the list is empty or an entry is invalid.
+    /// Returns [`ServerUrlError`] if the list is empty or an entry is invalid.
     pub fn parse_list(list: &str) -> Result<Vec<Server>, ServerUrlError> {
         let entries = list.split(',').map(str::trim).filter(|entry| !entry.is_empty());
         let servers = entries.map(str::parse).collect::<Result<Vec<_>, _>>()?;

@@ -53,12 +53,12 @@ pub(super) struct Members {
 }
 
 impl Members {
-    /// Reads a line by the rules for a request body. Of a repeated member the first one is kept, and the repetition is
-    /// an error.
+    /// Reads a line by the rules for a request body. If a member is repeated, the first value is kept, and the
+    /// repetition is an error.
     ///
     /// # Errors
-    /// The line is not UTF-8, not JSON or not an object, repeats a member inside a value, is nested too deeply, or
-    /// contains a number that no double represents.
+    /// Returns an error if the line is not UTF-8, not JSON or not an object, repeats a member inside a value, is nested
+    /// too deeply, or contains a number that no double represents.
     pub(super) fn parse(line: &[u8]) -> Result<Self, LineError> {
         let numbers = || find_out_of_range(&String::from_utf8_lossy(line)).into_iter().map(LineError::from_violation);
         let unread = |error: &serde_json::Error| {
@@ -69,7 +69,7 @@ impl Members {
             }
             let what = match (error.is_data(), line.trim_ascii_start().first()) {
                 (false, _) => "is not JSON".to_owned(),
-                // These are errors of `Strict`, which quote no value.
+                // These are errors of `StrictValue`, which quote no value.
                 (true, Some(b'{')) => format!("is not acceptable JSON: {error}"),
                 (true, _) => "is not a JSON object".to_owned(),
             };

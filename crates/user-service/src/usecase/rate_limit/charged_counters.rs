@@ -20,7 +20,7 @@ impl RateLimiter {
     /// Charges one request to an endpoint that guards a secret.
     ///
     /// # Errors
-    /// [`Failure::RateLimited`], or the database is unavailable.
+    /// Returns [`Failure::RateLimited`], or an error if the database is unavailable.
     pub async fn charge_request(&self, origin: &Origin) -> Result<(), Failure> {
         let _ = self.charge_request_and(origin, &[]).await?;
         Ok(())
@@ -29,7 +29,7 @@ impl RateLimiter {
     /// Charges a registration to its network, and its mail to the mailbox.
     ///
     /// # Errors
-    /// [`Failure::RateLimited`], or the database is unavailable.
+    /// Returns [`Failure::RateLimited`], or an error if the database is unavailable.
     pub async fn charge_registration(&self, email: &Email, origin: &Origin) -> Result<Charges, Failure> {
         let mail = self.mail_counter("mail/registration", email);
         let policy = Limits::rate_policy("registration", self.limits.registrations_per_network, HOUR);
@@ -41,7 +41,7 @@ impl RateLimiter {
     /// Charges a mail to this address, whether or not it has an account.
     ///
     /// # Errors
-    /// [`Failure::RateLimited`], or the database is unavailable.
+    /// Returns [`Failure::RateLimited`], or an error if the database is unavailable.
     pub async fn charge_mail(&self, mail: RequestedMail, email: &Email, origin: &Origin) -> Result<(), Failure> {
         let _ = self.charge_request_and(origin, &[self.mail_counter(mail_scope(mail), email)]).await?;
         Ok(())
@@ -50,13 +50,13 @@ impl RateLimiter {
     /// Charges a request to change the email address to the account, and its mail to the mailbox.
     ///
     /// # Errors
-    /// [`Failure::RateLimited`], or the database is unavailable.
+    /// Returns [`Failure::RateLimited`], or an error if the database is unavailable.
     pub async fn charge_email_change(&self, user: Uuid, email: &Email, origin: &Origin) -> Result<Charges, Failure> {
         let mail = self.mail_counter("mail/new-address", email);
         self.charge_request_and(origin, &[mail, self.account_write_counter(AccountWrite::Email, user)]).await
     }
 
-    /// Returns the counter of the mailbox. EmailHistory that differ only in a `+tag` share it.
+    /// Returns the counter of the mailbox. Addresses that differ only in a `+tag` share it.
     fn mail_counter(&self, kind: &'static str, email: &Email) -> (RateLimitPolicy, ThrottleKey) {
         let policy = Limits::rate_policy("mail", self.limits.mails_per_address, HOUR);
         (policy, self.hash.subject_key(kind, email.mailbox().as_bytes()))

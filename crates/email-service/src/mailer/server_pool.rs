@@ -23,12 +23,13 @@ use super::{
 };
 use crate::metrics::Metrics;
 
-/// Servers close idle connections after minutes; a connection that is still open is checked with
-/// RSET.
+/// The maximum idle time of a connection. Servers close idle connections after minutes; a
+/// connection that is still open is checked with RSET before it is used.
 const IDLE_LIMIT: Duration = Duration::from_secs(30);
-/// Some servers limit RSETs; a new connection every few minutes is acceptable to all.
+/// The maximum age of a connection. Some servers limit the number of RSETs, and all of them accept
+/// a new connection every few minutes.
 const LIFETIME: Duration = Duration::from_secs(5 * 60);
-/// The first server in use is probed at this interval if no mail shows its state.
+/// The interval at which the first server in use is probed if no mail shows its state.
 const PROBE_INTERVAL: Duration = Duration::from_secs(5);
 /// The interval of the watch.
 const WATCH_INTERVAL: Duration = Duration::from_millis(250);
@@ -107,7 +108,7 @@ impl Pool {
     /// `excluded`.
     ///
     /// # Errors
-    /// [`NoServerAvailable`] if there is none.
+    /// Returns [`NoServerAvailable`] if there is none.
     pub async fn checkout(&self, excluded: &[ServerId]) -> Result<Checkout, NoServerAvailable> {
         let mut problem = "all were tried recently".to_owned();
         for (index, slot) in self.0.slots.iter().enumerate() {

@@ -9,8 +9,8 @@ use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use super::{
+    json_members::{LineError, Members},
     lines::{Line, MAX_LINE_BYTES},
-    members::{LineError, Members},
 };
 use crate::{
     domain::{AttributeRules, DisplayName, Email, Invalid, Locale, Roles, Timezone, UserStatus, Username, Writer},
@@ -43,7 +43,7 @@ impl AccountReader {
     /// read.
     ///
     /// # Errors
-    /// All errors of the line.
+    /// Returns all errors of the line.
     pub(super) fn read(&self, line: &Line, now: Timestamp) -> Result<UserRecord, Vec<LineError>> {
         let text = line.text.as_deref().ok_or_else(|| {
             vec![LineError::for_line("too-long", format!("A line is at most {MAX_LINE_BYTES} bytes long."))]

@@ -1,5 +1,5 @@
-//! The writes to `mailJobs`. Each is one atomic write whose filter names the state that it was
-//! decided on; `docs/adr` argues why no mail can be handed over twice.
+//! The writes to `mailJobs`. Each is one atomic write whose filter names the state that it is
+//! based on; `docs/adr` argues why no mail can be handed over twice.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use super::{
 /// The name of the collection.
 pub const COLLECTION: &str = "mailJobs";
 
-/// Handle to the ledger. Clones share the connection pool.
+/// A handle to the ledger. Clones share the connection pool.
 #[derive(Clone)]
 pub struct Ledger {
     pub(super) jobs: Collection<MailJob>,
@@ -28,7 +28,7 @@ pub struct Ledger {
     instance: String,
 }
 
-/// A mail that this release cannot read is due again after this time, for a replica that can.
+/// The delay after which a mail that this release cannot read is due again, for a replica that can.
 const UNREADABLE_PAUSE: Duration = Duration::from_secs(10 * 60);
 /// The number of unreadable mails that one call of `claim` puts aside.
 const MAX_UNREADABLE_CLAIMS: usize = 100;
@@ -38,7 +38,8 @@ const MAX_UNREADABLE_CLAIMS: usize = 100;
 pub enum WriteOutcome {
     /// The mail has the requested state, by this write or an earlier one of the same holder.
     Done,
-    /// Another sender or operator has taken the mail; this is its present state.
+    /// Another sender or operator has taken the mail. The value is its present state, or `None` if
+    /// it is gone.
     Lost(Option<State>),
 }
 
@@ -81,7 +82,7 @@ impl Ledger {
     /// `refused`, is on a majority of the servers.
     ///
     /// # Errors
-    /// [`StoreError`]: some mails may be written. Trying again is safe.
+    /// Returns [`StoreError`]: some mails may be written. Trying again is safe.
     pub async fn insert<'a>(
         &self,
         mails: impl ExactSizeIterator<Item = &'a NewMail> + Send,
@@ -109,7 +110,8 @@ impl Ledger {
     /// Claims the mail that has been due longest, if there is one: `queued -> preparing`.
     ///
     /// # Errors
-    /// [`StoreError`]: a mail may have been claimed; call [`Ledger::release_unknown_claims`].
+    /// Returns [`StoreError`]: a mail may have been claimed; call
+    /// [`Ledger::release_lost_claims`].
     pub async fn claim(&self, lease: Duration) -> Result<Option<MailJob>, StoreError> {
         for _ in 0..MAX_UNREADABLE_CLAIMS {
             let rows = self.jobs.clone_with_type::<RawDocumentBuf>();
@@ -129,7 +131,8 @@ impl Ledger {
     /// Returns fewer mails if other instances claim at the same time.
     ///
     /// # Errors
-    /// [`StoreError`]: mails may have been claimed; call [`Ledger::release_unknown_claims`].
+    /// Returns [`StoreError`]: mails may have been claimed; call
+    /// [`Ledger::release_lost_claims`].
     pub async fn claim_batch(&self, limit: usize, lease: Duration) -> Result<Vec<MailJob>, StoreError> {
         let due = self.documents.find(claimable()).sort(doc! { "nextAttemptAt": 1 }).projection(doc! { "_id": 1 });
         let due = due.limit(i64::try_from(limit).unwrap_or(i64::MAX));
@@ -191,8 +194,8 @@ impl Ledger {
     /// claim was lost. `known` are the ids of the mails that its senders hold.
     ///
     /// # Errors
-    /// [`StoreError`]: call it again.
-    pub async fn release_unknown_claims(&self, known: &[String]) -> Result<u64, StoreError> {
+    /// Returns [`StoreError`]: call it again.
+    pub async fn release_lost_claims(&self, known: &[String]) -> Result<u64, StoreError> {
         let filter = doc! {
             "state": State::Preparing.as_str(),
             "lease.owner": &self.instance,
@@ -209,7 +212,7 @@ impl Ledger {
     /// Extends the lease. Returns false if the mail is no longer held.
     ///
     /// # Errors
-    /// [`StoreError`] if the database does not answer.
+    /// Returns [`StoreError`] if the database does not answer.
     pub async fn renew_lease(&self, job: &MailJob, lease: Duration) -> Result<bool, StoreError> {
         let filter = claimed_by(job, &[State::Preparing, State::Data]);
         let update = vec![doc! { "$set": { "lease.until": from_now(lease) } }];
@@ -222,7 +225,7 @@ impl Ledger {
     /// server's clock, so it never matches once recovery could have taken the mail.
     ///
     /// # Errors
-    /// [`StoreError`]: the write may have taken effect, or may still do so. Call
+    /// Returns [`StoreError`]: the write may have taken effect, or may still do so. Call
     /// [`Ledger::undo_fence`].
     pub async fn pass_fence(&self, job: &MailJob, lease: Duration) -> Result<bool, StoreError> {
         let mut filter = claimed_by(job, &[State::Preparing]);
@@ -237,7 +240,7 @@ impl Ledger {
     /// nothing.
     ///
     /// # Errors
-    /// [`StoreError`]: call it again, until the lease ends.
+    /// Returns [`StoreError`]: call it again, until the lease ends.
     pub async fn undo_fence(&self, job: &MailJob, note: &str) -> Result<WriteOutcome, StoreError> {
         let requeue = Requeue { delay: Duration::ZERO, attempted: false, note, reply: None };
         self.requeue(job, &requeue).await
@@ -246,7 +249,7 @@ impl Ledger {
     /// Requeues a mail that was certainly not delivered: `preparing | data -> queued`.
     ///
     /// # Errors
-    /// [`StoreError`]: call it again.
+    /// Returns [`StoreError`]: call it again.
     pub async fn requeue(&self, job: &MailJob, requeue: &Requeue<'_>) -> Result<WriteOutcome, StoreError> {
         let mut fields = doc! {
             "epoch": { "$add": ["$epoch", 1_i64] },
@@ -264,7 +267,7 @@ impl Ledger {
     /// Records a delivery: `data -> sent`, or `unknown -> sent` for a late 250.
     ///
     /// # Errors
-    /// [`StoreError`]: call it again.
+    /// Returns [`StoreError`]: call it again.
     pub async fn mark_sent(&self, job: &MailJob, reply: &str) -> Result<WriteOutcome, StoreError> {
         let from = [State::Data, State::Unknown];
         self.write_as_holder(job, &from, State::Sent, Some(reply), finished_fields(Some(reply), true)).await
@@ -273,7 +276,7 @@ impl Ledger {
     /// Records a permanent failure. `unknown -> failed` is a late refusal.
     ///
     /// # Errors
-    /// [`StoreError`]: call it again.
+    /// Returns [`StoreError`]: call it again.
     pub async fn mark_failed(
         &self,
         job: &MailJob,
@@ -287,7 +290,7 @@ impl Ledger {
     /// Records that the mail has expired: `preparing -> expired`.
     ///
     /// # Errors
-    /// [`StoreError`]: call it again.
+    /// Returns [`StoreError`]: call it again.
     pub async fn mark_expired(&self, job: &MailJob) -> Result<WriteOutcome, StoreError> {
         self.write_as_holder(job, &[State::Preparing], State::Expired, None, finished_fields(None, false)).await
     }
@@ -296,7 +299,7 @@ impl Ledger {
     /// reply came. The mail is terminal at once unless it may be resent.
     ///
     /// # Errors
-    /// [`StoreError`]: call it again.
+    /// Returns [`StoreError`]: call it again.
     pub async fn mark_unknown(&self, job: &MailJob, note: &str) -> Result<WriteOutcome, StoreError> {
         let mut fields = unknown_fields();
         fields.insert("attempts", doc! { "$add": ["$attempts", 1_i64] });
@@ -308,7 +311,7 @@ impl Ledger {
     /// may call it at any time.
     ///
     /// # Errors
-    /// [`StoreError`]: the next call does the rest.
+    /// Returns [`StoreError`]: the next call does the rest.
     pub async fn recover(&self) -> Result<RecoveryCounts, StoreError> {
         Ok(RecoveryCounts {
             requeued: self

@@ -7,7 +7,7 @@ use corpus::corpus;
 use proptest::prelude::*;
 
 use super::{
-    account::AccountReader,
+    line_to_account::AccountReader,
     lines::{self, Line, MAX_LINE_BYTES},
 };
 use crate::{

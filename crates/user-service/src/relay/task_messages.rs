@@ -9,7 +9,8 @@ use crate::store::{AcknowledgedEvents, Backlog};
 /// The label of the relay in the metric of caught panics.
 pub(super) const PANIC_LABEL: &str = "relay";
 
-/// A batch of the sweep. `done` is dropped when every list of it was tried and settled.
+/// A batch of the sweep. `done` is dropped when publication of every list was tried, and the
+/// published events were removed.
 pub(super) struct Sweep {
     pub backlogs: Vec<Backlog>,
     pub done: oneshot::Sender<()>,

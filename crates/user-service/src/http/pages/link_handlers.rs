@@ -5,7 +5,7 @@ use actix_web::{HttpResponse, web};
 use events::{UndoneChange, sealing::Purpose};
 
 use super::{
-    account_pages::{
+    link_pages::{
         LinkPage, confirm_email_page, disowned_page, email_changed_page, email_taken_page, email_verified_page,
         password_reset_page, reset_password_page, try_again_page, undone_page, verify_email_page,
     },

@@ -1,4 +1,5 @@
-//! Finds the account of a one-time token and decides whether the token is valid for a purpose. The only place for it.
+//! Finds the account of a one-time token and decides whether the token is valid for a purpose. No other file
+//! does this.
 
 use events::sealing::Purpose;
 use jiff::Timestamp;
@@ -38,7 +39,7 @@ impl AccountService {
         let active = found.filter(|user| user.status == UserStatus::Active);
         Ok(active.and_then(|user| {
             let link = user.undo_links().into_iter().find(|link| link.digest == digest)?;
-            link.is_valid(&user.addresses(), now).then_some((user, link))
+            link.is_valid(&user.email_history(), now).then_some((user, link))
         }))
     }
 }
@@ -69,7 +70,7 @@ pub(in crate::usecase) fn addresses_permit(user: &UserRecord, token: &TokenRecor
         // The token proves control of the current address only.
         Purpose::EmailVerification | Purpose::PasswordReset => user.email_keys.first() == Some(&token.to),
         Purpose::EmailChange => user.email_keys.first() != Some(&token.to),
-        Purpose::EmailChangeUndo => user.addresses().restore(&token.reservation(), now).is_some(),
+        Purpose::EmailChangeUndo => user.email_history().restore(&token.reservation(), now).is_some(),
         // These tokens are in another list.
         Purpose::PasswordChangeUndo | Purpose::TotpUndo | Purpose::RecoveryCodesUndo => false,
     }

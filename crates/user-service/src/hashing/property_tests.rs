@@ -48,14 +48,14 @@ fn any_stored_text_costs_at_most_the_configured_limit() {
 
 #[test]
 fn an_imported_hash_is_usable_and_costs_at_most_the_configured_limit() {
-    let foreign = HashImporter::new(&settings()).expect("the settings are valid");
+    let importer = HashImporter::new(&settings()).expect("the settings are valid");
     let policy = HashPolicy::new(&settings()).expect("the settings are valid");
     let password = Password::parse_attempt("not the password".to_owned()).expect("the password is within the limits");
     corpus!("hash").holds_for_text(|text| {
-        match foreign.import(text) {
+        match importer.import(text) {
             Ok(hash) => {
                 prop_assert!(hash.expose().len() <= 512);
-                let again = foreign.import(hash.expose());
+                let again = importer.import(hash.expose());
                 prop_assert_eq!(
                     again.as_ref().map(PasswordHash::expose),
                     Ok(hash.expose()),
@@ -75,7 +75,7 @@ fn an_imported_hash_is_usable_and_costs_at_most_the_configured_limit() {
 
 #[test]
 fn a_keycloak_credential_with_any_content_is_imported_or_refused() {
-    let foreign = HashImporter::new(&settings()).expect("the settings are valid");
+    let importer = HashImporter::new(&settings()).expect("the settings are valid");
     corpus!("hash").holds_for_text(|text| {
         for credential in [
             json!(text),
@@ -86,7 +86,7 @@ fn a_keycloak_credential_with_any_content_is_imported_or_refused() {
                 "credentialData": { "hashIterations": 1, "algorithm": "argon2", "additionalParameters":
                     { "type": ["id"], "version": ["1.3"], "memory": [text], "parallelism": [text], "hashLength": [text] } } }),
         ] {
-            if let Ok(hash) = foreign.import_keycloak(&credential) {
+            if let Ok(hash) = importer.import_keycloak(&credential) {
                 prop_assert!(hash.expose().len() <= 512);
             }
         }
