@@ -91,7 +91,7 @@ pub struct Change {
     /// Set for a login, which is not an update of the account. Its events are omitted when half of the pending
     /// list is used.
     pub events_optional: bool,
-    /// Whether the change is written even if the pending list is full (disable, delete, logout, reset, undo).
+    /// Whether the change is written even if the pending list is full, as a deletion, a reset or an undo is.
     pub ignore_pending_limit: bool,
 }
 

@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use test_support::{Stack, World};
 
-/// The operations of section 4.3 of the contract that this release has.
+/// The operations of the API: method and path.
 const OPERATIONS: &[(&str, &str)] = &[
     ("get", "/.well-known/jwks.json"),
     ("post", "/api/users"),
