@@ -3,7 +3,6 @@
 //! Every write is acknowledged by a majority and journaled (set on the client). Leases, waits and
 //! expiry are compared by the server's clock (`$$NOW`), never by this host's.
 
-#[expect(clippy::module_inception, reason = "the operations of the ledger are the ledger")]
 pub mod claims;
 pub mod dead_letter;
 pub mod dead_letter_store;
