@@ -115,7 +115,7 @@ async fn sessions(database: &Database) -> Result<Vec<BareSession>> {
 }
 
 impl BareSession {
-    /// Sends the operations of crates/user-service/src/usecase/refresh.rs.
+    /// Sends the operations of crates/user-service/src/usecase/sessions/refresh.rs.
     async fn next(mut self) -> Result<Self> {
         let by_id = doc! { "_id": &self.id };
         self.sessions.find_one(by_id).projection(doc! { "salt": 1 }).await?.context("the session does not exist")?;
