@@ -1,9 +1,8 @@
 //! The gauges of the ledger: mails by state, open dead letters, and the longest wait.
 
-use service_kit::backoff::random_fraction;
 use std::time::Duration;
 
-use service_kit::{Clock, mongo::StoreError};
+use service_kit::{Clock, backoff::random_fraction, mongo::StoreError};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 

@@ -127,7 +127,7 @@ impl FromStr for Template {
     }
 }
 
-/// What happens to a mail when it is unknown whether the server accepted it.
+/// The treatment of a mail when it is unknown whether the server accepted it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ResendPolicy {
@@ -157,7 +157,7 @@ pub struct PlannedToken {
 
 /// The values that a mail may mention besides the recipient.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Facts {
+pub struct MailValues {
     pub username: Option<String>,
     pub new_email: Option<String>,
     pub old_email: Option<String>,
@@ -178,7 +178,7 @@ pub struct PlannedMail {
     pub display_name: Option<String>,
     pub locale: Option<String>,
     pub token: Option<PlannedToken>,
-    pub facts: Facts,
+    pub values: MailValues,
     /// From this time on the mail is not worth sending: the token's expiry, or `max_event_age`
     /// after the event. For a notice with an undo link the later of both.
     pub expires_at: Timestamp,
@@ -189,21 +189,21 @@ pub struct PlannedMail {
 #[must_use]
 pub fn plan(event: &Event, max_event_age: SignedDuration) -> Vec<PlannedMail> {
     let too_old_at = event.envelope.time.checked_add(max_event_age).unwrap_or(Timestamp::MAX);
-    let without_link = |template: Template, to: &Recipient, facts: Facts| PlannedMail {
+    let without_link = |template: Template, to: &Recipient, values: MailValues| PlannedMail {
         template,
         to: to.email.clone(),
         display_name: to.display_name.clone().filter(|_| template.names_recipient()),
         locale: to.locale.clone(),
         token: None,
-        facts,
+        values,
         expires_at: too_old_at,
         policy: template.resend_policy(),
     };
     let with_link =
-        |template: Template, to: &Recipient, facts: Facts, grant: &TokenGrant, purpose: Purpose| PlannedMail {
+        |template: Template, to: &Recipient, values: MailValues, grant: &TokenGrant, purpose: Purpose| PlannedMail {
             token: Some(PlannedToken { grant: grant.clone(), purpose }),
             expires_at: grant.expires_at,
-            ..without_link(template, to, facts)
+            ..without_link(template, to, values)
         };
     // Adds the undo link to a notice if the event has a grant. The notice is useful without it,
     // too.
@@ -215,7 +215,7 @@ pub fn plan(event: &Event, max_event_age: SignedDuration) -> Vec<PlannedMail> {
         },
         None => notice,
     };
-    let no_facts = Facts::default;
+    let no_facts = MailValues::default;
 
     match &event.payload {
         Payload::UserRegistered(data) => vec![with_link(
@@ -252,29 +252,29 @@ pub fn plan(event: &Event, max_event_age: SignedDuration) -> Vec<PlannedMail> {
         }
         Payload::UserEmailChangeRequested(data) => {
             let new_address = Recipient { email: data.new_email.clone(), ..data.recipient.clone() };
-            let facts = Facts {
+            let values = MailValues {
                 new_email: Some(data.new_email.clone()),
                 old_email: Some(data.recipient.email.clone()),
-                ..Facts::default()
+                ..MailValues::default()
             };
             vec![
                 with_link(
                     Template::EmailChangeConfirm,
                     &new_address,
-                    Facts { username: data.username.clone(), ..facts.clone() },
+                    MailValues { username: data.username.clone(), ..values.clone() },
                     &data.confirmation,
                     Purpose::EmailChange,
                 ),
-                without_link(Template::EmailChangeNotice, &data.recipient, facts),
+                without_link(Template::EmailChangeNotice, &data.recipient, values),
             ]
         }
         Payload::UserEmailChanged(data) => {
-            let facts = Facts {
+            let values = MailValues {
                 new_email: Some(data.new_email.clone()),
                 old_email: Some(data.old_email.clone()),
-                ..Facts::default()
+                ..MailValues::default()
             };
-            let notice = without_link(Template::EmailChanged, &data.recipient, facts);
+            let notice = without_link(Template::EmailChanged, &data.recipient, values);
             vec![with_undo_link(notice, Some(&data.undo), Purpose::EmailChangeUndo)]
         }
         Payload::UserEmailChangeUndone(data) => {
@@ -287,7 +287,7 @@ pub fn plan(event: &Event, max_event_age: SignedDuration) -> Vec<PlannedMail> {
         Payload::UserTotpDisabled(data) => vec![without_link(
             Template::TotpDisabled,
             &data.recipient,
-            Facts { totp_disabled_by: data.by, ..Facts::default() },
+            MailValues { totp_disabled_by: data.by, ..MailValues::default() },
         )],
         Payload::UserRecoveryCodesRenewed(data) => {
             let undo = data.undo.as_ref();
@@ -297,17 +297,17 @@ pub fn plan(event: &Event, max_event_age: SignedDuration) -> Vec<PlannedMail> {
         Payload::UserChangeUndone(data) => vec![without_link(
             Template::ChangeUndone,
             &data.recipient,
-            Facts { undone_change: Some(data.change), ..Facts::default() },
+            MailValues { undone_change: Some(data.change), ..MailValues::default() },
         )],
         Payload::UserRecoveryCodeUsed(data) => vec![without_link(
             Template::RecoveryCodeUsed,
             &data.recipient,
-            Facts { remaining: Some(data.remaining), ..Facts::default() },
+            MailValues { remaining: Some(data.remaining), ..MailValues::default() },
         )],
         Payload::UserLocked(data) => vec![without_link(
             Template::AccountLocked,
             &data.recipient,
-            Facts { locked_until: Some(data.until), ..Facts::default() },
+            MailValues { locked_until: Some(data.until), ..MailValues::default() },
         )],
         Payload::UserDeleted(data) => vec![without_link(Template::Goodbye, &data.recipient, no_facts())],
         Payload::UserImported(_)
@@ -365,7 +365,7 @@ mod tests {
         let [mail] = mails.as_slice() else { panic!("{mails:?}") };
         assert_eq!(mail.template, Template::Welcome);
         assert_eq!((mail.to.as_str(), mail.locale.as_deref()), ("ada@example.com", Some("de")));
-        assert_eq!((&mail.display_name, &mail.facts), (&None, &Facts::default()), "no text of the registrant");
+        assert_eq!((&mail.display_name, &mail.values), (&None, &MailValues::default()), "no text of the registrant");
         assert_eq!(mail.token.as_ref().map(|token| token.purpose), Some(Purpose::EmailVerification));
         assert_eq!((mail.expires_at, mail.policy), (at(90), ResendPolicy::ResendOnce));
     }
@@ -394,9 +394,9 @@ mod tests {
         assert_eq!(confirmation.template, Template::EmailChangeConfirm);
         assert_eq!(confirmation.to, "ada@new.example");
         assert_eq!(confirmation.token.as_ref().map(|token| token.purpose), Some(Purpose::EmailChange));
-        assert_eq!((&confirmation.display_name, confirmation.facts.username.as_deref()), (&None, Some("ada")));
+        assert_eq!((&confirmation.display_name, confirmation.values.username.as_deref()), (&None, Some("ada")));
         assert_eq!((notice.template, notice.to.as_str()), (Template::EmailChangeNotice, "ada@example.com"));
-        assert_eq!((notice.display_name.as_deref(), &notice.facts.username), (Some("Ada"), &None));
+        assert_eq!((notice.display_name.as_deref(), &notice.values.username), (Some("Ada"), &None));
         assert!(notice.token.is_none(), "the old address must not get the link");
         assert_eq!(notice.policy, ResendPolicy::Hold);
     }
@@ -412,7 +412,7 @@ mod tests {
         });
         assert_eq!(mails.len(), 1);
         assert_eq!(mails[0].to, "ada@example.com");
-        assert_eq!(mails[0].facts.new_email.as_deref(), Some("ada@new.example"));
+        assert_eq!(mails[0].values.new_email.as_deref(), Some("ada@new.example"));
         assert_eq!(mails[0].token.as_ref().map(|token| token.purpose), Some(Purpose::EmailChangeUndo));
     }
 
@@ -449,12 +449,12 @@ mod tests {
         for change in [UndoneChange::Password, UndoneChange::Totp, UndoneChange::RecoveryCodes] {
             let mails = planned(UserChangeUndone { user_id: USER, change, recipient: recipient() });
             let [mail] = mails.as_slice() else { panic!("{mails:?}") };
-            assert_eq!((mail.template, mail.facts.undone_change), (Template::ChangeUndone, Some(change)));
+            assert_eq!((mail.template, mail.values.undone_change), (Template::ChangeUndone, Some(change)));
             assert_eq!((&mail.token, mail.policy), (&None, ResendPolicy::Hold));
         }
         for by in [None, Some(TotpDisabledBy::Admin), Some(TotpDisabledBy::Operator), Some(TotpDisabledBy::Mailbox)] {
             let mails = planned(UserTotpDisabled { user_id: USER, recipient: recipient(), by });
-            assert_eq!((mails.len(), mails[0].facts.totp_disabled_by), (1, by));
+            assert_eq!((mails.len(), mails[0].values.totp_disabled_by), (1, by));
         }
     }
 
@@ -472,9 +472,9 @@ mod tests {
     #[test]
     fn notices_carry_the_values_that_they_mention() {
         let locked = planned(UserLocked { user_id: USER, until: at(5), recipient: recipient() });
-        assert_eq!(locked[0].facts.locked_until, Some(at(5)));
+        assert_eq!(locked[0].values.locked_until, Some(at(5)));
         let used = planned(UserRecoveryCodeUsed { user_id: USER, remaining: 3, recipient: recipient() });
-        assert_eq!(used[0].facts.remaining, Some(3));
+        assert_eq!(used[0].values.remaining, Some(3));
     }
 
     #[test]

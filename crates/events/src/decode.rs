@@ -34,7 +34,7 @@ pub enum DecodeError {
     InvalidHeader {
         /// The header's name.
         name: &'static str,
-        /// What is wrong, as the rest of a sentence about the header.
+        /// The problem, as the rest of a sentence about the header.
         problem: &'static str,
     },
     /// The event type is known, but its version is not.

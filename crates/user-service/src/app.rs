@@ -309,7 +309,7 @@ fn api_server(
     Ok((server.run(), intake, addresses))
 }
 
-/// What the service needs to be ready, besides the connection.
+/// The conditions of readiness besides the connection to MongoDB.
 struct ReadinessGates {
     unique_indexes: watch::Sender<bool>,
     signing_keys: Arc<SigningKeys>,

@@ -199,7 +199,7 @@ pub struct AuthConfig {
     pub unverified_expiry: Option<Duration>,
 }
 
-/// What the response to a registration reveals about its address.
+/// The mode of registration: whether the response reveals that an address has an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RegistrationMode {

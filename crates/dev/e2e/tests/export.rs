@@ -13,7 +13,7 @@ use test_support::{Api, DEADLINE, Stack, TestUser, World, wait_for};
 
 const FIREFOX: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0";
 
-/// What the export does with a stored field.
+/// The treatment of a stored field in the export.
 enum FieldRule {
     /// The field is exported at this pointer; `*` is every element of a list.
     Exported(&'static str),

@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use crate::checker::{Action, Outcome, RecordedResponse};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use test_support::{Api, TestUser, remember_secret};
 use uuid::Uuid;
 
-use crate::recorder::Recorder;
+use crate::{
+    checker::{Action, Outcome, RecordedResponse},
+    recorder::Recorder,
+};
 
 /// How long a client waits for a response. Afterwards the outcome is unknown.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);

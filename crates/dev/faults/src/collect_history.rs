@@ -7,10 +7,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::checker::{
-    DeadLetter, History, KnownSecret, LedgerMail, MailTransaction, Operation, SearchedText, StateTransition,
-    StoredUser, TopicRecord,
-};
 use bson::{Document, doc};
 use e2e::offsets;
 use events::{Decoded, Payload};
@@ -21,6 +17,10 @@ use test_support::{SmtpTransaction, secrets_used};
 use uuid::Uuid;
 
 use crate::{
+    checker::{
+        DeadLetter, History, KnownSecret, LedgerMail, MailTransaction, Operation, SearchedText, StateTransition,
+        StoredUser, TopicRecord,
+    },
     fault_run::FaultRun,
     recorder::{ForeignRecords, RecordedOperation},
 };

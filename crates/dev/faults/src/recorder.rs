@@ -5,10 +5,11 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use crate::checker::{Action, Operation, Outcome};
 use jiff::Timestamp;
 use service_kit::Clock;
 use uuid::Uuid;
+
+use crate::checker::{Action, Operation, Outcome};
 
 /// All operations of one run, in the order in which they were sent. Clones share their state.
 #[derive(Clone)]

@@ -87,7 +87,7 @@ pub fn is_by_filter(ids: &[String], filters: bool, example: &str) -> Result<bool
     }
 }
 
-/// What became of each selected row.
+/// The results for the selected rows.
 #[derive(Debug, Default)]
 pub struct ChangeReport {
     rows: Vec<ReportRow>,

@@ -93,7 +93,7 @@ fn decisions(records: &[ConsumedRecord], decider: &RecordDecider, now: Timestamp
     })
 }
 
-/// What became of a mail that a record asks for.
+/// The outcome of a mail that a record asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MailOutcome {
     /// It is in the ledger now, in this state.

@@ -15,7 +15,7 @@ use crate::{
 /// record.
 pub const PROCESSING_FAILED: &str = "processing-failed";
 
-/// What a record asks for.
+/// The decision about a record.
 #[derive(Debug, PartialEq)]
 pub enum RecordDecision {
     /// These mails, at least one.

@@ -29,7 +29,8 @@ pub struct MailJob {
     pub display_name: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub locale: Option<String>,
-    pub facts: StoredFacts,
+    #[serde(rename = "facts")]
+    pub values: StoredMailValues,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<SealedLink>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -66,7 +67,7 @@ pub struct MailJob {
 /// The values that the texts may mention besides the recipient.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct StoredFacts {
+pub struct StoredMailValues {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -145,14 +146,14 @@ impl NewMail {
             to: mail.to,
             display_name: mail.display_name,
             locale: mail.locale,
-            facts: StoredFacts {
-                username: mail.facts.username,
-                new_email: mail.facts.new_email,
-                old_email: mail.facts.old_email,
-                remaining: mail.facts.remaining,
-                locked_until: mail.facts.locked_until,
-                totp_disabled_by: mail.facts.totp_disabled_by,
-                undone_change: mail.facts.undone_change,
+            values: StoredMailValues {
+                username: mail.values.username,
+                new_email: mail.values.new_email,
+                old_email: mail.values.old_email,
+                remaining: mail.values.remaining,
+                locked_until: mail.values.locked_until,
+                totp_disabled_by: mail.values.totp_disabled_by,
+                undone_change: mail.values.undone_change,
             },
             link,
             trace_parent: envelope.trace_parent.as_ref().map(|parent| parent.as_str().to_owned()),

@@ -69,7 +69,7 @@ struct MailEntry {
     details: Vec<DetailTexts>,
     /// Present only in the mails that have a button.
     link: Option<LinkTexts>,
-    /// What to do if the recipient did not cause the mail.
+    /// The advice to a recipient who did not cause the mail.
     not_you: MessagePattern,
     reason: Option<MessagePattern>,
     /// One entry for each of the kind's [`cases`], by its name.

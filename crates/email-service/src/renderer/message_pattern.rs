@@ -39,7 +39,7 @@ enum RawPattern {
     Forms(BTreeMap<String, String>),
 }
 
-/// What a filled text depends on besides its values.
+/// The properties of the language that a filled text depends on.
 pub(super) struct FillContext<'a> {
     pub(super) is_rtl: bool,
     pub(super) plurals: &'a Plurals,

@@ -10,7 +10,6 @@
 //! one compare-and-set: no byte of the body is written unless the row is known to say `data`
 //! with our epoch.
 
-use service_kit::backoff::Backoff;
 use std::{
     sync::{
         Arc,
@@ -21,7 +20,9 @@ use std::{
 
 use events::sealing::KeyRing;
 use service_kit::{
-    Clock, fail_point,
+    Clock,
+    backoff::Backoff,
+    fail_point,
     panics::{self, Panicked},
 };
 use tokio::time::{Instant, sleep};

@@ -124,7 +124,7 @@ impl Dispatcher {
                 }
             }
         }
-        // So that other instances need not wait for the leases to end.
+        // Other instances can send these mails at once, without waiting for the leases to end.
         self.release_lost_claims(&mut lost_claims).await;
     }
 

@@ -1,9 +1,11 @@
 //! Records the outcome of a send in the ledger.
 
-use service_kit::backoff::{exponential, random_fraction};
 use std::time::Duration;
 
-use service_kit::mongo::StoreError;
+use service_kit::{
+    backoff::{exponential, random_fraction},
+    mongo::StoreError,
+};
 use tokio::time::sleep;
 
 use super::delivery::{Sender, TransactionError};

@@ -8,6 +8,7 @@ use std::{
 
 use arc_swap::ArcSwapOption;
 use jiff::{SignedDuration, Timestamp};
+use service_kit::mongo::StoreError;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
@@ -16,7 +17,6 @@ use crate::{
     domain::KeySchedule,
     store::{KeyStore, StoredKey, StoredKeySet},
 };
-use service_kit::mongo::StoreError;
 
 /// Maximum age of a key set that is used for signing. After that time, a key may have been retired.
 const MAX_SIGNING_AGE: Duration = Duration::from_secs(5 * 60);

@@ -23,7 +23,7 @@ use crate::{
 /// The maximum number of used one-time tokens of an account; the newest are kept.
 const MAX_USED_TOKENS: i32 = 5;
 
-/// What the decision to write was based on. If it no longer holds, nothing is written.
+/// The precondition of a write. If it no longer holds, nothing is written.
 pub enum Precondition<'a> {
     /// The document still has the version that was read.
     Version(i64),

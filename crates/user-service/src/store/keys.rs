@@ -2,13 +2,13 @@
 //! the database.
 
 use bson::{Document, doc};
+use futures_util::TryStreamExt;
 use jiff::{SignedDuration, Timestamp};
 use mongodb::options::ReadConcern;
 use service_kit::mongo::{StoreError, with_deadline};
 
 use super::collection::{CollectionHandle, SCHEMA_VERSION, binary};
 use crate::domain::key_schedule::{JWKS_MAX_AGE, KeySchedule, PUBLISH_BEFORE_SIGNING};
-use futures_util::TryStreamExt;
 
 const ID: &str = "signing";
 

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use service_kit::{Clock, Ids};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
@@ -13,7 +14,6 @@ use crate::{
     outbox::Origin,
     store::{AuditOnlyKind, AuditRow, UserRecord},
 };
-use service_kit::{Clock, Ids};
 
 const MAIL_CAPACITY: usize = 1_000;
 /// A queued registration has up to 16 KiB of attributes.

@@ -4,6 +4,11 @@
 
 use std::sync::Arc;
 
+use bson::{Bson, Document};
+use serde_json::{Map, Value};
+use service_kit::mongo::StoreError;
+use uuid::Uuid;
+
 use super::{
     account_service::AccountService,
     administration::last_admin::AdminWriteError,
@@ -20,11 +25,6 @@ use crate::{
     outbox::{Origin, roles_changed},
     store::{Change, USERNAME_KEY, USERNAME_KEYS, UserRecord, username_fields},
 };
-use bson::{Bson, Document};
-use serde_json::{Map, Value};
-
-use service_kit::mongo::StoreError;
-use uuid::Uuid;
 
 /// The new values. An outer `None` leaves the member unchanged, an inner `None` clears it.
 #[derive(Default)]

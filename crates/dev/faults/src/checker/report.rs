@@ -10,7 +10,7 @@ const MAX_EVIDENCE: usize = 40;
 /// One way in which a history breaks a promise.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
-    /// What is wrong, in one sentence.
+    /// The violation in one sentence.
     pub what: String,
     /// The operations, records, mails and transactions that show the violation, one or more lines each.
     pub evidence: Vec<String>,

@@ -52,7 +52,7 @@ impl DependencyPorts {
     }
 }
 
-/// What to start, and where.
+/// The programs to start, with their ports and directories.
 #[derive(Debug, Clone)]
 pub struct DependenciesSpec {
     /// The program for each dependency.

@@ -22,7 +22,7 @@ const POLL: Duration = Duration::from_millis(10);
 /// The time that a killed process may take to disappear, because the kernel must free its memory.
 const REAP_DEADLINE: Duration = Duration::from_secs(10);
 
-/// Where the standard output and standard error of a child go.
+/// The destination of the standard output and standard error of a child.
 #[derive(Debug, Clone)]
 pub enum Output {
     /// Both are appended to this file.

@@ -31,7 +31,7 @@ pub enum Phase {
     Quit,
 }
 
-/// What the server does instead of sending its usual reply.
+/// The behavior of the server in place of its usual reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Behavior {
     /// Sends this reply, for example `451 4.7.1 try later`. CR LF separates several lines.

@@ -64,7 +64,7 @@ pub struct SecondFactorTimes {
     pub off_at: Option<Timestamp>,
 }
 
-/// What turning on a second factor means for an undo.
+/// The start of a second factor, as an undo judges it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SecondFactorStart {
     pub since: Timestamp,

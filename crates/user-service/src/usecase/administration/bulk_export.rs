@@ -4,9 +4,9 @@
 use std::io;
 
 use serde::Serialize;
+use service_kit::mongo::StoreError;
 
 use crate::store::{BulkStore, UserRecord};
-use service_kit::mongo::StoreError;
 
 /// The number of accounts in memory.
 const PAGE_SIZE: i64 = 500;

@@ -5,6 +5,11 @@
 
 use std::sync::Arc;
 
+use bson::{Document, doc};
+use events::sealing::Purpose;
+use jiff::Timestamp;
+use service_kit::mongo::StoreError;
+
 use crate::{
     domain::{Email, EmailHistory, MAX_RESERVED_EMAILS, OneTimeToken, Password, expiry::expires_at},
     hashing::PasswordHash,
@@ -19,10 +24,6 @@ use crate::{
         write_outcome::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
     },
 };
-use bson::{Document, doc};
-use events::sealing::Purpose;
-use jiff::Timestamp;
-use service_kit::mongo::StoreError;
 
 /// The new address and the password.
 pub struct ChangeEmail {

@@ -2,6 +2,10 @@
 
 use std::sync::Arc;
 
+use bson::doc;
+use events::sealing::Purpose;
+use service_kit::mongo::StoreError;
+
 use crate::{
     domain::{OneTimeToken, UserStatus, expiry::expires_at},
     outbox::Origin,
@@ -14,9 +18,6 @@ use crate::{
         write_outcome::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
     },
 };
-use bson::doc;
-use events::sealing::Purpose;
-use service_kit::mongo::StoreError;
 
 /// The maximum number of valid verification tokens per account; the newest ones are valid.
 const VALID_AT_ONCE: usize = 5;

@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use service_kit::{fail_point, mongo::StoreError, panics};
 use uuid::Uuid;
 
 use super::{
@@ -9,7 +10,6 @@ use super::{
     line_to_account::AccountReader, lines::Block,
 };
 use crate::store::{KeyHolder, UserRecord};
-use service_kit::{fail_point, mongo::StoreError, panics};
 
 /// The maximum number of retries while the database is unavailable, and the first pause between them.
 const MAX_RETRIES: u32 = 8;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bson::DateTime;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
+use service_kit::Ids;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
@@ -18,7 +19,6 @@ use crate::{
     outbox::{EventBuilder, Origin},
     store::{ImportedFrom, SCHEMA_VERSION, SessionRule, UserRecord},
 };
-use service_kit::Ids;
 
 /// The allowed difference between the clocks of two systems.
 const CLOCK_SKEW: SignedDuration = SignedDuration::from_hours(24);

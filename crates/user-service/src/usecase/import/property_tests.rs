@@ -5,6 +5,7 @@ use std::{io::Cursor, sync::Arc, time::Duration};
 
 use corpus::corpus;
 use proptest::prelude::*;
+use service_kit::{Clock, Ids};
 
 use super::{
     line_to_account::AccountReader,
@@ -14,7 +15,6 @@ use crate::{
     domain::{Email, Username},
     hashing::{HashImporter, HashingSettings},
 };
-use service_kit::{Clock, Ids};
 
 /// Occurs in lines of the corpus, and must never occur in an error.
 const SECRET: &str = "s3cr3t-p4ss";

@@ -1,5 +1,9 @@
 //! Issues undo links, and builds the write of every undo.
 
+use bson::{Bson, Document, doc};
+use events::{SessionsEndedReason, TotpDisabledBy, sealing::Purpose};
+use jiff::{SignedDuration, Timestamp};
+
 use crate::{
     domain::{
         EmailHistory, KeyReservation, OneTimeToken, SecondFactorUndo, UndoLink, UndoPlan, User, expiry::expires_at,
@@ -14,9 +18,6 @@ use crate::{
         email_address::change_email::{address_fields, kept_undo_tokens},
     },
 };
-use bson::{Bson, Document, doc};
-use events::{SessionsEndedReason, TotpDisabledBy, sealing::Purpose};
-use jiff::{SignedDuration, Timestamp};
 
 /// A new undo link, and the list of links that contains it.
 pub(in crate::usecase) struct NewUndoLink {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bson::doc;
 use events::{PasswordChangeReason, sealing::Purpose};
+use service_kit::mongo::StoreError;
 
 use super::password_validation::NewPasswordError;
 use crate::{
@@ -21,7 +22,6 @@ use crate::{
         write_outcome::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
     },
 };
-use service_kit::mongo::StoreError;
 
 /// The current password, and the new one, which is not validated yet.
 pub struct ChangePassword {

@@ -4,6 +4,11 @@
 
 use std::sync::Arc;
 
+use bson::doc;
+use events::{PasswordChangeReason, TotpDisabledBy, sealing::Purpose};
+use secrecy::SecretString;
+use service_kit::mongo::StoreError;
+
 use super::password_validation::NewPasswordError;
 use crate::{
     domain::{Invalid, OneTimeToken, UserStatus, expiry::expires_at},
@@ -18,10 +23,6 @@ use crate::{
         write_outcome::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
     },
 };
-use bson::doc;
-use events::{PasswordChangeReason, TotpDisabledBy, sealing::Purpose};
-use secrecy::SecretString;
-use service_kit::mongo::StoreError;
 
 /// The maximum number of valid reset tokens per account; the newest ones are valid.
 const VALID_AT_ONCE: usize = 5;

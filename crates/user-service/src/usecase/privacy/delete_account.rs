@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use events::DeletedBy;
+use service_kit::mongo::StoreError;
 
 use crate::{
     domain::Password,
@@ -18,7 +19,6 @@ use crate::{
         write_outcome::MAX_ATTEMPTS,
     },
 };
-use service_kit::mongo::StoreError;
 
 /// The password that confirms the deletion.
 pub struct DeleteAccount {

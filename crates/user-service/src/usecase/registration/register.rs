@@ -3,6 +3,13 @@
 
 use std::{sync::Arc, time::Duration};
 
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use events::sealing::Purpose;
+use hmac::{Hmac, KeyInit, Mac};
+use service_kit::{fail_point, mongo::StoreError};
+use sha2::Sha256;
+use uuid::Uuid;
+
 use crate::{
     domain::{
         Attributes, DisplayName, Email, IdempotencyKey, Invalid, Locale, LoginIdentifier, OneTimeToken, Password,
@@ -19,13 +26,6 @@ use crate::{
         password::password_validation::NewPasswordError, sessions::reauthenticate::requester,
     },
 };
-use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use events::sealing::Purpose;
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
-use uuid::Uuid;
-
-use service_kit::{fail_point, mongo::StoreError};
 
 /// The validity of an `Idempotency-Key`.
 const IDEMPOTENCY_TTL: Duration = Duration::from_secs(24 * 60 * 60);

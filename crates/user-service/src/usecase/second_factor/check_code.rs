@@ -5,6 +5,7 @@ use bson::Binary;
 use events::LoginMethod;
 use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretString};
+use service_kit::mongo::StoreError;
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
@@ -18,7 +19,6 @@ use crate::{
         sessions::reauthenticate::ReauthenticateError,
     },
 };
-use service_kit::mongo::StoreError;
 
 /// The reason why the second factor of a signed-in user was not changed.
 #[derive(Debug, thiserror::Error)]

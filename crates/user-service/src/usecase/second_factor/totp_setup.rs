@@ -4,6 +4,10 @@
 
 use std::{sync::Arc, time::Duration};
 
+use bson::{Bson, DateTime, doc};
+use events::sealing::Purpose;
+use secrecy::SecretString;
+
 use super::check_code::{CodeError, SecondFactorError};
 use crate::{
     domain::{Password, TotpSecret, expiry::expires_at},
@@ -19,9 +23,6 @@ use crate::{
         write_outcome::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
     },
 };
-use bson::{Bson, DateTime, doc};
-use events::sealing::Purpose;
-use secrecy::SecretString;
 
 /// The time in which a setup must be confirmed.
 const SETUP_TTL: Duration = Duration::from_secs(60 * 60);

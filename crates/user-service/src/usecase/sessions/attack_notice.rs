@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use bson::{DateTime, doc};
+
 use crate::{
     domain::expiry::expires_at,
     outbox::{Actor, Origin},
@@ -14,7 +16,6 @@ use crate::{
         write_outcome::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
     },
 };
-use bson::{DateTime, doc};
 
 /// The minimum time between two notices of a continuing attack.
 const NOTICE_INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);

@@ -1,6 +1,7 @@
 //! Authenticates a caller: verifies the access token and reads the current account. Because the account is read for
 //! every request, "end all sessions" takes effect on access tokens immediately.
 
+use service_kit::mongo::StoreError;
 use uuid::Uuid;
 
 use crate::{
@@ -8,7 +9,6 @@ use crate::{
     store::UserRecord,
     usecase::{account_service::AccountService, failure::Failure},
 };
-use service_kit::mongo::StoreError;
 
 /// A user who is signed in.
 pub struct Caller {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bson::{Document, doc};
 use events::LoginMethod;
 use secrecy::SecretString;
+use service_kit::mongo::StoreError;
 
 use super::{
     reauthenticate::requester,
@@ -24,7 +25,6 @@ use crate::{
         write_outcome::{WriteOutcome, write_outcome},
     },
 };
-use service_kit::mongo::StoreError;
 
 /// The credentials of a login.
 pub struct Login {

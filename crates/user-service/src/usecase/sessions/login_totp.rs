@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use bson::Document;
 use events::LoginMethod;
+use jiff::Timestamp;
 use secrecy::SecretString;
+use service_kit::mongo::StoreError;
 
 use super::start_session::{NewSession, SignedIn};
 use crate::{
@@ -21,8 +23,6 @@ use crate::{
         write_outcome::MAX_ATTEMPTS,
     },
 };
-use jiff::Timestamp;
-use service_kit::mongo::StoreError;
 
 /// The maximum number of used tokens that an account keeps. Each use costs a code, so only a user who keeps renewing
 /// the recovery codes can reach it.

@@ -3,6 +3,13 @@
 
 use std::time::Duration;
 
+use bson::{Document, doc};
+use events::LoginMethod;
+use jiff::Timestamp;
+use secrecy::SecretString;
+use service_kit::{fail_point, mongo::StoreError};
+use uuid::Uuid;
+
 use crate::{
     domain::{User, expiry::expires_at},
     outbox::Origin,
@@ -14,12 +21,6 @@ use crate::{
         write_outcome::{WriteOutcome, write_outcome},
     },
 };
-use bson::{Document, doc};
-use events::LoginMethod;
-use jiff::Timestamp;
-use secrecy::SecretString;
-use service_kit::{fail_point, mongo::StoreError};
-use uuid::Uuid;
 
 /// A login whose proofs were verified.
 pub(in crate::usecase) struct NewSession<'a> {

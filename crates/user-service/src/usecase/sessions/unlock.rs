@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bson::{Bson, doc};
+use service_kit::mongo::StoreError;
 use uuid::Uuid;
 
 use crate::{
@@ -15,7 +16,6 @@ use crate::{
         write_outcome::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
     },
 };
-use service_kit::mongo::StoreError;
 
 /// The reason why the account was not unlocked.
 #[derive(Debug, thiserror::Error)]

@@ -80,7 +80,7 @@ pub(crate) struct PlannedFault {
     pub(crate) fault: Fault,
 }
 
-/// What a fault affects. Each target has at most one fault at a time.
+/// The target of a fault. Each target has at most one fault at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum FaultTarget {
     Replica(ServiceKind, usize),

@@ -5,7 +5,7 @@ use std::{num::NonZeroU32, time::Duration};
 /// The interval between two writes in a throttled direction.
 const TICK: Duration = Duration::from_millis(20);
 
-/// What the proxy does with connections and their bytes.
+/// The treatment of connections and their bytes by the proxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProxyMode {
     /// Forwards both directions.
