@@ -57,7 +57,7 @@ fn main() -> Result<()> {
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let pool = HashPool::start(settings(), HashMetrics::register(&Registry::new())?)?;
-    let password = Password::parse_attempt(PASSWORD.to_owned()).map_err(|e| anyhow::anyhow!(e.detail))?;
+    let password = Password::parse_attempt(&PASSWORD.into()).map_err(|e| anyhow::anyhow!(e.detail))?;
 
     let mut rates: [Vec<Rate>; 4] = Default::default();
     for round in 0..=ROUNDS {

@@ -34,13 +34,13 @@ use crate::{
     metrics::{AccountMetrics, PANICS, RelayMetrics},
     outbox::EventBuilder,
     relay::{PRODUCER_PROPERTIES, Relay, RelaySettings},
-    store::{self, SessionTimes, Store},
+    store::{self, Store},
     tokens::{AccessTokens, MfaTokens, RefreshTokens},
-    usecase::{AccountService, BackgroundQueue, RateLimiter, Rules, Writes},
+    usecase::{AccountService, AccountWriter, BackgroundQueue, RateLimiter, Rules, Writes},
 };
 
 pub use from_config::attribute_rules;
-use from_config::{allowed_origins, limits, password_rules, read_sealing_key, trusted_proxies};
+use from_config::{allowed_origins, lifetimes, limits, password_rules, read_sealing_key, trusted_proxies};
 
 /// The service with bound listeners; [`run`](Self::run) waits for it.
 pub struct Application {
@@ -88,34 +88,26 @@ impl Application {
         panics::register(&registry, PANICS.0, PANICS.1)?;
         let (queue, background) = BackgroundQueue::new(clock.clone(), ids.clone(), metrics.clone());
         let (set_unique_indexes_ready, unique_indexes_ready) = watch::channel(false);
-        let auth = &config.auth;
+        let (auth, lifetimes) = (&config.auth, lifetimes(&config));
         let accounts = Arc::new(AccountService {
-            relay,
+            writer: AccountWriter { store: store.clone(), clock: clock.clone(), relay: Some(relay) },
             hashes,
             access_tokens: AccessTokens::new(
                 Arc::clone(&signing),
                 auth.issuer.clone(),
                 auth.audience.clone(),
-                auth.access_token_ttl,
+                lifetimes.access_token,
             ),
             refresh_tokens: RefreshTokens::new(&encryption),
-            mfa_tokens: MfaTokens::new(&encryption, auth.mfa_token_ttl),
+            mfa_tokens: MfaTokens::new(&encryption, lifetimes.mfa_token),
             outbox: EventBuilder::new(ids.clone(), sealing),
             background: queue,
             rate_limiter: RateLimiter::new(store.throttles.clone(), &encryption, limits(&config), metrics.clone()),
             keys: encryption,
             clock: clock.clone(),
             ids: ids.clone(),
+            lifetimes,
             rules: Rules {
-                session_times: SessionTimes {
-                    idle: auth.session_idle,
-                    max: auth.session_max,
-                    grace: auth.refresh_grace,
-                    retry: auth.refresh_retry,
-                },
-                verification_ttl: auth.verification_ttl,
-                reset_ttl: auth.reset_ttl,
-                undo_ttl: auth.undo_ttl,
                 require_verified_email: auth.require_verified_email,
                 hidden_registration: auth.registration == RegistrationMode::Hidden,
                 totp_issuer: auth.totp_issuer(),

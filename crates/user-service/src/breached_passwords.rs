@@ -298,7 +298,7 @@ mod tests {
     fn the_password_is_hashed_in_its_normal_form() {
         let file = temp_file("normal", hex::encode(hash("password")));
         let list = BreachedPasswords::open(&file.0).unwrap();
-        assert!(list.contains(&Password::parse_attempt("ｐａｓｓｗｏｒｄ".into()).unwrap()).unwrap());
+        assert!(list.contains(&Password::parse_attempt(&"ｐａｓｓｗｏｒｄ".into()).unwrap()).unwrap());
     }
 
     #[test]

@@ -8,7 +8,10 @@ use service_kit::panics;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::usecase::{AccountService, Failure, expire_unverified};
+use crate::{
+    problem::Problem,
+    usecase::{AccountService, expire_unverified},
+};
 
 /// The delay after the start, when indexes and connections should exist.
 const FIRST_DELAY: Duration = Duration::from_secs(5);
@@ -37,7 +40,7 @@ impl Housekeeping {
                 () = tokio::time::sleep(pause) => pause = interval,
             }
             let turn = panics::catch_future("housekeeping", self.run_once(interval, &stop)).await;
-            if let Err(error) = turn.unwrap_or_else(|panicked| Err(Failure::Internal(panicked.into()))) {
+            if let Err(error) = turn.unwrap_or_else(|panicked| Err(panicked.into())) {
                 tracing::warn!(%error, "a housekeeping turn failed; it is repeated at the next turn");
             }
             if let Err(error) = self.accounts.store.leases.release(LEASE_NAME, self.holder).await {
@@ -46,7 +49,7 @@ impl Housekeeping {
         }
     }
 
-    async fn run_once(&self, lease: Duration, stop: &CancellationToken) -> Result<(), Failure> {
+    async fn run_once(&self, lease: Duration, stop: &CancellationToken) -> Result<(), Problem> {
         if !self.acquire_lease(lease).await? {
             return Ok(());
         }
@@ -70,7 +73,7 @@ impl Housekeeping {
         }
     }
 
-    async fn acquire_lease(&self, lease: Duration) -> Result<bool, Failure> {
+    async fn acquire_lease(&self, lease: Duration) -> Result<bool, Problem> {
         Ok(self.accounts.store.leases.acquire(LEASE_NAME, self.holder, lease).await?)
     }
 }

@@ -14,6 +14,7 @@ pub mod http;
 pub mod keys;
 pub mod metrics;
 pub mod outbox;
+pub mod problem;
 pub mod relay;
 pub mod store;
 pub mod tokens;

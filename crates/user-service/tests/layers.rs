@@ -1,6 +1,6 @@
 //! Checks the layers of the crate: each layer imports only layers to its right.
 //!
-//! `http -> usecase -> {outbox, tokens, keys, relay} -> store -> {hashing, domain}`
+//! `http -> usecase -> problem -> {outbox, tokens, keys, relay} -> store -> {hashing, domain}`
 
 use std::path::{Path, PathBuf};
 
@@ -17,9 +17,24 @@ const LAYERS: &[Layer] = &[
     ("tokens", &["keys"]),
     ("outbox", &["domain", "store"]),
     ("relay", &["metrics", "store"]),
-    ("usecase", &["breached_passwords", "domain", "hashing", "keys", "metrics", "outbox", "relay", "store", "tokens"]),
-    ("http", &["domain", "keys", "outbox", "usecase"]),
-    ("housekeeping", &["usecase"]),
+    ("problem", &["domain", "hashing", "keys", "store"]),
+    (
+        "usecase",
+        &[
+            "breached_passwords",
+            "domain",
+            "hashing",
+            "keys",
+            "metrics",
+            "outbox",
+            "problem",
+            "relay",
+            "store",
+            "tokens",
+        ],
+    ),
+    ("http", &["domain", "outbox", "problem", "usecase"]),
+    ("housekeeping", &["problem", "usecase"]),
     ("config", &["hashing"]),
     ("commands", &["app", "config", "domain", "http", "store", "usecase"]),
 ];

@@ -8,10 +8,28 @@ use events::sealing::PublicKey;
 use crate::{
     breached_passwords::BreachedPasswords,
     config::Config,
-    domain::{AttributeRules, PasswordPolicy},
+    domain::{AttributeRules, Lifetimes, PasswordPolicy, SessionTimes},
     http::{AllowedOrigins, ClientAddressHeader, TrustedProxies},
     usecase::{Limits, PasswordValidation},
 };
+
+/// Returns how long tokens, sessions and links live.
+pub(super) fn lifetimes(config: &Config) -> Lifetimes {
+    let auth = &config.auth;
+    Lifetimes {
+        access_token: auth.access_token_ttl,
+        mfa_token: auth.mfa_token_ttl,
+        sessions: SessionTimes {
+            idle: auth.session_idle,
+            max: auth.session_max,
+            grace: auth.refresh_grace,
+            retry: auth.refresh_retry,
+        },
+        verification_link: auth.verification_ttl,
+        reset_link: auth.reset_ttl,
+        undo_link: auth.undo_ttl,
+    }
+}
 
 pub(super) fn limits(config: &Config) -> Limits {
     let limits = &config.limits;

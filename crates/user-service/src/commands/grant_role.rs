@@ -7,7 +7,7 @@ use crate::{
     config::Config,
     domain::{Email, Role},
     store::Store,
-    usecase::{self, GrantedRole},
+    usecase::{self, AccountWriter, GrantedRole},
 };
 
 /// The arguments of `grant-role`.
@@ -33,7 +33,8 @@ pub(super) async fn run(config: &Config, args: GrantRole) -> anyhow::Result<()> 
     let client = mongo::client(&config.mongodb, "user-service").await?;
     let database = client.database(&config.mongodb.database);
     let store = Store::new(&database, config.mongodb.operation_timeout, config.relay.max_pending_per_user);
-    let granted = usecase::grant_role(&store, &Clock::system(), &Ids::random(), &email, &role).await?;
+    let writer = AccountWriter { store, clock: Clock::system(), relay: None };
+    let granted = usecase::grant_role(&writer, &Ids::random(), &email, &role).await?;
     println!("{}", line(&granted, args.json));
     Ok(())
 }

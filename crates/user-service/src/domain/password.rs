@@ -30,7 +30,7 @@ impl Password {
     ///
     /// # Errors
     /// Returns an error with the code `too-short` or `too-long`.
-    pub fn parse_new(raw: String, min_length: usize) -> Result<Self, Invalid> {
+    pub fn parse_new(raw: &SecretString, min_length: usize) -> Result<Self, Invalid> {
         let password = Self::parse_attempt(raw)?;
         if password.expose().chars().count() < min_length {
             return Err(Invalid::new("too-short", format!("A password has at least {min_length} characters.")));
@@ -43,8 +43,8 @@ impl Password {
     ///
     /// # Errors
     /// Returns an error with the code `too-long`.
-    pub fn parse_attempt(raw: String) -> Result<Self, Invalid> {
-        let raw = Zeroizing::new(raw);
+    pub fn parse_attempt(raw: &SecretString) -> Result<Self, Invalid> {
+        let raw = raw.expose_secret();
         if raw.len() > MAX_INPUT_BYTES {
             return Err(too_long());
         }
@@ -56,7 +56,7 @@ impl Password {
             }
             normal.push(c);
         }
-        let typed = (*raw != *normal).then(|| SecretString::from(raw.as_str()));
+        let typed = (raw != normal.as_str()).then(|| SecretString::from(raw));
         Ok(Self { normal: SecretString::from(normal.as_str()), typed })
     }
 
@@ -90,34 +90,34 @@ mod tests {
     use super::*;
 
     fn code(raw: &str) -> &'static str {
-        Password::parse_new(raw.to_owned(), 8).expect_err("it should be refused").code
+        Password::parse_new(&raw.into(), 8).expect_err("it should be refused").code
     }
 
     #[test]
     fn every_keyboard_produces_the_same_password() {
-        let composed = Password::parse_new("Gr\u{FC}\u{DF}e aus K\u{F6}ln".into(), 8).unwrap();
-        let decomposed = Password::parse_attempt("Gru\u{308}\u{DF}e aus Ko\u{308}ln".into()).unwrap();
+        let composed = Password::parse_new(&"Gr\u{FC}\u{DF}e aus K\u{F6}ln".into(), 8).unwrap();
+        let decomposed = Password::parse_attempt(&"Gru\u{308}\u{DF}e aus Ko\u{308}ln".into()).unwrap();
         assert_eq!(composed.expose(), decomposed.expose());
         assert_eq!(composed.as_typed(), composed.expose());
         assert_eq!(decomposed.as_typed(), "Gru\u{308}\u{DF}e aus Ko\u{308}ln");
-        let full_width = Password::parse_attempt("ｐａｓｓｗｏｒｄ".into()).unwrap();
+        let full_width = Password::parse_attempt(&"ｐａｓｓｗｏｒｄ".into()).unwrap();
         assert_eq!(full_width.expose(), "password");
     }
 
     #[test]
     fn white_space_is_kept() {
-        assert_eq!(Password::parse_new("  spaces  ".into(), 8).unwrap().expose(), "  spaces  ");
+        assert_eq!(Password::parse_new(&"  spaces  ".into(), 8).unwrap().expose(), "  spaces  ");
     }
 
     #[test]
     fn the_length_is_counted_in_characters() {
         assert_eq!(code("seven77"), "too-short");
         assert_eq!(code("äöüäöüä"), "too-short");
-        assert!(Password::parse_new("eight888".into(), 8).is_ok());
-        assert!(Password::parse_new("a".repeat(256), 8).is_ok());
+        assert!(Password::parse_new(&"eight888".into(), 8).is_ok());
+        assert!(Password::parse_new(&"a".repeat(256).into(), 8).is_ok());
         assert_eq!(code(&"a".repeat(257)), "too-long");
         // 256 characters of four bytes are exactly 1024 bytes.
-        assert!(Password::parse_new("😀".repeat(256), 8).is_ok());
+        assert!(Password::parse_new(&"😀".repeat(256).into(), 8).is_ok());
         assert_eq!(code(&"x".repeat(1_000_000)), "too-long");
         // This character normalises to 18 characters.
         assert_eq!(code(&"\u{FDFA}".repeat(15)), "too-long");
@@ -126,26 +126,26 @@ mod tests {
     #[test]
     fn the_length_of_decomposed_text_is_that_of_its_normal_form() {
         // 256 syllables, each typed as three letters.
-        assert!(Password::parse_new("\u{1112}\u{1161}\u{11AB}".repeat(256), 8).is_ok());
+        assert!(Password::parse_new(&"\u{1112}\u{1161}\u{11AB}".repeat(256).into(), 8).is_ok());
     }
 
     #[test]
     fn an_attempt_may_be_short_but_not_long() {
-        assert!(Password::parse_attempt(String::new()).is_ok());
-        assert!(Password::parse_attempt("short".into()).is_ok());
-        assert_eq!(Password::parse_attempt("a".repeat(257)).unwrap_err().code, "too-long");
+        assert!(Password::parse_attempt(&String::new().into()).is_ok());
+        assert!(Password::parse_attempt(&"short".into()).is_ok());
+        assert_eq!(Password::parse_attempt(&"a".repeat(257).into()).unwrap_err().code, "too-long");
     }
 
     #[test]
     fn debug_output_does_not_contain_the_password() {
-        assert_eq!(format!("{:?}", Password::parse_attempt("hunter2".into()).unwrap()), "Password([REDACTED])");
+        assert_eq!(format!("{:?}", Password::parse_attempt(&"hunter2".into()).unwrap()), "Password([REDACTED])");
     }
 
     proptest! {
         #[test]
         fn parsing_again_changes_nothing(raw in any::<String>()) {
-            if let Ok(password) = Password::parse_attempt(raw) {
-                let again = Password::parse_attempt(password.expose().to_owned()).unwrap();
+            if let Ok(password) = Password::parse_attempt(&raw.into()) {
+                let again = Password::parse_attempt(&password.expose().into()).unwrap();
                 prop_assert_eq!(again.expose(), password.expose());
             }
         }

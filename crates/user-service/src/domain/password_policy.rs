@@ -1,7 +1,7 @@
 //! The rules for new passwords that need only the password and its context (NIST SP 800-63B-4 section 3.1.1.2 and
 //! OWASP's cheat sheet). No rule demands kinds of characters.
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 
 use super::{
     context_words::ContextWords, invalid_value::Invalid, password::Password, password_strength::withstands_guesses,
@@ -40,7 +40,7 @@ impl PasswordPolicy {
     /// # Errors
     /// Returns an error with the code `too-short` or `too-long`.
     pub fn normal_form(&self, chosen: &SecretString) -> Result<Password, Invalid> {
-        Password::parse_new(chosen.expose_secret().to_owned(), self.min_length)
+        Password::parse_new(chosen, self.min_length)
     }
 
     /// Returns every reason to refuse this password. `own` holds the user's context words. The work takes some

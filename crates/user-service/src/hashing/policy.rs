@@ -174,7 +174,7 @@ mod tests {
     }
 
     fn password(text: &str) -> Password {
-        Password::parse_attempt(text.to_owned()).unwrap()
+        Password::parse_attempt(&text.into()).unwrap()
     }
 
     fn made_by_the_crate(params: Params) -> PasswordHash {

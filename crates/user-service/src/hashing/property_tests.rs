@@ -42,7 +42,7 @@ fn bounded(policy: &HashPolicy, stored: &PasswordHash, password: &Password) -> T
 #[test]
 fn any_stored_text_costs_at_most_the_configured_limit() {
     let policy = HashPolicy::new(&settings()).expect("the settings are valid");
-    let password = Password::parse_attempt("not the password".to_owned()).expect("the password is within the limits");
+    let password = Password::parse_attempt(&"not the password".into()).expect("the password is within the limits");
     corpus!("hash").holds_for_text(|text| bounded(&policy, &PasswordHash::from_stored(text.to_owned()), &password));
 }
 
@@ -50,7 +50,7 @@ fn any_stored_text_costs_at_most_the_configured_limit() {
 fn an_imported_hash_is_usable_and_costs_at_most_the_configured_limit() {
     let importer = HashImporter::new(&settings()).expect("the settings are valid");
     let policy = HashPolicy::new(&settings()).expect("the settings are valid");
-    let password = Password::parse_attempt("not the password".to_owned()).expect("the password is within the limits");
+    let password = Password::parse_attempt(&"not the password".into()).expect("the password is within the limits");
     corpus!("hash").holds_for_text(|text| {
         match importer.import(text) {
             Ok(hash) => {

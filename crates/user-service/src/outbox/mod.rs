@@ -1,7 +1,7 @@
-//! Builds the events of the changes of an account.
+//! From a change to its event: builds the pending events, with the origin of the request.
 
 mod event_builder;
 mod origin;
 
-pub use event_builder::{EventBuilder, roles_changed, sessions_ended, totp_disabled};
+pub use event_builder::{EventBuilder, event};
 pub use origin::{Actor, Origin};

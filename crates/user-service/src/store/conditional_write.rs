@@ -16,7 +16,10 @@ use super::{
     users::{UserStore, decode},
 };
 use crate::{
-    domain::ip_prefix::{KNOWN_NETWORK_LIFETIME, MAX_KNOWN_NETWORKS},
+    domain::{
+        UserStatus,
+        ip_prefix::{KNOWN_NETWORK_LIFETIME, MAX_KNOWN_NETWORKS},
+    },
     hashing::PasswordHash,
 };
 
@@ -36,8 +39,9 @@ pub enum Precondition<'a> {
 /// A change of the one-time tokens.
 #[derive(Default)]
 pub enum TokenChange {
+    /// Only what follows from the other parts of the [`Change`].
     #[default]
-    None,
+    Implied,
     /// Adds a token. At most `keep` tokens of its purpose remain, the newest.
     Add { token: TokenRecord, keep: usize },
     /// Removes the tokens of this purpose.
@@ -78,6 +82,14 @@ pub enum EndSessions {
 pub struct Change {
     /// Fields and their new values, which are never evaluated as expressions. Null removes the field.
     pub set: Document,
+    /// The new status. A disabled account has no sessions, and no tokens except those that undo a change of address.
+    pub status: Option<UserStatus>,
+    /// The new roles.
+    pub roles: Option<Vec<String>>,
+    /// The hash of another password. The tokens become void, except those that undo a change of address.
+    pub replaced_password: Option<PasswordHash>,
+    /// The unique key that the account gets by this change.
+    pub claims: Option<ClaimedKey>,
     pub tokens: TokenChange,
     /// The tokens that this change uses up. The token that was presented is the last one.
     pub used_tokens: Vec<UsedTokenRecord>,
@@ -93,6 +105,41 @@ pub struct Change {
     pub events_optional: bool,
     /// Whether the change is written even if the pending list is full, as a deletion, a reset or an undo is.
     pub ignore_pending_limit: bool,
+}
+
+/// A unique key that a change claims. The reservation of another account that has expired does not prevent this.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ClaimedKey {
+    Email(String),
+    Username(String),
+    /// The same, but if the username is taken, the change is decided again, for another username.
+    UsernameOrAnother(String),
+}
+
+impl Change {
+    /// Returns the change that deletes an account.
+    #[must_use]
+    pub fn tombstone(event: NewEvent) -> Self {
+        Self { tombstone: true, ignore_pending_limit: true, events: vec![event], ..Self::default() }
+    }
+
+    /// Returns the sessions that end by this change.
+    #[must_use]
+    pub fn ended_sessions(&self) -> EndSessions {
+        match self.status {
+            Some(UserStatus::Disabled) => EndSessions::All,
+            _ => self.end_sessions,
+        }
+    }
+
+    /// Returns the change of the tokens, and leaves none.
+    fn take_token_change(&mut self) -> TokenChange {
+        let implied = self.replaced_password.is_some() || self.status == Some(UserStatus::Disabled);
+        match std::mem::take(&mut self.tokens) {
+            TokenChange::Implied if implied => TokenChange::DropAllBut(Purpose::EmailChangeUndo),
+            tokens => tokens,
+        }
+    }
 }
 
 /// The outcome of a commit whose outcome is known.
@@ -164,7 +211,7 @@ impl UserStore {
 
     /// Returns the change as an update pipeline. The sequences of events are counted from the version that the
     /// document has when it is written. Values from users are wrapped in `$literal`.
-    fn pipeline(&self, change: Change) -> Result<Vec<Document>, StoreError> {
+    fn pipeline(&self, mut change: Change) -> Result<Vec<Document>, StoreError> {
         let raise = i64::try_from(change.events.len().max(1)).unwrap_or(i64::MAX);
         let pending = self.pending_expression(&change)?;
         let version = doc! { "$add": ["$version", raise] };
@@ -181,6 +228,14 @@ impl UserStore {
         if !change.events_optional {
             set.insert("updatedAt", "$$NOW");
         }
+        let ended_sessions = change.ended_sessions();
+        let tokens = change.take_token_change();
+        let status = change.status.map(|status| ("status", status.as_str().into()));
+        let roles = change.roles.map(|roles| ("roles", roles.into()));
+        let password = change.replaced_password.map(|hash| ("passwordHash", hash.expose().into()));
+        change.set.extend(
+            [status, roles, password].into_iter().flatten().map(|(name, value): (_, Bson)| (name.to_owned(), value)),
+        );
         for (field, value) in change.set {
             let value = match value {
                 Bson::Null => Bson::from("$$REMOVE"),
@@ -188,7 +243,7 @@ impl UserStore {
             };
             set.insert(field, value);
         }
-        let kept = match change.end_sessions {
+        let kept = match ended_sessions {
             EndSessions::None => None,
             EndSessions::All => Some(Bson::from("$$REMOVE")),
             EndSessions::AllBut(session) => Some(Bson::from(Uuid::from(session))),
@@ -199,7 +254,7 @@ impl UserStore {
         if let Some(seen) = change.seen_network {
             set.insert("knownNetworks", networks_expression(&seen)?);
         }
-        if let Some(tokens) = tokens_expression(change.tokens)? {
+        if let Some(tokens) = tokens_expression(tokens)? {
             set.insert("tokens", tokens);
         }
         if !change.used_tokens.is_empty() {
@@ -267,7 +322,7 @@ fn tokens_expression(change: TokenChange) -> Result<Option<Bson>, StoreError> {
         doc! { "$filter": { "input": present.clone(), "cond": condition } }
     };
     Ok(match change {
-        TokenChange::None => None,
+        TokenChange::Implied => None,
         TokenChange::Drop(purpose) => Some(filter_by_purpose("$ne", purpose).into()),
         TokenChange::DropAllBut(purpose) => Some(filter_by_purpose("$eq", purpose).into()),
         TokenChange::Replace(tokens) => {

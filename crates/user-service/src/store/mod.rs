@@ -34,14 +34,14 @@ pub use audit::{AuditEntry, AuditOnlyKind, AuditRow, AuditStore};
 pub use bulk::{BulkStore, KeyHolder};
 pub use collection::SCHEMA_VERSION;
 pub(crate) use collection::binary;
-pub use conditional_write::{Change, Commit, EndSessions, Precondition, TokenChange, TotpChange};
+pub use conditional_write::{Change, ClaimedKey, Commit, EndSessions, Precondition, TokenChange, TotpChange};
 pub use import_checkpoint::ImportCheckpoint;
 pub use indexes::{EMAIL_KEYS, IDEMPOTENCY_KEY, USERNAME_KEY, USERNAME_KEYS, non_unique_indexes, unique_indexes};
 pub use keys::{KeyStore, StoredKey, StoredKeySet};
 pub use leases::LeaseStore;
 pub use outbox::{AcknowledgedEvents, Backlog, OutboxStore};
 pub use session_document::SessionRow;
-pub use sessions::{Rotation, SessionStore, SessionTimes};
+pub use sessions::{Rotation, SessionStore};
 pub use throttles::{ThrottleKey, ThrottleRule, ThrottleState, ThrottleStore};
 pub use user_document::{
     AuditDetails, IdempotencyRecord, ImportedFrom, KnownNetwork, NewEvent, Parked, PendingEvent, ReservedKey,

@@ -12,7 +12,7 @@ use super::{
     session_document::SessionRow,
     user_document::SessionRule,
 };
-use crate::domain::Cursor;
+use crate::domain::{Cursor, SessionTimes};
 
 /// The outcome of a refresh with a genuine token.
 pub enum Rotation {
@@ -23,18 +23,6 @@ pub enum Rotation {
     Reused(Box<SessionRow>),
     /// The session does not exist or has expired.
     Gone,
-}
-
-/// The lifetimes of a session, and how long its previous refresh token remains useful.
-#[derive(Debug, Clone, Copy)]
-pub struct SessionTimes {
-    pub idle: Duration,
-    pub max: Duration,
-    /// How long after a rotation the previous token is exchanged for the current one again.
-    pub grace: Duration,
-    /// How long after a rotation the previous token is exchanged for a later one, once, if the current one was
-    /// never presented.
-    pub retry: Duration,
 }
 
 /// The collection `sessions`.

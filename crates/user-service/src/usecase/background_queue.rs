@@ -8,10 +8,10 @@ use service_kit::{Clock, Ids};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use super::failure::Failure;
 use crate::{
     metrics::AccountMetrics,
     outbox::Origin,
+    problem::Problem,
     store::{AuditOnlyKind, AuditRow, UserRecord},
 };
 
@@ -95,58 +95,35 @@ impl BackgroundQueue {
     /// whether it exists.
     ///
     /// # Errors
-    /// Returns [`Failure::Overloaded`] if the queue is full, for every address alike.
-    pub(super) fn enqueue_mail(&self, mail: RequestedMail, email_key: String, origin: Origin) -> Result<(), Failure> {
-        self.mails.try_send(MailRequest { mail, email_key, origin }).map_err(|_| {
-            self.metrics.background_dropped.inc();
-            Failure::Overloaded { retry_after: RETRY_AFTER }
-        })
+    /// Returns [`Problem::Overloaded`] if the queue is full, for every address alike.
+    pub(super) fn enqueue_mail(&self, mail: RequestedMail, email_key: String, origin: Origin) -> Result<(), Problem> {
+        self.enqueue(&self.mails, MailRequest { mail, email_key, origin })
     }
 
     /// Queues a hidden registration, which is decided after the response.
     ///
     /// # Errors
-    /// Returns [`Failure::Overloaded`] if the queue is full, for every client alike.
-    pub(super) fn enqueue_registration(&self, registration: HiddenRegistration) -> Result<(), Failure> {
-        self.registrations.try_send(registration).map_err(|_| {
-            self.metrics.background_dropped.inc();
-            Failure::Overloaded { retry_after: RETRY_AFTER }
-        })
+    /// Returns [`Problem::Overloaded`] if the queue is full, for every client alike.
+    pub(super) fn enqueue_registration(&self, registration: HiddenRegistration) -> Result<(), Problem> {
+        self.enqueue(&self.registrations, registration)
     }
 
     /// Queues the notice of an attack. If the queue is full the notice is dropped: the next failed attempt queues
     /// another one.
     pub(super) fn enqueue_attack_notice(&self, attack: DetectedAttack) {
-        if self.attacks.try_send(attack).is_err() {
+        // A queue that is full has counted the notice; the next attack is reported.
+        let _ = self.enqueue(&self.attacks, attack);
+    }
+
+    fn enqueue<T>(&self, queue: &mpsc::Sender<T>, item: T) -> Result<(), Problem> {
+        queue.try_send(item).map_err(|_| {
             self.metrics.background_dropped.inc();
-        }
+            Problem::Overloaded(RETRY_AFTER)
+        })
     }
 
-    pub(super) fn record_failed_login(&self, user: Uuid, origin: &Origin) {
-        self.record(user, AuditOnlyKind::LoginFailed, origin);
-    }
-
-    pub(super) fn record_wrong_password(&self, user: Uuid, origin: &Origin) {
-        self.record(user, AuditOnlyKind::PasswordRefused, origin);
-    }
-
-    pub(super) fn record_rejected_code(&self, user: Uuid, origin: &Origin) {
-        self.record(user, AuditOnlyKind::CodeRefused, origin);
-    }
-
-    pub(super) fn record_refresh_token_reuse(&self, user: Uuid, origin: &Origin) {
-        self.record(user, AuditOnlyKind::RefreshTokenReused, origin);
-    }
-
-    pub(super) fn record_logout(&self, user: Uuid, origin: &Origin) {
-        self.record(user, AuditOnlyKind::LoggedOut, origin);
-    }
-
-    pub(super) fn record_ended_session(&self, user: Uuid, origin: &Origin) {
-        self.record(user, AuditOnlyKind::SessionEnded, origin);
-    }
-
-    fn record(&self, user: Uuid, kind: AuditOnlyKind, origin: &Origin) {
+    /// Records an entry of the audit log that belongs to no event. If the queue is full, the entry is lost and counted.
+    pub(in crate::usecase) fn record(&self, user: Uuid, kind: AuditOnlyKind, origin: &Origin) {
         let at = self.clock.now();
         let row = AuditRow { id: self.ids.v7(at), user, at, kind, details: origin.audit_details() };
         if self.audit.try_send(row).is_err() {

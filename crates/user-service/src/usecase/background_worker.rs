@@ -12,7 +12,8 @@ use super::{
     account_service::AccountService,
     background_queue::{BackgroundWorker, DetectedAttack, HiddenRegistration, MailRequest, RequestedMail},
     email_address::verify_email::request_verification,
-    password::reset_password::request_reset,
+    password::reset_password::{ResetOccasion, send_reset_mail},
+    sessions::attack_notice::send_attack_notice,
 };
 use crate::store::{AuditRow, Store};
 
@@ -25,98 +26,46 @@ impl BackgroundWorker {
     /// Processes the queues until `stop`, and then until they are empty.
     pub async fn run(self, accounts: Arc<AccountService>, stop: CancellationToken) {
         let Self { mails, registrations, attacks, audit } = self;
+        let (accounts, stop) = (&*accounts, &stop);
         tokio::join!(
-            send_requested_mails(mails, &accounts, &stop),
-            process_registrations(registrations, &accounts, &stop),
-            send_attack_notices(attacks, &accounts, &stop),
-            write_audit_rows(audit, &accounts, &stop),
+            process(mails, 1, None, stop, |request| send_requested_mail(accounts, request)),
+            process(registrations, 1, None, stop, |registration| process_registration(accounts, registration)),
+            process(attacks, 1, Some(DELAY), stop, |attack| notify_owner(accounts, attack)),
+            process(audit, MAX_AUDIT_BATCH, Some(DELAY), stop, |row| write_audit_row(accounts, row)),
         );
     }
 }
 
-async fn send_requested_mails(
-    mut mails: mpsc::Receiver<MailRequest>,
-    accounts: &AccountService,
+/// Processes the items of a queue in batches, each after a delay from its first item. Without the delay the work would
+/// slow down the response that it belongs to, and the time of the response would reveal that there is work. A panic ends
+/// only its item; it is logged and counted.
+async fn process<T, F: Future<Output = ()>>(
+    mut queue: mpsc::Receiver<T>,
+    batch_size: usize,
+    delay: Option<Duration>,
     stop: &CancellationToken,
+    process_item: impl Fn(T) -> F,
 ) {
-    loop {
+    let mut batch = Vec::with_capacity(batch_size);
+    while !stop.is_cancelled() {
         tokio::select! {
-            Some(request) = mails.recv() => catch_panic(send_requested_mail(accounts, request)).await,
+            _ = queue.recv_many(&mut batch, batch_size) => {}
             () = stop.cancelled() => break,
         }
-    }
-    mails.close();
-    while let Some(request) = mails.recv().await {
-        catch_panic(send_requested_mail(accounts, request)).await;
-    }
-}
-
-async fn process_registrations(
-    mut registrations: mpsc::Receiver<HiddenRegistration>,
-    accounts: &AccountService,
-    stop: &CancellationToken,
-) {
-    loop {
-        tokio::select! {
-            Some(registration) = registrations.recv() => catch_panic(process_registration(accounts, registration)).await,
-            () = stop.cancelled() => break,
+        if let Some(delay) = delay {
+            tokio::select! {
+                () = tokio::time::sleep(delay) => {}
+                () = stop.cancelled() => {}
+            }
+        }
+        for item in batch.drain(..) {
+            let _ = panics::catch_future("background", process_item(item)).await;
         }
     }
-    registrations.close();
-    while let Some(registration) = registrations.recv().await {
-        catch_panic(process_registration(accounts, registration)).await;
+    queue.close();
+    while let Some(item) = queue.recv().await {
+        let _ = panics::catch_future("background", process_item(item)).await;
     }
-}
-
-/// Sends the notices after a delay, for the same reason as [`write_audit_rows`].
-async fn send_attack_notices(
-    mut attacks: mpsc::Receiver<DetectedAttack>,
-    accounts: &AccountService,
-    stop: &CancellationToken,
-) {
-    loop {
-        let attack = tokio::select! {
-            Some(attack) = attacks.recv() => attack,
-            () = stop.cancelled() => break,
-        };
-        tokio::select! {
-            () = tokio::time::sleep(DELAY) => {}
-            () = stop.cancelled() => {}
-        }
-        catch_panic(send_attack_notice(accounts, attack)).await;
-    }
-    attacks.close();
-    while let Some(attack) = attacks.recv().await {
-        catch_panic(send_attack_notice(accounts, attack)).await;
-    }
-}
-
-/// Writes audit rows in batches, after a delay. Without the delay the write would slow down the response that it
-/// belongs to, and the time of the response would reveal that there is something to record.
-async fn write_audit_rows(mut audit: mpsc::Receiver<AuditRow>, accounts: &AccountService, stop: &CancellationToken) {
-    let mut batch = Vec::with_capacity(MAX_AUDIT_BATCH);
-    loop {
-        tokio::select! {
-            _ = audit.recv_many(&mut batch, MAX_AUDIT_BATCH) => {}
-            () = stop.cancelled() => break,
-        }
-        tokio::select! {
-            () = tokio::time::sleep(DELAY) => {}
-            () = stop.cancelled() => {}
-        }
-        for row in batch.drain(..) {
-            catch_panic(write_audit_row(accounts, &row)).await;
-        }
-    }
-    audit.close();
-    while let Some(row) = audit.recv().await {
-        catch_panic(write_audit_row(accounts, &row)).await;
-    }
-}
-
-/// Processes one item. A panic ends only this item; it is logged and counted.
-async fn catch_panic(item: impl Future<Output = ()>) {
-    let _ = panics::catch_future("background", item).await;
 }
 
 async fn send_requested_mail(accounts: &AccountService, request: MailRequest) {
@@ -126,7 +75,7 @@ async fn send_requested_mail(accounts: &AccountService, request: MailRequest) {
     let sent = async {
         match mail {
             RequestedMail::Verification => request_verification(accounts, &email_key, &origin).await,
-            RequestedMail::Reset => request_reset(accounts, &email_key, &origin).await,
+            RequestedMail::Reset => send_reset_mail(accounts, &email_key, ResetOccasion::Requested, &origin).await,
         }
     };
     if let Err(error) = sent.instrument(span).await {
@@ -143,18 +92,18 @@ async fn process_registration(accounts: &AccountService, registration: HiddenReg
     }
 }
 
-async fn send_attack_notice(accounts: &AccountService, attack: DetectedAttack) {
-    if let Err(error) = accounts.send_attack_notice(attack).await {
+async fn notify_owner(accounts: &AccountService, attack: DetectedAttack) {
+    if let Err(error) = send_attack_notice(accounts, attack).await {
         tracing::warn!(%error, "an account is under attack, and its owner is not notified yet");
     }
 }
 
 /// Writes the row unless its account has been deleted. The row is written first and the account is read after that:
 /// rows that were written before the deletion are removed with the account.
-async fn write_audit_row(accounts: &AccountService, row: &AuditRow) {
+async fn write_audit_row(accounts: &AccountService, row: AuditRow) {
     fail_point!("audit.before_write");
     let Store { audit, users, .. } = &accounts.store;
-    let written = audit.record(row).await;
+    let written = audit.record(&row).await;
     if !matches!(written, Ok(true)) {
         accounts.metrics.audit_dropped.inc();
     }

@@ -6,7 +6,6 @@ mod administration;
 mod background_queue;
 mod background_worker;
 mod email_address;
-mod failure;
 mod import;
 mod mailed_links;
 mod password;
@@ -16,49 +15,34 @@ mod rate_limit;
 mod registration;
 mod second_factor;
 mod sessions;
-mod write_outcome;
+mod update;
 mod write_tasks;
 
-pub use self::account_service::{AccountService, Rules, SharedAccountService};
+pub use self::account_service::{AccountService, Rules};
 pub use self::administration::{
-    AccountRef, AdminActionError, ExportError, ExportSummary, GrantRoleError, GrantedRole, RemoveSecondFactorError,
-    UserPage, delete_user, disable_user, enable_user, end_sessions, export_users, find_audit_log, find_user,
-    find_users, grant_role, remove_second_factor, remove_second_factor_as_operator,
+    AccountRef, ExportError, ExportSummary, GrantRoleError, GrantedRole, UserPage, delete_user, disable_user,
+    enable_user, end_sessions, export_users, find_audit_log, find_user, find_users, grant_role, remove_second_factor,
+    remove_second_factor_as_operator,
 };
 pub use self::background_queue::{BackgroundQueue, BackgroundWorker, RequestedMail};
-pub use self::email_address::{
-    ChangeEmail, ChangeEmailError, ConfirmEmailError, UndoEmailChangeError, VerifyEmailError, change_email,
-    confirm_email_change, request_verification, undo_email_change, verify_email,
-};
-pub use self::failure::Failure;
+pub use self::email_address::{ChangeEmail, change_email, confirm_email_change, undo_email_change, verify_email};
 pub use self::import::{
     Import, ImportError, ImportProgress, ImportStep, Importer, LineError, RefusedLine, RunningImport, begin_import,
     fingerprint,
 };
-pub use self::mailed_links::{
-    LinkState, LinkedAccount, UndoChangeError, link_state, request_mail, resend_link, undo_change,
-};
-pub use self::password::{
-    ChangePassword, ChangePasswordError, PasswordValidation, ResetPasswordError, change_password, request_reset,
-    reset_password,
-};
+pub use self::mailed_links::{LinkState, LinkedAccount, link_state, request_mail, resend_link, undo_change};
+pub use self::password::{ChangePassword, PasswordValidation, change_password, reset_password};
 pub use self::privacy::{
-    AuditLogEntry, AuditPage, DeleteAccount, DeleteAccountError, ExportedFactor, ExportedKey, ExportedPendingEvent,
-    ExportedSession, ExportedToken, ExportedUsedLink, PersonalData, audit_log, delete_account, export_audit,
-    export_sessions, personal_data,
+    AuditLogEntry, AuditPage, ExportedFactor, ExportedKey, ExportedPendingEvent, ExportedSession, ExportedToken,
+    ExportedUsedLink, PersonalData, audit_log, delete_account, export_audit, export_sessions, personal_data,
 };
-pub use self::profile::{ProfileChange, UpdateProfileError, edit_user, update_profile};
+pub use self::profile::{ProfilePatch, edit_user, update_profile};
 pub use self::rate_limit::{Limits, RateLimitStatus, RateLimiter, with_rate_limit_status};
-pub use self::registration::{
-    DisownAccountError, ExpiryBatch, RegisterError, Registered, Registration, disown_account, expire_unverified,
-    register,
-};
-pub use self::second_factor::{
-    BothFactors, SecondFactorError, TotpStarted, confirm_totp, remove_totp, renew_recovery_codes, start_totp,
-};
+pub use self::registration::{ExpiryBatch, Registered, Registration, disown_account, expire_unverified, register};
+pub use self::second_factor::{BothFactors, TotpStarted, confirm_totp, remove_totp, renew_recovery_codes, start_totp};
 pub use self::sessions::{
-    AuthenticateError, Caller, EndSessionError, EndSessionsError, ListedSession, Login, LoginError, LoginTotpError,
-    RefreshError, SessionPage, SignedIn, UnlockError, authenticate, end_other_sessions, end_session, list_sessions,
+    Caller, ListedSession, Login, SessionPage, SignedIn, authenticate, end_other_sessions, end_session, list_sessions,
     login, login_totp, logout, refresh, unlock,
 };
+pub use self::update::AccountWriter;
 pub use self::write_tasks::Writes;

@@ -5,86 +5,81 @@
 use std::sync::Arc;
 
 use bson::{Bson, Document};
+use events::{RolesChangedBy, UserProfileUpdated, UserRolesChanged};
 use serde_json::{Map, Value};
-use service_kit::mongo::StoreError;
 use uuid::Uuid;
 
 use super::{
     account_service::AccountService,
-    administration::last_admin::AdminWriteError,
-    failure::Failure,
     rate_limit::account_writes::AccountWrite,
     sessions::authenticate::Caller,
-    write_outcome::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
+    update::{Attempt, Decision, require_version},
 };
 use crate::{
     domain::{
-        AttributeRules, Attributes, DisplayName, Locale, Roles, SchemaViolation, Timezone, User, UserStatus, Username,
-        Writer, expiry::expires_at,
+        AttributeRules, Attributes, DisplayName, ExpectedVersion, Invalid, Locale, Roles, SchemaViolation, Timezone,
+        User, Username, Writer, expires_at,
     },
-    outbox::{Origin, roles_changed},
-    store::{Change, USERNAME_KEY, USERNAME_KEYS, UserRecord, username_fields},
+    outbox::Origin,
+    problem::{Problem, Validation},
+    store::{Change, ClaimedKey, UserRecord, username_fields},
 };
 
-/// The new values. An outer `None` leaves the member unchanged, an inner `None` clears it.
+/// The new values, as a client sends them. An outer `None` leaves the member unchanged, an inner `None` clears it.
 #[derive(Default)]
-pub struct ProfileChange {
-    pub username: Option<Username>,
-    pub display_name: Option<Option<DisplayName>>,
-    pub locale: Option<Option<Locale>>,
-    pub timezone: Option<Option<Timezone>>,
+pub struct ProfilePatch {
+    pub username: Option<String>,
+    pub display_name: Option<Option<String>>,
+    pub locale: Option<Option<String>>,
+    pub timezone: Option<Option<String>>,
     /// A merge patch for the stored attributes.
     pub attributes: Option<Option<Map<String, Value>>>,
 }
 
-/// The reason why the profile was not changed.
-#[derive(Debug, thiserror::Error)]
-pub enum UpdateProfileError {
-    #[error("the username is taken")]
-    UsernameTaken,
-    #[error("the account has another version")]
-    PreconditionFailed,
-    #[error("the attributes would be invalid")]
-    InvalidAttributes(Vec<SchemaViolation>),
-    /// The account of the caller was deleted, or the session has ended.
-    #[error("the account no longer exists")]
-    Gone,
-    /// The account that the administrator named does not exist.
-    #[error("there is no such account")]
-    NotFound,
-    #[error("the account is the last administrator")]
-    LastAdmin,
-    #[error(transparent)]
-    Failure(#[from] Failure),
+/// The new values.
+struct ProfileChange {
+    username: Option<Username>,
+    display_name: Option<Option<DisplayName>>,
+    locale: Option<Option<Locale>>,
+    timezone: Option<Option<Timezone>>,
+    attributes: Option<Option<Map<String, Value>>>,
 }
 
-impl From<StoreError> for UpdateProfileError {
-    fn from(error: StoreError) -> Self {
-        Self::Failure(error.into())
+impl ProfileChange {
+    fn parse(patch: ProfilePatch, validation: &mut Validation) -> Self {
+        Self {
+            username: validation.check_optional("username", patch.username.as_deref().map(Username::parse)),
+            display_name: validation
+                .check_optional("displayName", patch.display_name.map(|new| parse_or_clear(new, DisplayName::parse))),
+            locale: validation.check_optional("locale", patch.locale.map(|new| parse_or_clear(new, Locale::parse))),
+            timezone: validation
+                .check_optional("timezone", patch.timezone.map(|new| parse_or_clear(new, Timezone::parse))),
+            attributes: patch.attributes,
+        }
     }
 }
 
-/// The author of a change, which decides what must hold when the account is read again.
-enum Editor {
-    User { session: Uuid, epoch: i64 },
-    Admin { roles: Option<Roles> },
+fn parse_or_clear<T>(new: Option<String>, parse: impl Fn(&str) -> Result<T, Invalid>) -> Result<Option<T>, Invalid> {
+    new.map(|text| parse(&text)).transpose()
 }
 
-/// Changes the profile of the caller. `permits` is called with the version that the change is based on (`If-Match`).
+/// Changes the profile of the caller.
 ///
 /// # Errors
-/// Returns [`UpdateProfileError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
+/// Returns [`Problem::ValidationFailed`], [`Problem::UsernameTaken`], [`Problem::PreconditionFailed`] or
+/// [`Problem::Unauthorized`].
 pub async fn update_profile(
     accounts: &Arc<AccountService>,
     caller: Caller,
-    change: ProfileChange,
-    permits: impl Fn(i64) -> bool + Send + 'static,
+    patch: ProfilePatch,
+    expected: ExpectedVersion,
     origin: Origin,
-) -> Result<User, UpdateProfileError> {
+) -> Result<User, Problem> {
+    let mut validation = Validation::default();
+    let change = ProfileChange::parse(patch, &mut validation);
+    validation.finish()?;
     accounts.require_unique_indexes()?;
-    if !permits(caller.user.version) {
-        return Err(UpdateProfileError::PreconditionFailed);
-    }
+    require_version(&expected, &caller.user)?;
     let renames = change.username.as_ref().is_some_and(|new| new.as_str() != caller.user.username);
     let renaming: &[AccountWrite] = if renames { &[AccountWrite::Username] } else { &[] };
     let id = caller.user.id.into();
@@ -92,122 +87,74 @@ pub async fn update_profile(
     let charges = accounts.rate_limiter.charge_account_writes(&[AccountWrite::Profile], id).await?;
     let username_charges = accounts.rate_limiter.charge_account_writes(renaming, id).await;
     let username_charges = accounts.rate_limiter.refund_on_error(&charges, username_charges).await?;
-    let editor = Editor::User { session: caller.session, epoch: caller.epoch };
-    let this = Arc::clone(accounts);
-    let patch = async move { this.patch(caller.user, &editor, &change, permits, &origin).await };
-    match accounts.writes.run_to_completion(patch).await {
+    let decide = accounts.profile_decision(change, None, Writer::User, expected, origin);
+    match accounts.update(accounts.signed_in(caller, None), decide).await {
         // The username may have been written nevertheless.
-        Err(UpdateProfileError::Failure(failure)) => Err(failure.into()),
-        patched => accounts.rate_limiter.refund_on_error(&username_charges, patched).await,
+        Err(problem) if problem.status().is_server_error() => Err(problem),
+        updated => Ok(accounts.rate_limiter.refund_on_error(&username_charges, updated).await?.into_user()?.user()),
     }
 }
 
 /// Changes the profile of the account with this id, as an administrator. `roles` replaces all roles of the account.
 ///
 /// # Errors
-/// Returns the errors of [`update_profile`], and [`UpdateProfileError::LastAdmin`].
+/// Returns [`Problem::ValidationFailed`], [`Problem::UsernameTaken`], [`Problem::PreconditionFailed`],
+/// [`Problem::NotFound`], or a conflict for the last administrator.
 pub async fn edit_user(
     accounts: &Arc<AccountService>,
     id: Uuid,
-    change: ProfileChange,
-    roles: Option<Roles>,
-    permits: impl Fn(i64) -> bool + Send + 'static,
+    patch: ProfilePatch,
+    roles: Option<Vec<String>>,
+    expected: ExpectedVersion,
     origin: Origin,
-) -> Result<User, UpdateProfileError> {
+) -> Result<User, Problem> {
+    let mut validation = Validation::default();
+    let change = ProfileChange::parse(patch, &mut validation);
+    let roles = validation.check_optional("roles", roles.map(Roles::parse));
+    validation.finish()?;
     accounts.require_unique_indexes()?;
-    let editor = Editor::Admin { roles };
-    let this = Arc::clone(accounts);
-    let patch = async move {
-        let user = this.store.users.by_id(id).await?.ok_or(UpdateProfileError::NotFound)?;
-        this.patch(user, &editor, &change, permits, &origin).await
-    };
-    accounts.writes.run_to_completion(patch).await
+    let decide = accounts.profile_decision(change, roles, Writer::Admin, expected, origin);
+    Ok(accounts.update(accounts.by_id(id), decide).await?.into_user()?.user())
 }
 
 impl AccountService {
-    async fn patch(
-        &self,
-        mut user: UserRecord,
-        editor: &Editor,
-        change: &ProfileChange,
-        permits: impl Fn(i64) -> bool,
-        origin: &Origin,
-    ) -> Result<User, UpdateProfileError> {
-        let mut freed = false;
-        for _ in 0..MAX_ATTEMPTS {
-            if !permits(user.version) {
-                return Err(UpdateProfileError::PreconditionFailed);
-            }
-            let id = user.id.into();
-            let now = self.clock.now();
-            let (mut set, changed) = differences(&user, change, &self.attributes, editor.writer())
-                .map_err(UpdateProfileError::InvalidAttributes)?;
+    fn profile_decision(
+        self: &Arc<Self>,
+        change: ProfileChange,
+        roles: Option<Roles>,
+        writer: Writer,
+        expected: ExpectedVersion,
+        origin: Origin,
+    ) -> impl FnMut(&UserRecord, (), Attempt) -> Result<Decision<()>, Problem> + use<> {
+        let this = Arc::clone(self);
+        move |user, (), Attempt { now, .. }| {
+            require_version(&expected, user)?;
+            let user_id = user.id.into();
+            let mut validation = Validation::default();
+            let differences = differences(user, &change, &this.attributes, writer);
+            let (set, changed) =
+                validation.check_schema("attributes", differences).ok_or_else(|| validation.problem())?;
+            let mut write = Change { set, ..Change::default() };
             if let Some(username) = &change.username
-                && set.contains_key("username")
+                && write.set.contains_key("username")
                 && !user.unclaimed
             {
-                let until = expires_at(now, self.rules.undo_ttl);
-                set.extend(username_fields(&user.username_history().change_to(username.key(), until, now)));
+                let until = expires_at(now, this.lifetimes.undo_link);
+                let history = user.username_history().change_to(username.key(), until, now);
+                write.set.extend(username_fields(&history));
+                write.claims = Some(ClaimedKey::Username(username.key().to_owned()));
             }
-            let mut events = Vec::new();
             if !changed.is_empty() {
-                events.push(self.outbox.profile_updated(id, changed, now, origin));
+                write.events.push(this.outbox.event(now, &origin, UserProfileUpdated { user_id, changed }));
             }
-            let mut admin_after = user.is_admin();
-            if let Editor::Admin { roles: Some(roles) } = editor
-                && roles.as_slice() != user.roles
+            if let Some(roles) = roles.as_ref().map(Roles::as_slice)
+                && roles != user.roles
             {
-                set.insert("roles", roles.as_slice());
-                admin_after = user.status == UserStatus::Active && roles.has_admin();
-                events.push(roles_changed(&self.ids, id, roles.as_slice(), now, origin));
+                write.roles = Some(roles.to_vec());
+                let payload = UserRolesChanged { user_id, roles: roles.to_vec(), by: RolesChangedBy::Admin };
+                write.events.push(this.outbox.event(now, &origin, payload));
             }
-            if events.is_empty() {
-                return Ok(user.user());
-            }
-            let write = Change { set, events, ..Change::default() };
-            let commit = match self.commit_with_admin_list(&user, admin_after, write).await {
-                Ok(commit) => commit,
-                Err(AdminWriteError::LastAdmin) => return Err(UpdateProfileError::LastAdmin),
-                Err(AdminWriteError::Store(StoreError::DuplicateKey { index }))
-                    if [USERNAME_KEY, USERNAME_KEYS].contains(&index.as_str()) =>
-                {
-                    let wanted = change.username.as_ref().filter(|_| !freed).map(Username::key);
-                    freed = match wanted {
-                        Some(key) => self.store.users.release_expired_username(key, now).await?,
-                        None => false,
-                    };
-                    if !freed {
-                        return Err(UpdateProfileError::UsernameTaken);
-                    }
-                    continue;
-                }
-                Err(AdminWriteError::Store(error)) => return Err(error.into()),
-            };
-            if let WriteOutcome::Done(written) = write_outcome(commit)? {
-                self.publish(&written);
-                return Ok(written.user());
-            }
-            user = editor.recheck(self.store.users.by_id(id).await?)?;
-        }
-        Err(Failure::too_many_conflicts().into())
-    }
-}
-
-impl Editor {
-    fn writer(&self) -> Writer {
-        match self {
-            Self::User { .. } => Writer::User,
-            Self::Admin { .. } => Writer::Admin,
-        }
-    }
-
-    /// Returns the account as it is now, if the author may still change it.
-    fn recheck(&self, user: Option<UserRecord>) -> Result<UserRecord, UpdateProfileError> {
-        match self {
-            Self::User { session, epoch } => {
-                user.filter(|user| user.is_session_valid(*session, *epoch)).ok_or(UpdateProfileError::Gone)
-            }
-            Self::Admin { .. } => user.ok_or(UpdateProfileError::NotFound),
+            Ok(if write.events.is_empty() { Decision::Unchanged(()) } else { Decision::Write(write, ()) })
         }
     }
 }

@@ -7,10 +7,8 @@ use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
-use super::{
-    failure::Failure,
-    rate_limit::status::{report, with_rate_limit_status},
-};
+use super::rate_limit::status::{report, with_rate_limit_status};
+use crate::problem::Problem;
 
 /// The maximum number of writes in progress. They outlive their requests, so the number of clients does not bound them.
 const MAX_WRITES: usize = 4096;
@@ -37,32 +35,27 @@ impl Writes {
         self.tasks.wait().await;
     }
 
-    /// Runs the write in a task of its own and returns its result. A panic becomes [`Failure::Internal`]; what the
+    /// Runs the write in a task of its own and returns its result. A panic becomes [`Problem::Internal`]; what the
     /// write has stored before the panic stays.
     ///
     /// The write has the deadlines of its operations. The client waits no longer than its request may wait for the
     /// store (`mongo::with_request_budget`); then it gets "unavailable", and the write continues.
-    pub(in crate::usecase) async fn run_to_completion<T, E>(
+    pub(in crate::usecase) async fn run_to_completion<T: Send + 'static>(
         &self,
-        write: impl Future<Output = Result<T, E>> + Send + 'static,
-    ) -> Result<T, E>
-    where
-        T: Send + 'static,
-        E: From<Failure> + Send + 'static,
-    {
+        write: impl Future<Output = Result<T, Problem>> + Send + 'static,
+    ) -> Result<T, Problem> {
         let Some(budget) = RequestBudget::current() else { return self.run(write).await };
         tokio::select! {
             biased;
             result = self.run(budget.clone().charge(write)) => result,
-            () = budget.exhausted() => Err(Failure::unavailable("the write is still in progress").into()),
+            () = budget.exhausted() => Err(Problem::unavailable("the write is still in progress")),
         }
     }
 
-    async fn run<T, E>(&self, write: impl Future<Output = Result<T, E>> + Send + 'static) -> Result<T, E>
-    where
-        T: Send + 'static,
-        E: From<Failure> + Send + 'static,
-    {
+    async fn run<T: Send + 'static>(
+        &self,
+        write: impl Future<Output = Result<T, Problem>> + Send + 'static,
+    ) -> Result<T, Problem> {
         // This wait is short, because each write has the deadlines of its operations. A client that disconnects here
         // has written nothing.
         let waiting = RequestBudget::current().map(|budget| budget.start_wait());
@@ -74,8 +67,8 @@ impl Writes {
         };
         let task = self.tasks.spawn_on(write.in_current_span(), &self.runtime);
         // The only other error of the task is that its runtime ends.
-        let written = task.await.map_err(|_| Failure::unavailable("shutting down"))?;
-        let (output, status) = written.map_err(|panicked| Failure::Internal(panicked.into()))?;
+        let written = task.await.map_err(|_| Problem::unavailable("shutting down"))?;
+        let (output, status) = written?;
         status.into_iter().for_each(report);
         output
     }

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use crate::{
     domain::{AdminReason, Email},
     store::Store,
-    usecase::{self, AccountRef},
+    usecase::{self, AccountRef, AccountWriter},
 };
 
 /// Removes the second factor. The events are published by the running service, or by the next one that starts.
@@ -23,8 +23,8 @@ pub(super) async fn run(store: &Store, account: &str, reason: &str, json: bool) 
         ),
     };
     let reason = AdminReason::parse(reason).map_err(|invalid| UsageError(invalid.detail))?;
-    let (clock, ids) = (Clock::system(), Ids::random());
-    let user = usecase::remove_second_factor_as_operator(store, &clock, &ids, &account, &reason).await?;
+    let writer = AccountWriter { store: store.clone(), clock: Clock::system(), relay: None };
+    let user = usecase::remove_second_factor_as_operator(&writer, &Ids::random(), &account, &reason).await?;
     // The output never contains the address, because it ends up in logs.
     if json {
         println!("{}", serde_json::json!({ "userId": user, "removed": true }));

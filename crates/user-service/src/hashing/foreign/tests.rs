@@ -86,7 +86,7 @@ fn importer() -> HashImporter {
 
 fn accepts(hash: &PasswordHash, password: &str) -> bool {
     let policy = HashPolicy::new(&settings()).unwrap();
-    let password = Password::parse_attempt(password.to_owned()).unwrap();
+    let password = Password::parse_attempt(&password.into()).unwrap();
     policy.parse(hash).unwrap().verify(&password, &mut policy.arena())
 }
 
@@ -105,7 +105,7 @@ fn the_hash_of_each_system_matches_only_its_password() {
 #[test]
 fn foreign_hashes_use_the_single_lane_and_need_a_rehash() {
     let policy = HashPolicy::new(&settings()).unwrap();
-    let password = Password::parse_attempt(PASSWORD.to_owned()).unwrap();
+    let password = Password::parse_attempt(&PASSWORD.into()).unwrap();
     for (text, stored) in VECTORS.iter().filter(|(_, stored)| !stored.starts_with("$argon2id")) {
         let check = policy.parse(&importer().import(text).unwrap()).unwrap();
         assert_eq!((check.lane(), check.needs_rehash(&password)), (QueueLane::Single, true), "{stored}");
@@ -281,7 +281,7 @@ fn bcrypt_compares_72_bytes_and_a_longer_password_does_not_replace_the_hash() {
     let policy = HashPolicy::new(&settings()).unwrap();
     let check = policy.parse(&hash).unwrap();
     for (length, accepted, replaced) in [(71, false, true), (72, true, true), (73, true, false), (100, true, false)] {
-        let password = Password::parse_attempt("x".repeat(length)).unwrap();
+        let password = Password::parse_attempt(&"x".repeat(length).into()).unwrap();
         assert_eq!(check.verify(&password, &mut policy.arena()), accepted, "{length}");
         assert_eq!(check.needs_rehash(&password), replaced, "{length}");
     }

@@ -251,7 +251,8 @@ impl Drop for WithdrawOnDrop<'_> {
 /// Measures the speed of this machine with one hash.
 fn nanos_per_unit(policy: &HashPolicy, dummy_check: &HashCheck) -> f64 {
     let mut arena = policy.arena();
-    let empty_password = Password::parse_attempt(String::new()).expect("an empty password is within the upper bounds");
+    let empty_password =
+        Password::parse_attempt(&String::new().into()).expect("an empty password is within the upper bounds");
     let started = Instant::now();
     dummy_check.verify(&empty_password, &mut arena);
     started.elapsed().as_nanos() as f64 / dummy_check.cost() as f64

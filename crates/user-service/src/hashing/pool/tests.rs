@@ -37,7 +37,7 @@ fn started() -> HashPool {
 }
 
 fn password(text: &str) -> Password {
-    Password::parse_attempt(text.to_owned()).unwrap()
+    Password::parse_attempt(&text.into()).unwrap()
 }
 
 /// Returns a different requester for each call, so that no test reaches the limit of the single lane.

@@ -1,19 +1,17 @@
 //! `/api/users/me`: reads, changes and deletes the account of the caller.
 
 use actix_web::{HttpResponse, web};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::user_body::UserBody;
 use crate::{
-    domain::{DisplayName, Invalid, Locale, Password, Timezone, Username},
     http::{
         errors::{
             openapi_responses::{BodyRefused, NotSignedIn, RateLimited, ServiceUnavailable},
-            problem::{Problem, ProblemDetails},
-            validation::Validation,
+            problem_response::ProblemDetails,
         },
         extractors::{
             conditional::{IfMatch, IfNoneMatch, etag_header, not_modified},
@@ -22,7 +20,8 @@ use crate::{
         },
         middleware::request_context::RequestContext,
     },
-    usecase::{self, AccountService, DeleteAccount, ProfileChange},
+    problem::Problem,
+    usecase::{self, AccountService, ProfilePatch},
 };
 
 /// Returns the account of the caller.
@@ -52,20 +51,20 @@ pub(in crate::http) async fn get_me(
 pub(crate) struct ProfilePatchBody {
     /// The new username; cannot be cleared.
     #[schema(nullable = false)]
-    pub(in crate::http) username: Option<String>,
+    username: Option<String>,
     #[serde(default, deserialize_with = "double_option")]
     #[schema(value_type = Option<String>)]
-    pub(in crate::http) display_name: Option<Option<String>>,
+    display_name: Option<Option<String>>,
     #[serde(default, deserialize_with = "double_option")]
     #[schema(value_type = Option<String>)]
-    pub(in crate::http) locale: Option<Option<String>>,
+    locale: Option<Option<String>>,
     #[serde(default, deserialize_with = "double_option")]
     #[schema(value_type = Option<String>)]
-    pub(in crate::http) timezone: Option<Option<String>>,
+    timezone: Option<Option<String>>,
     /// Merged into the current attributes.
     #[serde(default, deserialize_with = "double_option")]
     #[schema(value_type = Option<Object>)]
-    pub(in crate::http) attributes: Option<Option<Map<String, Value>>>,
+    attributes: Option<Option<Map<String, Value>>>,
 }
 
 /// Changes the profile of the caller.
@@ -85,28 +84,16 @@ pub(in crate::http) async fn update_me(
     context: RequestContext,
     MergePatchBody(body): MergePatchBody<ProfilePatchBody>,
 ) -> Result<HttpResponse, Problem> {
-    let mut validation = Validation::default();
-    let change = profile_change(body, &mut validation);
-    validation.finish()?;
-    let permits = move |version| if_match.allows(version);
-    let user = usecase::update_profile(&accounts.into_inner(), caller, change, permits, context.origin()).await?;
+    let accounts = accounts.into_inner();
+    let user = usecase::update_profile(&accounts, caller, body.into(), if_match.into(), context.origin()).await?;
     Ok(HttpResponse::Ok().insert_header(etag_header(user.version)).json(UserBody::from(user)))
 }
 
-/// Parses the members of the body into a change, and records their errors in `validation`.
-pub(in crate::http) fn profile_change(body: ProfilePatchBody, validation: &mut Validation) -> ProfileChange {
-    ProfileChange {
-        username: validation.check_optional("username", body.username.as_deref().map(Username::parse)),
-        display_name: validation
-            .check_optional("displayName", body.display_name.map(|new| parse_or_clear(new, DisplayName::parse))),
-        locale: validation.check_optional("locale", body.locale.map(|new| parse_or_clear(new, Locale::parse))),
-        timezone: validation.check_optional("timezone", body.timezone.map(|new| parse_or_clear(new, Timezone::parse))),
-        attributes: body.attributes,
+impl From<ProfilePatchBody> for ProfilePatch {
+    fn from(body: ProfilePatchBody) -> Self {
+        let ProfilePatchBody { username, display_name, locale, timezone, attributes } = body;
+        Self { username, display_name, locale, timezone, attributes }
     }
-}
-
-fn parse_or_clear<T>(new: Option<String>, parse: impl Fn(&str) -> Result<T, Invalid>) -> Result<Option<T>, Invalid> {
-    new.map(|text| parse(&text)).transpose()
 }
 
 /// The password of the account, to confirm the deletion.
@@ -169,11 +156,7 @@ async fn delete_account(
     context: RequestContext,
     JsonBody(body): JsonBody<AccountDeletionBody>,
 ) -> Result<HttpResponse, Problem> {
-    let mut validation = Validation::default();
-    let password = validation.check("password", Password::parse_attempt(body.password.expose_secret().to_owned()));
-    let password = password.ok_or_else(|| validation.problem())?;
-    let permits = move |version| if_match.allows(version);
-    let delete = DeleteAccount { password };
-    usecase::delete_account(&accounts.into_inner(), caller, delete, permits, context.origin()).await?;
+    let accounts = accounts.into_inner();
+    usecase::delete_account(&accounts, caller, &body.password, if_match.into(), context.origin()).await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -5,16 +5,15 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::{
-    domain::AdminReason,
     http::{
         errors::{
             openapi_responses::{BodyRefused, Forbidden, LastAdmin, NotSignedIn, ServiceUnavailable, UserNotFound},
-            problem::{Problem, ProblemDetails},
-            validation::Validation,
+            problem_response::ProblemDetails,
         },
         extractors::{json_body::JsonBody, parameters::PathId, signed_in::SignedInAdmin},
         middleware::request_context::RequestContext,
     },
+    problem::Problem,
     usecase::{self, AccountService},
 };
 
@@ -121,11 +120,7 @@ pub(in crate::http) async fn remove_second_factor(
     context: RequestContext,
     JsonBody(body): JsonBody<SecondFactorRemovalBody>,
 ) -> Result<HttpResponse, Problem> {
-    let mut validation = Validation::default();
-    let Some(reason) = validation.check("reason", AdminReason::parse(&body.reason)) else {
-        return Err(validation.problem());
-    };
     let accounts = accounts.into_inner();
-    usecase::remove_second_factor(&accounts, id.uuid()?, admin.id, &reason, context.origin()).await?;
+    usecase::remove_second_factor(&accounts, id.uuid()?, admin.id, &body.reason, context.origin()).await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -5,18 +5,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::{
-    account::{ProfilePatchBody, profile_change},
-    user_body::UserBody,
-};
+use super::user_body::UserBody;
 use crate::{
-    domain::{Roles, SearchText, UserCursor, UserSearch, UserStatus},
+    domain::{SearchText, UserCursor, UserSearch, UserStatus},
     http::{
         errors::{
-            field_errors::FieldError,
             openapi_responses::{BodyRefused, Forbidden, LastAdmin, NotSignedIn, ServiceUnavailable, UserNotFound},
-            problem::{Problem, ProblemDetails},
-            validation::Validation,
+            problem_response::ProblemDetails,
         },
         extractors::{
             conditional::{IfMatch, IfNoneMatch, etag_header, not_modified},
@@ -27,7 +22,8 @@ use crate::{
         },
         middleware::request_context::RequestContext,
     },
-    usecase::{self, AccountService},
+    problem::{FieldError, Problem},
+    usecase::{self, AccountService, ProfilePatch},
 };
 
 const PATH: &str = "/api/admin/users";
@@ -176,15 +172,11 @@ pub(in crate::http) async fn update_user(
     MergePatchBody(body): MergePatchBody<UserPatchBody>,
 ) -> Result<HttpResponse, Problem> {
     let UserPatchBody { username, display_name, locale, timezone, attributes, roles } = body;
-    let mut validation = Validation::default();
-    let profile = ProfilePatchBody { username, display_name, locale, timezone, attributes };
-    let change = profile_change(profile, &mut validation);
-    let names = |roles: Option<Vec<RoleName>>| Roles::parse(roles.unwrap_or_default().into_iter().map(|role| role.0));
-    let roles = validation.check_optional("roles", roles.map(names));
-    validation.finish()?;
-    let permits = move |version| if_match.allows(version);
+    let patch = ProfilePatch { username, display_name, locale, timezone, attributes };
+    let roles = roles.map(|roles| roles.unwrap_or_default().into_iter().map(|role| role.0).collect());
     let origin = context.origin().by_admin(admin.id);
-    let user = usecase::edit_user(&accounts.into_inner(), id.uuid()?, change, roles, permits, origin).await?;
+    let accounts = accounts.into_inner();
+    let user = usecase::edit_user(&accounts, id.uuid()?, patch, roles, if_match.into(), origin).await?;
     Ok(HttpResponse::Ok().insert_header(etag_header(user.version)).json(UserBody::from(user)))
 }
 
@@ -209,7 +201,7 @@ pub(in crate::http) async fn delete_user(
     if_match: IfMatch,
     context: RequestContext,
 ) -> Result<HttpResponse, Problem> {
-    let permits = move |version| if_match.allows(version);
-    usecase::delete_user(&accounts.into_inner(), id.uuid()?, permits, context.origin().by_admin(admin.id)).await?;
+    let origin = context.origin().by_admin(admin.id);
+    usecase::delete_user(&accounts.into_inner(), id.uuid()?, if_match.into(), origin).await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -11,7 +11,7 @@ use crate::{
     http::{
         errors::{
             openapi_responses::{Forbidden, NotSignedIn, ServiceUnavailable, UserNotFound},
-            problem::{Problem, ProblemDetails},
+            problem_response::ProblemDetails,
         },
         extractors::{
             paging::{PageRequest, encode_cursor, next_page_link},
@@ -20,6 +20,7 @@ use crate::{
         },
     },
     outbox::Actor,
+    problem::Problem,
     usecase::{self, AccountService, AuditLogEntry, AuditPage},
 };
 

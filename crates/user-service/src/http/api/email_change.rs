@@ -6,16 +6,15 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::{
-    domain::{Email, Password},
     http::{
         errors::{
             openapi_responses::{BodyRefused, NotSignedIn, RateLimited, ServiceUnavailable},
-            problem::{Problem, ProblemDetails},
-            validation::Validation,
+            problem_response::ProblemDetails,
         },
         extractors::{json_body::JsonBody, signed_in::SignedInCaller},
         middleware::request_context::RequestContext,
     },
+    problem::Problem,
     usecase::{self, AccountService, ChangeEmail},
 };
 
@@ -50,11 +49,7 @@ pub(in crate::http) async fn change_email(
     context: RequestContext,
     JsonBody(body): JsonBody<EmailChangeBody>,
 ) -> Result<HttpResponse, Problem> {
-    let mut validation = Validation::default();
-    let new = validation.check("newEmail", Email::parse(&body.new_email));
-    let password = validation.check("password", Password::parse_attempt(body.password.expose_secret().to_owned()));
-    let (Some(new), Some(password)) = (new, password) else { return Err(validation.problem()) };
-    let change = ChangeEmail { new, password };
+    let change = ChangeEmail { new_email: body.new_email, password: body.password };
     usecase::change_email(&accounts.into_inner(), caller, change, context.origin()).await?;
     Ok(HttpResponse::Accepted().finish())
 }

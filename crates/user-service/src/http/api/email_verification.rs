@@ -6,16 +6,15 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::{
-    domain::Email,
     http::{
         errors::{
             openapi_responses::{BodyRefused, RateLimited, ServiceUnavailable},
-            problem::{Problem, ProblemDetails},
-            validation::Validation,
+            problem_response::ProblemDetails,
         },
         extractors::json_body::JsonBody,
         middleware::request_context::RequestContext,
     },
+    problem::Problem,
     usecase::{self, AccountService, RequestedMail},
 };
 
@@ -71,9 +70,7 @@ pub(in crate::http) async fn resend_verification(
     context: RequestContext,
     JsonBody(body): JsonBody<ResendVerificationBody>,
 ) -> Result<HttpResponse, Problem> {
-    let mut validation = Validation::default();
-    let email = validation.check("email", Email::parse(&body.email)).ok_or_else(|| validation.problem())?;
-    usecase::request_mail(&accounts, RequestedMail::Verification, &email, context.origin()).await?;
+    usecase::request_mail(&accounts, RequestedMail::Verification, &body.email, context.origin()).await?;
     Ok(HttpResponse::Accepted().finish())
 }
 

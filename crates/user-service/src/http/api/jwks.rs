@@ -8,10 +8,8 @@ use utoipa::ToSchema;
 
 use crate::{
     domain::key_schedule::JWKS_MAX_AGE,
-    http::{
-        errors::problem::Problem,
-        extractors::conditional::{IfNoneMatch, etag_header},
-    },
+    http::extractors::conditional::{IfNoneMatch, etag_header},
+    problem::Problem,
     usecase::AccountService,
 };
 
@@ -45,8 +43,8 @@ struct Jwk {
     responses(
     (status = 200, description = "The key set", body = JwkSet, headers(("ETag" = String))),
     (status = 304, description = "Not modified"),
-    (status = 422, description = "`validation-failed`", body = crate::http::errors::problem::ProblemDetails, content_type = "application/problem+json"),
-    (status = 503, description = "`unavailable`", body = crate::http::errors::problem::ProblemDetails, content_type = "application/problem+json"),
+    (status = 422, description = "`validation-failed`", body = crate::http::errors::problem_response::ProblemDetails, content_type = "application/problem+json"),
+    (status = 503, description = "`unavailable`", body = crate::http::errors::problem_response::ProblemDetails, content_type = "application/problem+json"),
 ))]
 pub(in crate::http) async fn get_jwks(
     accounts: web::Data<AccountService>,

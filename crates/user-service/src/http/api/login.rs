@@ -7,16 +7,15 @@ use utoipa::ToSchema;
 
 use super::user_body::UserBody;
 use crate::{
-    domain::{LoginIdentifier, Password},
     http::{
         errors::{
             openapi_responses::{BodyRefused, RateLimited, ServiceUnavailable},
-            problem::{Problem, ProblemDetails},
-            validation::Validation,
+            problem_response::ProblemDetails,
         },
         extractors::json_body::JsonBody,
         middleware::request_context::RequestContext,
     },
+    problem::Problem,
     usecase::{self, AccountService, Login, SignedIn},
 };
 
@@ -45,10 +44,7 @@ pub(in crate::http) async fn login(
     context: RequestContext,
     JsonBody(body): JsonBody<LoginBody>,
 ) -> Result<HttpResponse, Problem> {
-    let mut validation = Validation::default();
-    let password = validation.check("password", Password::parse_attempt(body.password.expose_secret().to_owned()));
-    let password = password.ok_or_else(|| validation.problem())?;
-    let login = Login { identifier: LoginIdentifier::parse(&body.identifier), password };
+    let login = Login { identifier: body.identifier, password: body.password };
     Ok(usecase::login(&accounts.into_inner(), login, context.origin()).await?.into())
 }
 
@@ -82,7 +78,7 @@ pub(in crate::http) async fn login_totp(
     JsonBody(body): JsonBody<LoginTotpBody>,
 ) -> Result<HttpResponse, Problem> {
     let accounts = accounts.into_inner();
-    Ok(usecase::login_totp(&accounts, body.mfa_token, body.code, context.origin()).await?.into())
+    Ok(usecase::login_totp(&accounts, &body.mfa_token, body.code, context.origin()).await?.into())
 }
 
 /// The tokens of a session, and the account.

@@ -1,21 +1,20 @@
 //! `PUT /api/users/me/password`: changes the password of the caller.
 
 use actix_web::{HttpResponse, web};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::{
-    domain::Password,
     http::{
         errors::{
             openapi_responses::{BodyRefused, NotSignedIn, RateLimited, ServiceUnavailable},
-            problem::{Problem, ProblemDetails},
-            validation::Validation,
+            problem_response::ProblemDetails,
         },
         extractors::{conditional::IfMatch, json_body::JsonBody, signed_in::SignedInCaller},
         middleware::request_context::RequestContext,
     },
+    problem::Problem,
     usecase::{self, AccountService, ChangePassword},
 };
 
@@ -49,13 +48,7 @@ pub(in crate::http) async fn change_password(
     context: RequestContext,
     JsonBody(body): JsonBody<PasswordChangeBody>,
 ) -> Result<HttpResponse, Problem> {
-    let mut validation = Validation::default();
-    let current = Password::parse_attempt(body.current_password.expose_secret().to_owned());
-    let current = validation.check("currentPassword", current);
-    let new = validation.check("newPassword", accounts.passwords.normal_form(&body.new_password));
-    let (Some(current), Some(new)) = (current, new) else { return Err(validation.problem()) };
-    let change = ChangePassword { current, new };
-    let permits = move |version| if_match.allows(version);
-    usecase::change_password(&accounts.into_inner(), caller, change, permits, context.origin()).await?;
+    let change = ChangePassword { current: body.current_password, new: body.new_password };
+    usecase::change_password(&accounts.into_inner(), caller, change, if_match.into(), context.origin()).await?;
     Ok(HttpResponse::NoContent().finish())
 }

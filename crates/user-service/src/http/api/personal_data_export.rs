@@ -17,14 +17,12 @@ use super::{
 };
 use crate::{
     http::{
-        errors::{
-            openapi_responses::{NotSignedIn, ServiceUnavailable},
-            problem::Problem,
-        },
+        errors::openapi_responses::{NotSignedIn, ServiceUnavailable},
         extractors::signed_in::SignedInCaller,
         middleware::panic_boundary::catch_panics_of_body,
     },
-    usecase::{self, AccountService, Failure},
+    problem::Problem,
+    usecase::{self, AccountService},
 };
 
 /// Returns all data that is stored about the user, except secrets.
@@ -59,12 +57,12 @@ pub(in crate::http) async fn export_me(
         .streaming(body))
 }
 
-type ChunkStream<T> = Pin<Box<dyn Stream<Item = Result<Vec<T>, Failure>>>>;
+type ChunkStream<T> = Pin<Box<dyn Stream<Item = Result<Vec<T>, Problem>>>>;
 
 /// Reads the first chunk of the stream, and returns the stream including it.
 async fn read_first_chunk<T: 'static>(
-    chunks: impl Stream<Item = Result<Vec<T>, Failure>> + 'static,
-) -> Result<ChunkStream<T>, Failure> {
+    chunks: impl Stream<Item = Result<Vec<T>, Problem>> + 'static,
+) -> Result<ChunkStream<T>, Problem> {
     let mut chunks = Box::pin(chunks);
     let first = chunks.next().await.transpose()?;
     Ok(Box::pin(stream::iter(first.map(Ok)).chain(chunks)))
@@ -83,8 +81,8 @@ fn open_object<T: Serialize>(object: &T) -> String {
 
 /// Returns the elements of a JSON array, without its brackets.
 fn array_elements<T: Serialize>(
-    chunks: impl Stream<Item = Result<Vec<T>, Failure>>,
-) -> impl Stream<Item = Result<Bytes, Failure>> {
+    chunks: impl Stream<Item = Result<Vec<T>, Problem>>,
+) -> impl Stream<Item = Result<Bytes, Problem>> {
     let mut comma = "";
     chunks.map_ok(move |chunk| {
         let mut text = String::new();
@@ -96,7 +94,7 @@ fn array_elements<T: Serialize>(
     })
 }
 
-fn literal(text: String) -> impl Stream<Item = Result<Bytes, Failure>> {
+fn literal(text: String) -> impl Stream<Item = Result<Bytes, Problem>> {
     stream::once(ready(Ok(Bytes::from(text))))
 }
 
@@ -135,9 +133,9 @@ mod tests {
 
     #[test]
     fn a_failure_in_the_first_chunk_is_an_error_before_the_response_starts() {
-        let away = stream::iter([Err::<Vec<u32>, _>(Failure::Unavailable("away".to_owned()))]);
+        let away = stream::iter([Err::<Vec<u32>, _>(Problem::Unavailable("away".to_owned()))]);
         assert!(read_first_chunk(away).now_or_never().unwrap().is_err());
-        let later = stream::iter([Ok(vec![1_u32]), Err(Failure::Unavailable("away".to_owned()))]);
+        let later = stream::iter([Ok(vec![1_u32]), Err(Problem::Unavailable("away".to_owned()))]);
         let chunks = read_first_chunk(later).now_or_never().unwrap().unwrap();
         let ends: Vec<bool> = chunks.map(|chunk| chunk.is_ok()).collect::<Vec<_>>().now_or_never().unwrap();
         assert_eq!(ends, [true, false]);

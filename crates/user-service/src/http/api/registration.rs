@@ -8,16 +8,16 @@ use utoipa::ToSchema;
 
 use super::user_body::UserBody;
 use crate::{
-    domain::{Attributes, DisplayName, Email, IdempotencyKey, Invalid, Locale, Username},
+    domain::{IdempotencyKey, Invalid},
     http::{
         errors::{
             openapi_responses::{RateLimited, ServiceUnavailable},
-            problem::{Problem, ProblemDetails},
-            validation::Validation,
+            problem_response::ProblemDetails,
         },
         extractors::{conditional::etag_header, json_body::JsonBody},
         middleware::request_context::RequestContext,
     },
+    problem::Problem,
     usecase::{self, AccountService, Registered, Registration},
 };
 
@@ -77,7 +77,9 @@ pub(in crate::http) async fn register(
     context: RequestContext,
     JsonBody(body): JsonBody<RegistrationBody>,
 ) -> Result<HttpResponse, Problem> {
-    let registration = registration(&accounts, &request, body)?;
+    let RegistrationBody { username, email, password, display_name, locale, attributes } = body;
+    let idempotency_key = idempotency_key(&request);
+    let registration = Registration { username, email, password, display_name, locale, attributes, idempotency_key };
     Ok(match usecase::register(&accounts.into_inner(), registration, context.origin()).await? {
         Registered::Account(user) => HttpResponse::Created()
             .insert_header((header::LOCATION, "/api/users/me"))
@@ -85,27 +87,6 @@ pub(in crate::http) async fn register(
             .json(UserBody::from(*user)),
         Registered::VerificationPending => HttpResponse::Accepted().json(VERIFICATION_PENDING),
     })
-}
-
-/// Validates what is cheap to validate. The rules for passwords and attributes are checked after the rate limits.
-fn registration(
-    accounts: &AccountService,
-    request: &HttpRequest,
-    body: RegistrationBody,
-) -> Result<Registration, Problem> {
-    let mut validation = Validation::default();
-    let username = validation.check("username", Username::parse(&body.username));
-    let email = validation.check("email", Email::parse(&body.email));
-    let password = validation.check("password", accounts.passwords.normal_form(&body.password));
-    let display_name = validation.check_optional("displayName", body.display_name.as_deref().map(DisplayName::parse));
-    let locale = validation.check_optional("locale", body.locale.as_deref().map(Locale::parse));
-    let attributes = validation.check_optional("attributes", body.attributes.map(Attributes::parse));
-    let idempotency_key = validation.check_header("Idempotency-Key", idempotency_key(request));
-    validation.finish()?;
-    let (Some(username), Some(email), Some(password)) = (username, email, password) else {
-        return Err(validation.problem());
-    };
-    Ok(Registration { username, email, password, display_name, locale, attributes, idempotency_key })
 }
 
 fn idempotency_key(request: &HttpRequest) -> Option<Result<IdempotencyKey, Invalid>> {

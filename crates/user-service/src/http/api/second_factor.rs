@@ -8,16 +8,15 @@ use utoipa::ToSchema;
 
 use super::totp_qr_code as qr_code;
 use crate::{
-    domain::Password,
     http::{
         errors::{
             openapi_responses::{BodyRefused, NotSignedIn, RateLimited, ServiceUnavailable},
-            problem::{Problem, ProblemDetails},
-            validation::Validation,
+            problem_response::ProblemDetails,
         },
         extractors::{json_body::JsonBody, signed_in::SignedInCaller},
         middleware::request_context::RequestContext,
     },
+    problem::Problem,
     usecase::{self, AccountService, BothFactors},
 };
 
@@ -33,12 +32,9 @@ pub(in crate::http) struct BothFactorsBody {
     code: SecretString,
 }
 
-impl BothFactorsBody {
-    fn parse(self) -> Result<BothFactors, Problem> {
-        let mut validation = Validation::default();
-        let password = validation.check("password", Password::parse_attempt(self.password.expose_secret().to_owned()));
-        let password = password.ok_or_else(|| validation.problem())?;
-        Ok(BothFactors { password, code: self.code })
+impl From<BothFactorsBody> for BothFactors {
+    fn from(body: BothFactorsBody) -> Self {
+        Self { password: body.password, code: body.code }
     }
 }
 
@@ -126,10 +122,7 @@ pub(in crate::http) async fn start_totp(
     context: RequestContext,
     JsonBody(body): JsonBody<TotpSetupBody>,
 ) -> Result<HttpResponse, Problem> {
-    let mut validation = Validation::default();
-    let password = validation.check("password", Password::parse_attempt(body.password.expose_secret().to_owned()));
-    let password = password.ok_or_else(|| validation.problem())?;
-    let started = usecase::start_totp(&accounts.into_inner(), caller, password, context.origin()).await?;
+    let started = usecase::start_totp(&accounts.into_inner(), caller, &body.password, context.origin()).await?;
     let qr_code = qr_code::svg(&started.otpauth_uri).map_err(Problem::internal)?;
     Ok(HttpResponse::Ok().json(TotpStartedBody {
         secret: started.secret.expose_secret().to_owned(),
@@ -213,7 +206,7 @@ async fn delete_totp(
     context: RequestContext,
     JsonBody(body): JsonBody<BothFactorsBody>,
 ) -> Result<HttpResponse, Problem> {
-    usecase::remove_totp(&accounts.into_inner(), caller, body.parse()?, context.origin()).await?;
+    usecase::remove_totp(&accounts.into_inner(), caller, body.into(), context.origin()).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -232,7 +225,7 @@ pub(in crate::http) async fn renew_recovery_codes(
     context: RequestContext,
     JsonBody(body): JsonBody<BothFactorsBody>,
 ) -> Result<HttpResponse, Problem> {
-    let proof = body.parse()?;
-    let codes = usecase::renew_recovery_codes(&accounts.into_inner(), caller, proof, context.origin()).await?;
+    let accounts = accounts.into_inner();
+    let codes = usecase::renew_recovery_codes(&accounts, caller, body.into(), context.origin()).await?;
     Ok(RecoveryCodesBody::response(&codes))
 }

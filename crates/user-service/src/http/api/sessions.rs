@@ -13,7 +13,7 @@ use crate::{
     http::{
         errors::{
             openapi_responses::{BodyRefused, NetworkRateLimited, NotSignedIn, ServiceUnavailable},
-            problem::{Problem, ProblemDetails},
+            problem_response::ProblemDetails,
         },
         extractors::{
             json_body::JsonBody,
@@ -23,6 +23,7 @@ use crate::{
         },
         middleware::request_context::RequestContext,
     },
+    problem::Problem,
     usecase::{self, AccountService, ListedSession},
 };
 

@@ -9,11 +9,12 @@ use crate::{
     http::{
         errors::{
             openapi_responses::{RateLimited, ServiceUnavailable},
-            problem::{Problem, ProblemDetails},
+            problem_response::ProblemDetails,
         },
         extractors::json_body::JsonBody,
         middleware::request_context::RequestContext,
     },
+    problem::Problem,
     usecase::{self, AccountService},
 };
 

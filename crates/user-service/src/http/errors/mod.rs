@@ -1,9 +1,5 @@
-//! Errors: problem details (RFC 9457), and the mapping of use case errors to problems.
+//! Error responses: problem details (RFC 9457), and what the OpenAPI document says about them.
 
-pub(super) mod error_mapping;
-pub mod field_errors;
 pub mod not_found;
 pub(super) mod openapi_responses;
-pub mod problem;
-pub mod problem_type;
-pub(super) mod validation;
+pub mod problem_response;

@@ -2,7 +2,7 @@
 
 use actix_web::{HttpResponse, Route, guard, web};
 
-use super::problem::Problem;
+use crate::problem::Problem;
 
 /// Handles requests to paths that are not served: `App::default_service(web::to(not_found))`.
 ///
@@ -15,7 +15,7 @@ pub async fn not_found() -> Result<HttpResponse, Problem> {
 /// Returns the route for methods that a resource does not serve: 405 with `Allow`, also for OPTIONS.
 /// `web::resource(…).default_service(method_not_allowed("GET, HEAD"))`.
 pub fn method_not_allowed(allow: &'static str) -> Route {
-    web::to(move || std::future::ready(Err::<HttpResponse, _>(Problem::MethodNotAllowed { allow })))
+    web::to(move || std::future::ready(Err::<HttpResponse, _>(Problem::MethodNotAllowed(allow))))
 }
 
 /// Returns a route like `web::get()` that also serves HEAD: the server sends the same head, without the body.

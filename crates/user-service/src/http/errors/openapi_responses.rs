@@ -2,7 +2,7 @@
 
 use utoipa::IntoResponses;
 
-use super::problem::ProblemDetails;
+use super::problem_response::ProblemDetails;
 
 /// The error responses of an operation that reads a body.
 #[derive(IntoResponses)]

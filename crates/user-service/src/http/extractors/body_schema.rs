@@ -16,7 +16,7 @@ use crate::{
         json_pointer,
         schema_violation::{SchemaViolation, find_violations},
     },
-    http::errors::{field_errors::FieldError, problem::Problem},
+    problem::{FieldError, Problem},
 };
 
 /// The compiled validators, one for each body type, kept for the life of the process.
@@ -71,7 +71,7 @@ fn compile<T: ToSchema>() -> anyhow::Result<Validator> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{domain::schema_violation::MAX_VIOLATIONS, http::errors::field_errors::Location};
+    use crate::{domain::schema_violation::MAX_VIOLATIONS, problem::Location};
 
     #[derive(ToSchema)]
     #[schema(rename_all = "camelCase")]

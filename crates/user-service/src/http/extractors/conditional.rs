@@ -2,13 +2,15 @@
 
 use std::{fmt, future::Ready};
 
+use crate::{
+    domain::ExpectedVersion,
+    problem::{FieldError, Problem},
+};
 use actix_web::{
     FromRequest, HttpRequest, HttpResponse,
     dev::Payload,
     http::header::{self, HeaderMap, HeaderName},
 };
-
-use crate::http::errors::{field_errors::FieldError, problem::Problem};
 
 /// Returns the strong entity tag of a version: the quoted number.
 #[must_use]
@@ -40,22 +42,15 @@ impl IfMatch {
     pub fn from_headers(headers: &HeaderMap) -> Result<Self, Problem> {
         Condition::parse(headers, &header::IF_MATCH).map(Self)
     }
+}
 
-    /// Returns whether the request may change `version`. The comparison is strong: a weak tag never matches.
-    #[must_use]
-    pub fn allows(&self, version: impl fmt::Display) -> bool {
-        match &self.0 {
-            Condition::Absent | Condition::Any => true,
-            Condition::Tags(tags) => tags.iter().any(|tag| !tag.weak && tag.quoted == etag(&version)),
+/// The comparison is strong: a weak tag never matches, and only the tag of a version can match.
+impl From<IfMatch> for ExpectedVersion {
+    fn from(IfMatch(condition): IfMatch) -> Self {
+        match condition {
+            Condition::Absent | Condition::Any => Self::Any,
+            Condition::Tags(tags) => Self::OneOf(tags.iter().filter_map(EntityTag::strong_version).collect()),
         }
-    }
-
-    /// Checks that the request may change `version`.
-    ///
-    /// # Errors
-    /// Returns `precondition-failed` if it may not.
-    pub fn check(&self, version: impl fmt::Display) -> Result<(), Problem> {
-        if self.allows(version) { Ok(()) } else { Err(Problem::PreconditionFailed) }
     }
 }
 
@@ -159,6 +154,12 @@ impl Condition {
 }
 
 impl EntityTag {
+    /// Returns the version that has this tag, unless the tag is weak.
+    fn strong_version(&self) -> Option<i64> {
+        let version: i64 = self.quoted.trim_matches('"').parse().ok()?;
+        (!self.weak && self.quoted == etag(version)).then_some(version)
+    }
+
     /// Parses the tag at the start of `text`, and returns it with the rest of `text`.
     fn parse(text: &str) -> Option<(Self, &str)> {
         let (weak, opaque) = match text.strip_prefix("W/") {
@@ -207,8 +208,7 @@ mod tests {
             (&["\"6\", W/\"7\""], false),
         ] {
             let parsed = if_match(lines).unwrap();
-            assert_eq!(parsed.allows(7_i64), allowed, "{lines:?}");
-            assert_eq!(parsed.check(7_u64).is_ok(), allowed, "{lines:?}");
+            assert_eq!(ExpectedVersion::from(parsed).permits(7), allowed, "{lines:?}");
         }
     }
 
@@ -233,7 +233,7 @@ mod tests {
         {
             let Err(Problem::ValidationFailed(errors)) = if_match(&[line]) else { panic!("accepted {line:?}") };
             assert_eq!(errors.len(), 1);
-            assert_eq!(errors[0].location, crate::http::errors::field_errors::Location::Header("If-Match".into()));
+            assert_eq!(errors[0].location, crate::problem::Location::Header("If-Match".into()));
             assert!(if_none_match(&[line]).is_err(), "{line:?}");
         }
     }

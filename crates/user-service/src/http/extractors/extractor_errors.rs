@@ -6,7 +6,7 @@ use actix_web::{
 };
 
 use super::json_body::MAX_BODY_BYTES;
-use crate::http::errors::{field_errors::FieldError, problem::Problem};
+use crate::problem::{FieldError, Problem};
 
 /// The largest body of a page's form: a token and a password, each byte of which may be encoded as three bytes.
 pub const MAX_FORM_BYTES: usize = 8 * 1024;

@@ -19,7 +19,7 @@ use crate::{
         json_pointer,
         strict_json::{self, StrictJsonError},
     },
-    http::errors::{field_errors::FieldError, problem::Problem},
+    problem::{FieldError, Problem},
 };
 
 /// The largest size of a body.

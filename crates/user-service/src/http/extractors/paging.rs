@@ -6,7 +6,7 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::parameters::Query;
-use crate::http::errors::{field_errors::FieldError, problem::Problem};
+use crate::problem::{FieldError, Problem};
 
 /// The page size if the request has no `limit`.
 const DEFAULT_LIMIT: u32 = 20;

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::bearer_token::bearer_token;
 use crate::{
     domain::role,
-    http::errors::problem::Problem,
+    problem::Problem,
     usecase::{AccountService, Caller, authenticate},
 };
 

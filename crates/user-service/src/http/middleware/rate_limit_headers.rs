@@ -10,7 +10,7 @@ use actix_web::{
 };
 
 use crate::{
-    http::errors::problem::whole_seconds,
+    problem::whole_seconds,
     usecase::{RateLimitStatus, with_rate_limit_status},
 };
 

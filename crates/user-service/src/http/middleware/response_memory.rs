@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use crate::problem::Problem;
 use actix_web::{
     Error,
     body::{BodySize, BoxBody, MessageBody},
@@ -19,8 +20,6 @@ use actix_web::{
     web::Bytes,
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-
-use crate::http::errors::problem::Problem;
 
 /// Responses up to this size are not counted, because they fit into the buffer of their connection.
 const UNCOUNTED_BYTES: usize = 64 * 1024;
@@ -62,7 +61,7 @@ impl ResponseMemory {
         // A response that is larger than the whole memory reserves all of it.
         let bytes = u32::try_from(size.min(MEMORY_BYTES)).unwrap_or(u32::MAX);
         let Ok(reserved) = self.0.try_acquire_many_owned(bytes) else {
-            return Err(Problem::Overloaded { retry_after: RETRY_AFTER }.into());
+            return Err(Problem::Overloaded(RETRY_AFTER).into());
         };
         Ok(response.map_body(|_, body| {
             BoxBody::new(ChunkedBody { size: body.size(), body, rest: Bytes::new(), _reserved: reserved })

@@ -9,10 +9,8 @@ use actix_web::{
 };
 use utoipa_swagger_ui::Config;
 
-use crate::http::errors::{
-    not_found::{self, get_or_head},
-    problem::Problem,
-};
+use crate::http::errors::not_found::{self, get_or_head};
+use crate::problem::Problem;
 
 /// The strictest policy under which the page works: scripts and styles of its own, but not inline; images also as `data:`,
 /// which the style sheet uses for arrows; requests to this service only; no frames.

@@ -12,11 +12,8 @@ use super::{
     link_request::{FormAction, LinkForm, LinkQuery, LinkRequest},
 };
 use crate::{
-    domain::Invalid,
-    usecase::{
-        self, ConfirmEmailError, DisownAccountError, ResetPasswordError, UndoChangeError, UndoEmailChangeError,
-        VerifyEmailError,
-    },
+    problem::{FieldError, Problem},
+    usecase,
 };
 
 pub(in crate::http) async fn show_verify_email(
@@ -41,8 +38,8 @@ pub(in crate::http) async fn submit_verify_email(
         Some(FormAction::Disown) => disown(request, &form).await,
         None => match usecase::verify_email(&request.accounts, &form.token, request.origin.clone()).await {
             Ok(()) => email_verified_page(request.language),
-            Err(VerifyEmailError::TokenInvalid) => request.refused_token_page(LinkPage::VerifyEmail, &form.token).await,
-            Err(VerifyEmailError::Failure(failure)) => try_again_page(failure, request.language),
+            Err(Problem::TokenInvalid) => request.refused_token_page(LinkPage::VerifyEmail, &form.token).await,
+            Err(failure) => try_again_page(&failure, request.language),
         },
     }
 }
@@ -58,8 +55,8 @@ async fn disown(request: LinkRequest, form: &LinkForm) -> HttpResponse {
     }
     match usecase::disown_account(&request.accounts, &form.token, request.origin.clone()).await {
         Ok(()) => disowned_page(&form.token, language),
-        Err(DisownAccountError::TokenInvalid) => request.refused_token_page(LinkPage::VerifyEmail, &form.token).await,
-        Err(DisownAccountError::Failure(failure)) => try_again_page(failure, language),
+        Err(Problem::TokenInvalid) => request.refused_token_page(LinkPage::VerifyEmail, &form.token).await,
+        Err(failure) => try_again_page(&failure, language),
     }
 }
 
@@ -82,13 +79,13 @@ pub(in crate::http) async fn submit_reset_password(
     let Some(new_password) = &form.new_password else { return request.incomplete_page(LinkPage::ResetPassword) };
     match usecase::reset_password(&request.accounts, &form.token, new_password, request.origin.clone()).await {
         Ok(()) => password_reset_page(request.language),
-        Err(ResetPasswordError::TokenInvalid) => request.refused_token_page(LinkPage::ResetPassword, &form.token).await,
-        Err(ResetPasswordError::PasswordRefused(reasons)) => show_reset_form(&request, &form.token, &reasons).await,
-        Err(ResetPasswordError::Failure(failure)) => try_again_page(failure, request.language),
+        Err(Problem::TokenInvalid) => request.refused_token_page(LinkPage::ResetPassword, &form.token).await,
+        Err(Problem::ValidationFailed(reasons)) => show_reset_form(&request, &form.token, &reasons).await,
+        Err(failure) => try_again_page(&failure, request.language),
     }
 }
 
-async fn show_reset_form(request: &LinkRequest, token: &str, refused: &[Invalid]) -> HttpResponse {
+async fn show_reset_form(request: &LinkRequest, token: &str, refused: &[FieldError]) -> HttpResponse {
     let min_length = request.accounts.passwords.min_length();
     request
         .show_form(LinkPage::ResetPassword, token, |account| {
@@ -116,9 +113,9 @@ pub(in crate::http) async fn submit_confirm_email(
     let Some(form) = form else { return request.incomplete_page(LinkPage::ConfirmEmail) };
     match usecase::confirm_email_change(&request.accounts, &form.token, request.origin.clone()).await {
         Ok(()) => email_changed_page(request.language),
-        Err(ConfirmEmailError::TokenInvalid) => request.refused_token_page(LinkPage::ConfirmEmail, &form.token).await,
-        Err(ConfirmEmailError::EmailTaken) => email_taken_page(request.language),
-        Err(ConfirmEmailError::Failure(failure)) => try_again_page(failure, request.language),
+        Err(Problem::TokenInvalid) => request.refused_token_page(LinkPage::ConfirmEmail, &form.token).await,
+        Err(Problem::EmailTaken) => email_taken_page(request.language),
+        Err(failure) => try_again_page(&failure, request.language),
     }
 }
 
@@ -140,10 +137,8 @@ pub(in crate::http) async fn submit_undo_email_change(
     }
     match usecase::undo_email_change(&request.accounts, &form.token, request.origin.clone()).await {
         Ok(()) => undone_page(Purpose::EmailChangeUndo, &form.token, request.language),
-        Err(UndoEmailChangeError::TokenInvalid) => {
-            request.refused_token_page(LinkPage::UndoEmailChange, &form.token).await
-        }
-        Err(UndoEmailChangeError::Failure(failure)) => try_again_page(failure, request.language),
+        Err(Problem::TokenInvalid) => request.refused_token_page(LinkPage::UndoEmailChange, &form.token).await,
+        Err(failure) => try_again_page(&failure, request.language),
     }
 }
 
@@ -165,8 +160,8 @@ pub(in crate::http) async fn submit_undo_change(
     }
     match usecase::undo_change(&request.accounts, &form.token, request.origin.clone()).await {
         Ok(undone) => undone_page(undo_purpose(undone), &form.token, request.language),
-        Err(UndoChangeError::TokenInvalid) => request.refused_token_page(LinkPage::UndoChange, &form.token).await,
-        Err(UndoChangeError::Failure(failure)) => try_again_page(failure, request.language),
+        Err(Problem::TokenInvalid) => request.refused_token_page(LinkPage::UndoChange, &form.token).await,
+        Err(failure) => try_again_page(&failure, request.language),
     }
 }
 

@@ -14,9 +14,9 @@ use super::link_pages::{
     LinkPage, address_refused_page, link_not_sent_page, link_sent_page, try_again_page, undo_page, unusable_link_page,
 };
 use crate::{
-    domain::Email,
-    http::{errors::problem::Problem, extractors::language::Language, middleware::request_context::RequestContext},
+    http::{extractors::language::Language, middleware::request_context::RequestContext},
     outbox::Origin,
+    problem::Problem,
     usecase::{self, AccountService, LinkState, LinkedAccount},
 };
 
@@ -90,12 +90,12 @@ impl LinkRequest {
         form: impl FnOnce(&LinkedAccount) -> HttpResponse,
     ) -> HttpResponse {
         if let Err(failure) = self.accounts.rate_limiter.check_local_request(&self.origin) {
-            return try_again_page(failure, self.language);
+            return try_again_page(&failure, self.language);
         }
         match usecase::link_state(&self.accounts, token, page.purposes()).await {
             Ok(LinkState::Valid(account)) => form(&account),
             Ok(state) => unusable_link_page(page, &state, token, self.language),
-            Err(failure) => try_again_page(failure, self.language),
+            Err(failure) => try_again_page(&failure, self.language),
         }
     }
 
@@ -121,16 +121,16 @@ impl LinkRequest {
     pub(super) async fn send_link(self, page: LinkPage, form: &LinkForm) -> HttpResponse {
         let Some(mail) = page.mail() else { return self.incomplete_page(page) };
         let sent = match &form.email {
-            Some(typed) => match Email::parse(typed) {
-                Ok(email) => usecase::request_mail(&self.accounts, mail, &email, self.origin).await,
-                Err(_) => return address_refused_page(page, typed, self.language),
+            Some(typed) => match usecase::request_mail(&self.accounts, mail, typed, self.origin).await {
+                Err(Problem::ValidationFailed(_)) => return address_refused_page(page, typed, self.language),
+                sent => sent,
             },
             None if form.token.is_empty() => return self.incomplete_page(page),
             None => usecase::resend_link(&self.accounts, mail, &form.token, self.origin).await,
         };
         match sent {
             Ok(()) => link_sent_page(self.language),
-            Err(failure) => link_not_sent_page(failure, self.language),
+            Err(failure) => link_not_sent_page(&failure, self.language),
         }
     }
 }

@@ -13,8 +13,12 @@ pub use second_factor::{TotpRecord, TotpSetup, UsedMfaToken};
 pub use tokens::{TokenRecord, UndoTokenRecord, UsedTokenRecord};
 
 use crate::{
-    domain::{EmailHistory, KeyReservation, SecondFactorTimes, UndoLink, User, UserStatus, UsernameHistory, role},
+    domain::{
+        Email, EmailHistory, KeyReservation, SecondFactorTimes, UndoLink, User, UserStatus, Username, UsernameHistory,
+        role,
+    },
     hashing::PasswordHash,
+    store::collection::SCHEMA_VERSION,
 };
 
 /// An account as it is stored in the collection `users`.
@@ -163,6 +167,49 @@ pub struct IdempotencyRecord {
 }
 
 impl UserRecord {
+    /// Creates the document of a new, active account without profile, roles and sessions.
+    #[must_use]
+    pub fn new(id: uuid::Uuid, username: &Username, email: &Email, hash: &PasswordHash, now: jiff::Timestamp) -> Self {
+        Self {
+            id: id.into(),
+            schema_version: SCHEMA_VERSION,
+            version: 1,
+            username: username.as_str().to_owned(),
+            username_key: username.key().to_owned(),
+            username_keys: vec![username.key().to_owned()],
+            reserved_usernames: Vec::new(),
+            unclaimed: false,
+            email: email.as_str().to_owned(),
+            email_keys: vec![email.key().to_owned()],
+            reserved: Vec::new(),
+            email_verified: false,
+            display_name: None,
+            locale: None,
+            timezone: None,
+            attributes: None,
+            roles: Vec::new(),
+            status: UserStatus::Active,
+            password_hash: hash.expose().to_owned(),
+            sessions: SessionRule { epoch: 1, keep: None },
+            tokens: Vec::new(),
+            used_tokens: Vec::new(),
+            idempotency: None,
+            totp: None,
+            totp_setup: None,
+            second_factor_since: None,
+            second_factor_off_at: None,
+            undo_tokens: Vec::new(),
+            imported: None,
+            created_at: now.into(),
+            updated_at: now.into(),
+            last_login_at: None,
+            known_networks: Vec::new(),
+            locked_until: None,
+            pending_events: Vec::new(),
+            parked: None,
+        }
+    }
+
     /// Returns the account as the domain type.
     #[must_use]
     pub fn user(&self) -> User {

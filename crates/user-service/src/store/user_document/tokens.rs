@@ -5,12 +5,9 @@ use events::sealing::Purpose;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    domain::{KeyReservation, UndoLink},
+    domain::{KeyReservation, MailedLink, UndoLink, expires_at, lifetimes},
     store::collection::binary,
 };
-
-/// How long a used token is kept, so that the page behind its link can tell that it was used.
-const USED_TOKEN_RETENTION: jiff::SignedDuration = jiff::SignedDuration::from_hours(30 * 24);
 
 /// A one-time token: its SHA-256 hash, its purpose, and the email address that it is bound to.
 #[derive(Clone, Serialize, Deserialize)]
@@ -33,13 +30,13 @@ pub struct TokenRecord {
 impl TokenRecord {
     /// Creates a token from its digest.
     #[must_use]
-    pub fn new(digest: [u8; 32], purpose: Purpose, to: &str, expires_at: jiff::Timestamp) -> Self {
+    pub fn new(link: &MailedLink, to: &str) -> Self {
         Self {
-            hash: binary(&digest),
-            purpose,
+            hash: binary(&link.token.digest()),
+            purpose: link.purpose,
             to: to.to_owned(),
             address: None,
-            expires_at: expires_at.into(),
+            expires_at: link.expires_at.into(),
             issued_at: None,
         }
     }
@@ -106,7 +103,6 @@ impl UsedTokenRecord {
     /// Creates the record of a token that is used up at `now`.
     #[must_use]
     pub fn new(hash: Binary, purpose: Purpose, to: &str, now: jiff::Timestamp) -> Self {
-        let until = now.saturating_add(USED_TOKEN_RETENTION).unwrap_or(jiff::Timestamp::MAX).into();
-        Self { hash, purpose, to: to.to_owned(), until }
+        Self { hash, purpose, to: to.to_owned(), until: expires_at(now, lifetimes::USED_LINK).into() }
     }
 }

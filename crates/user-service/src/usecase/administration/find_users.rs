@@ -4,10 +4,10 @@ use uuid::Uuid;
 
 use crate::{
     domain::{Cursor, User, UserCursor, UserSearch},
+    problem::Problem,
     store::UserRecord,
     usecase::{
         account_service::AccountService,
-        failure::Failure,
         privacy::audit_log::{AuditPage, audit_log},
     },
 };
@@ -22,7 +22,7 @@ pub struct UserPage {
 ///
 /// # Errors
 /// Returns an error if the store is unavailable.
-pub async fn find_user(accounts: &AccountService, id: Uuid) -> Result<Option<User>, Failure> {
+pub async fn find_user(accounts: &AccountService, id: Uuid) -> Result<Option<User>, Problem> {
     let found = accounts.store.users.by_id(id).await?;
     Ok(found.as_ref().map(UserRecord::user))
 }
@@ -36,7 +36,7 @@ pub async fn find_users(
     search: &UserSearch,
     after: Option<&UserCursor>,
     limit: u32,
-) -> Result<UserPage, Failure> {
+) -> Result<UserPage, Problem> {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let page = accounts.store.users.page(search, after, limit).await?;
     Ok(UserPage { users: page.users.iter().map(UserRecord::user).collect(), next: page.next })
@@ -51,7 +51,7 @@ pub async fn find_audit_log(
     id: Uuid,
     limit: u32,
     after: Option<Cursor>,
-) -> Result<Option<AuditPage>, Failure> {
+) -> Result<Option<AuditPage>, Problem> {
     let Some(user) = accounts.store.users.by_id(id).await? else { return Ok(None) };
     audit_log(accounts, &user, limit, after).await.map(Some)
 }

@@ -1,18 +1,16 @@
 //! Grants a role from the command line: this creates the first administrator. It uses the store only; a running service
 //! publishes the event.
 
-use bson::doc;
-use service_kit::{Clock, Ids, mongo::StoreError};
+use events::{RolesChangedBy, UserRolesChanged};
+use service_kit::Ids;
 use uuid::Uuid;
 
 use crate::{
-    domain::{Email, Invalid, Role, Roles, UserStatus},
-    outbox::{Origin, roles_changed},
-    store::{Change, Precondition, Store},
-    usecase::{
-        failure::Failure,
-        write_outcome::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
-    },
+    domain::{Email, Invalid, Role, Roles},
+    outbox::{Origin, event},
+    problem::Problem,
+    store::{Change, UserRecord},
+    usecase::update::{AccountWriter, Attempt, ByEmail, Decision},
 };
 
 /// The result of a grant.
@@ -32,12 +30,15 @@ pub enum GrantRoleError {
     #[error("{0}")]
     TooMany(Invalid),
     #[error(transparent)]
-    Failure(#[from] Failure),
+    Problem(Problem),
 }
 
-impl From<StoreError> for GrantRoleError {
-    fn from(error: StoreError) -> Self {
-        Self::Failure(error.into())
+impl From<Problem> for GrantRoleError {
+    fn from(problem: Problem) -> Self {
+        match problem {
+            Problem::NotFound => Self::UnknownAddress,
+            other => Self::Problem(other),
+        }
     }
 }
 
@@ -48,31 +49,29 @@ impl From<StoreError> for GrantRoleError {
 /// Returns [`GrantRoleError`]. If the store was unavailable, the role may have been granted; the caller repeats the
 /// call.
 pub async fn grant_role(
-    store: &Store,
-    clock: &Clock,
+    writer: &AccountWriter,
     ids: &Ids,
     email: &Email,
     role: &Role,
 ) -> Result<GrantedRole, GrantRoleError> {
-    for _ in 0..MAX_ATTEMPTS {
-        let user = store.users.by_email_key(email.key()).await?.ok_or(GrantRoleError::UnknownAddress)?;
-        let id = user.id.into();
+    let grant = |user: &UserRecord, (), Attempt { now, .. }: Attempt| {
         if user.roles.iter().any(|has| has == role.as_str()) {
-            store.admins.ensure_listed(id).await?;
-            return Ok(GrantedRole { user: id, roles: user.roles, changed: false });
+            return Ok(Decision::Unchanged(Ok(false)));
         }
-        let roles = Roles::with_added(&user.roles, role).map_err(GrantRoleError::TooMany)?;
-        let becomes_admin = !user.is_admin() && user.status == UserStatus::Active && roles.has_admin();
-        let removal_count = if becomes_admin { Some(store.admins.removal_count().await?) } else { None };
-        let event = roles_changed(ids, id, roles.as_slice(), clock.now(), &Origin::operator());
-        let change = Change { set: doc! { "roles": roles.as_slice() }, events: vec![event], ..Change::default() };
-        let commit = store.users.commit(id, Precondition::Version(user.version), change).await?;
-        if let WriteOutcome::Done(written) = write_outcome(commit)? {
-            if let Some(removal_count) = removal_count {
-                store.admins.add(id, removal_count).await?;
-            }
-            return Ok(GrantedRole { user: id, roles: written.roles, changed: true });
-        }
+        let roles = match Roles::with_added(&user.roles, role) {
+            Ok(roles) => roles.as_slice().to_vec(),
+            Err(invalid) => return Ok(Decision::Unchanged(Err(invalid))),
+        };
+        let payload = UserRolesChanged { user_id: user.id.into(), roles: roles.clone(), by: RolesChangedBy::Operator };
+        let events = vec![event(ids, now, &Origin::operator(), payload)];
+        Ok(Decision::Write(Change { roles: Some(roles), events, ..Change::default() }, Ok(true)))
+    };
+    let updated = writer.update(ByEmail::new(&writer.store, email), grant).await?;
+    let changed = updated.result.clone().map_err(GrantRoleError::TooMany)?;
+    let user = updated.into_user()?;
+    let id = user.id.into();
+    if user.is_admin() {
+        writer.store.admins.ensure_listed(id).await.map_err(Problem::from)?;
     }
-    Err(Failure::too_many_conflicts().into())
+    Ok(GrantedRole { user: id, roles: user.roles, changed })
 }

@@ -3,36 +3,26 @@
 use service_kit::{fail_point, mongo::StoreError};
 
 use crate::{
+    domain::{UserStatus, role},
     store::{AdminRemoval, Change, Commit, Precondition, UserRecord},
-    usecase::account_service::AccountService,
+    usecase::update::{AccountWriter, WriteError},
 };
 
-/// The reason why nothing was written.
-#[derive(Debug, thiserror::Error)]
-pub(in crate::usecase) enum AdminWriteError {
-    /// There is no other administrator.
-    #[error("the account is the last administrator")]
-    LastAdmin,
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-impl AccountService {
-    /// Writes `change` if `user` still has its version, and keeps the list of administrators correct. `admin_after`
-    /// says whether the account belongs to an administrator after the change.
+impl AccountWriter {
+    /// Writes `change` if the precondition holds, and keeps the list of administrators correct. A change of the status or
+    /// of the roles requires the version of `user` as its precondition.
     ///
     /// An account that loses the role leaves the list before the write. If nothing is written it is put back. If the
     /// outcome is unknown, or after a crash between the two steps, housekeeping puts it back.
     pub(in crate::usecase) async fn commit_with_admin_list(
         &self,
         user: &UserRecord,
-        admin_after: bool,
+        precondition: Precondition<'_>,
         change: Change,
-    ) -> Result<Commit, AdminWriteError> {
+    ) -> Result<Commit, WriteError> {
         let id = user.id.into();
-        let precondition = Precondition::Version(user.version);
         let (users, admins) = (&self.store.users, &self.store.admins);
-        match (user.is_admin(), admin_after) {
+        match (user.is_admin(), is_admin_after(user, &change)) {
             (false, true) => {
                 let removal_count = admins.removal_count().await?;
                 let commit = users.commit(id, precondition, change).await?;
@@ -43,7 +33,7 @@ impl AccountService {
             }
             (true, false) => {
                 if admins.remove_unless_last(id).await? == AdminRemoval::LastAdmin {
-                    return Err(AdminWriteError::LastAdmin);
+                    return Err(WriteError::LastAdmin);
                 }
                 fail_point!("admins.after_pull");
                 let commit = users.commit(id, precondition, change).await;
@@ -67,4 +57,10 @@ impl AccountService {
             tracing::warn!(%admin, %error, "an administrator is missing from the list of administrators; housekeeping will add the account");
         }
     }
+}
+
+fn is_admin_after(user: &UserRecord, change: &Change) -> bool {
+    let status = change.status.unwrap_or(user.status);
+    let roles = change.roles.as_ref().unwrap_or(&user.roles);
+    !change.tombstone && status == UserStatus::Active && role::has_admin(roles)
 }

@@ -7,20 +7,19 @@
 
 use std::sync::Arc;
 
-use events::{SessionsEndedReason, TotpDisabledBy};
-use jiff::Timestamp;
-use service_kit::{Clock, Ids, mongo::StoreError};
+use events::{SessionsEndedReason, TotpDisabledBy, UserSessionsEnded, UserTotpDisabled};
+use service_kit::Ids;
 use uuid::Uuid;
 
-use super::admin_action::{AdminActionError, Decision};
 use crate::{
     domain::{AdminReason, Email},
-    outbox::{Origin, sessions_ended, totp_disabled},
-    store::{Change, EndSessions, Precondition, Store, TotpChange, UserRecord},
+    outbox::{Origin, event},
+    problem::{Problem, Validation},
+    store::{Change, EndSessions, TotpChange, UserRecord},
     usecase::{
         account_service::AccountService,
-        failure::Failure,
-        write_outcome::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
+        second_factor::check_code::NO_SECOND_FACTOR,
+        update::{AccountWriter, Attempt, ByEmail, ById, Decision},
     },
 };
 
@@ -32,98 +31,71 @@ pub enum AccountRef {
     Email(Email),
 }
 
-/// The reason why the operator's command removed nothing.
-#[derive(Debug, thiserror::Error)]
-pub enum RemoveSecondFactorError {
-    #[error("there is no such account")]
-    NotFound,
-    #[error("the account has no second factor")]
-    NoSecondFactor,
-    #[error(transparent)]
-    Failure(#[from] Failure),
-}
-
-impl From<StoreError> for RemoveSecondFactorError {
-    fn from(error: StoreError) -> Self {
-        Self::Failure(error.into())
-    }
-}
-
 /// Turns off the second factor of another account, as the administrator `admin`.
 ///
 /// # Errors
-/// Returns [`AdminActionError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
+/// Returns [`Problem::ValidationFailed`] for a bad reason, [`Problem::NotFound`], or a conflict if the account has no
+/// second factor or is that of the administrator.
 pub async fn remove_second_factor(
     accounts: &Arc<AccountService>,
     id: Uuid,
     admin: Uuid,
-    reason: &AdminReason,
+    reason: &str,
     origin: Origin,
-) -> Result<(), AdminActionError> {
+) -> Result<(), Problem> {
+    let reason = Validation::only("reason", AdminReason::parse(reason))?;
     if id == admin {
         // Removing one's own second factor requires the password and a code, so that a stolen session is not enough.
-        return Err(AdminActionError::OwnSecondFactor);
+        return Err(Problem::Conflict(
+            "This is your own account. Remove its second factor with your password and a code.",
+        ));
     }
-    let this = Arc::clone(accounts);
-    let origin = origin.by_admin(admin).with_reason(reason);
-    let action = async move {
-        let decide = |user: &UserRecord| {
-            if user.totp.is_none() {
-                return Err(AdminActionError::NoSecondFactor);
-            }
-            let change = removal_change(user, TotpDisabledBy::Admin, &this.ids, this.clock.now(), &origin);
-            Ok(Some(Decision { change, admin_after: user.is_admin() }))
-        };
-        this.apply_admin_action(id, decide).await
-    };
-    accounts.writes.run_to_completion(action).await
+    let remove =
+        decide_removal(TotpDisabledBy::Admin, accounts.ids.clone(), origin.by_admin(admin).with_reason(&reason));
+    accounts.update(accounts.by_id(id), remove).await.map(|_| ())
 }
 
 /// Turns off the second factor of an account, as an operator. It uses the store only; a running service publishes the
 /// events. Returns the account's id.
 ///
 /// # Errors
-/// Returns [`RemoveSecondFactorError`]. If the store was unavailable, the second factor may have been removed; the
-/// caller repeats the call.
+/// Returns [`Problem::NotFound`] or [`Problem::Conflict`]. If the store was unavailable, the second factor may have been
+/// removed; the caller repeats the call.
 pub async fn remove_second_factor_as_operator(
-    store: &Store,
-    clock: &Clock,
+    writer: &AccountWriter,
     ids: &Ids,
     account: &AccountRef,
     reason: &AdminReason,
-) -> Result<Uuid, RemoveSecondFactorError> {
-    let origin = Origin::operator().with_reason(reason);
-    for _ in 0..MAX_ATTEMPTS {
-        let found = match account {
-            AccountRef::Id(id) => store.users.by_id(*id).await?,
-            AccountRef::Email(email) => store.users.by_email_key(email.key()).await?,
-        };
-        let user = found.ok_or(RemoveSecondFactorError::NotFound)?;
-        if user.totp.is_none() {
-            return Err(RemoveSecondFactorError::NoSecondFactor);
-        }
-        let change = removal_change(&user, TotpDisabledBy::Operator, ids, clock.now(), &origin);
-        let commit = store.users.commit(user.id.into(), Precondition::Version(user.version), change).await?;
-        if let WriteOutcome::Done(written) = write_outcome(commit)? {
-            // Rows of ended sessions that are left here expire by themselves.
-            let _ = store.sessions.delete_ended(written.id.into(), written.sessions).await;
-            return Ok(user.id.into());
-        }
-    }
-    Err(Failure::too_many_conflicts().into())
+) -> Result<Uuid, Problem> {
+    let remove = decide_removal(TotpDisabledBy::Operator, ids.clone(), Origin::operator().with_reason(reason));
+    let updated = match account {
+        AccountRef::Id(id) => writer.update(ById { users: writer.store.users.clone(), id: *id }, remove).await,
+        AccountRef::Email(email) => writer.update(ByEmail::new(&writer.store, email), remove).await,
+    };
+    Ok(updated?.into_user()?.id.into())
 }
 
-fn removal_change(user: &UserRecord, by: TotpDisabledBy, ids: &Ids, now: Timestamp, origin: &Origin) -> Change {
-    let events = vec![
-        totp_disabled(ids, &user.user(), Some(by), now, origin),
-        sessions_ended(ids, user.id.into(), SessionsEndedReason::Admin, now, origin),
-    ];
-    // A second factor that is turned on later is a new one and gets an undo link.
-    Change {
-        totp: TotpChange::Forget,
-        end_sessions: EndSessions::All,
-        ignore_pending_limit: true,
-        events,
-        ..Change::default()
+/// Returns the decision to turn off the second factor and to end all sessions.
+fn decide_removal(
+    by: TotpDisabledBy,
+    ids: Ids,
+    origin: Origin,
+) -> impl FnMut(&UserRecord, (), Attempt) -> Result<Decision<()>, Problem> {
+    move |record, (), Attempt { now, .. }| {
+        if record.totp.is_none() {
+            return Err(Problem::Conflict(NO_SECOND_FACTOR));
+        }
+        let user = record.user();
+        let disabled = UserTotpDisabled { user_id: user.id, recipient: user.recipient(), by: Some(by) };
+        let ended = UserSessionsEnded { user_id: user.id, reason: SessionsEndedReason::Admin };
+        // A second factor that is turned on later is a new one and gets an undo link.
+        let change = Change {
+            totp: TotpChange::Forget,
+            end_sessions: EndSessions::All,
+            ignore_pending_limit: true,
+            events: vec![event(&ids, now, &origin, disabled), event(&ids, now, &origin, ended)],
+            ..Change::default()
+        };
+        Ok(Decision::Write(change, ()))
     }
 }

@@ -2,125 +2,121 @@
 
 use std::sync::Arc;
 
-use bson::doc;
-use events::{DeletedBy, SessionsEndedReason, sealing::Purpose};
+use events::{
+    DeletedBy, SessionsEndedReason, StatusChangedBy, UserDeleted, UserDisabled, UserEnabled, UserSessionsEnded,
+};
+use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::admin_action::{AdminActionError, Decision};
 use crate::{
-    domain::{UserStatus, role},
+    domain::{ExpectedVersion, UserStatus},
     outbox::Origin,
-    store::{Change, EndSessions, TokenChange, UserRecord},
-    usecase::account_service::AccountService,
+    problem::Problem,
+    store::{Change, EndSessions, UserRecord},
+    usecase::{
+        account_service::AccountService,
+        update::{Attempt, Decision, Load, require_version},
+    },
 };
 
 /// Disables an account: refuses logins, ends all sessions, and invalidates the one-time tokens except those that undo a
 /// change of the address. An account that is already disabled stays unchanged.
 ///
 /// # Errors
-/// Returns [`AdminActionError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
-pub async fn disable_user(accounts: &Arc<AccountService>, id: Uuid, origin: Origin) -> Result<(), AdminActionError> {
-    let this = Arc::clone(accounts);
-    accounts
-        .writes
-        .run_to_completion(
-            async move { this.apply_admin_action(id, |user| Ok(this.decide_disable(user, &origin))).await },
-        )
-        .await
+/// Returns [`Problem::NotFound`], or a conflict for the last administrator.
+pub async fn disable_user(accounts: &Arc<AccountService>, id: Uuid, origin: Origin) -> Result<(), Problem> {
+    let outbox = accounts.outbox.clone();
+    let disable = move |user: &UserRecord, (), attempt: Attempt| {
+        if user.status == UserStatus::Disabled {
+            return Ok(Decision::Unchanged(()));
+        }
+        let payload = UserDisabled { user_id: id, by: StatusChangedBy::Admin };
+        let change = Change {
+            status: Some(UserStatus::Disabled),
+            events: vec![outbox.event(attempt.now, &origin, payload)],
+            ignore_pending_limit: true,
+            ..Change::default()
+        };
+        Ok(Decision::Write(change, ()))
+    };
+    accounts.update(accounts.by_id(id), disable).await.map(|_| ())
 }
 
 /// Enables an account: accepts logins again. An active account stays unchanged.
 ///
 /// # Errors
-/// Returns [`AdminActionError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
-pub async fn enable_user(accounts: &Arc<AccountService>, id: Uuid, origin: Origin) -> Result<(), AdminActionError> {
-    let this = Arc::clone(accounts);
-    accounts
-        .writes
-        .run_to_completion(
-            async move { this.apply_admin_action(id, |user| Ok(this.decide_enable(user, &origin))).await },
-        )
-        .await
-}
-
-impl AccountService {
-    fn decide_disable(&self, user: &UserRecord, origin: &Origin) -> Option<Decision> {
-        if user.status == UserStatus::Disabled {
-            return None;
-        }
-        let change = Change {
-            set: doc! { "status": UserStatus::Disabled.as_str() },
-            tokens: TokenChange::DropAllBut(Purpose::EmailChangeUndo),
-            end_sessions: EndSessions::All,
-            events: vec![self.outbox.disabled(user.id.into(), self.clock.now(), origin)],
-            ignore_pending_limit: true,
-            ..Change::default()
-        };
-        Some(Decision { change, admin_after: false })
-    }
-
-    fn decide_enable(&self, user: &UserRecord, origin: &Origin) -> Option<Decision> {
+/// Returns [`Problem::NotFound`].
+pub async fn enable_user(accounts: &Arc<AccountService>, id: Uuid, origin: Origin) -> Result<(), Problem> {
+    let outbox = accounts.outbox.clone();
+    let enable = move |user: &UserRecord, (), attempt: Attempt| {
         if user.status == UserStatus::Active {
-            return None;
+            return Ok(Decision::Unchanged(()));
         }
+        let payload = UserEnabled { user_id: id, by: StatusChangedBy::Admin };
         let change = Change {
-            set: doc! { "status": UserStatus::Active.as_str() },
-            events: vec![self.outbox.enabled(user.id.into(), self.clock.now(), origin)],
+            status: Some(UserStatus::Active),
+            events: vec![outbox.event(attempt.now, &origin, payload)],
             ..Change::default()
         };
-        Some(Decision { change, admin_after: role::has_admin(&user.roles) })
-    }
+        Ok(Decision::Write(change, ()))
+    };
+    accounts.update(accounts.by_id(id), enable).await.map(|_| ())
 }
 
 /// Ends all sessions of an account, including their access tokens. If there is no session to end, nothing is written.
 ///
 /// # Errors
-/// Returns [`AdminActionError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
-pub async fn end_sessions(accounts: &Arc<AccountService>, id: Uuid, origin: Origin) -> Result<(), AdminActionError> {
-    let this = Arc::clone(accounts);
-    let action = async move {
-        let user = this.store.users.by_id(id).await?.ok_or(AdminActionError::NotFound)?;
-        if !this.has_sessions_to_end(&user, None).await? {
-            return Ok(());
+/// Returns [`Problem::NotFound`].
+pub async fn end_sessions(accounts: &Arc<AccountService>, id: Uuid, origin: Origin) -> Result<(), Problem> {
+    let load = WithSessionsToEnd { accounts: Arc::clone(accounts), id };
+    let outbox = accounts.outbox.clone();
+    let end = move |_: &UserRecord, has_sessions: bool, attempt: Attempt| {
+        if !has_sessions {
+            return Ok(Decision::Unchanged(()));
         }
-        let decide = |user: &UserRecord| {
-            let event = this.outbox.sessions_ended(id, SessionsEndedReason::Admin, this.clock.now(), &origin);
-            let change = Change {
-                end_sessions: EndSessions::All,
-                events: vec![event],
-                ignore_pending_limit: true,
-                ..Change::default()
-            };
-            Ok(Some(Decision { change, admin_after: user.is_admin() }))
+        let payload = UserSessionsEnded { user_id: id, reason: SessionsEndedReason::Admin };
+        let change = Change {
+            end_sessions: EndSessions::All,
+            events: vec![outbox.event(attempt.now, &origin, payload)],
+            ignore_pending_limit: true,
+            ..Change::default()
         };
-        this.apply_admin_action(id, decide).await
+        Ok(Decision::Write(change, ()))
     };
-    accounts.writes.run_to_completion(action).await
+    accounts.update(load, end).await.map(|_| ())
 }
 
-/// Deletes an account; its owner gets a mail. `permits` is called with the version that the deletion is based on
-/// (`If-Match`).
+/// The account with this id, and whether it has sessions to end.
+struct WithSessionsToEnd {
+    accounts: Arc<AccountService>,
+    id: Uuid,
+}
+
+impl Load for WithSessionsToEnd {
+    type Proof = bool;
+
+    async fn load(&mut self, now: Timestamp) -> Result<(UserRecord, bool), Problem> {
+        let (user, ()) = self.accounts.by_id(self.id).load(now).await?;
+        let has_sessions = self.accounts.has_sessions_to_end(&user, None).await?;
+        Ok((user, has_sessions))
+    }
+}
+
+/// Deletes an account; its owner gets a mail.
 ///
 /// # Errors
-/// Returns [`AdminActionError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
+/// Returns [`Problem::NotFound`], [`Problem::PreconditionFailed`], or a conflict for the last administrator.
 pub async fn delete_user(
     accounts: &Arc<AccountService>,
     id: Uuid,
-    permits: impl Fn(i64) -> bool + Send + Sync + 'static,
+    expected: ExpectedVersion,
     origin: Origin,
-) -> Result<(), AdminActionError> {
-    let this = Arc::clone(accounts);
-    let action = async move {
-        let decide = |user: &UserRecord| {
-            if !permits(user.version) {
-                return Err(AdminActionError::PreconditionFailed);
-            }
-            let event = this.outbox.deleted(id, user.user().recipient(), DeletedBy::Admin, this.clock.now(), &origin);
-            let change =
-                Change { tombstone: true, ignore_pending_limit: true, events: vec![event], ..Change::default() };
-            Ok(Some(Decision { change, admin_after: false }))
-        };
-        this.apply_admin_action(id, decide).await
+) -> Result<(), Problem> {
+    let outbox = accounts.outbox.clone();
+    let delete = move |user: &UserRecord, (), attempt: Attempt| {
+        require_version(&expected, user)?;
+        let payload = UserDeleted { user_id: id, by: DeletedBy::Admin, recipient: user.user().recipient() };
+        Ok(Decision::Write(Change::tombstone(outbox.event(attempt.now, &origin, payload)), ()))
     };
-    accounts.writes.run_to_completion(action).await
+    accounts.update(accounts.by_id(id), delete).await.map(|_| ())
 }

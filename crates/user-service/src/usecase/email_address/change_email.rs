@@ -6,241 +6,151 @@
 use std::sync::Arc;
 
 use bson::{Document, doc};
-use events::sealing::Purpose;
+use events::{UserEmailChangeRequested, UserEmailChanged, UserProfileUpdated, sealing::Purpose};
 use jiff::Timestamp;
-use service_kit::mongo::StoreError;
+use secrecy::SecretString;
 
 use crate::{
-    domain::{Email, EmailHistory, MAX_RESERVED_EMAILS, OneTimeToken, Password, expiry::expires_at},
-    hashing::PasswordHash,
+    domain::{Email, EmailHistory, Invalid, MAX_RESERVED_EMAILS, Password},
     outbox::Origin,
-    store::{Change, EMAIL_KEYS, Precondition, ReservedKey, TokenChange, TokenRecord, UserRecord},
+    problem::{Problem, Validation},
+    store::{Change, ClaimedKey, ReservedKey, TokenChange, TokenRecord, UserRecord},
     usecase::{
         account_service::AccountService,
-        failure::Failure,
         mailed_links::link_validity::used_links,
         rate_limit::account_writes::AccountWrite,
-        sessions::{authenticate::Caller, reauthenticate::ReauthenticateError},
-        write_outcome::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
+        sessions::authenticate::Caller,
+        update::{Attempt, Decision},
     },
 };
 
 /// The new address and the password.
 pub struct ChangeEmail {
-    pub new: Email,
-    pub password: Password,
-}
-
-/// The reason why no change was started.
-#[derive(Debug, thiserror::Error)]
-pub enum ChangeEmailError {
-    #[error("the account already has this address in the same spelling")]
-    Unchanged,
-    #[error("the password is wrong")]
-    WrongPassword,
-    #[error("the account has the maximum number of reserved addresses")]
-    TooManyChanges,
-    #[error("the account no longer exists, or its sessions have ended")]
-    Gone,
-    #[error(transparent)]
-    Failure(#[from] Failure),
-}
-
-impl From<ReauthenticateError> for ChangeEmailError {
-    fn from(error: ReauthenticateError) -> Self {
-        match error {
-            ReauthenticateError::WrongPassword => Self::WrongPassword,
-            ReauthenticateError::Failure(failure) => Self::Failure(failure),
-        }
-    }
-}
-
-impl From<StoreError> for ChangeEmailError {
-    fn from(error: StoreError) -> Self {
-        Self::Failure(error.into())
-    }
-}
-
-/// The reason why the address was not changed.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfirmEmailError {
-    /// The token is unknown, used, expired, or replaced by a later request; the cases are not distinguished.
-    #[error("the token is invalid")]
-    TokenInvalid,
-    /// The token is valid and stays valid.
-    #[error("the email address is taken")]
-    EmailTaken,
-    #[error(transparent)]
-    Failure(#[from] Failure),
-}
-
-impl From<StoreError> for ConfirmEmailError {
-    fn from(error: StoreError) -> Self {
-        Self::Failure(error.into())
-    }
+    pub new_email: String,
+    pub password: SecretString,
 }
 
 /// Sends a confirmation link to the new address and a notice to the current one. A request replaces the previous one.
 /// If the new address has the key of the current one, it is written immediately and nothing is sent.
 ///
 /// # Errors
-/// Returns [`ChangeEmailError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
+/// Returns [`Problem::ValidationFailed`] for a bad address and for the present one, [`Problem::WrongPassword`], a
+/// conflict if the account has too many earlier addresses, or [`Problem::Unauthorized`].
 pub async fn change_email(
     accounts: &Arc<AccountService>,
     caller: Caller,
     change: ChangeEmail,
     origin: Origin,
-) -> Result<(), ChangeEmailError> {
-    if caller.user.email == change.new.as_str() {
-        return Err(ChangeEmailError::Unchanged);
-    }
+) -> Result<(), Problem> {
+    let mut validation = Validation::default();
+    let new = validation.check("newEmail", Email::parse(&change.new_email));
+    let password = validation.check("password", Password::parse_attempt(&change.password));
+    let (Some(new), Some(password)) = (new, password) else { return Err(validation.problem()) };
+    refuse_unchanged(&caller.user, &new)?;
     let id = caller.user.id.into();
-    let charges = match caller.user.email_history().current == change.new.key() {
+    let charges = match caller.user.email_history().current == new.key() {
         true => accounts.rate_limiter.charge_account_writes(&[AccountWrite::Profile], id).await?,
-        false => accounts.rate_limiter.charge_email_change(id, &change.new, &origin).await?,
+        false => accounts.rate_limiter.charge_email_change(id, &new, &origin).await?,
     };
-    let proof = accounts.reauthenticate(&caller, &change.password, &origin);
+    let proof = accounts.reauthenticate(&caller, &password, &origin);
     let verified = accounts.rate_limiter.refund_unless_verified(charges, proof).await?;
     let this = Arc::clone(accounts);
-    accounts
-        .writes
-        .run_to_completion(async move { this.start_email_change(caller, &verified, &change.new, &origin).await })
-        .await
+    // The write requires the version that was read, so that the notice goes to the address of that version.
+    let start = move |user: &UserRecord, (), Attempt { now, .. }: Attempt| {
+        let addresses = user.email_history();
+        let change = if addresses.current == new.key() {
+            refuse_unchanged(user, &new)?;
+            this.spelling_change(user, &new, now, &origin)
+        } else if addresses.reserved_count(now) >= MAX_RESERVED_EMAILS {
+            return Err(Problem::Conflict(
+                "The email address was changed too often: no more earlier addresses can be kept. Try again in a few days.",
+            ));
+        } else {
+            this.email_change_request(user, &new, now, &origin)
+        };
+        Ok(Decision::Write(change, ()))
+    };
+    accounts.update(accounts.signed_in(caller, Some(verified)), start).await.map(|_| ())
+}
+
+fn refuse_unchanged(user: &UserRecord, new: &Email) -> Result<(), Problem> {
+    if user.email != new.as_str() {
+        return Ok(());
+    }
+    Validation::only("newEmail", Err(Invalid::new("unchanged", "This is already the email address of the account.")))
 }
 
 /// Redeems the token: the account gets the new address. The old address stays reserved for the account and gets an undo
 /// link.
 ///
 /// # Errors
-/// Returns [`ConfirmEmailError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
-pub async fn confirm_email_change(
-    accounts: &Arc<AccountService>,
-    token: &str,
-    origin: Origin,
-) -> Result<(), ConfirmEmailError> {
+/// Returns [`Problem::TokenInvalid`] or [`Problem::EmailTaken`].
+pub async fn confirm_email_change(accounts: &Arc<AccountService>, token: &str, origin: Origin) -> Result<(), Problem> {
     accounts.rate_limiter.charge_request(&origin).await?;
-    let token = OneTimeToken::parse(token).ok_or(ConfirmEmailError::TokenInvalid)?;
+    let holder = accounts.token_holder(token, Purpose::EmailChange)?;
     accounts.require_unique_indexes()?;
     let this = Arc::clone(accounts);
-    accounts.writes.run_to_completion(async move { this.redeem_email_change_token(&token, &origin).await }).await
+    let confirm = move |record: &UserRecord, spent: TokenRecord, Attempt { now, .. }: Attempt| {
+        let new = spent.address.clone().ok_or(Problem::TokenInvalid)?;
+        let (user, old) = (record.user(), record.email_history());
+        let link = this.lifetimes.new_link(Purpose::EmailChangeUndo, &user.email, now);
+        let event = this.outbox.event_with_link(now, &origin, &link, |undo| UserEmailChanged {
+            user_id: user.id,
+            old_email: user.email.clone(),
+            new_email: new.clone(),
+            recipient: user.recipient(),
+            undo,
+        });
+        let undo = TokenRecord::new(&link, &old.current);
+        let addresses = old.change_to(&spent.to, link.expires_at, now);
+        let mut tokens = kept_undo_tokens(&record.tokens, &addresses);
+        // Never earlier than an existing second factor, even if the clocks of two replicas differ.
+        let changed_at = record.factor_since().map_or(now, |since| now.max(since));
+        tokens.push(undo.with_address(&user.email).with_issued_at(changed_at));
+        let change = Change {
+            set: address_fields(&new, &addresses),
+            claims: Some(ClaimedKey::Email(spent.to.clone())),
+            tokens: TokenChange::Replace(tokens),
+            used_tokens: used_links(record, &spent, &[], now),
+            events: vec![event],
+            ..Change::default()
+        };
+        Ok(Decision::Write(change, ()))
+    };
+    accounts.update(holder, confirm).await.map(|_| ())
 }
 
 impl AccountService {
-    /// Starts the change. Requires the version that was read, so that the notice goes to the address of that version.
-    async fn start_email_change(
-        &self,
-        caller: Caller,
-        verified: &PasswordHash,
-        new: &Email,
-        origin: &Origin,
-    ) -> Result<(), ChangeEmailError> {
-        let mut user = caller.user;
-        for _ in 0..MAX_ATTEMPTS {
-            let (id, now) = (user.id.into(), self.clock.now());
-            let addresses = user.email_history();
-            let change = if addresses.current == new.key() {
-                self.spelling_change(&user, new, now, origin)?
-            } else if addresses.reserved_count(now) >= MAX_RESERVED_EMAILS {
-                return Err(ChangeEmailError::TooManyChanges);
-            } else {
-                self.email_change_request(&user, new, now, origin)
-            };
-            let commit = self.store.users.commit(id, Precondition::Version(user.version), change).await?;
-            if let WriteOutcome::Done(written) = write_outcome(commit)? {
-                self.publish(&written);
-                return Ok(());
-            }
-            let current = self.store.users.by_id(id).await?;
-            user = current
-                .filter(|user| {
-                    user.is_session_valid(caller.session, caller.epoch)
-                        && user.password_hash().is_ok_and(|hash| hash.expose() == verified.expose())
-                })
-                .ok_or(ChangeEmailError::Gone)?;
-        }
-        Err(Failure::too_many_conflicts().into())
-    }
-
     /// Returns the write that requests a change to an address with another key.
-    fn email_change_request(&self, user: &UserRecord, new: &Email, now: Timestamp, origin: &Origin) -> Change {
-        let token = OneTimeToken::generate();
-        let expires_at = expires_at(now, self.rules.verification_ttl);
-        let event = self.outbox.email_change_requested(&user.user(), new.as_str(), &token, expires_at, now, origin);
-        let token = TokenRecord::new(token.digest(), Purpose::EmailChange, new.key(), expires_at);
-        Change {
-            tokens: TokenChange::Add { token: token.with_address(new.as_str()), keep: 1 },
-            events: vec![event],
-            ..Change::default()
-        }
+    fn email_change_request(&self, record: &UserRecord, new: &Email, now: Timestamp, origin: &Origin) -> Change {
+        let user = record.user();
+        let link = self.lifetimes.new_link(Purpose::EmailChange, new.as_str(), now);
+        let event = self.outbox.event_with_link(now, origin, &link, |confirmation| UserEmailChangeRequested {
+            user_id: user.id,
+            new_email: new.as_str().to_owned(),
+            recipient: user.recipient(),
+            confirmation,
+            username: Some(user.username.clone()),
+        });
+        let token = TokenRecord::new(&link, new.key()).with_address(new.as_str());
+        Change { tokens: TokenChange::Add { token, keep: 1 }, events: vec![event], ..Change::default() }
     }
 
     /// Returns the write that changes the spelling of the current address. Its key does not change, so its
     /// verification, its reservations and its links stay valid.
-    fn spelling_change(
-        &self,
-        user: &UserRecord,
-        new: &Email,
-        now: Timestamp,
-        origin: &Origin,
-    ) -> Result<Change, ChangeEmailError> {
-        if user.email == new.as_str() {
-            return Err(ChangeEmailError::Unchanged);
-        }
-        let event = self.outbox.profile_updated(user.id.into(), vec!["email".to_owned()], now, origin);
-        Ok(Change { set: doc! { "email": new.as_str() }, events: vec![event], ..Change::default() })
-    }
-
-    async fn redeem_email_change_token(&self, token: &OneTimeToken, origin: &Origin) -> Result<(), ConfirmEmailError> {
-        let mut freed = false;
-        for _ in 0..MAX_ATTEMPTS {
-            let now = self.clock.now();
-            let holder = self.find_token_holder(token, Purpose::EmailChange, now).await?;
-            let (record, spent) = holder.ok_or(ConfirmEmailError::TokenInvalid)?;
-            let new = spent.address.as_deref().ok_or(ConfirmEmailError::TokenInvalid)?;
-            let (user, old, factor_since) = (record.user(), record.email_history(), record.factor_since());
-            let until = expires_at(now, self.rules.undo_ttl);
-            let undo = OneTimeToken::generate();
-            let event = self.outbox.email_changed(&user, new, &undo, until, now, origin);
-            let undo = TokenRecord::new(undo.digest(), Purpose::EmailChangeUndo, &old.current, until);
-            let addresses = old.change_to(&spent.to, until, now);
-            let used_tokens = used_links(&record, &spent, &[], now);
-            let mut tokens = kept_undo_tokens(record.tokens, &addresses);
-            // Never earlier than an existing second factor, even if the clocks of two replicas differ.
-            let changed_at = factor_since.map_or(now, |since| now.max(since));
-            tokens.push(undo.with_address(&user.email).with_issued_at(changed_at));
-            let change = Change {
-                set: address_fields(new, &addresses),
-                tokens: TokenChange::Replace(tokens),
-                used_tokens,
-                events: vec![event],
-                ..Change::default()
-            };
-            let commit = match self.store.users.commit(user.id, Precondition::Version(user.version), change).await {
-                Ok(commit) => commit,
-                Err(StoreError::DuplicateKey { index }) if index == EMAIL_KEYS => {
-                    freed = !freed && self.store.users.release_expired_email(&spent.to, now).await?;
-                    if freed {
-                        continue;
-                    }
-                    return Err(ConfirmEmailError::EmailTaken);
-                }
-                Err(error) => return Err(error.into()),
-            };
-            if let WriteOutcome::Done(written) = write_outcome(commit)? {
-                self.publish(&written);
-                return Ok(());
-            }
-        }
-        Err(Failure::too_many_conflicts().into())
+    fn spelling_change(&self, user: &UserRecord, new: &Email, now: Timestamp, origin: &Origin) -> Change {
+        let payload = UserProfileUpdated { user_id: user.id.into(), changed: vec!["email".to_owned()] };
+        let events = vec![self.outbox.event(now, origin, payload)];
+        Change { set: doc! { "email": new.as_str() }, events, ..Change::default() }
     }
 }
 
 /// Returns those undo tokens whose addresses are still reserved: no other token outlives a change of the address.
-pub(in crate::usecase) fn kept_undo_tokens(tokens: Vec<TokenRecord>, addresses: &EmailHistory) -> Vec<TokenRecord> {
-    let kept = |token: &TokenRecord| {
+pub(in crate::usecase) fn kept_undo_tokens(tokens: &[TokenRecord], addresses: &EmailHistory) -> Vec<TokenRecord> {
+    let kept = |token: &&TokenRecord| {
         token.purpose == Purpose::EmailChangeUndo && addresses.has_reservation(&token.reservation())
     };
-    tokens.into_iter().filter(kept).collect()
+    tokens.iter().filter(kept).cloned().collect()
 }
 
 /// Returns the fields of an account whose owner has just proved control of the address `email`.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bson::DateTime;
+use events::UserImported;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use service_kit::Ids;
@@ -16,8 +17,8 @@ use super::{
 use crate::{
     domain::{AttributeRules, DisplayName, Email, Invalid, Locale, Roles, Timezone, UserStatus, Username, Writer},
     hashing::{HashImporter, PasswordHash, UnusableHash},
-    outbox::{EventBuilder, Origin},
-    store::{ImportedFrom, SCHEMA_VERSION, SessionRule, UserRecord},
+    outbox::{Origin, event},
+    store::{ImportedFrom, UserRecord},
 };
 
 /// The allowed difference between the clocks of two systems.
@@ -69,17 +70,6 @@ impl AccountReader {
         };
         let id = id.unwrap_or_else(|| self.derived_id(line.number, created_at));
         let mut record = UserRecord {
-            id: id.into(),
-            schema_version: SCHEMA_VERSION,
-            version: 1,
-            username: username.as_str().to_owned(),
-            username_key: username.key().to_owned(),
-            username_keys: vec![username.key().to_owned()],
-            reserved_usernames: Vec::new(),
-            unclaimed: false,
-            email: email.as_str().to_owned(),
-            email_keys: vec![email.key().to_owned()],
-            reserved: Vec::new(),
             email_verified,
             display_name: display_name.map(|name| name.as_str().to_owned()),
             locale: locale.map(|locale| locale.as_str().to_owned()),
@@ -87,30 +77,19 @@ impl AccountReader {
             attributes: attributes.map(|attributes| attributes.to_json()),
             roles,
             status,
-            password_hash: hash.expose().to_owned(),
-            sessions: SessionRule { epoch: 1, keep: None },
-            tokens: Vec::new(),
-            used_tokens: Vec::new(),
-            idempotency: None,
-            totp: None,
-            totp_setup: None,
-            second_factor_since: None,
-            second_factor_off_at: None,
-            undo_tokens: Vec::new(),
             imported: Some(ImportedFrom {
                 import: self.import.clone(),
                 line: i64::try_from(line.number).unwrap_or(i64::MAX),
                 at: now.into(),
             }),
             created_at: created_at.into(),
-            updated_at: now.into(),
             last_login_at: last_login_at.map(DateTime::from),
-            known_networks: Vec::new(),
-            locked_until: None,
-            pending_events: Vec::new(),
-            parked: None,
+            ..UserRecord::new(id, &username, &email, &hash, now)
         };
-        let event = EventBuilder::imported(&self.ids, &record.user(), self.welcome, now, &Origin::operator());
+        let user = record.user();
+        let (user_id, recipient) = (user.id, user.recipient());
+        let payload = UserImported { user_id, username: user.username, welcome: self.welcome, recipient };
+        let event = event(&self.ids, now, &Origin::operator(), payload);
         record.pending_events = vec![event.to_pending_event(1)];
         Ok(record)
     }

@@ -8,8 +8,9 @@ use super::link_validity::addresses_permit;
 use crate::{
     domain::{Email, OneTimeToken, UserStatus},
     outbox::Origin,
+    problem::{Problem, Validation},
     store::{UsedTokenRecord, UserRecord},
-    usecase::{account_service::AccountService, background_queue::RequestedMail, failure::Failure},
+    usecase::{account_service::AccountService, background_queue::RequestedMail},
 };
 
 /// The account of a valid link.
@@ -41,7 +42,7 @@ pub enum LinkState {
 ///
 /// # Errors
 /// Returns an error if the store is unavailable.
-pub async fn link_state(accounts: &AccountService, token: &str, purposes: &[Purpose]) -> Result<LinkState, Failure> {
+pub async fn link_state(accounts: &AccountService, token: &str, purposes: &[Purpose]) -> Result<LinkState, Problem> {
     let Some(token) = OneTimeToken::parse(token) else { return Ok(LinkState::Unknown) };
     let digest = token.digest();
     let user = accounts.find_any_link_holder(digest).await?;
@@ -58,7 +59,7 @@ pub async fn resend_link(
     mail: RequestedMail,
     token: &str,
     origin: Origin,
-) -> Result<(), Failure> {
+) -> Result<(), Problem> {
     accounts.rate_limiter.check_local_request(&origin)?;
     let address = match OneTimeToken::parse(token) {
         Some(token) => {
@@ -71,7 +72,7 @@ pub async fn resend_link(
         None => None,
     };
     match address {
-        Some(email) => request_mail(accounts, mail, &email, origin).await,
+        Some(email) => send_mail(accounts, mail, &email, origin).await,
         None => accounts.rate_limiter.charge_request(&origin).await,
     }
 }
@@ -158,9 +159,19 @@ fn current_address(user: &UserRecord, digest: [u8; 32], now: Timestamp) -> Optio
 pub async fn request_mail(
     accounts: &AccountService,
     mail: RequestedMail,
+    email: &str,
+    origin: Origin,
+) -> Result<(), Problem> {
+    let email = Validation::only("email", Email::parse(email))?;
+    send_mail(accounts, mail, &email, origin).await
+}
+
+async fn send_mail(
+    accounts: &AccountService,
+    mail: RequestedMail,
     email: &Email,
     origin: Origin,
-) -> Result<(), Failure> {
+) -> Result<(), Problem> {
     accounts.rate_limiter.charge_mail(mail, email, &origin).await?;
     accounts.background.enqueue_mail(mail, email.key().to_owned(), origin)
 }
@@ -185,7 +196,14 @@ mod tests {
     }
 
     fn token(purpose: Purpose, to: &str, expires: i64) -> TokenRecord {
-        TokenRecord::new(TOKEN, purpose, to, at(expires))
+        TokenRecord {
+            hash: binary(&TOKEN),
+            purpose,
+            to: to.to_owned(),
+            address: None,
+            expires_at: at(expires).into(),
+            issued_at: None,
+        }
     }
 
     fn ada(tokens: Vec<TokenRecord>) -> UserRecord {

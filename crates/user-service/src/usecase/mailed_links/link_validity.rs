@@ -3,44 +3,69 @@
 
 use events::sealing::Purpose;
 use jiff::Timestamp;
-use service_kit::mongo::StoreError;
 
 use crate::{
     domain::{OneTimeToken, UndoLink, UserStatus},
-    store::{TokenRecord, UsedTokenRecord, UserRecord},
-    usecase::account_service::AccountService,
+    problem::Problem,
+    store::{TokenRecord, UsedTokenRecord, UserRecord, UserStore},
+    usecase::{account_service::AccountService, update::Load},
 };
 
+/// The account that may use a token for a purpose; the proof is the stored token.
+pub(in crate::usecase) struct TokenHolder {
+    users: UserStore,
+    token: OneTimeToken,
+    purpose: Purpose,
+}
+
+/// The active account that may use an undo link; the proof is the link.
+pub(in crate::usecase) struct UndoLinkHolder {
+    users: UserStore,
+    token: OneTimeToken,
+}
+
 impl AccountService {
-    /// Returns the account that may use this token for `purpose` at `now`, and the stored token. Returns `None` if the
-    /// token is unknown, used, expired or for another purpose.
-    pub(in crate::usecase) async fn find_token_holder(
-        &self,
-        token: &OneTimeToken,
-        purpose: Purpose,
-        now: Timestamp,
-    ) -> Result<Option<(UserRecord, TokenRecord)>, StoreError> {
-        let digest = token.digest();
-        let found = self.store.users.by_token(digest).await?;
-        Ok(found.and_then(|user| {
-            let record = find_valid_token(&user, digest, purpose, now)?.clone();
-            Some((user, record))
-        }))
+    /// Names the account of an update by a token for `purpose`.
+    ///
+    /// # Errors
+    /// Returns [`Problem::TokenInvalid`] for a text that is no token.
+    pub(in crate::usecase) fn token_holder(&self, token: &str, purpose: Purpose) -> Result<TokenHolder, Problem> {
+        let token = OneTimeToken::parse(token).ok_or(Problem::TokenInvalid)?;
+        Ok(TokenHolder { users: self.store.users.clone(), token, purpose })
     }
 
-    /// Returns the active account that may use this undo link at `now`, and the link.
-    pub(in crate::usecase) async fn find_undo_link_holder(
-        &self,
-        token: &OneTimeToken,
-        now: Timestamp,
-    ) -> Result<Option<(UserRecord, UndoLink)>, StoreError> {
-        let digest = token.digest();
-        let found = self.store.users.by_undo_token(digest).await?;
-        let active = found.filter(|user| user.status == UserStatus::Active);
-        Ok(active.and_then(|user| {
-            let link = user.undo_links().into_iter().find(|link| link.digest == digest)?;
-            link.is_valid(&user.email_history(), now).then_some((user, link))
-        }))
+    /// Names the account of an update by the token of an undo link.
+    ///
+    /// # Errors
+    /// Returns [`Problem::TokenInvalid`] for a text that is no token.
+    pub(in crate::usecase) fn undo_link_holder(&self, token: &str) -> Result<UndoLinkHolder, Problem> {
+        let token = OneTimeToken::parse(token).ok_or(Problem::TokenInvalid)?;
+        Ok(UndoLinkHolder { users: self.store.users.clone(), token })
+    }
+}
+
+impl Load for TokenHolder {
+    type Proof = TokenRecord;
+
+    /// Returns [`Problem::TokenInvalid`] if the token is unknown, used, expired or for another purpose.
+    async fn load(&mut self, now: Timestamp) -> Result<(UserRecord, TokenRecord), Problem> {
+        let digest = self.token.digest();
+        let user = self.users.by_token(digest).await?.ok_or(Problem::TokenInvalid)?;
+        let token = find_valid_token(&user, digest, self.purpose, now).cloned().ok_or(Problem::TokenInvalid)?;
+        Ok((user, token))
+    }
+}
+
+impl Load for UndoLinkHolder {
+    type Proof = UndoLink;
+
+    async fn load(&mut self, now: Timestamp) -> Result<(UserRecord, UndoLink), Problem> {
+        let digest = self.token.digest();
+        let user = self.users.by_undo_token(digest).await?.ok_or(Problem::TokenInvalid)?;
+        let link = user.undo_links().into_iter().find(|link| link.digest == digest);
+        let usable = |link: &UndoLink| user.status == UserStatus::Active && link.is_valid(&user.email_history(), now);
+        let link = link.filter(usable).ok_or(Problem::TokenInvalid)?;
+        Ok((user, link))
     }
 }
 

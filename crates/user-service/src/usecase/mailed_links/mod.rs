@@ -6,4 +6,4 @@ pub(super) mod undo_change;
 pub(super) mod undo_link;
 
 pub use link_state::{LinkState, LinkedAccount, link_state, request_mail, resend_link};
-pub use undo_change::{UndoChangeError, undo_change};
+pub use undo_change::undo_change;

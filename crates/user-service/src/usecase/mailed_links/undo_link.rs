@@ -1,14 +1,14 @@
 //! Issues undo links, and builds the write of every undo.
 
 use bson::{Bson, Document, doc};
-use events::{SessionsEndedReason, TotpDisabledBy, sealing::Purpose};
+use events::{
+    SessionsEndedReason, TotpDisabledBy, UserEmailChangeUndone, UserPasswordResetRequested, UserSessionsEnded,
+    UserTotpDisabled, sealing::Purpose,
+};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    domain::{
-        EmailHistory, KeyReservation, OneTimeToken, SecondFactorUndo, UndoLink, UndoPlan, User, expiry::expires_at,
-        undo_links,
-    },
+    domain::{EmailHistory, KeyReservation, MailedLink, SecondFactorUndo, UndoLink, UndoPlan, User, undo_links},
     outbox::Origin,
     store::{
         Change, EndSessions, NewEvent, TokenChange, TokenRecord, TotpChange, TotpRecord, UndoTokenRecord, UserRecord,
@@ -21,25 +21,14 @@ use crate::{
 
 /// A new undo link, and the list of links that contains it.
 pub(in crate::usecase) struct NewUndoLink {
-    token: OneTimeToken,
-    expires_at: Timestamp,
-    links: Vec<UndoLink>,
-}
-
-impl NewUndoLink {
-    /// Returns the token and its expiry, for the notice.
-    pub(in crate::usecase) fn token_and_expiry(&self) -> (&OneTimeToken, Timestamp) {
-        (&self.token, self.expires_at)
-    }
-
-    /// Returns the fields of the write, which must require the version.
-    pub(in crate::usecase) fn fields(&self) -> Document {
-        undo_link_fields(&self.links)
-    }
+    /// The link for the notice.
+    pub link: MailedLink,
+    /// The fields of the write, which must require the version.
+    pub fields: Document,
 }
 
 /// Returns the undo links in the form of the document.
-pub(in crate::usecase) fn undo_link_fields(links: &[UndoLink]) -> Document {
+fn undo_link_fields(links: &[UndoLink]) -> Document {
     let records: Vec<UndoTokenRecord> = links.iter().map(UndoTokenRecord::from).collect();
     let records = if records.is_empty() {
         Bson::Null
@@ -58,16 +47,21 @@ impl AccountService {
         purpose: Purpose,
         now: Timestamp,
     ) -> Option<NewUndoLink> {
-        let (token, expires_at) = (OneTimeToken::generate(), expires_at(now, self.rules.undo_ttl));
+        let link = self.lifetimes.new_link(purpose, &user.email, now);
         let addresses = user.email_history();
-        let link = UndoLink { digest: token.digest(), purpose, to: addresses.current.clone(), expires_at };
-        let links = undo_links::add_link(user.undo_links(), link, &addresses, now)?;
-        Some(NewUndoLink { token, expires_at, links })
+        let undo = UndoLink {
+            digest: link.token.digest(),
+            purpose,
+            to: addresses.current.clone(),
+            expires_at: link.expires_at,
+        };
+        let links = undo_links::add_link(user.undo_links(), undo, &addresses, now)?;
+        Some(NewUndoLink { link, fields: undo_link_fields(&links) })
     }
 
     /// Returns when the account left this address; the undo token of that change has the time.
     pub(in crate::usecase) fn address_left_at(&self, record: &UserRecord, reservation: &KeyReservation) -> Timestamp {
-        let lifetime = SignedDuration::try_from(self.rules.undo_ttl).unwrap_or(SignedDuration::MAX);
+        let lifetime = SignedDuration::try_from(self.lifetimes.undo_link).unwrap_or(SignedDuration::MAX);
         let issued_at = undo_token_of(record, reservation).and_then(|token| token.issued_at);
         issued_at.map_or_else(|| reservation.until.saturating_sub(lifetime).unwrap_or(Timestamp::MIN), Timestamp::from)
     }
@@ -76,9 +70,9 @@ impl AccountService {
     /// digest of the link, and `undo_event` returns the event of the undone change.
     pub(in crate::usecase) fn undo_write(
         &self,
-        record: UserRecord,
+        record: &UserRecord,
         undo: UndoPlan,
-        used: [u8; 32],
+        used: &[u8],
         undo_event: impl FnOnce(&User) -> Option<NewEvent>,
         now: Timestamp,
         origin: &Origin,
@@ -91,45 +85,49 @@ impl AccountService {
             None => record.email_history(),
             Some(addresses) => {
                 // All following mails go to the restored address.
-                user.email = address_as_typed(&record, &addresses, now);
+                user.email = address_as_typed(record, &addresses, now);
                 set.extend(address_fields(&user.email, &addresses));
-                address_events.push(self.outbox.email_change_undone(&user, now, origin));
-                let reason = SessionsEndedReason::EmailChangeUndone;
-                address_events.push(self.outbox.sessions_ended(user.id, reason, now, origin));
+                let undone = UserEmailChangeUndone { user_id: user.id, recipient: user.recipient() };
+                let ended = UserSessionsEnded { user_id: user.id, reason: SessionsEndedReason::EmailChangeUndone };
+                address_events = vec![self.outbox.event(now, origin, undone), self.outbox.event(now, origin, ended)];
                 addresses
             }
         };
         let mut events: Vec<NewEvent> = undo_event(&user).into_iter().chain(address_events).collect();
         let mut links = undo_links::valid_links(record.undo_links(), &addresses, now);
-        links.retain(|link| link.digest != used);
+        links.retain(|link| link.digest != *used);
         set.extend(undo_link_fields(&links));
+        let replaced_password = invalidates_password.then(|| self.hashes.unmatchable_hash());
         let tokens = if invalidates_password {
-            set.insert("passwordHash", self.hashes.unmatchable_hash().expose());
-            let reset = OneTimeToken::generate();
-            let expires_at = expires_at(now, self.rules.reset_ttl);
-            events.push(self.outbox.reset_requested(&user, &reset, expires_at, now, origin));
+            let link = self.lifetimes.new_link(Purpose::PasswordReset, &user.email, now);
+            events.push(self.outbox.event_with_link(now, origin, &link, |reset| UserPasswordResetRequested {
+                user_id: user.id,
+                recipient: user.recipient(),
+                reset,
+            }));
             // Undo links of earlier changes stay valid: otherwise an attacker could invalidate the owner's links by a
             // change and its undo.
-            let mut tokens = kept_undo_tokens(record.tokens, &addresses);
-            tokens.push(TokenRecord::new(reset.digest(), Purpose::PasswordReset, &addresses.current, expires_at));
+            let mut tokens = kept_undo_tokens(&record.tokens, &addresses);
+            tokens.push(TokenRecord::new(&link, &addresses.current));
             TokenChange::Replace(tokens)
         } else {
             // An attacker may have requested a change of the address that is not confirmed yet.
             TokenChange::Drop(Purpose::EmailChange)
         };
-        let totp = match (second_factor, record.totp) {
+        let totp = match (second_factor, &record.totp) {
             (SecondFactorUndo::Keep, _) | (SecondFactorUndo::RevokeRecoveryCodes, None) => TotpChange::None,
             (SecondFactorUndo::RevokeRecoveryCodes, Some(totp)) => {
-                TotpChange::On(TotpRecord { recovery_codes: Vec::new(), ..totp })
+                TotpChange::On(TotpRecord { recovery_codes: Vec::new(), ..totp.clone() })
             }
             (SecondFactorUndo::Remove, None) => TotpChange::Forget,
             (SecondFactorUndo::Remove, Some(_)) => {
-                events.push(self.outbox.totp_disabled(&user, Some(TotpDisabledBy::Mailbox), now, origin));
+                events.push(self.totp_disabled_by_mailbox(&user, now, origin));
                 TotpChange::Forget
             }
         };
         Change {
             set,
+            replaced_password,
             tokens,
             totp,
             end_sessions: EndSessions::All,
@@ -137,6 +135,19 @@ impl AccountService {
             events,
             ..Change::default()
         }
+    }
+}
+
+impl AccountService {
+    /// Returns the event of a second factor that is turned off because the owner of the mailbox did not turn it on.
+    pub(in crate::usecase) fn totp_disabled_by_mailbox(
+        &self,
+        user: &User,
+        now: Timestamp,
+        origin: &Origin,
+    ) -> NewEvent {
+        let by = Some(TotpDisabledBy::Mailbox);
+        self.outbox.event(now, origin, UserTotpDisabled { user_id: user.id, recipient: user.recipient(), by })
     }
 }
 

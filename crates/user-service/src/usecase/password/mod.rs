@@ -4,6 +4,6 @@ pub(super) mod change_password;
 pub(super) mod password_validation;
 pub(super) mod reset_password;
 
-pub use change_password::{ChangePassword, ChangePasswordError, change_password};
+pub use change_password::{ChangePassword, change_password};
 pub use password_validation::PasswordValidation;
-pub use reset_password::{ResetPasswordError, request_reset, reset_password};
+pub use reset_password::reset_password;

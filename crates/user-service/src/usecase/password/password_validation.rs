@@ -10,21 +10,11 @@ use crate::{
     breached_passwords::BreachedPasswords,
     domain::{ContextWords, Invalid, Password, PasswordPolicy},
     hashing::HashPool,
-    usecase::failure::Failure,
+    problem::{FieldError, Problem},
 };
 
 /// The `Retry-After` of a request that waited too long for its validation.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
-
-/// The reason why a new password was not accepted.
-#[derive(Debug, thiserror::Error)]
-pub enum NewPasswordError {
-    /// All violated rules for new passwords.
-    #[error("the password is not allowed")]
-    Refused(Vec<Invalid>),
-    #[error(transparent)]
-    Failure(#[from] Failure),
-}
 
 /// The rules for new passwords, and the list of breached ones if there is one.
 #[derive(Clone)]
@@ -57,51 +47,54 @@ impl PasswordValidation {
     ///
     /// # Errors
     /// Returns an error with the code `too-short` or `too-long`.
-    pub fn normal_form(&self, chosen: &SecretString) -> Result<Password, Invalid> {
+    pub fn parse(&self, chosen: &SecretString) -> Result<Password, Invalid> {
         self.0.policy.normal_form(chosen)
     }
 
-    /// Accepts a new password, or returns all reasons against it. `context` holds texts of the user of bounded length:
-    /// username, email address and display name as they were parsed. The work takes milliseconds, so it comes after the
-    /// rate limit, on a thread that serves no requests.
+    /// Returns the new password if the rules accept it. `member` is the name of the body member that it came in.
+    /// `context` holds texts of the user of bounded length: username, email address and display name as they were
+    /// parsed. The work takes milliseconds, so it comes after the rate limit, on a thread that serves no requests.
     ///
     /// # Errors
-    /// Returns [`NewPasswordError::Refused`]; or a [`Failure`] if it cannot be decided now: `hashes` has no room for
-    /// the hash that would follow, too many passwords are being validated, or the list of breached passwords cannot be
-    /// read.
-    pub async fn validate(
+    /// Returns [`Problem::ValidationFailed`] with all reasons against the password; another problem if it cannot be
+    /// decided now: `hashes` has no room for the hash that would follow, too many passwords are being validated, or the
+    /// list of breached passwords cannot be read.
+    pub async fn judge(
         &self,
-        hashes: &HashPool,
+        member: &'static str,
         password: Password,
         context: &[&str],
-    ) -> Result<Password, NewPasswordError> {
+        hashes: &HashPool,
+    ) -> Result<Password, Problem> {
         // A password that cannot be hashed afterwards need not be validated.
-        let _admission = hashes.admit().map_err(Failure::from)?;
+        let _admission = hashes.admit()?;
         let slot = tokio::time::timeout(self.0.max_wait, Arc::clone(&self.0.slots).acquire_owned()).await;
-        let slot = slot.map_err(|_| Failure::Overloaded { retry_after: RETRY_AFTER })?;
+        let slot = slot.map_err(|_| Problem::Overloaded(RETRY_AFTER))?;
         let context: Vec<String> = context.iter().map(|text| (*text).to_owned()).collect();
         let validator = Arc::clone(&self.0);
-        let checked = tokio::task::spawn_blocking(move || {
+        let judged = tokio::task::spawn_blocking(move || {
             let _slot = slot.expect("the semaphore is never closed");
-            panics::catch("password_policy", || {
+            let violations = panics::catch("password_policy", || {
                 fail_point!("password.judge");
-                validator.check(password, &context)
-            })
+                validator.violations(&password, &context)
+            });
+            let violations = violations.unwrap_or_else(|_| Ok(vec![PasswordPolicy::strength_unknown()]))?;
+            let errors: Vec<_> = violations.iter().map(|invalid| FieldError::body(member, invalid)).collect();
+            if errors.is_empty() { Ok(password) } else { Err(Problem::ValidationFailed(errors)) }
         });
         // The only error of the task is that its runtime ends.
-        let checked = checked.await.map_err(|_| Failure::unavailable("shutting down"))?;
-        checked.unwrap_or_else(|_| Err(NewPasswordError::Refused(vec![PasswordPolicy::strength_unknown()])))
+        judged.await.map_err(|_| Problem::unavailable("shutting down"))?
     }
 }
 
 impl Validator {
-    fn check(&self, password: Password, context: &[String]) -> Result<Password, NewPasswordError> {
+    fn violations(&self, password: &Password, context: &[String]) -> Result<Vec<Invalid>, Problem> {
         let context = ContextWords::from_texts(context.iter().map(String::as_str));
-        let mut violations = self.policy.violations(&password, &context);
+        let mut violations = self.policy.violations(password, &context);
         if let Some(list) = &self.breached {
-            let is_breached = list.contains(&password);
+            let is_breached = list.contains(password);
             if is_breached.map_err(|error| {
-                Failure::Unavailable(format!("the list of breached passwords cannot be read: {error}"))
+                Problem::Unavailable(format!("the list of breached passwords cannot be read: {error}"))
             })? {
                 violations.push(Invalid::new(
                     "breached",
@@ -109,6 +102,6 @@ impl Validator {
                 ));
             }
         }
-        if violations.is_empty() { Ok(password) } else { Err(NewPasswordError::Refused(violations)) }
+        Ok(violations)
     }
 }

@@ -6,8 +6,9 @@ use uuid::Uuid;
 use crate::{
     domain::Cursor,
     outbox::Actor,
+    problem::Problem,
     store::{AuditEntry, UserRecord},
-    usecase::{account_service::AccountService, failure::Failure},
+    usecase::account_service::AccountService,
 };
 
 /// An entry of the audit log.
@@ -45,7 +46,7 @@ pub async fn audit_log(
     user: &UserRecord,
     limit: u32,
     after: Option<Cursor>,
-) -> Result<AuditPage, Failure> {
+) -> Result<AuditPage, Problem> {
     let after = after.unwrap_or(Cursor::NEWEST);
     let rows = accounts.store.audit.page(user.id.into(), after, i64::from(limit) + 1).await?;
     let size = usize::try_from(limit).unwrap_or(usize::MAX);

@@ -5,7 +5,7 @@ pub(super) mod delete_account;
 pub(super) mod personal_data_export;
 
 pub use audit_log::{AuditLogEntry, AuditPage, audit_log};
-pub use delete_account::{DeleteAccount, DeleteAccountError, delete_account};
+pub use delete_account::delete_account;
 pub use personal_data_export::{
     ExportedFactor, ExportedKey, ExportedPendingEvent, ExportedSession, ExportedToken, ExportedUsedLink, PersonalData,
     export_audit, export_sessions, personal_data,

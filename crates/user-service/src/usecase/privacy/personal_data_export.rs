@@ -10,11 +10,12 @@ use uuid::Uuid;
 use super::audit_log::{AuditLogEntry, audit_log};
 use crate::{
     domain::{Cursor, User, device_name},
+    problem::Problem,
     store::{
         IdempotencyRecord, KnownNetwork, PendingEvent, ReservedKey, SessionRow, TokenRecord, TotpRecord, TotpSetup,
         UndoTokenRecord, UsedTokenRecord, UserRecord,
     },
-    usecase::{account_service::AccountService, failure::Failure},
+    usecase::account_service::AccountService,
 };
 
 /// The number of rows in memory.
@@ -263,7 +264,7 @@ fn session(row: SessionRow, user: &UserRecord, now: Timestamp) -> ExportedSessio
 pub fn export_sessions(
     accounts: Arc<AccountService>,
     user: Arc<UserRecord>,
-) -> impl Stream<Item = Result<Vec<ExportedSession>, Failure>> {
+) -> impl Stream<Item = Result<Vec<ExportedSession>, Problem>> {
     let limit = i64::from(PAGE_SIZE);
     stream::try_unfold(Some(Cursor::NEWEST), move |from| {
         let (accounts, user) = (Arc::clone(&accounts), Arc::clone(&user));
@@ -282,7 +283,7 @@ pub fn export_sessions(
 pub fn export_audit(
     accounts: Arc<AccountService>,
     user: Arc<UserRecord>,
-) -> impl Stream<Item = Result<Vec<AuditLogEntry>, Failure>> {
+) -> impl Stream<Item = Result<Vec<AuditLogEntry>, Problem>> {
     stream::try_unfold(Some(Cursor::NEWEST), move |from| {
         let (accounts, user) = (Arc::clone(&accounts), Arc::clone(&user));
         async move {

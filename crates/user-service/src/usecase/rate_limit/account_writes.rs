@@ -10,7 +10,7 @@ use super::{
     limiter::RateLimiter,
     limits::{HOUR, Limits, RateLimitPolicy},
 };
-use crate::{store::ThrottleKey, usecase::failure::Failure};
+use crate::{problem::Problem, store::ThrottleKey};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -31,12 +31,12 @@ impl RateLimiter {
     /// Charges changes to this account. The caller charges them before the work and refunds them if nothing changes.
     ///
     /// # Errors
-    /// Returns [`Failure::RateLimited`], or an error if the database is unavailable.
+    /// Returns [`Problem::RateLimited`], or an error if the database is unavailable.
     pub(in crate::usecase) async fn charge_account_writes(
         &self,
         writes: &[AccountWrite],
         user: Uuid,
-    ) -> Result<Charges, Failure> {
+    ) -> Result<Charges, Problem> {
         if !self.limits.enabled {
             return Ok(Charges::default());
         }

@@ -14,10 +14,10 @@ use super::{
     status::{RateLimitStatus, report},
 };
 use crate::{
-    domain::{IpPrefix, LoginIdentifier, expiry::expires_at},
+    domain::{IpPrefix, LoginIdentifier, expires_at},
     outbox::Origin,
+    problem::Problem,
     store::{KnownNetwork, ThrottleKey, ThrottleRule, UserRecord, binary},
-    usecase::failure::Failure,
 };
 
 /// The scope of the counters of a login identifier: one for the identifier, and one for each network.
@@ -51,14 +51,14 @@ impl RateLimiter {
     /// that this account has logged in from, only the failures of that network count.
     ///
     /// # Errors
-    /// Returns [`Failure::RateLimited`], or an error if the database is unavailable.
+    /// Returns [`Problem::RateLimited`], or an error if the database is unavailable.
     pub async fn charge_login(
         &self,
         identifier: &LoginIdentifier,
         user: Option<&UserRecord>,
         origin: &Origin,
         now: Timestamp,
-    ) -> Result<ChargedAttempt, Failure> {
+    ) -> Result<ChargedAttempt, Problem> {
         self.charge_attempt(LOGIN, identifier.key().as_bytes(), user, origin, now).await
     }
 
@@ -67,13 +67,13 @@ impl RateLimiter {
     /// the owner is notified.
     ///
     /// # Errors
-    /// Returns [`Failure::RateLimited`], or an error if the database is unavailable.
+    /// Returns [`Problem::RateLimited`], or an error if the database is unavailable.
     pub async fn charge_second_factor_code(
         &self,
         user: &UserRecord,
         origin: &Origin,
         now: Timestamp,
-    ) -> Result<ChargedAttempt, Failure> {
+    ) -> Result<ChargedAttempt, Problem> {
         self.charge_attempt(CODE, &user.id.bytes(), Some(user), origin, now).await
     }
 
@@ -81,8 +81,8 @@ impl RateLimiter {
     /// session does not block the user's other sessions.
     ///
     /// # Errors
-    /// Returns [`Failure::RateLimited`], or an error if the database is unavailable.
-    pub async fn charge_password(&self, user: Uuid, session: Uuid) -> Result<ChargedAttempt, Failure> {
+    /// Returns [`Problem::RateLimited`], or an error if the database is unavailable.
+    pub async fn charge_password(&self, user: Uuid, session: Uuid) -> Result<ChargedAttempt, Problem> {
         let policy = self.limits.backoff_policy(PASSWORD);
         let key = self.hash.part_key(PASSWORD, user.as_bytes(), session.as_bytes());
         let mut attempt = ChargedAttempt { source_key: None, policy, account_key: None, under_attack: None };
@@ -102,7 +102,7 @@ impl RateLimiter {
         user: Option<&UserRecord>,
         origin: &Origin,
         now: Timestamp,
-    ) -> Result<ChargedAttempt, Failure> {
+    ) -> Result<ChargedAttempt, Problem> {
         let policy = self.limits.backoff_policy(scope);
         let mut attempt = ChargedAttempt { source_key: None, policy, account_key: None, under_attack: None };
         if !self.limits.enabled {

@@ -10,18 +10,15 @@ use super::{
     networks::client_network,
 };
 use crate::{
-    domain::Email,
-    outbox::Origin,
-    store::ThrottleKey,
-    usecase::{background_queue::RequestedMail, failure::Failure},
+    domain::Email, outbox::Origin, problem::Problem, store::ThrottleKey, usecase::background_queue::RequestedMail,
 };
 
 impl RateLimiter {
     /// Charges one request to an endpoint that guards a secret.
     ///
     /// # Errors
-    /// Returns [`Failure::RateLimited`], or an error if the database is unavailable.
-    pub async fn charge_request(&self, origin: &Origin) -> Result<(), Failure> {
+    /// Returns [`Problem::RateLimited`], or an error if the database is unavailable.
+    pub async fn charge_request(&self, origin: &Origin) -> Result<(), Problem> {
         let _ = self.charge_request_and(origin, &[]).await?;
         Ok(())
     }
@@ -29,8 +26,8 @@ impl RateLimiter {
     /// Charges a registration to its network, and its mail to the mailbox.
     ///
     /// # Errors
-    /// Returns [`Failure::RateLimited`], or an error if the database is unavailable.
-    pub async fn charge_registration(&self, email: &Email, origin: &Origin) -> Result<Charges, Failure> {
+    /// Returns [`Problem::RateLimited`], or an error if the database is unavailable.
+    pub async fn charge_registration(&self, email: &Email, origin: &Origin) -> Result<Charges, Problem> {
         let mail = self.mail_counter("mail/registration", email);
         let policy = Limits::rate_policy("registration", self.limits.registrations_per_network, HOUR);
         let registration = self.hash.subject_key("registration", &client_network(origin).to_bytes());
@@ -41,8 +38,8 @@ impl RateLimiter {
     /// Charges a mail to this address, whether or not it has an account.
     ///
     /// # Errors
-    /// Returns [`Failure::RateLimited`], or an error if the database is unavailable.
-    pub async fn charge_mail(&self, mail: RequestedMail, email: &Email, origin: &Origin) -> Result<(), Failure> {
+    /// Returns [`Problem::RateLimited`], or an error if the database is unavailable.
+    pub async fn charge_mail(&self, mail: RequestedMail, email: &Email, origin: &Origin) -> Result<(), Problem> {
         let _ = self.charge_request_and(origin, &[self.mail_counter(mail_scope(mail), email)]).await?;
         Ok(())
     }
@@ -50,8 +47,8 @@ impl RateLimiter {
     /// Charges a request to change the email address to the account, and its mail to the mailbox.
     ///
     /// # Errors
-    /// Returns [`Failure::RateLimited`], or an error if the database is unavailable.
-    pub async fn charge_email_change(&self, user: Uuid, email: &Email, origin: &Origin) -> Result<Charges, Failure> {
+    /// Returns [`Problem::RateLimited`], or an error if the database is unavailable.
+    pub async fn charge_email_change(&self, user: Uuid, email: &Email, origin: &Origin) -> Result<Charges, Problem> {
         let mail = self.mail_counter("mail/new-address", email);
         self.charge_request_and(origin, &[mail, self.account_write_counter(AccountWrite::Email, user)]).await
     }
@@ -68,7 +65,7 @@ impl RateLimiter {
         &self,
         origin: &Origin,
         rows: &[(RateLimitPolicy, ThrottleKey)],
-    ) -> Result<Charges, Failure> {
+    ) -> Result<Charges, Problem> {
         if !self.limits.enabled {
             return Ok(Charges::default());
         }

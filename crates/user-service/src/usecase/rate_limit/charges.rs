@@ -8,8 +8,8 @@ use super::{
     status::{RateLimitStatus, report},
 };
 use crate::{
+    problem::Problem,
     store::{ThrottleKey, ThrottleStore},
-    usecase::failure::Failure,
 };
 
 /// The counters that a request was charged to before its work. If the request does nothing, they are refunded.
@@ -22,7 +22,7 @@ pub struct Charges {
 }
 
 impl RateLimiter {
-    pub(super) async fn charge(&self, policy: &RateLimitPolicy, key: ThrottleKey) -> Result<(), Failure> {
+    pub(super) async fn charge(&self, policy: &RateLimitPolicy, key: ThrottleKey) -> Result<(), Problem> {
         let row = self.store.charge(key, policy.rule).await?;
         let status = RateLimitStatus::new(policy, &row);
         if row.refused {
@@ -34,7 +34,7 @@ impl RateLimiter {
 
     /// Charges all of these counters concurrently. If one of them is exhausted, the others are refunded, except the
     /// first one, which counts requests.
-    pub(super) async fn charge_all(&self, rows: &[(RateLimitPolicy, ThrottleKey)]) -> Result<Charges, Failure> {
+    pub(super) async fn charge_all(&self, rows: &[(RateLimitPolicy, ThrottleKey)]) -> Result<Charges, Problem> {
         let answers = join_all(rows.iter().map(|(policy, key)| self.store.charge(*key, policy.rule))).await;
         let (mut charges, mut refused, mut failed) = (Charges::default(), None, None);
         for ((policy, key), answer) in rows.iter().zip(answers) {
@@ -59,10 +59,10 @@ impl RateLimiter {
         Err(failure)
     }
 
-    pub(super) fn reject(&self, policy: &RateLimitPolicy, status: RateLimitStatus) -> Failure {
+    pub(super) fn reject(&self, policy: &RateLimitPolicy, status: RateLimitStatus) -> Problem {
         self.metrics.throttled.with_label_values(&[policy.scope]).inc();
         report(status);
-        Failure::RateLimited { retry_after: status.reset }
+        Problem::RateLimited(status.reset)
     }
 
     /// Refunds the charges of a request that did nothing.

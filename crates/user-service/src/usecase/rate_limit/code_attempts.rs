@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use super::limiter::RateLimiter;
 use crate::{
+    problem::Problem,
     store::{ThrottleKey, ThrottleRule},
-    usecase::failure::Failure,
 };
 
 /// The maximum number of codes for one challenge.
@@ -38,7 +38,7 @@ impl RateLimiter {
     pub(in crate::usecase) async fn charge_code(
         &self,
         challenge: CodeChallenge<'_>,
-    ) -> Result<Option<ChargedCode>, Failure> {
+    ) -> Result<Option<ChargedCode>, Problem> {
         let key = match challenge {
             CodeChallenge::MfaToken(id) => self.hash.subject_key("mfa-token", id.as_bytes()),
             CodeChallenge::TotpSetup(secret) => self.hash.subject_key("totp-setup", secret),
@@ -48,8 +48,15 @@ impl RateLimiter {
         Ok((!row.refused).then_some(ChargedCode(key)))
     }
 
-    /// Refunds a code that was not verified.
-    pub(in crate::usecase) async fn refund_code(&self, code: Option<ChargedCode>) {
-        self.refund_all(code.map(|code| code.0)).await;
+    /// Returns the result of a verification, and refunds a code that was neither right nor wrong.
+    pub(in crate::usecase) async fn refund_code_unless_judged<T>(
+        &self,
+        charged: &mut Option<ChargedCode>,
+        verified: Result<T, Problem>,
+    ) -> Result<T, Problem> {
+        if matches!(&verified, Err(problem) if !matches!(problem, Problem::WrongCode)) {
+            self.refund_all(charged.take().map(|code| code.0)).await;
+        }
+        verified
     }
 }

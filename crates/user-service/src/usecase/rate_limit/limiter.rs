@@ -9,9 +9,7 @@ use super::{
     networks::client_network,
     status::{RateLimitStatus, report},
 };
-use crate::{
-    keys::KeyEncryptionKey, metrics::AccountMetrics, outbox::Origin, store::ThrottleStore, usecase::failure::Failure,
-};
+use crate::{keys::KeyEncryptionKey, metrics::AccountMetrics, outbox::Origin, problem::Problem, store::ThrottleStore};
 
 /// The factor between the quota of a network in this process and its shared quota.
 const REQUEST_QUOTA_FACTOR: u32 = 2;
@@ -46,8 +44,8 @@ impl RateLimiter {
     /// Checks one request of this network in this process only: for the pages behind mailed links.
     ///
     /// # Errors
-    /// Returns [`Failure::RateLimited`].
-    pub fn check_local_request(&self, origin: &Origin) -> Result<(), Failure> {
+    /// Returns [`Problem::RateLimited`].
+    pub fn check_local_request(&self, origin: &Origin) -> Result<(), Problem> {
         self.check_local_limit(&self.request_limiter, &self.limits.network_policy(), origin)
     }
 
@@ -55,8 +53,8 @@ impl RateLimiter {
     /// blocks no login, and a flood of logins blocks none of them.
     ///
     /// # Errors
-    /// Returns [`Failure::RateLimited`].
-    pub fn check_session_request(&self, origin: &Origin) -> Result<(), Failure> {
+    /// Returns [`Problem::RateLimited`].
+    pub fn check_session_request(&self, origin: &Origin) -> Result<(), Problem> {
         let quota = self.limits.requests_per_network.saturating_mul(SESSION_QUOTA_FACTOR);
         self.check_local_limit(&self.session_limiter, &Limits::rate_policy("session", quota, MINUTE), origin)
     }
@@ -66,14 +64,14 @@ impl RateLimiter {
         limiter: &LocalLimiter,
         policy: &RateLimitPolicy,
         origin: &Origin,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Problem> {
         if !self.limits.enabled {
             return Ok(());
         }
         limiter.check(client_network(origin)).map_err(|retry_after| {
             self.metrics.throttled.with_label_values(&["first_line"]).inc();
             report(RateLimitStatus { remaining: 0, reset: retry_after, ..RateLimitStatus::full_quota(policy) });
-            Failure::RateLimited { retry_after }
+            Problem::RateLimited(retry_after)
         })
     }
 }

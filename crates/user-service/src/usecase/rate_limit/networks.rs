@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::keyed_hash::KeyedHash;
 use crate::{
-    domain::{IpPrefix, expiry::expires_at, ip_prefix::KNOWN_NETWORK_LIFETIME},
+    domain::{IpPrefix, expires_at, ip_prefix::KNOWN_NETWORK_LIFETIME},
     outbox::Origin,
     store::UserRecord,
 };

@@ -3,14 +3,15 @@
 
 use std::time::Duration;
 
-use events::DeletedBy;
+use events::{DeletedBy, UserDeleted};
 use jiff::{SignedDuration, Timestamp};
 use service_kit::{fail_point, panics};
 
 use crate::{
     outbox::Origin,
+    problem::Problem,
     store::{Change, Commit, Precondition, UserRecord},
-    usecase::{account_service::AccountService, failure::Failure},
+    usecase::account_service::AccountService,
 };
 
 /// The maximum number of accounts per batch.
@@ -30,7 +31,7 @@ pub struct ExpiryBatch {
 ///
 /// # Errors
 /// Returns an error if the store is unavailable. The remaining accounts are deleted at the next turn.
-pub async fn expire_unverified(accounts: &AccountService, after: Duration) -> Result<ExpiryBatch, Failure> {
+pub async fn expire_unverified(accounts: &AccountService, after: Duration) -> Result<ExpiryBatch, Problem> {
     let after = SignedDuration::try_from(after).unwrap_or(SignedDuration::MAX);
     let before = accounts.clock.now().saturating_sub(after).unwrap_or(Timestamp::MIN);
     let found = accounts.store.users.unverified_before(before, BATCH_SIZE).await?;
@@ -46,17 +47,14 @@ pub async fn expire_unverified(accounts: &AccountService, after: Duration) -> Re
 
 impl AccountService {
     /// Deletes the account. Returns `false` if it has changed; the next turn decides again.
-    async fn expire_account(&self, user: &UserRecord) -> Result<bool, Failure> {
+    async fn expire_account(&self, user: &UserRecord) -> Result<bool, Problem> {
         fail_point!("expiry.before_commit");
-        let (id, now) = (user.id.into(), self.clock.now());
         // The contract has only `self` and `admin`, and it was not the user.
-        let by = DeletedBy::Admin;
-        let event = self.outbox.deleted(id, user.user().recipient(), by, now, &Origin::system());
-        let change = Change { tombstone: true, ignore_pending_limit: true, events: vec![event], ..Change::default() };
-        let commit = self.store.users.commit(id, Precondition::Version(user.version), change).await?;
-        let Commit::Tombstoned(pending) = commit else { return Ok(false) };
-        self.metrics.unverified_expired.inc();
-        self.publish_tombstone(id, now, pending);
-        Ok(true)
+        let payload = UserDeleted { user_id: user.id.into(), by: DeletedBy::Admin, recipient: user.user().recipient() };
+        let change = Change::tombstone(self.outbox.event(self.clock.now(), &Origin::system(), payload));
+        let commit = self.writer.write(user, Precondition::Version(user.version), change).await?;
+        let expired = matches!(commit, Commit::Tombstoned(_));
+        self.metrics.unverified_expired.inc_by(expired.into());
+        Ok(expired)
     }
 }

@@ -10,20 +10,24 @@ use std::time::Duration;
 
 use service_kit::{fail_point, mongo::StoreError};
 
-use super::register::Registration;
+use super::register::NewAccount;
 use crate::{
     hashing::PasswordHash,
     outbox::Origin,
+    problem::Problem,
     store::{EMAIL_KEYS, IDEMPOTENCY_KEY, UserRecord},
     usecase::{
-        account_service::AccountService, background_queue::HiddenRegistration, failure::Failure,
-        password::reset_password::ResetOccasion, write_outcome::MAX_ATTEMPTS,
+        account_service::AccountService,
+        background_queue::HiddenRegistration,
+        password::reset_password::{ResetOccasion, send_reset_mail},
     },
 };
 
 /// The maximum number of retries of the insertion while the database is unavailable, and the first pause.
 const MAX_RETRIES: u32 = 4;
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
+/// The maximum number of attempts while other accounts with the address come and go.
+const MAX_ATTEMPTS: usize = 50;
 
 /// The result of the insertion.
 enum InsertOutcome {
@@ -41,17 +45,17 @@ impl AccountService {
     /// Returns an error if the store is unavailable, or the queue is full.
     pub(in crate::usecase) async fn queue_registration(
         &self,
-        registration: &Registration,
+        new: &NewAccount,
         hash: &PasswordHash,
         origin: Origin,
-    ) -> Result<bool, Failure> {
-        let mut account = self.new_record(registration, hash, &origin);
+    ) -> Result<bool, Problem> {
+        let mut account = self.new_record(new, hash, &origin);
         // No valid username has such a key.
         account.username_key = format!("@{}", account.id);
         account.username_keys = Vec::new();
         account.unclaimed = true;
         let now = self.clock.now();
-        let holder = self.store.users.holder_of_username(registration.username.key(), now).await?;
+        let holder = self.store.users.holder_of_username(new.username.key(), now).await?;
         // A repeated request gets the same response as the first one, even if its account has claimed the username
         // meanwhile.
         if holder.is_some_and(|holder| !is_same_request(&holder, &account)) {
@@ -68,7 +72,7 @@ impl AccountService {
     pub(in crate::usecase) async fn process_hidden_registration(
         &self,
         registration: &HiddenRegistration,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Problem> {
         let HiddenRegistration { account, origin } = registration;
         let mut retries = 0;
         let outcome = loop {
@@ -82,7 +86,7 @@ impl AccountService {
         };
         match (outcome, account.email_keys.first()) {
             (InsertOutcome::AddressTaken, Some(key)) => {
-                self.send_reset_mail(key, ResetOccasion::RegistrationAttempted, origin).await
+                send_reset_mail(self, key, ResetOccasion::RegistrationAttempted, origin).await
             }
             _ => Ok(()),
         }
@@ -111,7 +115,7 @@ impl AccountService {
                 Ok(()) => {
                     fail_point!("register.after_insert");
                     self.metrics.registrations.inc();
-                    self.publish(&account);
+                    self.writer.publish(&account);
                     return Ok(InsertOutcome::Done);
                 }
                 Err(StoreError::DuplicateKey { index }) if index == EMAIL_KEYS => {}

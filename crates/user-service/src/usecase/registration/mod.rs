@@ -6,6 +6,6 @@ pub(super) mod hidden_registration;
 pub(super) mod register;
 pub(super) mod username_claim;
 
-pub use disown_account::{DisownAccountError, disown_account};
+pub use disown_account::disown_account;
 pub use expire_unverified::{ExpiryBatch, expire_unverified};
-pub use register::{RegisterError, Registered, Registration, register};
+pub use register::{Registered, Registration, register};

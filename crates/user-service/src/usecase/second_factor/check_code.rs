@@ -5,7 +5,6 @@ use bson::Binary;
 use events::LoginMethod;
 use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretString};
-use service_kit::mongo::StoreError;
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
@@ -13,66 +12,13 @@ use uuid::Uuid;
 use crate::{
     domain::{RecoveryCode, SecondFactorCode, TotpSecret, recovery_code},
     outbox::Origin,
-    store::{TotpRecord, UserRecord, binary},
-    usecase::{
-        account_service::AccountService, background_queue::DetectedAttack, failure::Failure,
-        sessions::reauthenticate::ReauthenticateError,
-    },
+    problem::Problem,
+    store::{AuditOnlyKind, TotpRecord, UserRecord, binary},
+    usecase::{account_service::AccountService, background_queue::DetectedAttack},
 };
 
-/// The reason why the second factor of a signed-in user was not changed.
-#[derive(Debug, thiserror::Error)]
-pub enum SecondFactorError {
-    #[error("the password is wrong")]
-    WrongPassword,
-    #[error("the code is wrong or already used")]
-    WrongCode,
-    #[error("the second factor is already on")]
-    AlreadyOn,
-    #[error("the email address is not verified")]
-    EmailNotVerified,
-    #[error("no setup was started, or it has expired")]
-    NotStarted,
-    #[error("the second factor is off")]
-    NotOn,
-    #[error("the account no longer exists, or its sessions have ended")]
-    Gone,
-    #[error(transparent)]
-    Failure(#[from] Failure),
-}
-
-impl From<ReauthenticateError> for SecondFactorError {
-    fn from(error: ReauthenticateError) -> Self {
-        match error {
-            ReauthenticateError::WrongPassword => Self::WrongPassword,
-            ReauthenticateError::Failure(failure) => Self::Failure(failure),
-        }
-    }
-}
-
-impl From<CodeError> for SecondFactorError {
-    fn from(error: CodeError) -> Self {
-        match error {
-            CodeError::Wrong => Self::WrongCode,
-            CodeError::Failure(failure) => Self::Failure(failure),
-        }
-    }
-}
-
-impl From<StoreError> for SecondFactorError {
-    fn from(error: StoreError) -> Self {
-        Self::Failure(error.into())
-    }
-}
-
-/// The reason why a code was not accepted.
-#[derive(Debug, thiserror::Error)]
-pub(in crate::usecase) enum CodeError {
-    #[error("the code is wrong or already used")]
-    Wrong,
-    #[error(transparent)]
-    Failure(#[from] Failure),
-}
+/// The conflict of a request that needs a second factor.
+pub(in crate::usecase) const NO_SECOND_FACTOR: &str = "The account has no second factor.";
 
 /// A correct code. The write that replaces the second factor by `totp` marks the code as used. The write requires
 /// the state that the code was verified against, so one of two concurrent uses of a code is refused.
@@ -90,24 +36,24 @@ impl AccountService {
         totp: &TotpRecord,
         code: &SecretString,
         origin: &Origin,
-    ) -> Result<AcceptedCode, CodeError> {
+    ) -> Result<AcceptedCode, Problem> {
         let id = user.id.into();
         let attempt = self.rate_limiter.charge_second_factor_code(user, origin, self.clock.now()).await?;
         let result = self.match_code(id, totp, code);
         match &result {
             Ok(_) => self.rate_limiter.record_success(&attempt).await,
-            Err(CodeError::Wrong) => {
-                self.background.record_rejected_code(id, origin);
+            Err(Problem::WrongCode) => {
+                self.background.record(id, AuditOnlyKind::CodeRefused, origin);
                 if let Some(until) = attempt.under_attack() {
                     self.background.enqueue_attack_notice(DetectedAttack { user: id, until, origin: origin.clone() });
                 }
             }
-            Err(CodeError::Failure(_)) => self.rate_limiter.refund_attempt(&attempt).await,
+            Err(_) => self.rate_limiter.refund_attempt(&attempt).await,
         }
         result
     }
 
-    fn match_code(&self, user: Uuid, totp: &TotpRecord, code: &SecretString) -> Result<AcceptedCode, CodeError> {
+    fn match_code(&self, user: Uuid, totp: &TotpRecord, code: &SecretString) -> Result<AcceptedCode, Problem> {
         let accepted = match SecondFactorCode::parse(code.expose_secret()) {
             Some(SecondFactorCode::Totp(code)) => {
                 let secret = self.open_totp_secret(user, &totp.secret)?;
@@ -123,7 +69,7 @@ impl AccountService {
             }
             None => None,
         };
-        accepted.map(|(totp, method)| AcceptedCode { totp, method }).ok_or(CodeError::Wrong)
+        accepted.map(|(totp, method)| AcceptedCode { totp, method }).ok_or(Problem::WrongCode)
     }
 
     /// Seals the secret for storage; the sealed secret can be opened for this account only.
@@ -131,11 +77,11 @@ impl AccountService {
         binary(&self.keys.seal(&seal_label(user), secret.expose()))
     }
 
-    fn open_totp_secret(&self, user: Uuid, sealed: &Binary) -> Result<TotpSecret, Failure> {
+    fn open_totp_secret(&self, user: Uuid, sealed: &Binary) -> Result<TotpSecret, Problem> {
         let opened = self.keys.unseal(&seal_label(user), &sealed.bytes);
-        let bytes = opened.map_err(|error| Failure::Internal(error.into()))?;
+        let bytes = opened.map_err(Problem::internal)?;
         TotpSecret::from_bytes(&bytes)
-            .ok_or_else(|| Failure::Internal(anyhow::anyhow!("a sealed TOTP secret has a wrong length")))
+            .ok_or_else(|| Problem::Internal(anyhow::anyhow!("a sealed TOTP secret has a wrong length")))
     }
 
     /// Creates new recovery codes: the texts for the user, and the digests for storage.

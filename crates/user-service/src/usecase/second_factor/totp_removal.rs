@@ -3,27 +3,28 @@
 
 use std::sync::Arc;
 
-use events::sealing::Purpose;
+use bson::Document;
+use events::{UserRecoveryCodesRenewed, UserTotpDisabled, sealing::Purpose};
+use jiff::Timestamp;
 use secrecy::SecretString;
 
-use super::check_code::SecondFactorError;
+use super::check_code::NO_SECOND_FACTOR;
 use crate::{
     domain::Password,
     outbox::Origin,
-    store::{Change, Precondition, TotpChange, TotpRecord, UserRecord},
+    problem::{Problem, Validation},
+    store::{Change, TotpChange, TotpRecord, UserRecord},
     usecase::{
         account_service::AccountService,
-        failure::Failure,
-        mailed_links::undo_link::NewUndoLink,
         rate_limit::account_writes::AccountWrite,
-        sessions::authenticate::Caller,
-        write_outcome::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
+        sessions::authenticate::{Caller, SignedInUser},
+        update::{Attempt, Decision, Load},
     },
 };
 
 /// Both factors of a signed-in user.
 pub struct BothFactors {
-    pub password: Password,
+    pub password: SecretString,
     /// A code of the authenticator app, or a recovery code.
     pub code: SecretString,
 }
@@ -31,83 +32,90 @@ pub struct BothFactors {
 /// Turns the second factor off.
 ///
 /// # Errors
-/// Returns [`SecondFactorError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
+/// Returns [`Problem::WrongPassword`], [`Problem::WrongCode`], a conflict if the second factor is off, or
+/// [`Problem::Unauthorized`].
 pub async fn remove_totp(
     accounts: &Arc<AccountService>,
     caller: Caller,
     proof: BothFactors,
     origin: Origin,
-) -> Result<(), SecondFactorError> {
-    let this = Arc::clone(accounts);
+) -> Result<(), Problem> {
+    let outbox = accounts.outbox.clone();
     let author = origin.clone();
-    let off = move |user: &UserRecord, _: TotpRecord| Change {
-        totp: TotpChange::Off,
-        events: vec![this.outbox.totp_disabled(&user.user(), None, this.clock.now(), &author)],
-        ..Change::default()
+    let off = move |record: &UserRecord, _: TotpRecord, Attempt { now, .. }: Attempt| {
+        let user = record.user();
+        let payload = UserTotpDisabled { user_id: user.id, recipient: user.recipient(), by: None };
+        let events = vec![outbox.event(now, &author, payload)];
+        Ok(Decision::Write(Change { totp: TotpChange::Off, events, ..Change::default() }, ()))
     };
-    change_totp(accounts, caller, proof, origin, off).await
+    let load = accounts.with_both_factors(caller, proof, origin).await?;
+    accounts.update(load, off).await.map(|_| ())
 }
 
 /// Replaces all recovery codes and returns the new ones, which are shown once.
 ///
 /// # Errors
-/// Returns [`SecondFactorError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
+/// Returns the errors of [`remove_totp`].
 pub async fn renew_recovery_codes(
     accounts: &Arc<AccountService>,
     caller: Caller,
     proof: BothFactors,
     origin: Origin,
-) -> Result<Vec<SecretString>, SecondFactorError> {
-    let id = caller.user.id.into();
-    let (shown, recovery_codes) = accounts.new_recovery_codes(id);
+) -> Result<Vec<SecretString>, Problem> {
+    let (shown, recovery_codes) = accounts.new_recovery_codes(caller.user.id.into());
     let this = Arc::clone(accounts);
     let author = origin.clone();
-    let renewed = move |user: &UserRecord, totp: TotpRecord| {
-        let now = this.clock.now();
-        let undo = this.new_undo_link(user, Purpose::RecoveryCodesUndo, now);
-        let token_and_expiry = undo.as_ref().map(NewUndoLink::token_and_expiry);
-        Change {
-            set: undo.as_ref().map(NewUndoLink::fields).unwrap_or_default(),
+    let renew = move |record: &UserRecord, totp: TotpRecord, Attempt { now, .. }: Attempt| {
+        let user = record.user();
+        let undo = this.new_undo_link(record, Purpose::RecoveryCodesUndo, now);
+        let payload = |undo| UserRecoveryCodesRenewed { user_id: user.id, recipient: user.recipient(), undo };
+        let event = this.outbox.event_with_optional_link(now, &author, undo.as_ref().map(|undo| &undo.link), payload);
+        let change = Change {
+            set: undo.map_or_else(Document::new, |undo| undo.fields),
             totp: TotpChange::On(TotpRecord { recovery_codes: recovery_codes.clone(), ..totp }),
-            events: vec![this.outbox.recovery_codes_renewed(&user.user(), token_and_expiry, now, &author)],
+            events: vec![event],
             ..Change::default()
-        }
+        };
+        Ok(Decision::Write(change, ()))
     };
-    change_totp(accounts, caller, proof, origin, renewed).await?;
+    let load = accounts.with_both_factors(caller, proof, origin).await?;
+    accounts.update(load, renew).await?;
     Ok(shown)
 }
 
-/// Writes the result of `change` for the account and its second factor without the used code.
-async fn change_totp(
-    accounts: &Arc<AccountService>,
-    mut caller: Caller,
-    proof: BothFactors,
+/// The signed-in user who has given both factors; the proof is the second factor after the use of the code.
+struct WithBothFactors {
+    accounts: Arc<AccountService>,
+    signed_in: SignedInUser,
+    code: SecretString,
     origin: Origin,
-    change: impl Fn(&UserRecord, TotpRecord) -> Change + Send + 'static,
-) -> Result<(), SecondFactorError> {
-    if caller.user.totp.is_none() {
-        return Err(SecondFactorError::NotOn);
-    }
-    let write = AccountWrite::SecondFactor;
-    let verified = accounts.reauthenticate_for(write, &caller, &proof.password, &origin).await?;
-    let this = Arc::clone(accounts);
-    let write = async move {
-        for _ in 0..MAX_ATTEMPTS {
-            let user = &caller.user;
-            if user.password_hash != verified.expose() {
-                return Err(SecondFactorError::Gone);
-            }
-            let totp = user.totp.as_ref().ok_or(SecondFactorError::NotOn)?;
-            let accepted = this.verify_code(user, totp, &proof.code, &origin).await?;
-            let change = change(user, accepted.totp);
-            let commit = this.store.users.commit(user.id.into(), Precondition::Version(user.version), change).await?;
-            if let WriteOutcome::Done(written) = write_outcome(commit)? {
-                this.publish(&written);
-                return Ok(());
-            }
-            caller = this.reload_caller(caller).await?.ok_or(SecondFactorError::Gone)?;
+}
+
+impl AccountService {
+    /// Verifies the password; the code is verified when the account is loaded.
+    async fn with_both_factors(
+        self: &Arc<Self>,
+        caller: Caller,
+        proof: BothFactors,
+        origin: Origin,
+    ) -> Result<WithBothFactors, Problem> {
+        let password = Validation::only("password", Password::parse_attempt(&proof.password))?;
+        if caller.user.totp.is_none() {
+            return Err(Problem::Conflict(NO_SECOND_FACTOR));
         }
-        Err(Failure::too_many_conflicts().into())
-    };
-    accounts.writes.run_to_completion(write).await
+        let verified = self.reauthenticate_for(AccountWrite::SecondFactor, &caller, &password, &origin).await?;
+        let signed_in = self.signed_in(caller, Some(verified));
+        Ok(WithBothFactors { accounts: Arc::clone(self), signed_in, code: proof.code, origin })
+    }
+}
+
+impl Load for WithBothFactors {
+    type Proof = TotpRecord;
+
+    async fn load(&mut self, now: Timestamp) -> Result<(UserRecord, TotpRecord), Problem> {
+        let (user, ()) = self.signed_in.load(now).await?;
+        let totp = user.totp.as_ref().ok_or(Problem::Conflict(NO_SECOND_FACTOR))?;
+        let accepted = self.accounts.verify_code(&user, totp, &self.code, &self.origin).await?;
+        Ok((user, accepted.totp))
+    }
 }

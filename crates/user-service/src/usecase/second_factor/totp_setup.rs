@@ -2,30 +2,33 @@
 //! has it. Only then do logins require a code. The address must be verified: otherwise an attacker could lock the owner
 //! of the mailbox out of the account.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use bson::{Bson, DateTime, doc};
-use events::sealing::Purpose;
+use events::{UserTotpEnabled, sealing::Purpose};
+use jiff::Timestamp;
 use secrecy::SecretString;
 
-use super::check_code::{CodeError, SecondFactorError};
 use crate::{
-    domain::{Password, TotpSecret, expiry::expires_at},
+    domain::{Password, TotpSecret, expires_at, lifetimes},
     hashing::PasswordHash,
     outbox::Origin,
-    store::{Change, Precondition, TotpChange, TotpRecord, TotpSetup},
+    problem::{Problem, Validation},
+    store::{Change, Commit, Precondition, TotpChange, TotpRecord, TotpSetup, UserRecord},
     usecase::{
         account_service::AccountService,
-        failure::Failure,
-        mailed_links::undo_link::NewUndoLink,
-        rate_limit::{account_writes::AccountWrite, code_attempts::CodeChallenge},
-        sessions::authenticate::Caller,
-        write_outcome::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
+        rate_limit::{
+            account_writes::AccountWrite,
+            code_attempts::{ChargedCode, CodeChallenge},
+        },
+        sessions::authenticate::{Caller, SignedInUser},
+        update::{Attempt, Decision, Load, pending_full},
     },
 };
 
-/// The time in which a setup must be confirmed.
-const SETUP_TTL: Duration = Duration::from_secs(60 * 60);
+const ALREADY_ON: Problem = Problem::Conflict("The account already has a second factor. Remove it first.");
+const NOT_STARTED: Problem =
+    Problem::Conflict("No set-up of a second factor is in progress, or it has expired. Start again.");
 
 /// The data for the authenticator app, shown once.
 pub struct TotpStarted {
@@ -38,19 +41,16 @@ pub struct TotpStarted {
 /// Starts a setup and replaces any unconfirmed one.
 ///
 /// # Errors
-/// Returns [`SecondFactorError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
+/// Returns [`Problem::WrongPassword`], [`Problem::EmailNotVerified`], a conflict if the second factor is on, or
+/// [`Problem::Unauthorized`].
 pub async fn start_totp(
     accounts: &Arc<AccountService>,
     caller: Caller,
-    password: Password,
+    password: &SecretString,
     origin: Origin,
-) -> Result<TotpStarted, SecondFactorError> {
-    if caller.user.totp.is_some() {
-        return Err(SecondFactorError::AlreadyOn);
-    }
-    if !caller.user.email_verified {
-        return Err(SecondFactorError::EmailNotVerified);
-    }
+) -> Result<TotpStarted, Problem> {
+    let password = Validation::only("password", Password::parse_attempt(password))?;
+    require_ready(&caller.user)?;
     let verified = accounts.reauthenticate_for(AccountWrite::SecondFactor, &caller, &password, &origin).await?;
     let this = Arc::clone(accounts);
     accounts.writes.run_to_completion(async move { this.store_totp_setup(caller, &verified).await }).await
@@ -59,103 +59,112 @@ pub async fn start_totp(
 /// Turns the second factor on and returns the recovery codes, which are shown once.
 ///
 /// # Errors
-/// Returns [`SecondFactorError`]. Nothing was changed, unless the store was unavailable: then the outcome is unknown.
+/// Returns [`Problem::WrongCode`], [`Problem::EmailNotVerified`], a conflict if the second factor is on or no setup was
+/// started, or [`Problem::Unauthorized`].
 pub async fn confirm_totp(
     accounts: &Arc<AccountService>,
     caller: Caller,
     code: SecretString,
     origin: Origin,
-) -> Result<Vec<SecretString>, SecondFactorError> {
+) -> Result<Vec<SecretString>, Problem> {
+    let (shown, recovery_codes) = accounts.new_recovery_codes(caller.user.id.into());
     let this = Arc::clone(accounts);
-    accounts.writes.run_to_completion(async move { this.enable_totp(caller, &code, &origin).await }).await
+    let author = origin.clone();
+    let enable = move |user: &UserRecord, totp: TotpRecord, Attempt { now, .. }: Attempt| {
+        Ok(Decision::Write(this.enable_totp(user, totp, recovery_codes.clone(), now, &author), ()))
+    };
+    let signed_in = accounts.signed_in(caller, None);
+    let load = WithSetupCode { accounts: Arc::clone(accounts), signed_in, code, origin, charged: None };
+    accounts.update(load, enable).await?;
+    Ok(shown)
+}
+
+/// Refuses an account that cannot turn a second factor on.
+fn require_ready(user: &UserRecord) -> Result<(), Problem> {
+    if user.totp.is_some() {
+        return Err(ALREADY_ON);
+    }
+    if user.email_verified { Ok(()) } else { Err(Problem::EmailNotVerified) }
+}
+
+/// The signed-in user who has confirmed the setup; the proof is the second factor after the use of the code.
+struct WithSetupCode {
+    accounts: Arc<AccountService>,
+    signed_in: SignedInUser,
+    code: SecretString,
+    origin: Origin,
+    /// The code of this request is charged once, even if it is verified several times.
+    charged: Option<ChargedCode>,
+}
+
+impl Load for WithSetupCode {
+    type Proof = TotpRecord;
+
+    async fn load(&mut self, now: Timestamp) -> Result<(UserRecord, TotpRecord), Problem> {
+        let (user, ()) = self.signed_in.load(now).await?;
+        require_ready(&user)?;
+        let setup = user.totp_setup.as_ref().filter(|setup| now < setup.expires_at.to_jiff()).ok_or(NOT_STARTED)?;
+        let limiter = &self.accounts.rate_limiter;
+        if self.charged.is_none() {
+            let charged = limiter.charge_code(CodeChallenge::TotpSetup(&setup.secret.bytes)).await?;
+            self.charged = Some(charged.ok_or(NOT_STARTED)?);
+        }
+        let totp = TotpRecord::from_setup(setup, now);
+        let verified = self.accounts.verify_code(&user, &totp, &self.code, &self.origin).await;
+        let accepted = limiter.refund_code_unless_judged(&mut self.charged, verified).await?;
+        Ok((user, accepted.totp))
+    }
 }
 
 impl AccountService {
-    async fn store_totp_setup(
-        &self,
-        caller: Caller,
-        verified: &PasswordHash,
-    ) -> Result<TotpStarted, SecondFactorError> {
+    async fn store_totp_setup(&self, caller: Caller, verified: &PasswordHash) -> Result<TotpStarted, Problem> {
         let user = &caller.user;
-        let id = user.id.into();
         let secret = TotpSecret::generate();
         let started = TotpStarted {
             secret: secret.to_base32(),
-            otpauth_uri: secret
-                .otpauth_uri(&self.rules.totp_issuer, &user.email)
-                .map_err(|error| Failure::Internal(error.into()))?,
+            otpauth_uri: secret.otpauth_uri(&self.rules.totp_issuer, &user.email).map_err(Problem::internal)?,
         };
-        let expires_at = expires_at(self.clock.now(), SETUP_TTL).into();
-        let setup = TotpSetup { secret: self.seal_totp_secret(id, &secret), expires_at };
+        let expires_at = expires_at(self.clock.now(), lifetimes::TOTP_SETUP).into();
+        let setup = TotpSetup { secret: self.seal_totp_secret(user.id.into(), &secret), expires_at };
         let change = Change { totp: TotpChange::SetUp(setup), ..Change::default() };
         let precondition = Precondition::CredentialsWithoutSecondFactor { hash: verified, epoch: user.sessions.epoch };
-        match write_outcome(self.store.users.commit(id, precondition, change).await?)? {
-            WriteOutcome::Done(_) => Ok(started),
-            WriteOutcome::Retry => match self.reload_caller(caller).await? {
-                Some(caller) if caller.user.totp.is_some() => Err(SecondFactorError::AlreadyOn),
+        match self.writer.write(user, precondition, change).await? {
+            Commit::Done(_) => Ok(started),
+            Commit::PendingFull => Err(pending_full()),
+            Commit::Conflict | Commit::Tombstoned(_) => match self.store.users.by_id(user.id.into()).await? {
+                Some(user) if caller.is_signed_in(&user) && user.totp.is_some() => Err(ALREADY_ON),
                 // The password was changed, or all sessions ended.
-                _ => Err(SecondFactorError::Gone),
+                _ => Err(Problem::Unauthorized),
             },
         }
     }
 
-    async fn enable_totp(
+    fn enable_totp(
         &self,
-        mut caller: Caller,
-        code: &SecretString,
+        record: &UserRecord,
+        totp: TotpRecord,
+        recovery_codes: Vec<bson::Binary>,
+        now: Timestamp,
         origin: &Origin,
-    ) -> Result<Vec<SecretString>, SecondFactorError> {
-        let id = caller.user.id.into();
-        let (shown, recovery_codes) = self.new_recovery_codes(id);
-        let mut charged_code = None;
-        for _ in 0..MAX_ATTEMPTS {
-            let user = &caller.user;
-            if user.totp.is_some() {
-                return Err(SecondFactorError::AlreadyOn);
-            }
-            if !user.email_verified {
-                return Err(SecondFactorError::EmailNotVerified);
-            }
-            let now = self.clock.now();
-            let setup = user.totp_setup.as_ref().filter(|setup| now < setup.expires_at.to_jiff());
-            let setup = setup.ok_or(SecondFactorError::NotStarted)?;
-            // The code of this request is charged once, even if it is verified several times.
-            if charged_code.is_none() {
-                let code = self.rate_limiter.charge_code(CodeChallenge::TotpSetup(&setup.secret.bytes)).await?;
-                charged_code = Some(code.ok_or(SecondFactorError::NotStarted)?);
-            }
+    ) -> Change {
+        let user = record.user();
+        let changes = record.tokens.iter().filter(|token| token.purpose == Purpose::EmailChangeUndo);
+        let changes = changes.map(|token| self.address_left_at(record, &token.reservation()));
+        let turned_on = record.factor_times().start_at(now, self.lifetimes.undo_link, changes);
+        let undo = turned_on.is_new.then(|| self.new_undo_link(record, Purpose::TotpUndo, now)).flatten();
+        let payload = |undo| UserTotpEnabled { user_id: user.id, recipient: user.recipient(), undo };
+        let event = self.outbox.event_with_optional_link(now, origin, undo.as_ref().map(|undo| &undo.link), payload);
+        let mut set = doc! {
+            "secondFactorSince": DateTime::from(turned_on.since),
+            "secondFactorOffAt": Bson::Null,
+        };
+        set.extend(undo.map(|undo| undo.fields).unwrap_or_default());
+        Change {
+            set,
             // The code counts as used: a login requires a later one.
-            let accepted = match self.verify_code(user, &TotpRecord::from_setup(setup, now), code, origin).await {
-                Err(CodeError::Failure(failure)) => {
-                    self.rate_limiter.refund_code(charged_code).await;
-                    return Err(failure.into());
-                }
-                result => result?,
-            };
-            let totp = TotpRecord { recovery_codes: recovery_codes.clone(), ..accepted.totp };
-            let changes = user.tokens.iter().filter(|token| token.purpose == Purpose::EmailChangeUndo);
-            let changes = changes.map(|token| self.address_left_at(user, &token.reservation()));
-            let turned_on = user.factor_times().start_at(now, self.rules.undo_ttl, changes);
-            let undo = turned_on.is_new.then(|| self.new_undo_link(user, Purpose::TotpUndo, now)).flatten();
-            let mut set = doc! {
-                "secondFactorSince": DateTime::from(turned_on.since),
-                "secondFactorOffAt": Bson::Null,
-            };
-            set.extend(undo.as_ref().map(NewUndoLink::fields).unwrap_or_default());
-            let token_and_expiry = undo.as_ref().map(NewUndoLink::token_and_expiry);
-            let change = Change {
-                set,
-                totp: TotpChange::On(totp),
-                events: vec![self.outbox.totp_enabled(&user.user(), token_and_expiry, now, origin)],
-                ..Change::default()
-            };
-            let commit = self.store.users.commit(id, Precondition::Version(user.version), change).await?;
-            if let WriteOutcome::Done(written) = write_outcome(commit)? {
-                self.publish(&written);
-                return Ok(shown);
-            }
-            caller = self.reload_caller(caller).await?.ok_or(SecondFactorError::Gone)?;
+            totp: TotpChange::On(TotpRecord { recovery_codes, ..totp }),
+            events: vec![event],
+            ..Change::default()
         }
-        Err(Failure::too_many_conflicts().into())
     }
 }

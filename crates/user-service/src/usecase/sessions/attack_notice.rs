@@ -4,44 +4,48 @@
 use std::time::Duration;
 
 use bson::{DateTime, doc};
+use events::UserLocked;
 
 use crate::{
-    domain::expiry::expires_at,
+    domain::expires_at,
     outbox::{Actor, Origin},
-    store::{Change, Precondition},
+    problem::Problem,
+    store::{Change, UserRecord},
     usecase::{
         account_service::AccountService,
         background_queue::DetectedAttack,
-        failure::Failure,
-        write_outcome::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
+        update::{Attempt, Decision},
     },
 };
 
 /// The minimum time between two notices of a continuing attack.
 const NOTICE_INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);
 
-impl AccountService {
-    /// Writes the notice, unless the last one is recent. Runs after the response.
-    pub(in crate::usecase) async fn send_attack_notice(&self, attack: DetectedAttack) -> Result<(), Failure> {
-        let origin = Origin { actor: Actor::System, ..attack.origin };
-        for _ in 0..MAX_ATTEMPTS {
-            let now = self.clock.now();
-            let recently_notified = |locked_until: DateTime| now < expires_at(locked_until.to_jiff(), NOTICE_INTERVAL);
-            let found = self.store.users.by_id(attack.user).await?;
-            let Some(user) = found.filter(|user| !user.locked_until.is_some_and(recently_notified)) else {
-                return Ok(());
-            };
-            let change = Change {
-                set: doc! { "lockedUntil": DateTime::from(attack.until) },
-                events: vec![self.outbox.locked(&user.user(), attack.until, now, &origin)],
-                ..Change::default()
-            };
-            let commit = self.store.users.commit(attack.user, Precondition::Version(user.version), change).await?;
-            if let WriteOutcome::Done(written) = write_outcome(commit)? {
-                self.publish(&written);
-                return Ok(());
-            }
+/// Notifies the owner of the account, unless that was done recently.
+///
+/// # Errors
+/// Returns an error if the store is unavailable. The next attack is reported.
+pub(in crate::usecase) async fn send_attack_notice(
+    accounts: &AccountService,
+    attack: DetectedAttack,
+) -> Result<(), Problem> {
+    let DetectedAttack { user: id, until, origin } = attack;
+    let origin = Origin { actor: Actor::System, ..origin };
+    let notify = |record: &UserRecord, (), Attempt { now, .. }: Attempt| {
+        let recently_notified = |locked_until: DateTime| now < expires_at(locked_until.to_jiff(), NOTICE_INTERVAL);
+        if record.locked_until.is_some_and(recently_notified) {
+            return Ok(Decision::Unchanged(()));
         }
-        Err(Failure::too_many_conflicts())
+        let payload = UserLocked { user_id: id, until, recipient: record.user().recipient() };
+        let change = Change {
+            set: doc! { "lockedUntil": DateTime::from(until) },
+            events: vec![accounts.outbox.event(now, &origin, payload)],
+            ..Change::default()
+        };
+        Ok(Decision::Write(change, ()))
+    };
+    match accounts.writer.update(accounts.by_id(id), notify).await {
+        Ok(_) | Err(Problem::NotFound) => Ok(()),
+        Err(problem) => Err(problem),
     }
 }

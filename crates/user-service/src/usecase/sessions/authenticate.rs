@@ -1,13 +1,15 @@
 //! Authenticates a caller: verifies the access token and reads the current account. Because the account is read for
 //! every request, "end all sessions" takes effect on access tokens immediately.
 
-use service_kit::mongo::StoreError;
+use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::{
     domain::UserStatus,
-    store::UserRecord,
-    usecase::{account_service::AccountService, failure::Failure},
+    hashing::PasswordHash,
+    problem::Problem,
+    store::{UserRecord, UserStore},
+    usecase::{account_service::AccountService, update::Load},
 };
 
 /// A user who is signed in.
@@ -17,21 +19,10 @@ pub struct Caller {
     pub epoch: i64,
 }
 
-/// The reason why the caller is not authenticated.
-#[derive(Debug, thiserror::Error)]
-pub enum AuthenticateError {
-    #[error("the access token is missing or invalid")]
-    Unauthorized,
-    #[error(transparent)]
-    Failure(#[from] Failure),
-}
-
-impl AccountService {
-    /// Returns the caller with the account as it is now, or `None` if the session has ended with all others meanwhile.
-    pub(in crate::usecase) async fn reload_caller(&self, caller: Caller) -> Result<Option<Caller>, StoreError> {
-        let user = self.store.users.by_id(caller.user.id.into()).await?;
-        let signed_in = user.filter(|user| is_signed_in(user, caller.session, caller.epoch));
-        Ok(signed_in.map(|user| Caller { user, ..caller }))
+impl Caller {
+    /// Returns whether the session of this caller is still valid for the account as it is now.
+    pub(in crate::usecase) fn is_signed_in(&self, user: &UserRecord) -> bool {
+        is_signed_in(user, self.session, self.epoch)
     }
 }
 
@@ -39,21 +30,59 @@ fn is_signed_in(user: &UserRecord, session: Uuid, epoch: i64) -> bool {
     user.status == UserStatus::Active && user.is_session_valid(session, epoch)
 }
 
+/// The signed-in user of an update. An update that is decided again requires that the session has not ended with all
+/// others, and that the verified password is still the password.
+pub(in crate::usecase) struct SignedInUser {
+    users: UserStore,
+    /// The account as it was read for the request, for the first attempt.
+    first: Option<UserRecord>,
+    id: Uuid,
+    session: Uuid,
+    epoch: i64,
+    verified: Option<PasswordHash>,
+}
+
+impl AccountService {
+    /// Names the account of an update by its signed-in user. `verified` is the hash of the password that the user has
+    /// given again.
+    pub(in crate::usecase) fn signed_in(&self, caller: Caller, verified: Option<PasswordHash>) -> SignedInUser {
+        let Caller { user, session, epoch } = caller;
+        let id = user.id.into();
+        SignedInUser { users: self.store.users.clone(), first: Some(user), id, session, epoch, verified }
+    }
+}
+
+impl Load for SignedInUser {
+    type Proof = ();
+
+    async fn load(&mut self, _: Timestamp) -> Result<(UserRecord, ()), Problem> {
+        if let Some(user) = self.first.take() {
+            return Ok((user, ()));
+        }
+        let is_current = |user: &UserRecord| {
+            is_signed_in(user, self.session, self.epoch)
+                && self.verified.as_ref().is_none_or(|hash| hash.expose() == user.password_hash)
+        };
+        let user = self.users.by_id(self.id).await?.filter(is_current);
+        Ok((user.ok_or(Problem::Unauthorized)?, ()))
+    }
+}
+
 /// Returns the caller of a valid access token whose session has not been ended with all others.
 ///
 /// # Errors
-/// Returns [`AuthenticateError::Unauthorized`], also if the account was deleted or disabled.
-pub async fn authenticate(accounts: &AccountService, token: &str) -> Result<Caller, AuthenticateError> {
+/// Returns [`Problem::Unauthorized`], also if the account was deleted or disabled.
+pub async fn authenticate(accounts: &AccountService, token: &str) -> Result<Caller, Problem> {
     let claims = match accounts.access_tokens.verify(token).await {
         Ok(claims) => claims,
         Err(_) => {
             // No token can be verified before the key set was read.
-            accounts.access_tokens.published_keys().map_err(Failure::from)?;
-            return Err(AuthenticateError::Unauthorized);
+            accounts.access_tokens.published_keys()?;
+            return Err(Problem::Unauthorized);
         }
     };
-    let user = accounts.store.users.by_id(claims.sub).await.map_err(Failure::from)?;
+    let user = accounts.store.users.by_id(claims.sub).await?;
     user.filter(|user| is_signed_in(user, claims.sid, claims.epoch))
         .map(|user| Caller { user, session: claims.sid, epoch: claims.epoch })
-        .ok_or(AuthenticateError::Unauthorized)
+        .ok_or(Problem::Unauthorized)
 }

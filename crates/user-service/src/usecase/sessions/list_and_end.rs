@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use events::SessionsEndedReason;
+use events::{SessionsEndedReason, UserSessionsEnded};
 use jiff::Timestamp;
 use secrecy::SecretString;
 use service_kit::mongo::StoreError;
@@ -12,12 +12,12 @@ use super::authenticate::Caller;
 use crate::{
     domain::{Cursor, device_name},
     outbox::Origin,
-    store::{Change, EndSessions, Precondition, SessionRow, UserRecord},
+    problem::Problem,
+    store::{AuditOnlyKind, Change, EndSessions, SessionRow, UserRecord},
     tokens::RefreshToken,
     usecase::{
         account_service::AccountService,
-        failure::Failure,
-        write_outcome::{MAX_ATTEMPTS, WriteOutcome, write_outcome},
+        update::{Attempt, Decision},
     },
 };
 
@@ -41,37 +41,6 @@ pub struct SessionPage {
     pub next: Option<Cursor>,
 }
 
-/// The reason why the other sessions were not ended.
-#[derive(Debug, thiserror::Error)]
-pub enum EndSessionsError {
-    #[error("the account no longer exists, or the calling session has ended")]
-    Gone,
-    #[error(transparent)]
-    Failure(#[from] Failure),
-}
-
-impl From<StoreError> for EndSessionsError {
-    fn from(error: StoreError) -> Self {
-        Self::Failure(error.into())
-    }
-}
-
-/// The reason why the session was not ended.
-#[derive(Debug, thiserror::Error)]
-pub enum EndSessionError {
-    /// The user has no such valid session.
-    #[error("there is no such session")]
-    NotFound,
-    #[error(transparent)]
-    Failure(#[from] Failure),
-}
-
-impl From<StoreError> for EndSessionError {
-    fn from(error: StoreError) -> Self {
-        Self::Failure(error.into())
-    }
-}
-
 /// Returns the caller's valid sessions, newest first: at most `limit` of those after the cursor. The first page always
 /// contains the calling session, at its end if it is older than the others.
 ///
@@ -82,7 +51,7 @@ pub async fn list_sessions(
     caller: &Caller,
     limit: u32,
     after: Option<Cursor>,
-) -> Result<SessionPage, Failure> {
+) -> Result<SessionPage, Problem> {
     let (user, rule) = (caller.user.id.into(), caller.user.sessions);
     let size = usize::try_from(limit).unwrap_or(usize::MAX).max(1);
     let one_more = i64::from(limit.max(1)) + 1;
@@ -122,67 +91,49 @@ fn to_listed_session(row: SessionRow, current: Uuid) -> ListedSession {
 /// immediately too. It has no rate limit. If there is no session to end, nothing is written.
 ///
 /// # Errors
-/// Returns [`EndSessionsError`]. If the store was unavailable, the outcome is unknown.
-pub async fn end_other_sessions(
-    accounts: &Arc<AccountService>,
-    caller: Caller,
-    origin: Origin,
-) -> Result<(), EndSessionsError> {
-    let this = Arc::clone(accounts);
-    accounts.writes.run_to_completion(async move { this.end_others(caller, &origin).await }).await
+/// Returns [`Problem`]. If the store was unavailable, the outcome is unknown.
+pub async fn end_other_sessions(accounts: &Arc<AccountService>, caller: Caller, origin: Origin) -> Result<(), Problem> {
+    let session = caller.session;
+    if !accounts.has_sessions_to_end(&caller.user, Some(session)).await? {
+        return Ok(());
+    }
+    let outbox = accounts.outbox.clone();
+    let end = move |user: &UserRecord, (), Attempt { now, .. }: Attempt| {
+        let payload = UserSessionsEnded { user_id: user.id.into(), reason: SessionsEndedReason::User };
+        let change = Change {
+            end_sessions: EndSessions::AllBut(session),
+            events: vec![outbox.event(now, &origin, payload)],
+            ignore_pending_limit: true,
+            ..Change::default()
+        };
+        Ok(Decision::Write(change, ()))
+    };
+    accounts.update(accounts.signed_in(caller, None), end).await.map(|_| ())
 }
 
 /// Ends one session of the caller; this may be the calling one. Its refresh token is invalid immediately, its access
 /// token when it expires.
 ///
 /// # Errors
-/// Returns [`EndSessionError`]. If the store was unavailable, the outcome is unknown.
+/// Returns [`Problem`]. If the store was unavailable, the outcome is unknown.
 pub async fn end_session(
     accounts: &Arc<AccountService>,
     caller: Caller,
     id: Uuid,
     origin: Origin,
-) -> Result<(), EndSessionError> {
+) -> Result<(), Problem> {
     let this = Arc::clone(accounts);
     accounts.writes.run_to_completion(async move { this.end_one(&caller.user, id, &origin).await }).await
 }
 
 impl AccountService {
-    async fn end_others(&self, caller: Caller, origin: &Origin) -> Result<(), EndSessionsError> {
-        let mut user = caller.user;
-        if !self.has_sessions_to_end(&user, Some(caller.session)).await? {
-            return Ok(());
-        }
-        for _ in 0..MAX_ATTEMPTS {
-            let id = user.id.into();
-            let event = self.outbox.sessions_ended(id, SessionsEndedReason::User, self.clock.now(), origin);
-            let change = Change {
-                end_sessions: EndSessions::AllBut(caller.session),
-                events: vec![event],
-                ignore_pending_limit: true,
-                ..Change::default()
-            };
-            let commit = self.store.users.commit(id, Precondition::Version(user.version), change).await?;
-            if let WriteOutcome::Done(written) = write_outcome(commit)? {
-                self.publish(&written);
-                self.delete_ended_sessions(&written).await;
-                return Ok(());
-            }
-            let current = self.store.users.by_id(id).await?;
-            user = current
-                .filter(|user| user.is_session_valid(caller.session, caller.epoch))
-                .ok_or(EndSessionsError::Gone)?;
-        }
-        Err(Failure::too_many_conflicts().into())
-    }
-
-    async fn end_one(&self, user: &UserRecord, id: Uuid, origin: &Origin) -> Result<(), EndSessionError> {
+    async fn end_one(&self, user: &UserRecord, id: Uuid, origin: &Origin) -> Result<(), Problem> {
         let ended = self.store.sessions.end_of_user(id, user.id.into()).await?;
         // A session that ended together with others is not in the list, although its row exists.
         let valid = ended.filter(|row| user.is_session_valid(row.id.into(), row.epoch));
-        let row = valid.ok_or(EndSessionError::NotFound)?;
+        let row = valid.ok_or(Problem::NotFound)?;
         self.rate_limiter.mark_session_ended(&row, self.access_tokens.ttl()).await;
-        self.background.record_ended_session(user.id.into(), origin);
+        self.background.record(user.id.into(), AuditOnlyKind::SessionEnded, origin);
         Ok(())
     }
 
@@ -200,23 +151,15 @@ impl AccountService {
         );
         Ok(!valid?.is_empty() || recently_ended?)
     }
-
-    /// Deletes the rows of the sessions that the write has ended. They are already invalid; rows that are left over
-    /// expire.
-    pub(in crate::usecase) async fn delete_ended_sessions(&self, written: &UserRecord) {
-        if let Err(error) = self.store.sessions.delete_ended(written.id.into(), written.sessions).await {
-            tracing::debug!(%error, "the rows of ended sessions stay until they expire");
-        }
-    }
 }
 
 /// Ends the session of this refresh token, if there is one.
 ///
 /// # Errors
 /// Returns an error if the store is unavailable, or the network floods this process.
-pub async fn logout(accounts: &Arc<AccountService>, token: &SecretString, origin: Origin) -> Result<(), Failure> {
-    let Some(token) = RefreshToken::parse(token) else { return Ok(()) };
+pub async fn logout(accounts: &Arc<AccountService>, token: &SecretString, origin: Origin) -> Result<(), Problem> {
     accounts.rate_limiter.check_session_request(&origin)?;
+    let Some(token) = RefreshToken::parse(token) else { return Ok(()) };
     let Some(salt) = accounts.store.sessions.salt(token.session).await? else { return Ok(()) };
     if !accounts.refresh_tokens.is_genuine(&token, &salt) {
         return Ok(());
@@ -227,7 +170,7 @@ pub async fn logout(accounts: &Arc<AccountService>, token: &SecretString, origin
         .run_to_completion(async move {
             if let Some(ended) = this.store.sessions.end(token.session).await? {
                 this.rate_limiter.mark_session_ended(&ended, this.access_tokens.ttl()).await;
-                this.background.record_logout(ended.user_id.into(), &origin);
+                this.background.record(ended.user_id.into(), AuditOnlyKind::LoggedOut, &origin);
             }
             Ok(())
         })

@@ -9,50 +9,20 @@ use events::LoginMethod;
 use secrecy::SecretString;
 use service_kit::mongo::StoreError;
 
-use super::{
-    reauthenticate::requester,
-    start_session::{NewSession, SignedIn},
-};
+use super::{reauthenticate::requester, start_session::SignedIn};
 use crate::{
     domain::{LoginIdentifier, Password, UserStatus},
     hashing::{PasswordHash, Verification},
     outbox::Origin,
-    store::{Change, Precondition, TotpChange, UserRecord},
-    usecase::{
-        account_service::AccountService,
-        background_queue::DetectedAttack,
-        failure::Failure,
-        write_outcome::{WriteOutcome, write_outcome},
-    },
+    problem::{Problem, Validation},
+    store::{AuditOnlyKind, Change, Commit, Precondition, UserRecord},
+    usecase::{account_service::AccountService, background_queue::DetectedAttack, update::pending_full},
 };
 
-/// The credentials of a login.
+/// The credentials of a login, as a client sends them.
 pub struct Login {
-    pub identifier: LoginIdentifier,
-    pub password: Password,
-}
-
-/// The reason why no session was started.
-#[derive(Debug, thiserror::Error)]
-pub enum LoginError {
-    /// The account does not exist or the password is wrong; the caller cannot distinguish the two.
-    #[error("the identifier or the password is wrong")]
-    InvalidCredentials,
-    #[error("the account is disabled")]
-    Disabled,
-    #[error("the email address is not verified")]
-    EmailNotVerified,
-    /// The password is correct. The token proves this in the second step.
-    #[error("a second factor is required")]
-    MfaRequired(SecretString),
-    #[error(transparent)]
-    Failure(#[from] Failure),
-}
-
-impl From<StoreError> for LoginError {
-    fn from(error: StoreError) -> Self {
-        Self::Failure(error.into())
-    }
+    pub identifier: String,
+    pub password: SecretString,
 }
 
 /// The maximum number of verifications per login. The password is verified again only if it was changed while its hash
@@ -62,17 +32,20 @@ const MAX_VERIFICATIONS: usize = 3;
 /// Logs in and starts a session.
 ///
 /// # Errors
-/// Returns [`LoginError`]. If the store was unavailable, a session may have started whose tokens no client has.
-pub async fn login(accounts: &Arc<AccountService>, login: Login, origin: Origin) -> Result<SignedIn, LoginError> {
-    let result = login_within_limits(accounts, &login, &origin).await;
+/// Returns [`Problem::InvalidCredentials`], [`Problem::AccountDisabled`], [`Problem::EmailNotVerified`] or
+/// [`Problem::MfaRequired`]. If the store was unavailable, a session may have started whose tokens no client has.
+pub async fn login(accounts: &Arc<AccountService>, login: Login, origin: Origin) -> Result<SignedIn, Problem> {
+    let password = Validation::only("password", Password::parse_attempt(&login.password))?;
+    let identifier = LoginIdentifier::parse(&login.identifier);
+    let result = login_within_limits(accounts, &identifier, &password, &origin).await;
     let outcome = match &result {
         Ok(_) => "success",
-        Err(LoginError::InvalidCredentials) => "invalid",
-        Err(LoginError::Disabled) => "disabled",
-        Err(LoginError::EmailNotVerified) => "unverified",
-        Err(LoginError::MfaRequired(_)) => "mfa_required",
-        Err(LoginError::Failure(Failure::RateLimited { .. })) => "throttled",
-        Err(LoginError::Failure(_)) => "failure",
+        Err(Problem::InvalidCredentials) => "invalid",
+        Err(Problem::AccountDisabled) => "disabled",
+        Err(Problem::EmailNotVerified) => "unverified",
+        Err(Problem::MfaRequired(_)) => "mfa_required",
+        Err(Problem::RateLimited(_)) => "throttled",
+        Err(_) => "failure",
     };
     accounts.metrics.logins.with_label_values(&[outcome]).inc();
     result
@@ -80,24 +53,25 @@ pub async fn login(accounts: &Arc<AccountService>, login: Login, origin: Origin)
 
 async fn login_within_limits(
     accounts: &Arc<AccountService>,
-    login: &Login,
+    identifier: &LoginIdentifier,
+    password: &Password,
     origin: &Origin,
-) -> Result<SignedIn, LoginError> {
-    let admission = accounts.hashes.admit().map_err(Failure::from)?;
+) -> Result<SignedIn, Problem> {
+    let admission = accounts.hashes.admit()?;
     accounts.rate_limiter.charge_request(origin).await?;
-    let found = accounts.find_for_login(&login.identifier).await?;
+    let found = accounts.find_for_login(identifier).await?;
     let user = found.as_ref().map(|user| user.id);
     // Charged before the hash is computed, so that a blocked attempt costs no hash.
-    let attempt =
-        accounts.rate_limiter.charge_login(&login.identifier, found.as_ref(), origin, accounts.clock.now()).await?;
+    let attempt = accounts.rate_limiter.charge_login(identifier, found.as_ref(), origin, accounts.clock.now()).await?;
     // The verification requests a place in the queue of its own.
     drop(admission);
-    let result = verify_password_and_start_session(accounts, login, found, origin).await;
+    let result = verify_password_and_start_session(accounts, identifier, password, found, origin).await;
     match &result {
-        Ok(_) | Err(LoginError::Disabled | LoginError::EmailNotVerified | LoginError::MfaRequired(_)) => {
+        // The password was correct.
+        Ok(_) | Err(Problem::AccountDisabled | Problem::EmailNotVerified | Problem::MfaRequired(_)) => {
             accounts.rate_limiter.record_success(&attempt).await;
         }
-        Err(LoginError::InvalidCredentials) => {
+        Err(Problem::InvalidCredentials) => {
             if let (Some(user), Some(until)) = (user, attempt.under_attack()) {
                 accounts.background.enqueue_attack_notice(DetectedAttack {
                     user: user.into(),
@@ -106,7 +80,8 @@ async fn login_within_limits(
                 });
             }
         }
-        Err(LoginError::Failure(_)) => accounts.rate_limiter.refund_attempt(&attempt).await,
+        // It was not verified.
+        Err(_) => accounts.rate_limiter.refund_attempt(&attempt).await,
     }
     result
 }
@@ -114,31 +89,28 @@ async fn login_within_limits(
 /// Verifies the password and starts the session.
 async fn verify_password_and_start_session(
     accounts: &Arc<AccountService>,
-    login: &Login,
+    identifier: &LoginIdentifier,
+    password: &Password,
     mut found: Option<UserRecord>,
     origin: &Origin,
-) -> Result<SignedIn, LoginError> {
+) -> Result<SignedIn, Problem> {
     for _ in 0..MAX_VERIFICATIONS {
         let hash = found.as_ref().map(UserRecord::password_hash).transpose()?;
         // A hash of the same cost is computed for an unknown user.
-        let verification = accounts
-            .hashes
-            .verify(&login.password, hash.as_ref(), requester(found.as_ref(), origin))
-            .await
-            .map_err(Failure::from)?;
-        let (Some(user), Some(hash)) = (found, hash) else { return Err(LoginError::InvalidCredentials) };
+        let verification = accounts.hashes.verify(password, hash.as_ref(), requester(found.as_ref(), origin)).await?;
+        let (Some(user), Some(hash)) = (found, hash) else { return Err(Problem::InvalidCredentials) };
         let Verification::Match { needs_rehash } = verification else {
-            accounts.background.record_failed_login(user.id.into(), origin);
-            return Err(LoginError::InvalidCredentials);
+            accounts.background.record(user.id.into(), AuditOnlyKind::LoginFailed, origin);
+            return Err(Problem::InvalidCredentials);
         };
         if user.status == UserStatus::Disabled {
-            return Err(LoginError::Disabled);
+            return Err(Problem::AccountDisabled);
         }
         if accounts.rules.require_verified_email && !user.email_verified {
-            return Err(LoginError::EmailNotVerified);
+            return Err(Problem::EmailNotVerified);
         }
         let rehashed = match needs_rehash {
-            true => Some(accounts.hashes.hash(&login.password).await.map_err(Failure::from)?),
+            true => Some(accounts.hashes.hash(password).await?),
             false => None,
         };
         let this = Arc::clone(accounts);
@@ -149,9 +121,9 @@ async fn verify_password_and_start_session(
         if let Some(signed_in) = started.await? {
             return Ok(signed_in);
         }
-        found = accounts.find_for_login(&login.identifier).await?;
+        found = accounts.find_for_login(identifier).await?;
     }
-    Err(LoginError::InvalidCredentials)
+    Err(Problem::InvalidCredentials)
 }
 
 impl AccountService {
@@ -173,45 +145,39 @@ impl AccountService {
         verified: &PasswordHash,
         rehashed: Option<PasswordHash>,
         origin: &Origin,
-    ) -> Result<Option<SignedIn>, LoginError> {
+    ) -> Result<Option<SignedIn>, Problem> {
+        let epoch = user.sessions.epoch;
+        let set = rehashed.as_ref().map(hash_field).unwrap_or_default();
         if let Some(totp) = &user.totp {
-            return match rehashed {
-                None => Err(LoginError::MfaRequired(self.mfa_token(user, totp))),
-                Some(rehashed) => self.rehash_and_ask_second_factor(user, verified, &rehashed).await,
+            if rehashed.is_none() {
+                return Err(Problem::MfaRequired(self.mfa_token(user, totp)));
+            }
+            // The second step of the login does not have the password, so an outdated hash is replaced in a write of its
+            // own. The token is bound to the new hash. A new hash of the same password is no update of the account.
+            let change = Change { set, events_optional: true, ..Change::default() };
+            let precondition = Precondition::Credentials { hash: verified, epoch };
+            let written = written(self.writer.write(user, precondition, change).await?)?;
+            return match written.as_ref().and_then(|user| Some((user, user.totp.as_ref()?))) {
+                Some((user, totp)) => Err(Problem::MfaRequired(self.mfa_token(user, totp))),
+                // The credentials have changed, or the second factor was turned off meanwhile.
+                None => Ok(None),
             };
         }
-        let new_session = NewSession {
-            user,
-            precondition: Precondition::CredentialsWithoutSecondFactor { hash: verified, epoch: user.sessions.epoch },
-            methods: vec![LoginMethod::Password],
-            set: rehashed.as_ref().map(hash_field).unwrap_or_default(),
-            totp: TotpChange::None,
-            required_events: Vec::new(),
-        };
-        Ok(self.start_session(new_session, origin).await?)
+        let mut change = Change { set, ..Change::default() };
+        let methods = vec![LoginMethod::Password];
+        let session = self.new_session(user, methods, &mut change, self.clock.now(), origin)?;
+        let precondition = Precondition::CredentialsWithoutSecondFactor { hash: verified, epoch };
+        let commit = self.writer.start_session(&session.row, user, precondition, change).await?;
+        written(commit)?.map(|user| self.issue_first_tokens(&user, &session)).transpose()
     }
+}
 
-    /// Replaces an outdated hash in a write of its own, because the second step of the login does not have the
-    /// password. The token is bound to the new hash.
-    async fn rehash_and_ask_second_factor(
-        &self,
-        user: &UserRecord,
-        verified: &PasswordHash,
-        rehashed: &PasswordHash,
-    ) -> Result<Option<SignedIn>, LoginError> {
-        let precondition = Precondition::Credentials { hash: verified, epoch: user.sessions.epoch };
-        // A new hash of the same password does not count as an update of the account.
-        let change = Change { set: hash_field(rehashed), events_optional: true, ..Change::default() };
-        let WriteOutcome::Done(written) =
-            write_outcome(self.store.users.commit(user.id.into(), precondition, change).await?)?
-        else {
-            return Ok(None);
-        };
-        match &written.totp {
-            Some(totp) => Err(LoginError::MfaRequired(self.mfa_token(&written, totp))),
-            // The second factor was turned off meanwhile.
-            None => Ok(None),
-        }
+/// Returns the account after a write, or `None` after a conflict.
+fn written(commit: Commit) -> Result<Option<UserRecord>, Problem> {
+    match commit {
+        Commit::Done(user) => Ok(Some(*user)),
+        Commit::Conflict | Commit::Tombstoned(_) => Ok(None),
+        Commit::PendingFull => Err(pending_full()),
     }
 }
 

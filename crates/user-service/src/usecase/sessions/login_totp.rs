@@ -3,24 +3,22 @@
 
 use std::sync::Arc;
 
-use bson::Document;
-use events::LoginMethod;
+use events::{LoginMethod, UserRecoveryCodeUsed};
 use jiff::Timestamp;
 use secrecy::SecretString;
-use service_kit::mongo::StoreError;
 
-use super::start_session::{NewSession, SignedIn};
+use super::start_session::SignedIn;
 use crate::{
     domain::UserStatus,
     outbox::Origin,
-    store::{Precondition, TotpChange, TotpRecord, UsedMfaToken, UserRecord},
+    problem::Problem,
+    store::{Change, TotpChange, TotpRecord, UsedMfaToken, UserRecord},
     tokens::{MfaBinding, MfaToken},
     usecase::{
         account_service::AccountService,
-        failure::Failure,
-        rate_limit::code_attempts::CodeChallenge,
-        second_factor::check_code::{AcceptedCode, CodeError},
-        write_outcome::MAX_ATTEMPTS,
+        rate_limit::code_attempts::{ChargedCode, CodeChallenge},
+        second_factor::check_code::AcceptedCode,
+        update::{Attempt, Decision, Load},
     },
 };
 
@@ -28,95 +26,99 @@ use crate::{
 /// the recovery codes can reach it.
 const MAX_USED_TOKENS: usize = 50;
 
-/// The reason why no session was started.
-#[derive(Debug, thiserror::Error)]
-pub enum LoginTotpError {
-    /// The token is unknown, used or expired, or no longer valid because the account has changed; the cases are not
-    /// distinguished.
-    #[error("the token is invalid")]
-    TokenInvalid,
-    #[error("the code is wrong or already used")]
-    WrongCode,
-    #[error(transparent)]
-    Failure(#[from] Failure),
-}
-
-impl From<CodeError> for LoginTotpError {
-    fn from(error: CodeError) -> Self {
-        match error {
-            CodeError::Wrong => Self::WrongCode,
-            CodeError::Failure(failure) => Self::Failure(failure),
-        }
-    }
-}
-
-impl From<StoreError> for LoginTotpError {
-    fn from(error: StoreError) -> Self {
-        Self::Failure(error.into())
-    }
-}
-
 /// Completes a login with the second factor and starts a session.
 ///
 /// # Errors
-/// Returns [`LoginTotpError`]. If the store was unavailable, a session may have started whose tokens no client has.
+/// Returns [`Problem::TokenInvalid`] or [`Problem::InvalidCredentials`]. If the store was unavailable, a session may have
+/// started whose tokens no client has.
 pub async fn login_totp(
     accounts: &Arc<AccountService>,
-    token: SecretString,
+    token: &SecretString,
     code: SecretString,
     origin: Origin,
-) -> Result<SignedIn, LoginTotpError> {
+) -> Result<SignedIn, Problem> {
     accounts.rate_limiter.charge_request(&origin).await?;
-    let this = Arc::clone(accounts);
-    let result =
-        accounts.writes.run_to_completion(async move { this.complete_login(&token, &code, &origin).await }).await;
+    let result = complete_login(accounts, token, code, origin).await;
     let outcome = match &result {
         Ok(_) => "success",
-        Err(LoginTotpError::TokenInvalid) => "mfa_token_invalid",
-        Err(LoginTotpError::WrongCode) => "invalid",
-        Err(LoginTotpError::Failure(Failure::RateLimited { .. })) => "throttled",
-        Err(LoginTotpError::Failure(_)) => "failure",
+        Err(Problem::TokenInvalid) => "mfa_token_invalid",
+        Err(Problem::InvalidCredentials) => "invalid",
+        Err(Problem::RateLimited(_)) => "throttled",
+        Err(_) => "failure",
     };
     accounts.metrics.logins.with_label_values(&[outcome]).inc();
     result
+}
+
+async fn complete_login(
+    accounts: &Arc<AccountService>,
+    token: &SecretString,
+    code: SecretString,
+    origin: Origin,
+) -> Result<SignedIn, Problem> {
+    let token = MfaToken::parse(token).ok_or(Problem::TokenInvalid)?;
+    let load = WithMfaToken { accounts: Arc::clone(accounts), token, code, origin: origin.clone(), charged: None };
+    let this = Arc::clone(accounts);
+    let start =
+        move |user: &UserRecord, (used, accepted): (UsedMfaToken, AcceptedCode), Attempt { now, .. }: Attempt| {
+            let AcceptedCode { mut totp, method } = accepted;
+            totp.used_tokens.retain(|used| now < used.until.to_jiff());
+            if totp.used_tokens.len() >= MAX_USED_TOKENS {
+                return Err(Problem::unavailable("too many logins with a second factor within a few minutes"));
+            }
+            totp.used_tokens.push(used);
+            let mut change = Change::default();
+            if method == LoginMethod::RecoveryCode {
+                let user = user.user();
+                let remaining = u32::try_from(totp.recovery_codes.len()).unwrap_or(u32::MAX);
+                let payload = UserRecoveryCodeUsed { user_id: user.id, remaining, recipient: user.recipient() };
+                change.events.push(this.outbox.event(now, &origin, payload));
+            }
+            change.totp = TotpChange::On(totp);
+            let session = this.new_session(user, vec![LoginMethod::Password, method], &mut change, now, &origin)?;
+            Ok(Decision::StartSession(Box::new(session.row.clone()), change, session))
+        };
+    let updated = accounts.update(load, start).await?;
+    accounts.issue_first_tokens(&updated.user.ok_or(Problem::TokenInvalid)?, &updated.result)
+}
+
+/// The account of a token from the first step, whose user has given a code.
+struct WithMfaToken {
+    accounts: Arc<AccountService>,
+    token: MfaToken,
+    code: SecretString,
+    origin: Origin,
+    /// The code of this request is charged once, even if it is verified several times.
+    charged: Option<ChargedCode>,
+}
+
+impl Load for WithMfaToken {
+    type Proof = (UsedMfaToken, AcceptedCode);
+
+    async fn load(&mut self, now: Timestamp) -> Result<(UserRecord, Self::Proof), Problem> {
+        let accounts = &self.accounts;
+        let user = accounts.store.users.by_id(self.token.user).await?.ok_or(Problem::TokenInvalid)?;
+        let totp = accounts.find_totp_for_token(&user, &self.token, now).ok_or(Problem::TokenInvalid)?;
+        if self.charged.is_none() {
+            let charged = accounts.rate_limiter.charge_code(CodeChallenge::MfaToken(self.token.id)).await?;
+            self.charged = Some(charged.ok_or(Problem::TokenInvalid)?);
+        }
+        let verified = accounts.verify_code(&user, totp, &self.code, &self.origin).await;
+        match accounts.rate_limiter.refund_code_unless_judged(&mut self.charged, verified).await {
+            Ok(accepted) => {
+                let used = UsedMfaToken { id: self.token.id.into(), until: self.token.expires_at.into() };
+                Ok((user, (used, accepted)))
+            }
+            Err(Problem::WrongCode) => Err(Problem::InvalidCredentials),
+            Err(problem) => Err(problem),
+        }
+    }
 }
 
 impl AccountService {
     /// Issues the token of a user who has given the correct password and must give a code.
     pub(in crate::usecase) fn mfa_token(&self, user: &UserRecord, totp: &TotpRecord) -> SecretString {
         self.mfa_tokens.issue(self.ids.v4(), &token_binding(user, totp), self.clock.now())
-    }
-
-    async fn complete_login(
-        &self,
-        token: &SecretString,
-        code: &SecretString,
-        origin: &Origin,
-    ) -> Result<SignedIn, LoginTotpError> {
-        let token = MfaToken::parse(token).ok_or(LoginTotpError::TokenInvalid)?;
-        let mut charged_code = None;
-        for _ in 0..MAX_ATTEMPTS {
-            let now = self.clock.now();
-            let user = self.store.users.by_id(token.user).await?.ok_or(LoginTotpError::TokenInvalid)?;
-            let totp = self.find_totp_for_token(&user, &token, now).ok_or(LoginTotpError::TokenInvalid)?;
-            // The code of this request is charged once, even if it is verified several times.
-            if charged_code.is_none() {
-                let code = self.rate_limiter.charge_code(CodeChallenge::MfaToken(token.id)).await?;
-                charged_code = Some(code.ok_or(LoginTotpError::TokenInvalid)?);
-            }
-            let accepted = match self.verify_code(&user, totp, code, origin).await {
-                Err(CodeError::Failure(failure)) => {
-                    self.rate_limiter.refund_code(charged_code).await;
-                    return Err(failure.into());
-                }
-                result => result?,
-            };
-            let new_session = self.prepare_session(&user, &token, accepted, now, origin)?;
-            if let Some(signed_in) = self.start_session(new_session, origin).await? {
-                return Ok(signed_in);
-            }
-        }
-        Err(Failure::too_many_conflicts().into())
     }
 
     /// Returns the second factor that the token asks for, if the token is still valid for the current password of an
@@ -132,35 +134,6 @@ impl AccountService {
             && self.mfa_tokens.is_valid(token, &token_binding(user, totp), now)
             && !totp.used_tokens.iter().any(|used| used.id == token.id.into());
         valid.then_some(totp)
-    }
-
-    fn prepare_session<'a>(
-        &self,
-        user: &'a UserRecord,
-        token: &MfaToken,
-        AcceptedCode { mut totp, method }: AcceptedCode,
-        now: Timestamp,
-        origin: &Origin,
-    ) -> Result<NewSession<'a>, Failure> {
-        totp.used_tokens.retain(|used| now < used.until.to_jiff());
-        if totp.used_tokens.len() >= MAX_USED_TOKENS {
-            return Err(Failure::unavailable("too many logins with a second factor within a few minutes"));
-        }
-        totp.used_tokens.push(UsedMfaToken { id: token.id.into(), until: token.expires_at.into() });
-        let required_events = match method {
-            LoginMethod::RecoveryCode => {
-                vec![self.outbox.recovery_code_used(&user.user(), totp.recovery_codes.len(), now, origin)]
-            }
-            LoginMethod::Password | LoginMethod::Totp => Vec::new(),
-        };
-        Ok(NewSession {
-            user,
-            precondition: Precondition::Version(user.version),
-            methods: vec![LoginMethod::Password, method],
-            set: Document::new(),
-            totp: TotpChange::On(totp),
-            required_events,
-        })
     }
 }
 

@@ -10,13 +10,10 @@ pub(super) mod refresh;
 pub(super) mod start_session;
 pub(super) mod unlock;
 
-pub use authenticate::{AuthenticateError, Caller, authenticate};
-pub use list_and_end::{
-    EndSessionError, EndSessionsError, ListedSession, SessionPage, end_other_sessions, end_session, list_sessions,
-    logout,
-};
-pub use login::{Login, LoginError, login};
-pub use login_totp::{LoginTotpError, login_totp};
-pub use refresh::{RefreshError, refresh};
+pub use authenticate::{Caller, authenticate};
+pub use list_and_end::{ListedSession, SessionPage, end_other_sessions, end_session, list_sessions, logout};
+pub use login::{Login, login};
+pub use login_totp::login_totp;
+pub use refresh::refresh;
 pub use start_session::SignedIn;
-pub use unlock::{UnlockError, unlock};
+pub use unlock::unlock;

@@ -6,22 +6,13 @@ use crate::{
     domain::Password,
     hashing::{HashRequester, PasswordHash, Verification},
     outbox::Origin,
-    store::UserRecord,
+    problem::Problem,
+    store::{AuditOnlyKind, UserRecord},
     usecase::{
         account_service::AccountService,
-        failure::Failure,
         rate_limit::{account_writes::AccountWrite, attempts::ChargedAttempt, networks::client_network},
     },
 };
-
-/// The reason why the password was not accepted.
-#[derive(Debug, thiserror::Error)]
-pub enum ReauthenticateError {
-    #[error("the password is wrong")]
-    WrongPassword,
-    #[error(transparent)]
-    Failure(#[from] Failure),
-}
 
 /// Returns the requester of a password verification: the network and the account.
 pub(in crate::usecase) fn requester(user: Option<&UserRecord>, origin: &Origin) -> HashRequester {
@@ -37,7 +28,7 @@ impl AccountService {
         caller: &Caller,
         password: &Password,
         origin: &Origin,
-    ) -> Result<PasswordHash, ReauthenticateError> {
+    ) -> Result<PasswordHash, Problem> {
         let charges = self.rate_limiter.charge_account_writes(&[write], caller.user.id.into()).await?;
         self.rate_limiter.refund_unless_verified(charges, self.reauthenticate(caller, password, origin)).await
     }
@@ -48,7 +39,7 @@ impl AccountService {
         caller: &Caller,
         password: &Password,
         origin: &Origin,
-    ) -> Result<PasswordHash, ReauthenticateError> {
+    ) -> Result<PasswordHash, Problem> {
         let attempt = self.rate_limiter.charge_password(caller.user.id.into(), caller.session).await?;
         self.verify_charged_password(caller, password, &attempt, origin).await
     }
@@ -60,14 +51,14 @@ impl AccountService {
         password: &Password,
         attempt: &ChargedAttempt,
         origin: &Origin,
-    ) -> Result<PasswordHash, ReauthenticateError> {
-        let stored = caller.user.password_hash().map_err(Failure::from)?;
+    ) -> Result<PasswordHash, Problem> {
+        let stored = caller.user.password_hash()?;
         let requester = requester(Some(&caller.user), origin);
         let verification = match self.hashes.verify(password, Some(&stored), requester).await {
             Ok(verification) => verification,
             Err(error) => {
                 self.rate_limiter.refund_attempt(attempt).await;
-                return Err(Failure::from(error).into());
+                return Err(error.into());
             }
         };
         match verification {
@@ -76,8 +67,8 @@ impl AccountService {
                 Ok(stored)
             }
             Verification::Mismatch => {
-                self.background.record_wrong_password(caller.user.id.into(), origin);
-                Err(ReauthenticateError::WrongPassword)
+                self.background.record(caller.user.id.into(), AuditOnlyKind::PasswordRefused, origin);
+                Err(Problem::WrongPassword)
             }
         }
     }

@@ -1,113 +1,83 @@
-//! Starts a session after all required proofs: first inserts the session row, then commits it with the write of the
-//! user.
+//! Builds the write that starts a session after all required proofs, and issues its tokens.
 
 use std::time::Duration;
 
-use bson::{Document, doc};
-use events::LoginMethod;
+use bson::doc;
+use events::{LoginMethod, UserLoggedIn};
 use jiff::Timestamp;
 use secrecy::SecretString;
-use service_kit::{fail_point, mongo::StoreError};
 use uuid::Uuid;
 
 use crate::{
-    domain::{User, expiry::expires_at},
+    domain::{User, expires_at},
     outbox::Origin,
-    store::{Change, NewEvent, Precondition, SCHEMA_VERSION, SessionRow, TotpChange, UserRecord, binary},
+    problem::Problem,
+    store::{Change, SCHEMA_VERSION, SessionRow, UserRecord, binary},
     tokens::RefreshTokens,
-    usecase::{
-        account_service::AccountService,
-        failure::Failure,
-        write_outcome::{WriteOutcome, write_outcome},
-    },
+    usecase::account_service::AccountService,
 };
 
-/// A login whose proofs were verified.
-pub(in crate::usecase) struct NewSession<'a> {
-    /// The account that the proofs were verified against.
-    pub user: &'a UserRecord,
-    /// The part of the account that must not have changed before the session starts.
-    pub precondition: Precondition<'a>,
-    pub methods: Vec<LoginMethod>,
-    /// Further fields that the same write sets.
-    pub set: Document,
-    pub totp: TotpChange,
-    /// Events that must not be dropped, unlike the event of the login. If such events exist and the list of pending
-    /// events is full, the login is refused.
-    pub required_events: Vec<NewEvent>,
+/// A session that is about to start.
+pub(in crate::usecase) struct NewSession {
+    pub row: SessionRow,
+    login_event: Uuid,
 }
 
 impl AccountService {
-    /// Starts the session and returns its tokens, or `None` if the precondition no longer holds.
+    /// Returns a session of this user, and adds the login to the write of the account. Events that the write already has
+    /// must not be dropped, unlike the event of the login: if such events exist and the list of pending events is full,
+    /// the login is refused.
     ///
     /// # Errors
-    /// Returns an error if the session could not be started. If the store was unavailable, it may have started
-    /// nevertheless, but no client has its tokens.
-    pub(in crate::usecase) async fn start_session(
+    /// Returns an error without a signing key: then no session starts.
+    pub(in crate::usecase) fn new_session(
         &self,
-        new_session: NewSession<'_>,
+        user: &UserRecord,
+        methods: Vec<LoginMethod>,
+        change: &mut Change,
+        now: Timestamp,
         origin: &Origin,
-    ) -> Result<Option<SignedIn>, Failure> {
-        let user = new_session.user;
-        let now = self.clock.now();
-        let session: Uuid = self.ids.v4();
-        let salt = RefreshTokens::salt();
-        let epoch = user.sessions.epoch;
-        let times = self.rules.session_times;
-        // Checked before the commit: without a signing key no session starts.
+    ) -> Result<NewSession, Problem> {
         self.access_tokens.can_issue()?;
-        self.store
-            .sessions
-            .insert(&SessionRow {
-                id: session.into(),
-                schema_version: SCHEMA_VERSION,
-                user_id: user.id,
-                epoch,
-                salt: binary(&salt),
-                n: 1,
-                retried_from: None,
-                created_at: now.into(),
-                last_used_at: now.into(),
-                rotated_at: now.into(),
-                expires_at: expires_at(now, times.idle.min(times.max)).into(),
-                device: origin.client.clone(),
-                address: origin.address.clone(),
-            })
-            .await?;
-        fail_point!("login.before_commit");
-
-        let mut set = new_session.set;
-        set.extend(doc! { "lastLoginAt": bson::DateTime::from(now) });
-        let event = self.outbox.logged_in(user.id.into(), session, new_session.methods, now, origin);
-        let event_id = event.id;
-        let events_optional = new_session.required_events.is_empty();
-        let mut events = new_session.required_events;
-        events.push(event);
-        let seen_network = Some(self.rate_limiter.known_network(user.id.into(), origin, now));
-        let change = Change { set, totp: new_session.totp, seen_network, events, events_optional, ..Change::default() };
-        let outcome = match self.store.users.commit(user.id.into(), new_session.precondition, change).await {
-            Ok(commit) => write_outcome(commit),
-            Err(error) => {
-                self.delete_if_not_started(session, &error).await;
-                return Err(error.into());
-            }
+        let (user_id, session_id) = (user.id.into(), self.ids.v4());
+        let times = self.lifetimes.sessions;
+        let row = SessionRow {
+            id: session_id.into(),
+            schema_version: SCHEMA_VERSION,
+            user_id: user.id,
+            epoch: user.sessions.epoch,
+            salt: binary(&RefreshTokens::salt()),
+            n: 1,
+            retried_from: None,
+            created_at: now.into(),
+            last_used_at: now.into(),
+            rotated_at: now.into(),
+            expires_at: expires_at(now, times.idle.min(times.max)).into(),
+            device: origin.client.clone(),
+            address: origin.address.clone(),
         };
-        let Ok(WriteOutcome::Done(written)) = outcome else {
-            self.store.sessions.delete(session).await?;
-            return outcome.map(|_| None);
-        };
-        if !written.pending_events.iter().any(|pending| Uuid::from(pending.id) == event_id) {
-            self.metrics.login_events_dropped.inc();
-        }
-        self.publish(&written);
-        Ok(Some(self.issue_tokens(&written, session, epoch, &salt, 1, now)?))
+        let event = self.outbox.event(now, origin, UserLoggedIn { user_id, session_id, methods });
+        let login_event = event.id;
+        change.set.extend(doc! { "lastLoginAt": bson::DateTime::from(now) });
+        change.seen_network = Some(self.rate_limiter.known_network(user_id, origin, now));
+        change.events_optional = change.events.is_empty();
+        change.events.push(event);
+        Ok(NewSession { row, login_event })
     }
 
-    /// Deletes the row, unless the outcome of the commit is unknown: then the session may have started.
-    async fn delete_if_not_started(&self, session: Uuid, error: &StoreError) {
-        if !error.outcome_unknown() {
-            let _ = self.store.sessions.delete(session).await;
+    /// Issues the first tokens of a session that has started. `user` is the account after the write.
+    ///
+    /// # Errors
+    /// Returns an error if there is no signing key any more.
+    pub(in crate::usecase) fn issue_first_tokens(
+        &self,
+        user: &UserRecord,
+        NewSession { row, login_event }: &NewSession,
+    ) -> Result<SignedIn, Problem> {
+        if !user.pending_events.iter().any(|pending| pending.id == (*login_event).into()) {
+            self.metrics.login_events_dropped.inc();
         }
+        self.issue_tokens(user, row, 1)
     }
 }
 
@@ -120,24 +90,23 @@ pub struct SignedIn {
 }
 
 impl AccountService {
-    /// Issues the tokens of a session of this user that started at `started_at`. `n` is the number of the refresh
-    /// token.
+    /// Issues the tokens of a session of this user. `n` is the number of the refresh token.
+    ///
+    /// # Errors
+    /// Returns an error without a signing key.
     pub(in crate::usecase) fn issue_tokens(
         &self,
         user: &UserRecord,
-        session: Uuid,
-        epoch: i64,
-        salt: &[u8],
+        row: &SessionRow,
         n: u32,
-        started_at: Timestamp,
-    ) -> Result<SignedIn, Failure> {
-        let ends_at = expires_at(started_at, self.rules.session_times.max);
-        let id = user.id.into();
-        let issued = self.access_tokens.issue(id, session, epoch, &user.roles, self.ids.v4(), ends_at)?;
+    ) -> Result<SignedIn, Problem> {
+        let ends_at = expires_at(row.created_at.into(), self.lifetimes.sessions.max);
+        let (id, session) = (user.id.into(), row.id.into());
+        let issued = self.access_tokens.issue(id, session, row.epoch, &user.roles, self.ids.v4(), ends_at)?;
         Ok(SignedIn {
             access_token: issued.token,
             expires_in: issued.expires_in,
-            refresh_token: self.refresh_tokens.issue(session, salt, n),
+            refresh_token: self.refresh_tokens.issue(session, &row.salt.bytes, n),
             user: user.user(),
         })
     }

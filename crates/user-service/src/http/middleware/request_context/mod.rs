@@ -28,12 +28,9 @@ use super::{
     panic_boundary,
 };
 use crate::{
-    http::{
-        errors::{error_mapping::problem_for_status, problem::Problem},
-        extractors::client_address::TrustedProxies,
-        request_id::with_request_id,
-    },
+    http::{extractors::client_address::TrustedProxies, request_id::with_request_id},
     outbox::{Actor, Origin},
+    problem::Problem,
 };
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -150,6 +147,9 @@ async fn serve<B: MessageBody + 'static>(
     match panic_boundary::call_catching_panics(request, next).await {
         Ok(response) => {
             let mut response = without_foreign_error(response.map_into_boxed_body());
+            if let Some(problem) = response.response().error().and_then(|error| error.as_error::<Problem>()) {
+                problem.log_cause();
+            }
             headers.insert_into(response.headers_mut());
             observation.finish(response.status(), response.response().body().size());
             Ok(response)
@@ -157,6 +157,9 @@ async fn serve<B: MessageBody + 'static>(
         // An inner middleware has refused the request; actix makes the response from the error later.
         Err(error) => {
             let mut error = problem_or_replacement(error);
+            if let Some(problem) = error.as_error::<Problem>() {
+                problem.log_cause();
+            }
             let response = error.error_response();
             observation.finish(response.status(), response.body().size());
             error.add_response_mapper(move |mut response| {
@@ -183,16 +186,28 @@ fn problem_or_replacement(error: Error) -> Error {
     if error.as_error::<Problem>().is_some() { error } else { replacement_problem(&error).into() }
 }
 
+/// Returns the problem of a response that no handler has given: actix answers a request that it cannot route or read
+/// with a status only.
+fn problem_for_status(status: StatusCode) -> Problem {
+    match status {
+        StatusCode::NOT_FOUND => Problem::NotFound,
+        StatusCode::PAYLOAD_TOO_LARGE => Problem::BodyTooLarge,
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => Problem::UnsupportedMediaType,
+        StatusCode::UNAUTHORIZED => Problem::Unauthorized,
+        StatusCode::FORBIDDEN => Problem::Forbidden,
+        _ => Problem::MalformedBody("The request cannot be read.".into()),
+    }
+}
+
 fn replacement_problem(error: &Error) -> Problem {
     // The preflight requests something that is not allowed.
     if error.as_error::<CorsError>().is_some() {
         return Problem::Forbidden;
     }
-    let status = error.as_response_error().status_code();
-    if status.is_server_error() {
-        tracing::error!(%error, "the request failed");
+    match error.as_response_error().status_code() {
+        status if status.is_server_error() => Problem::Internal(anyhow::anyhow!("{error}")),
+        status => problem_for_status(status),
     }
-    problem_for_status(status)
 }
 
 /// The headers that every response gets.

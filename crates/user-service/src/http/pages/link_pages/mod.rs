@@ -16,9 +16,9 @@ use super::{
     texts::{Texts, UndoTexts},
 };
 use crate::{
-    domain::Invalid,
-    http::{errors::problem::Problem, extractors::language::Language},
-    usecase::{Failure, LinkState, LinkedAccount, RequestedMail},
+    http::extractors::language::Language,
+    problem::{FieldError, Problem},
+    usecase::{LinkState, LinkedAccount, RequestedMail},
 };
 
 /// The page behind one kind of link.
@@ -111,14 +111,14 @@ pub fn reset_password_page(
     account: &LinkedAccount,
     token: &str,
     min_length: usize,
-    refused: &[Invalid],
+    refused: &[FieldError],
     language: Language,
 ) -> HttpResponse {
     let texts = Texts::for_language(language);
     let error = if refused.is_empty() {
         String::new()
     } else {
-        let reason = |invalid: &Invalid| match texts.password_reason(invalid.code, min_length) {
+        let reason = |invalid: &FieldError| match texts.password_reason(invalid.code, min_length) {
             Some(reason) => Escaped(&reason).to_string(),
             None => format!("<span lang=\"en\" dir=\"ltr\">{}</span>", Escaped(&invalid.detail)),
         };
@@ -252,28 +252,28 @@ pub fn link_sent_page(language: Language) -> HttpResponse {
 
 /// Returns the page after a requested link could not be sent.
 #[must_use]
-pub fn link_not_sent_page(failure: Failure, language: Language) -> HttpResponse {
+pub fn link_not_sent_page(failure: &Problem, language: Language) -> HttpResponse {
     failure_page(failure, language, |texts, _| texts.not_sent_text)
 }
 
 /// Returns the page for a failure that did not use the token: a component is unavailable, or a rate limit was reached.
 #[must_use]
-pub fn try_again_page(failure: Failure, language: Language) -> HttpResponse {
+pub fn try_again_page(failure: &Problem, language: Language) -> HttpResponse {
     failure_page(failure, language, |texts, problem| match problem {
-        Problem::RateLimited { .. } => texts.rate_limited_text,
+        Problem::RateLimited(_) => texts.rate_limited_text,
         _ => texts.unavailable_text,
     })
 }
 
 fn failure_page(
-    failure: Failure,
+    failure: &Problem,
     language: Language,
     text: impl FnOnce(&'static Texts, &Problem) -> &'static str,
 ) -> HttpResponse {
     let texts = Texts::for_language(language);
-    let problem = Problem::from(failure);
-    let mut response = message_page(problem.status(), language, texts.unavailable_title, text(texts, &problem));
-    if let Some(seconds) = problem.retry_after() {
+    failure.log_cause();
+    let mut response = message_page(failure.status(), language, texts.unavailable_title, text(texts, failure));
+    if let Some(seconds) = failure.retry_after() {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     response

@@ -195,7 +195,7 @@ fn an_unknown_link_shows_no_token() {
 #[test]
 fn a_refused_password_is_explained_beside_its_field_and_the_token_is_kept() {
     let ada = account(Purpose::PasswordReset);
-    let too_short = Invalid { code: "too-short", detail: "A password has at least 12 characters.".into() };
+    let too_short = FieldError::at("#/newPassword".into(), "too-short", "A password has at least 12 characters.");
     let page = reset_password_page(&ada, "abc", 12, &[too_short], Language::German);
     assert_eq!(page.status(), StatusCode::UNPROCESSABLE_ENTITY);
     let german = html(page);
@@ -206,7 +206,7 @@ fn a_refused_password_is_explained_beside_its_field_and_the_token_is_kept() {
     assert!(german.contains(r#"name="token" value="abc""#) && german.contains("aria-invalid=\"true\""), "{german}");
 
     // The German table has no text for this reason.
-    let other = Invalid { code: "unheard-of", detail: "Not <this> one.".into() };
+    let other = FieldError::at("#/newPassword".into(), "unheard-of", "Not <this> one.");
     let german = html(reset_password_page(&ada, "abc", 12, &[other], Language::German));
     assert!(german.contains("<span lang=\"en\" dir=\"ltr\">Not &lt;this&gt; one.</span>"), "{german}");
 }
@@ -228,8 +228,8 @@ fn each_page_exists_in_each_language_with_its_status() {
     for &language in Language::ALL {
         let invalid = address_refused_page(LinkPage::ResetPassword, "x", language);
         let unusable = |page, state| unusable_link_page(page, &state, "t", language);
-        let unavailable = || Failure::Unavailable("MongoDB".to_owned());
-        let limited = || Failure::RateLimited { retry_after: Duration::from_secs(7) };
+        let unavailable = || Problem::Unavailable("MongoDB".to_owned());
+        let limited = || Problem::RateLimited(Duration::from_secs(7));
         let mut pages: Vec<(HttpResponse, u16)> = forms("t", language)
             .into_iter()
             .map(|(_, page)| (page.status().as_u16(), page))
@@ -248,10 +248,10 @@ fn each_page_exists_in_each_language_with_its_status() {
             (unusable(LinkPage::VerifyEmail, LinkState::Unknown), 400),
             (invalid, 422),
             (link_sent_page(language), 200),
-            (link_not_sent_page(limited(), language), 429),
-            (link_not_sent_page(unavailable(), language), 503),
-            (try_again_page(unavailable(), language), 503),
-            (try_again_page(limited(), language), 429),
+            (link_not_sent_page(&limited(), language), 429),
+            (link_not_sent_page(&unavailable(), language), 503),
+            (try_again_page(&unavailable(), language), 503),
+            (try_again_page(&limited(), language), 429),
         ]);
         let mut titles = std::collections::BTreeSet::new();
         for (page, status) in pages {
