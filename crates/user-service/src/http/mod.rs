@@ -10,6 +10,7 @@ pub mod pages;
 #[cfg(test)]
 mod property_tests;
 pub mod request_id;
+mod resource;
 mod routes;
 
 pub use extractors::client_address::{ClientAddressHeader, TrustedProxies};

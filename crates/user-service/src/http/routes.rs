@@ -1,220 +1,163 @@
-//! The routes of the whole API.
+//! The routes: the list of all endpoints, and the pages.
 
-use actix_web::web::{self, ServiceConfig, resource};
+use std::{collections::BTreeMap, sync::LazyLock};
+
+use actix_web::{
+    http::Method,
+    web::{self, ServiceConfig},
+};
+use utoipa::OpenApi;
 
 use super::{
     api::{
         account, admin_user_actions, admin_users, audit_log, email_change, email_verification, jwks, login,
         password_change, password_reset, personal_data_export, registration, second_factor, sessions, undo,
     },
-    errors::not_found::{get_or_head, method_not_allowed, not_found},
+    errors::not_found::not_found,
     extractors::extractor_errors,
-    openapi::{document, swagger_ui},
+    openapi::{
+        document,
+        endpoint::{Endpoint, Handler},
+        swagger_ui,
+    },
     pages::{link_handlers, problem_pages},
+    resource::Resource,
 };
+
+/// Defines `endpoints()` from a list of handlers. Path and method come from the `#[utoipa::path]` of the handler, through
+/// a document that has only this handler: the type that the attribute generates has a name that `macro_rules` cannot
+/// build.
+///
+/// No library does this. `utoipa-actix-web` needs utoipa 5, and registers each handler as a resource of its own, so that
+/// another method on its path would be 404 instead of 405. The `routes!` macro of `utoipa-axum` is for axum.
+macro_rules! endpoints {
+    ($($file:ident::{$($handler:ident),+},)+) => {
+        /// Returns all endpoints. Those with the same path are in the order of the `Allow` header.
+        pub(super) fn endpoints() -> Vec<Endpoint> {
+            vec![$($({
+                #[derive(OpenApi)]
+                #[openapi(paths($file::$handler))]
+                struct Document;
+                Endpoint::new(Document::openapi(), || web::to($file::$handler))
+            },)+)+]
+        }
+    };
+}
+
+// Every endpoint: the file in `http/api` and the handlers.
+endpoints! {
+    registration::{register},
+    account::{get_me, update_me, delete_me},
+    password_change::{change_password},
+    sessions::{list_sessions, end_other_sessions, end_session, refresh, logout},
+    second_factor::{get_totp, start_totp, remove_totp, confirm_totp, renew_recovery_codes},
+    email_change::{change_email, confirm_email_change, undo_email_change},
+    personal_data_export::{export_me},
+    audit_log::{get_my_audit_log, get_user_audit_log},
+    login::{login, login_totp},
+    email_verification::{verify_email, resend_verification, disown_account},
+    password_reset::{request_password_reset, confirm_password_reset},
+    undo::{undo_change},
+    admin_users::{list_users, get_user, update_user, delete_user},
+    admin_user_actions::{disable, enable, unlock, logout, remove_second_factor},
+    jwks::{get_jwks},
+}
+
+/// The methods of a path, and their handlers.
+type Handlers = Vec<(Method, Handler)>;
+
+/// The handlers of each path. Paths without parameters come first, because they are compared faster.
+static API: LazyLock<BTreeMap<(bool, String), Handlers>> = LazyLock::new(|| {
+    let mut resources = BTreeMap::<_, Handlers>::new();
+    for endpoint in endpoints() {
+        for (path, method) in endpoint.operations() {
+            resources.entry((path.contains('{'), path.to_owned())).or_default().push((method, endpoint.handler));
+        }
+    }
+    resources
+});
 
 /// Registers every route; the routes below `/docs` only if `docs` is true.
 pub fn configure(config: &mut ServiceConfig, docs: bool) {
-    let allow_only = method_not_allowed;
-    let api = web::scope("/api")
-        .service(resource("/users").route(web::post().to(registration::register)).default_service(allow_only("POST")))
-        .service(
-            resource("/users/me")
-                .route(get_or_head().to(account::get_me))
-                .route(web::patch().to(account::update_me))
-                .route(web::delete().to(account::delete_me))
-                .default_service(allow_only("GET, HEAD, PATCH, DELETE")),
-        )
-        .service(
-            resource("/users/me/delete")
-                .route(web::post().to(account::delete_me_by_post))
-                .default_service(allow_only("POST")),
-        )
-        .service(
-            resource("/users/me/password")
-                .route(web::put().to(password_change::change_password))
-                .default_service(allow_only("PUT")),
-        )
-        .service(
-            resource("/users/me/sessions")
-                .route(get_or_head().to(sessions::list_sessions))
-                .route(web::delete().to(sessions::end_other_sessions))
-                .default_service(allow_only("GET, HEAD, DELETE")),
-        )
-        .service(
-            resource("/users/me/sessions/{id}")
-                .route(web::delete().to(sessions::end_session))
-                .default_service(allow_only("DELETE")),
-        )
-        .service(
-            resource("/users/me/totp")
-                .route(get_or_head().to(second_factor::get_totp))
-                .route(web::post().to(second_factor::start_totp))
-                .route(web::delete().to(second_factor::remove_totp))
-                .default_service(allow_only("GET, HEAD, POST, DELETE")),
-        )
-        .service(
-            resource("/users/me/totp/confirm")
-                .route(web::post().to(second_factor::confirm_totp))
-                .default_service(allow_only("POST")),
-        )
-        .service(
-            resource("/users/me/totp/remove")
-                .route(web::post().to(second_factor::remove_totp_by_post))
-                .default_service(allow_only("POST")),
-        )
-        .service(
-            resource("/users/me/totp/recovery-codes")
-                .route(web::post().to(second_factor::renew_recovery_codes))
-                .default_service(allow_only("POST")),
-        )
-        .service(
-            resource("/users/me/email")
-                .route(web::put().to(email_change::change_email))
-                .default_service(allow_only("PUT")),
-        )
-        .service(
-            resource("/users/me/export")
-                .route(get_or_head().to(personal_data_export::export_me))
-                .default_service(allow_only("GET, HEAD")),
-        )
-        .service(
-            resource("/users/me/audit")
-                .route(get_or_head().to(audit_log::get_my_audit_log))
-                .default_service(allow_only("GET, HEAD")),
-        )
-        .service(resource("/auth/login").route(web::post().to(login::login)).default_service(allow_only("POST")))
-        .service(
-            resource("/auth/login/totp").route(web::post().to(login::login_totp)).default_service(allow_only("POST")),
-        )
-        .service(resource("/auth/refresh").route(web::post().to(sessions::refresh)).default_service(allow_only("POST")))
-        .service(resource("/auth/logout").route(web::post().to(sessions::logout)).default_service(allow_only("POST")))
-        .service(
-            resource("/auth/email-verification")
-                .route(web::post().to(email_verification::verify_email))
-                .default_service(allow_only("POST")),
-        )
-        .service(
-            resource("/auth/email-verification/resend")
-                .route(web::post().to(email_verification::resend_verification))
-                .default_service(allow_only("POST")),
-        )
-        .service(
-            resource("/auth/email-verification/disown")
-                .route(web::post().to(email_verification::disown_account))
-                .default_service(allow_only("POST")),
-        )
-        .service(
-            resource("/auth/password-reset")
-                .route(web::post().to(password_reset::request_password_reset))
-                .default_service(allow_only("POST")),
-        )
-        .service(
-            resource("/auth/password-reset/confirm")
-                .route(web::post().to(password_reset::confirm_password_reset))
-                .default_service(allow_only("POST")),
-        )
-        .service(
-            resource("/admin/users")
-                .route(get_or_head().to(admin_users::list_users))
-                .default_service(allow_only("GET, HEAD")),
-        )
-        .service(
-            resource("/admin/users/{id}")
-                .route(get_or_head().to(admin_users::get_user))
-                .route(web::patch().to(admin_users::update_user))
-                .route(web::delete().to(admin_users::delete_user))
-                .default_service(allow_only("GET, HEAD, PATCH, DELETE")),
-        )
-        .service(
-            resource("/admin/users/{id}/disable")
-                .route(web::post().to(admin_user_actions::disable))
-                .default_service(allow_only("POST")),
-        )
-        .service(
-            resource("/admin/users/{id}/enable")
-                .route(web::post().to(admin_user_actions::enable))
-                .default_service(allow_only("POST")),
-        )
-        .service(
-            resource("/admin/users/{id}/audit")
-                .route(get_or_head().to(audit_log::get_user_audit_log))
-                .default_service(allow_only("GET, HEAD")),
-        )
-        .service(
-            resource("/admin/users/{id}/unlock")
-                .route(web::post().to(admin_user_actions::unlock))
-                .default_service(allow_only("POST")),
-        )
-        .service(
-            resource("/admin/users/{id}/logout")
-                .route(web::post().to(admin_user_actions::logout))
-                .default_service(allow_only("POST")),
-        )
-        .service(
-            resource("/admin/users/{id}/remove-second-factor")
-                .route(web::post().to(admin_user_actions::remove_second_factor))
-                .default_service(allow_only("POST")),
-        )
-        .service(
-            resource("/auth/email-change/confirm")
-                .route(web::post().to(email_change::confirm_email_change))
-                .default_service(allow_only("POST")),
-        )
-        .service(
-            resource("/auth/email-change/undo")
-                .route(web::post().to(email_change::undo_email_change))
-                .default_service(allow_only("POST")),
-        )
-        .service(resource("/auth/undo").route(web::post().to(undo::undo_change)).default_service(allow_only("POST")))
-        .service(
-            resource("/openapi.json")
-                .route(get_or_head().to(document::get_openapi))
-                .default_service(allow_only("GET, HEAD")),
-        )
-        .default_service(web::to(not_found));
-
+    config.configure(extractor_errors::configure);
+    for ((_, path), handlers) in API.iter() {
+        let on = |resource: Resource, (method, handler): &(Method, Handler)| resource.on(method.clone(), handler());
+        config.service(handlers.iter().fold(Resource::at(path), on));
+    }
     config
-        .configure(extractor_errors::configure)
-        .service(api)
+        .service(Resource::at("/api/openapi.json").on(Method::GET, web::to(document::get_openapi)))
         .service(
-            resource("/.well-known/jwks.json")
-                .route(get_or_head().to(jwks::get_jwks))
-                .default_service(allow_only("GET, HEAD")),
+            Resource::at("/verify-email")
+                .on(Method::GET, web::to(link_handlers::show_verify_email))
+                .on(Method::POST, web::to(link_handlers::submit_verify_email)),
         )
         .service(
-            resource("/verify-email")
-                .route(get_or_head().to(link_handlers::show_verify_email))
-                .route(web::post().to(link_handlers::submit_verify_email))
-                .default_service(allow_only("GET, HEAD, POST")),
+            Resource::at("/reset-password")
+                .on(Method::GET, web::to(link_handlers::show_reset_password))
+                .on(Method::POST, web::to(link_handlers::submit_reset_password)),
         )
         .service(
-            resource("/reset-password")
-                .route(get_or_head().to(link_handlers::show_reset_password))
-                .route(web::post().to(link_handlers::submit_reset_password))
-                .default_service(allow_only("GET, HEAD, POST")),
+            Resource::at("/confirm-email")
+                .on(Method::GET, web::to(link_handlers::show_confirm_email))
+                .on(Method::POST, web::to(link_handlers::submit_confirm_email)),
         )
         .service(
-            resource("/confirm-email")
-                .route(get_or_head().to(link_handlers::show_confirm_email))
-                .route(web::post().to(link_handlers::submit_confirm_email))
-                .default_service(allow_only("GET, HEAD, POST")),
+            Resource::at("/undo-email-change")
+                .on(Method::GET, web::to(link_handlers::show_undo_email_change))
+                .on(Method::POST, web::to(link_handlers::submit_undo_email_change)),
         )
         .service(
-            resource("/undo-email-change")
-                .route(get_or_head().to(link_handlers::show_undo_email_change))
-                .route(web::post().to(link_handlers::submit_undo_email_change))
-                .default_service(allow_only("GET, HEAD, POST")),
-        )
-        .service(
-            resource("/undo-change")
-                .route(get_or_head().to(link_handlers::show_undo_change))
-                .route(web::post().to(link_handlers::submit_undo_change))
-                .default_service(allow_only("GET, HEAD, POST")),
+            Resource::at("/undo-change")
+                .on(Method::GET, web::to(link_handlers::show_undo_change))
+                .on(Method::POST, web::to(link_handlers::submit_undo_change)),
         )
         .configure(problem_pages::configure)
         .default_service(web::to(not_found));
     if docs {
         config.configure(swagger_ui::configure);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::{App, http::header, test};
+
+    use super::*;
+
+    #[actix_web::test]
+    async fn the_allow_header_has_the_methods_of_the_path() {
+        let app = test::init_service(App::new().configure(|config| configure(config, true))).await;
+        for (path, allow) in [
+            ("/api/users", "POST"),
+            ("/api/users/me", "GET, HEAD, PATCH, DELETE"),
+            ("/api/users/me/delete", "POST"),
+            ("/api/users/me/email", "PUT"),
+            ("/api/users/me/sessions", "GET, HEAD, DELETE"),
+            ("/api/users/me/sessions/1", "DELETE"),
+            ("/api/users/me/totp", "GET, HEAD, POST, DELETE"),
+            ("/api/users/me/totp/remove", "POST"),
+            ("/api/admin/users", "GET, HEAD"),
+            ("/api/admin/users/1", "GET, HEAD, PATCH, DELETE"),
+            ("/api/admin/users/1/disable", "POST"),
+            ("/api/openapi.json", "GET, HEAD"),
+            ("/.well-known/jwks.json", "GET, HEAD"),
+            ("/verify-email", "GET, HEAD, POST"),
+            ("/problems/internal", "GET, HEAD"),
+            ("/docs/", "GET, HEAD"),
+        ] {
+            let request = test::TestRequest::default().method(Method::OPTIONS).uri(path).to_request();
+            let response = test::call_service(&app, request).await;
+            assert_eq!(response.status(), 405, "{path}");
+            assert_eq!(response.headers().get(header::ALLOW).unwrap(), allow, "{path}");
+        }
+    }
+
+    #[actix_web::test]
+    async fn other_paths_are_not_found_inside_and_outside_the_api() {
+        let app = test::init_service(App::new().configure(|config| configure(config, false))).await;
+        for path in ["/", "/api", "/api/", "/api/nothing", "/api/users/me/", "/nothing", "/docs", "/docs/"] {
+            let request = test::TestRequest::get().uri(path).to_request();
+            assert_eq!(test::call_service(&app, request).await.status(), 404, "{path}");
+        }
     }
 }

@@ -9,10 +9,6 @@ use utoipa::ToSchema;
 use super::user_body::UserBody;
 use crate::{
     http::{
-        errors::{
-            openapi_responses::{BodyRefused, NotSignedIn, RateLimited, ServiceUnavailable},
-            problem_response::ProblemDetails,
-        },
         extractors::{
             conditional::{IfMatch, IfNoneMatch, etag_header, not_modified},
             json_body::{JsonBody, MergePatchBody, double_option},
@@ -30,8 +26,6 @@ use crate::{
     responses(
         (status = 200, description = "The account", body = UserBody, headers(("ETag" = String))),
         (status = 304, description = "Not modified"),
-        (status = 422, description = "`validation-failed`", body = ProblemDetails, content_type = "application/problem+json"),
-        NotSignedIn, ServiceUnavailable,
     ))]
 pub(in crate::http) async fn get_me(
     SignedInCaller(caller): SignedInCaller,
@@ -71,12 +65,8 @@ pub(crate) struct ProfilePatchBody {
 #[utoipa::path(patch, path = "/api/users/me", tag = "account", operation_id = "updateMe", security(("bearer" = [])),
     request_body(content((ProfilePatchBody = "application/merge-patch+json"), (ProfilePatchBody = "application/json"))),
     params(("If-Match" = Option<String>, Header, description = "The ETag of the version that the change is based on")),
-    responses(
-        (status = 200, description = "The changed account", body = UserBody, headers(("ETag" = String))),
-        (status = 409, description = "`username-taken`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 412, description = "`precondition-failed`", body = ProblemDetails, content_type = "application/problem+json"),
-        BodyRefused, NotSignedIn, RateLimited, ServiceUnavailable,
-    ))]
+    responses((status = 200, description = "The changed account", body = UserBody, headers(("ETag" = String)))),
+    extensions(("x-problems" = json!(["username-taken", "rate-limited"]))))]
 pub(in crate::http) async fn update_me(
     accounts: web::Data<AccountService>,
     SignedInCaller(caller): SignedInCaller,
@@ -111,45 +101,12 @@ pub(crate) struct AccountDeletionBody {
 #[utoipa::path(delete, path = "/api/users/me", tag = "account", operation_id = "deleteMe", security(("bearer" = [])),
     request_body = AccountDeletionBody,
     params(("If-Match" = Option<String>, Header, description = "The ETag of the version that the request is based on")),
-    responses(
-        (status = 204, description = "Deleted"),
-        (status = 403, description = "`wrong-password`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 412, description = "`precondition-failed`", body = ProblemDetails, content_type = "application/problem+json"),
-        BodyRefused, NotSignedIn, RateLimited, ServiceUnavailable,
+    responses((status = 204, description = "Deleted")),
+    extensions(
+        ("x-post-alias" = json!("/api/users/me/delete")),
+        ("x-problems" = json!(["wrong-password", "rate-limited"])),
     ))]
 pub(in crate::http) async fn delete_me(
-    accounts: web::Data<AccountService>,
-    caller: SignedInCaller,
-    if_match: IfMatch,
-    context: RequestContext,
-    body: JsonBody<AccountDeletionBody>,
-) -> Result<HttpResponse, Problem> {
-    delete_account(accounts, caller, if_match, context, body).await
-}
-
-/// Deletes the account of the caller, like `DELETE /api/users/me`.
-///
-/// For clients behind a proxy that drops the body of a DELETE (RFC 9110 defines no meaning for it).
-#[utoipa::path(post, path = "/api/users/me/delete", tag = "account", operation_id = "deleteMeByPost", security(("bearer" = [])),
-    request_body = AccountDeletionBody,
-    params(("If-Match" = Option<String>, Header, description = "The ETag of the version that the request is based on")),
-    responses(
-        (status = 204, description = "Deleted"),
-        (status = 403, description = "`wrong-password`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 412, description = "`precondition-failed`", body = ProblemDetails, content_type = "application/problem+json"),
-        BodyRefused, NotSignedIn, RateLimited, ServiceUnavailable,
-    ))]
-pub(in crate::http) async fn delete_me_by_post(
-    accounts: web::Data<AccountService>,
-    caller: SignedInCaller,
-    if_match: IfMatch,
-    context: RequestContext,
-    body: JsonBody<AccountDeletionBody>,
-) -> Result<HttpResponse, Problem> {
-    delete_account(accounts, caller, if_match, context, body).await
-}
-
-async fn delete_account(
     accounts: web::Data<AccountService>,
     SignedInCaller(caller): SignedInCaller,
     if_match: IfMatch,

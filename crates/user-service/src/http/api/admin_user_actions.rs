@@ -6,10 +6,6 @@ use utoipa::ToSchema;
 
 use crate::{
     http::{
-        errors::{
-            openapi_responses::{BodyRefused, Forbidden, LastAdmin, NotSignedIn, ServiceUnavailable, UserNotFound},
-            problem_response::ProblemDetails,
-        },
         extractors::{json_body::JsonBody, parameters::PathId, signed_in::SignedInAdmin},
         middleware::request_context::RequestContext,
     },
@@ -22,10 +18,8 @@ use crate::{
 /// Does nothing if the account is already disabled.
 #[utoipa::path(post, path = "/api/admin/users/{id}/disable", tag = "administration", operation_id = "disableUser", security(("bearer" = [])),
     params(("id" = uuid::Uuid, Path, description = "The account's id")),
-    responses(
-        (status = 204, description = "Disabled"),
-        NotSignedIn, Forbidden, UserNotFound, LastAdmin, ServiceUnavailable,
-    ))]
+    responses((status = 204, description = "Disabled")),
+    extensions(("x-problems" = json!(["conflict: this is the last administrator"]))))]
 pub(in crate::http) async fn disable(
     accounts: web::Data<AccountService>,
     admin: SignedInAdmin,
@@ -41,10 +35,7 @@ pub(in crate::http) async fn disable(
 /// Does nothing if the account is active.
 #[utoipa::path(post, path = "/api/admin/users/{id}/enable", tag = "administration", operation_id = "enableUser", security(("bearer" = [])),
     params(("id" = uuid::Uuid, Path, description = "The account's id")),
-    responses(
-        (status = 204, description = "Enabled"),
-        NotSignedIn, Forbidden, UserNotFound, ServiceUnavailable,
-    ))]
+    responses((status = 204, description = "Enabled")))]
 pub(in crate::http) async fn enable(
     accounts: web::Data<AccountService>,
     admin: SignedInAdmin,
@@ -58,10 +49,7 @@ pub(in crate::http) async fn enable(
 /// Ends all sessions of the account. This service no longer accepts their access tokens.
 #[utoipa::path(post, path = "/api/admin/users/{id}/logout", tag = "administration", operation_id = "logoutUser", security(("bearer" = [])),
     params(("id" = uuid::Uuid, Path, description = "The account's id")),
-    responses(
-        (status = 204, description = "All sessions have ended"),
-        NotSignedIn, Forbidden, UserNotFound, ServiceUnavailable,
-    ))]
+    responses((status = 204, description = "All sessions have ended")))]
 pub(in crate::http) async fn logout(
     accounts: web::Data<AccountService>,
     admin: SignedInAdmin,
@@ -77,10 +65,7 @@ pub(in crate::http) async fn logout(
 /// Does nothing if there are none.
 #[utoipa::path(post, path = "/api/admin/users/{id}/unlock", tag = "administration", operation_id = "unlockUser", security(("bearer" = [])),
     params(("id" = uuid::Uuid, Path, description = "The account's id")),
-    responses(
-        (status = 204, description = "The failed attempts are reset"),
-        NotSignedIn, Forbidden, UserNotFound, ServiceUnavailable,
-    ))]
+    responses((status = 204, description = "The failed attempts are reset")))]
 pub(in crate::http) async fn unlock(
     accounts: web::Data<AccountService>,
     admin: SignedInAdmin,
@@ -108,11 +93,8 @@ pub(crate) struct SecondFactorRemovalBody {
 #[utoipa::path(post, path = "/api/admin/users/{id}/remove-second-factor", tag = "administration", operation_id = "removeSecondFactor",
     security(("bearer" = [])), request_body = SecondFactorRemovalBody,
     params(("id" = uuid::Uuid, Path, description = "The account's id")),
-    responses(
-        (status = 204, description = "Removed"),
-        (status = 409, description = "`conflict`: the account has no second factor, or is that of the caller", body = ProblemDetails, content_type = "application/problem+json"),
-        BodyRefused, NotSignedIn, Forbidden, UserNotFound, ServiceUnavailable,
-    ))]
+    responses((status = 204, description = "Removed")),
+    extensions(("x-problems" = json!(["conflict: the account has no second factor, or is that of the caller"]))))]
 pub(in crate::http) async fn remove_second_factor(
     accounts: web::Data<AccountService>,
     admin: SignedInAdmin,

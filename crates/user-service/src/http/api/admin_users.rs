@@ -9,10 +9,6 @@ use super::user_body::UserBody;
 use crate::{
     domain::{SearchText, UserCursor, UserSearch, UserStatus},
     http::{
-        errors::{
-            openapi_responses::{BodyRefused, Forbidden, LastAdmin, NotSignedIn, ServiceUnavailable, UserNotFound},
-            problem_response::ProblemDetails,
-        },
         extractors::{
             conditional::{IfMatch, IfNoneMatch, etag_header, not_modified},
             json_body::{MergePatchBody, double_option},
@@ -51,11 +47,7 @@ pub(crate) struct UserPageBody {
         ("limit" = Option<u32>, Query, description = "The page size: 1 to 100; 20 by default", minimum = 1, maximum = 100),
         ("cursor" = Option<String>, Query, description = "The `nextCursor` of the previous page"),
     ),
-    responses(
-        (status = 200, description = "A page of accounts", body = UserPageBody, headers(("Link" = String, description = "The next page, `rel=\"next\"` (RFC 8288)"))),
-        (status = 422, description = "`validation-failed`", body = ProblemDetails, content_type = "application/problem+json"),
-        NotSignedIn, Forbidden, ServiceUnavailable,
-    ))]
+    responses((status = 200, description = "A page of accounts", body = UserPageBody, headers(("Link" = String, description = "The next page, `rel=\"next\"` (RFC 8288)")))))]
 pub(in crate::http) async fn list_users(
     accounts: web::Data<AccountService>,
     _admin: SignedInAdmin,
@@ -102,8 +94,6 @@ fn parameter_problem(parameter: &str, code: &'static str, detail: &str) -> Probl
     responses(
         (status = 200, description = "The account", body = UserBody, headers(("ETag" = String))),
         (status = 304, description = "Not modified"),
-        (status = 422, description = "`validation-failed`", body = ProblemDetails, content_type = "application/problem+json"),
-        NotSignedIn, Forbidden, UserNotFound, ServiceUnavailable,
     ))]
 pub(in crate::http) async fn get_user(
     accounts: web::Data<AccountService>,
@@ -157,12 +147,8 @@ pub(crate) struct UserPatchBody {
         ("id" = uuid::Uuid, Path, description = "The account's id"),
         ("If-Match" = Option<String>, Header, description = "The ETag of the version that the change is based on"),
     ),
-    responses(
-        (status = 200, description = "The changed account", body = UserBody, headers(("ETag" = String))),
-        (status = 409, description = "`username-taken`; `conflict`: this is the last administrator", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 412, description = "`precondition-failed`", body = ProblemDetails, content_type = "application/problem+json"),
-        BodyRefused, NotSignedIn, Forbidden, UserNotFound, ServiceUnavailable,
-    ))]
+    responses((status = 200, description = "The changed account", body = UserBody, headers(("ETag" = String)))),
+    extensions(("x-problems" = json!(["username-taken", "conflict: this is the last administrator"]))))]
 pub(in crate::http) async fn update_user(
     accounts: web::Data<AccountService>,
     admin: SignedInAdmin,
@@ -188,12 +174,8 @@ pub(in crate::http) async fn update_user(
         ("id" = uuid::Uuid, Path, description = "The account's id"),
         ("If-Match" = Option<String>, Header, description = "The ETag of the version that the request is based on"),
     ),
-    responses(
-        (status = 204, description = "Deleted"),
-        (status = 412, description = "`precondition-failed`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 422, description = "`validation-failed`", body = ProblemDetails, content_type = "application/problem+json"),
-        NotSignedIn, Forbidden, UserNotFound, LastAdmin, ServiceUnavailable,
-    ))]
+    responses((status = 204, description = "Deleted")),
+    extensions(("x-problems" = json!(["conflict: this is the last administrator"]))))]
 pub(in crate::http) async fn delete_user(
     accounts: web::Data<AccountService>,
     admin: SignedInAdmin,

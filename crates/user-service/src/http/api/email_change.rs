@@ -7,10 +7,6 @@ use utoipa::ToSchema;
 
 use crate::{
     http::{
-        errors::{
-            openapi_responses::{BodyRefused, NotSignedIn, RateLimited, ServiceUnavailable},
-            problem_response::ProblemDetails,
-        },
         extractors::{json_body::JsonBody, signed_in::SignedInCaller},
         middleware::request_context::RequestContext,
     },
@@ -37,12 +33,8 @@ pub(crate) struct EmailChangeBody {
 /// without a mail.
 #[utoipa::path(put, path = "/api/users/me/email", tag = "account", operation_id = "changeEmail", security(("bearer" = [])),
     request_body = EmailChangeBody,
-    responses(
-        (status = 202, description = "A link is mailed to the new address and a notice to the current one; or the new spelling of the current address is saved"),
-        (status = 403, description = "`wrong-password`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 409, description = "`conflict`: the account already has ten earlier addresses", body = ProblemDetails, content_type = "application/problem+json"),
-        BodyRefused, NotSignedIn, RateLimited, ServiceUnavailable,
-    ))]
+    responses((status = 202, description = "A link is mailed to the new address and a notice to the current one; or the new spelling of the current address is saved")),
+    extensions(("x-problems" = json!(["wrong-password", "conflict: the account already has ten earlier addresses", "rate-limited"]))))]
 pub(in crate::http) async fn change_email(
     accounts: web::Data<AccountService>,
     SignedInCaller(caller): SignedInCaller,
@@ -68,15 +60,8 @@ pub(crate) struct EmailChangeTokenBody {
 /// The account has the new address from then on. The old address stays reserved for some days, and gets a link to undo
 /// the change.
 #[utoipa::path(post, path = "/api/auth/email-change/confirm", tag = "e-mail", operation_id = "confirmEmailChange", request_body = EmailChangeTokenBody,
-    responses(
-        (status = 204, description = "Changed"),
-        (status = 400, description = "`malformed-body`, `token-invalid`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 409, description = "`email-taken`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 413, description = "`body-too-large`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 415, description = "`unsupported-media-type`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 422, description = "`validation-failed`", body = ProblemDetails, content_type = "application/problem+json"),
-        RateLimited, ServiceUnavailable,
-    ))]
+    responses((status = 204, description = "Changed")),
+    extensions(("x-problems" = json!(["token-invalid", "email-taken", "rate-limited"]))))]
 pub(in crate::http) async fn confirm_email_change(
     accounts: web::Data<AccountService>,
     context: RequestContext,
@@ -90,14 +75,8 @@ pub(in crate::http) async fn confirm_email_change(
 ///
 /// All sessions end. The account has the old address again, and a link to choose a new password is mailed to it.
 #[utoipa::path(post, path = "/api/auth/email-change/undo", tag = "e-mail", operation_id = "undoEmailChange", request_body = EmailChangeTokenBody,
-    responses(
-        (status = 204, description = "The account has the old address again"),
-        (status = 400, description = "`malformed-body`, `token-invalid`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 413, description = "`body-too-large`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 415, description = "`unsupported-media-type`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 422, description = "`validation-failed`", body = ProblemDetails, content_type = "application/problem+json"),
-        RateLimited, ServiceUnavailable,
-    ))]
+    responses((status = 204, description = "The account has the old address again")),
+    extensions(("x-problems" = json!(["token-invalid", "rate-limited"]))))]
 pub(in crate::http) async fn undo_email_change(
     accounts: web::Data<AccountService>,
     context: RequestContext,

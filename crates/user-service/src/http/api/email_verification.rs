@@ -6,14 +6,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::{
-    http::{
-        errors::{
-            openapi_responses::{BodyRefused, RateLimited, ServiceUnavailable},
-            problem_response::ProblemDetails,
-        },
-        extractors::json_body::JsonBody,
-        middleware::request_context::RequestContext,
-    },
+    http::{extractors::json_body::JsonBody, middleware::request_context::RequestContext},
     problem::Problem,
     usecase::{self, AccountService, RequestedMail},
 };
@@ -40,14 +33,8 @@ pub(crate) struct ResendVerificationBody {
 ///
 /// A token works once.
 #[utoipa::path(post, path = "/api/auth/email-verification", tag = "e-mail", operation_id = "verifyEmail", request_body = VerificationTokenBody,
-    responses(
-        (status = 204, description = "Verified"),
-        (status = 400, description = "`malformed-body`, `token-invalid`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 413, description = "`body-too-large`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 415, description = "`unsupported-media-type`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 422, description = "`validation-failed`", body = ProblemDetails, content_type = "application/problem+json"),
-        RateLimited, ServiceUnavailable,
-    ))]
+    responses((status = 204, description = "Verified")),
+    extensions(("x-problems" = json!(["token-invalid", "rate-limited"]))))]
 pub(in crate::http) async fn verify_email(
     accounts: web::Data<AccountService>,
     context: RequestContext,
@@ -61,10 +48,8 @@ pub(in crate::http) async fn verify_email(
 ///
 /// The response does not reveal whether there is such an account.
 #[utoipa::path(post, path = "/api/auth/email-verification/resend", tag = "e-mail", operation_id = "resendEmailVerification", request_body = ResendVerificationBody,
-    responses(
-        (status = 202, description = "A mail is sent if an account has this email address and it is not verified"),
-        BodyRefused, RateLimited, ServiceUnavailable,
-    ))]
+    responses((status = 202, description = "A mail is sent if an account has this email address and it is not verified")),
+    extensions(("x-problems" = json!(["rate-limited"]))))]
 pub(in crate::http) async fn resend_verification(
     accounts: web::Data<AccountService>,
     context: RequestContext,
@@ -80,14 +65,8 @@ pub(in crate::http) async fn resend_verification(
 /// end. The email address stays unverified. With a password reset, the owner of the mailbox gets the account. A token
 /// works once.
 #[utoipa::path(post, path = "/api/auth/email-verification/disown", tag = "e-mail", operation_id = "disownAccount", request_body = VerificationTokenBody,
-    responses(
-        (status = 204, description = "Disowned"),
-        (status = 400, description = "`malformed-body`, `token-invalid`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 413, description = "`body-too-large`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 415, description = "`unsupported-media-type`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 422, description = "`validation-failed`", body = ProblemDetails, content_type = "application/problem+json"),
-        RateLimited, ServiceUnavailable,
-    ))]
+    responses((status = 204, description = "Disowned")),
+    extensions(("x-problems" = json!(["token-invalid", "rate-limited"]))))]
 pub(in crate::http) async fn disown_account(
     accounts: web::Data<AccountService>,
     context: RequestContext,

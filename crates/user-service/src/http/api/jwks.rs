@@ -41,11 +41,9 @@ struct Jwk {
 #[utoipa::path(get, path = "/.well-known/jwks.json", tag = "keys", operation_id = "getJwks",
     params(("If-None-Match" = Option<String>, Header, description = "The ETags that the client already has")),
     responses(
-    (status = 200, description = "The key set", body = JwkSet, headers(("ETag" = String))),
-    (status = 304, description = "Not modified"),
-    (status = 422, description = "`validation-failed`", body = crate::http::errors::problem_response::ProblemDetails, content_type = "application/problem+json"),
-    (status = 503, description = "`unavailable`", body = crate::http::errors::problem_response::ProblemDetails, content_type = "application/problem+json"),
-))]
+        (status = 200, description = "The key set", body = JwkSet, headers(("ETag" = String))),
+        (status = 304, description = "Not modified"),
+    ))]
 pub(in crate::http) async fn get_jwks(
     accounts: web::Data<AccountService>,
     if_none_match: IfNoneMatch,

@@ -7,14 +7,7 @@ use utoipa::ToSchema;
 
 use super::user_body::UserBody;
 use crate::{
-    http::{
-        errors::{
-            openapi_responses::{BodyRefused, RateLimited, ServiceUnavailable},
-            problem_response::ProblemDetails,
-        },
-        extractors::json_body::JsonBody,
-        middleware::request_context::RequestContext,
-    },
+    http::{extractors::json_body::JsonBody, middleware::request_context::RequestContext},
     problem::Problem,
     usecase::{self, AccountService, Login, SignedIn},
 };
@@ -33,12 +26,8 @@ pub(crate) struct LoginBody {
 
 /// Starts a session with a password.
 #[utoipa::path(post, path = "/api/auth/login", tag = "session", operation_id = "login", request_body = LoginBody,
-    responses(
-        (status = 200, description = "The tokens and the account", body = SignedInBody),
-        (status = 401, description = "`invalid-credentials`; `mfa-required` with `mfaToken` for `/api/auth/login/totp`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 403, description = "`account-disabled`, `email-not-verified`", body = ProblemDetails, content_type = "application/problem+json"),
-        BodyRefused, RateLimited, ServiceUnavailable,
-    ))]
+    responses((status = 200, description = "The tokens and the account", body = SignedInBody)),
+    extensions(("x-problems" = json!(["invalid-credentials", "mfa-required: send `mfaToken` to `/api/auth/login/totp`", "account-disabled", "email-not-verified", "rate-limited"]))))]
 pub(in crate::http) async fn login(
     accounts: web::Data<AccountService>,
     context: RequestContext,
@@ -63,15 +52,8 @@ pub(crate) struct LoginTotpBody {
 
 /// Starts a session with the second factor, after `POST /api/auth/login` has verified the password.
 #[utoipa::path(post, path = "/api/auth/login/totp", tag = "session", operation_id = "loginTotp", request_body = LoginTotpBody,
-    responses(
-        (status = 200, description = "The tokens and the account", body = SignedInBody),
-        (status = 400, description = "`malformed-body`; `token-invalid`: the token is unknown, used or expired; log in again", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 401, description = "`invalid-credentials`: the code is wrong or was already used", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 413, description = "`body-too-large`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 415, description = "`unsupported-media-type`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 422, description = "`validation-failed`", body = ProblemDetails, content_type = "application/problem+json"),
-        RateLimited, ServiceUnavailable,
-    ))]
+    responses((status = 200, description = "The tokens and the account", body = SignedInBody)),
+    extensions(("x-problems" = json!(["token-invalid: the token is unknown, used or expired; log in again", "invalid-credentials: the code is wrong or was already used", "rate-limited"]))))]
 pub(in crate::http) async fn login_totp(
     accounts: web::Data<AccountService>,
     context: RequestContext,

@@ -7,10 +7,6 @@ use utoipa::ToSchema;
 
 use crate::{
     http::{
-        errors::{
-            openapi_responses::{BodyRefused, NotSignedIn, RateLimited, ServiceUnavailable},
-            problem_response::ProblemDetails,
-        },
         extractors::{conditional::IfMatch, json_body::JsonBody, signed_in::SignedInCaller},
         middleware::request_context::RequestContext,
     },
@@ -35,12 +31,8 @@ pub(crate) struct PasswordChangeBody {
 #[utoipa::path(put, path = "/api/users/me/password", tag = "account", operation_id = "changePassword", security(("bearer" = [])),
     request_body = PasswordChangeBody,
     params(("If-Match" = Option<String>, Header, description = "The ETag of the version that the change is based on")),
-    responses(
-        (status = 204, description = "Changed"),
-        (status = 403, description = "`wrong-password`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 412, description = "`precondition-failed`", body = ProblemDetails, content_type = "application/problem+json"),
-        BodyRefused, NotSignedIn, RateLimited, ServiceUnavailable,
-    ))]
+    responses((status = 204, description = "Changed")),
+    extensions(("x-problems" = json!(["wrong-password", "rate-limited"]))))]
 pub(in crate::http) async fn change_password(
     accounts: web::Data<AccountService>,
     SignedInCaller(caller): SignedInCaller,

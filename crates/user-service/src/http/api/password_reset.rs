@@ -6,14 +6,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::{
-    http::{
-        errors::{
-            openapi_responses::{BodyRefused, RateLimited, ServiceUnavailable},
-            problem_response::ProblemDetails,
-        },
-        extractors::json_body::JsonBody,
-        middleware::request_context::RequestContext,
-    },
+    http::{extractors::json_body::JsonBody, middleware::request_context::RequestContext},
     problem::Problem,
     usecase::{self, AccountService, RequestedMail},
 };
@@ -44,10 +37,8 @@ pub(crate) struct PasswordResetConfirmationBody {
 ///
 /// The response does not reveal whether there is such an account.
 #[utoipa::path(post, path = "/api/auth/password-reset", tag = "password", operation_id = "requestPasswordReset", request_body = PasswordResetBody,
-    responses(
-        (status = 202, description = "A mail is sent if an account has this email address"),
-        BodyRefused, RateLimited, ServiceUnavailable,
-    ))]
+    responses((status = 202, description = "A mail is sent if an account has this email address")),
+    extensions(("x-problems" = json!(["rate-limited"]))))]
 pub(in crate::http) async fn request_password_reset(
     accounts: web::Data<AccountService>,
     context: RequestContext,
@@ -62,14 +53,8 @@ pub(in crate::http) async fn request_password_reset(
 /// All sessions end. All other mailed links become invalid, except those that undo a change of the email address. The
 /// email address counts as verified. If the password is refused, the token can be used again.
 #[utoipa::path(post, path = "/api/auth/password-reset/confirm", tag = "password", operation_id = "confirmPasswordReset", request_body = PasswordResetConfirmationBody,
-    responses(
-        (status = 204, description = "Changed"),
-        (status = 400, description = "`malformed-body`, `token-invalid`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 413, description = "`body-too-large`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 415, description = "`unsupported-media-type`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 422, description = "`validation-failed`", body = ProblemDetails, content_type = "application/problem+json"),
-        RateLimited, ServiceUnavailable,
-    ))]
+    responses((status = 204, description = "Changed")),
+    extensions(("x-problems" = json!(["token-invalid", "rate-limited"]))))]
 pub(in crate::http) async fn confirm_password_reset(
     accounts: web::Data<AccountService>,
     context: RequestContext,

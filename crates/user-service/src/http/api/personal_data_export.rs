@@ -16,11 +16,7 @@ use super::{
     personal_data_body::{ExportBody, ExportHead, ExportedSessionBody},
 };
 use crate::{
-    http::{
-        errors::openapi_responses::{NotSignedIn, ServiceUnavailable},
-        extractors::signed_in::SignedInCaller,
-        middleware::panic_boundary::catch_panics_of_body,
-    },
+    http::{extractors::signed_in::SignedInCaller, middleware::panic_boundary::catch_panics_of_body},
     problem::Problem,
     usecase::{self, AccountService},
 };
@@ -29,11 +25,7 @@ use crate::{
 ///
 /// If the export cannot be completed, the connection is closed early. So a complete response is a complete export.
 #[utoipa::path(get, path = "/api/users/me/export", tag = "account", operation_id = "exportMe", security(("bearer" = [])),
-    responses(
-        (status = 200, description = "The export", body = ExportBody,
-            headers(("Content-Disposition" = String, description = "A file name for the export"))),
-        NotSignedIn, ServiceUnavailable,
-    ))]
+    responses((status = 200, description = "The export", body = ExportBody, headers(("Content-Disposition" = String, description = "A file name for the export")))))]
 pub(in crate::http) async fn export_me(
     accounts: web::Data<AccountService>,
     SignedInCaller(caller): SignedInCaller,

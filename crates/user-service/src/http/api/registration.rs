@@ -10,10 +10,6 @@ use super::user_body::UserBody;
 use crate::{
     domain::{IdempotencyKey, Invalid},
     http::{
-        errors::{
-            openapi_responses::{RateLimited, ServiceUnavailable},
-            problem_response::ProblemDetails,
-        },
         extractors::{conditional::etag_header, json_body::JsonBody},
         middleware::request_context::RequestContext,
     },
@@ -64,13 +60,8 @@ const VERIFICATION_PENDING: RegistrationPendingBody = RegistrationPendingBody { 
     responses(
         (status = 201, description = "The account", body = UserBody, headers(("Location" = String), ("ETag" = String))),
         (status = 202, description = "With `auth.registration = \"hidden\"`: the response is the same whether or not the email address has an account", body = RegistrationPendingBody),
-        (status = 400, description = "`malformed-body`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 409, description = "`email-taken`, `username-taken`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 413, description = "`body-too-large`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 415, description = "`unsupported-media-type`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 422, description = "`validation-failed`, `idempotency-key-reused`", body = ProblemDetails, content_type = "application/problem+json"),
-        RateLimited, ServiceUnavailable,
-    ))]
+    ),
+    extensions(("x-problems" = json!(["email-taken", "username-taken", "idempotency-key-reused", "rate-limited"]))))]
 pub(in crate::http) async fn register(
     accounts: web::Data<AccountService>,
     request: HttpRequest,

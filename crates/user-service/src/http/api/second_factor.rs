@@ -9,10 +9,6 @@ use utoipa::ToSchema;
 use super::totp_qr_code as qr_code;
 use crate::{
     http::{
-        errors::{
-            openapi_responses::{BodyRefused, NotSignedIn, RateLimited, ServiceUnavailable},
-            problem_response::ProblemDetails,
-        },
         extractors::{json_body::JsonBody, signed_in::SignedInCaller},
         middleware::request_context::RequestContext,
     },
@@ -71,7 +67,7 @@ pub(crate) struct TotpStatusBody {
 /// Returns whether logins require a second factor, and how many recovery codes are left.
 #[utoipa::path(get, path = "/api/users/me/totp", tag = "second factor", operation_id = "getTotp",
     security(("bearer" = [])),
-    responses((status = 200, description = "The state", body = TotpStatusBody), NotSignedIn, ServiceUnavailable))]
+    responses((status = 200, description = "The state", body = TotpStatusBody)))]
 pub(in crate::http) async fn get_totp(SignedInCaller(caller): SignedInCaller) -> Result<HttpResponse, Problem> {
     let totp = caller.user.totp.as_ref();
     Ok(HttpResponse::Ok().json(TotpStatusBody {
@@ -110,12 +106,8 @@ pub(crate) struct TotpStartedBody {
 /// The second factor is on when a code is confirmed within an hour. Starting again returns another secret.
 #[utoipa::path(post, path = "/api/users/me/totp", tag = "second factor", operation_id = "startTotp",
     security(("bearer" = [])), request_body = TotpSetupBody,
-    responses(
-        (status = 200, description = "The secret, in three forms", body = TotpStartedBody),
-        (status = 403, description = "`wrong-password`, `email-not-verified`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 409, description = "`conflict`: the second factor is already on", body = ProblemDetails, content_type = "application/problem+json"),
-        BodyRefused, NotSignedIn, RateLimited, ServiceUnavailable,
-    ))]
+    responses((status = 200, description = "The secret, in three forms", body = TotpStartedBody)),
+    extensions(("x-problems" = json!(["wrong-password", "email-not-verified", "conflict: the second factor is already on", "rate-limited"]))))]
 pub(in crate::http) async fn start_totp(
     accounts: web::Data<AccountService>,
     SignedInCaller(caller): SignedInCaller,
@@ -146,12 +138,8 @@ pub(crate) struct TotpConfirmationBody {
 /// The recovery codes are shown only once.
 #[utoipa::path(post, path = "/api/users/me/totp/confirm", tag = "second factor", operation_id = "confirmTotp",
     security(("bearer" = [])), request_body = TotpConfirmationBody,
-    responses(
-        (status = 200, description = "The second factor is on; the recovery codes work without the authenticator", body = RecoveryCodesBody),
-        (status = 403, description = "`wrong-code`, `email-not-verified`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 409, description = "`conflict`: the set-up is not started or has expired, or the second factor is already on", body = ProblemDetails, content_type = "application/problem+json"),
-        BodyRefused, NotSignedIn, RateLimited, ServiceUnavailable,
-    ))]
+    responses((status = 200, description = "The second factor is on; the recovery codes work without the authenticator", body = RecoveryCodesBody)),
+    extensions(("x-problems" = json!(["wrong-code", "email-not-verified", "conflict: the set-up is not started or has expired, or the second factor is already on", "rate-limited"]))))]
 pub(in crate::http) async fn confirm_totp(
     accounts: web::Data<AccountService>,
     SignedInCaller(caller): SignedInCaller,
@@ -165,42 +153,12 @@ pub(in crate::http) async fn confirm_totp(
 /// Removes the second factor. Its recovery codes become void.
 #[utoipa::path(delete, path = "/api/users/me/totp", tag = "second factor", operation_id = "removeTotp",
     security(("bearer" = [])), request_body = BothFactorsBody,
-    responses(
-        (status = 204, description = "Removed"),
-        (status = 403, description = "`wrong-password`, `wrong-code`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 409, description = "`conflict`: the second factor is not on", body = ProblemDetails, content_type = "application/problem+json"),
-        BodyRefused, NotSignedIn, RateLimited, ServiceUnavailable,
+    responses((status = 204, description = "Removed")),
+    extensions(
+        ("x-post-alias" = json!("/api/users/me/totp/remove")),
+        ("x-problems" = json!(["wrong-password", "wrong-code", "conflict: the second factor is not on", "rate-limited"])),
     ))]
 pub(in crate::http) async fn remove_totp(
-    accounts: web::Data<AccountService>,
-    caller: SignedInCaller,
-    context: RequestContext,
-    body: JsonBody<BothFactorsBody>,
-) -> Result<HttpResponse, Problem> {
-    delete_totp(accounts, caller, context, body).await
-}
-
-/// Removes the second factor, like `DELETE /api/users/me/totp`.
-///
-/// For clients behind a proxy that drops the body of a DELETE (RFC 9110 defines no meaning for it).
-#[utoipa::path(post, path = "/api/users/me/totp/remove", tag = "second factor", operation_id = "removeTotpByPost",
-    security(("bearer" = [])), request_body = BothFactorsBody,
-    responses(
-        (status = 204, description = "Removed"),
-        (status = 403, description = "`wrong-password`, `wrong-code`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 409, description = "`conflict`: the second factor is not on", body = ProblemDetails, content_type = "application/problem+json"),
-        BodyRefused, NotSignedIn, RateLimited, ServiceUnavailable,
-    ))]
-pub(in crate::http) async fn remove_totp_by_post(
-    accounts: web::Data<AccountService>,
-    caller: SignedInCaller,
-    context: RequestContext,
-    body: JsonBody<BothFactorsBody>,
-) -> Result<HttpResponse, Problem> {
-    delete_totp(accounts, caller, context, body).await
-}
-
-async fn delete_totp(
     accounts: web::Data<AccountService>,
     SignedInCaller(caller): SignedInCaller,
     context: RequestContext,
@@ -213,12 +171,8 @@ async fn delete_totp(
 /// Creates new recovery codes. All old ones become void.
 #[utoipa::path(post, path = "/api/users/me/totp/recovery-codes", tag = "second factor",
     operation_id = "renewRecoveryCodes", security(("bearer" = [])), request_body = BothFactorsBody,
-    responses(
-        (status = 200, description = "The new codes, shown only once", body = RecoveryCodesBody),
-        (status = 403, description = "`wrong-password`, `wrong-code`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 409, description = "`conflict`: the second factor is not on", body = ProblemDetails, content_type = "application/problem+json"),
-        BodyRefused, NotSignedIn, RateLimited, ServiceUnavailable,
-    ))]
+    responses((status = 200, description = "The new codes, shown only once", body = RecoveryCodesBody)),
+    extensions(("x-problems" = json!(["wrong-password", "wrong-code", "conflict: the second factor is not on", "rate-limited"]))))]
 pub(in crate::http) async fn renew_recovery_codes(
     accounts: web::Data<AccountService>,
     SignedInCaller(caller): SignedInCaller,

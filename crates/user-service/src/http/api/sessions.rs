@@ -11,10 +11,6 @@ use super::login::SignedInBody;
 use crate::{
     domain::Cursor,
     http::{
-        errors::{
-            openapi_responses::{BodyRefused, NetworkRateLimited, NotSignedIn, ServiceUnavailable},
-            problem_response::ProblemDetails,
-        },
         extractors::{
             json_body::JsonBody,
             paging::{PageRequest, encode_cursor, next_page_link},
@@ -77,11 +73,7 @@ impl From<ListedSession> for SessionBody {
         ("limit" = Option<u32>, Query, description = "The page size: 1 to 100; 20 by default", minimum = 1, maximum = 100),
         ("cursor" = Option<String>, Query, description = "The `nextCursor` of the previous page"),
     ),
-    responses(
-        (status = 200, description = "A page of sessions", body = SessionPageBody, headers(("Link" = String, description = "The next page (RFC 8288)"))),
-        (status = 422, description = "`validation-failed`", body = ProblemDetails, content_type = "application/problem+json"),
-        NotSignedIn, ServiceUnavailable,
-    ))]
+    responses((status = 200, description = "A page of sessions", body = SessionPageBody, headers(("Link" = String, description = "The next page (RFC 8288)")))))]
 pub(in crate::http) async fn list_sessions(
     accounts: web::Data<AccountService>,
     SignedInCaller(caller): SignedInCaller,
@@ -102,7 +94,7 @@ pub(in crate::http) async fn list_sessions(
 
 /// Ends all sessions of the caller except the current one.
 #[utoipa::path(delete, path = "/api/users/me/sessions", tag = "session", operation_id = "endOtherSessions", security(("bearer" = [])),
-    responses((status = 204, description = "All other sessions have ended"), NotSignedIn, ServiceUnavailable))]
+    responses((status = 204, description = "All other sessions have ended")))]
 pub(in crate::http) async fn end_other_sessions(
     accounts: web::Data<AccountService>,
     SignedInCaller(caller): SignedInCaller,
@@ -117,11 +109,8 @@ pub(in crate::http) async fn end_other_sessions(
 /// Its access token stays valid until it expires.
 #[utoipa::path(delete, path = "/api/users/me/sessions/{id}", tag = "session", operation_id = "endSession", security(("bearer" = [])),
     params(("id" = Uuid, Path, description = "The session's id")),
-    responses(
-        (status = 204, description = "The session has ended"),
-        (status = 404, description = "`not-found`: the caller has no such active session", body = ProblemDetails, content_type = "application/problem+json"),
-        NotSignedIn, ServiceUnavailable,
-    ))]
+    responses((status = 204, description = "The session has ended")),
+    extensions(("x-problems" = json!(["not-found: the caller has no such active session"]))))]
 pub(in crate::http) async fn end_session(
     accounts: web::Data<AccountService>,
     SignedInCaller(caller): SignedInCaller,
@@ -145,11 +134,8 @@ pub(crate) struct RefreshTokenBody {
 ///
 /// A refresh token that was already used ends its session.
 #[utoipa::path(post, path = "/api/auth/refresh", tag = "session", operation_id = "refresh", request_body = RefreshTokenBody,
-    responses(
-        (status = 200, description = "The tokens and the account", body = SignedInBody),
-        (status = 401, description = "`unauthorized`", body = ProblemDetails, content_type = "application/problem+json"),
-        BodyRefused, NetworkRateLimited, ServiceUnavailable,
-    ))]
+    responses((status = 200, description = "The tokens and the account", body = SignedInBody)),
+    extensions(("x-problems" = json!(["unauthorized", "rate-limited: this response has `RateLimit-Policy` and `RateLimit`"]))))]
 pub(in crate::http) async fn refresh(
     accounts: web::Data<AccountService>,
     context: RequestContext,
@@ -162,10 +148,8 @@ pub(in crate::http) async fn refresh(
 ///
 /// The response is 204 for any string.
 #[utoipa::path(post, path = "/api/auth/logout", tag = "session", operation_id = "logout", request_body = RefreshTokenBody,
-    responses(
-        (status = 204, description = "The session has ended, if there was one"),
-        BodyRefused, NetworkRateLimited, ServiceUnavailable,
-    ))]
+    responses((status = 204, description = "The session has ended, if there was one")),
+    extensions(("x-problems" = json!(["rate-limited: this response has `RateLimit-Policy` and `RateLimit`"]))))]
 pub(in crate::http) async fn logout(
     accounts: web::Data<AccountService>,
     context: RequestContext,

@@ -6,14 +6,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::{
-    http::{
-        errors::{
-            openapi_responses::{RateLimited, ServiceUnavailable},
-            problem_response::ProblemDetails,
-        },
-        extractors::json_body::JsonBody,
-        middleware::request_context::RequestContext,
-    },
+    http::{extractors::json_body::JsonBody, middleware::request_context::RequestContext},
     problem::Problem,
     usecase::{self, AccountService},
 };
@@ -32,14 +25,8 @@ pub(crate) struct UndoTokenBody {
 /// All sessions end. A changed password becomes unusable, and a link to choose a new one is mailed. TOTP that was turned
 /// on is removed. New recovery codes become void. A token works once.
 #[utoipa::path(post, path = "/api/auth/undo", tag = "password", operation_id = "undoChange", request_body = UndoTokenBody,
-    responses(
-        (status = 204, description = "The change is undone"),
-        (status = 400, description = "`malformed-body`, `token-invalid`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 413, description = "`body-too-large`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 415, description = "`unsupported-media-type`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 422, description = "`validation-failed`", body = ProblemDetails, content_type = "application/problem+json"),
-        RateLimited, ServiceUnavailable,
-    ))]
+    responses((status = 204, description = "The change is undone")),
+    extensions(("x-problems" = json!(["token-invalid", "rate-limited"]))))]
 pub(in crate::http) async fn undo_change(
     accounts: web::Data<AccountService>,
     context: RequestContext,

@@ -1,5 +1,4 @@
 //! Error responses: problem details (RFC 9457), and what the OpenAPI document says about them.
 
 pub mod not_found;
-pub(super) mod openapi_responses;
 pub mod problem_response;

@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use actix_web::{HttpResponse, web::Bytes};
 use utoipa::{
-    Modify, OpenApi,
+    OpenApi,
     openapi::{
         HeaderBuilder, Object, RefOr, Type,
         path::{Operation, ParameterIn},
@@ -12,59 +12,14 @@ use utoipa::{
     },
 };
 
-use crate::http::api::{
-    account, admin_user_actions, admin_users, audit_log, email_change, email_verification, jwks, login,
-    password_change, password_reset, personal_data_export, registration, second_factor, sessions, undo,
-};
+use super::problem_responses;
+use crate::http::{errors::problem_response::ProblemDetails, routes::endpoints};
 
-/// The OpenAPI document of the API.
+/// What the document says besides the endpoints.
 #[derive(OpenApi)]
 #[openapi(
     info(title = "user-service", description = "Accounts, sessions and profiles. Every error response is a problem detail (RFC 9457) whose type has a page under `/problems`.", license(name = "Apache-2.0", identifier = "Apache-2.0")),
-    paths(
-        registration::register,
-        account::get_me,
-        account::update_me,
-        account::delete_me,
-        account::delete_me_by_post,
-        password_change::change_password,
-        sessions::list_sessions,
-        sessions::end_other_sessions,
-        sessions::end_session,
-        second_factor::get_totp,
-        second_factor::start_totp,
-        second_factor::confirm_totp,
-        second_factor::remove_totp,
-        second_factor::remove_totp_by_post,
-        second_factor::renew_recovery_codes,
-        email_change::change_email,
-        audit_log::get_my_audit_log,
-        personal_data_export::export_me,
-        login::login,
-        login::login_totp,
-        sessions::refresh,
-        sessions::logout,
-        email_verification::verify_email,
-        email_verification::resend_verification,
-        email_verification::disown_account,
-        password_reset::request_password_reset,
-        password_reset::confirm_password_reset,
-        admin_users::list_users,
-        admin_users::get_user,
-        admin_users::update_user,
-        admin_users::delete_user,
-        admin_user_actions::disable,
-        admin_user_actions::enable,
-        admin_user_actions::unlock,
-        audit_log::get_user_audit_log,
-        admin_user_actions::logout,
-        admin_user_actions::remove_second_factor,
-        email_change::confirm_email_change,
-        email_change::undo_email_change,
-        undo::undo_change,
-        jwks::get_jwks,
-    ),
-    modifiers(&Bearer, &RequestHeaders, &StatusHeaders),
+    components(schemas(ProblemDetails)),
     tags(
         (name = "account", description = "Registration, and the account of the caller"),
         (name = "session", description = "Login, refresh, logout, and the list of sessions"),
@@ -75,66 +30,66 @@ use crate::http::api::{
         (name = "keys", description = "Verification of access tokens by other services"),
     ),
 )]
-pub struct ApiDocument;
+struct Frame;
 
-/// Adds the security scheme of access tokens.
-struct Bearer;
-
-impl Modify for Bearer {
-    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
-        let mut scheme = Http::new(HttpAuthScheme::Bearer);
-        scheme.bearer_format = Some("JWT".to_owned());
-        document.components.get_or_insert_default().add_security_scheme("bearer", SecurityScheme::Http(scheme));
+/// Returns the OpenAPI document of the API.
+fn document() -> utoipa::openapi::OpenApi {
+    let mut document = Frame::openapi();
+    for endpoint in endpoints() {
+        document.merge(endpoint.document);
     }
+    add_bearer_scheme(&mut document);
+    for operation in operations(&mut document) {
+        set_header_patterns(operation);
+        problem_responses::add(operation);
+        add_response_headers(operation);
+    }
+    document
 }
 
-/// Adds the grammar of the header fields of requests.
-struct RequestHeaders;
+/// Adds the security scheme of access tokens.
+fn add_bearer_scheme(document: &mut utoipa::openapi::OpenApi) {
+    let mut scheme = Http::new(HttpAuthScheme::Bearer);
+    scheme.bearer_format = Some("JWT".to_owned());
+    document.components.get_or_insert_default().add_security_scheme("bearer", SecurityScheme::Http(scheme));
+}
 
 /// `*`, or a list of entity tags (RFC 9110, section 8.8.3).
 const ENTITY_TAGS: &str = r#"^(\*|(W/)?"[!#-~]*"(, ?(W/)?"[!#-~]*")*)$"#;
 /// A bare key, or a string of structured fields (RFC 9651) without escapes.
 const IDEMPOTENCY_KEY: &str = r#"^([!#-\[\]-~][!-\[\]-~]{0,126}|"[!#-\[\]-~]{1,128}")$"#;
 
-impl Modify for RequestHeaders {
-    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
-        let parameters = operations(document).flat_map(|operation| operation.parameters.iter_mut().flatten());
-        for parameter in parameters {
-            let RefOr::T(parameter) = parameter else { continue };
-            if !matches!(parameter.parameter_in, ParameterIn::Header) {
-                continue;
-            }
-            let pattern = match parameter.name.as_str() {
-                "If-Match" | "If-None-Match" => ENTITY_TAGS,
-                "Idempotency-Key" => IDEMPOTENCY_KEY,
-                _ => continue,
-            };
-            let schema = Object::builder().schema_type(Type::String).pattern(Some(pattern));
-            parameter.schema = Some(schema.into());
+/// Adds the grammar of the header fields of requests.
+fn set_header_patterns(operation: &mut Operation) {
+    for parameter in operation.parameters.iter_mut().flatten() {
+        let RefOr::T(parameter) = parameter else { continue };
+        if !matches!(parameter.parameter_in, ParameterIn::Header) {
+            continue;
         }
+        let pattern = match parameter.name.as_str() {
+            "If-Match" | "If-None-Match" => ENTITY_TAGS,
+            "Idempotency-Key" => IDEMPOTENCY_KEY,
+            _ => continue,
+        };
+        let schema = Object::builder().schema_type(Type::String).pattern(Some(pattern));
+        parameter.schema = Some(schema.into());
     }
 }
 
 /// Adds the header fields that responses have because of their status.
-struct StatusHeaders;
-
-impl Modify for StatusHeaders {
-    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
-        for operation in operations(document) {
-            for (status, response) in &mut operation.responses.responses {
-                let RefOr::T(response) = response else { continue };
-                let mut declare = |name: &str, schema_type: Type, description: &str| {
-                    let schema = Object::builder().schema_type(schema_type);
-                    let header = HeaderBuilder::new().schema(Some(schema)).description(Some(description)).build();
-                    response.headers.insert(name.to_owned(), header.into());
-                };
-                declare("x-request-id", Type::String, "The id of the request, which is also in the log");
-                match status.as_str() {
-                    "401" => declare("WWW-Authenticate", Type::String, "The challenge (RFC 6750)"),
-                    "429" | "503" => declare("Retry-After", Type::Integer, "The number of seconds to wait"),
-                    _ => {}
-                }
-            }
+fn add_response_headers(operation: &mut Operation) {
+    for (status, response) in &mut operation.responses.responses {
+        let RefOr::T(response) = response else { continue };
+        let mut declare = |name: &str, schema_type: Type, description: &str| {
+            let schema = Object::builder().schema_type(schema_type);
+            let header = HeaderBuilder::new().schema(Some(schema)).description(Some(description)).build();
+            response.headers.insert(name.to_owned(), header.into());
+        };
+        declare("x-request-id", Type::String, "The id of the request, which is also in the log");
+        match status.as_str() {
+            "401" => declare("WWW-Authenticate", Type::String, "The challenge (RFC 6750)"),
+            "429" | "503" => declare("Retry-After", Type::Integer, "The number of seconds to wait"),
+            _ => {}
         }
     }
 }
@@ -151,7 +106,7 @@ fn operations(document: &mut utoipa::openapi::OpenApi) -> impl Iterator<Item = &
 /// Never panics, because the document consists of strings.
 #[must_use]
 pub fn openapi_json() -> String {
-    ApiDocument::openapi().to_pretty_json().expect("an OpenAPI document serialises")
+    document().to_pretty_json().expect("an OpenAPI document serialises")
 }
 
 /// Handles `GET /api/openapi.json`.
@@ -160,4 +115,25 @@ pub(in crate::http) async fn get_openapi() -> HttpResponse {
     // The document never changes, and its serialisation takes milliseconds.
     let document = DOCUMENT.get_or_init(|| openapi_json().into());
     HttpResponse::Ok().content_type("application/json").body(document.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_endpoint_is_in_the_document_once_with_problems_as_its_errors() {
+        let defined: usize = endpoints().iter().map(|endpoint| endpoint.operations().count()).sum();
+        let mut document = document();
+        let operations: Vec<_> = operations(&mut document).collect();
+        assert_eq!(operations.len(), defined, "two endpoints have the same method and path");
+        for operation in operations {
+            assert!(operation.extensions.is_none(), "{:?}", operation.operation_id);
+            for (status, response) in &operation.responses.responses {
+                let RefOr::T(response) = response else { panic!("a reference") };
+                let is_problem = response.content.contains_key("application/problem+json");
+                assert_eq!(is_problem, status.as_str() >= "400", "{:?} {status}", operation.operation_id);
+            }
+        }
+    }
 }

@@ -4,13 +4,15 @@ use std::{borrow::Cow, sync::Arc};
 
 use actix_web::{
     HttpResponse,
-    http::header::{self, ContentEncoding},
-    web::{self, Bytes, ServiceConfig, resource},
+    http::{
+        Method,
+        header::{self, ContentEncoding},
+    },
+    web::{self, Bytes, ServiceConfig},
 };
 use utoipa_swagger_ui::Config;
 
-use crate::http::errors::not_found::{self, get_or_head};
-use crate::problem::Problem;
+use crate::{http::resource::Resource, problem::Problem};
 
 /// The strictest policy under which the page works: scripts and styles of its own, but not inline; images also as `data:`,
 /// which the style sheet uses for arrows; requests to this service only; no frames.
@@ -19,10 +21,9 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; st
 
 /// Registers `/docs` and the files below it.
 pub(in crate::http) fn configure(config: &mut ServiceConfig) {
-    let method_not_allowed = || not_found::method_not_allowed("GET, HEAD");
     config
-        .service(resource("/docs").route(get_or_head().to(redirect)).default_service(method_not_allowed()))
-        .service(resource("/docs/{path:.*}").route(get_or_head().to(file)).default_service(method_not_allowed()));
+        .service(Resource::at("/docs").on(Method::GET, web::to(redirect)))
+        .service(Resource::at("/docs/{path:.*}").on(Method::GET, web::to(file)));
 }
 
 async fn redirect() -> HttpResponse {

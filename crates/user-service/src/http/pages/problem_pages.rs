@@ -1,25 +1,20 @@
 //! `GET /problems/{slug}`: a page for each problem type that explains its meaning and what a client can do about it.
 
-use actix_web::{HttpResponse, http::StatusCode, web};
+use actix_web::{
+    HttpResponse,
+    http::{Method, StatusCode},
+    web,
+};
 
 use super::layout::{Escaped, Page};
-use crate::http::{
-    errors::not_found::{get_or_head, method_not_allowed},
-    extractors::language::Language,
-};
+use crate::http::{extractors::language::Language, resource::Resource};
 use crate::problem::{Problem, ProblemType};
 
 /// Registers `/problems` and `/problems/{slug}`.
 pub fn configure(config: &mut web::ServiceConfig) {
     config
-        .service(
-            web::resource("/problems").route(get_or_head().to(index)).default_service(method_not_allowed("GET, HEAD")),
-        )
-        .service(
-            web::resource("/problems/{slug}")
-                .route(get_or_head().to(page))
-                .default_service(method_not_allowed("GET, HEAD")),
-        );
+        .service(Resource::at("/problems").on(Method::GET, web::to(index)))
+        .service(Resource::at("/problems/{slug}").on(Method::GET, web::to(page)));
 }
 
 async fn index() -> HttpResponse {

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use actix_web::{App, middleware::from_fn, test};
+use actix_web::{App, http::Method, middleware::from_fn, test};
 use prometheus::Registry;
 use serde_json::Value;
 
 use super::*;
-use crate::http::errors::not_found::not_found;
+use crate::http::{errors::not_found::not_found, resource::Resource};
 
 fn scope() -> RequestScope {
     RequestScope {
@@ -248,9 +248,10 @@ async fn a_head_request_gets_the_headers_of_a_get_and_no_body() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     let server = actix_web::HttpServer::new(|| {
-        App::new().app_data(web::Data::new(scope())).wrap(from_fn(request_context)).service(
-            web::resource("/page").route(crate::http::errors::not_found::get_or_head().to(|| async { "hello" })),
-        )
+        App::new()
+            .app_data(web::Data::new(scope()))
+            .wrap(from_fn(request_context))
+            .service(Resource::at("/page").on(Method::GET, web::to(|| async { "hello" })))
     })
     .workers(1)
     .disable_signals()
