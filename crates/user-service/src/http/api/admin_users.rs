@@ -1,6 +1,6 @@
 //! `/api/admin/users`: lists, reads, changes and deletes accounts.
 
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -12,7 +12,7 @@ use crate::{
         extractors::{
             conditional::{IfMatch, IfNoneMatch, etag_header, not_modified},
             json_body::{MergePatchBody, double_option},
-            paging::{PageRequest, encode_cursor, next_page_link},
+            paging::{PageParameters, PageRequest, page_response},
             parameters::{PathId, Query},
             signed_in::SignedInAdmin,
         },
@@ -22,7 +22,6 @@ use crate::{
     usecase::{self, AccountService, ProfilePatch},
 };
 
-const PATH: &str = "/api/admin/users";
 const PARAMETERS: [&str; 4] = ["query", "status", "limit", "cursor"];
 
 /// A page of accounts.
@@ -44,14 +43,14 @@ pub(crate) struct UserPageBody {
     params(
         ("query" = Option<String>, Query, description = "The beginning of an email address or username; letter case does not matter", max_length = 254),
         ("status" = Option<String>, Query, description = "`active` or `disabled`", pattern = "^(active|disabled)$"),
-        ("limit" = Option<u32>, Query, description = "The page size: 1 to 100; 20 by default", minimum = 1, maximum = 100),
-        ("cursor" = Option<String>, Query, description = "The `nextCursor` of the previous page"),
+        PageParameters,
     ),
     responses((status = 200, description = "A page of accounts", body = UserPageBody, headers(("Link" = String, description = "The next page, `rel=\"next\"` (RFC 8288)")))))]
 pub(in crate::http) async fn list_users(
     accounts: web::Data<AccountService>,
     _admin: SignedInAdmin,
     query: Query,
+    request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     query.reject_unknown(&PARAMETERS)?;
     let search = search(&query)?;
@@ -60,13 +59,9 @@ pub(in crate::http) async fn list_users(
         return Err(parameter_problem("cursor", "invalid", "This is not a `nextCursor` of this list."));
     }
     let found = usecase::find_users(&accounts, &search, page.after.as_ref(), page.limit).await?;
-    let next_cursor = found.next.as_ref().map(encode_cursor);
-    let mut response = HttpResponse::Ok();
-    if let Some(next) = &next_cursor {
-        let kept: Vec<_> = PARAMETERS[..3].iter().filter_map(|name| Some((*name, query.get(name)?))).collect();
-        response.insert_header(next_page_link(PATH, &kept, next));
-    }
-    Ok(response.json(UserPageBody { items: found.users.into_iter().map(UserBody::from).collect(), next_cursor }))
+    let kept: Vec<_> = PARAMETERS[..3].iter().filter_map(|name| Some((*name, query.get(name)?))).collect();
+    let items = found.users.into_iter().map(UserBody::from).collect();
+    Ok(page_response(request.path(), &kept, found.next.as_ref(), |next_cursor| UserPageBody { items, next_cursor }))
 }
 
 fn search(query: &Query) -> Result<UserSearch, Problem> {

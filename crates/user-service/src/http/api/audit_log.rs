@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::{
     domain::Cursor,
     http::extractors::{
-        paging::{PageRequest, encode_cursor, next_page_link},
+        paging::{PageParameters, PageRequest, page_response},
         parameters::{PathId, Query},
         signed_in::{SignedInAdmin, SignedInCaller},
     },
@@ -76,31 +76,16 @@ pub(crate) struct AuditPageBody {
     next_cursor: Option<String>,
 }
 
-/// Parses the query of a request for a page of a log.
-///
-/// # Errors
-/// Returns `validation-failed` with the names of the invalid parameters.
-pub(in crate::http) fn page_request(query: &Query) -> Result<PageRequest<Cursor>, Problem> {
-    query.reject_unknown(&["limit", "cursor"])?;
-    PageRequest::from_query(query)
-}
-
-/// Returns the response with the page.
-pub(in crate::http) fn page_response(request: &HttpRequest, limit: u32, page: AuditPage) -> HttpResponse {
-    let next_cursor = page.next.as_ref().map(encode_cursor);
-    let mut response = HttpResponse::Ok();
-    if let Some(next) = &next_cursor {
-        response.insert_header(next_page_link(request.path(), &[("limit", &limit.to_string())], next));
-    }
-    response.json(AuditPageBody { items: page.items.into_iter().map(AuditEntryBody::from).collect(), next_cursor })
+/// Returns the response with a page of a log.
+fn audit_page_response(request: &HttpRequest, limit: u32, page: AuditPage) -> HttpResponse {
+    let items = page.items.into_iter().map(AuditEntryBody::from).collect();
+    let kept = [("limit", &*limit.to_string())];
+    page_response(request.path(), &kept, page.next.as_ref(), |next_cursor| AuditPageBody { items, next_cursor })
 }
 
 /// Returns the audit log of the caller's account, newest entries first.
 #[utoipa::path(get, path = "/api/users/me/audit", tag = "account", operation_id = "getMyAuditLog", security(("bearer" = [])),
-    params(
-        ("limit" = Option<u32>, Query, description = "The page size: 1 to 100; 20 by default", minimum = 1, maximum = 100),
-        ("cursor" = Option<String>, Query, description = "The `nextCursor` of the previous page"),
-    ),
+    params(PageParameters),
     responses((status = 200, description = "A page of the audit log", body = AuditPageBody, headers(("Link" = String, description = "The next page (RFC 8288)")))))]
 pub(in crate::http) async fn get_my_audit_log(
     accounts: web::Data<AccountService>,
@@ -108,20 +93,16 @@ pub(in crate::http) async fn get_my_audit_log(
     query: Query,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let requested = page_request(&query)?;
+    let requested = PageRequest::<Cursor>::from_only(&query)?;
     let page = usecase::audit_log(&accounts, &caller.user, requested.limit, requested.after).await?;
-    Ok(page_response(&request, requested.limit, page))
+    Ok(audit_page_response(&request, requested.limit, page))
 }
 
 /// Returns the audit log of an account, newest entries first.
 ///
 /// The log of an administrator also has the actions of the administrator on other accounts.
 #[utoipa::path(get, path = "/api/admin/users/{id}/audit", tag = "administration", operation_id = "getUserAuditLog", security(("bearer" = [])),
-    params(
-        ("id" = uuid::Uuid, Path, description = "The account's id"),
-        ("limit" = Option<u32>, Query, description = "The page size: 1 to 100; 20 by default", minimum = 1, maximum = 100),
-        ("cursor" = Option<String>, Query, description = "The `nextCursor` of the previous page"),
-    ),
+    params(("id" = Uuid, Path, description = "The account's id"), PageParameters),
     responses((status = 200, description = "A page of the audit log", body = AuditPageBody, headers(("Link" = String, description = "The next page (RFC 8288)")))))]
 pub(in crate::http) async fn get_user_audit_log(
     accounts: web::Data<AccountService>,
@@ -130,7 +111,7 @@ pub(in crate::http) async fn get_user_audit_log(
     query: Query,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let requested = page_request(&query)?;
+    let requested = PageRequest::<Cursor>::from_only(&query)?;
     let page = usecase::find_audit_log(&accounts, id.uuid()?, requested.limit, requested.after).await?;
-    Ok(page_response(&request, requested.limit, page.ok_or(Problem::NotFound)?))
+    Ok(audit_page_response(&request, requested.limit, page.ok_or(Problem::NotFound)?))
 }

@@ -13,7 +13,7 @@ use crate::{
     http::{
         extractors::{
             json_body::JsonBody,
-            paging::{PageRequest, encode_cursor, next_page_link},
+            paging::{PageParameters, PageRequest, page_response},
             parameters::{PathId, Query},
             signed_in::SignedInCaller,
         },
@@ -69,10 +69,7 @@ impl From<ListedSession> for SessionBody {
 ///
 /// The first page always includes the current session.
 #[utoipa::path(get, path = "/api/users/me/sessions", tag = "session", operation_id = "listSessions", security(("bearer" = [])),
-    params(
-        ("limit" = Option<u32>, Query, description = "The page size: 1 to 100; 20 by default", minimum = 1, maximum = 100),
-        ("cursor" = Option<String>, Query, description = "The `nextCursor` of the previous page"),
-    ),
+    params(PageParameters),
     responses((status = 200, description = "A page of sessions", body = SessionPageBody, headers(("Link" = String, description = "The next page (RFC 8288)")))))]
 pub(in crate::http) async fn list_sessions(
     accounts: web::Data<AccountService>,
@@ -80,16 +77,11 @@ pub(in crate::http) async fn list_sessions(
     query: Query,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    query.reject_unknown(&["limit", "cursor"])?;
-    let page: PageRequest<Cursor> = PageRequest::from_query(&query)?;
+    let page: PageRequest<Cursor> = PageRequest::from_only(&query)?;
     let found = usecase::list_sessions(&accounts, &caller, page.limit, page.after).await?;
-    let next_cursor = found.next.as_ref().map(encode_cursor);
-    let mut response = HttpResponse::Ok();
-    if let Some(next) = &next_cursor {
-        response.insert_header(next_page_link(request.path(), &[("limit", &page.limit.to_string())], next));
-    }
     let items = found.items.into_iter().map(SessionBody::from).collect();
-    Ok(response.json(SessionPageBody { items, next_cursor }))
+    let kept = [("limit", &*page.limit.to_string())];
+    Ok(page_response(request.path(), &kept, found.next.as_ref(), |next_cursor| SessionPageBody { items, next_cursor }))
 }
 
 /// Ends all sessions of the caller except the current one.

@@ -1,9 +1,13 @@
 //! Keyset pagination: reads `limit` and an opaque `cursor`, and writes `nextCursor` and `Link`. A cursor is a position in
 //! the order of the list, so inserted and deleted rows do not shift the pages.
 
-use actix_web::http::header::{self, HeaderName};
+use actix_web::{
+    HttpResponse,
+    http::header::{self, HeaderName},
+};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::{Serialize, de::DeserializeOwned};
+use utoipa::IntoParams;
 
 use super::parameters::Query;
 use crate::problem::{FieldError, Problem};
@@ -37,6 +41,43 @@ impl<C: DeserializeOwned> PageRequest<C> {
         let after = query.get("cursor").map(decode_cursor).transpose()?;
         Ok(Self { limit, after })
     }
+
+    /// Reads `limit` and `cursor`, and refuses all other parameters.
+    ///
+    /// # Errors
+    /// Returns `validation-failed` with the names of the invalid parameters.
+    pub(in crate::http) fn from_only(query: &Query) -> Result<Self, Problem> {
+        query.reject_unknown(&["limit", "cursor"])?;
+        Self::from_query(query)
+    }
+}
+
+/// The documentation of [`PageRequest`].
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "only its derived documentation is used")]
+pub(in crate::http) struct PageParameters {
+    /// The page size: 1 to 100; 20 by default
+    #[param(minimum = 1, maximum = 100)]
+    limit: Option<u32>,
+    /// The `nextCursor` of the previous page
+    cursor: Option<String>,
+}
+
+/// Returns the response with a page, and with the `Link` to the next one, which keeps the parameters of `kept`. `body`
+/// gets the `nextCursor`.
+pub(in crate::http) fn page_response<C: Serialize, B: Serialize>(
+    path: &str,
+    kept: &[(&str, &str)],
+    next: Option<&C>,
+    body: impl FnOnce(Option<String>) -> B,
+) -> HttpResponse {
+    let next_cursor = next.map(encode_cursor);
+    let mut response = HttpResponse::Ok();
+    if let Some(next) = &next_cursor {
+        response.insert_header(next_page_link(path, kept, next));
+    }
+    response.json(body(next_cursor))
 }
 
 /// Encodes a position in a list as a cursor.
