@@ -233,7 +233,7 @@ fn a_value_of_the_wrong_type_is_refused_with_key_origin_and_type() {
     for (toml, env, words) in [
         ("", Some(("HTTP__PORT", "many")), ["`http.port`", "USER_SERVICE__HTTP__PORT", "an integer", "\"many\""]),
         ("[http]\nport = true", None, ["`http.port`", "service.toml", "an integer", "true"]),
-        ("[http]\nport = 70000", None, ["`http.port`", "service.toml", "16 bit", "70000"]),
+        ("[http]\nport = 70000", None, ["`http.port`", "service.toml", "u16", "70000"]),
         ("[http]\nhost = 5", None, ["`http.host`", "service.toml", "a string", "5"]),
         ("[http]\ntrusted_proxies = 5", None, ["`http.trusted_proxies`", "service.toml", "a list", "5"]),
         ("", Some(("HTTP__TRUSTED_PROXIES", "me")), ["`http.trusted_proxies`", "TRUSTED_PROXIES", "invalid", "me"]),
