@@ -5,9 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use events::sealing::Purpose;
-use hmac::{Hmac, KeyInit, Mac};
 use service_kit::{fail_point, mongo::StoreError};
-use sha2::Sha256;
 use uuid::Uuid;
 
 use crate::{
@@ -16,6 +14,7 @@ use crate::{
         SchemaViolation, User, UserStatus, Username, Writer, expiry::expires_at,
     },
     hashing::{PasswordHash, Verification},
+    keys::hmac_sha256,
     outbox::Origin,
     store::{
         EMAIL_KEYS, IDEMPOTENCY_KEY, IdempotencyRecord, SCHEMA_VERSION, SessionRule, TokenRecord, USERNAME_KEY,
@@ -256,13 +255,9 @@ impl AccountService {
     /// Returns the stored form of a key. It is bound to the address, because clients do not know each other's keys, and
     /// it is a keyed hash, because the key may contain anything.
     fn idempotency_key_digest(&self, key: &IdempotencyKey, email: &Email) -> String {
-        let derived = self.keys.derive("idempotency-key/v1");
-        let mut mac = Hmac::<Sha256>::new_from_slice(derived.as_slice()).expect("HMAC takes a key of any length");
         // No key contains a line feed, so the boundary to the address is unambiguous.
-        for part in [key.as_str(), "\n", email.key()] {
-            mac.update(part.as_bytes());
-        }
-        BASE64_URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes())
+        let parts = [key.as_str(), "\n", email.key()].map(str::as_bytes);
+        BASE64_URL_SAFE_NO_PAD.encode(hmac_sha256(&self.keys.derive("idempotency-key/v1"), &parts))
     }
 
     pub(in crate::usecase) fn new_record(
@@ -325,9 +320,7 @@ impl AccountService {
     }
 
     /// Returns an HMAC of all members except the password, so that a copy of the database does not reveal the request.
-    fn fingerprint(&self, registration: &Registration) -> Vec<u8> {
-        let key = self.keys.derive("idempotency-fingerprint/v1");
-        let mut mac = Hmac::<Sha256>::new_from_slice(key.as_slice()).expect("HMAC takes a key of any length");
+    fn fingerprint(&self, registration: &Registration) -> [u8; 32] {
         let canonical = serde_json::json!({
             "username": registration.username.as_str(),
             "email": registration.email.as_str(),
@@ -335,7 +328,6 @@ impl AccountService {
             "locale": registration.locale.as_ref().map(Locale::as_str),
             "attributes": registration.attributes.as_ref().map(Attributes::to_json),
         });
-        mac.update(canonical.to_string().as_bytes());
-        mac.finalize().into_bytes().to_vec()
+        hmac_sha256(&self.keys.derive("idempotency-fingerprint/v1"), &[canonical.to_string().as_bytes()])
     }
 }
