@@ -20,7 +20,7 @@ pub async fn pause(failures: u32, first: Duration, longest: Duration) {
 
 /// Returns a random delay from 0.75 to 1.25 times `interval`, so that replicas do not act at the same time.
 #[must_use]
-pub fn around(interval: Duration) -> Duration {
+pub fn jittered(interval: Duration) -> Duration {
     interval.mul_f64(0.75 + 0.5 * random_fraction())
 }
 
@@ -94,9 +94,9 @@ mod tests {
     }
 
     #[test]
-    fn a_delay_around_an_interval_is_near_it() {
+    fn a_jittered_interval_differs_by_at_most_a_quarter() {
         for _ in 0..100 {
-            assert!((Duration::from_millis(750)..=Duration::from_millis(1250)).contains(&around(seconds(1))));
+            assert!((Duration::from_millis(750)..=Duration::from_millis(1250)).contains(&jittered(seconds(1))));
         }
     }
 
