@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use service_kit::{Clock, backoff::random_fraction, mongo::StoreError};
+use service_kit::{Clock, backoff::jittered, mongo::StoreError};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
@@ -25,7 +25,7 @@ pub async fn run(ledger: Ledger, letters: DeadLetterStore, clock: Clock, metrics
             if let Err(error) = update_gauges(&ledger, &letters, &clock, &metrics).await {
                 tracing::debug!(%error, "the ledger could not be counted");
             }
-            sleep(INTERVAL.mul_f64(0.75 + 0.5 * random_fraction())).await;
+            sleep(jittered(INTERVAL)).await;
         }
     };
     tokio::select! {

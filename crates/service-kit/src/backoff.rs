@@ -13,6 +13,17 @@ pub fn exponential(failures: u32, first: Duration, longest: Duration, random: f6
     added(first.saturating_mul(factor).min(longest), random)
 }
 
+/// Waits for an [`exponential`] delay.
+pub async fn pause(failures: u32, first: Duration, longest: Duration) {
+    tokio::time::sleep(exponential(failures, first, longest, random_fraction())).await;
+}
+
+/// Returns a random delay from 0.75 to 1.25 times `interval`, so that replicas do not act at the same time.
+#[must_use]
+pub fn jittered(interval: Duration) -> Duration {
+    interval.mul_f64(0.75 + 0.5 * random_fraction())
+}
+
 /// Returns a random number, uniform in 0..1, from the operating system.
 #[must_use]
 pub fn random_fraction() -> f64 {
@@ -80,6 +91,13 @@ mod tests {
         assert_eq!(delay(3), seconds(4));
         assert_eq!(delay(5), seconds(10));
         assert_eq!(delay(u32::MAX), seconds(10));
+    }
+
+    #[test]
+    fn a_jittered_interval_differs_by_at_most_a_quarter() {
+        for _ in 0..100 {
+            assert!((Duration::from_millis(750)..=Duration::from_millis(1250)).contains(&jittered(seconds(1))));
+        }
     }
 
     #[test]

@@ -4,12 +4,8 @@
 use std::{num::NonZero, sync::Arc, thread, time::Duration};
 
 use jiff::Timestamp;
-use service_kit::{
-    Clock,
-    backoff::{exponential, random_fraction},
-    mongo::StoreError,
-};
-use tokio::{sync::Notify, time::sleep};
+use service_kit::{Clock, backoff, mongo::StoreError};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::decision::{RecordDecider, RecordDecision};
@@ -152,7 +148,7 @@ impl BatchWriter {
             }
             tokio::select! {
                 () = stop.cancelled() => return false,
-                () = sleep(exponential(failures, FIRST_RETRY_PAUSE, LONGEST_RETRY_PAUSE, random_fraction())) => {}
+                () = backoff::pause(failures, FIRST_RETRY_PAUSE, LONGEST_RETRY_PAUSE) => {}
             }
         };
         for outcome in &batch.outcomes {

@@ -5,7 +5,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 use parking_lot::Mutex;
 use service_kit::{
     Lifecycle,
-    backoff::{exponential, random_fraction},
+    backoff::{self, jittered},
     fail_point,
     mongo::StoreError,
 };
@@ -159,7 +159,7 @@ impl Dispatcher {
         tokio::select! {
             () = stop.cancelled() => {}
             () = self.wake.notified() => {}
-            () = sleep(POLL_INTERVAL.mul_f64(0.75 + 0.5 * random_fraction())) => {}
+            () = sleep(jittered(POLL_INTERVAL)) => {}
         }
     }
 
@@ -181,7 +181,7 @@ impl Dispatcher {
         }
         tokio::select! {
             () = stop.cancelled() => {}
-            () = sleep(exponential(failures, Duration::from_millis(50), Duration::from_secs(2), random_fraction())) => {}
+            () = backoff::pause(failures, Duration::from_millis(50), Duration::from_secs(2)) => {}
         }
     }
 

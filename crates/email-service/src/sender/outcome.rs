@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use service_kit::{
-    backoff::{exponential, random_fraction},
+    backoff::{self, random_fraction},
     mongo::StoreError,
 };
-use tokio::time::sleep;
 
 use super::delivery::{Sender, TransactionError};
 use crate::{
@@ -180,7 +179,7 @@ impl Sender {
             tracing::warn!(%error, "the ledger does not answer: trying again");
         }
         let failures = failures.saturating_add(1);
-        sleep(exponential(failures, Duration::from_millis(50), Duration::from_secs(1), random_fraction())).await;
+        backoff::pause(failures, Duration::from_millis(50), Duration::from_secs(1)).await;
         failures
     }
 }

@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use service_kit::backoff::random_fraction;
+use service_kit::backoff::jittered;
 use tokio::{sync::Notify, time::sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -23,7 +23,7 @@ pub async fn run(ledger: Ledger, wake: Arc<Notify>, metrics: Metrics, stop: Canc
                 Ok(recovered) => report(&recovered, &wake, &metrics),
                 Err(error) => tracing::debug!(%error, "recovery is not possible yet"),
             }
-            sleep(INTERVAL.mul_f64(0.75 + 0.5 * random_fraction())).await;
+            sleep(jittered(INTERVAL)).await;
         }
     };
     tokio::select! {

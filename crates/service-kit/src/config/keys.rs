@@ -1,21 +1,22 @@
 //! The known configuration keys, read from the embedded defaults.
 
-use std::collections::BTreeSet;
-
 use toml::{Table, Value};
 
-use super::{ConfigError, Origin, coerce::ValueType};
+use super::{ConfigError, Origin, typed::create_tables};
+
+/// The default of a key that the defaults do not contain: a secret, the file of a secret, or a member of an open table.
+const NO_DEFAULT: &Value = &Value::String(String::new());
 
 /// The known keys of a service's configuration.
 pub(super) struct KnownKeys {
     prefix: String,
     defaults: Table,
-    /// The dotted keys with their types, in the order of the defaults.
-    leaves: Vec<(String, ValueType)>,
+    /// The dotted keys with their defaults, in the order of the file.
+    leaves: Vec<(String, Value)>,
     /// The dotted names of the tables that accept any key.
     open_tables: Vec<String>,
     secrets: Vec<String>,
-    /// The section that is loaded, with a `.` at the end; all sections if absent.
+    /// The section that is loaded; all sections if absent.
     section: Option<String>,
 }
 
@@ -29,14 +30,17 @@ impl KnownKeys {
 
     /// Restricts the keys to one section.
     pub(super) fn restricted_to(mut self, section: &str) -> Self {
-        self.section = Some(format!("{section}."));
+        self.section = Some(section.to_owned());
         self
+    }
+
+    pub(super) fn section(&self) -> Option<&str> {
+        self.section.as_deref()
     }
 
     /// Returns whether `key` is in the section that is loaded.
     pub(super) fn is_in_scope(&self, key: &str) -> bool {
-        let section = self.section.as_deref();
-        section.is_none_or(|section| key.starts_with(section))
+        self.section().is_none_or(|section| key.strip_prefix(section).is_some_and(|rest| rest.starts_with('.')))
     }
 
     pub(super) fn defaults(&self) -> &Table {
@@ -59,16 +63,18 @@ impl KnownKeys {
         self.secrets.iter().any(|secret| secret == key)
     }
 
-    /// Returns the type of the value of `key`, or `None` if the key is unknown.
-    pub(super) fn value_type(&self, key: &str) -> Option<ValueType> {
-        if let Some((_, value_type)) = self.leaves.iter().find(|(leaf, _)| leaf == key) {
-            return Some(*value_type);
+    /// Returns the secret whose file `key` names, if it names one.
+    pub(super) fn secret_of_file<'a>(&self, key: &'a str) -> Option<&'a str> {
+        key.strip_suffix("_file").filter(|secret| self.is_secret(secret))
+    }
+
+    /// Returns the default of `key`, or `None` if the key is unknown.
+    pub(super) fn default_of(&self, key: &str) -> Option<&Value> {
+        if let Some((_, default)) = self.leaves.iter().find(|(leaf, _)| leaf == key) {
+            return Some(default);
         }
-        let file = key.strip_suffix("_file");
-        let known = self.is_secret(key)
-            || file.is_some_and(|secret| self.is_secret(secret))
-            || self.open_table_of(key).is_some();
-        known.then_some(ValueType::Text)
+        let known = self.is_secret(key) || self.secret_of_file(key).is_some() || self.open_table_of(key).is_some();
+        known.then_some(NO_DEFAULT)
     }
 
     /// Returns the open table that contains `key`, and the member's name in it.
@@ -79,17 +85,26 @@ impl KnownKeys {
         })
     }
 
-    /// Returns all tables. An outer table comes before its inner tables.
-    pub(super) fn tables(&self) -> BTreeSet<&str> {
-        let secrets = self.secrets.iter().map(String::as_str);
-        let closed = self.leaves().chain(secrets).filter(|key| self.open_table_of(key).is_none());
-        let tables = closed.flat_map(|key| key.match_indices('.').map(|(end, _)| &key[..end]));
-        tables.chain(self.open_tables.iter().map(String::as_str)).collect()
+    /// Returns all tables of the configuration without values.
+    pub(super) fn empty_tables(&self) -> Table {
+        let mut root = Table::new();
+        for key in self.leaves().chain(self.secrets.iter().map(String::as_str)) {
+            if let Some((_, tables)) = self.path(key).split_last() {
+                create_tables(&mut root, tables);
+            }
+        }
+        for table in &self.open_tables {
+            create_tables(&mut root, &table.split('.').collect::<Vec<_>>());
+        }
+        root
     }
 
     /// Returns whether `name` is a table of the defaults.
     pub(super) fn is_table(&self, name: &str) -> bool {
-        self.open_table_of(name).is_some() || self.tables().contains(name)
+        let mut closed = self.leaves().chain(self.secrets.iter().map(String::as_str));
+        self.open_tables.iter().any(|table| table == name)
+            || self.open_table_of(name).is_some()
+            || closed.any(|key| key.strip_prefix(name).is_some_and(|rest| rest.starts_with('.')))
     }
 
     /// Returns the path of a key: its tables and its name, which may itself contain dots.
@@ -143,13 +158,13 @@ impl KnownKeys {
 }
 
 /// Adds the keys and the open tables of `table`.
-fn collect_keys(table: &Table, prefix: &str, leaves: &mut Vec<(String, ValueType)>, open_tables: &mut Vec<String>) {
+fn collect_keys(table: &Table, prefix: &str, leaves: &mut Vec<(String, Value)>, open_tables: &mut Vec<String>) {
     for (name, value) in table {
         let key = format!("{prefix}{name}");
         match value {
             Value::Table(inner) if inner.is_empty() => open_tables.push(key),
             Value::Table(inner) => collect_keys(inner, &format!("{key}."), leaves, open_tables),
-            leaf => leaves.push((key, ValueType::of(leaf))),
+            leaf => leaves.push((key, leaf.clone())),
         }
     }
 }

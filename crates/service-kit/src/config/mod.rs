@@ -14,10 +14,10 @@ mod deserialize;
 mod error;
 mod keys;
 mod layers;
-mod merge;
 mod render;
 mod secrets;
 mod sections;
+mod typed;
 
 use std::{env, ffi::OsString, path::Path};
 
@@ -28,7 +28,7 @@ pub use error::{ConfigError, Origin};
 pub use sections::{LogConfig, LogFormat, MongoConfig, OpsConfig, ShutdownConfig};
 
 use keys::KnownKeys;
-use layers::Layers;
+use layers::Values;
 
 /// The sources of a service's configuration.
 #[derive(Clone, Copy, Debug)]
@@ -63,9 +63,9 @@ impl ConfigSource {
         env: impl IntoIterator<Item = (String, String)>,
     ) -> Result<T, ConfigError> {
         let keys = self.known_keys()?;
-        let mut layers = Layers::collect(&keys, file, env)?;
-        layers.resolve_secrets(&keys)?;
-        layers.deserialize(&keys)
+        let mut values = Values::merge(&keys, file, env)?;
+        values.resolve_secrets(&keys)?;
+        Ok(values.deserialize(&keys)?.0)
     }
 
     /// Loads only one section, such as `ops` for the command `healthcheck`. Errors in other sections
@@ -88,7 +88,7 @@ impl ConfigSource {
         env: impl IntoIterator<Item = (String, String)>,
     ) -> Result<T, ConfigError> {
         let keys = self.known_keys()?.restricted_to(section);
-        Layers::collect(&keys, file, env)?.deserialize_section(&keys, section)
+        Ok(Values::merge(&keys, file, env)?.deserialize(&keys)?.0)
     }
 
     /// Returns what `check-config` prints: the effective configuration as TOML, in the order of the
@@ -103,10 +103,9 @@ impl ConfigSource {
         env: impl IntoIterator<Item = (String, String)>,
     ) -> Result<String, ConfigError> {
         let keys = self.known_keys()?;
-        let layers = Layers::collect(&keys, file, env)?;
-        let mut resolved = layers.clone();
-        resolved.resolve_secrets(&keys)?;
-        render::effective(&keys, &layers, &resolved)
+        let mut values = Values::merge(&keys, file, env)?;
+        values.resolve_secrets(&keys)?;
+        Ok(render::effective(&keys, &values))
     }
 
     /// Returns the keys of the defaults that `T` does not read. A test of each service uses it to
@@ -116,8 +115,8 @@ impl ConfigSource {
     /// Returns an error if the defaults do not fit `T`.
     pub fn unread_keys<T: DeserializeOwned>(&self) -> Result<Vec<String>, ConfigError> {
         let keys = self.known_keys()?;
-        let layers = Layers::collect(&keys, None, [])?;
-        layers.without_secrets(&keys).unread_keys::<T>(&keys)
+        let values = Values::merge(&keys, None, [])?.without_secrets(&keys);
+        Ok(values.deserialize::<T>(&keys)?.1)
     }
 
     /// Returns the environment variables of the process that have this service's prefix.

@@ -6,63 +6,54 @@ use toml::Value;
 
 use super::{
     ConfigError, Origin,
-    coerce::ValueType,
     deserialize::items,
     keys::KnownKeys,
-    layers::{Entry, Layer, Layers},
+    layers::{Entry, Values},
 };
 
-impl Layers {
-    /// Replaces each `x_file` of a secret `x` by the contents of the file. If both are set, one
-    /// overrides the other only if the other is a default. Otherwise it is an error, because it is
-    /// unclear which one is meant.
+impl Values {
+    /// Sets each secret `x` from the file that `x_file` names. If both are set, one overrides the
+    /// other only if the other is a default. Otherwise it is an error, because it is unclear which
+    /// one is meant. An `x_file` that is overridden becomes empty.
     pub(super) fn resolve_secrets(&mut self, keys: &KnownKeys) -> Result<(), ConfigError> {
-        let mut contents = Layer::new();
         for secret in keys.secrets() {
             let file_key = format!("{secret}_file");
-            let file = match (self.get_if_set(secret), self.get_if_set(&file_key)) {
-                (_, None) => None,
-                (None, Some((_, file))) => Some(file),
-                (Some((direct, _)), Some((0, _))) if direct > 0 => None,
-                (Some((0, _)), Some((level, file))) if level > 0 => Some(file),
-                (Some((_, direct)), Some((_, file))) => {
+            let direct = self.get(secret).filter(|entry| entry.is_set());
+            let contents = match (direct, self.get(&file_key).filter(|entry| entry.is_set())) {
+                (Some(direct), Some(file)) if direct.is_default() == file.is_default() => {
                     return Err(ConfigError::BothSet {
                         key: secret.clone(),
                         direct: direct.origin.clone(),
                         file: file.origin.clone(),
                     });
                 }
+                (_, Some(file)) if direct.is_none_or(Entry::is_default) => {
+                    Some(read_secret(keys, secret, &file_key, file)?)
+                }
+                _ => None,
             };
-            if let Some(file) = file {
-                let entry = read_secret(keys, secret, &file_key, file)?;
-                contents.insert(secret.clone(), entry);
-            }
-            for layer in &mut self.0 {
-                layer.remove(&file_key);
+            match contents {
+                Some(contents) => drop(self.0.insert(secret.clone(), contents)),
+                None => drop(self.0.get_mut(&file_key).map(|file| file.value = Value::String(String::new()))),
             }
         }
-        self.0.push(contents);
         Ok(())
     }
 
-    /// Returns the layers with all secrets set to the empty string.
+    /// Sets all secrets to the empty string.
     pub(super) fn without_secrets(mut self, keys: &KnownKeys) -> Self {
-        let mut blank = Layer::new();
         for secret in keys.secrets() {
-            self.0.iter_mut().for_each(|layer| drop(layer.remove(&format!("{secret}_file"))));
-            if keys.open_table_of(secret).is_none() && self.get(secret).is_none() {
-                let value = Value::String(String::new());
-                blank.insert(secret.clone(), Entry { value, origin: Origin::Defaults });
+            if keys.open_table_of(secret).is_none() {
+                let blank = Entry { value: Value::String(String::new()), origin: Origin::Defaults };
+                self.0.entry(secret.clone()).or_insert(blank);
             }
         }
-        self.0.push(blank);
         self
     }
 }
 
 fn read_secret(keys: &KnownKeys, secret: &str, file_key: &str, file: &Entry) -> Result<Entry, ConfigError> {
-    let several =
-        keys.value_type(file_key) == Some(ValueType::List) || keys.value_type(secret) == Some(ValueType::List);
+    let several = [file_key, secret].iter().any(|key| keys.default_of(key).is_some_and(Value::is_array));
     let paths: Vec<PathBuf> = match &file.value {
         Value::Array(items) => items.iter().filter_map(Value::as_str).map(PathBuf::from).collect(),
         Value::String(text) if several => items(text).map(PathBuf::from).collect(),
@@ -81,8 +72,7 @@ fn read_secret(keys: &KnownKeys, secret: &str, file_key: &str, file: &Entry) -> 
         contents.push(text.strip_suffix('\r').unwrap_or(text).to_owned());
     }
     let value = if several {
-        let texts = contents.iter().flat_map(|text| items(text));
-        Value::Array(texts.map(|text| Value::String(text.to_owned())).collect())
+        Value::Array(contents.iter().flat_map(|text| items(text)).map(Value::from).collect())
     } else {
         Value::String(contents.concat())
     };

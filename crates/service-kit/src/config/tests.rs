@@ -233,7 +233,7 @@ fn a_value_of_the_wrong_type_is_refused_with_key_origin_and_type() {
     for (toml, env, words) in [
         ("", Some(("HTTP__PORT", "many")), ["`http.port`", "USER_SERVICE__HTTP__PORT", "an integer", "\"many\""]),
         ("[http]\nport = true", None, ["`http.port`", "service.toml", "an integer", "true"]),
-        ("[http]\nport = 70000", None, ["`http.port`", "service.toml", "16 bit", "70000"]),
+        ("[http]\nport = 70000", None, ["`http.port`", "service.toml", "u16", "70000"]),
         ("[http]\nhost = 5", None, ["`http.host`", "service.toml", "a string", "5"]),
         ("[http]\ntrusted_proxies = 5", None, ["`http.trusted_proxies`", "service.toml", "a list", "5"]),
         ("", Some(("HTTP__TRUSTED_PROXIES", "me")), ["`http.trusted_proxies`", "TRUSTED_PROXIES", "invalid", "me"]),
@@ -241,7 +241,7 @@ fn a_value_of_the_wrong_type_is_refused_with_key_origin_and_type() {
         ("", Some(("AUTH__FACTOR", "x")), ["`auth.factor`", "AUTH__FACTOR", "a number", "x"]),
         ("", Some(("AUTH__ACCESS_TOKEN_TTL", "15")), ["`auth.access_token_ttl`", "TTL", "a duration", "15"]),
         ("[auth]\naccess_token_ttl = 15", None, ["`auth.access_token_ttl`", "service.toml", "a string", "15"]),
-        ("", Some(("LOG__FORMAT", "xml")), ["`log.format`", "LOG__FORMAT", "xml", ""]),
+        ("", Some(("LOG__FORMAT", "xml")), ["`log.format`", "LOG__FORMAT", "`xml`", "`human`"]),
     ] {
         let env: Vec<_> = env.into_iter().collect();
         let message = load_error(toml, &env);

@@ -107,7 +107,7 @@ pub enum IndexError {
 impl IndexError {
     /// Returns whether to try again later, because the store was unavailable.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Store { source: StoreError::Timeout | StoreError::Unavailable(_), .. })
+        matches!(self, Self::Store { source, .. } if source.is_unavailable())
     }
 }
 

@@ -5,10 +5,12 @@ mod client;
 mod error;
 mod indexes;
 mod request_budget;
+mod retry;
 mod worker_clients;
 
 pub use client::{MongoConfigError, client, monitor, with_deadline};
 pub use error::{Cause, StoreError, duplicate_positions};
 pub use indexes::{IndexError, IndexSpec, ensure_indexes};
 pub use request_budget::{RequestBudget, with_request_budget};
+pub use retry::retry_while_unavailable;
 pub use worker_clients::{WorkerClients, WorkerCollection};

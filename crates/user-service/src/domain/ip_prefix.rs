@@ -2,17 +2,16 @@
 
 use std::{net::IpAddr, time::Duration};
 
+use ipnet::IpNet;
+
 /// The maximum number of networks that an account remembers, those of its latest logins.
 pub const MAX_KNOWN_NETWORKS: usize = 8;
 /// How long a network counts as known after the last login from it.
 pub const KNOWN_NETWORK_LIFETIME: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// An IP prefix in CIDR terms: a base address and a prefix length.
+/// An IP prefix in CIDR terms. All bits after the prefix are zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct IpPrefix {
-    base: IpAddr,
-    prefix: u8,
-}
+pub struct IpPrefix(IpNet);
 
 impl IpPrefix {
     /// Returns the prefix that a rate limit counts as one client: a single IPv4 address, so that no client pays for its
@@ -33,7 +32,7 @@ impl IpPrefix {
     #[must_use]
     pub fn to_bytes(self) -> [u8; 18] {
         let mut bytes = [0; 18];
-        match self.base {
+        match self.0.addr() {
             IpAddr::V4(base) => {
                 bytes[0] = 4;
                 bytes[2..6].copy_from_slice(&base.octets());
@@ -43,21 +42,14 @@ impl IpPrefix {
                 bytes[2..].copy_from_slice(&base.octets());
             }
         }
-        bytes[1] = self.prefix;
+        bytes[1] = self.0.prefix_len();
         bytes
     }
 
     fn from_address(address: IpAddr, v4_bits: u8, v6_bits: u8) -> Self {
-        match address.to_canonical() {
-            IpAddr::V4(address) => {
-                let mask = u32::MAX.checked_shl(32 - u32::from(v4_bits)).unwrap_or(0);
-                Self { base: IpAddr::V4((u32::from(address) & mask).into()), prefix: v4_bits }
-            }
-            IpAddr::V6(address) => {
-                let mask = u128::MAX.checked_shl(128 - u32::from(v6_bits)).unwrap_or(0);
-                Self { base: IpAddr::V6((u128::from(address) & mask).into()), prefix: v6_bits }
-            }
-        }
+        let address = address.to_canonical();
+        let bits = if address.is_ipv4() { v4_bits } else { v6_bits };
+        Self(IpNet::new_assert(address, bits).trunc())
     }
 }
 

@@ -1,28 +1,21 @@
 //! JSON Pointers (RFC 6901) in URI fragment form.
 
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+
+/// The characters that RFC 3986 does not allow in a URI.
+const NOT_IN_URI: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'\\').add(b'^').add(b'`');
+/// The characters that RFC 3986 does not allow in a fragment.
+const NOT_IN_FRAGMENT: &AsciiSet = &NOT_IN_URI.add(b'#').add(b'%').add(b'[').add(b']').add(b'{').add(b'|').add(b'}');
+
 /// Returns the JSON Pointer to `segments` in URI fragment form, such as `#/attributes/a~1b`. `#` is the whole body.
 pub fn json_pointer<S: AsRef<str>>(segments: impl IntoIterator<Item = S>) -> String {
     let mut pointer = String::from("#");
     for segment in segments {
+        let escaped = segment.as_ref().replace('~', "~0").replace('/', "~1");
         pointer.push('/');
-        for byte in segment.as_ref().bytes() {
-            push_escaped(&mut pointer, byte);
-        }
+        pointer.extend(utf8_percent_encode(&escaped, NOT_IN_FRAGMENT));
     }
     pointer
-}
-
-/// Escapes a byte: with `~0` and `~1` as RFC 6901 demands, then percent-encoded if RFC 3986 does not allow it in a
-/// fragment.
-fn push_escaped(pointer: &mut String, byte: u8) {
-    match byte {
-        b'~' => pointer.push_str("~0"),
-        b'/' => pointer.push_str("~1"),
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => pointer.push(char::from(byte)),
-        b'-' | b'.' | b'_' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=' | b':'
-        | b'@' | b'?' => pointer.push(char::from(byte)),
-        _ => pointer.push_str(&format!("%{byte:02X}")),
-    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use service_kit::{fail_point, panics};
+use service_kit::{backoff, fail_point, panics};
 use tokio::sync::mpsc;
 
 use super::task_messages::{AckedList, PANIC_LABEL};
@@ -58,7 +58,6 @@ impl OutboxAck {
 
     async fn remove_events(&self, batch: &[&AcknowledgedEvents]) {
         fail_point!("relay.before_settle");
-        let mut pause = FIRST_PAUSE;
         for attempt in 1..=MAX_ATTEMPTS {
             match self.pending.remove_acknowledged(batch).await {
                 Ok(()) => return,
@@ -66,10 +65,7 @@ impl OutboxAck {
                     self.metrics.settle_failed.inc();
                     tracing::warn!(%error, "published events stay in their outboxes until the sweep");
                 }
-                Err(_) => {
-                    tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(MAX_PAUSE);
-                }
+                Err(_) => backoff::pause(attempt, FIRST_PAUSE, MAX_PAUSE).await,
             }
         }
     }

@@ -7,7 +7,12 @@
 use std::time::Duration;
 
 use bson::DateTime;
-use service_kit::{Clock, mongo::StoreError, panics};
+use service_kit::{
+    Clock,
+    backoff::{exponential, random_fraction},
+    mongo::StoreError,
+    panics,
+};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -60,7 +65,7 @@ impl Sweeper {
                 Some(error) => {
                     failures = failures.saturating_add(1);
                     tracing::warn!(error, "the sweep could not read the pending events");
-                    (self.interval * 2_u32.pow(failures.min(6))).min(MAX_PAUSE)
+                    exponential(failures.saturating_add(1), self.interval, MAX_PAUSE, random_fraction())
                 }
             };
             tokio::select! {

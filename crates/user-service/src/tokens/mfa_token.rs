@@ -6,14 +6,13 @@
 use std::time::Duration;
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use hmac::{Hmac, KeyInit, Mac};
 use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
-use sha2::Sha256;
+use subtle::ConstantTimeEq;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use crate::keys::KeyEncryptionKey;
+use crate::keys::{KeyEncryptionKey, hmac_sha256};
 
 const ID_BYTES: usize = 16;
 const EXPIRY_BYTES: usize = 8;
@@ -80,7 +79,7 @@ impl MfaTokens {
     pub fn issue(&self, id: Uuid, binding: &MfaBinding<'_>, now: Timestamp) -> SecretString {
         let ttl = SignedDuration::try_from(self.ttl).unwrap_or(SignedDuration::MAX);
         let expires_at = now.saturating_add(ttl).unwrap_or(Timestamp::MAX);
-        let mac = self.mac(id, expires_at, binding).finalize().into_bytes();
+        let mac = self.mac(id, expires_at, binding);
         let mut bytes = Zeroizing::new(Vec::with_capacity(ID_BYTES + ID_BYTES + EXPIRY_BYTES + MAC_BYTES));
         bytes.extend_from_slice(id.as_bytes());
         bytes.extend_from_slice(binding.user.as_bytes());
@@ -93,22 +92,23 @@ impl MfaTokens {
     /// constant time. The caller must check that the token was not used before.
     #[must_use]
     pub fn is_valid(&self, token: &MfaToken, binding: &MfaBinding<'_>, now: Timestamp) -> bool {
-        self.mac(token.id, token.expires_at, binding).verify_slice(&token.mac).is_ok()
+        bool::from(self.mac(token.id, token.expires_at, binding).ct_eq(&token.mac))
             && token.user == binding.user
             && now < token.expires_at
     }
 
-    fn mac(&self, id: Uuid, expires_at: Timestamp, binding: &MfaBinding<'_>) -> Hmac<Sha256> {
-        let mut mac = Hmac::<Sha256>::new_from_slice(self.key.as_slice()).expect("HMAC takes a key of any length");
-        mac.update(id.as_bytes());
-        mac.update(binding.user.as_bytes());
-        mac.update(&expires_at.as_second().to_be_bytes());
-        mac.update(&binding.epoch.to_be_bytes());
-        // The hash has a variable length, so its length precedes it.
-        mac.update(&u64::try_from(binding.password_hash.len()).unwrap_or(u64::MAX).to_be_bytes());
-        mac.update(binding.password_hash.as_bytes());
-        mac.update(binding.totp_secret);
-        mac
+    fn mac(&self, id: Uuid, expires_at: Timestamp, binding: &MfaBinding<'_>) -> [u8; MAC_BYTES] {
+        let parts: [&[u8]; 7] = [
+            id.as_bytes(),
+            binding.user.as_bytes(),
+            &expires_at.as_second().to_be_bytes(),
+            &binding.epoch.to_be_bytes(),
+            // The hash has a variable length, so its length precedes it.
+            &u64::try_from(binding.password_hash.len()).unwrap_or(u64::MAX).to_be_bytes(),
+            binding.password_hash.as_bytes(),
+            binding.totp_secret,
+        ];
+        hmac_sha256(&self.key, &parts)
     }
 }
 

@@ -38,6 +38,11 @@ impl StoreError {
         Self::Unavailable(Cause::new("the request has no time left").without_effect())
     }
 
+    /// Returns whether a later attempt may succeed.
+    pub fn is_unavailable(&self) -> bool {
+        matches!(self, Self::Timeout | Self::Unavailable(_))
+    }
+
     /// Returns whether a write may have taken effect in spite of the error. False only if it is
     /// certain that it has not.
     pub fn outcome_unknown(&self) -> bool {

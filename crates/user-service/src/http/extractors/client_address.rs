@@ -4,11 +4,9 @@
 use std::{net::IpAddr, str::FromStr};
 
 use actix_web::http::header::{self, HeaderMap, HeaderName};
+use ipnet::IpNet;
 
-use super::{
-    forwarding_headers::{forwarded, joined_lines, parameter, single_address, x_forwarded_for},
-    ip_network::IpNetwork,
-};
+use super::forwarding_headers::{forwarded, joined_lines, parameter, single_address, x_forwarded_for};
 
 /// The number of hops that are examined. No real proxy chain is longer.
 const MAX_HOPS: usize = 32;
@@ -40,7 +38,7 @@ const NOT_ADDRESS_HEADERS: [&str; 20] = [
 /// report it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TrustedProxies {
-    networks: Vec<IpNetwork>,
+    networks: Vec<IpNet>,
     header: ClientAddressHeader,
 }
 
@@ -89,7 +87,7 @@ impl TrustedProxies {
     /// Returns [`InvalidTrustedProxy`] with the first entry that is neither.
     pub fn parse<S: AsRef<str>>(entries: impl IntoIterator<Item = S>) -> Result<Self, InvalidTrustedProxy> {
         let parsed =
-            |entry: S| IpNetwork::parse(entry.as_ref()).ok_or_else(|| InvalidTrustedProxy(entry.as_ref().to_owned()));
+            |entry: S| parse_network(entry.as_ref()).ok_or_else(|| InvalidTrustedProxy(entry.as_ref().to_owned()));
         let networks = entries.into_iter().map(parsed).collect::<Result<_, _>>()?;
         Ok(Self { networks, header: ClientAddressHeader::default() })
     }
@@ -136,7 +134,7 @@ impl TrustedProxies {
     }
 
     fn contains(&self, address: IpAddr) -> bool {
-        self.networks.iter().any(|network| network.contains(address))
+        self.networks.iter().any(|network| network.contains(&address))
     }
 
     /// Returns the first hop that is not a trusted proxy, counted from the nearest one.
@@ -151,6 +149,17 @@ impl TrustedProxies {
             }
         }
         nearest
+    }
+}
+
+/// Parses an address or a CIDR network. The address is read by the standard library: `IpNet`'s own parser accepts leading
+/// zeros, which other programs read as octal numbers.
+fn parse_network(text: &str) -> Option<IpNet> {
+    let text = text.trim();
+    match text.split_once('/') {
+        Some((_, prefix)) if prefix.starts_with('+') => None,
+        Some((address, prefix)) => IpNet::new(address.parse().ok()?, prefix.parse().ok()?).ok(),
+        None => Some(text.parse::<IpAddr>().ok()?.into()),
     }
 }
 
@@ -281,8 +290,34 @@ mod tests {
     }
 
     #[test]
+    fn a_network_contains_its_addresses_and_no_others() {
+        for (network, inside, outside) in [
+            ("10.0.0.0/8", "10.255.0.1", "11.0.0.1"),
+            ("10.1.2.3/8", "10.255.0.1", "11.0.0.1"),
+            ("192.0.2.7", "192.0.2.7", "192.0.2.8"),
+            ("0.0.0.0/0", "255.1.2.3", "::1"),
+            ("::/0", "2001:db8::1", "1.2.3.4"),
+            ("2001:db8::/33", "2001:db8:7fff::1", "2001:db8:8000::1"),
+        ] {
+            let network = parse_network(network).unwrap();
+            assert!(network.contains(&inside.parse::<IpAddr>().unwrap()), "{network:?}");
+            assert!(!network.contains(&outside.parse::<IpAddr>().unwrap()), "{network:?}");
+        }
+    }
+
+    #[test]
     fn an_invalid_network_is_refused_by_name() {
-        for entry in ["", "10.0.0.0/33", "::/129", "10.0.0/8", "10.0.0.0/", "10.0.0.0/+8", "localhost", "10.0.0.1:80"] {
+        for entry in [
+            "010.0.0.0/8",
+            "",
+            "10.0.0.0/33",
+            "::/129",
+            "10.0.0/8",
+            "10.0.0.0/",
+            "10.0.0.0/+8",
+            "localhost",
+            "10.0.0.1:80",
+        ] {
             assert_eq!(TrustedProxies::parse(["::1", entry]), Err(InvalidTrustedProxy(entry.to_owned())));
         }
     }

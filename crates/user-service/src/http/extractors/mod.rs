@@ -6,7 +6,6 @@ pub mod client_address;
 pub mod conditional;
 pub mod extractor_errors;
 mod forwarding_headers;
-mod ip_network;
 pub mod json_body;
 pub mod language;
 pub(super) mod paging;

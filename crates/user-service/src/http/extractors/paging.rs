@@ -6,6 +6,7 @@ use actix_web::{
     http::header::{self, HeaderName},
 };
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Serialize, de::DeserializeOwned};
 use utoipa::IntoParams;
 
@@ -16,6 +17,8 @@ use crate::problem::{FieldError, Problem};
 const DEFAULT_LIMIT: u32 = 20;
 const MAX_LIMIT: u32 = 100;
 const MAX_CURSOR_CHARS: usize = 1024;
+/// All but the unreserved characters of RFC 3986.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// The requested page of a list. `C` is the type of a position in the list.
 #[derive(Debug)]
@@ -87,7 +90,7 @@ pub(in crate::http) fn encode_cursor<C: Serialize>(position: &C) -> String {
 
 /// Returns the `Link` header (RFC 8288) to the next page: the path, and the query with the next cursor.
 pub(in crate::http) fn next_page_link(path: &str, query: &[(&str, &str)], cursor: &str) -> (HeaderName, String) {
-    let encode = |text: &str| percent_encode(text);
+    let encode = |text| utf8_percent_encode(text, RESERVED);
     let mut parameters: Vec<String> =
         query.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value))).collect();
     parameters.push(format!("cursor={}", encode(cursor)));
@@ -104,16 +107,6 @@ fn decode_cursor<C: DeserializeOwned>(text: &str) -> Result<C, Problem> {
 
 fn parameter_problem(parameter: &str, code: &'static str, detail: String) -> Problem {
     Problem::ValidationFailed(vec![FieldError::parameter(parameter, code, detail)])
-}
-
-/// Percent-encodes all but the unreserved characters of RFC 3986.
-fn percent_encode(text: &str) -> String {
-    text.bytes()
-        .map(|byte| match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
-            _ => format!("%{byte:02X}"),
-        })
-        .collect()
 }
 
 #[cfg(test)]

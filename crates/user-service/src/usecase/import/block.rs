@@ -1,8 +1,8 @@
 //! Processes a block of lines.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc};
 
-use service_kit::{fail_point, mongo::StoreError, panics};
+use service_kit::{fail_point, mongo::retry_while_unavailable, panics};
 use uuid::Uuid;
 
 use super::{
@@ -11,9 +11,9 @@ use super::{
 };
 use crate::store::{KeyHolder, UserRecord};
 
-/// The maximum number of retries while the database is unavailable, and the first pause between them.
+/// The maximum number of retries while the database is unavailable. An account that was inserted by an earlier attempt
+/// is recognised.
 const MAX_RETRIES: u32 = 8;
-const FIRST_PAUSE: Duration = Duration::from_millis(250);
 /// The detail of a line whose processing panicked.
 const NOT_PROCESSED: &str =
     "The processing of this line failed because of a defect of the program. Its log contains the place.";
@@ -75,16 +75,18 @@ pub(super) async fn process_block(
     // Two rounds: the account that had a key may have been deleted in between.
     for is_last_round in [false, true] {
         let batch: Vec<UserRecord> = remaining.iter().map(|index| users[*index].clone()).collect();
-        let conflicts = retry_while_unavailable(|| importer.store.bulk.insert(&batch)).await?;
+        let conflicts = retry_while_unavailable(MAX_RETRIES, || importer.store.bulk.insert(&batch)).await?;
         result.step.imported += (batch.len() - conflicts.len()) as u64;
         remaining = conflicts.into_iter().filter_map(|index| remaining.get(index).copied()).collect();
         if remaining.is_empty() {
             break;
         }
         // A reserved address or username is free when its reservation has ended.
-        retry_while_unavailable(|| importer.store.users.release_expired_reservations(now)).await?;
+        retry_while_unavailable(MAX_RETRIES, || importer.store.users.release_expired_reservations(now)).await?;
         let unresolved: Vec<&UserRecord> = remaining.iter().map(|index| &users[*index]).collect();
-        let holders = KeyHolders::new(retry_while_unavailable(|| importer.store.bulk.key_holders(&unresolved)).await?);
+        let holders = KeyHolders::new(
+            retry_while_unavailable(MAX_RETRIES, || importer.store.bulk.key_holders(&unresolved)).await?,
+        );
         remaining.retain(|index| match holders.classify(&reader, lines[*index], &users[*index]) {
             KeyConflict::AlreadyImported => {
                 result.step.already_imported += 1;
@@ -115,25 +117,9 @@ pub(super) async fn process_block(
 /// Puts imported administrators into the list of administrators.
 async fn list_admins(importer: &Importer, users: &[UserRecord]) -> Result<(), ImportError> {
     for user in users.iter().filter(|user| user.is_admin()) {
-        retry_while_unavailable(|| importer.store.admins.ensure_listed(user.id.into())).await?;
+        retry_while_unavailable(MAX_RETRIES, || importer.store.admins.ensure_listed(user.id.into())).await?;
     }
     Ok(())
-}
-
-/// Retries while the database is unavailable. Accounts that were inserted by an earlier attempt are recognised.
-async fn retry_while_unavailable<T, F: Future<Output = Result<T, StoreError>>>(
-    attempt: impl Fn() -> F,
-) -> Result<T, StoreError> {
-    let mut retries = 0;
-    loop {
-        match attempt().await {
-            Err(StoreError::Timeout | StoreError::Unavailable(_)) if retries < MAX_RETRIES => {
-                tokio::time::sleep(FIRST_PAUSE * 2_u32.pow(retries)).await;
-                retries += 1;
-            }
-            result => return result,
-        }
-    }
 }
 
 /// How the keys of a line conflict with existing accounts.

@@ -1,11 +1,12 @@
 //! The keys under which counters are stored. They are keyed hashes, so that a copy of the database does not reveal
 //! which users tried to log in from which networks.
 
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use crate::{keys::KeyEncryptionKey, store::ThrottleKey};
+use crate::{
+    keys::{KeyEncryptionKey, hmac_sha256},
+    store::ThrottleKey,
+};
 
 /// HMAC-SHA-256 with a key of its own, truncated to 128 bits.
 pub(super) struct KeyedHash(Zeroizing<[u8; 32]>);
@@ -20,15 +21,9 @@ impl KeyedHash {
     /// Returns the hash of these parts in this order. The boundaries between the parts are part of the input.
     #[must_use]
     pub(super) fn digest(&self, parts: &[&[u8]]) -> [u8; 16] {
-        let mut mac = Hmac::<Sha256>::new_from_slice(self.0.as_slice()).expect("HMAC takes a key of any length");
-        for part in parts {
-            mac.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
-            mac.update(part);
-        }
-        let digest: [u8; 32] = mac.finalize().into_bytes().into();
-        let mut cut = [0; 16];
-        cut.copy_from_slice(&digest[..16]);
-        cut
+        let length = |part: &&[u8]| u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes();
+        let input: Vec<u8> = parts.iter().flat_map(|part| [&length(part), *part].concat()).collect();
+        *hmac_sha256(&self.0, &[&input]).first_chunk().expect("an HMAC has 32 bytes")
     }
 
     /// Returns the key of the counter of a whole subject.

@@ -6,9 +6,10 @@
 //! username and permits no login until its address is verified. The owner of a taken address gets a mail with a reset
 //! link.
 
-use std::time::Duration;
-
-use service_kit::{fail_point, mongo::StoreError};
+use service_kit::{
+    fail_point,
+    mongo::{StoreError, retry_while_unavailable},
+};
 
 use super::register::NewAccount;
 use crate::{
@@ -23,9 +24,8 @@ use crate::{
     },
 };
 
-/// The maximum number of retries of the insertion while the database is unavailable, and the first pause.
+/// The maximum number of retries of the insertion while the database is unavailable.
 const MAX_RETRIES: u32 = 4;
-const FIRST_PAUSE: Duration = Duration::from_millis(250);
 /// The maximum number of attempts while other accounts with the address come and go.
 const MAX_ATTEMPTS: usize = 50;
 
@@ -74,16 +74,7 @@ impl AccountService {
         registration: &HiddenRegistration,
     ) -> Result<(), Problem> {
         let HiddenRegistration { account, origin } = registration;
-        let mut retries = 0;
-        let outcome = loop {
-            match self.insert_if_address_is_free(account).await {
-                Err(StoreError::Timeout | StoreError::Unavailable(_)) if retries < MAX_RETRIES => {
-                    tokio::time::sleep(FIRST_PAUSE * 2_u32.pow(retries)).await;
-                    retries += 1;
-                }
-                outcome => break outcome?,
-            }
-        };
+        let outcome = retry_while_unavailable(MAX_RETRIES, || self.insert_if_address_is_free(account)).await?;
         match (outcome, account.email_keys.first()) {
             (InsertOutcome::AddressTaken, Some(key)) => {
                 send_reset_mail(self, key, ResetOccasion::RegistrationAttempted, origin).await

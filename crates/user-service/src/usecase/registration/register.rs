@@ -5,11 +5,9 @@ use std::sync::Arc;
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use events::{UserRegistered, sealing::Purpose};
-use hmac::{Hmac, KeyInit, Mac};
 use secrecy::SecretString;
 use serde_json::Value;
 use service_kit::{fail_point, mongo::StoreError};
-use sha2::Sha256;
 
 use crate::{
     domain::{
@@ -17,6 +15,7 @@ use crate::{
         Writer, expires_at, lifetimes,
     },
     hashing::{PasswordHash, Verification},
+    keys::hmac_sha256,
     outbox::Origin,
     problem::{Problem, Validation},
     store::{AuditOnlyKind, ClaimedKey, IDEMPOTENCY_KEY, IdempotencyRecord, TokenRecord, UserRecord, binary},
@@ -238,13 +237,9 @@ impl AccountService {
     /// Returns the stored form of a key. It is bound to the address, because clients do not know each other's keys, and
     /// it is a keyed hash, because the key may contain anything.
     fn idempotency_key_digest(&self, key: &IdempotencyKey, email: &Email) -> String {
-        let derived = self.keys.derive("idempotency-key/v1");
-        let mut mac = Hmac::<Sha256>::new_from_slice(derived.as_slice()).expect("HMAC takes a key of any length");
         // No key contains a line feed, so the boundary to the address is unambiguous.
-        for part in [key.as_str(), "\n", email.key()] {
-            mac.update(part.as_bytes());
-        }
-        BASE64_URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes())
+        let parts = [key.as_str(), "\n", email.key()].map(str::as_bytes);
+        BASE64_URL_SAFE_NO_PAD.encode(hmac_sha256(&self.keys.derive("idempotency-key/v1"), &parts))
     }
 
     pub(in crate::usecase) fn new_record(
@@ -280,9 +275,7 @@ impl AccountService {
     }
 
     /// Returns an HMAC of all members except the password, so that a copy of the database does not reveal the request.
-    fn fingerprint(&self, account: &NewAccount) -> Vec<u8> {
-        let key = self.keys.derive("idempotency-fingerprint/v1");
-        let mut mac = Hmac::<Sha256>::new_from_slice(key.as_slice()).expect("HMAC takes a key of any length");
+    fn fingerprint(&self, account: &NewAccount) -> [u8; 32] {
         let canonical = serde_json::json!({
             "username": account.username.as_str(),
             "email": account.email.as_str(),
@@ -290,7 +283,6 @@ impl AccountService {
             "locale": account.locale.as_ref().map(Locale::as_str),
             "attributes": account.attributes.as_ref().map(Attributes::to_json),
         });
-        mac.update(canonical.to_string().as_bytes());
-        mac.finalize().into_bytes().to_vec()
+        hmac_sha256(&self.keys.derive("idempotency-fingerprint/v1"), &[canonical.to_string().as_bytes()])
     }
 }

@@ -3,14 +3,13 @@
 
 use bson::Binary;
 use events::LoginMethod;
-use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretString};
-use sha2::Sha256;
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
 use crate::{
     domain::{RecoveryCode, SecondFactorCode, TotpSecret, recovery_code},
+    keys::hmac_sha256,
     outbox::Origin,
     problem::Problem,
     store::{AuditOnlyKind, TotpRecord, UserRecord, binary},
@@ -95,11 +94,7 @@ impl AccountService {
     /// hash. The key prevents a search of a copy of the database for any code of any account at once. The user's id
     /// limits an attacker who also has the key to one account at a time.
     fn recovery_digest(&self, user: Uuid, code: &RecoveryCode) -> [u8; 32] {
-        let key = self.keys.derive("recovery-code/v1");
-        let mut mac = Hmac::<Sha256>::new_from_slice(key.as_slice()).expect("HMAC takes a key of any length");
-        mac.update(user.as_bytes());
-        mac.update(code.expose());
-        mac.finalize().into_bytes().into()
+        hmac_sha256(&self.keys.derive("recovery-code/v1"), &[user.as_bytes(), code.expose()])
     }
 }
 
