@@ -6,15 +6,12 @@ use anyhow::Context as _;
 use jiff::SignedDuration;
 use mongodb::Database;
 use service_kit::{
-    Check, Clock, Health, Ids, Lifecycle,
+    Check, Clock, Health, Ids, Lifecycle, Stage,
     mongo::{self, ensure_indexes},
-    ops::{self, OpsServer},
+    ops,
 };
-use tokio::{
-    runtime::Handle,
-    sync::{Notify, oneshot},
-    time::{Instant, sleep, timeout},
-};
+use tokio::{runtime::Handle, sync::Notify, time::sleep};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::Settings,
@@ -35,22 +32,20 @@ const CHECKS: &[Check] = &[
     Check { name: "smtp", required: false },
 ];
 
-/// The running service.
-pub struct App {
+/// The running service; [`run`](Self::run) waits for it.
+pub struct Application {
     lifecycle: Lifecycle,
     health: Health,
-    ops: OpsServer,
-    consumer: oneshot::Receiver<()>,
     grace: Duration,
 }
 
-impl App {
+impl Application {
     /// Starts all parts. MongoDB, Kafka and the mail servers may be unreachable: each part waits
     /// for what it needs, and `/readyz` reports what is missing.
     ///
     /// # Errors
     /// Returns errors that waiting cannot repair: an invalid configuration, a port in use.
-    pub async fn start(settings: Settings) -> anyhow::Result<Self> {
+    pub async fn build(settings: Settings) -> anyhow::Result<Self> {
         let (clock, ids, lifecycle) = (Clock::system(), Ids::random(), Lifecycle::new());
         let (health, metrics) = (Health::new(CHECKS), Metrics::new());
         let body = settings.body_timeout();
@@ -62,7 +57,7 @@ impl App {
 
         let renderer = Renderer::new(from, link_base_url).context("mail.from, mail.link_base_url")?;
         let kafka = client::client_config(&config.kafka, config.ingest.max_poll_interval, &instance)?;
-        let ops = ops::serve(&config.ops, health.clone(), metrics.registry())?;
+        ops::serve(&config.ops, health.clone(), metrics.registry(), &lifecycle)?;
         lifecycle.watch_signals()?;
 
         let client = mongo::client(&config.mongodb, "email-service").await?;
@@ -77,61 +72,59 @@ impl App {
             .map(|server| Endpoint::new(server, config.smtp.hello_name.clone(), config.smtp.step_timeout));
         let pool = Pool::new(endpoints.collect(), health.clone(), metrics.clone());
 
-        let stopping = lifecycle.stopping();
         let wake = Arc::new(Notify::new());
-        lifecycle
-            .spawn("mongodb watch", mongo::monitor(database.collection(READINESS), health.clone(), stopping.clone()));
-        lifecycle.spawn("indexes", build_indexes(database, config.ledger.retention, lifecycle.clone()));
-        lifecycle.spawn("smtp watch", {
-            // The watch ends after the last send.
-            let (pool, stop) = (pool.clone(), lifecycle.drained());
-            async move { pool.watch(stop).await }
-        });
-        lifecycle
-            .spawn("recovery", recovery::run(ledger.clone(), Arc::clone(&wake), metrics.clone(), stopping.clone()));
-        lifecycle.spawn(
-            "ledger gauges",
-            ledger_gauges::run(ledger.clone(), dead_letters.clone(), clock.clone(), metrics.clone(), stopping.clone()),
-        );
-
         let sender = Arc::new(Sender {
             ledger: ledger.clone(),
             suppressions: suppressions.clone(),
             renderer,
             keys: Arc::clone(&keys),
-            pool,
+            pool: pool.clone(),
             backoff,
             greylisting_pause: config.mail.greylisting_pause,
             timeouts: DeliveryTimeouts { body, dot: config.smtp.dot_timeout },
             lease: config.sender.lease,
             clock: clock.clone(),
             metrics: metrics.clone(),
-            stop: stopping.clone(),
+            stop: lifecycle.stopping(),
         });
         let dispatcher = Dispatcher::new(sender, config.sender.concurrency, Arc::clone(&wake), lifecycle.clone());
-        lifecycle.spawn("dispatcher", dispatcher.run(stopping.clone()));
-
         let max_event_age = SignedDuration::try_from(config.mail.max_event_age).context("mail.max_event_age")?;
         let decider = RecordDecider::new(keys, max_event_age, domain, instance);
-        let writer = BatchWriter { ledger, letters: dead_letters, suppressions, clock, metrics, wake };
+        let writer = BatchWriter {
+            ledger: ledger.clone(),
+            letters: dead_letters.clone(),
+            suppressions,
+            clock: clock.clone(),
+            metrics: metrics.clone(),
+            wake: Arc::clone(&wake),
+        };
+        let (runtime, stopping) = (Handle::current(), lifecycle.stopping());
         let consumer =
-            Consumer::new(kafka, config.kafka.topic, decider, writer, health.clone(), Handle::current(), stopping)
-                .start()?;
-        Ok(Self { lifecycle, health, ops, consumer, grace: config.shutdown.grace })
+            Consumer::new(kafka, config.kafka.topic, decider, writer, health.clone(), runtime, stopping).start()?;
+
+        lifecycle.spawn(Stage::Intake, "consumer", |_| async {
+            // An error means that the thread ended without a message, as after a panic.
+            let _ = consumer.await;
+        });
+        lifecycle.spawn(Stage::Intake, "dispatcher", |stop| dispatcher.run(stop));
+        lifecycle.spawn(Stage::Intake, "recovery", |stop| recovery::run(ledger.clone(), wake, metrics.clone(), stop));
+        lifecycle.spawn(Stage::Intake, "ledger-gauges", |stop| {
+            ledger_gauges::run(ledger.clone(), dead_letters, clock, metrics.clone(), stop)
+        });
+        lifecycle.spawn(Stage::Support, "smtp-watch", |stop| async move { pool.watch(stop).await });
+        let probe = database.collection(READINESS);
+        lifecycle.spawn(Stage::Support, "database", |stop| mongo::monitor(probe, health.clone(), stop));
+        lifecycle.spawn(Stage::Support, "indexes", |stop| build_indexes(database, config.ledger.retention, stop));
+        Ok(Self { lifecycle, health, grace: config.shutdown.grace })
     }
 
-    /// Runs until the first signal, then stops within the grace period: reading and claiming end,
-    /// and mails that are being sent are finished. All other mails are safe in the ledger.
-    pub async fn run_until_stopped(self) {
-        self.lifecycle.stopping().cancelled().await;
-        let deadline = Instant::now() + self.grace;
-        self.health.stop();
-        // An error means that the thread ended without a message, as after a panic.
-        let _ = timeout(self.grace, self.consumer).await;
-        self.lifecycle.drained().cancel();
-        self.lifecycle.finish(deadline.saturating_duration_since(Instant::now())).await;
-        let _ = timeout(Duration::from_secs(1), self.ops.stop()).await;
-        tracing::info!("stopped");
+    /// Runs until the first signal, then stops in order within the grace period: reading and claiming
+    /// end, and mails that are being sent are finished. All other mails are safe in the ledger.
+    ///
+    /// # Errors
+    /// Returns the first failure of a task that cannot continue.
+    pub async fn run(self) -> anyhow::Result<()> {
+        self.lifecycle.run(&self.health, self.grace).await
     }
 }
 
@@ -144,10 +137,9 @@ fn instance_name(ids: &Ids) -> String {
 }
 
 /// Builds the indexes in the background: none is needed for correctness.
-async fn build_indexes(database: Database, retention: Duration, lifecycle: Lifecycle) {
+async fn build_indexes(database: Database, retention: Duration, stop: CancellationToken) {
     const PAUSE: Duration = Duration::from_secs(2);
     let indexes = indexes::all(retention);
-    let stopping = lifecycle.stopping();
     let build = async {
         while let Err(error) = ensure_indexes(&database, &indexes).await {
             if error.is_transient() {
@@ -159,7 +151,7 @@ async fn build_indexes(database: Database, retention: Duration, lifecycle: Lifec
         }
     };
     tokio::select! {
-        () = stopping.cancelled() => {}
+        () = stop.cancelled() => {}
         () = build => {}
     }
 }

@@ -4,7 +4,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use email_service::{
-    app::App,
+    app::Application,
     commands::{
         dead_letters::{self, DeadLettersCommand},
         keygen,
@@ -88,10 +88,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Serve => {
             let settings = Settings::load(file)?;
             telemetry::init(&settings.config.log)?;
-            block_on(async {
-                App::start(settings).await?.run_until_stopped().await;
-                Ok(())
-            })
+            block_on(async { Application::build(settings).await?.run().await })
         }
         Command::CheckConfig => {
             let effective = SOURCE.effective(file, SOURCE.process_env()?)?;

@@ -14,15 +14,14 @@ use actix_web::{
 use anyhow::Context;
 use mongodb::Database;
 use service_kit::{
-    Check, CheckState, Clock, Health, Ids, Lifecycle,
+    Check, CheckState, Clock, Health, Ids, Lifecycle, Stage,
     http_server::{self, Intake},
     kafka,
     mongo::{self, WorkerClients},
-    ops::{self, OpsServer},
-    panics,
+    ops, panics,
     prometheus::Registry,
 };
-use tokio::{sync::watch, task::JoinHandle};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -42,17 +41,10 @@ use crate::{
 pub use from_config::attribute_rules;
 use from_config::{allowed_origins, lifetimes, limits, password_rules, read_sealing_key, trusted_proxies};
 
-/// The service with bound listeners; [`run`](Self::run) waits for it.
+/// The running service; [`run`](Self::run) waits for it.
 pub struct Application {
     lifecycle: Lifecycle,
-    accounts: Arc<AccountService>,
     health: Health,
-    server: Server,
-    intake: Intake,
-    api_addresses: Vec<SocketAddr>,
-    ops: OpsServer,
-    background: JoinHandle<()>,
-    stop_background: CancellationToken,
     grace: Duration,
 }
 
@@ -128,74 +120,55 @@ impl Application {
             metrics: HttpMetrics::register(&registry)?,
         };
         let (server, intake, api_addresses) = api_server(&config, Arc::clone(&accounts), scope, worker_clients)?;
-        let ops = ops::serve(&config.ops, health.clone(), registry)?;
+        let ops_address = ops::serve(&config.ops, health.clone(), registry, &lifecycle)?;
+        lifecycle.watch_signals()?;
 
-        lifecycle.spawn("signing-keys", Arc::clone(&signing).keep_fresh(lifecycle.drained()));
+        let grace = config.shutdown.grace;
+        let writing = Arc::clone(&accounts);
+        lifecycle.spawn(Stage::Intake, "api", {
+            let lifecycle = lifecycle.clone();
+            move |stop| async move {
+                // Most of the grace period is for requests in progress.
+                let closed = async {
+                    stop.cancelled().await;
+                    intake.close(grace / 4).await;
+                };
+                if let Err(error) = http_server::serve_until(server, closed).await {
+                    lifecycle.fail(anyhow::Error::new(error).context("the HTTP server has failed"));
+                }
+                writing.writes.finish().await;
+            }
+        });
+        lifecycle.spawn(Stage::Queues, "background", |stop| background.run(Arc::clone(&accounts), stop));
+        lifecycle.spawn(Stage::Support, "signing-keys", |stop| Arc::clone(&signing).keep_fresh(stop));
+        let gates = ReadinessGates { unique_indexes: set_unique_indexes_ready, signing_keys: signing };
         let retention = config.audit.retention;
-        let (gates, stop) =
-            (ReadinessGates { unique_indexes: set_unique_indexes_ready, signing_keys: signing }, lifecycle.drained());
-        lifecycle.spawn("database", watch_database(database, health.clone(), gates, retention, stop));
+        lifecycle
+            .spawn(Stage::Support, "database", |stop| watch_database(database, health.clone(), gates, retention, stop));
         let (holder, unverified_expiry) = (ids.v4(), config.auth.unverified_expiry);
         let housekeeping = Housekeeping { accounts: Arc::clone(&accounts), holder, unverified_expiry };
-        lifecycle.spawn("housekeeping", housekeeping.run(lifecycle.drained()));
-        let (this, stop) = (Arc::clone(&accounts), lifecycle.drained());
-        lifecycle.spawn("rate-limiter-eviction", async move { this.rate_limiter.evict_idle(stop).await });
-        let stop_background = CancellationToken::new();
-        let background = tokio::spawn(background.run(Arc::clone(&accounts), stop_background.clone()));
-        Ok(Self {
-            lifecycle,
-            accounts,
-            health,
-            server,
-            intake,
-            api_addresses,
-            ops,
-            background,
-            stop_background,
-            grace: config.shutdown.grace,
-        })
+        lifecycle.spawn(Stage::Support, "housekeeping", |stop| housekeeping.run(stop));
+        let limiting = Arc::clone(&accounts);
+        lifecycle.spawn(Stage::Support, "rate-limiter-eviction", |stop| async move {
+            limiting.rate_limiter.evict_idle(stop).await;
+        });
+        lifecycle.spawn(Stage::Support, "hash-pool", |stop| async move {
+            stop.cancelled().await;
+            accounts.hashes.shutdown();
+        });
+        for address in api_addresses {
+            tracing::info!(%address, ops = %ops_address, "listening");
+        }
+        Ok(Self { lifecycle, health, grace })
     }
 
-    /// Serves until the first signal, then stops in order within the grace period: requests, their writes, the
+    /// Serves until the first signal, then stops in order within the grace period: requests and their writes, the
     /// background queues, the relay.
     ///
     /// # Errors
     /// Returns an error if the HTTP server fails.
     pub async fn run(self) -> anyhow::Result<()> {
-        self.lifecycle.watch_signals()?;
-        for address in &self.api_addresses {
-            tracing::info!(%address, ops = %self.ops.address(), "listening");
-        }
-        let stopping = self.lifecycle.stopping();
-        let handle = self.server.handle();
-        let mut server = tokio::spawn(self.server);
-        tokio::select! {
-            () = stopping.cancelled() => {}
-            // The error of the join is not used, because it would quote a panic.
-            ended = &mut server => match ended {
-                Ok(ended) => ended.context("the HTTP server has failed")?,
-                Err(_) => anyhow::bail!("the task of the HTTP server has ended"),
-            },
-        }
-        self.health.stop();
-        let deadline = tokio::time::Instant::now() + self.grace;
-        let intake = async {
-            // Most of the grace period is for requests in progress.
-            self.intake.close(self.grace / 4).await;
-            handle.stop(true).await;
-            self.accounts.writes.finish().await;
-            self.stop_background.cancel();
-            let _ = self.background.await;
-        };
-        if tokio::time::timeout_at(deadline, intake).await.is_err() {
-            tracing::warn!("requests are still in progress at the end of the grace period");
-        }
-        let remaining = deadline.saturating_duration_since(tokio::time::Instant::now());
-        self.lifecycle.finish(remaining).await;
-        self.accounts.hashes.shutdown();
-        self.ops.stop().await;
-        tracing::info!("stopped");
-        Ok(())
+        self.lifecycle.run(&self.health, self.grace).await
     }
 }
 

@@ -12,13 +12,27 @@ fn localhost(port: u16) -> OpsConfig {
     OpsConfig { host: "127.0.0.1".into(), port }
 }
 
-fn start(registry: Registry) -> (OpsServer, Health) {
-    let health = Health::new(&[Check { name: "mongodb", required: true }, Check { name: "kafka", required: false }]);
-    (serve(&localhost(0), health.clone(), registry).unwrap(), health)
+/// A running ops endpoint.
+struct Endpoint {
+    address: SocketAddr,
+    lifecycle: Lifecycle,
 }
 
-async fn request(server: &OpsServer, line: &str) -> String {
-    let mut stream = TcpStream::connect(server.address()).await.unwrap();
+impl Endpoint {
+    async fn stop(self) {
+        assert!(self.lifecycle.finish(Duration::from_secs(10)).await);
+    }
+}
+
+fn start(registry: Registry) -> (Endpoint, Health) {
+    let health = Health::new(&[Check { name: "mongodb", required: true }, Check { name: "kafka", required: false }]);
+    let lifecycle = Lifecycle::new();
+    let address = serve(&localhost(0), health.clone(), registry, &lifecycle).unwrap();
+    (Endpoint { address, lifecycle }, health)
+}
+
+async fn request(server: &Endpoint, line: &str) -> String {
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
     let head = format!("{line} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     stream.write_all(head.as_bytes()).await.unwrap();
     let mut answer = String::new();
@@ -77,8 +91,8 @@ async fn other_paths_and_methods_are_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_port_in_use_is_named() {
     let (server, health) = start(Registry::new());
-    let port = server.address().port();
-    let error = serve(&localhost(port), health, Registry::new()).unwrap_err();
+    let port = server.address.port();
+    let error = serve(&localhost(port), health, Registry::new(), &server.lifecycle).unwrap_err();
     assert_eq!(error.to_string(), format!("the ops endpoint cannot listen on 127.0.0.1:{port}"));
     assert!(std::error::Error::source(&error).is_some());
     server.stop().await;
@@ -87,7 +101,7 @@ async fn a_port_in_use_is_named() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stopped_endpoint_frees_its_port() {
     let (server, _) = start(Registry::new());
-    let address = server.address();
+    let address = server.address;
     server.stop().await;
     TcpListener::bind(address).unwrap();
 }
@@ -95,7 +109,7 @@ async fn a_stopped_endpoint_frees_its_port() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_healthcheck_accepts_ready_and_degraded() {
     let (server, health) = start(Registry::new());
-    let everywhere = OpsConfig { host: "0.0.0.0".into(), port: server.address().port() };
+    let everywhere = OpsConfig { host: "0.0.0.0".into(), port: server.address.port() };
     let error = healthcheck(&everywhere).await.unwrap_err();
     assert!(error.contains("503") && error.contains(r#""mongodb":"down""#), "{error}");
     health.set("mongodb", CheckState::Ok);
