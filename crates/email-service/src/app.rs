@@ -4,14 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use jiff::SignedDuration;
-use mongodb::Database;
-use service_kit::{
-    Check, Clock, Health, Ids, Lifecycle, Stage,
-    mongo::{self, ensure_indexes},
-    ops,
-};
-use tokio::{runtime::Handle, sync::Notify, time::sleep};
-use tokio_util::sync::CancellationToken;
+use service_kit::{Clock, Health, Ids, Lifecycle, Stage, mongo, ops};
+use tokio::{runtime::Handle, sync::Notify};
 
 use crate::{
     config::Settings,
@@ -23,14 +17,6 @@ use crate::{
     renderer::Renderer,
     sender::{delivery::Sender, dispatcher::Dispatcher, recovery},
 };
-
-/// The checks of `/readyz`. SMTP is not required: while it is unavailable, mails wait in the
-/// ledger.
-const CHECKS: &[Check] = &[
-    Check { name: "mongodb", required: true },
-    Check { name: "kafka", required: true },
-    Check { name: "smtp", required: false },
-];
 
 /// The running service; [`run`](Self::run) waits for it.
 pub struct Application {
@@ -47,7 +33,10 @@ impl Application {
     /// Returns errors that waiting cannot repair: an invalid configuration, a port in use.
     pub async fn build(settings: Settings) -> anyhow::Result<Self> {
         let (clock, ids, lifecycle) = (Clock::system(), Ids::random(), Lifecycle::new());
-        let (health, metrics) = (Health::new(CHECKS), Metrics::new());
+        let (health, metrics) = (Health::new(), Metrics::new());
+        let (mongodb, kafka_check) = (health.required("mongodb"), health.required("kafka"));
+        // While no mail server is available, mails wait in the ledger.
+        let smtp = health.optional("smtp");
         let body = settings.body_timeout();
         let Settings { config, servers, backoff, from, link_base_url, keys } = settings;
         let instance = instance_name(&ids);
@@ -70,7 +59,7 @@ impl Application {
         let endpoints = servers
             .into_iter()
             .map(|server| Endpoint::new(server, config.smtp.hello_name.clone(), config.smtp.step_timeout));
-        let pool = Pool::new(endpoints.collect(), health.clone(), metrics.clone());
+        let pool = Pool::new(endpoints.collect(), smtp, metrics.clone());
 
         let wake = Arc::new(Notify::new());
         let sender = Arc::new(Sender {
@@ -100,7 +89,7 @@ impl Application {
         };
         let (runtime, stopping) = (Handle::current(), lifecycle.stopping());
         let consumer =
-            Consumer::new(kafka, config.kafka.topic, decider, writer, health.clone(), runtime, stopping).start()?;
+            Consumer::new(kafka, config.kafka.topic, decider, writer, kafka_check, runtime, stopping).start()?;
 
         lifecycle.spawn(Stage::Intake, "consumer", |_| async {
             // An error means that the thread ended without a message, as after a panic.
@@ -112,9 +101,14 @@ impl Application {
             ledger_gauges::run(ledger.clone(), dead_letters, clock, metrics.clone(), stop)
         });
         lifecycle.spawn(Stage::Support, "smtp-watch", |stop| async move { pool.watch(stop).await });
-        let probe = database.collection(READINESS);
-        lifecycle.spawn(Stage::Support, "database", |stop| mongo::monitor(probe, health.clone(), stop));
-        lifecycle.spawn(Stage::Support, "indexes", |stop| build_indexes(database, config.ledger.retention, stop));
+        let (probe, indexes) = (database.collection(READINESS), indexes::all(config.ledger.retention));
+        lifecycle.spawn(Stage::Support, "readiness", |stop| async move {
+            // Nothing needs the indexes for correctness.
+            tokio::join!(
+                mongo::monitor(probe, mongodb, stop.clone()),
+                mongo::create_indexes(&database, &indexes, &stop)
+            );
+        });
         Ok(Self { lifecycle, health, grace: config.shutdown.grace })
     }
 
@@ -134,24 +128,4 @@ fn instance_name(ids: &Ids) -> String {
     let unique = ids.v4().simple().to_string();
     let host = host.trim();
     format!("{}-{}", if host.is_empty() { "email-service" } else { host }, &unique[..8])
-}
-
-/// Builds the indexes in the background: none is needed for correctness.
-async fn build_indexes(database: Database, retention: Duration, stop: CancellationToken) {
-    const PAUSE: Duration = Duration::from_secs(2);
-    let indexes = indexes::all(retention);
-    let build = async {
-        while let Err(error) = ensure_indexes(&database, &indexes).await {
-            if error.is_transient() {
-                tracing::debug!(%error, "the indexes cannot be built yet");
-            } else {
-                tracing::error!(%error, "an index cannot be built");
-            }
-            sleep(PAUSE).await;
-        }
-    };
-    tokio::select! {
-        () = stop.cancelled() => {}
-        () = build => {}
-    }
 }

@@ -12,7 +12,6 @@ use actix_web::{
     web,
 };
 use anyhow::Context;
-use mongodb::Database;
 use service_kit::{
     Check, CheckState, Clock, Health, Ids, Lifecycle, Stage,
     http_server::{self, Intake},
@@ -22,7 +21,6 @@ use service_kit::{
     prometheus::Registry,
 };
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::{Config, RegistrationMode},
@@ -58,10 +56,10 @@ impl Application {
         let lifecycle = Lifecycle::new();
         let (clock, ids) = (Clock::system(), Ids::random());
         let registry = Registry::new();
-        let health =
-            Health::new(&[Check { name: "mongodb", required: true }, Check { name: "kafka", required: false }]);
+        let health = Health::new();
+        let (mongodb, kafka) = (health.required("mongodb"), health.optional("kafka"));
         // A broker that was not reached yet only delays events, which wait in MongoDB.
-        health.set("kafka", CheckState::Degraded);
+        kafka.set(CheckState::Degraded);
         let encryption = KeyEncryptionKey::from_base64(&config.keys.encryption_key)?;
         let sealing = read_sealing_key(&config)?;
         let client = mongo::client(&config.mongodb, "user-service").await?;
@@ -75,7 +73,7 @@ impl Application {
             config.keys.rotation,
             config.auth.access_token_ttl,
         );
-        let relay = start_relay(&config, &store, &clock, &ids, &health, &registry, &lifecycle)?;
+        let relay = start_relay(&config, &store, &clock, &ids, kafka, &registry, &lifecycle)?;
         let metrics = AccountMetrics::register(&registry)?;
         panics::register(&registry, PANICS.0, PANICS.1)?;
         let (queue, background) = BackgroundQueue::new(clock.clone(), ids.clone(), metrics.clone());
@@ -141,10 +139,20 @@ impl Application {
         });
         lifecycle.spawn(Stage::Queues, "background", |stop| background.run(Arc::clone(&accounts), stop));
         lifecycle.spawn(Stage::Support, "signing-keys", |stop| Arc::clone(&signing).keep_fresh(stop));
-        let gates = ReadinessGates { unique_indexes: set_unique_indexes_ready, signing_keys: signing };
-        let retention = config.audit.retention;
-        lifecycle
-            .spawn(Stage::Support, "database", |stop| watch_database(database, health.clone(), gates, retention, stop));
+        let (probe, indexes) =
+            (database.collection(store::READINESS), store::non_unique_indexes(config.audit.retention));
+        lifecycle.spawn(Stage::Support, "readiness", |stop| async move {
+            // A registration needs the unique indexes, a login needs a signing key.
+            if !mongo::create_indexes(&database, &store::unique_indexes(), &stop).await {
+                return;
+            }
+            set_unique_indexes_ready.send_replace(true);
+            stop.run_until_cancelled(signing.wait_until_loaded()).await;
+            tokio::join!(
+                mongo::monitor(probe, mongodb, stop.clone()),
+                mongo::create_indexes(&database, &indexes, &stop)
+            );
+        });
         let (holder, unverified_expiry) = (ids.v4(), config.auth.unverified_expiry);
         let housekeeping = Housekeeping { accounts: Arc::clone(&accounts), holder, unverified_expiry };
         lifecycle.spawn(Stage::Support, "housekeeping", |stop| housekeeping.run(stop));
@@ -196,7 +204,7 @@ fn start_relay(
     store: &Store,
     clock: &Clock,
     ids: &Ids,
-    health: &Health,
+    kafka: Check,
     registry: &Registry,
     lifecycle: &Lifecycle,
 ) -> anyhow::Result<Relay> {
@@ -212,7 +220,7 @@ fn start_relay(
     };
     let metrics = RelayMetrics::register(registry)?;
     let (pending, leases) = (store.outbox.clone(), store.leases.clone());
-    Ok(Relay::start(settings, pending, leases, clock.clone(), health.clone(), metrics, lifecycle)?)
+    Ok(Relay::start(settings, pending, leases, clock.clone(), kafka, metrics, lifecycle)?)
 }
 
 fn api_server(
@@ -272,48 +280,4 @@ fn api_server(
     }
     let addresses = server.addrs();
     Ok((server.run(), intake, addresses))
-}
-
-/// The conditions of readiness besides the connection to MongoDB.
-struct ReadinessGates {
-    unique_indexes: watch::Sender<bool>,
-    signing_keys: Arc<SigningKeys>,
-}
-
-/// Creates the unique indexes, allows registrations, waits for the signing keys, then creates the other indexes and
-/// keeps the health check up to date.
-async fn watch_database(
-    database: Database,
-    health: Health,
-    gates: ReadinessGates,
-    audit_retention: Duration,
-    stop: CancellationToken,
-) {
-    if !create_indexes(&database, &store::unique_indexes(), &stop).await {
-        return;
-    }
-    gates.unique_indexes.send_replace(true);
-    tokio::select! {
-        () = gates.signing_keys.wait_until_loaded() => {}
-        () = stop.cancelled() => return,
-    }
-    let others = store::non_unique_indexes(audit_retention);
-    let probe = database.collection(store::READINESS);
-    tokio::join!(mongo::monitor(probe, health, stop.clone()), create_indexes(&database, &others, &stop));
-}
-
-/// Retries until the indexes exist. Returns `false` if it was stopped.
-async fn create_indexes(database: &Database, indexes: &[mongo::IndexSpec], stop: &CancellationToken) -> bool {
-    let mut pause = Duration::from_millis(100);
-    loop {
-        match mongo::ensure_indexes(database, indexes).await {
-            Ok(()) => return true,
-            Err(error) if error.is_transient() => tracing::debug!(%error, "the indexes cannot be created yet"),
-            Err(error) => tracing::error!(%error, "an index cannot be created"),
-        }
-        tokio::select! {
-            () = stop.cancelled() => return false,
-            () = tokio::time::sleep(pause) => pause = (pause * 2).min(Duration::from_secs(2)),
-        }
-    }
 }

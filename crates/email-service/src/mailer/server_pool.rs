@@ -9,7 +9,7 @@
 use std::{sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
-use service_kit::{CheckState, Health, backoff::random_fraction};
+use service_kit::{Check, CheckState, backoff::random_fraction};
 use tokio::{
     sync::Notify,
     time::{Instant, sleep},
@@ -33,8 +33,6 @@ const LIFETIME: Duration = Duration::from_secs(5 * 60);
 const PROBE_INTERVAL: Duration = Duration::from_secs(5);
 /// The interval of the watch.
 const WATCH_INTERVAL: Duration = Duration::from_millis(250);
-/// The check in `/readyz`.
-const CHECK: &str = "smtp";
 
 /// The pool. Clones share it.
 #[derive(Clone)]
@@ -42,7 +40,7 @@ pub struct Pool(Arc<PoolState>);
 
 struct PoolState {
     slots: Vec<ServerSlot>,
-    health: Health,
+    check: Check,
     metrics: Metrics,
     /// Signalled when a server accepts connections again.
     usable: Notify,
@@ -90,12 +88,12 @@ pub struct NoServerAvailable(String);
 
 impl Pool {
     #[must_use]
-    pub fn new(endpoints: Vec<Endpoint>, health: Health, metrics: Metrics) -> Self {
+    pub fn new(endpoints: Vec<Endpoint>, check: Check, metrics: Metrics) -> Self {
         let slots = endpoints
             .into_iter()
             .map(|endpoint| ServerSlot { name: endpoint.server.to_string(), endpoint, state: Mutex::default() })
             .collect();
-        Self(Arc::new(PoolState { slots, health, metrics, usable: Notify::new() }))
+        Self(Arc::new(PoolState { slots, check, metrics, usable: Notify::new() }))
     }
 
     /// Returns the number of servers in the list.
@@ -213,7 +211,7 @@ impl Pool {
 
     fn publish_health(&self) {
         let up = self.0.slots.iter().any(|slot| slot.state.lock().breaker.is_up());
-        self.0.health.set(CHECK, if up { CheckState::Ok } else { CheckState::Down });
+        self.0.check.set(if up { CheckState::Ok } else { CheckState::Down });
         if self.first_usable().is_some() {
             self.0.usable.notify_waiters();
         }

@@ -67,7 +67,7 @@ async fn finish_returns_after_the_grace_period_and_names_the_remaining_tasks() {
 
 #[tokio::test]
 async fn a_failure_stops_the_process_in_order_and_is_returned() {
-    let (lifecycle, health) = (Lifecycle::new(), Health::new(&[]));
+    let (lifecycle, health) = (Lifecycle::new(), Health::new());
     let finished = Arc::new(Mutex::new(false));
     let (failing, set) = (lifecycle.clone(), Arc::clone(&finished));
     lifecycle.spawn(Stage::Intake, "server", |_| async move {

@@ -6,7 +6,7 @@ use std::{collections::HashMap, num::NonZeroUsize, sync::Arc, time::Duration};
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use lru::LruCache;
 use rdkafka::ClientConfig;
-use service_kit::{Clock, Health, Lifecycle, Stage};
+use service_kit::{Check, Clock, Lifecycle, Stage};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -87,7 +87,7 @@ impl Relay {
         pending: OutboxStore,
         leases: LeaseStore,
         clock: Clock,
-        health: Health,
+        kafka: Check,
         metrics: RelayMetrics,
         lifecycle: &Lifecycle,
     ) -> rdkafka::error::KafkaResult<Self> {
@@ -99,7 +99,7 @@ impl Relay {
         let (sweep, sweep_receiver) = mpsc::channel(1);
         let (acks, acks_receiver) = mpsc::channel::<AckedList>(MAX_WAITING_ACKS);
 
-        let watch = TopicWatch { producer: Arc::clone(&producer), client, topic, partitions, health };
+        let watch = TopicWatch { producer: Arc::clone(&producer), client, topic, partitions, check: kafka };
         lifecycle.spawn(Stage::Support, "topic-watch", |stop| watch.run(state_sender, stop));
         let outbox_ack = OutboxAck { pending: pending.clone(), metrics: metrics.clone() };
         lifecycle.spawn(Stage::Support, "relay-outbox-ack", |_| outbox_ack.run(acks_receiver));
