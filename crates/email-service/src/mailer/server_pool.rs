@@ -8,6 +8,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures_util::future::join_all;
 use parking_lot::Mutex;
 use service_kit::{Check, CheckState, backoff::random_fraction};
 use tokio::{
@@ -148,7 +149,7 @@ impl Pool {
         let watches = (0..self.0.slots.len()).map(|index| self.watch_server(index));
         tokio::select! {
             () = stop.cancelled() => {}
-            _ = futures_util::future::join_all(watches) => {}
+            _ = join_all(watches) => {}
         }
     }
 
@@ -156,7 +157,7 @@ impl Pool {
         let slot = &self.0.slots[index];
         loop {
             let now = Instant::now();
-            slot.drop_idle(now);
+            join_all(slot.take_stale(now).into_iter().map(Connection::quit)).await;
             if self.needs_probe(index, now)
                 && let Ok(connection) = self.reuse_or_connect(slot).await
             {
@@ -296,22 +297,21 @@ impl ServerSlot {
         before != (state.breaker.allows_mail(), state.breaker.last_seen().is_some())
     }
 
+    /// Takes the usable connection that was used last: the others may grow old, and the watch closes them.
     fn take_idle(&self, now: Instant) -> Option<Connection> {
-        self.drop_idle(now);
-        // The connection that was used last: the others may grow old and be closed.
-        self.state.lock().idle.pop().map(|idle| idle.connection)
+        let mut state = self.state.lock();
+        let newest = state.idle.iter().rposition(|idle| !idle.is_stale(now))?;
+        Some(state.idle.remove(newest).connection)
     }
 
-    fn drop_idle(&self, now: Instant) {
-        let stale: Vec<IdleConnection> = {
-            let mut state = self.state.lock();
-            let is_stale = |idle: &mut IdleConnection| {
-                now.duration_since(idle.since) > IDLE_LIMIT || now.duration_since(idle.connection.opened) > LIFETIME
-            };
-            state.idle.extract_if(.., is_stale).collect()
-        };
-        for idle in stale {
-            tokio::spawn(idle.connection.quit());
-        }
+    fn take_stale(&self, now: Instant) -> Vec<Connection> {
+        let mut state = self.state.lock();
+        state.idle.extract_if(.., |idle| idle.is_stale(now)).map(|idle| idle.connection).collect()
+    }
+}
+
+impl IdleConnection {
+    fn is_stale(&self, now: Instant) -> bool {
+        now.duration_since(self.since) > IDLE_LIMIT || now.duration_since(self.connection.opened) > LIFETIME
     }
 }
