@@ -1,22 +1,23 @@
-//! Starts and stops the parts of the service. No other file knows all of them.
+//! Connects the parts of the service, starts them, and stops them in order. No other file knows every part.
+
+mod from_config;
 
 use std::{sync::Arc, time::Duration};
 
-use anyhow::Context as _;
-use jiff::SignedDuration;
 use service_kit::{Clock, Health, Ids, Lifecycle, Stage, mongo, ops};
 use tokio::{runtime::Handle, sync::Notify};
 
 use crate::{
-    config::Settings,
-    ingest::{batch::BatchWriter, client, consumer::Consumer, decision::RecordDecider},
+    config::Config,
+    ingest::{batch::BatchWriter, consumer::Consumer, decision::RecordDecider},
     ledger::{DeadLetterStore, Ledger, READINESS, Suppressions, indexes},
     ledger_gauges,
     mailer::{connection::DeliveryTimeouts, endpoint::Endpoint, server_pool::Pool},
     metrics::Metrics,
-    renderer::Renderer,
     sender::{delivery::Sender, dispatcher::Dispatcher, recovery},
 };
+
+use from_config::ParsedConfig;
 
 /// The running service; [`run`](Self::run) waits for it.
 pub struct Application {
@@ -26,59 +27,51 @@ pub struct Application {
 }
 
 impl Application {
-    /// Starts all parts. MongoDB, Kafka and the mail servers may be unreachable: each part waits
-    /// for what it needs, and `/readyz` reports what is missing.
+    /// Binds the port and starts the background tasks. It waits for neither MongoDB, nor Kafka, nor a mail server;
+    /// `/readyz` shows when they are available.
     ///
     /// # Errors
-    /// Returns errors that waiting cannot repair: an invalid configuration, a port in use.
-    pub async fn build(settings: Settings) -> anyhow::Result<Self> {
-        let (clock, ids, lifecycle) = (Clock::system(), Ids::random(), Lifecycle::new());
-        let (health, metrics) = (Health::new(), Metrics::new());
-        let (mongodb, kafka_check) = (health.required("mongodb"), health.required("kafka"));
+    /// Returns an error if the configuration is invalid, a port is in use, or a library refuses a setting.
+    pub async fn build(config: Config) -> anyhow::Result<Self> {
+        let lifecycle = Lifecycle::new();
+        let (clock, ids) = (Clock::system(), Ids::random());
+        let metrics = Metrics::new();
+        let health = Health::new();
+        let (mongodb, kafka) = (health.required("mongodb"), health.required("kafka"));
         // While no mail server is available, mails wait in the ledger.
         let smtp = health.optional("smtp");
-        let body = settings.body_timeout();
-        let Settings { config, servers, backoff, from, link_base_url, keys } = settings;
+
         let instance = instance_name(&ids);
-        let domain = from.email.domain().to_owned();
-        let keys = Arc::new(keys);
+        let parsed = ParsedConfig::new(&config, &instance).await?;
+        let keys = Arc::new(parsed.keys);
         tracing::info!(instance, keys = ?keys.kids().collect::<Vec<_>>(), "starting");
-
-        let renderer = Renderer::new(from, link_base_url).context("mail.from, mail.link_base_url")?;
-        let kafka = client::client_config(&config.kafka, config.ingest.max_poll_interval, &instance)?;
-        ops::serve(&config.ops, health.clone(), metrics.registry(), &lifecycle)?;
-        lifecycle.watch_signals()?;
-
-        let client = mongo::client(&config.mongodb, "email-service").await?;
-        let database = client.database(&config.mongodb.database);
+        let database = parsed.client.database(&config.mongodb.database);
         let deadline = config.mongodb.operation_timeout;
         let ledger = Ledger::new(&database, deadline, instance.clone());
         let dead_letters = DeadLetterStore::new(&database, deadline);
         let suppressions = Suppressions::new(&database, deadline);
-
-        let endpoints = servers
+        let endpoints = parsed
+            .servers
             .into_iter()
             .map(|server| Endpoint::new(server, config.smtp.hello_name.clone(), config.smtp.step_timeout));
         let pool = Pool::new(endpoints.collect(), smtp, metrics.clone());
-
         let wake = Arc::new(Notify::new());
         let sender = Arc::new(Sender {
             ledger: ledger.clone(),
             suppressions: suppressions.clone(),
-            renderer,
+            renderer: parsed.renderer,
             keys: Arc::clone(&keys),
             pool: pool.clone(),
-            backoff,
+            backoff: parsed.backoff,
             greylisting_pause: config.mail.greylisting_pause,
-            timeouts: DeliveryTimeouts { body, dot: config.smtp.dot_timeout },
+            timeouts: DeliveryTimeouts { body: config.body_timeout(), dot: config.smtp.dot_timeout },
             lease: config.sender.lease,
             clock: clock.clone(),
             metrics: metrics.clone(),
             stop: lifecycle.stopping(),
         });
         let dispatcher = Dispatcher::new(sender, config.sender.concurrency, Arc::clone(&wake), lifecycle.clone());
-        let max_event_age = SignedDuration::try_from(config.mail.max_event_age).context("mail.max_event_age")?;
-        let decider = RecordDecider::new(keys, max_event_age, domain, instance);
+        let decider = RecordDecider::new(keys, parsed.max_event_age, parsed.sender_domain, instance);
         let writer = BatchWriter {
             ledger: ledger.clone(),
             letters: dead_letters.clone(),
@@ -88,8 +81,12 @@ impl Application {
             wake: Arc::clone(&wake),
         };
         let (runtime, stopping) = (Handle::current(), lifecycle.stopping());
-        let consumer =
-            Consumer::new(kafka, config.kafka.topic, decider, writer, kafka_check, runtime, stopping).start()?;
+        let consumer = Consumer::new(parsed.consumer, config.kafka.topic, decider, writer, kafka, runtime, stopping);
+
+        // Binds the listener before the tasks start that would have to be stopped on an error.
+        ops::serve(&config.ops, health.clone(), metrics.registry(), &lifecycle)?;
+        lifecycle.watch_signals()?;
+        let consumer = consumer.start()?;
 
         lifecycle.spawn(Stage::Intake, "consumer", |_| async {
             // An error means that the thread ended without a message, as after a panic.
@@ -120,6 +117,15 @@ impl Application {
     pub async fn run(self) -> anyhow::Result<()> {
         self.lifecycle.run(&self.health, self.grace).await
     }
+}
+
+/// Checks whether the service would start with this configuration, as far as that is possible without a server: each
+/// value is checked by the part that uses it.
+///
+/// # Errors
+/// Returns the errors of [`Application::build`], except those of ports.
+pub async fn check(config: &Config) -> anyhow::Result<()> {
+    ParsedConfig::new(config, "check-config").await.map(drop)
 }
 
 /// Returns the name of this process in leases and histories: the host name and a random suffix.

@@ -4,7 +4,7 @@
 //! | module | what it provides |
 //! |---|---|
 //! | [`config`] | a typed configuration from defaults, file and environment; errors name key and origin |
-//! | [`cli`] | `--config FILE`, exit codes |
+//! | [`cli`] | the options and commands that every service has, exit codes |
 //! | [`telemetry`] | logging: readable text on a terminal, JSON otherwise |
 //! | [`lifecycle`] | signals, background tasks, the stages of a shutdown |
 //! | [`panics`] | the panic hook, and boundaries that limit a panic to the request, record or mail that caused it |

@@ -13,9 +13,8 @@ use actix_web::{
 };
 use anyhow::Context;
 use service_kit::{
-    Check, CheckState, Clock, Health, Ids, Lifecycle, Stage,
+    CheckState, Clock, Health, Ids, Lifecycle, Stage,
     http_server::{self, Intake},
-    kafka,
     mongo::{self, WorkerClients},
     ops, panics,
     prometheus::Registry,
@@ -26,18 +25,18 @@ use crate::{
     config::{Config, RegistrationMode},
     hashing::{HashMetrics, HashPool},
     housekeeping::Housekeeping,
-    http::{self, HttpMetrics, RequestScope, ResponseMemory},
-    keys::{KeyEncryptionKey, SigningKeys},
+    http::{self, AllowedOrigins, HttpMetrics, RequestScope, ResponseMemory},
+    keys::SigningKeys,
     metrics::{AccountMetrics, PANICS, RelayMetrics},
     outbox::EventBuilder,
-    relay::{PRODUCER_PROPERTIES, Relay, RelaySettings},
+    relay::Relay,
     store::{self, Store},
     tokens::{AccessTokens, MfaTokens, RefreshTokens},
     usecase::{AccountService, AccountWriter, BackgroundQueue, RateLimiter, Rules, Writes},
 };
 
 pub use from_config::attribute_rules;
-use from_config::{allowed_origins, lifetimes, limits, password_rules, read_sealing_key, trusted_proxies};
+use from_config::{ParsedConfig, lifetimes, limits, relay_settings};
 
 /// The running service; [`run`](Self::run) waits for it.
 pub struct Application {
@@ -60,20 +59,28 @@ impl Application {
         let (mongodb, kafka) = (health.required("mongodb"), health.optional("kafka"));
         // A broker that was not reached yet only delays events, which wait in MongoDB.
         kafka.set(CheckState::Degraded);
-        let encryption = KeyEncryptionKey::from_base64(&config.keys.encryption_key)?;
-        let sealing = read_sealing_key(&config)?;
-        let client = mongo::client(&config.mongodb, "user-service").await?;
+
+        let parsed = ParsedConfig::new(&config).await?;
+        let encryption = parsed.encryption;
         let worker_clients = WorkerClients::new(&config.mongodb, "user-service").await?;
-        let database = client.database(&config.mongodb.database);
+        let database = parsed.client.database(&config.mongodb.database);
         let store = Store::new(&database, config.mongodb.operation_timeout, config.relay.max_pending_per_user);
-        let hashes = HashPool::start(config.hashing.settings(), HashMetrics::register(&registry)?)?;
+        let hashes = HashPool::start(parsed.hashing, HashMetrics::register(&registry)?)?;
         let signing = SigningKeys::new(
             store.keys.clone(),
             encryption.clone(),
             config.keys.rotation,
             config.auth.access_token_ttl,
         );
-        let relay = start_relay(&config, &store, &clock, &ids, kafka, &registry, &lifecycle)?;
+        let relay = Relay::start(
+            relay_settings(&config, parsed.producer, ids.v4()),
+            store.outbox.clone(),
+            store.leases.clone(),
+            clock.clone(),
+            kafka,
+            RelayMetrics::register(&registry)?,
+            &lifecycle,
+        )?;
         let metrics = AccountMetrics::register(&registry)?;
         panics::register(&registry, PANICS.0, PANICS.1)?;
         let (queue, background) = BackgroundQueue::new(clock.clone(), ids.clone(), metrics.clone());
@@ -90,7 +97,7 @@ impl Application {
             ),
             refresh_tokens: RefreshTokens::new(&encryption),
             mfa_tokens: MfaTokens::new(&encryption, lifetimes.mfa_token),
-            outbox: EventBuilder::new(ids.clone(), sealing),
+            outbox: EventBuilder::new(ids.clone(), parsed.sealing),
             background: queue,
             rate_limiter: RateLimiter::new(store.throttles.clone(), &encryption, limits(&config), metrics.clone()),
             keys: encryption,
@@ -102,8 +109,8 @@ impl Application {
                 hidden_registration: auth.registration == RegistrationMode::Hidden,
                 totp_issuer: auth.totp_issuer(),
             },
-            passwords: password_rules(&config)?,
-            attributes: attribute_rules(&config)?,
+            passwords: parsed.passwords,
+            attributes: parsed.attributes,
             metrics,
             writes: Writes::on_current_runtime(),
             unique_indexes_ready,
@@ -114,17 +121,17 @@ impl Application {
         let scope = RequestScope {
             clock: clock.clone(),
             ids: ids.clone(),
-            trusted_proxies: trusted_proxies(&config)?,
+            trusted_proxies: parsed.trusted_proxies,
             metrics: HttpMetrics::register(&registry)?,
         };
-        let (server, intake, api_addresses) = api_server(&config, Arc::clone(&accounts), scope, worker_clients)?;
+        let (server, intake, api_addresses) =
+            api_server(&config, Arc::clone(&accounts), scope, parsed.origins, worker_clients)?;
         let ops_address = ops::serve(&config.ops, health.clone(), registry, &lifecycle)?;
         lifecycle.watch_signals()?;
 
         let grace = config.shutdown.grace;
-        let writing = Arc::clone(&accounts);
         lifecycle.spawn(Stage::Intake, "api", {
-            let lifecycle = lifecycle.clone();
+            let (lifecycle, accounts) = (lifecycle.clone(), Arc::clone(&accounts));
             move |stop| async move {
                 // Most of the grace period is for requests in progress.
                 let closed = async {
@@ -134,7 +141,9 @@ impl Application {
                 if let Err(error) = http_server::serve_until(server, closed).await {
                     lifecycle.fail(anyhow::Error::new(error).context("the HTTP server has failed"));
                 }
-                writing.writes.finish().await;
+                // These tasks outlive their requests, and have trackers of their own.
+                accounts.writes.finish().await;
+                accounts.rate_limiter.finish().await;
             }
         });
         lifecycle.spawn(Stage::Queues, "background", |stop| background.run(Arc::clone(&accounts), stop));
@@ -186,52 +195,18 @@ impl Application {
 /// # Errors
 /// Returns the errors of [`Application::build`], except those of ports.
 pub async fn check(config: &Config) -> anyhow::Result<()> {
-    config.validate()?;
-    config.hashing.settings().validate()?;
-    KeyEncryptionKey::from_base64(&config.keys.encryption_key)?;
-    read_sealing_key(config)?;
-    trusted_proxies(config)?;
-    allowed_origins(config)?;
-    password_rules(config)?;
-    attribute_rules(config)?;
-    kafka::client_config(&config.kafka.brokers, &config.kafka.properties, PRODUCER_PROPERTIES)?;
-    mongo::client(&config.mongodb, "user-service").await?;
-    Ok(())
-}
-
-fn start_relay(
-    config: &Config,
-    store: &Store,
-    clock: &Clock,
-    ids: &Ids,
-    kafka: Check,
-    registry: &Registry,
-    lifecycle: &Lifecycle,
-) -> anyhow::Result<Relay> {
-    let client = kafka::client_config(&config.kafka.brokers, &config.kafka.properties, PRODUCER_PROPERTIES)?;
-    let settings = RelaySettings {
-        client,
-        topic: config.kafka.topic.clone(),
-        partitions: config.kafka.partitions,
-        sweep_interval: config.relay.sweep_interval,
-        sweep_min_age: config.relay.sweep_min_age,
-        lease: config.relay.lease,
-        holder: ids.v4(),
-    };
-    let metrics = RelayMetrics::register(registry)?;
-    let (pending, leases) = (store.outbox.clone(), store.leases.clone());
-    Ok(Relay::start(settings, pending, leases, clock.clone(), kafka, metrics, lifecycle)?)
+    ParsedConfig::new(config).await.map(drop)
 }
 
 fn api_server(
     config: &Config,
     accounts: Arc<AccountService>,
     scope: RequestScope,
+    origins: AllowedOrigins,
     worker_clients: WorkerClients,
 ) -> anyhow::Result<(Server, Intake, Vec<SocketAddr>)> {
     let accounts = web::Data::from(accounts);
     let scope = web::Data::new(scope);
-    let origins = allowed_origins(config)?;
     let http = &config.http;
     let operation_timeout = config.mongodb.operation_timeout;
     let (host, port, request_timeout, docs) = (http.host.as_str(), http.port, http.request_timeout, http.docs);

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, bail};
 use clap::Subcommand;
-use service_kit::mongo;
+use service_kit::{cli::print_line, mongo};
 use uuid::Uuid;
 
 use crate::{
@@ -13,25 +13,25 @@ use crate::{
 /// The commands for pending events.
 #[derive(Subcommand)]
 pub(super) enum EventsCommand {
-    /// List the pending events, the oldest first.
+    /// List the pending events, the oldest first
     List {
-        /// List only the events of the user with this id.
+        /// List only the events of the user with this id
         #[arg(long)]
         user: Option<Uuid>,
-        /// List the events of at most this number of users.
+        /// List the events of at most this number of users
         #[arg(long, default_value_t = 100)]
         limit: i64,
     },
-    /// Retry the events of a parked user immediately, although the broker has refused one.
+    /// Retry the events of a parked user immediately, although the broker has refused one
     Retry {
-        /// The id of the user.
+        /// Retry the events of the user with this id
         user: Uuid,
     },
-    /// Remove one event from the list; it is never published.
+    /// Remove one event from the list; it is never published
     Skip {
-        /// The id of the user.
+        /// Remove an event of the user with this id
         user: Uuid,
-        /// The id of the event.
+        /// Remove the event with this id
         event: Uuid,
     },
 }
@@ -61,11 +61,14 @@ pub(super) async fn run(config: &Config, command: EventsCommand, json: bool) -> 
 async fn list(pending: &OutboxStore, user: Option<Uuid>, limit: i64, json: bool) -> anyhow::Result<()> {
     let backlogs = pending.list(user, limit).await.context("the pending events cannot be read")?;
     if !json {
-        println!("{:<36}  {:<36}  {:<40}  {:>10}  {:<24}  STATE", "USER", "EVENT", "TYPE", "SEQUENCE", "SINCE");
+        print_line(format_args!(
+            "{:<36}  {:<36}  {:<40}  {:>10}  {:<24}  STATE",
+            "USER", "EVENT", "TYPE", "SEQUENCE", "SINCE"
+        ))?;
     }
     for backlog in &backlogs {
         for line in lines(backlog, json) {
-            println!("{line}");
+            print_line(line)?;
         }
     }
     Ok(())
