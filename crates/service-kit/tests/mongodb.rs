@@ -3,6 +3,7 @@
 //! `scripts/test` starts a server and sets `TEST_MONGODB_URI`. Without the variable these tests
 //! print that they are skipped.
 
+#![expect(clippy::disallowed_methods, reason = "a test waits for its own tasks")]
 #![expect(clippy::unwrap_used, reason = "a test fails with a panic")]
 
 use std::{env, time::Duration};

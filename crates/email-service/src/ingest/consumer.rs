@@ -221,6 +221,7 @@ impl Consumer {
         let (done, written) = mpsc::channel();
         let cancel_write = CancellationToken::new();
         let (writer, token, batch) = (self.writer.clone(), cancel_write.clone(), gathered.batch);
+        #[expect(clippy::disallowed_methods, reason = "the thread waits for each write, and the stage for the thread")]
         self.runtime.spawn(async move {
             let _ = done.send(writer.write(batch, &token).await);
         });

@@ -108,7 +108,7 @@ impl Lifecycle {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let stopping = self.stopping();
-        // It belongs to no stage: it waits for a second signal until the process ends.
+        #[expect(clippy::disallowed_methods, reason = "it waits for a second signal until the process ends")]
         tokio::spawn(async move {
             let mut seen = false;
             loop {

@@ -1,6 +1,8 @@
 //! Tests of the lifecycle. Tests that end a process run in a child process: the same test
 //! binary, in a role that an environment variable names.
 
+#![expect(clippy::disallowed_methods, reason = "a test waits for its own tasks")]
+
 use std::{
     env,
     io::{BufRead as _, BufReader},

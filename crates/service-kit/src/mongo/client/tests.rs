@@ -1,5 +1,7 @@
 //! Tests of the client's options. Tests that need a server are in `tests/mongodb.rs`.
 
+#![expect(clippy::disallowed_methods, reason = "a test waits for its own tasks")]
+
 use std::{future::pending, path::PathBuf};
 
 use mongodb::options::Tls;
