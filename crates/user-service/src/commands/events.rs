@@ -2,12 +2,13 @@
 
 use anyhow::{Context, bail};
 use clap::Subcommand;
-use service_kit::{cli::print_line, mongo};
+use service_kit::cli::print_line;
 use uuid::Uuid;
 
+use super::open_store;
 use crate::{
     config::Config,
-    store::{Backlog, OutboxStore, Store},
+    store::{Backlog, OutboxStore},
 };
 
 /// The commands for pending events.
@@ -37,9 +38,7 @@ pub(super) enum EventsCommand {
 }
 
 pub(super) async fn run(config: &Config, command: EventsCommand, json: bool) -> anyhow::Result<()> {
-    let client = mongo::client(&config.mongodb, "user-service").await?;
-    let database = client.database(&config.mongodb.database);
-    let store = Store::new(&database, config.mongodb.operation_timeout, config.relay.max_pending_per_user);
+    let (_, store) = open_store(config).await?;
     let pending = &store.outbox;
     match command {
         EventsCommand::List { user, limit } => list(pending, user, limit, json).await,

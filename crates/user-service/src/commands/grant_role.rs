@@ -4,13 +4,12 @@ use clap::Args;
 use service_kit::{
     Clock, Ids,
     cli::{UsageError, print_result},
-    mongo,
 };
 
+use super::open_store;
 use crate::{
     config::Config,
     domain::{Email, Role},
-    store::Store,
     usecase::{self, AccountWriter, GrantedRole},
 };
 
@@ -31,9 +30,7 @@ pub(super) struct GrantRole {
 pub(super) async fn run(config: &Config, args: GrantRole, json: bool) -> anyhow::Result<()> {
     let email = Email::parse(&args.email).map_err(|invalid| UsageError(invalid.detail))?;
     let role = Role::parse(&args.role).map_err(|invalid| UsageError(invalid.detail))?;
-    let client = mongo::client(&config.mongodb, "user-service").await?;
-    let database = client.database(&config.mongodb.database);
-    let store = Store::new(&database, config.mongodb.operation_timeout, config.relay.max_pending_per_user);
+    let (_, store) = open_store(config).await?;
     let writer = AccountWriter { store, clock: Clock::system(), relay: None };
     let granted = usecase::grant_role(&writer, &Ids::random(), &email, &role).await?;
     let GrantedRole { user, roles, changed } = &granted;

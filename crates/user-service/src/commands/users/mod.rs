@@ -10,9 +10,9 @@ use std::{io::IsTerminal as _, path::PathBuf};
 
 use clap::Subcommand;
 use indicatif::{ProgressBar, ProgressStyle};
-use service_kit::mongo;
 
-use crate::{config::Config, store::Store};
+use super::open_store;
+use crate::config::Config;
 
 /// The commands for users.
 #[derive(Subcommand)]
@@ -67,9 +67,7 @@ pub(super) enum UsersCommand {
 }
 
 pub(super) async fn run(config: &Config, command: UsersCommand, json: bool) -> anyhow::Result<()> {
-    let client = mongo::client(&config.mongodb, "user-service").await?;
-    let database = client.database(&config.mongodb.database);
-    let store = Store::new(&database, config.mongodb.operation_timeout, config.relay.max_pending_per_user);
+    let (database, store) = open_store(config).await?;
     match command {
         UsersCommand::Import { file, dry_run, welcome, admins, again, report } => {
             let args = import::ImportArgs { file, dry_run, welcome, admins, repeat_finished: again, report, json };
