@@ -88,6 +88,7 @@ impl Application {
         lifecycle.watch_signals()?;
         let consumer = consumer.start()?;
 
+        // The tasks, in the order in which they are stopped.
         lifecycle.spawn(Stage::Intake, "consumer", |_| async {
             // An error means that the thread ended without a message, as after a panic.
             let _ = consumer.await;

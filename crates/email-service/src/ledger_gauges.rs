@@ -28,10 +28,7 @@ pub async fn run(ledger: Ledger, letters: DeadLetterStore, clock: Clock, metrics
             sleep(INTERVAL.mul_f64(0.75 + 0.5 * random_fraction())).await;
         }
     };
-    tokio::select! {
-        () = stop.cancelled() => {}
-        () = round => {}
-    }
+    stop.run_until_cancelled(round).await;
 }
 
 async fn update_gauges(

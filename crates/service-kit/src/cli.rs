@@ -23,10 +23,9 @@ pub struct GlobalArgs {
 }
 
 /// The commands that every service has.
-#[derive(Clone, Copy, Debug, Default, clap::Subcommand)]
+#[derive(Clone, Copy, Debug, clap::Subcommand)]
 pub enum ServiceCommand {
     /// Run the service; the default without a command
-    #[default]
     Serve,
     /// Print the effective configuration with redacted secrets; exit with code 1 if it is invalid
     CheckConfig,

@@ -1,5 +1,4 @@
-//! Process plumbing that both services share. It knows no event, topic, route, collection
-//! or retry policy.
+//! Process plumbing that both services share. It knows no event, topic, route or collection.
 //!
 //! | module | what it provides |
 //! |---|---|

@@ -129,6 +129,7 @@ impl Application {
         let ops_address = ops::serve(&config.ops, health.clone(), registry, &lifecycle)?;
         lifecycle.watch_signals()?;
 
+        // The tasks, in the order in which they are stopped.
         let grace = config.shutdown.grace;
         lifecycle.spawn(Stage::Intake, "api", {
             let (lifecycle, accounts) = (lifecycle.clone(), Arc::clone(&accounts));

@@ -147,10 +147,7 @@ impl Pool {
     /// `stop`.
     pub async fn watch(&self, stop: CancellationToken) {
         let watches = (0..self.0.slots.len()).map(|index| self.watch_server(index));
-        tokio::select! {
-            () = stop.cancelled() => {}
-            _ = join_all(watches) => {}
-        }
+        stop.run_until_cancelled(join_all(watches)).await;
     }
 
     async fn watch_server(&self, index: usize) {

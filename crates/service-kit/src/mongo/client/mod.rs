@@ -146,10 +146,7 @@ pub async fn monitor(probe: Collection<Document>, check: Check, stop: Cancellati
             sleep_until(began + interval).await;
         }
     };
-    tokio::select! {
-        () = stop.cancelled() => {}
-        () = probe_loop => {}
-    }
+    stop.run_until_cancelled(probe_loop).await;
 }
 
 /// Writes the probe document, with the client's write concern like every write.
