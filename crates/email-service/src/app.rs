@@ -1,138 +1,132 @@
-//! Starts and stops the parts of the service. No other file knows all of them.
+//! Connects the parts of the service, starts them, and stops them in order. No other file knows every part.
+
+mod from_config;
 
 use std::{sync::Arc, time::Duration};
 
-use anyhow::Context as _;
-use jiff::SignedDuration;
-use mongodb::Database;
-use service_kit::{
-    Check, Clock, Health, Ids, Lifecycle,
-    mongo::{self, ensure_indexes},
-    ops::{self, OpsServer},
-};
-use tokio::{
-    runtime::Handle,
-    sync::{Notify, oneshot},
-    time::{Instant, sleep, timeout},
-};
+use service_kit::{Clock, Health, Ids, Lifecycle, Stage, mongo, ops};
+use tokio::{runtime::Handle, sync::Notify};
 
 use crate::{
-    config::Settings,
-    ingest::{batch::BatchWriter, client, consumer::Consumer, decision::RecordDecider},
+    config::Config,
+    ingest::{batch::BatchWriter, consumer::Consumer, decision::RecordDecider},
     ledger::{DeadLetterStore, Ledger, READINESS, Suppressions, indexes},
     ledger_gauges,
     mailer::{connection::DeliveryTimeouts, endpoint::Endpoint, server_pool::Pool},
     metrics::Metrics,
-    renderer::Renderer,
     sender::{delivery::Sender, dispatcher::Dispatcher, recovery},
 };
 
-/// The checks of `/readyz`. SMTP is not required: while it is unavailable, mails wait in the
-/// ledger.
-const CHECKS: &[Check] = &[
-    Check { name: "mongodb", required: true },
-    Check { name: "kafka", required: true },
-    Check { name: "smtp", required: false },
-];
+use from_config::ParsedConfig;
 
-/// The running service.
-pub struct App {
+/// The running service; [`run`](Self::run) waits for it.
+pub struct Application {
     lifecycle: Lifecycle,
     health: Health,
-    ops: OpsServer,
-    consumer: oneshot::Receiver<()>,
     grace: Duration,
 }
 
-impl App {
-    /// Starts all parts. MongoDB, Kafka and the mail servers may be unreachable: each part waits
-    /// for what it needs, and `/readyz` reports what is missing.
+impl Application {
+    /// Binds the port and starts the background tasks. It waits for neither MongoDB, nor Kafka, nor a mail server;
+    /// `/readyz` shows when they are available.
     ///
     /// # Errors
-    /// Returns errors that waiting cannot repair: an invalid configuration, a port in use.
-    pub async fn start(settings: Settings) -> anyhow::Result<Self> {
-        let (clock, ids, lifecycle) = (Clock::system(), Ids::random(), Lifecycle::new());
-        let (health, metrics) = (Health::new(CHECKS), Metrics::new());
-        let body = settings.body_timeout();
-        let Settings { config, servers, backoff, from, link_base_url, keys } = settings;
+    /// Returns an error if the configuration is invalid, a port is in use, or a library refuses a setting.
+    pub async fn build(config: Config) -> anyhow::Result<Self> {
+        let lifecycle = Lifecycle::new();
+        let (clock, ids) = (Clock::system(), Ids::random());
+        let metrics = Metrics::new();
+        let health = Health::new();
+        let (mongodb, kafka) = (health.required("mongodb"), health.required("kafka"));
+        // While no mail server is available, mails wait in the ledger.
+        let smtp = health.optional("smtp");
+
         let instance = instance_name(&ids);
-        let domain = from.email.domain().to_owned();
-        let keys = Arc::new(keys);
+        let parsed = ParsedConfig::new(&config, &instance).await?;
+        let keys = Arc::new(parsed.keys);
         tracing::info!(instance, keys = ?keys.kids().collect::<Vec<_>>(), "starting");
-
-        let renderer = Renderer::new(from, link_base_url).context("mail.from, mail.link_base_url")?;
-        let kafka = client::client_config(&config.kafka, config.ingest.max_poll_interval, &instance)?;
-        let ops = ops::serve(&config.ops, health.clone(), metrics.registry())?;
-        lifecycle.watch_signals()?;
-
-        let client = mongo::client(&config.mongodb, "email-service").await?;
-        let database = client.database(&config.mongodb.database);
+        let database = parsed.client.database(&config.mongodb.database);
         let deadline = config.mongodb.operation_timeout;
         let ledger = Ledger::new(&database, deadline, instance.clone());
         let dead_letters = DeadLetterStore::new(&database, deadline);
         let suppressions = Suppressions::new(&database, deadline);
-
-        let endpoints = servers
+        let endpoints = parsed
+            .servers
             .into_iter()
             .map(|server| Endpoint::new(server, config.smtp.hello_name.clone(), config.smtp.step_timeout));
-        let pool = Pool::new(endpoints.collect(), health.clone(), metrics.clone());
-
-        let stopping = lifecycle.stopping();
+        let pool = Pool::new(endpoints.collect(), smtp, metrics.clone());
         let wake = Arc::new(Notify::new());
-        lifecycle
-            .spawn("mongodb watch", mongo::monitor(database.collection(READINESS), health.clone(), stopping.clone()));
-        lifecycle.spawn("indexes", build_indexes(database, config.ledger.retention, lifecycle.clone()));
-        lifecycle.spawn("smtp watch", {
-            // The watch ends after the last send.
-            let (pool, stop) = (pool.clone(), lifecycle.drained());
-            async move { pool.watch(stop).await }
-        });
-        lifecycle
-            .spawn("recovery", recovery::run(ledger.clone(), Arc::clone(&wake), metrics.clone(), stopping.clone()));
-        lifecycle.spawn(
-            "ledger gauges",
-            ledger_gauges::run(ledger.clone(), dead_letters.clone(), clock.clone(), metrics.clone(), stopping.clone()),
-        );
-
         let sender = Arc::new(Sender {
             ledger: ledger.clone(),
             suppressions: suppressions.clone(),
-            renderer,
+            renderer: parsed.renderer,
             keys: Arc::clone(&keys),
-            pool,
-            backoff,
+            pool: pool.clone(),
+            backoff: parsed.backoff,
             greylisting_pause: config.mail.greylisting_pause,
-            timeouts: DeliveryTimeouts { body, dot: config.smtp.dot_timeout },
+            timeouts: DeliveryTimeouts { body: config.body_timeout(), dot: config.smtp.dot_timeout },
             lease: config.sender.lease,
             clock: clock.clone(),
             metrics: metrics.clone(),
-            stop: stopping.clone(),
+            stop: lifecycle.stopping(),
         });
         let dispatcher = Dispatcher::new(sender, config.sender.concurrency, Arc::clone(&wake), lifecycle.clone());
-        lifecycle.spawn("dispatcher", dispatcher.run(stopping.clone()));
+        let decider = RecordDecider::new(keys, parsed.max_event_age, parsed.sender_domain, instance);
+        let writer = BatchWriter {
+            ledger: ledger.clone(),
+            letters: dead_letters.clone(),
+            suppressions,
+            clock: clock.clone(),
+            metrics: metrics.clone(),
+            wake: Arc::clone(&wake),
+        };
+        let (runtime, stopping) = (Handle::current(), lifecycle.stopping());
+        let consumer = Consumer::new(parsed.consumer, config.kafka.topic, decider, writer, kafka, runtime, stopping);
 
-        let max_event_age = SignedDuration::try_from(config.mail.max_event_age).context("mail.max_event_age")?;
-        let decider = RecordDecider::new(keys, max_event_age, domain, instance);
-        let writer = BatchWriter { ledger, letters: dead_letters, suppressions, clock, metrics, wake };
-        let consumer =
-            Consumer::new(kafka, config.kafka.topic, decider, writer, health.clone(), Handle::current(), stopping)
-                .start()?;
-        Ok(Self { lifecycle, health, ops, consumer, grace: config.shutdown.grace })
+        // Binds the listener before the tasks start that would have to be stopped on an error.
+        ops::serve(&config.ops, health.clone(), metrics.registry(), &lifecycle)?;
+        lifecycle.watch_signals()?;
+        let consumer = consumer.start()?;
+
+        // The tasks, in the order in which they are stopped.
+        lifecycle.spawn(Stage::Intake, "consumer", |_| async {
+            // An error means that the thread ended without a message, as after a panic.
+            let _ = consumer.await;
+        });
+        lifecycle.spawn(Stage::Intake, "dispatcher", |stop| dispatcher.run(stop));
+        lifecycle.spawn(Stage::Intake, "recovery", |stop| recovery::run(ledger.clone(), wake, metrics.clone(), stop));
+        lifecycle.spawn(Stage::Intake, "ledger-gauges", |stop| {
+            ledger_gauges::run(ledger.clone(), dead_letters, clock, metrics.clone(), stop)
+        });
+        lifecycle.spawn(Stage::Support, "smtp-watch", |stop| async move { pool.watch(stop).await });
+        let (probe, indexes) = (database.collection(READINESS), indexes::all(config.ledger.retention));
+        lifecycle.spawn(Stage::Support, "readiness", |stop| async move {
+            // Nothing needs the indexes for correctness.
+            tokio::join!(
+                mongo::monitor(probe, mongodb, stop.clone()),
+                mongo::create_indexes(&database, &indexes, &stop)
+            );
+        });
+        Ok(Self { lifecycle, health, grace: config.shutdown.grace })
     }
 
-    /// Runs until the first signal, then stops within the grace period: reading and claiming end,
-    /// and mails that are being sent are finished. All other mails are safe in the ledger.
-    pub async fn run_until_stopped(self) {
-        self.lifecycle.stopping().cancelled().await;
-        let deadline = Instant::now() + self.grace;
-        self.health.stop();
-        // An error means that the thread ended without a message, as after a panic.
-        let _ = timeout(self.grace, self.consumer).await;
-        self.lifecycle.drained().cancel();
-        self.lifecycle.finish(deadline.saturating_duration_since(Instant::now())).await;
-        let _ = timeout(Duration::from_secs(1), self.ops.stop()).await;
-        tracing::info!("stopped");
+    /// Runs until the first signal, then stops in order within the grace period: reading and claiming
+    /// end, and mails that are being sent are finished. All other mails are safe in the ledger.
+    ///
+    /// # Errors
+    /// Returns the first failure of a task that cannot continue.
+    pub async fn run(self) -> anyhow::Result<()> {
+        self.lifecycle.run(&self.health, self.grace).await
     }
+}
+
+/// Checks whether the service would start with this configuration, as far as that is possible without a server: each
+/// value is checked by the part that uses it.
+///
+/// # Errors
+/// Returns the errors of [`Application::build`], except those of ports.
+pub async fn check(config: &Config) -> anyhow::Result<()> {
+    ParsedConfig::new(config, "check-config").await.map(drop)
 }
 
 /// Returns the name of this process in leases and histories: the host name and a random suffix.
@@ -141,25 +135,4 @@ fn instance_name(ids: &Ids) -> String {
     let unique = ids.v4().simple().to_string();
     let host = host.trim();
     format!("{}-{}", if host.is_empty() { "email-service" } else { host }, &unique[..8])
-}
-
-/// Builds the indexes in the background: none is needed for correctness.
-async fn build_indexes(database: Database, retention: Duration, lifecycle: Lifecycle) {
-    const PAUSE: Duration = Duration::from_secs(2);
-    let indexes = indexes::all(retention);
-    let stopping = lifecycle.stopping();
-    let build = async {
-        while let Err(error) = ensure_indexes(&database, &indexes).await {
-            if error.is_transient() {
-                tracing::debug!(%error, "the indexes cannot be built yet");
-            } else {
-                tracing::error!(%error, "an index cannot be built");
-            }
-            sleep(PAUSE).await;
-        }
-    };
-    tokio::select! {
-        () = stopping.cancelled() => {}
-        () = build => {}
-    }
 }

@@ -1,14 +1,16 @@
 //! The typed configuration; `config.default.toml` is its reference.
 
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 
-use events::sealing::{KeyError, KeyRing, PrivateKey};
+use anyhow::{Context as _, anyhow, ensure};
+use events::sealing::{KeyRing, PrivateKey};
+use jiff::SignedDuration;
 use lettre::message::Mailbox;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use service_kit::{
     backoff::Backoff,
-    config::{ConfigError, ConfigSource, LogConfig, MongoConfig, OpsConfig, ShutdownConfig},
+    config::{ConfigSource, LogConfig, MongoConfig, OpsConfig, ShutdownConfig},
     kafka::Properties,
 };
 use url::Url;
@@ -28,7 +30,7 @@ pub const SOURCE: ConfigSource = ConfigSource {
     ],
 };
 
-/// All settings as they are written.
+/// The whole configuration.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Config {
     pub ops: OpsConfig,
@@ -99,15 +101,27 @@ impl MailConfig {
     /// Returns the sender's address and the base URL of the links.
     ///
     /// # Errors
-    /// Returns [`SettingError::Value`] if one of them is invalid.
-    pub fn sender(&self) -> Result<(Mailbox, Url), SettingError> {
-        let from = self
-            .from
-            .parse()
-            .map_err(|_| SettingError::value("mail.from", "must be an address, or `Name <address>`"))?;
-        let link_base_url = Url::parse(&self.link_base_url)
-            .map_err(|error| SettingError::value("mail.link_base_url", error.to_string()))?;
-        Ok((from, link_base_url))
+    /// Returns an error that names the key if one of them is invalid.
+    pub fn sender(&self) -> anyhow::Result<(Mailbox, Url)> {
+        let from = self.from.parse().map_err(|_| anyhow!("mail.from: must be an address, or `Name <address>`"))?;
+        Ok((from, Url::parse(&self.link_base_url).context("mail.link_base_url")?))
+    }
+
+    /// Returns the delays between the attempts to send a mail.
+    ///
+    /// # Errors
+    /// Returns an error that names the key if there is none, or one is zero.
+    pub fn backoff(&self) -> anyhow::Result<Backoff> {
+        Backoff::new(self.backoff.iter().map(|step| **step).collect())
+            .map_err(|problem| anyhow!("mail.backoff: needs {problem}"))
+    }
+
+    /// Returns the maximum age of an event that is mailed.
+    ///
+    /// # Errors
+    /// Returns an error that names the key if it is longer than a timestamp can express.
+    pub fn max_event_age(&self) -> anyhow::Result<SignedDuration> {
+        self.max_event_age.try_into().context("mail.max_event_age")
     }
 }
 
@@ -125,31 +139,6 @@ pub struct SealingConfig {
     pub private_key: Vec<SecretString>,
 }
 
-/// An error in the configuration. It names the key and never shows a secret.
-#[derive(Debug, thiserror::Error)]
-pub enum SettingError {
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    #[error("{key}: {problem}")]
-    Value { key: &'static str, problem: String },
-}
-
-impl SettingError {
-    fn value(key: &'static str, problem: impl Into<String>) -> Self {
-        Self::Value { key, problem: problem.into() }
-    }
-}
-
-/// The parsed and checked configuration.
-pub struct Settings {
-    pub config: Config,
-    pub servers: Vec<Server>,
-    pub backoff: Backoff,
-    pub from: Mailbox,
-    pub link_base_url: Url,
-    pub keys: KeyRing,
-}
-
 /// The minimum of `ingest.max_poll_interval`. Brokers refuse shorter sessions
 /// (`group.min.session.timeout.ms`).
 const SHORTEST_POLL_INTERVAL: Duration = Duration::from_secs(6);
@@ -157,97 +146,78 @@ const SHORTEST_POLL_INTERVAL: Duration = Duration::from_secs(6);
 /// The maximum of `sender.concurrency`. A larger value is a mistake.
 const MAX_CONCURRENCY: usize = 1024;
 
-impl Settings {
-    /// Loads the settings from the defaults, `file` and the environment.
+impl Config {
+    /// Checks the rules that the types cannot express.
     ///
     /// # Errors
-    /// Returns [`SettingError`] for the first mistake.
-    pub fn load(file: Option<&Path>) -> Result<Self, SettingError> {
-        Self::new(SOURCE.load(file)?)
-    }
-
-    /// Parses and checks `config`.
-    ///
-    /// # Errors
-    /// Returns [`SettingError::Value`] for the first mistake.
-    pub fn new(config: Config) -> Result<Self, SettingError> {
-        check_durations(&config)?;
-        if config.kafka.topic.is_empty() || config.kafka.group.is_empty() {
-            return Err(SettingError::value("kafka", "topic and group must be named"));
+    /// Returns an error that names the key and the rule.
+    pub fn validate(&self) -> anyhow::Result<()> {
+        for (key, value) in [
+            ("mongodb.operation_timeout", self.mongodb.operation_timeout),
+            ("smtp.step_timeout", self.smtp.step_timeout),
+            ("smtp.dot_timeout", self.smtp.dot_timeout),
+            ("mail.max_event_age", self.mail.max_event_age),
+        ] {
+            ensure!(!value.is_zero(), "{key}: must be longer than zero");
         }
-        if !(1..=MAX_CONCURRENCY).contains(&config.sender.concurrency) {
-            return Err(SettingError::value("sender.concurrency", format!("must be 1 to {MAX_CONCURRENCY}")));
-        }
-        if let Some(name) = &config.smtp.hello_name
-            && url::Host::parse(name).is_err()
-        {
-            return Err(SettingError::value("smtp.hello_name", "must be a host name"));
-        }
-        let backoff = Backoff::new(config.mail.backoff.iter().map(|step| **step).collect())
-            .map_err(|problem| SettingError::value("mail.backoff", format!("needs {problem}")))?;
-        let (from, link_base_url) = config.mail.sender()?;
-        Ok(Self {
-            servers: parse_servers(&config.smtp)?,
-            backoff,
-            from,
-            link_base_url,
-            keys: parse_keys(&config.sealing)?,
-            config,
-        })
+        ensure!(
+            self.ledger.retention > self.mail.max_event_age,
+            "ledger.retention: must be longer than mail.max_event_age: otherwise a topic that is read again would send \
+             every mail again"
+        );
+        ensure!(
+            self.sender.lease > self.smtp.dot_timeout,
+            "sender.lease: must be longer than smtp.dot_timeout: otherwise a mail is taken over while its sender waits"
+        );
+        ensure!(
+            self.ingest.max_poll_interval >= SHORTEST_POLL_INTERVAL,
+            "ingest.max_poll_interval: must be at least 6s"
+        );
+        ensure!(!self.kafka.topic.is_empty() && !self.kafka.group.is_empty(), "kafka: topic and group must be named");
+        ensure!(
+            (1..=MAX_CONCURRENCY).contains(&self.sender.concurrency),
+            "sender.concurrency: must be 1 to {MAX_CONCURRENCY}"
+        );
+        ensure!(
+            self.smtp.hello_name.as_ref().is_none_or(|name| url::Host::parse(name).is_ok()),
+            "smtp.hello_name: must be a host name"
+        );
+        Ok(())
     }
 
     /// Returns the time limit for sending the body. Together with [`SmtpConfig::dot_timeout`] it is
     /// shorter than the lease, so that a mail is not taken over while its sender waits for the 250.
     #[must_use]
     pub fn body_timeout(&self) -> Duration {
-        let spare = self.config.sender.lease.saturating_sub(self.config.smtp.dot_timeout);
-        self.config.smtp.step_timeout.min(spare.mul_f64(0.8))
+        let spare = self.sender.lease.saturating_sub(self.smtp.dot_timeout);
+        self.smtp.step_timeout.min(spare.mul_f64(0.8))
     }
 }
 
-fn check_durations(config: &Config) -> Result<(), SettingError> {
-    let positive = [
-        ("mongodb.operation_timeout", config.mongodb.operation_timeout),
-        ("smtp.step_timeout", config.smtp.step_timeout),
-        ("smtp.dot_timeout", config.smtp.dot_timeout),
-        ("mail.max_event_age", config.mail.max_event_age),
-    ];
-    for (key, value) in positive {
-        if value.is_zero() {
-            return Err(SettingError::value(key, "must be longer than zero"));
+impl SmtpConfig {
+    /// Returns the mail servers, in the order of their use.
+    ///
+    /// # Errors
+    /// Returns an error that names the key if a URL is invalid, or there is none.
+    pub fn servers(&self) -> anyhow::Result<Vec<Server>> {
+        let mut servers = Vec::new();
+        for url in &self.url {
+            servers.extend(Server::parse_list(url.expose_secret()).context("smtp.url")?);
         }
+        ensure!(!servers.is_empty(), "smtp.url: must name a server");
+        Ok(servers)
     }
-    if config.ledger.retention <= config.mail.max_event_age {
-        let problem =
-            "must be longer than mail.max_event_age: otherwise a topic that is read again would send every mail again";
-        return Err(SettingError::value("ledger.retention", problem));
-    }
-    if config.sender.lease <= config.smtp.dot_timeout {
-        let problem = "must be longer than smtp.dot_timeout: otherwise a mail is taken over while its sender waits";
-        return Err(SettingError::value("sender.lease", problem));
-    }
-    if config.ingest.max_poll_interval < SHORTEST_POLL_INTERVAL {
-        return Err(SettingError::value("ingest.max_poll_interval", "must be at least 6s"));
-    }
-    Ok(())
 }
 
-fn parse_servers(smtp: &SmtpConfig) -> Result<Vec<Server>, SettingError> {
-    let mut servers = Vec::new();
-    for url in &smtp.url {
-        let listed = Server::parse_list(url.expose_secret());
-        servers.extend(listed.map_err(|error| SettingError::value("smtp.url", error.to_string()))?);
+impl SealingConfig {
+    /// Returns the private keys.
+    ///
+    /// # Errors
+    /// Returns an error that names the key if one is invalid, or there is none.
+    pub fn key_ring(&self) -> anyhow::Result<KeyRing> {
+        let keys = self.private_key.iter().map(|key| PrivateKey::from_base64(key.expose_secret()));
+        keys.collect::<Result<Vec<_>, _>>().and_then(KeyRing::new).context("sealing.private_key")
     }
-    if servers.is_empty() {
-        return Err(SettingError::value("smtp.url", "must name a server"));
-    }
-    Ok(servers)
-}
-
-fn parse_keys(sealing: &SealingConfig) -> Result<KeyRing, SettingError> {
-    let unusable = |error: KeyError| SettingError::value("sealing.private_key", error.to_string());
-    let keys = sealing.private_key.iter().map(|key| PrivateKey::from_base64(key.expose_secret()));
-    KeyRing::new(keys.collect::<Result<Vec<_>, _>>().map_err(unusable)?).map_err(unusable)
 }
 
 #[cfg(test)]
@@ -257,18 +227,24 @@ mod tests {
     /// 32 bytes that are no secret.
     const KEY: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
 
-    fn load(variables: &[(&str, &str)]) -> Result<Settings, SettingError> {
+    fn load(variables: &[(&str, &str)]) -> anyhow::Result<Config> {
         let key = [("SEALING__PRIVATE_KEY", KEY)];
         let env = key.iter().chain(variables);
         let env = env.map(|(name, value)| (format!("EMAIL_SERVICE__{name}"), (*value).to_owned()));
-        Settings::new(SOURCE.load_from(None, env)?)
+        let config: Config = SOURCE.load_from(None, env)?;
+        config.validate()?;
+        Ok(config)
     }
 
+    /// Returns the error of the value, from its rule or from the function that parses it.
     fn problem(variables: &[(&str, &str)]) -> String {
-        match load(variables) {
-            Ok(_) => panic!("accepted: {variables:?}"),
-            Err(error) => error.to_string(),
-        }
+        let parsed = load(variables).and_then(|config| {
+            config.smtp.servers()?;
+            config.mail.backoff()?;
+            config.mail.sender()?;
+            config.sealing.key_ring().map(drop)
+        });
+        format!("{:#}", parsed.expect_err("the value is refused"))
     }
 
     #[test]
@@ -278,25 +254,25 @@ mod tests {
 
     #[test]
     fn the_defaults_are_valid() {
-        let settings = load(&[]).unwrap();
-        assert_eq!(settings.servers[0].to_string(), "smtp://127.0.0.1:1025");
-        assert_eq!(settings.from.email.to_string(), "no-reply@example.org");
-        let config = &settings.config;
-        assert_eq!(settings.body_timeout(), config.smtp.step_timeout);
-        assert!(config.sender.lease > settings.body_timeout() + config.smtp.dot_timeout);
+        let config = load(&[]).unwrap();
+        assert_eq!(config.smtp.servers().unwrap()[0].to_string(), "smtp://127.0.0.1:1025");
+        assert_eq!(config.mail.sender().unwrap().0.email.to_string(), "no-reply@example.org");
+        assert!(config.mail.backoff().is_ok() && config.mail.max_event_age().is_ok());
+        assert_eq!(config.body_timeout(), config.smtp.step_timeout);
+        assert!(config.sender.lease > config.body_timeout() + config.smtp.dot_timeout);
     }
 
     #[test]
     fn lists_are_separated_by_commas() {
-        let settings = load(&[
+        let config = load(&[
             ("SMTP__URL", "smtp://a:1,smtps://u:p@b"),
             ("MAIL__BACKOFF", "1s, 2s"),
             ("SEALING__PRIVATE_KEY", &format!("{KEY},{KEY}")),
         ])
         .unwrap();
-        assert_eq!(settings.servers.len(), 2);
-        assert_eq!(settings.backoff.delay_after(2, None, 0.5), Duration::from_secs(2));
-        assert_eq!(settings.keys.kids().count(), 2);
+        assert_eq!(config.smtp.servers().unwrap().len(), 2);
+        assert_eq!(config.mail.backoff().unwrap().delay_after(2, None, 0.5), Duration::from_secs(2));
+        assert_eq!(config.sealing.key_ring().unwrap().kids().count(), 2);
     }
 
     #[test]
@@ -308,8 +284,8 @@ mod tests {
     #[test]
     fn the_lease_is_longer_than_the_body_and_dot_timeouts() {
         assert!(problem(&[("SENDER__LEASE", "60s")]).starts_with("sender.lease"));
-        let settings = load(&[("SENDER__LEASE", "5s"), ("SMTP__DOT_TIMEOUT", "2s")]).unwrap();
-        assert!(settings.body_timeout() + settings.config.smtp.dot_timeout < settings.config.sender.lease);
+        let config = load(&[("SENDER__LEASE", "5s"), ("SMTP__DOT_TIMEOUT", "2s")]).unwrap();
+        assert!(config.body_timeout() + config.smtp.dot_timeout < config.sender.lease);
     }
 
     #[test]

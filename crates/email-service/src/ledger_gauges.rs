@@ -28,10 +28,7 @@ pub async fn run(ledger: Ledger, letters: DeadLetterStore, clock: Clock, metrics
             sleep(jittered(INTERVAL)).await;
         }
     };
-    tokio::select! {
-        () = stop.cancelled() => {}
-        () = round => {}
-    }
+    stop.run_until_cancelled(round).await;
 }
 
 async fn update_gauges(

@@ -1,6 +1,8 @@
 //! Mail servers with arbitrary replies: a transaction ends by its deadlines, nothing panics, memory
 //! is bounded, and only a 250 to the dot means an accepted mail.
 
+#![expect(clippy::disallowed_methods, reason = "a test waits for its own tasks")]
+
 use std::{
     sync::{
         Arc,

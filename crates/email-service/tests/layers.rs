@@ -17,7 +17,7 @@ const LAYERS: &[Layer] = &[
     ("config", &["mailer"]),
     ("ingest", &["config", "ledger", "metrics", "plan"]),
     ("sender", &["ledger", "mailer", "metrics", "renderer"]),
-    ("commands", &["config", "ingest", "ledger", "mailer", "metrics", "plan", "renderer"]),
+    ("commands", &["app", "config", "ingest", "ledger", "mailer", "metrics", "plan", "renderer"]),
 ];
 
 fn source() -> PathBuf {

@@ -1,12 +1,11 @@
-//! Process plumbing that both services share. It knows no event, topic, route, collection
-//! or retry policy.
+//! Process plumbing that both services share. It knows no event, topic, route or collection.
 //!
 //! | module | what it provides |
 //! |---|---|
 //! | [`config`] | a typed configuration from defaults, file and environment; errors name key and origin |
-//! | [`cli`] | `--config FILE`, exit codes |
+//! | [`cli`] | the options and commands that every service has, exit codes |
 //! | [`telemetry`] | logging: readable text on a terminal, JSON otherwise |
-//! | [`lifecycle`] | signals, background tasks, the two phases of a shutdown |
+//! | [`lifecycle`] | signals, background tasks, the stages of a shutdown |
 //! | [`panics`] | the panic hook, and boundaries that limit a panic to the request, record or mail that caused it |
 //! | [`http_server`] | limits of an HTTP server (number of connections, time for slow clients) and its graceful stop |
 //! | [`ops`] | `/livez`, `/readyz`, `/metrics`, and the `healthcheck` command |
@@ -33,7 +32,7 @@ pub mod telemetry;
 pub use clock::{Clock, Ids};
 pub use config::{ConfigError, ConfigSource, LogConfig, MongoConfig, OpsConfig, ShutdownConfig};
 pub use fail_points::fail_points_compiled;
-pub use lifecycle::Lifecycle;
+pub use lifecycle::{Lifecycle, Stage};
 pub use ops::{Check, CheckState, Health};
 pub use panics::install_panic_hook;
 pub use prometheus;

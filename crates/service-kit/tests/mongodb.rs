@@ -3,6 +3,7 @@
 //! `scripts/test` starts a server and sets `TEST_MONGODB_URI`. Without the variable these tests
 //! print that they are skipped.
 
+#![expect(clippy::disallowed_methods, reason = "a test waits for its own tasks")]
 #![expect(clippy::unwrap_used, reason = "a test fails with a panic")]
 
 use std::{env, time::Duration};
@@ -12,7 +13,7 @@ use mongodb::{
     bson::{Bson, Document, doc},
 };
 use service_kit::{
-    Check, CheckState, Health, Ids, MongoConfig,
+    CheckState, Health, Ids, MongoConfig,
     mongo::{self, IndexError, IndexSpec, StoreError, ensure_indexes, with_deadline},
 };
 use tokio_util::sync::CancellationToken;
@@ -98,11 +99,28 @@ async fn an_operation_that_times_out_has_an_unknown_outcome() {
 }
 
 #[tokio::test]
+async fn an_index_is_created_once_the_one_in_its_way_is_dropped() {
+    let Some(database) = database().await else { return };
+    let (plain, stop) = (IndexSpec::new("rows", "key", doc! { "key": 1 }), CancellationToken::new());
+    ensure_indexes(&database, std::slice::from_ref(&plain)).await.unwrap();
+    let unique = [plain.unique()];
+    let repair = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        database.collection::<Document>("rows").drop_index("key").await.unwrap();
+    };
+    let created = async { tokio::join!(mongo::create_indexes(&database, &unique, &stop), repair).0 };
+    assert!(tokio::time::timeout(DEADLINE, created).await.expect("the index is created"));
+    ensure_indexes(&database, &unique).await.unwrap();
+    database.drop().await.unwrap();
+}
+
+#[tokio::test]
 async fn the_monitor_reports_a_server_that_is_up() {
     let Some(database) = database().await else { return };
-    let health = Health::new(&[Check { name: "mongodb", required: true }]);
+    let health = Health::new();
+    let check = health.required("mongodb");
     let stop = CancellationToken::new();
-    let monitor = tokio::spawn(mongo::monitor(database.collection("readiness"), health.clone(), stop.clone()));
+    let monitor = tokio::spawn(mongo::monitor(database.collection("readiness"), check, stop.clone()));
     let up = async {
         while health.report().checks[0].1 != CheckState::Ok {
             tokio::time::sleep(Duration::from_millis(10)).await;

@@ -12,47 +12,36 @@ use actix_web::{
     web,
 };
 use anyhow::Context;
-use mongodb::Database;
 use service_kit::{
-    Check, CheckState, Clock, Health, Ids, Lifecycle,
+    CheckState, Clock, Health, Ids, Lifecycle, Stage,
     http_server::{self, Intake},
-    kafka,
     mongo::{self, WorkerClients},
-    ops::{self, OpsServer},
-    panics,
+    ops, panics,
     prometheus::Registry,
 };
-use tokio::{sync::watch, task::JoinHandle};
-use tokio_util::sync::CancellationToken;
+use tokio::sync::watch;
 
 use crate::{
     config::{Config, RegistrationMode},
     hashing::{HashMetrics, HashPool},
     housekeeping::Housekeeping,
-    http::{self, HttpMetrics, RequestScope, ResponseMemory},
-    keys::{KeyEncryptionKey, SigningKeys},
+    http::{self, AllowedOrigins, HttpMetrics, RequestScope, ResponseMemory},
+    keys::SigningKeys,
     metrics::{AccountMetrics, PANICS, RelayMetrics},
     outbox::EventBuilder,
-    relay::{PRODUCER_PROPERTIES, Relay, RelaySettings},
+    relay::Relay,
     store::{self, Store},
     tokens::{AccessTokens, MfaTokens, RefreshTokens},
     usecase::{AccountService, AccountWriter, BackgroundQueue, RateLimiter, Rules, Writes},
 };
 
 pub use from_config::attribute_rules;
-use from_config::{allowed_origins, lifetimes, limits, password_rules, read_sealing_key, trusted_proxies};
+use from_config::{ParsedConfig, lifetimes, limits, relay_settings};
 
-/// The service with bound listeners; [`run`](Self::run) waits for it.
+/// The running service; [`run`](Self::run) waits for it.
 pub struct Application {
     lifecycle: Lifecycle,
-    accounts: Arc<AccountService>,
     health: Health,
-    server: Server,
-    intake: Intake,
-    api_addresses: Vec<SocketAddr>,
-    ops: OpsServer,
-    background: JoinHandle<()>,
-    stop_background: CancellationToken,
     grace: Duration,
 }
 
@@ -66,24 +55,32 @@ impl Application {
         let lifecycle = Lifecycle::new();
         let (clock, ids) = (Clock::system(), Ids::random());
         let registry = Registry::new();
-        let health =
-            Health::new(&[Check { name: "mongodb", required: true }, Check { name: "kafka", required: false }]);
+        let health = Health::new();
+        let (mongodb, kafka) = (health.required("mongodb"), health.optional("kafka"));
         // A broker that was not reached yet only delays events, which wait in MongoDB.
-        health.set("kafka", CheckState::Degraded);
-        let encryption = KeyEncryptionKey::from_base64(&config.keys.encryption_key)?;
-        let sealing = read_sealing_key(&config)?;
-        let client = mongo::client(&config.mongodb, "user-service").await?;
+        kafka.set(CheckState::Degraded);
+
+        let parsed = ParsedConfig::new(&config).await?;
+        let encryption = parsed.encryption;
         let worker_clients = WorkerClients::new(&config.mongodb, "user-service").await?;
-        let database = client.database(&config.mongodb.database);
+        let database = parsed.client.database(&config.mongodb.database);
         let store = Store::new(&database, config.mongodb.operation_timeout, config.relay.max_pending_per_user);
-        let hashes = HashPool::start(config.hashing.settings(), HashMetrics::register(&registry)?)?;
+        let hashes = HashPool::start(parsed.hashing, HashMetrics::register(&registry)?)?;
         let signing = SigningKeys::new(
             store.keys.clone(),
             encryption.clone(),
             config.keys.rotation,
             config.auth.access_token_ttl,
         );
-        let relay = start_relay(&config, &store, &clock, &ids, &health, &registry, &lifecycle)?;
+        let relay = Relay::start(
+            relay_settings(&config, parsed.producer, ids.v4()),
+            store.outbox.clone(),
+            store.leases.clone(),
+            clock.clone(),
+            kafka,
+            RelayMetrics::register(&registry)?,
+            &lifecycle,
+        )?;
         let metrics = AccountMetrics::register(&registry)?;
         panics::register(&registry, PANICS.0, PANICS.1)?;
         let (queue, background) = BackgroundQueue::new(clock.clone(), ids.clone(), metrics.clone());
@@ -100,7 +97,7 @@ impl Application {
             ),
             refresh_tokens: RefreshTokens::new(&encryption),
             mfa_tokens: MfaTokens::new(&encryption, lifetimes.mfa_token),
-            outbox: EventBuilder::new(ids.clone(), sealing),
+            outbox: EventBuilder::new(ids.clone(), parsed.sealing),
             background: queue,
             rate_limiter: RateLimiter::new(store.throttles.clone(), &encryption, limits(&config), metrics.clone()),
             keys: encryption,
@@ -112,8 +109,8 @@ impl Application {
                 hidden_registration: auth.registration == RegistrationMode::Hidden,
                 totp_issuer: auth.totp_issuer(),
             },
-            passwords: password_rules(&config)?,
-            attributes: attribute_rules(&config)?,
+            passwords: parsed.passwords,
+            attributes: parsed.attributes,
             metrics,
             writes: Writes::on_current_runtime(),
             unique_indexes_ready,
@@ -124,78 +121,72 @@ impl Application {
         let scope = RequestScope {
             clock: clock.clone(),
             ids: ids.clone(),
-            trusted_proxies: trusted_proxies(&config)?,
+            trusted_proxies: parsed.trusted_proxies,
             metrics: HttpMetrics::register(&registry)?,
         };
-        let (server, intake, api_addresses) = api_server(&config, Arc::clone(&accounts), scope, worker_clients)?;
-        let ops = ops::serve(&config.ops, health.clone(), registry)?;
+        let (server, intake, api_addresses) =
+            api_server(&config, Arc::clone(&accounts), scope, parsed.origins, worker_clients)?;
+        let ops_address = ops::serve(&config.ops, health.clone(), registry, &lifecycle)?;
+        lifecycle.watch_signals()?;
 
-        lifecycle.spawn("signing-keys", Arc::clone(&signing).keep_fresh(lifecycle.drained()));
-        let retention = config.audit.retention;
-        let (gates, stop) =
-            (ReadinessGates { unique_indexes: set_unique_indexes_ready, signing_keys: signing }, lifecycle.drained());
-        lifecycle.spawn("database", watch_database(database, health.clone(), gates, retention, stop));
+        // The tasks, in the order in which they are stopped.
+        let grace = config.shutdown.grace;
+        lifecycle.spawn(Stage::Intake, "api", {
+            let (lifecycle, accounts) = (lifecycle.clone(), Arc::clone(&accounts));
+            move |stop| async move {
+                // Most of the grace period is for requests in progress.
+                let closed = async {
+                    stop.cancelled().await;
+                    intake.close(grace / 4).await;
+                };
+                if let Err(error) = http_server::serve_until(server, closed).await {
+                    lifecycle.fail(anyhow::Error::new(error).context("the HTTP server has failed"));
+                }
+                // These tasks outlive their requests, and have trackers of their own.
+                accounts.writes.finish().await;
+                accounts.rate_limiter.finish().await;
+            }
+        });
+        lifecycle.spawn(Stage::Queues, "background", |stop| background.run(Arc::clone(&accounts), stop));
+        lifecycle.spawn(Stage::Support, "signing-keys", |stop| Arc::clone(&signing).keep_fresh(stop));
+        let (probe, indexes) =
+            (database.collection(store::READINESS), store::non_unique_indexes(config.audit.retention));
+        lifecycle.spawn(Stage::Support, "readiness", |stop| async move {
+            // A registration needs the unique indexes, a login needs a signing key.
+            if !mongo::create_indexes(&database, &store::unique_indexes(), &stop).await {
+                return;
+            }
+            set_unique_indexes_ready.send_replace(true);
+            stop.run_until_cancelled(signing.wait_until_loaded()).await;
+            tokio::join!(
+                mongo::monitor(probe, mongodb, stop.clone()),
+                mongo::create_indexes(&database, &indexes, &stop)
+            );
+        });
         let (holder, unverified_expiry) = (ids.v4(), config.auth.unverified_expiry);
         let housekeeping = Housekeeping { accounts: Arc::clone(&accounts), holder, unverified_expiry };
-        lifecycle.spawn("housekeeping", housekeeping.run(lifecycle.drained()));
-        let (this, stop) = (Arc::clone(&accounts), lifecycle.drained());
-        lifecycle.spawn("rate-limiter-eviction", async move { this.rate_limiter.evict_idle(stop).await });
-        let stop_background = CancellationToken::new();
-        let background = tokio::spawn(background.run(Arc::clone(&accounts), stop_background.clone()));
-        Ok(Self {
-            lifecycle,
-            accounts,
-            health,
-            server,
-            intake,
-            api_addresses,
-            ops,
-            background,
-            stop_background,
-            grace: config.shutdown.grace,
-        })
+        lifecycle.spawn(Stage::Support, "housekeeping", |stop| housekeeping.run(stop));
+        let limiting = Arc::clone(&accounts);
+        lifecycle.spawn(Stage::Support, "rate-limiter-eviction", |stop| async move {
+            limiting.rate_limiter.evict_idle(stop).await;
+        });
+        lifecycle.spawn(Stage::Support, "hash-pool", |stop| async move {
+            stop.cancelled().await;
+            accounts.hashes.shutdown();
+        });
+        for address in api_addresses {
+            tracing::info!(%address, ops = %ops_address, "listening");
+        }
+        Ok(Self { lifecycle, health, grace })
     }
 
-    /// Serves until the first signal, then stops in order within the grace period: requests, their writes, the
+    /// Serves until the first signal, then stops in order within the grace period: requests and their writes, the
     /// background queues, the relay.
     ///
     /// # Errors
     /// Returns an error if the HTTP server fails.
     pub async fn run(self) -> anyhow::Result<()> {
-        self.lifecycle.watch_signals()?;
-        for address in &self.api_addresses {
-            tracing::info!(%address, ops = %self.ops.address(), "listening");
-        }
-        let stopping = self.lifecycle.stopping();
-        let handle = self.server.handle();
-        let mut server = tokio::spawn(self.server);
-        tokio::select! {
-            () = stopping.cancelled() => {}
-            // The error of the join is not used, because it would quote a panic.
-            ended = &mut server => match ended {
-                Ok(ended) => ended.context("the HTTP server has failed")?,
-                Err(_) => anyhow::bail!("the task of the HTTP server has ended"),
-            },
-        }
-        self.health.stop();
-        let deadline = tokio::time::Instant::now() + self.grace;
-        let intake = async {
-            // Most of the grace period is for requests in progress.
-            self.intake.close(self.grace / 4).await;
-            handle.stop(true).await;
-            self.accounts.writes.finish().await;
-            self.stop_background.cancel();
-            let _ = self.background.await;
-        };
-        if tokio::time::timeout_at(deadline, intake).await.is_err() {
-            tracing::warn!("requests are still in progress at the end of the grace period");
-        }
-        let remaining = deadline.saturating_duration_since(tokio::time::Instant::now());
-        self.lifecycle.finish(remaining).await;
-        self.accounts.hashes.shutdown();
-        self.ops.stop().await;
-        tracing::info!("stopped");
-        Ok(())
+        self.lifecycle.run(&self.health, self.grace).await
     }
 }
 
@@ -205,52 +196,18 @@ impl Application {
 /// # Errors
 /// Returns the errors of [`Application::build`], except those of ports.
 pub async fn check(config: &Config) -> anyhow::Result<()> {
-    config.validate()?;
-    config.hashing.settings().validate()?;
-    KeyEncryptionKey::from_base64(&config.keys.encryption_key)?;
-    read_sealing_key(config)?;
-    trusted_proxies(config)?;
-    allowed_origins(config)?;
-    password_rules(config)?;
-    attribute_rules(config)?;
-    kafka::client_config(&config.kafka.brokers, &config.kafka.properties, PRODUCER_PROPERTIES)?;
-    mongo::client(&config.mongodb, "user-service").await?;
-    Ok(())
-}
-
-fn start_relay(
-    config: &Config,
-    store: &Store,
-    clock: &Clock,
-    ids: &Ids,
-    health: &Health,
-    registry: &Registry,
-    lifecycle: &Lifecycle,
-) -> anyhow::Result<Relay> {
-    let client = kafka::client_config(&config.kafka.brokers, &config.kafka.properties, PRODUCER_PROPERTIES)?;
-    let settings = RelaySettings {
-        client,
-        topic: config.kafka.topic.clone(),
-        partitions: config.kafka.partitions,
-        sweep_interval: config.relay.sweep_interval,
-        sweep_min_age: config.relay.sweep_min_age,
-        lease: config.relay.lease,
-        holder: ids.v4(),
-    };
-    let metrics = RelayMetrics::register(registry)?;
-    let (pending, leases) = (store.outbox.clone(), store.leases.clone());
-    Ok(Relay::start(settings, pending, leases, clock.clone(), health.clone(), metrics, lifecycle)?)
+    ParsedConfig::new(config).await.map(drop)
 }
 
 fn api_server(
     config: &Config,
     accounts: Arc<AccountService>,
     scope: RequestScope,
+    origins: AllowedOrigins,
     worker_clients: WorkerClients,
 ) -> anyhow::Result<(Server, Intake, Vec<SocketAddr>)> {
     let accounts = web::Data::from(accounts);
     let scope = web::Data::new(scope);
-    let origins = allowed_origins(config)?;
     let http = &config.http;
     let operation_timeout = config.mongodb.operation_timeout;
     let (host, port, request_timeout, docs) = (http.host.as_str(), http.port, http.request_timeout, http.docs);
@@ -299,48 +256,4 @@ fn api_server(
     }
     let addresses = server.addrs();
     Ok((server.run(), intake, addresses))
-}
-
-/// The conditions of readiness besides the connection to MongoDB.
-struct ReadinessGates {
-    unique_indexes: watch::Sender<bool>,
-    signing_keys: Arc<SigningKeys>,
-}
-
-/// Creates the unique indexes, allows registrations, waits for the signing keys, then creates the other indexes and
-/// keeps the health check up to date.
-async fn watch_database(
-    database: Database,
-    health: Health,
-    gates: ReadinessGates,
-    audit_retention: Duration,
-    stop: CancellationToken,
-) {
-    if !create_indexes(&database, &store::unique_indexes(), &stop).await {
-        return;
-    }
-    gates.unique_indexes.send_replace(true);
-    tokio::select! {
-        () = gates.signing_keys.wait_until_loaded() => {}
-        () = stop.cancelled() => return,
-    }
-    let others = store::non_unique_indexes(audit_retention);
-    let probe = database.collection(store::READINESS);
-    tokio::join!(mongo::monitor(probe, health, stop.clone()), create_indexes(&database, &others, &stop));
-}
-
-/// Retries until the indexes exist. Returns `false` if it was stopped.
-async fn create_indexes(database: &Database, indexes: &[mongo::IndexSpec], stop: &CancellationToken) -> bool {
-    let mut pause = Duration::from_millis(100);
-    loop {
-        match mongo::ensure_indexes(database, indexes).await {
-            Ok(()) => return true,
-            Err(error) if error.is_transient() => tracing::debug!(%error, "the indexes cannot be created yet"),
-            Err(error) => tracing::error!(%error, "an index cannot be created"),
-        }
-        tokio::select! {
-            () = stop.cancelled() => return false,
-            () = tokio::time::sleep(pause) => pause = (pause * 2).min(Duration::from_secs(2)),
-        }
-    }
 }

@@ -1,5 +1,6 @@
 //! The lifetime of signing keys, on a real MongoDB. Time is simulated by moving the stored times back: only the
 //! distance to the database's clock matters.
+#![expect(clippy::disallowed_methods, reason = "a test waits for its own tasks")]
 #![expect(clippy::unwrap_used, reason = "a test: what fails to unwrap fails the test")]
 
 use std::{sync::Arc, time::Duration};

@@ -10,6 +10,18 @@ use std::{
 use anyhow::{Context as _, bail, ensure};
 use events::sealing::{PrivateKey, PublicKey};
 use secrecy::{ExposeSecret as _, SecretString};
+use service_kit::cli::print_result;
+
+/// Creates the key pair and prints its id. With `if_missing`, an existing pair is a success.
+///
+/// # Errors
+/// Returns an error if a file exists or cannot be written: an overwritten key cannot be recovered.
+pub(super) fn run(out: &Path, public_out: Option<&Path>, if_missing: bool, json: bool) -> anyhow::Result<()> {
+    let files = KeyPairFiles::new(out, public_out);
+    let kid = if if_missing { files.create_if_missing()? } else { files.create()? };
+    let value = serde_json::json!({ "kid": kid, "directory": out });
+    print_result(json, &value, format_args!("key {kid} is in {}", out.display()))
+}
 
 const PUBLIC: &str = "sealing.public";
 const PRIVATE: &str = "sealing.private";

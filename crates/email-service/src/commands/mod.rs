@@ -1,5 +1,6 @@
-//! The commands of the binary besides `serve`.
+//! The command line: one file for each command except `serve`.
 
+mod cli;
 pub mod dead_letters;
 pub mod filter_args;
 pub mod keygen;
@@ -12,15 +13,9 @@ pub mod time_arg;
 
 use std::io::{self, Write as _};
 
+pub use cli::{Cli, run};
+use service_kit::cli::print_line;
 pub use stores::Stores;
-
-/// Writes a line to standard output. A closed reader (`| head`) ends the command.
-///
-/// # Errors
-/// Returns an error if the line cannot be written.
-pub fn print_line(text: impl std::fmt::Display) -> io::Result<()> {
-    writeln!(io::stdout().lock(), "{text}")
-}
 
 /// Writes a table whose columns are as wide as their longest cell.
 ///

@@ -15,6 +15,7 @@ use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior};
 use secrecy::SecretString;
 use serde::Serialize;
+use service_kit::cli::print_result;
 
 use crate::{
     config::MailConfig,
@@ -67,6 +68,16 @@ struct PreviewMail {
     html: String,
     text: String,
     bytes: usize,
+}
+
+/// Writes the page and prints what was written.
+///
+/// # Errors
+/// Returns the errors of [`write`].
+pub(super) fn run(out: &Path, config: &MailConfig, json: bool) -> anyhow::Result<()> {
+    let written = write(out, config)?;
+    let Preview { file, mails, languages } = &written;
+    print_result(json, &written, format_args!("{mails} mails in {languages} languages are in {}", file.display()))
 }
 
 /// Writes `index.html` in the directory `out`, which is created if it is missing. Only a page that

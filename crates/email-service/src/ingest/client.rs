@@ -13,7 +13,7 @@ use rdkafka::{
     consumer::{BaseConsumer, Consumer as _, ConsumerContext, Rebalance},
     error::KafkaError,
 };
-use service_kit::{CheckState, Clock, Health, kafka};
+use service_kit::{Check, CheckState, Clock, kafka};
 
 use super::{
     lag::{ConsumerLag, LagTracker, unread_records},
@@ -25,8 +25,6 @@ use crate::{config::KafkaConfig, metrics::Metrics};
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest session timeout that we request; brokers allow 6 s to 30 min.
 const SESSION_TIMEOUT: Duration = Duration::from_secs(45);
-/// The check in `/readyz`.
-pub(super) const KAFKA_CHECK: &str = "kafka";
 
 /// Returns the configuration of the client: the operator's properties and the required ones.
 ///
@@ -77,7 +75,7 @@ pub(super) struct ConsumerCallbacks {
     pub(super) assignments: Arc<Mutex<AssignmentCounts>>,
     pub(super) lag: Arc<Mutex<LagTracker>>,
     pub(super) clock: Clock,
-    pub(super) health: Health,
+    pub(super) check: Check,
     pub(super) metrics: Metrics,
 }
 
@@ -92,7 +90,7 @@ impl ClientContext for ConsumerCallbacks {
 
     fn stats(&self, statistics: Statistics) {
         let up = statistics.brokers.values().any(|broker| broker.state == "UP");
-        self.health.set(KAFKA_CHECK, if up { CheckState::Ok } else { CheckState::Down });
+        self.check.set(if up { CheckState::Ok } else { CheckState::Down });
         let unread_records = |topic: &str, partition: i32| {
             statistics.topics.get(topic).and_then(|topic| topic.partitions.get(&partition)).map_or(0, unread_records)
         };

@@ -21,7 +21,7 @@ use rdkafka::{
     message::{BorrowedHeaders, BorrowedMessage, Headers as _},
 };
 use service_kit::{
-    CheckState, Clock, Health,
+    Check, CheckState, Clock,
     backoff::{exponential, random_fraction},
     fail_point, panics,
 };
@@ -30,7 +30,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     batch::{Batch, BatchWriter},
-    client::{ConsumerCallbacks, KAFKA_CHECK, close},
+    client::{ConsumerCallbacks, close},
     decision::RecordDecider,
     lag::LagTracker,
     offsets::{AssignmentCounts, BatchOffsets},
@@ -59,7 +59,7 @@ pub struct Consumer {
     decider: RecordDecider,
     writer: BatchWriter,
     clock: Clock,
-    health: Health,
+    check: Check,
     metrics: Metrics,
     runtime: Handle,
     stop: CancellationToken,
@@ -85,12 +85,12 @@ impl Consumer {
         topic: String,
         decider: RecordDecider,
         writer: BatchWriter,
-        health: Health,
+        check: Check,
         runtime: Handle,
         stop: CancellationToken,
     ) -> Self {
         let (clock, metrics) = (writer.clock.clone(), writer.metrics.clone());
-        Self { config, topic, decider, writer, clock, health, metrics, runtime, stop }
+        Self { config, topic, decider, writer, clock, check, metrics, runtime, stop }
     }
 
     /// Starts the thread. The receiver completes when the thread has ended, after `stop`.
@@ -117,7 +117,7 @@ impl Consumer {
                         failures = 0;
                     }
                     failures += 1;
-                    self.health.set(KAFKA_CHECK, CheckState::Down);
+                    self.check.set(CheckState::Down);
                     self.metrics.count_consumer_error("fatal");
                     tracing::error!(%error, "the Kafka client has failed: creating a new one");
                     self.sleep_unless_stopped(exponential(
@@ -136,7 +136,7 @@ impl Consumer {
             assignments: Arc::default(),
             lag: Arc::default(),
             clock: self.clock.clone(),
-            health: self.health.clone(),
+            check: self.check.clone(),
             metrics: self.metrics.clone(),
         };
         let state = ClientState { assignments: Arc::clone(&context.assignments), lag: Arc::clone(&context.lag) };
@@ -144,7 +144,7 @@ impl Consumer {
         client.subscribe(&[&self.topic])?;
         // The statistics, which report the brokers from then on, first come after a second.
         if client.fetch_metadata(Some(&self.topic), METADATA_TIMEOUT).is_ok() {
-            self.health.set(KAFKA_CHECK, CheckState::Ok);
+            self.check.set(CheckState::Ok);
         }
         let ended = self.read(&client, &state);
         close(client);
@@ -221,6 +221,7 @@ impl Consumer {
         let (done, written) = mpsc::channel();
         let cancel_write = CancellationToken::new();
         let (writer, token, batch) = (self.writer.clone(), cancel_write.clone(), gathered.batch);
+        #[expect(clippy::disallowed_methods, reason = "the thread waits for each write, and the stage for the thread")]
         self.runtime.spawn(async move {
             let _ = done.send(writer.write(batch, &token).await);
         });

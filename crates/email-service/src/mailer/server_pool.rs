@@ -8,8 +8,9 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures_util::future::join_all;
 use parking_lot::Mutex;
-use service_kit::{CheckState, Health, backoff::random_fraction};
+use service_kit::{Check, CheckState, backoff::random_fraction};
 use tokio::{
     sync::Notify,
     time::{Instant, sleep},
@@ -33,8 +34,6 @@ const LIFETIME: Duration = Duration::from_secs(5 * 60);
 const PROBE_INTERVAL: Duration = Duration::from_secs(5);
 /// The interval of the watch.
 const WATCH_INTERVAL: Duration = Duration::from_millis(250);
-/// The check in `/readyz`.
-const CHECK: &str = "smtp";
 
 /// The pool. Clones share it.
 #[derive(Clone)]
@@ -42,7 +41,7 @@ pub struct Pool(Arc<PoolState>);
 
 struct PoolState {
     slots: Vec<ServerSlot>,
-    health: Health,
+    check: Check,
     metrics: Metrics,
     /// Signalled when a server accepts connections again.
     usable: Notify,
@@ -90,12 +89,12 @@ pub struct NoServerAvailable(String);
 
 impl Pool {
     #[must_use]
-    pub fn new(endpoints: Vec<Endpoint>, health: Health, metrics: Metrics) -> Self {
+    pub fn new(endpoints: Vec<Endpoint>, check: Check, metrics: Metrics) -> Self {
         let slots = endpoints
             .into_iter()
             .map(|endpoint| ServerSlot { name: endpoint.server.to_string(), endpoint, state: Mutex::default() })
             .collect();
-        Self(Arc::new(PoolState { slots, health, metrics, usable: Notify::new() }))
+        Self(Arc::new(PoolState { slots, check, metrics, usable: Notify::new() }))
     }
 
     /// Returns the number of servers in the list.
@@ -148,17 +147,14 @@ impl Pool {
     /// `stop`.
     pub async fn watch(&self, stop: CancellationToken) {
         let watches = (0..self.0.slots.len()).map(|index| self.watch_server(index));
-        tokio::select! {
-            () = stop.cancelled() => {}
-            _ = futures_util::future::join_all(watches) => {}
-        }
+        stop.run_until_cancelled(join_all(watches)).await;
     }
 
     async fn watch_server(&self, index: usize) {
         let slot = &self.0.slots[index];
         loop {
             let now = Instant::now();
-            slot.drop_idle(now);
+            join_all(slot.take_stale(now).into_iter().map(Connection::quit)).await;
             if self.needs_probe(index, now)
                 && let Ok(connection) = self.reuse_or_connect(slot).await
             {
@@ -213,7 +209,7 @@ impl Pool {
 
     fn publish_health(&self) {
         let up = self.0.slots.iter().any(|slot| slot.state.lock().breaker.is_up());
-        self.0.health.set(CHECK, if up { CheckState::Ok } else { CheckState::Down });
+        self.0.check.set(if up { CheckState::Ok } else { CheckState::Down });
         if self.first_usable().is_some() {
             self.0.usable.notify_waiters();
         }
@@ -298,22 +294,21 @@ impl ServerSlot {
         before != (state.breaker.allows_mail(), state.breaker.last_seen().is_some())
     }
 
+    /// Takes the usable connection that was used last: the others may grow old, and the watch closes them.
     fn take_idle(&self, now: Instant) -> Option<Connection> {
-        self.drop_idle(now);
-        // The connection that was used last: the others may grow old and be closed.
-        self.state.lock().idle.pop().map(|idle| idle.connection)
+        let mut state = self.state.lock();
+        let newest = state.idle.iter().rposition(|idle| !idle.is_stale(now))?;
+        Some(state.idle.remove(newest).connection)
     }
 
-    fn drop_idle(&self, now: Instant) {
-        let stale: Vec<IdleConnection> = {
-            let mut state = self.state.lock();
-            let is_stale = |idle: &mut IdleConnection| {
-                now.duration_since(idle.since) > IDLE_LIMIT || now.duration_since(idle.connection.opened) > LIFETIME
-            };
-            state.idle.extract_if(.., is_stale).collect()
-        };
-        for idle in stale {
-            tokio::spawn(idle.connection.quit());
-        }
+    fn take_stale(&self, now: Instant) -> Vec<Connection> {
+        let mut state = self.state.lock();
+        state.idle.extract_if(.., |idle| idle.is_stale(now)).map(|idle| idle.connection).collect()
+    }
+}
+
+impl IdleConnection {
+    fn is_stale(&self, now: Instant) -> bool {
+        now.duration_since(self.since) > IDLE_LIMIT || now.duration_since(self.connection.opened) > LIFETIME
     }
 }

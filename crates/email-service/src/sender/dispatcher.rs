@@ -4,7 +4,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use service_kit::{
-    Lifecycle,
+    Lifecycle, Stage,
     backoff::{self, jittered},
     fail_point,
     mongo::StoreError,
@@ -172,7 +172,7 @@ impl Dispatcher {
             in_hand.lock().remove(&job.id);
             drop(permit);
         };
-        self.lifecycle.spawn("send", send.instrument(span));
+        self.lifecycle.spawn(Stage::Intake, "send", |_| send.instrument(span));
     }
 
     async fn pause_after_failure(&self, error: &StoreError, failures: u32, stop: &CancellationToken) {

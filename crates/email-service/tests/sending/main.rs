@@ -1,5 +1,6 @@
 //! Ledger and fence with a real MongoDB and a scripted SMTP server.
 
+#![expect(clippy::disallowed_methods, reason = "a test waits for its own tasks")]
 #![expect(clippy::unwrap_used, reason = "what a test's helper cannot have fails the test")]
 
 mod delivery;

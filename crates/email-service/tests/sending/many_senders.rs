@@ -6,7 +6,7 @@ use email_service::{
     ledger::State,
     sender::{dispatcher::Dispatcher, recovery},
 };
-use service_kit::Lifecycle;
+use service_kit::{Lifecycle, Stage};
 use test_support::{Behavior, Phase, ScriptedSmtp, SmtpRule, wait_for};
 use tokio::sync::Notify;
 
@@ -23,14 +23,14 @@ async fn every_mail_arrives_once() {
         let mut sender = store.sender_to(&smtp.url(), store.ledger(instance));
         let quick = service_kit::backoff::Backoff::new(vec![Duration::from_millis(50)]).unwrap();
         Arc::get_mut(&mut sender).unwrap().backoff = quick;
-        let (pool, stop) = (sender.pool.clone(), lifecycle.stopping());
-        lifecycle.spawn("smtp watch", async move { pool.watch(stop).await });
+        let pool = sender.pool.clone();
+        lifecycle.spawn(Stage::Support, "smtp-watch", |stop| async move { pool.watch(stop).await });
         let wake = Arc::new(Notify::new());
-        lifecycle.spawn("recovery", {
-            recovery::run(sender.ledger.clone(), Arc::clone(&wake), sender.metrics.clone(), lifecycle.stopping())
+        lifecycle.spawn(Stage::Intake, "recovery", |stop| {
+            recovery::run(sender.ledger.clone(), Arc::clone(&wake), sender.metrics.clone(), stop)
         });
         let dispatcher = Dispatcher::new(sender, 4, wake, lifecycle.clone());
-        lifecycle.spawn("dispatcher", dispatcher.run(lifecycle.stopping()));
+        lifecycle.spawn(Stage::Intake, "dispatcher", |stop| dispatcher.run(stop));
     }
     let mails: Vec<_> = (0..MAILS).map(|n| store.welcome(&format!("user{n}@example.com"))).collect();
     assert_eq!(store.ledger("ingest").insert(mails.iter()).await.unwrap().new, MAILS);

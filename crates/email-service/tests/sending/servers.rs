@@ -7,7 +7,7 @@ use email_service::{
     mailer::server_pool::Checkout,
     sender::{delivery::Sender, dispatcher::Dispatcher},
 };
-use service_kit::Lifecycle;
+use service_kit::{Lifecycle, Stage};
 use test_support::{Behavior, Phase, ScriptedSmtp, SmtpOptions, SmtpRule, remember_secret, report_skipped, wait_for};
 use tokio::sync::Notify;
 
@@ -24,10 +24,9 @@ impl RunningSender {
     pub(crate) fn start(sender: Arc<Sender>) -> Self {
         let lifecycle = Lifecycle::new();
         let pool = sender.pool.clone();
-        let stop = lifecycle.stopping();
-        lifecycle.spawn("smtp watch", async move { pool.watch(stop).await });
+        lifecycle.spawn(Stage::Intake, "smtp-watch", |stop| async move { pool.watch(stop).await });
         let dispatcher = Dispatcher::new(sender, 4, Arc::new(Notify::new()), lifecycle.clone());
-        lifecycle.spawn("dispatcher", dispatcher.run(lifecycle.stopping()));
+        lifecycle.spawn(Stage::Intake, "dispatcher", |stop| dispatcher.run(stop));
         Self(lifecycle)
     }
 }

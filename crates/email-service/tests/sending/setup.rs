@@ -23,7 +23,7 @@ use events::{
 };
 use jiff::SignedDuration;
 use mongodb::Database;
-use service_kit::{Check, Clock, Health, Ids, MongoConfig, backoff::Backoff, mongo};
+use service_kit::{Clock, Health, Ids, MongoConfig, backoff::Backoff, mongo};
 use test_support::{ScriptedSmtp, Stack};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -142,7 +142,6 @@ impl Store {
     }
 
     pub(crate) fn sender_to(&self, urls: &str, ledger: Ledger) -> Arc<Sender> {
-        let health = Health::new(&[Check { name: "smtp", required: false }]);
         let metrics = Metrics::new();
         let servers = Server::parse_list(urls).unwrap();
         let endpoints = servers.into_iter().map(|server| Endpoint::new(server, None, STEP)).collect();
@@ -151,7 +150,7 @@ impl Store {
             renderer: Renderer::new("Us <us@example.org>".parse().unwrap(), "http://localhost:3000".parse().unwrap())
                 .unwrap(),
             keys: Arc::new(KeyRing::new(vec![PrivateKey::from_base64(&self.private).unwrap()]).unwrap()),
-            pool: Pool::new(endpoints, health, metrics.clone()),
+            pool: Pool::new(endpoints, Health::new().optional("smtp"), metrics.clone()),
             backoff: Backoff::new(vec![FIRST_WAIT]).unwrap(),
             greylisting_pause: GREYLISTING,
             timeouts: TIMEOUTS,
@@ -165,9 +164,9 @@ impl Store {
 
     /// Returns a pool of one server, and the health that it reports to.
     pub(crate) fn pool(smtp: &ScriptedSmtp, step: Duration) -> (Pool, Health) {
-        let health = Health::new(&[Check { name: "smtp", required: false }]);
+        let health = Health::new();
         let endpoint = Endpoint::new(smtp.url().parse().unwrap(), None, step);
-        (Pool::new(vec![endpoint], health.clone(), Metrics::new()), health)
+        (Pool::new(vec![endpoint], health.optional("smtp"), Metrics::new()), health)
     }
 
     pub(crate) fn suppressions(&self) -> Suppressions {

@@ -1,6 +1,8 @@
 //! Tests of the lifecycle. Tests that end a process run in a child process: the same test
 //! binary, in a role that an environment variable names.
 
+#![expect(clippy::disallowed_methods, reason = "a test waits for its own tasks")]
+
 use std::{
     env,
     io::{BufRead as _, BufReader},
@@ -17,25 +19,71 @@ const ROLE: &str = "SERVICE_KIT_TEST_ROLE";
 const TEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 #[tokio::test]
-async fn finish_waits_for_tasks_that_stop() {
+async fn a_stage_is_stopped_when_the_tasks_of_the_stage_before_have_returned() {
     let lifecycle = Lifecycle::new();
-    let (stopping, drained) = (lifecycle.stopping(), lifecycle.drained());
-    lifecycle.spawn("worker", async move {
-        stopping.cancelled().await;
-        drained.cancelled().await;
+    let (ended, order) = (Arc::new(Mutex::new(Vec::new())), Stage::ALL);
+    // Each task ends later than its stop signal, and the last stage is started first.
+    for stage in order.into_iter().rev() {
+        let ended = Arc::clone(&ended);
+        lifecycle.spawn(stage, "worker", |stop| async move {
+            stop.cancelled().await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            lock(&ended).push(stage);
+        });
+    }
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert!(lock(&ended).is_empty(), "a task was stopped before the process");
+    assert!(lifecycle.finish(TEST_TIMEOUT).await);
+    assert_eq!(*lock(&ended), order);
+}
+
+#[tokio::test]
+async fn a_task_that_a_stopped_task_starts_belongs_to_its_stage() {
+    let lifecycle = Lifecycle::new();
+    let ended = Arc::new(Mutex::new(Vec::new()));
+    let (starter, late, last) = (lifecycle.clone(), Arc::clone(&ended), Arc::clone(&ended));
+    lifecycle.spawn(Stage::Intake, "dispatcher", |stop| async move {
+        stop.cancelled().await;
+        starter.spawn(Stage::Intake, "send", |_| async move {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            lock(&late).push("send");
+        });
+    });
+    lifecycle.spawn(Stage::Support, "watch", |stop| async move {
+        stop.cancelled().await;
+        lock(&last).push("watch");
     });
     assert!(lifecycle.finish(TEST_TIMEOUT).await);
-    assert!(lifecycle.stopping().is_cancelled() && lifecycle.drained().is_cancelled());
+    assert_eq!(*lock(&ended), ["send", "watch"]);
 }
 
 #[tokio::test]
 async fn finish_returns_after_the_grace_period_and_names_the_remaining_tasks() {
     let lifecycle = Lifecycle::new();
-    lifecycle.spawn("stubborn", std::future::pending());
-    lifecycle.spawn("quick", async {});
+    lifecycle.spawn(Stage::Intake, "stubborn", |_| std::future::pending());
+    lifecycle.spawn(Stage::Intake, "quick", |_| async {});
     tokio::task::yield_now().await;
     assert!(!lifecycle.finish(Duration::from_millis(50)).await);
     assert_eq!(lifecycle.0.names(), ["stubborn"]);
+}
+
+#[tokio::test]
+async fn a_failure_stops_the_process_in_order_and_is_returned() {
+    let (lifecycle, health) = (Lifecycle::new(), Health::new());
+    let finished = Arc::new(Mutex::new(false));
+    let (failing, set) = (lifecycle.clone(), Arc::clone(&finished));
+    lifecycle.spawn(Stage::Intake, "server", |_| async move {
+        failing.fail(anyhow::anyhow!("the server has failed"));
+        failing.fail(anyhow::anyhow!("a consequence"));
+    });
+    lifecycle.spawn(Stage::Queues, "queue", |stop| async move {
+        stop.cancelled().await;
+        *lock(&set) = true;
+    });
+    let error = lifecycle.run(&health, TEST_TIMEOUT).await.unwrap_err();
+    assert_eq!(error.to_string(), "the server has failed");
+    assert!(*lock(&finished));
+    assert_eq!(health.report().status, crate::ops::Status::Unavailable);
 }
 
 #[tokio::test]
@@ -235,9 +283,8 @@ async fn panic_within_boundaries() -> i32 {
 async fn serve(stubborn: bool) -> i32 {
     let lifecycle = Lifecycle::new();
     lifecycle.watch_signals().unwrap();
-    let stopping = lifecycle.stopping();
-    lifecycle.spawn("worker", async move {
-        stopping.cancelled().await;
+    lifecycle.spawn(Stage::Intake, "worker", |stop| async move {
+        stop.cancelled().await;
         println!("stopping");
         if stubborn {
             std::future::pending::<()>().await;

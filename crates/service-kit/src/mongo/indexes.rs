@@ -9,13 +9,20 @@ use mongodb::{
     options::{Collation, IndexOptions},
 };
 
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
 use super::{StoreError, with_deadline};
+use crate::backoff::{exponential, random_fraction};
 
 /// The deadline for building an index. On a large collection it takes minutes; after a timeout the
 /// server continues.
 const BUILD_DEADLINE: Duration = Duration::from_secs(300);
 /// The deadline for changing the expiry of an index.
 const CHANGE_DEADLINE: Duration = Duration::from_secs(10);
+/// The pauses before another attempt to create the indexes.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// The codes `IndexOptionsConflict` and `IndexKeySpecsConflict`.
 const CONFLICT_CODES: [i32; 2] = [85, 86];
 
@@ -123,6 +130,24 @@ pub async fn ensure_indexes(database: &Database, specs: &[IndexSpec]) -> Result<
     Ok(())
 }
 
+/// Creates the indexes like [`ensure_indexes`], and tries again until they exist. Returns false if
+/// `stop` came first.
+pub async fn create_indexes(database: &Database, specs: &[IndexSpec], stop: &CancellationToken) -> bool {
+    let created = async {
+        let mut failures = 0;
+        while let Err(error) = ensure_indexes(database, specs).await {
+            failures += 1;
+            if error.is_transient() {
+                tracing::debug!(%error, "the indexes cannot be created yet");
+            } else {
+                tracing::error!(%error, "an index cannot be created");
+            }
+            sleep(exponential(failures, FIRST_PAUSE, LONGEST_PAUSE, random_fraction())).await;
+        }
+    };
+    stop.run_until_cancelled(created).await.is_some()
+}
+
 async fn ensure(database: &Database, spec: &IndexSpec) -> Result<(), IndexError> {
     let collection = database.collection::<Document>(spec.collection);
     let failed = |source| IndexError::Store { collection: spec.collection, name: spec.name, source };
@@ -165,6 +190,23 @@ fn new_expiry(existing: &[IndexModel], spec: &IndexSpec) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::MongoConfig;
+
+    #[tokio::test]
+    async fn the_creation_of_indexes_that_cannot_succeed_is_stopped() {
+        let operation_timeout = Duration::from_millis(20);
+        let config = MongoConfig { uri: "mongodb://127.0.0.1:9".into(), database: "users".into(), operation_timeout };
+        let client = crate::mongo::client(&config, "user-service").await.unwrap();
+        let (database, stop) = (client.database(&config.database), CancellationToken::new());
+        let stopping = async {
+            // Longer than the first attempts and pauses.
+            sleep(Duration::from_millis(500)).await;
+            stop.cancel();
+        };
+        let specs = [spec(1)];
+        let (created, ()) = tokio::join!(create_indexes(&database, &specs, &stop), stopping);
+        assert!(!created);
+    }
 
     fn spec(days: u64) -> IndexSpec {
         IndexSpec::new("audit", "expiry", doc! { "at": 1 }).expire_after(Duration::from_secs(days * 86_400))

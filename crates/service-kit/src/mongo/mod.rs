@@ -10,7 +10,7 @@ mod worker_clients;
 
 pub use client::{MongoConfigError, client, monitor, with_deadline};
 pub use error::{Cause, StoreError, duplicate_positions};
-pub use indexes::{IndexError, IndexSpec, ensure_indexes};
+pub use indexes::{IndexError, IndexSpec, create_indexes, ensure_indexes};
 pub use request_budget::{RequestBudget, with_request_budget};
 pub use retry::retry_while_unavailable;
 pub use worker_clients::{WorkerClients, WorkerCollection};

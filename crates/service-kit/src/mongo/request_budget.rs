@@ -206,6 +206,7 @@ mod tests {
         with_request_budget(LIMIT, async {
             let started = Instant::now();
             let budget = RequestBudget::current().unwrap();
+            #[expect(clippy::disallowed_methods, reason = "the test waits for it")]
             let part = tokio::spawn(budget.clone().charge(async {
                 answered_after(LIMIT / 3).await.unwrap();
                 sleep(LIMIT).await;

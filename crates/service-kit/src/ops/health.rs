@@ -1,17 +1,8 @@
 //! The state of each dependency of a service, and the status that follows from them.
 
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
-
-/// A dependency of a service.
-#[derive(Clone, Copy, Debug)]
-pub struct Check {
-    /// The dependency's name in `/readyz`.
-    pub name: &'static str,
-    /// Whether the service is unavailable without it.
-    pub required: bool,
-}
 
 /// The state of a dependency.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -55,74 +46,97 @@ fn as_map<S: Serializer>(checks: &[(&'static str, CheckState)], serializer: S) -
     map.end()
 }
 
-/// The state of all dependencies. Clones share it.
-#[derive(Clone, Debug)]
-pub struct Health(Arc<RwLock<State>>);
+/// The state of all dependencies of a service. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct Health(Arc<RwLock<HealthState>>);
 
-#[derive(Debug)]
-struct State {
-    checks: Vec<(Check, CheckState)>,
+#[derive(Debug, Default)]
+struct HealthState {
+    dependencies: Vec<Dependency>,
     stopping: bool,
 }
 
+#[derive(Debug)]
+struct Dependency {
+    name: &'static str,
+    required: bool,
+    state: CheckState,
+}
+
+/// The check of one dependency. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Check {
+    health: Health,
+    index: usize,
+}
+
 impl Health {
-    /// Creates the state of these dependencies. All are down until `set` reports otherwise.
-    pub fn new(checks: &[Check]) -> Self {
-        let checks = checks.iter().map(|check| (*check, CheckState::Down));
-        Self(Arc::new(RwLock::new(State { checks: checks.collect(), stopping: false })))
+    /// Creates the state of a service without dependencies.
+    pub fn new() -> Self {
+        Self::default()
     }
 
-    /// Sets the state of the dependency `name`, and logs a change.
-    ///
-    /// # Panics
-    /// Panics in a debug build if there is no check with this name.
-    pub fn set(&self, name: &'static str, state: CheckState) {
-        if self.read().state_of(name) == Some(state) {
-            return;
-        }
-        let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        let Some((_, current)) = all.checks.iter_mut().find(|(check, _)| check.name == name) else {
-            debug_assert!(false, "no check is called {name}");
-            return;
-        };
-        *current = state;
-        drop(all);
-        match state {
-            CheckState::Ok => tracing::info!(check = name, ?state, "dependency changed"),
-            _ => tracing::warn!(check = name, ?state, "dependency changed"),
-        }
+    /// Adds a dependency without which the service is unavailable, under its name in `/readyz`. It is
+    /// down until its check reports otherwise.
+    pub fn required(&self, name: &'static str) -> Check {
+        self.add(name, true)
+    }
+
+    /// Adds a dependency without which the service is only degraded.
+    pub fn optional(&self, name: &'static str) -> Check {
+        self.add(name, false)
+    }
+
+    fn add(&self, name: &'static str, required: bool) -> Check {
+        let mut all = self.write();
+        all.dependencies.push(Dependency { name, required, state: CheckState::Down });
+        Check { health: self.clone(), index: all.dependencies.len() - 1 }
     }
 
     /// Marks the service as stopping: it is unavailable from now on, whatever its checks report.
     pub fn stop(&self) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).stopping = true;
+        self.write().stopping = true;
     }
 
     /// Returns the readiness: unavailable if a required check is down, degraded if any other check
     /// is not ok.
     pub fn report(&self) -> Readiness {
         let state = self.read();
-        let any = |bad: fn(&(Check, CheckState)) -> bool| state.checks.iter().any(bad);
-        let status = if state.stopping || any(|(c, s)| c.required && *s == CheckState::Down) {
+        let any = |bad: fn(&Dependency) -> bool| state.dependencies.iter().any(bad);
+        let status = if state.stopping || any(|it| it.required && it.state == CheckState::Down) {
             Status::Unavailable
-        } else if any(|(_, s)| *s != CheckState::Ok) {
+        } else if any(|it| it.state != CheckState::Ok) {
             Status::Degraded
         } else {
             Status::Ready
         };
-        let checks = state.checks.iter().map(|(check, s)| (check.name, *s));
-        Readiness { status, checks: checks.collect() }
+        Readiness { status, checks: state.dependencies.iter().map(|it| (it.name, it.state)).collect() }
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, State> {
+    fn read(&self) -> RwLockReadGuard<'_, HealthState> {
         self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, HealthState> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
-    fn state_of(&self, name: &str) -> Option<CheckState> {
-        let found = self.checks.iter().find(|(check, _)| check.name == name);
-        found.map(|(_, state)| *state)
+impl Check {
+    /// Sets the state of the dependency, and logs a change.
+    pub fn set(&self, state: CheckState) {
+        if self.health.read().dependencies[self.index].state == state {
+            return;
+        }
+        let mut all = self.health.write();
+        let dependency = &mut all.dependencies[self.index];
+        dependency.state = state;
+        let name = dependency.name;
+        drop(all);
+        match state {
+            CheckState::Ok => tracing::info!(check = name, ?state, "dependency changed"),
+            _ => tracing::warn!(check = name, ?state, "dependency changed"),
+        }
     }
 }
 
@@ -132,10 +146,9 @@ mod tests {
     use CheckState::{Degraded, Down, Ok};
 
     fn report(mongodb: CheckState, kafka: CheckState) -> Status {
-        let health =
-            Health::new(&[Check { name: "mongodb", required: true }, Check { name: "kafka", required: false }]);
-        health.set("mongodb", mongodb);
-        health.set("kafka", kafka);
+        let health = Health::new();
+        health.required("mongodb").set(mongodb);
+        health.optional("kafka").set(kafka);
         health.report().status
     }
 
@@ -155,33 +168,27 @@ mod tests {
 
     #[test]
     fn a_new_process_is_unavailable() {
-        let health = Health::new(&[Check { name: "mongodb", required: true }]);
+        let health = Health::new();
+        let _mongodb = health.required("mongodb");
         assert_eq!(health.report().status, Status::Unavailable);
     }
 
     #[test]
     fn a_stopping_process_is_unavailable() {
-        let health = Health::new(&[Check { name: "mongodb", required: true }]);
-        health.set("mongodb", Ok);
+        let health = Health::new();
+        health.required("mongodb").set(Ok);
         health.stop();
         assert_eq!(health.report().status, Status::Unavailable);
     }
 
     #[test]
     fn the_body_has_the_documented_shape() {
-        let health =
-            Health::new(&[Check { name: "mongodb", required: true }, Check { name: "kafka", required: false }]);
-        health.set("mongodb", Ok);
-        health.set("kafka", Degraded);
+        let health = Health::new();
+        health.required("mongodb").set(Ok);
+        health.optional("kafka").set(Degraded);
         assert_eq!(
             serde_json::to_string(&health.report()).unwrap(),
             r#"{"status":"degraded","checks":{"mongodb":"ok","kafka":"degraded"}}"#
         );
-    }
-
-    #[test]
-    #[should_panic(expected = "no check is called")]
-    fn setting_an_unknown_check_panics() {
-        Health::new(&[]).set("smtp", Ok);
     }
 }

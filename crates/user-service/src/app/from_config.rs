@@ -4,14 +4,57 @@ use std::{num::NonZero, path::PathBuf};
 
 use anyhow::Context;
 use events::sealing::PublicKey;
+use mongodb::Client;
+use rdkafka::ClientConfig;
+use service_kit::{kafka, mongo};
+use uuid::Uuid;
 
 use crate::{
     breached_passwords::BreachedPasswords,
     config::Config,
     domain::{AttributeRules, Lifetimes, PasswordPolicy, SessionTimes},
+    hashing::HashingSettings,
     http::{AllowedOrigins, ClientAddressHeader, TrustedProxies},
+    keys::KeyEncryptionKey,
+    relay::{PRODUCER_PROPERTIES, RelaySettings},
     usecase::{Limits, PasswordValidation},
 };
+
+/// The parts that depend on nothing but the configuration. `check-config` makes the same parts as a start.
+pub(super) struct ParsedConfig {
+    pub(super) client: Client,
+    pub(super) producer: ClientConfig,
+    pub(super) encryption: KeyEncryptionKey,
+    pub(super) sealing: PublicKey,
+    pub(super) hashing: HashingSettings,
+    pub(super) passwords: PasswordValidation,
+    pub(super) attributes: AttributeRules,
+    pub(super) trusted_proxies: TrustedProxies,
+    pub(super) origins: AllowedOrigins,
+}
+
+impl ParsedConfig {
+    /// Checks the configuration and makes the parts.
+    ///
+    /// # Errors
+    /// Returns an error that names the key.
+    pub(super) async fn new(config: &Config) -> anyhow::Result<Self> {
+        config.validate()?;
+        let hashing = config.hashing.settings();
+        hashing.validate()?;
+        Ok(Self {
+            hashing,
+            encryption: KeyEncryptionKey::from_base64(&config.keys.encryption_key)?,
+            sealing: read_sealing_key(config)?,
+            trusted_proxies: trusted_proxies(config)?,
+            origins: AllowedOrigins::parse(&config.http.cors_allowed_origins).context("http.cors_allowed_origins")?,
+            passwords: password_rules(config)?,
+            attributes: attribute_rules(config)?,
+            producer: kafka::client_config(&config.kafka.brokers, &config.kafka.properties, PRODUCER_PROPERTIES)?,
+            client: mongo::client(&config.mongodb, "user-service").await?,
+        })
+    }
+}
 
 /// Returns how long tokens, sessions and links live.
 pub(super) fn lifetimes(config: &Config) -> Lifetimes {
@@ -50,7 +93,21 @@ pub(super) fn limits(config: &Config) -> Limits {
     }
 }
 
-pub(super) fn read_sealing_key(config: &Config) -> anyhow::Result<PublicKey> {
+/// Returns the settings of the relay. `holder` is the name of this process for the other replicas.
+pub(super) fn relay_settings(config: &Config, client: ClientConfig, holder: Uuid) -> RelaySettings {
+    let (kafka, relay) = (&config.kafka, &config.relay);
+    RelaySettings {
+        client,
+        topic: kafka.topic.clone(),
+        partitions: kafka.partitions,
+        sweep_interval: relay.sweep_interval,
+        sweep_min_age: relay.sweep_min_age,
+        lease: relay.lease,
+        holder,
+    }
+}
+
+fn read_sealing_key(config: &Config) -> anyhow::Result<PublicKey> {
     let path = &config.sealing.public_key_file;
     let hint = "`email-service keygen --out DIR` creates it";
     let text = std::fs::read_to_string(path)
@@ -59,7 +116,7 @@ pub(super) fn read_sealing_key(config: &Config) -> anyhow::Result<PublicKey> {
 }
 
 /// Returns the rules for new passwords. Opens and checks the list of breached passwords.
-pub(super) fn password_rules(config: &Config) -> anyhow::Result<PasswordValidation> {
+fn password_rules(config: &Config) -> anyhow::Result<PasswordValidation> {
     let auth = &config.auth;
     let policy = PasswordPolicy::new(auth.password_min_length, &[&auth.issuer_host(), &auth.totp_issuer()]);
     let open = |path: &PathBuf| {
@@ -71,14 +128,10 @@ pub(super) fn password_rules(config: &Config) -> anyhow::Result<PasswordValidati
 }
 
 /// Returns the trusted proxies, and the header in which they send the address of the client.
-pub(super) fn trusted_proxies(config: &Config) -> anyhow::Result<TrustedProxies> {
+fn trusted_proxies(config: &Config) -> anyhow::Result<TrustedProxies> {
     let http = &config.http;
     let header: ClientAddressHeader = http.client_address_header.parse().context("http.client_address_header")?;
     Ok(TrustedProxies::parse(&http.trusted_proxies).context("http.trusted_proxies")?.with_header(header))
-}
-
-pub(super) fn allowed_origins(config: &Config) -> anyhow::Result<AllowedOrigins> {
-    AllowedOrigins::parse(&config.http.cors_allowed_origins).context("http.cors_allowed_origins")
 }
 
 /// Returns the rules for the attributes of users.

@@ -2,44 +2,43 @@
 
 use anyhow::{Context, bail};
 use clap::Subcommand;
-use service_kit::mongo;
+use service_kit::cli::print_line;
 use uuid::Uuid;
 
+use super::open_store;
 use crate::{
     config::Config,
-    store::{Backlog, OutboxStore, Store},
+    store::{Backlog, OutboxStore},
 };
 
 /// The commands for pending events.
 #[derive(Subcommand)]
 pub(super) enum EventsCommand {
-    /// List the pending events, the oldest first.
+    /// List the pending events, the oldest first
     List {
-        /// List only the events of the user with this id.
+        /// List only the events of the user with this id
         #[arg(long)]
         user: Option<Uuid>,
-        /// List the events of at most this number of users.
+        /// List the events of at most this number of users
         #[arg(long, default_value_t = 100)]
         limit: i64,
     },
-    /// Retry the events of a parked user immediately, although the broker has refused one.
+    /// Retry the events of a parked user immediately, although the broker has refused one
     Retry {
-        /// The id of the user.
+        /// Retry the events of the user with this id
         user: Uuid,
     },
-    /// Remove one event from the list; it is never published.
+    /// Remove one event from the list; it is never published
     Skip {
-        /// The id of the user.
+        /// Remove an event of the user with this id
         user: Uuid,
-        /// The id of the event.
+        /// Remove the event with this id
         event: Uuid,
     },
 }
 
 pub(super) async fn run(config: &Config, command: EventsCommand, json: bool) -> anyhow::Result<()> {
-    let client = mongo::client(&config.mongodb, "user-service").await?;
-    let database = client.database(&config.mongodb.database);
-    let store = Store::new(&database, config.mongodb.operation_timeout, config.relay.max_pending_per_user);
+    let (_, store) = open_store(config).await?;
     let pending = &store.outbox;
     match command {
         EventsCommand::List { user, limit } => list(pending, user, limit, json).await,
@@ -61,11 +60,14 @@ pub(super) async fn run(config: &Config, command: EventsCommand, json: bool) -> 
 async fn list(pending: &OutboxStore, user: Option<Uuid>, limit: i64, json: bool) -> anyhow::Result<()> {
     let backlogs = pending.list(user, limit).await.context("the pending events cannot be read")?;
     if !json {
-        println!("{:<36}  {:<36}  {:<40}  {:>10}  {:<24}  STATE", "USER", "EVENT", "TYPE", "SEQUENCE", "SINCE");
+        print_line(format_args!(
+            "{:<36}  {:<36}  {:<40}  {:>10}  {:<24}  STATE",
+            "USER", "EVENT", "TYPE", "SEQUENCE", "SINCE"
+        ))?;
     }
     for backlog in &backlogs {
         for line in lines(backlog, json) {
-            println!("{line}");
+            print_line(line)?;
         }
     }
     Ok(())

@@ -1,25 +1,25 @@
 //! `grant-role`: grants a role, for example to the first administrator.
 
 use clap::Args;
-use service_kit::{Clock, Ids, cli::UsageError, mongo};
+use service_kit::{
+    Clock, Ids,
+    cli::{UsageError, print_result},
+};
 
+use super::open_store;
 use crate::{
     config::Config,
     domain::{Email, Role},
-    store::Store,
     usecase::{self, AccountWriter, GrantedRole},
 };
 
 /// The arguments of `grant-role`.
 #[derive(Args)]
 pub(super) struct GrantRole {
-    /// The current email address of the account.
+    /// Grant the role to the account with this current email address
     email: String,
-    /// The role: 1 to 32 characters of a-z, 0-9, `_` and `-`; `admin` allows the account to administrate others.
+    /// Grant this role: 1 to 32 characters of a-z, 0-9, `_` and `-`; `admin` allows the account to administrate others
     role: String,
-    /// Print the result as one JSON object.
-    #[arg(long)]
-    json: bool,
 }
 
 /// Grants the role. The event is published by the running service, or by the next one that starts.
@@ -27,24 +27,15 @@ pub(super) struct GrantRole {
 /// # Errors
 /// Returns a [`UsageError`] (exit code 2) if the arguments are not an address and a role, and another error (exit code 1)
 /// if no account has the address or the database is unavailable.
-pub(super) async fn run(config: &Config, args: GrantRole) -> anyhow::Result<()> {
+pub(super) async fn run(config: &Config, args: GrantRole, json: bool) -> anyhow::Result<()> {
     let email = Email::parse(&args.email).map_err(|invalid| UsageError(invalid.detail))?;
     let role = Role::parse(&args.role).map_err(|invalid| UsageError(invalid.detail))?;
-    let client = mongo::client(&config.mongodb, "user-service").await?;
-    let database = client.database(&config.mongodb.database);
-    let store = Store::new(&database, config.mongodb.operation_timeout, config.relay.max_pending_per_user);
+    let (_, store) = open_store(config).await?;
     let writer = AccountWriter { store, clock: Clock::system(), relay: None };
     let granted = usecase::grant_role(&writer, &Ids::random(), &email, &role).await?;
-    println!("{}", line(&granted, args.json));
-    Ok(())
-}
-
-/// Returns the output. It never contains the address, because output ends up in logs.
-fn line(granted: &GrantedRole, json: bool) -> String {
-    let GrantedRole { user, roles, changed } = granted;
-    if json {
-        return serde_json::json!({ "userId": user, "roles": roles, "changed": changed }).to_string();
-    }
-    let what = if *changed { "has" } else { "had already" };
-    format!("user {user} {what} the role; all roles: {}", roles.join(", "))
+    let GrantedRole { user, roles, changed } = &granted;
+    let value = serde_json::json!({ "userId": user, "roles": roles, "changed": changed });
+    // The output never contains the address, because output ends up in logs.
+    let has = if *changed { "has" } else { "had already" };
+    print_result(json, &value, format_args!("user {user} {has} the role; all roles: {}", roles.join(", ")))
 }

@@ -9,6 +9,7 @@ use std::{
 
 use anyhow::Context;
 use base64::{Engine, prelude::BASE64_STANDARD};
+use service_kit::cli::print_result;
 use zeroize::Zeroizing;
 
 const FILE: &str = "encryption.key";
@@ -18,12 +19,11 @@ const FILE: &str = "encryption.key";
 ///
 /// # Errors
 /// Returns an error if the file exists: an overwritten key cannot be recovered.
-pub(super) fn run(directory: &Path, if_missing: bool) -> anyhow::Result<()> {
+pub(super) fn run(directory: &Path, if_missing: bool, json: bool) -> anyhow::Result<()> {
     fs::create_dir_all(directory).with_context(|| format!("{} cannot be created", directory.display()))?;
     let path = directory.join(FILE);
     if if_missing && path.try_exists().with_context(|| path.display().to_string())? {
-        println!("{} already exists", path.display());
-        return Ok(());
+        return report(&path, false, json);
     }
     let mut key = Zeroizing::new([0_u8; 32]);
     getrandom::fill(key.as_mut())?;
@@ -36,8 +36,13 @@ pub(super) fn run(directory: &Path, if_missing: bool) -> anyhow::Result<()> {
         .with_context(|| format!("{} cannot be written", path.display()))?;
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
-    println!("{}", path.display());
-    Ok(())
+    report(&path, true, json)
+}
+
+fn report(path: &Path, created: bool, json: bool) -> anyhow::Result<()> {
+    let value = serde_json::json!({ "file": path, "created": created });
+    let exists = if created { "" } else { " already exists" };
+    print_result(json, &value, format_args!("{}{exists}", path.display()))
 }
 
 #[cfg(test)]
@@ -52,13 +57,13 @@ mod tests {
         let _ = fs::remove_dir_all(&directory);
         let path = directory.join(FILE);
 
-        run(&directory, true).unwrap();
+        run(&directory, true, false).unwrap();
         let key = fs::read_to_string(&path).unwrap();
         assert_eq!(BASE64_STANDARD.decode(key.trim_end()).unwrap().len(), 32);
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
 
-        run(&directory, true).unwrap();
-        assert!(run(&directory, false).is_err());
+        run(&directory, true, false).unwrap();
+        assert!(run(&directory, false, false).is_err());
         assert_eq!(fs::read_to_string(&path).unwrap(), key);
         fs::remove_dir_all(directory).unwrap();
     }

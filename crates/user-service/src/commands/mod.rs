@@ -6,4 +6,17 @@ mod grant_role;
 mod keygen;
 mod users;
 
+use mongodb::Database;
+use service_kit::mongo;
+
+use crate::{config::Config, store::Store};
+
 pub use cli::{Cli, run};
+
+/// Opens the database of the service for a command.
+async fn open_store(config: &Config) -> anyhow::Result<(Database, Store)> {
+    let client = mongo::client(&config.mongodb, "user-service").await?;
+    let database = client.database(&config.mongodb.database);
+    let store = Store::new(&database, config.mongodb.operation_timeout, config.relay.max_pending_per_user);
+    Ok((database, store))
+}

@@ -6,7 +6,7 @@ use std::{collections::HashMap, num::NonZeroUsize, sync::Arc, time::Duration};
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use lru::LruCache;
 use rdkafka::ClientConfig;
-use service_kit::{Clock, Health, Lifecycle};
+use service_kit::{Check, Clock, Lifecycle, Stage};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -77,8 +77,8 @@ struct QueuedBacklog {
 }
 
 impl Relay {
-    /// Starts the tasks of the relay under `lifecycle`. They publish until everything else has stopped, and
-    /// then complete what is in flight.
+    /// Starts the tasks of the relay under `lifecycle`. They publish until the requests and the queues have
+    /// ended, and then complete what is in flight.
     ///
     /// # Errors
     /// Returns an error if librdkafka refuses its configuration.
@@ -87,7 +87,7 @@ impl Relay {
         pending: OutboxStore,
         leases: LeaseStore,
         clock: Clock,
-        health: Health,
+        kafka: Check,
         metrics: RelayMetrics,
         lifecycle: &Lifecycle,
     ) -> rdkafka::error::KafkaResult<Self> {
@@ -98,12 +98,11 @@ impl Relay {
         let (fast, fast_receiver) = mpsc::channel(MAX_QUEUED_USERS);
         let (sweep, sweep_receiver) = mpsc::channel(1);
         let (acks, acks_receiver) = mpsc::channel::<AckedList>(MAX_WAITING_ACKS);
-        let stop = lifecycle.drained();
 
-        let watch = TopicWatch { producer: Arc::clone(&producer), client, topic, partitions, health };
-        lifecycle.spawn("topic-watch", watch.run(state_sender, stop.clone()));
+        let watch = TopicWatch { producer: Arc::clone(&producer), client, topic, partitions, check: kafka };
+        lifecycle.spawn(Stage::Support, "topic-watch", |stop| watch.run(state_sender, stop));
         let outbox_ack = OutboxAck { pending: pending.clone(), metrics: metrics.clone() };
-        lifecycle.spawn("relay-outbox-ack", outbox_ack.run(acks_receiver));
+        lifecycle.spawn(Stage::Support, "relay-outbox-ack", |_| outbox_ack.run(acks_receiver));
         let sweeper = Sweeper {
             pending: pending.clone(),
             leases,
@@ -114,7 +113,10 @@ impl Relay {
             holder,
             metrics: metrics.clone(),
         };
-        lifecycle.spawn("relay-sweeper", sweeper.run(sweep, state.clone(), stop.clone()));
+        lifecycle.spawn(Stage::Support, "relay-sweeper", {
+            let state = state.clone();
+            |stop| sweeper.run(sweep, state, stop)
+        });
         let fast_path_max_age = sweep_min_age.max(MIN_FAST_PATH_AGE);
         let publisher = Publisher { producer, pending, acks, clock, fast_path_max_age, metrics: metrics.clone() };
         let dispatcher = Dispatcher {
@@ -124,7 +126,7 @@ impl Relay {
             published: LruCache::new(NonZeroUsize::new(MAX_REMEMBERED_USERS).expect("not zero")),
             in_flight: FuturesUnordered::new(),
         };
-        lifecycle.spawn("relay", dispatcher.run(fast_receiver, sweep_receiver, stop));
+        lifecycle.spawn(Stage::Support, "relay", |stop| dispatcher.run(fast_receiver, sweep_receiver, stop));
         Ok(Self { fast, room: Arc::new(Semaphore::new(MAX_QUEUED_EVENTS)), metrics })
     }
 

@@ -8,7 +8,7 @@ use rdkafka::{
     admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
     error::RDKafkaErrorCode,
 };
-use service_kit::{CheckState, Health, kafka::LogContext};
+use service_kit::{Check, CheckState, kafka::LogContext};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -39,11 +39,11 @@ pub(super) struct TopicWatch {
     pub client: ClientConfig,
     pub topic: String,
     pub partitions: i32,
-    pub health: Health,
+    pub check: Check,
 }
 
 impl TopicWatch {
-    /// Watches until `stop`, and reports each result to `state` and to the health report.
+    /// Watches until `stop`, and reports each result to `state` and to the check.
     pub(super) async fn run(self, state: watch::Sender<TopicState>, stop: CancellationToken) {
         let watch = Arc::new(self);
         loop {
@@ -72,7 +72,7 @@ impl TopicWatch {
     fn report(&self, now: TopicState, state: &watch::Sender<TopicState>) {
         let before = state.send_replace(now);
         let check = if now == TopicState::Ready { CheckState::Ok } else { CheckState::Degraded };
-        self.health.set("kafka", check);
+        self.check.set(check);
         if before == now {
             return;
         }

@@ -2,8 +2,6 @@
 
 use std::{collections::HashSet, path::Path, sync::Arc};
 
-use anyhow::Context as _;
-use jiff::SignedDuration;
 use service_kit::mongo::StoreError;
 use tokio::sync::Notify;
 
@@ -13,7 +11,7 @@ use crate::{
         filter_args::DeadLetterFilterArgs,
         operator_change::{ChangeArgs, ChangeReport, is_by_filter},
     },
-    config::Settings,
+    config::{Config, SOURCE},
     ingest::{
         batch::{BatchWriter, MailOutcome},
         decision::RecordDecider,
@@ -158,11 +156,16 @@ struct Replayer {
 
 impl Replayer {
     fn open(stores: &Stores, file: Option<&Path>) -> anyhow::Result<Self> {
-        let Settings { config, from, keys, .. } = Settings::load(file)?;
-        let max_event_age = SignedDuration::try_from(config.mail.max_event_age).context("mail.max_event_age")?;
-        let domain = from.email.domain().to_owned();
+        let config: Config = SOURCE.load(file)?;
+        config.validate()?;
+        let (from, _) = config.mail.sender()?;
         Ok(Self {
-            decider: RecordDecider::new(Arc::new(keys), max_event_age, domain, stores.operator.clone()),
+            decider: RecordDecider::new(
+                Arc::new(config.sealing.key_ring()?),
+                config.mail.max_event_age()?,
+                from.email.domain().to_owned(),
+                stores.operator.clone(),
+            ),
             writer: BatchWriter {
                 ledger: stores.ledger.clone(),
                 letters: stores.letters.clone(),

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use super::{StoreError, request_budget};
 use crate::{
     config::MongoConfig,
-    ops::{CheckState, Health},
+    ops::{Check, CheckState},
 };
 
 /// The maximum number of connections to one server, unless the URI sets `maxPoolSize`. The driver's
@@ -31,8 +31,6 @@ const MAX_POOL_SIZE: u32 = 64;
 /// and makes two at a time: if both hang, no operation gets a connection until an unanswered
 /// heartbeat ends them.
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
-/// The check's name in `/readyz`.
-const CHECK: &str = "mongodb";
 /// The interval between two probe writes.
 const PROBE_INTERVAL: Duration = Duration::from_secs(2);
 /// The deadline of a probe write.
@@ -124,13 +122,13 @@ where
     }
 }
 
-/// Keeps the check `mongodb` up to date until `stop` is cancelled. It writes with majority
+/// Keeps the check up to date until `stop` is cancelled. It writes with majority
 /// acknowledgement, because that is what the service needs: a primary that is cut off from its
 /// majority answers pings and reads until it steps down, about ten seconds later.
 ///
 /// `probe` is a collection with one small document, which all replicas of a service write. The
 /// state of the check is at most [`PROBE_INTERVAL`] plus [`PROBE_DEADLINE`] old.
-pub async fn monitor(probe: Collection<Document>, health: Health, stop: CancellationToken) {
+pub async fn monitor(probe: Collection<Document>, check: Check, stop: CancellationToken) {
     let probe_loop = async {
         loop {
             let began = Instant::now();
@@ -143,15 +141,12 @@ pub async fn monitor(probe: Collection<Document>, health: Health, stop: Cancella
                     Some(CheckState::Down)
                 }
             };
-            state.into_iter().for_each(|state| health.set(CHECK, state));
+            state.into_iter().for_each(|state| check.set(state));
             let interval = if state == Some(CheckState::Ok) { PROBE_INTERVAL } else { PROBE_RETRY_INTERVAL };
             sleep_until(began + interval).await;
         }
     };
-    tokio::select! {
-        () = stop.cancelled() => {}
-        () = probe_loop => {}
-    }
+    stop.run_until_cancelled(probe_loop).await;
 }
 
 /// Writes the probe document, with the client's write concern like every write.

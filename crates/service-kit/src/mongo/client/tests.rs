@@ -1,5 +1,7 @@
 //! Tests of the client's options. Tests that need a server are in `tests/mongodb.rs`.
 
+#![expect(clippy::disallowed_methods, reason = "a test waits for its own tasks")]
+
 use std::{future::pending, path::PathBuf};
 
 use mongodb::options::Tls;
@@ -85,14 +87,15 @@ async fn an_operation_is_abandoned_at_its_deadline() {
 
 #[tokio::test]
 async fn the_monitor_reports_an_unreachable_store_and_stops() {
-    let health = Health::new(&[crate::Check { name: CHECK, required: true }]);
-    health.set(CHECK, CheckState::Ok);
+    let health = crate::Health::new();
+    let check = health.required("mongodb");
+    check.set(CheckState::Ok);
     let mut config = config("mongodb://127.0.0.1:9");
     config.operation_timeout = Duration::from_millis(50);
     let client = client(&config, "user-service").await.unwrap();
     let stop = CancellationToken::new();
     let probe = client.database("users").collection("readiness");
-    let monitor = tokio::spawn(monitor(probe, health.clone(), stop.clone()));
+    let monitor = tokio::spawn(monitor(probe, check, stop.clone()));
     let down = async {
         while health.report().checks[0].1 != CheckState::Down {
             tokio::time::sleep(Duration::from_millis(10)).await;

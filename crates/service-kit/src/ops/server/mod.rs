@@ -10,19 +10,19 @@ use std::{
 use actix_web::{
     App, Error, HttpResponse, HttpServer,
     body::MessageBody,
-    dev::{ServerHandle, ServiceRequest, ServiceResponse},
+    dev::{ServiceRequest, ServiceResponse},
     error::ErrorInternalServerError,
     http::header,
     middleware::{Next, from_fn},
     web::{self, Data},
 };
 use prometheus::{Encoder as _, Registry, TextEncoder, process_collector::ProcessCollector};
-use tokio::task::JoinHandle;
 
 use super::{Health, Status};
 use crate::{
     config::OpsConfig,
-    http_server::{guard_body, set_socket_options},
+    http_server::{guard_body, serve_until, set_socket_options},
+    lifecycle::{Lifecycle, Stage},
     panics,
 };
 
@@ -42,37 +42,20 @@ pub struct OpsError {
     source: io::Error,
 }
 
-/// The running ops endpoint. It keeps running until the runtime ends, even if this value is
-/// dropped.
-#[derive(Debug)]
-pub struct OpsServer {
-    address: SocketAddr,
-    handle: ServerHandle,
-    task: JoinHandle<()>,
-}
-
-impl OpsServer {
-    /// Returns the address it listens on, with the actual port if the configuration says 0.
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// Finishes the requests in progress, for at most one second, and closes the port.
-    pub async fn stop(self) {
-        self.handle.stop(true).await;
-        // The only possible error is a panic, after which this code does not run.
-        let _ = self.task.await;
-    }
-}
-
-/// Starts the ops endpoint, with the metrics of `registry` and of the process.
+/// Starts the ops endpoint, with the metrics of `registry` and of the process, as the last stage of
+/// `lifecycle`. Returns the address it listens on, with the actual port if the configuration says 0.
 ///
 /// # Errors
 /// Returns an error if the address cannot be bound.
 ///
 /// # Panics
 /// Panics outside a Tokio runtime.
-pub fn serve(config: &OpsConfig, health: Health, registry: Registry) -> Result<OpsServer, OpsError> {
+pub fn serve(
+    config: &OpsConfig,
+    health: Health,
+    registry: Registry,
+    lifecycle: &Lifecycle,
+) -> Result<SocketAddr, OpsError> {
     // This fails only if the metrics of the process are already registered.
     let _ = registry.register(Box::new(ProcessCollector::for_self()));
     let listen_error = |source| OpsError { host: config.host.clone(), port: config.port, source };
@@ -96,14 +79,13 @@ pub fn serve(config: &OpsConfig, health: Health, registry: Registry) -> Result<O
     .listen(listener)
     .map_err(listen_error)?
     .run();
-    let handle = server.handle();
-    let task = tokio::spawn(async move {
-        if let Err(error) = server.await {
+    lifecycle.spawn(Stage::Ops, "ops-endpoint", |stop| async move {
+        if let Err(error) = serve_until(server, stop.cancelled()).await {
             tracing::error!(%error, "the ops endpoint has failed");
         }
     });
     tracing::info!(%address, "ops endpoint listens");
-    Ok(OpsServer { address, handle, task })
+    Ok(address)
 }
 
 /// Answers 500 to a request if its handler or an inner middleware panics.

@@ -12,13 +12,29 @@ fn localhost(port: u16) -> OpsConfig {
     OpsConfig { host: "127.0.0.1".into(), port }
 }
 
-fn start(registry: Registry) -> (OpsServer, Health) {
-    let health = Health::new(&[Check { name: "mongodb", required: true }, Check { name: "kafka", required: false }]);
-    (serve(&localhost(0), health.clone(), registry).unwrap(), health)
+/// A running ops endpoint, and the checks of its service.
+struct Endpoint {
+    address: SocketAddr,
+    lifecycle: Lifecycle,
+    mongodb: Check,
+    kafka: Check,
 }
 
-async fn request(server: &OpsServer, line: &str) -> String {
-    let mut stream = TcpStream::connect(server.address()).await.unwrap();
+impl Endpoint {
+    async fn stop(self) {
+        assert!(self.lifecycle.finish(Duration::from_secs(10)).await);
+    }
+}
+
+fn start(registry: Registry) -> Endpoint {
+    let (health, lifecycle) = (Health::new(), Lifecycle::new());
+    let (mongodb, kafka) = (health.required("mongodb"), health.optional("kafka"));
+    let address = serve(&localhost(0), health, registry, &lifecycle).unwrap();
+    Endpoint { address, lifecycle, mongodb, kafka }
+}
+
+async fn request(server: &Endpoint, line: &str) -> String {
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
     let head = format!("{line} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     stream.write_all(head.as_bytes()).await.unwrap();
     let mut answer = String::new();
@@ -28,7 +44,7 @@ async fn request(server: &OpsServer, line: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_process_is_alive_before_it_is_ready() {
-    let (server, health) = start(Registry::new());
+    let server = start(Registry::new());
     let alive = request(&server, "GET /livez").await;
     assert!(alive.starts_with("HTTP/1.1 200"), "{alive}");
     assert!(alive.ends_with(r#"{"status":"alive"}"#), "{alive}");
@@ -37,13 +53,13 @@ async fn a_process_is_alive_before_it_is_ready() {
     assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
     assert!(answer.ends_with(r#"{"status":"unavailable","checks":{"mongodb":"down","kafka":"down"}}"#), "{answer}");
 
-    health.set("mongodb", CheckState::Ok);
+    server.mongodb.set(CheckState::Ok);
     let answer = request(&server, "GET /readyz").await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     assert!(answer.contains("content-type: application/json"), "{answer}");
     assert!(answer.ends_with(r#"{"status":"degraded","checks":{"mongodb":"ok","kafka":"down"}}"#), "{answer}");
 
-    health.set("kafka", CheckState::Ok);
+    server.kafka.set(CheckState::Ok);
     let answer = request(&server, "GET /readyz").await;
     assert!(answer.ends_with(r#"{"status":"ready","checks":{"mongodb":"ok","kafka":"ok"}}"#), "{answer}");
     server.stop().await;
@@ -55,7 +71,7 @@ async fn metrics_include_those_of_the_process() {
     let counter = prometheus::IntCounter::new("mails_total", "Mails.").unwrap();
     registry.register(Box::new(counter.clone())).unwrap();
     counter.inc();
-    let (server, _) = start(registry);
+    let server = start(registry);
     let answer = request(&server, "GET /metrics").await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     assert!(answer.contains("content-type: text/plain; version=0.0.4"), "{answer}");
@@ -66,7 +82,7 @@ async fn metrics_include_those_of_the_process() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn other_paths_and_methods_are_refused() {
-    let (server, _) = start(Registry::new());
+    let server = start(Registry::new());
     for (line, status) in [("GET /", 404), ("POST /livez", 405), ("HEAD /livez", 200), ("DELETE /metrics", 405)] {
         let answer = request(&server, line).await;
         assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{line}: {answer}");
@@ -76,9 +92,9 @@ async fn other_paths_and_methods_are_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_port_in_use_is_named() {
-    let (server, health) = start(Registry::new());
-    let port = server.address().port();
-    let error = serve(&localhost(port), health, Registry::new()).unwrap_err();
+    let server = start(Registry::new());
+    let port = server.address.port();
+    let error = serve(&localhost(port), Health::new(), Registry::new(), &server.lifecycle).unwrap_err();
     assert_eq!(error.to_string(), format!("the ops endpoint cannot listen on 127.0.0.1:{port}"));
     assert!(std::error::Error::source(&error).is_some());
     server.stop().await;
@@ -86,21 +102,21 @@ async fn a_port_in_use_is_named() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stopped_endpoint_frees_its_port() {
-    let (server, _) = start(Registry::new());
-    let address = server.address();
+    let server = start(Registry::new());
+    let address = server.address;
     server.stop().await;
     TcpListener::bind(address).unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_healthcheck_accepts_ready_and_degraded() {
-    let (server, health) = start(Registry::new());
-    let everywhere = OpsConfig { host: "0.0.0.0".into(), port: server.address().port() };
+    let server = start(Registry::new());
+    let everywhere = OpsConfig { host: "0.0.0.0".into(), port: server.address.port() };
     let error = healthcheck(&everywhere).await.unwrap_err();
     assert!(error.contains("503") && error.contains(r#""mongodb":"down""#), "{error}");
-    health.set("mongodb", CheckState::Ok);
+    server.mongodb.set(CheckState::Ok);
     healthcheck(&everywhere).await.unwrap();
-    health.set("kafka", CheckState::Ok);
+    server.kafka.set(CheckState::Ok);
     healthcheck(&everywhere).await.unwrap();
     server.stop().await;
     let error = healthcheck(&everywhere).await.unwrap_err();

@@ -9,7 +9,11 @@ use std::{
 use anyhow::{Context as _, bail};
 use mongodb::Database;
 use serde_json::json;
-use service_kit::{Clock, Ids, cli::UsageError, mongo};
+use service_kit::{
+    Clock, Ids,
+    cli::{UsageError, print_line},
+    mongo,
+};
 
 use super::{progress_bar, report::RefusedLineReport};
 use crate::{
@@ -98,8 +102,9 @@ pub(super) async fn run(config: &Config, database: &Database, store: Store, args
         .await;
     bar.finish_and_clear();
     let seconds = clock.now().duration_since(started).as_secs_f64();
-    println!("{}", summary.render(&args, &id, seconds));
+    let printed = print_line(summary.render(&args, &id, seconds));
     ended?;
+    printed?;
     if summary.refused > 0 {
         bail!("{} of {} lines refused", summary.refused, summary.line - summary.after);
     }
@@ -125,10 +130,12 @@ fn cannot_read(path: &Path) -> String {
 fn print_finished(args: &ImportArgs, id: &str, at: jiff::Timestamp, imported: u64, refused: u64) -> anyhow::Result<()> {
     if args.json {
         let line = json!({ "import": id, "finishedAt": at, "alreadyImported": imported, "alreadyRefused": refused });
-        println!("{line}");
+        print_line(line)?;
     } else {
-        println!("the import of this file was finished at {at}: {imported} accounts, {refused} lines refused");
-        println!("nothing was done; use --again to process the file again");
+        print_line(format_args!(
+            "the import of this file was finished at {at}: {imported} accounts, {refused} lines refused"
+        ))?;
+        print_line("nothing was done; use --again to process the file again")?;
     }
     if refused > 0 {
         bail!("{refused} lines were refused by the finished import");

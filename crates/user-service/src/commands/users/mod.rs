@@ -10,66 +10,64 @@ use std::{io::IsTerminal as _, path::PathBuf};
 
 use clap::Subcommand;
 use indicatif::{ProgressBar, ProgressStyle};
-use service_kit::mongo;
 
-use crate::{config::Config, store::Store};
+use super::open_store;
+use crate::config::Config;
 
 /// The commands for users.
 #[derive(Subcommand)]
 pub(super) enum UsersCommand {
-    /// Import accounts from a file with one JSON object per line (docs/ACCOUNTS.md).
+    /// Import accounts from a file with one JSON object per line (docs/ACCOUNTS.md)
     ///
     /// To continue an import that was killed, run the same command again. If lines were refused, all others are
     /// imported and the exit code is 1.
     Import {
-        /// The file; `-` is standard input, whose import cannot be continued.
+        /// Import this file; `-` is standard input, whose import cannot be continued
         file: PathBuf,
-        /// Check everything, including conflicts with existing accounts, and write nothing.
+        /// Check everything, including conflicts with existing accounts, and write nothing
         #[arg(long)]
         dry_run: bool,
-        /// Send a welcome mail to each imported user.
+        /// Send a welcome mail to each imported user
         #[arg(long)]
         welcome: bool,
-        /// Allow lines with the role `admin`.
+        /// Allow lines with the role `admin`
         #[arg(long)]
         admins: bool,
         /// Process a file again whose import was finished: existing accounts stay unchanged, refused lines are tried
-        /// again, and deleted accounts are created again.
+        /// again, and deleted accounts are created again
         #[arg(long)]
         again: bool,
-        /// Write one JSON object for each refused line to this file: its number and all of its errors.
+        /// Write one JSON object for each refused line to this file: its number and all of its errors
         #[arg(long, value_name = "FILE")]
         report: Option<PathBuf>,
     },
-    /// Export all users as JSON lines that can be imported elsewhere.
+    /// Export all users as JSON lines that can be imported elsewhere
     ///
     /// The hashes of the passwords are included by default. Second factors, sessions and the audit log are not
     /// exported.
     Export {
-        /// Write to this new file, which only its owner may read, instead of standard output.
+        /// Write to this new file, which only its owner may read, instead of standard output
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
-        /// Export no password hashes; users cannot sign in with their passwords where such a file is imported.
+        /// Export no password hashes; users cannot sign in with their passwords where such a file is imported
         #[arg(long)]
         without_hashes: bool,
     },
-    /// Turn off the second factor of an account and end its sessions.
+    /// Turn off the second factor of an account and end its sessions
     ///
     /// This is for a user who has lost both the device and the recovery codes. The user gets a notice.
     RemoveSecondFactor {
-        /// The current email address or the id of the account.
+        /// Turn it off for the account with this current email address or id
         #[arg(value_name = "EMAIL_OR_ID")]
         account: String,
-        /// The reason in one line of at most 500 characters; the audit log of the account keeps it.
+        /// Record this reason, one line of at most 500 characters; the audit log of the account keeps it
         #[arg(long, value_name = "TEXT")]
         reason: String,
     },
 }
 
 pub(super) async fn run(config: &Config, command: UsersCommand, json: bool) -> anyhow::Result<()> {
-    let client = mongo::client(&config.mongodb, "user-service").await?;
-    let database = client.database(&config.mongodb.database);
-    let store = Store::new(&database, config.mongodb.operation_timeout, config.relay.max_pending_per_user);
+    let (database, store) = open_store(config).await?;
     match command {
         UsersCommand::Import { file, dry_run, welcome, admins, again, report } => {
             let args = import::ImportArgs { file, dry_run, welcome, admins, repeat_finished: again, report, json };

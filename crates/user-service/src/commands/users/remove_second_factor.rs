@@ -1,6 +1,9 @@
 //! `users remove-second-factor`: for a user who has lost the device and the recovery codes.
 
-use service_kit::{Clock, Ids, cli::UsageError};
+use service_kit::{
+    Clock, Ids,
+    cli::{UsageError, print_result},
+};
 use uuid::Uuid;
 
 use crate::{
@@ -26,10 +29,6 @@ pub(super) async fn run(store: &Store, account: &str, reason: &str, json: bool) 
     let writer = AccountWriter { store: store.clone(), clock: Clock::system(), relay: None };
     let user = usecase::remove_second_factor_as_operator(&writer, &Ids::random(), &account, &reason).await?;
     // The output never contains the address, because it ends up in logs.
-    if json {
-        println!("{}", serde_json::json!({ "userId": user, "removed": true }));
-    } else {
-        println!("the second factor of user {user} was removed; all sessions have ended");
-    }
-    Ok(())
+    let value = serde_json::json!({ "userId": user, "removed": true });
+    print_result(json, &value, format_args!("the second factor of user {user} was removed; all sessions have ended"))
 }

@@ -200,6 +200,10 @@ impl RunningImport {
         let (importer, reader, dry_run) = (&self.importer, &self.reader, self.import.dry_run);
         let results = blocks.map(|block| {
             let (importer, reader) = (Arc::clone(importer), Arc::clone(reader));
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "the command waits for its blocks; a killed import is continued"
+            )]
             let task = tokio::spawn(async move {
                 let block = block.map_err(ImportError::Read)?;
                 block::process_block(importer, reader, block, dry_run).await

@@ -90,7 +90,7 @@ impl RateLimiter {
         charges: Charges,
         proof: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
-        let mut guard = RefundOnDrop { store: &self.store, charges };
+        let mut guard = RefundOnDrop { limiter: self, charges };
         let result = proof.await;
         if result.is_err() {
             self.refund(&guard.charges).await;
@@ -106,7 +106,7 @@ impl RateLimiter {
 
 /// The charges of a change whose proof is not verified yet. They are refunded on drop.
 struct RefundOnDrop<'a> {
-    store: &'a ThrottleStore,
+    limiter: &'a RateLimiter,
     charges: Charges,
 }
 
@@ -115,11 +115,10 @@ impl Drop for RefundOnDrop<'_> {
         let keys = std::mem::take(&mut self.charges.keys);
         // The client has disconnected. Without the refund, a stolen session could use up its owner's quota with aborted
         // requests.
-        if !keys.is_empty()
-            && let Ok(runtime) = tokio::runtime::Handle::try_current()
-        {
-            let store = self.store.clone();
-            runtime.spawn(async move { refund_all(&store, keys).await });
+        if !keys.is_empty() {
+            let RateLimiter { store, refunds, runtime, .. } = self.limiter;
+            let store = store.clone();
+            refunds.spawn_on(async move { refund_all(&store, keys).await }, runtime);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The rate limiter, and its checks within this process, which do not use the database.
 
-use tokio_util::sync::CancellationToken;
+use tokio::runtime::Handle;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     keyed_hash::KeyedHash,
@@ -25,15 +26,36 @@ pub struct RateLimiter {
     session_limiter: LocalLimiter,
     pub(super) limits: Limits,
     pub(super) metrics: AccountMetrics,
+    /// The refunds for clients that have disconnected. They outlive their requests, and the threads of the requests.
+    pub(super) refunds: TaskTracker,
+    pub(super) runtime: Handle,
 }
 
 impl RateLimiter {
     /// Creates the limiter. The keys of the counters are hashed with a key that is derived from `keys`.
+    ///
+    /// # Panics
+    /// Panics outside a Tokio runtime.
     #[must_use]
     pub fn new(store: ThrottleStore, keys: &KeyEncryptionKey, limits: Limits, metrics: AccountMetrics) -> Self {
         let local = |times: u32| LocalLimiter::new(limits.requests_per_network.saturating_mul(times));
         let (request_limiter, session_limiter) = (local(REQUEST_QUOTA_FACTOR), local(SESSION_QUOTA_FACTOR));
-        Self { store, hash: KeyedHash::new(keys), request_limiter, session_limiter, limits, metrics }
+        Self {
+            store,
+            hash: KeyedHash::new(keys),
+            request_limiter,
+            session_limiter,
+            limits,
+            metrics,
+            refunds: TaskTracker::new(),
+            runtime: Handle::current(),
+        }
+    }
+
+    /// Waits until no refund is in progress. The caller makes sure that no new one begins.
+    pub async fn finish(&self) {
+        self.refunds.close();
+        self.refunds.wait().await;
     }
 
     /// Evicts idle counters of this process until `stop`.

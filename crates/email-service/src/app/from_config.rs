@@ -1,0 +1,43 @@
+//! Makes parts of the service from the configuration.
+
+use anyhow::Context as _;
+use events::sealing::KeyRing;
+use jiff::SignedDuration;
+use mongodb::Client;
+use rdkafka::ClientConfig;
+use service_kit::{backoff::Backoff, mongo};
+
+use crate::{config::Config, ingest::client::client_config, mailer::server_config::Server, renderer::Renderer};
+
+/// The parts that depend on nothing but the configuration. `check-config` makes the same parts as a start.
+pub(super) struct ParsedConfig {
+    pub(super) client: Client,
+    pub(super) consumer: ClientConfig,
+    pub(super) keys: KeyRing,
+    pub(super) servers: Vec<Server>,
+    pub(super) backoff: Backoff,
+    pub(super) renderer: Renderer,
+    pub(super) sender_domain: String,
+    pub(super) max_event_age: SignedDuration,
+}
+
+impl ParsedConfig {
+    /// Checks the configuration and makes the parts. `instance` is the name of this process.
+    ///
+    /// # Errors
+    /// Returns an error that names the key.
+    pub(super) async fn new(config: &Config, instance: &str) -> anyhow::Result<Self> {
+        config.validate()?;
+        let (from, link_base_url) = config.mail.sender()?;
+        Ok(Self {
+            keys: config.sealing.key_ring()?,
+            servers: config.smtp.servers()?,
+            backoff: config.mail.backoff()?,
+            sender_domain: from.email.domain().to_owned(),
+            renderer: Renderer::new(from, link_base_url).context("mail.from, mail.link_base_url")?,
+            max_event_age: config.mail.max_event_age()?,
+            consumer: client_config(&config.kafka, config.ingest.max_poll_interval, instance)?,
+            client: mongo::client(&config.mongodb, "email-service").await?,
+        })
+    }
+}
