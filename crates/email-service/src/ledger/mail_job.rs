@@ -249,6 +249,7 @@ pub(crate) mod optional_bson_time {
 
 #[cfg(test)]
 mod tests {
+    use bson::{Document, doc};
     use events::{Recipient, SealedToken, TokenGrant, UserRegistered};
     use jiff::SignedDuration;
     use uuid::Uuid;
@@ -295,6 +296,66 @@ mod tests {
         assert_eq!(document.get_str("policy").unwrap(), "resend_once");
         assert!(!document.contains_key("terminalAt"), "the TTL index must not match it");
         assert_eq!(bson::deserialize_from_document::<MailJob>(document).unwrap(), job);
+    }
+
+    /// Returns a row with every field, as release 0.1 stores it.
+    fn full_row() -> Document {
+        let at = |seconds: i64| bson::DateTime::from_millis((1_900_000_000 + seconds) * 1_000);
+        doc! {
+            "_id": "00000000-0000-0000-0000-000000000002/email-changed",
+            "schemaVersion": 1,
+            "eventId": "00000000-0000-0000-0000-000000000002",
+            "userId": "00000000-0000-0000-0000-000000000001",
+            "type": "user.email_changed.v1",
+            "template": "email-changed",
+            "to": "ada@example.com",
+            "displayName": "Ada",
+            "locale": "de",
+            "facts": {
+                "username": "ada",
+                "newEmail": "ada@new.example",
+                "oldEmail": "ada@example.com",
+                "remaining": 3_i64,
+                "lockedUntil": at(900),
+                "totpDisabledBy": "mailbox",
+                "undoneChange": "recovery-codes",
+            },
+            "link": { "kid": "0011223344556677", "box": "AAAA", "purpose": "email-change-undo", "expiresAt": at(3_600) },
+            "traceParent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+            "eventTime": at(0),
+            "expiresAt": at(86_400),
+            "policy": "hold",
+            "messageId": "<00000000-0000-0000-0000-000000000002.email-changed@example.org>",
+            "state": "preparing",
+            "epoch": 3_i64,
+            "lease": { "owner": "here", "until": at(90) },
+            "attempts": 2_i64,
+            "resends": 1_i64,
+            "losses": 1_i64,
+            "nextAttemptAt": at(60),
+            "lastReply": "452 4.2.2 full",
+            "history": [
+                { "at": at(0), "to": "queued", "by": "here" },
+                { "at": at(1), "from": "queued", "to": "preparing", "note": "a note", "by": "here" },
+            ],
+            "terminalAt": at(120),
+        }
+    }
+
+    #[test]
+    fn a_row_of_release_0_1_is_read_and_written_back_unchanged() {
+        let mut least = full_row();
+        for optional in
+            ["displayName", "locale", "link", "traceParent", "lease", "nextAttemptAt", "lastReply", "terminalAt"]
+        {
+            least.remove(optional);
+        }
+        least.insert("facts", doc! {});
+        for stored in [full_row(), least] {
+            let job: MailJob = bson::deserialize_from_slice(&bson::serialize_to_vec(&stored).unwrap()).unwrap();
+            let written: Document = bson::deserialize_from_slice(&bson::serialize_to_vec(&job).unwrap()).unwrap();
+            assert_eq!(written, stored);
+        }
     }
 
     #[test]
