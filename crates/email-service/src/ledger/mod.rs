@@ -21,7 +21,7 @@ pub use dead_letter::{ConsumedRecord, DeadLetter, DeadLetterState};
 pub use dead_letter_store::{DeadLetterFilter, DeadLetterStore};
 pub use filter::MailFilter;
 pub use insert_result::InsertResult;
-pub use mail_job::{MailJob, NewMail, SealedLink};
+pub use mail_job::{MailJob, NewMail};
 pub use operator_actions::{ActionRefusal, ActionResult, MailSnapshot, OperatorAction};
 pub use queries::MailList;
 pub use states::State;

@@ -12,14 +12,14 @@ use mongodb::{
     options::Collation,
 };
 use serde::Deserialize;
+use serde_with::serde_as;
 use service_kit::mongo::{StoreError, with_deadline};
 
 use super::{
     Ledger, MailFilter, State,
-    mail_job::optional_bson_time,
     transition::{operator_requeue_fields, operator_resolve_fields, transition},
 };
-use crate::plan::Template;
+use crate::{bson_date::BsonDate, plan::Template};
 
 /// An operator's action on a mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +31,7 @@ pub enum OperatorAction {
 }
 
 /// The fields of a mail that an action is based on.
+#[serde_as]
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MailSnapshot {
@@ -40,7 +41,7 @@ pub struct MailSnapshot {
     pub to: String,
     pub state: State,
     pub epoch: i64,
-    #[serde(default, with = "optional_bson_time")]
+    #[serde_as(as = "Option<BsonDate>")]
     pub next_attempt_at: Option<Timestamp>,
     /// Whether the mail has a link.
     #[serde(rename = "link")]
@@ -52,7 +53,7 @@ pub struct MailSnapshot {
     #[serde(rename = "waits")]
     pub is_due_later: bool,
     /// The state before the present one.
-    #[serde(default, rename = "cameFrom")]
+    #[serde(rename = "cameFrom")]
     pub previous_state: Option<State>,
 }
 

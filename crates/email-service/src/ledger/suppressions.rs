@@ -16,12 +16,14 @@ use mongodb::{
     action::{Action as _, Find},
 };
 use serde::Deserialize;
+use serde_with::serde_as;
 use service_kit::{
     mongo::{StoreError, with_deadline},
     panics,
 };
 
-use super::{SCHEMA_VERSION, filter::case_insensitive, mail_job::bson_time};
+use super::{SCHEMA_VERSION, filter::case_insensitive};
+use crate::bson_date::BsonDate;
 
 /// The name of the collection.
 pub const COLLECTION: &str = "suppressions";
@@ -33,6 +35,7 @@ const CASE_SENSITIVE: &str = "caseSensitive";
 pub const DURATION: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// An address that gets no mail.
+#[serde_as]
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Suppression {
     /// The address, its domain as A-label in lower case.
@@ -42,9 +45,9 @@ pub struct Suppression {
     pub reply: String,
     /// The id of the mail that was refused.
     pub mail: String,
-    #[serde(with = "bson_time")]
+    #[serde_as(as = "BsonDate")]
     pub at: Timestamp,
-    #[serde(with = "bson_time")]
+    #[serde_as(as = "BsonDate")]
     pub until: Timestamp,
 }
 

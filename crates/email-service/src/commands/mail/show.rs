@@ -55,8 +55,8 @@ impl<'a> From<&'a MailJob> for MailJson<'a> {
             event_id: &job.event_id,
             user_id: &job.user_id,
             r#type: &job.event_type,
-            template: job.template,
-            to: &job.to,
+            template: job.facts.template,
+            to: &job.facts.to,
             state: job.state,
             attempts: job.attempts,
             next_attempt_at: job.next_attempt_at,
@@ -64,7 +64,7 @@ impl<'a> From<&'a MailJob> for MailJson<'a> {
             last_reply: job.last_reply.as_deref(),
             policy: job.policy,
             epoch: job.epoch,
-            event_time: job.event_time,
+            event_time: job.facts.event_time,
             expires_at: job.expires_at,
             terminal_at: job.terminal_at,
             history: job.history.iter().map(HistoryStepJson::from).collect(),
@@ -101,10 +101,10 @@ pub async fn list(stores: &Stores, args: &ListArgs, json: bool) -> anyhow::Resul
     let row = |job: &MailJob| {
         [
             job.state.to_string(),
-            job.template.to_string(),
-            job.to.clone(),
+            job.facts.template.to_string(),
+            job.facts.to.clone(),
             job.attempts.to_string(),
-            job.event_time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            job.facts.event_time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
             job.id.clone(),
         ]
     };
@@ -129,11 +129,11 @@ pub async fn show(stores: &Stores, id: &str, json: bool) -> anyhow::Result<()> {
     for (name, value) in [
         ("id", job.id.clone()),
         ("state", job.state.to_string()),
-        ("template", job.template.to_string()),
-        ("to", job.to.clone()),
+        ("template", job.facts.template.to_string()),
+        ("to", job.facts.to.clone()),
         ("user", job.user_id.clone()),
         ("event", format!("{} {}", job.event_type, job.event_id)),
-        ("event time", job.event_time.to_string()),
+        ("event time", job.facts.event_time.to_string()),
         ("expires", job.expires_at.to_string()),
         ("if unknown", job.policy.as_str().to_owned()),
         ("attempts", job.attempts.to_string()),
