@@ -13,7 +13,7 @@ use crate::{
 
 /// The reason of a dead letter at which the code panicked: a defect of the program, not of the
 /// record.
-pub const PROCESSING_FAILED: &str = "processing-failed";
+const PROCESSING_FAILED: &str = "processing-failed";
 
 /// The decision about a record.
 #[derive(Debug, PartialEq)]

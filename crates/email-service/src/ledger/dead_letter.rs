@@ -1,6 +1,6 @@
 //! A dead letter: the stored document, and the record that it contains.
 
-use std::{fmt, str::FromStr};
+use std::fmt;
 
 use bson::{Binary, spec::BinarySubtype};
 use jiff::Timestamp;
@@ -44,19 +44,6 @@ impl DeadLetterState {
 impl fmt::Display for DeadLetterState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
-    }
-}
-
-/// The text is not the name of a state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("one of open, replayed, discarded")]
-pub struct UnknownDeadLetterState;
-
-impl FromStr for DeadLetterState {
-    type Err = UnknownDeadLetterState;
-
-    fn from_str(name: &str) -> Result<Self, UnknownDeadLetterState> {
-        Self::ALL.iter().copied().find(|state| state.as_str() == name).ok_or(UnknownDeadLetterState)
     }
 }
 
@@ -300,9 +287,9 @@ mod tests {
     }
 
     #[test]
-    fn every_state_name_parses_to_its_state() {
+    fn every_state_has_one_name() {
         for state in DeadLetterState::ALL {
-            assert_eq!(state.as_str().parse(), Ok(*state));
+            assert_eq!(serde_json::to_value(state).unwrap(), state.as_str());
         }
     }
 

@@ -7,6 +7,7 @@ pub mod claims;
 pub mod dead_letter;
 pub mod dead_letter_store;
 pub mod filter;
+pub mod filter_time;
 pub mod indexes;
 pub mod insert_result;
 pub mod mail_job;
@@ -18,8 +19,8 @@ mod transition;
 
 pub use claims::Ledger;
 pub use dead_letter::{ConsumedRecord, DeadLetter, DeadLetterState};
-pub use dead_letter_store::{DeadLetterFilter, DeadLetterStore};
-pub use filter::MailFilter;
+pub use dead_letter_store::DeadLetterStore;
+pub use filter::{DeadLetterFilter, MailFilter};
 pub use insert_result::InsertResult;
 pub use mail_job::{MailJob, NewMail};
 pub use operator_actions::{ActionRefusal, ActionResult, MailSnapshot, OperatorAction};

@@ -32,7 +32,7 @@ pub const COLLECTION: &str = "suppressions";
 const CASE_SENSITIVE: &str = "caseSensitive";
 
 /// How long an address gets no mail.
-pub const DURATION: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+const DURATION: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// An address that gets no mail.
 #[serde_as]
