@@ -186,6 +186,11 @@ pub fn queued_and_expired() -> Document {
     doc! { "state": State::Queued.as_str(), "$expr": { "$lte": ["$expiresAt", "$$NOW"] } }
 }
 
+/// Matches mails that `instance` has claimed, if their ids match.
+pub(super) fn prepared_by(instance: &str, ids: Document) -> Document {
+    doc! { "_id": ids, "state": State::Preparing.as_str(), "lease.owner": instance }
+}
+
 /// Matches `job` only while this claim holds it, and only in these states.
 pub(super) fn claimed_by(job: &MailJob, states: &[State]) -> Document {
     let states: Vec<&str> = states.iter().map(|state| state.as_str()).collect();

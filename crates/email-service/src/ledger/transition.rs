@@ -29,32 +29,32 @@ pub(super) fn transition(by: &str, to: State, note: Option<&str>, fields: Docume
     vec![doc! { "$set": set }]
 }
 
+/// Returns the fields of a mail that is `queued` again, and due at this time. The raised epoch makes
+/// writes of an earlier holder match nothing.
+pub(super) fn queued_fields(next_attempt_at: impl Into<Bson>) -> Document {
+    doc! { "epoch": { "$add": ["$epoch", 1_i64] }, "lease": "$$REMOVE", "nextAttemptAt": next_attempt_at }
+}
+
 /// Returns the fields of `preparing -> queued` by recovery.
 pub(super) fn requeued_fields() -> Document {
     let losses = doc! { "$ifNull": ["$losses", 0_i64] };
     let pause = doc! { "$multiply": [millis(PAUSE_AFTER_LOSS), { "$min": [losses.clone(), 20_i64] }] };
-    doc! {
-        "epoch": { "$add": ["$epoch", 1_i64] },
-        "lease": "$$REMOVE",
-        "losses": { "$add": [losses, 1_i64] },
-        "nextAttemptAt": { "$add": ["$$NOW", pause] },
-    }
+    let mut fields = queued_fields(doc! { "$add": ["$$NOW", pause] });
+    fields.insert("losses", doc! { "$add": [losses, 1_i64] });
+    fields
 }
 
 /// Returns the fields of `unknown -> queued` by policy.
 pub(super) fn resent_fields() -> Document {
-    doc! {
-        "epoch": { "$add": ["$epoch", 1_i64] },
-        "resends": { "$add": [{ "$ifNull": ["$resends", 0_i64] }, 1_i64] },
-        "nextAttemptAt": "$$NOW",
-    }
+    let mut fields = queued_fields("$$NOW");
+    fields.insert("resends", doc! { "$add": [{ "$ifNull": ["$resends", 0_i64] }, 1_i64] });
+    fields
 }
 
 /// Returns the fields of a return to `queued` by an operator, due at once. `counts_as_resend`: the
 /// server may have accepted the mail, so this counts as its resend, and the policy adds none.
 pub(super) fn operator_requeue_fields(counts_as_resend: bool) -> Document {
     let mut fields = resent_fields();
-    fields.insert("lease", "$$REMOVE");
     fields.insert("terminalAt", "$$REMOVE");
     fields.insert("losses", 0_i64);
     if !counts_as_resend {
