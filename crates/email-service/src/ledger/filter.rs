@@ -59,11 +59,11 @@ pub struct OriginFilter {
     /// Only what this event caused
     #[arg(long, value_name = "EVENT_ID")]
     pub event: Option<String>,
-    /// Only this time or later: RFC 3339, or a duration before now, such as 2h. A mail has the time of its event, a
-    /// dead letter the time when it was first seen
+    /// Only what happened at this time or later: RFC 3339, or a duration before now, such as 2h. A mail has the time
+    /// of its event, a dead letter the time when it was first seen
     #[arg(long, value_name = "TIME")]
     pub since: Option<FilterTime>,
-    /// Only before this time
+    /// Only what happened before this time
     #[arg(long, value_name = "TIME")]
     pub until: Option<FilterTime>,
 }

@@ -86,13 +86,13 @@ impl Suppressions {
         }
     }
 
-    /// Returns those of `addresses` that are suppressed.
+    /// Returns for each of `addresses` whether it is suppressed.
     ///
     /// # Errors
     /// Returns [`StoreError`] if the database does not answer.
-    pub async fn suppressed_among<'a>(&self, addresses: &[&'a str]) -> Result<HashSet<&'a str>, StoreError> {
+    pub async fn are_suppressed(&self, addresses: &[&str]) -> Result<Vec<bool>, StoreError> {
         if addresses.is_empty() {
-            return Ok(HashSet::new());
+            return Ok(Vec::new());
         }
         let (keys, folded): (Vec<String>, Vec<String>) =
             addresses.iter().map(|address| (key(address), folded_key(address))).unzip();
@@ -108,7 +108,7 @@ impl Suppressions {
             set.extend(row.get_str("_id").ok().map(str::to_owned));
         }
         let is_suppressed = |address: &str| exact.contains(&key(address)) || in_any_case.contains(&folded_key(address));
-        Ok(addresses.iter().copied().filter(|address| is_suppressed(address)).collect())
+        Ok(addresses.iter().map(|address| is_suppressed(address)).collect())
     }
 
     /// Returns the suppressions in effect, the longest first. With `address` only those of this

@@ -81,8 +81,7 @@ impl Row for SelectedMail {
     async fn find(stores: &Stores, filter: &MailFilter, now: Timestamp, limit: i64) -> Result<Vec<Self>, StoreError> {
         let mails = stores.ledger.snapshots(filter, now, limit).await?;
         let addresses: Vec<&str> = mails.iter().map(|mail| mail.to.as_str()).collect();
-        let suppressed = stores.suppressions.suppressed_among(&addresses).await?;
-        let suppressed: Vec<bool> = addresses.iter().map(|address| suppressed.contains(address)).collect();
+        let suppressed = stores.suppressions.are_suppressed(&addresses).await?;
         Ok(mails.into_iter().zip(suppressed).map(|(mail, is_suppressed)| Self { mail, is_suppressed }).collect())
     }
 
