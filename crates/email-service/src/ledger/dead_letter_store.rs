@@ -10,7 +10,7 @@ use service_kit::mongo::{StoreError, with_deadline};
 
 use super::{
     DeadLetter, DeadLetterFilter, DeadLetterState,
-    transition::{bounded_letter_history, literal},
+    transition::{dead_letter_history, history_entry, literal},
 };
 
 /// The name of the collection.
@@ -67,22 +67,14 @@ impl DeadLetterStore {
     /// # Errors
     /// Returns [`StoreError`]: the decision may be written.
     pub async fn decide(&self, decision: &DeadLetterDecision<'_>) -> Result<bool, StoreError> {
-        let mut entry = doc! {
-            "at": "$$NOW",
-            "from": "$state",
-            "to": decision.to.as_str(),
-            "by": literal(decision.by),
-        };
+        let mut entry = history_entry(decision.by, decision.to.as_str(), decision.note);
         let mut set = doc! { "state": decision.to.as_str() };
         if let Some((reason, detail)) = decision.reason {
             entry.insert("reason", literal(reason));
             set.insert("reason", literal(reason));
             set.insert("detail", literal(detail));
         }
-        if let Some(note) = decision.note {
-            entry.insert("note", literal(note));
-        }
-        set.insert("history", bounded_letter_history(entry));
+        set.insert("history", dead_letter_history(entry));
         if decision.to != decision.expected {
             set.insert("settledAt", "$$NOW");
         }
