@@ -17,6 +17,7 @@
 //! | [`app`] | how do the parts work together? |
 
 pub mod app;
+mod bson_date;
 pub mod commands;
 pub mod config;
 pub mod ingest;

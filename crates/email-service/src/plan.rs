@@ -1,10 +1,13 @@
 //! Which mails an event causes: one pure, exhaustive function.
 
-use std::{fmt, str::FromStr};
+use std::fmt;
 
-use events::{Event, Payload, Recipient, TokenGrant, TotpDisabledBy, UndoneChange, sealing::Purpose};
+use events::{Event, Payload, Recipient, SealedToken, TokenGrant, TotpDisabledBy, UndoneChange, sealing::Purpose};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+use serde_with::{serde_as, skip_serializing_none};
+
+use crate::bson_date::BsonDate;
 
 /// The kinds of mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -114,19 +117,6 @@ impl fmt::Display for Template {
     }
 }
 
-/// The text is not the name of a kind of mail.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("unknown kind of mail")]
-pub struct UnknownTemplate;
-
-impl FromStr for Template {
-    type Err = UnknownTemplate;
-
-    fn from_str(name: &str) -> Result<Self, UnknownTemplate> {
-        Self::ALL.iter().copied().find(|template| template.as_str() == name).ok_or(UnknownTemplate)
-    }
-}
-
 /// The treatment of a mail when it is unknown whether the server accepted it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -148,20 +138,52 @@ impl ResendPolicy {
     }
 }
 
-/// The sealed token of a link, and the purpose that it must have been sealed for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PlannedToken {
-    pub grant: TokenGrant,
+/// The sealed token of a mail's link.
+#[serde_as]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SealedLink {
+    #[serde(flatten)]
+    pub token: SealedToken,
+    /// The purpose that the token must have been sealed for.
     pub purpose: Purpose,
+    #[serde_as(as = "BsonDate")]
+    pub expires_at: Timestamp,
 }
 
-/// The values that a mail may mention besides the recipient.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+/// The facts of a mail: its kind, its recipient, and the values that its texts may mention. The
+/// ledger stores them, and the renderer reads them.
+#[skip_serializing_none]
+#[serde_as]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MailFacts {
+    pub template: Template,
+    /// The only recipient; the token of the link must be sealed to this address.
+    pub to: String,
+    /// The display name as the user typed it: it may contain anything. Earlier releases stored it
+    /// for every kind of mail; see [`Template::names_recipient`].
+    pub display_name: Option<String>,
+    /// A BCP 47 tag.
+    pub locale: Option<String>,
+    #[serde_as(as = "BsonDate")]
+    pub event_time: Timestamp,
+    #[serde(rename = "facts")]
+    pub values: MailValues,
+}
+
+/// The values that only some kinds of mail mention.
+#[skip_serializing_none]
+#[serde_as]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct MailValues {
     pub username: Option<String>,
     pub new_email: Option<String>,
     pub old_email: Option<String>,
+    /// The number of recovery codes left.
     pub remaining: Option<u32>,
+    #[serde_as(as = "Option<BsonDate>")]
     pub locked_until: Option<Timestamp>,
     /// The actor that turned TOTP off, if it was not the user.
     pub totp_disabled_by: Option<TotpDisabledBy>,
@@ -172,83 +194,67 @@ pub struct MailValues {
 /// One mail that an event asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlannedMail {
-    pub template: Template,
-    /// The only recipient; the token must be sealed to this address.
-    pub to: String,
-    pub display_name: Option<String>,
-    pub locale: Option<String>,
-    pub token: Option<PlannedToken>,
-    pub values: MailValues,
+    pub facts: MailFacts,
+    pub link: Option<SealedLink>,
     /// From this time on the mail is not worth sending: the token's expiry, or `max_event_age`
     /// after the event. For a notice with an undo link the later of both.
     pub expires_at: Timestamp,
-    pub policy: ResendPolicy,
+}
+
+impl PlannedMail {
+    fn with_values(self, values: MailValues) -> Self {
+        Self { facts: MailFacts { values, ..self.facts }, ..self }
+    }
+
+    /// Adds the link without which the mail is useless.
+    fn with_link(self, grant: &TokenGrant, purpose: Purpose) -> Self {
+        let link = SealedLink { token: grant.sealed.clone(), purpose, expires_at: grant.expires_at };
+        Self { link: Some(link), expires_at: grant.expires_at, ..self }
+    }
+
+    /// Adds the undo link to a notice if the event has a grant. The notice is useful without it,
+    /// too.
+    fn with_undo_link(self, grant: Option<&TokenGrant>, purpose: Purpose) -> Self {
+        let Some(grant) = grant else { return self };
+        let expires_at = self.expires_at.max(grant.expires_at);
+        Self { expires_at, ..self.with_link(grant, purpose) }
+    }
 }
 
 /// Returns the mails that `event` causes, in the order in which they are worth sending.
 #[must_use]
 pub fn plan(event: &Event, max_event_age: SignedDuration) -> Vec<PlannedMail> {
-    let too_old_at = event.envelope.time.checked_add(max_event_age).unwrap_or(Timestamp::MAX);
-    let without_link = |template: Template, to: &Recipient, values: MailValues| PlannedMail {
-        template,
-        to: to.email.clone(),
-        display_name: to.display_name.clone().filter(|_| template.names_recipient()),
-        locale: to.locale.clone(),
-        token: None,
-        values,
-        expires_at: too_old_at,
-        policy: template.resend_policy(),
-    };
-    let with_link =
-        |template: Template, to: &Recipient, values: MailValues, grant: &TokenGrant, purpose: Purpose| PlannedMail {
-            token: Some(PlannedToken { grant: grant.clone(), purpose }),
-            expires_at: grant.expires_at,
-            ..without_link(template, to, values)
-        };
-    // Adds the undo link to a notice if the event has a grant. The notice is useful without it,
-    // too.
-    let with_undo_link = |notice: PlannedMail, undo: Option<&TokenGrant>, purpose: Purpose| match undo {
-        Some(grant) => PlannedMail {
-            token: Some(PlannedToken { grant: grant.clone(), purpose }),
-            expires_at: notice.expires_at.max(grant.expires_at),
-            ..notice
+    let event_time = event.envelope.time;
+    let mail = |template: Template, to: &Recipient| PlannedMail {
+        facts: MailFacts {
+            template,
+            to: to.email.clone(),
+            display_name: to.display_name.clone().filter(|_| template.names_recipient()),
+            locale: to.locale.clone(),
+            event_time,
+            values: MailValues::default(),
         },
-        None => notice,
+        link: None,
+        expires_at: event_time.checked_add(max_event_age).unwrap_or(Timestamp::MAX),
     };
-    let no_facts = MailValues::default;
 
     match &event.payload {
-        Payload::UserRegistered(data) => vec![with_link(
-            Template::Welcome,
-            &data.recipient,
-            no_facts(),
-            &data.verification,
-            Purpose::EmailVerification,
-        )],
-        Payload::UserImported(data) if data.welcome => {
-            vec![without_link(Template::Welcome, &data.recipient, no_facts())]
+        Payload::UserRegistered(data) => {
+            vec![mail(Template::Welcome, &data.recipient).with_link(&data.verification, Purpose::EmailVerification)]
         }
-        Payload::UserRegistrationAttempted(data) => vec![with_link(
-            Template::RegistrationAttempted,
-            &data.recipient,
-            no_facts(),
-            &data.reset,
-            Purpose::PasswordReset,
-        )],
-        Payload::UserEmailVerificationRequested(data) => vec![with_link(
-            Template::VerifyEmail,
-            &data.recipient,
-            no_facts(),
-            &data.verification,
-            Purpose::EmailVerification,
-        )],
+        Payload::UserImported(data) if data.welcome => vec![mail(Template::Welcome, &data.recipient)],
+        Payload::UserRegistrationAttempted(data) => {
+            vec![mail(Template::RegistrationAttempted, &data.recipient).with_link(&data.reset, Purpose::PasswordReset)]
+        }
+        Payload::UserEmailVerificationRequested(data) => {
+            vec![mail(Template::VerifyEmail, &data.recipient).with_link(&data.verification, Purpose::EmailVerification)]
+        }
         Payload::UserPasswordChanged(data) => {
-            let undo = data.undo.as_ref();
-            let notice = without_link(Template::PasswordChanged, &data.recipient, no_facts());
-            vec![with_undo_link(notice, undo, Purpose::PasswordChangeUndo)]
+            let notice = mail(Template::PasswordChanged, &data.recipient);
+            vec![notice.with_undo_link(data.undo.as_ref(), Purpose::PasswordChangeUndo)]
         }
         Payload::UserPasswordResetRequested(data) => {
-            vec![with_link(Template::PasswordReset, &data.recipient, no_facts(), &data.reset, Purpose::PasswordReset)]
+            vec![mail(Template::PasswordReset, &data.recipient).with_link(&data.reset, Purpose::PasswordReset)]
         }
         Payload::UserEmailChangeRequested(data) => {
             let new_address = Recipient { email: data.new_email.clone(), ..data.recipient.clone() };
@@ -258,58 +264,46 @@ pub fn plan(event: &Event, max_event_age: SignedDuration) -> Vec<PlannedMail> {
                 ..MailValues::default()
             };
             vec![
-                with_link(
-                    Template::EmailChangeConfirm,
-                    &new_address,
-                    MailValues { username: data.username.clone(), ..values.clone() },
-                    &data.confirmation,
-                    Purpose::EmailChange,
-                ),
-                without_link(Template::EmailChangeNotice, &data.recipient, values),
+                mail(Template::EmailChangeConfirm, &new_address)
+                    .with_link(&data.confirmation, Purpose::EmailChange)
+                    .with_values(MailValues { username: data.username.clone(), ..values.clone() }),
+                mail(Template::EmailChangeNotice, &data.recipient).with_values(values),
             ]
         }
         Payload::UserEmailChanged(data) => {
-            let values = MailValues {
+            let notice = mail(Template::EmailChanged, &data.recipient).with_values(MailValues {
                 new_email: Some(data.new_email.clone()),
                 old_email: Some(data.old_email.clone()),
                 ..MailValues::default()
-            };
-            let notice = without_link(Template::EmailChanged, &data.recipient, values);
-            vec![with_undo_link(notice, Some(&data.undo), Purpose::EmailChangeUndo)]
+            });
+            vec![notice.with_undo_link(Some(&data.undo), Purpose::EmailChangeUndo)]
         }
-        Payload::UserEmailChangeUndone(data) => {
-            vec![without_link(Template::EmailChangeUndone, &data.recipient, no_facts())]
-        }
+        Payload::UserEmailChangeUndone(data) => vec![mail(Template::EmailChangeUndone, &data.recipient)],
         Payload::UserTotpEnabled(data) => {
-            let notice = without_link(Template::TotpEnabled, &data.recipient, no_facts());
-            vec![with_undo_link(notice, data.undo.as_ref(), Purpose::TotpUndo)]
+            let notice = mail(Template::TotpEnabled, &data.recipient);
+            vec![notice.with_undo_link(data.undo.as_ref(), Purpose::TotpUndo)]
         }
-        Payload::UserTotpDisabled(data) => vec![without_link(
-            Template::TotpDisabled,
-            &data.recipient,
-            MailValues { totp_disabled_by: data.by, ..MailValues::default() },
-        )],
+        Payload::UserTotpDisabled(data) => {
+            let values = MailValues { totp_disabled_by: data.by, ..MailValues::default() };
+            vec![mail(Template::TotpDisabled, &data.recipient).with_values(values)]
+        }
         Payload::UserRecoveryCodesRenewed(data) => {
-            let undo = data.undo.as_ref();
-            let notice = without_link(Template::RecoveryCodesRenewed, &data.recipient, no_facts());
-            vec![with_undo_link(notice, undo, Purpose::RecoveryCodesUndo)]
+            let notice = mail(Template::RecoveryCodesRenewed, &data.recipient);
+            vec![notice.with_undo_link(data.undo.as_ref(), Purpose::RecoveryCodesUndo)]
         }
-        Payload::UserChangeUndone(data) => vec![without_link(
-            Template::ChangeUndone,
-            &data.recipient,
-            MailValues { undone_change: Some(data.change), ..MailValues::default() },
-        )],
-        Payload::UserRecoveryCodeUsed(data) => vec![without_link(
-            Template::RecoveryCodeUsed,
-            &data.recipient,
-            MailValues { remaining: Some(data.remaining), ..MailValues::default() },
-        )],
-        Payload::UserLocked(data) => vec![without_link(
-            Template::AccountLocked,
-            &data.recipient,
-            MailValues { locked_until: Some(data.until), ..MailValues::default() },
-        )],
-        Payload::UserDeleted(data) => vec![without_link(Template::Goodbye, &data.recipient, no_facts())],
+        Payload::UserChangeUndone(data) => {
+            let values = MailValues { undone_change: Some(data.change), ..MailValues::default() };
+            vec![mail(Template::ChangeUndone, &data.recipient).with_values(values)]
+        }
+        Payload::UserRecoveryCodeUsed(data) => {
+            let values = MailValues { remaining: Some(data.remaining), ..MailValues::default() };
+            vec![mail(Template::RecoveryCodeUsed, &data.recipient).with_values(values)]
+        }
+        Payload::UserLocked(data) => {
+            let values = MailValues { locked_until: Some(data.until), ..MailValues::default() };
+            vec![mail(Template::AccountLocked, &data.recipient).with_values(values)]
+        }
+        Payload::UserDeleted(data) => vec![mail(Template::Goodbye, &data.recipient)],
         Payload::UserImported(_)
         | Payload::UserDisowned(_)
         | Payload::UserEmailVerified(_)
@@ -363,11 +357,15 @@ mod tests {
             verification: grant(at(90)),
         });
         let [mail] = mails.as_slice() else { panic!("{mails:?}") };
-        assert_eq!(mail.template, Template::Welcome);
-        assert_eq!((mail.to.as_str(), mail.locale.as_deref()), ("ada@example.com", Some("de")));
-        assert_eq!((&mail.display_name, &mail.values), (&None, &MailValues::default()), "no text of the registrant");
-        assert_eq!(mail.token.as_ref().map(|token| token.purpose), Some(Purpose::EmailVerification));
-        assert_eq!((mail.expires_at, mail.policy), (at(90), ResendPolicy::ResendOnce));
+        assert_eq!(mail.facts.template, Template::Welcome);
+        assert_eq!((mail.facts.to.as_str(), mail.facts.locale.as_deref()), ("ada@example.com", Some("de")));
+        assert_eq!(
+            (&mail.facts.display_name, &mail.facts.values),
+            (&None, &MailValues::default()),
+            "no text of the registrant"
+        );
+        assert_eq!(mail.link.as_ref().map(|link| link.purpose), Some(Purpose::EmailVerification));
+        assert_eq!((mail.expires_at, mail.facts.template.resend_policy()), (at(90), ResendPolicy::ResendOnce));
     }
 
     #[test]
@@ -377,7 +375,7 @@ mod tests {
         assert!(planned(imported(false)).is_empty());
         let mails = planned(imported(true));
         assert_eq!(mails.len(), 1);
-        assert!(mails[0].token.is_none());
+        assert!(mails[0].link.is_none());
         assert_eq!(mails[0].expires_at, at(0) + WEEK);
     }
 
@@ -391,14 +389,17 @@ mod tests {
             username: Some("ada".into()),
         });
         let [confirmation, notice] = mails.as_slice() else { panic!("{mails:?}") };
-        assert_eq!(confirmation.template, Template::EmailChangeConfirm);
-        assert_eq!(confirmation.to, "ada@new.example");
-        assert_eq!(confirmation.token.as_ref().map(|token| token.purpose), Some(Purpose::EmailChange));
-        assert_eq!((&confirmation.display_name, confirmation.values.username.as_deref()), (&None, Some("ada")));
-        assert_eq!((notice.template, notice.to.as_str()), (Template::EmailChangeNotice, "ada@example.com"));
-        assert_eq!((notice.display_name.as_deref(), &notice.values.username), (Some("Ada"), &None));
-        assert!(notice.token.is_none(), "the old address must not get the link");
-        assert_eq!(notice.policy, ResendPolicy::Hold);
+        assert_eq!(confirmation.facts.template, Template::EmailChangeConfirm);
+        assert_eq!(confirmation.facts.to, "ada@new.example");
+        assert_eq!(confirmation.link.as_ref().map(|link| link.purpose), Some(Purpose::EmailChange));
+        assert_eq!(
+            (&confirmation.facts.display_name, confirmation.facts.values.username.as_deref()),
+            (&None, Some("ada"))
+        );
+        assert_eq!((notice.facts.template, notice.facts.to.as_str()), (Template::EmailChangeNotice, "ada@example.com"));
+        assert_eq!((notice.facts.display_name.as_deref(), &notice.facts.values.username), (Some("Ada"), &None));
+        assert!(notice.link.is_none(), "the old address must not get the link");
+        assert_eq!(notice.facts.template.resend_policy(), ResendPolicy::Hold);
     }
 
     #[test]
@@ -411,9 +412,9 @@ mod tests {
             undo: grant(at(60)),
         });
         assert_eq!(mails.len(), 1);
-        assert_eq!(mails[0].to, "ada@example.com");
-        assert_eq!(mails[0].values.new_email.as_deref(), Some("ada@new.example"));
-        assert_eq!(mails[0].token.as_ref().map(|token| token.purpose), Some(Purpose::EmailChangeUndo));
+        assert_eq!(mails[0].facts.to, "ada@example.com");
+        assert_eq!(mails[0].facts.values.new_email.as_deref(), Some("ada@new.example"));
+        assert_eq!(mails[0].link.as_ref().map(|link| link.purpose), Some(Purpose::EmailChangeUndo));
     }
 
     #[test]
@@ -433,14 +434,14 @@ mod tests {
         ];
         for (mails, template, purpose) in with {
             let [mail] = mails.as_slice() else { panic!("{mails:?}") };
-            assert_eq!(mail.template, template);
-            assert_eq!(mail.token.as_ref().map(|token| token.purpose), Some(purpose));
-            assert_eq!((mail.expires_at, mail.policy), (at(0) + WEEK, ResendPolicy::Hold));
+            assert_eq!(mail.facts.template, template);
+            assert_eq!(mail.link.as_ref().map(|link| link.purpose), Some(purpose));
+            assert_eq!((mail.expires_at, mail.facts.template.resend_policy()), (at(0) + WEEK, ResendPolicy::Hold));
         }
         let without =
             [planned(changed(None, PasswordChangeReason::Reset)), planned(enabled(None)), planned(renewed(None))];
         for mails in without {
-            assert_eq!((mails.len(), &mails[0].token, mails[0].expires_at), (1, &None, at(0) + WEEK));
+            assert_eq!((mails.len(), &mails[0].link, mails[0].expires_at), (1, &None, at(0) + WEEK));
         }
     }
 
@@ -449,12 +450,12 @@ mod tests {
         for change in [UndoneChange::Password, UndoneChange::Totp, UndoneChange::RecoveryCodes] {
             let mails = planned(UserChangeUndone { user_id: USER, change, recipient: recipient() });
             let [mail] = mails.as_slice() else { panic!("{mails:?}") };
-            assert_eq!((mail.template, mail.values.undone_change), (Template::ChangeUndone, Some(change)));
-            assert_eq!((&mail.token, mail.policy), (&None, ResendPolicy::Hold));
+            assert_eq!((mail.facts.template, mail.facts.values.undone_change), (Template::ChangeUndone, Some(change)));
+            assert_eq!((&mail.link, mail.facts.template.resend_policy()), (&None, ResendPolicy::Hold));
         }
         for by in [None, Some(TotpDisabledBy::Admin), Some(TotpDisabledBy::Operator), Some(TotpDisabledBy::Mailbox)] {
             let mails = planned(UserTotpDisabled { user_id: USER, recipient: recipient(), by });
-            assert_eq!((mails.len(), mails[0].values.totp_disabled_by), (1, by));
+            assert_eq!((mails.len(), mails[0].facts.values.totp_disabled_by), (1, by));
         }
     }
 
@@ -463,33 +464,34 @@ mod tests {
         let attempted = UserRegistrationAttempted { user_id: USER, recipient: recipient(), reset: grant(at(60)) };
         let mails = planned(attempted);
         let [mail] = mails.as_slice() else { panic!("{mails:?}") };
-        assert_eq!((mail.template, mail.to.as_str()), (Template::RegistrationAttempted, "ada@example.com"));
-        assert_eq!(mail.token.as_ref().map(|token| token.purpose), Some(Purpose::PasswordReset));
-        assert_eq!((mail.expires_at, mail.policy, &mail.display_name), (at(60), ResendPolicy::ResendOnce, &None));
+        assert_eq!((mail.facts.template, mail.facts.to.as_str()), (Template::RegistrationAttempted, "ada@example.com"));
+        assert_eq!(mail.link.as_ref().map(|link| link.purpose), Some(Purpose::PasswordReset));
+        assert_eq!(
+            (mail.expires_at, mail.facts.template.resend_policy(), &mail.facts.display_name),
+            (at(60), ResendPolicy::ResendOnce, &None)
+        );
         assert!(planned(UserDisowned { user_id: USER }).is_empty());
     }
 
     #[test]
     fn notices_carry_the_values_that_they_mention() {
         let locked = planned(UserLocked { user_id: USER, until: at(5), recipient: recipient() });
-        assert_eq!(locked[0].values.locked_until, Some(at(5)));
+        assert_eq!(locked[0].facts.values.locked_until, Some(at(5)));
         let used = planned(UserRecoveryCodeUsed { user_id: USER, remaining: 3, recipient: recipient() });
-        assert_eq!(used[0].values.remaining, Some(3));
+        assert_eq!(used[0].facts.values.remaining, Some(3));
     }
 
     #[test]
     fn a_deletion_sends_a_goodbye_and_an_unlock_sends_nothing() {
         let mails = planned(UserDeleted { user_id: USER, by: DeletedBy::Admin, recipient: recipient() });
-        assert_eq!(mails[0].template, Template::Goodbye);
+        assert_eq!(mails[0].facts.template, Template::Goodbye);
         assert!(planned(UserUnlocked { user_id: USER }).is_empty());
     }
 
     #[test]
-    fn every_name_parses_to_its_value() {
+    fn every_kind_of_mail_has_one_name() {
         for template in Template::ALL {
-            assert_eq!(template.as_str().parse(), Ok(*template));
             assert_eq!(serde_json::to_value(template).unwrap(), template.as_str());
         }
-        assert!("nothing".parse::<Template>().is_err());
     }
 }

@@ -8,8 +8,9 @@ use test_support::{Layer, assert_every_module_is_a_layer, assert_layers};
 
 /// Each layer, and the layers that it may import besides itself.
 const LAYERS: &[Layer] = &[
-    ("plan", &[]),
-    ("ledger", &["plan"]),
+    ("bson_date", &[]),
+    ("plan", &["bson_date"]),
+    ("ledger", &["bson_date", "plan"]),
     ("renderer", &["plan"]),
     ("metrics", &["ledger", "plan"]),
     ("mailer", &["metrics"]),

@@ -10,17 +10,14 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use jiff::{SignedDuration, Timestamp};
 use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior};
-use secrecy::SecretString;
 use serde::Serialize;
 use service_kit::cli::print_result;
 
 use crate::{
     config::MailConfig,
-    plan::Template,
-    renderer::{MailCase, MailContent, Renderer, cases},
+    renderer::{ExampleMail, RenderError, Renderer},
 };
 
 const FILE: &str = "index.html";
@@ -30,8 +27,6 @@ const TAG_SEARCH_BYTES: u64 = 1024;
 
 /// The token in the examples, which is obviously not a real one.
 const TOKEN: &str = "EXAMPLE-NOT-A-REAL-TOKEN-EXAMPLE-NOT-A-REAL";
-/// A fixed time, so that the page is always the same: 22 November 2026, 20:10:42 UTC.
-const NOW: i64 = 1_795_378_242;
 
 /// A summary of the written page.
 #[derive(Debug, Serialize)]
@@ -96,49 +91,22 @@ pub fn write(out: &Path, config: &MailConfig) -> anyhow::Result<Preview> {
     Ok(Preview { file, mails, languages: page.languages.len() })
 }
 
-fn page(renderer: &Renderer) -> anyhow::Result<PreviewPage> {
+fn page(renderer: &Renderer) -> Result<PreviewPage, RenderError> {
     let languages: Vec<PreviewLanguage> = renderer
         .languages()
         .map(|(tag, name)| PreviewLanguage { tag: tag.to_owned(), name: name.to_owned() })
         .collect();
-    let mut templates = Vec::with_capacity(Template::ALL.len());
-    for &template in Template::ALL {
-        for case in [None].into_iter().chain(cases(template).iter().copied().map(Some)) {
-            let name = case.map_or(template.to_string(), |case| format!("{template}.{}", case.as_str()));
-            let mails = languages.iter().map(|language| mail(renderer, template, case, &language.tag));
-            templates.push(PreviewGroup { name, mails: mails.collect::<anyhow::Result<_>>()? });
-        }
+    let mut templates = Vec::new();
+    for example in ExampleMail::all(TOKEN) {
+        let mails = languages.iter().map(|language| mail(renderer, example.clone(), &language.tag));
+        templates.push(PreviewGroup { name: example.name(), mails: mails.collect::<Result<_, _>>()? });
     }
     Ok(PreviewPage { product: renderer.product().to_owned(), languages, templates })
 }
 
-fn mail(
-    renderer: &Renderer,
-    template: Template,
-    case: Option<MailCase>,
-    language: &str,
-) -> anyhow::Result<PreviewMail> {
-    let token = SecretString::from(TOKEN);
-    let now = Timestamp::from_second(NOW)?;
-    let content = MailContent {
-        template,
-        to: "ada@example.org",
-        display_name: Some("Ada Lovelace"),
-        locale: Some(language),
-        username: Some("ada"),
-        link_token: Some(&token),
-        link_expires_at: Some(now + SignedDuration::from_hours(72)),
-        new_email: Some("ada@lovelace.example"),
-        old_email: Some("ada@example.org"),
-        remaining: Some(7),
-        locked_until: Some(now + SignedDuration::from_mins(15)),
-        totp_disabled_by: None,
-        undone_change: None,
-        event_time: now,
-        message_id: "example@preview.invalid",
-        date: now,
-    };
-    let composed = renderer.compose(&content.in_case(case))?;
+fn mail(renderer: &Renderer, mut example: ExampleMail, language: &str) -> Result<PreviewMail, RenderError> {
+    example.facts.locale = Some(language.to_owned());
+    let composed = renderer.compose(&example.content())?;
     Ok(PreviewMail {
         language: language.to_owned(),
         subject: composed.subject,
@@ -187,7 +155,7 @@ fn may_replace(file: &Path) -> io::Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::SOURCE;
+    use crate::{config::SOURCE, plan::Template};
 
     struct Directory(PathBuf);
 

@@ -18,13 +18,13 @@ use crate::{
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The stores, the clock, and the operator's name.
-pub struct Stores {
-    pub ledger: Ledger,
-    pub letters: DeadLetterStore,
-    pub suppressions: Suppressions,
-    pub clock: Clock,
+pub(super) struct Stores {
+    pub(super) ledger: Ledger,
+    pub(super) letters: DeadLetterStore,
+    pub(super) suppressions: Suppressions,
+    pub(super) clock: Clock,
     /// The operator's name in histories.
-    pub operator: String,
+    pub(super) operator: String,
 }
 
 impl Stores {
@@ -32,7 +32,7 @@ impl Stores {
     ///
     /// # Errors
     /// Returns an error if the configuration or the URI is invalid.
-    pub async fn open(file: Option<&Path>) -> anyhow::Result<Self> {
+    pub(super) async fn open(file: Option<&Path>) -> anyhow::Result<Self> {
         let config = mongodb_config(file)?;
         let client = mongo::client(&config, "email-service").await?;
         let database: Database = client.database(&config.database);

@@ -6,7 +6,7 @@ use clap::Subcommand;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Stores, operator_change::ChangeReport, print_line, print_table};
+use super::{Stores, change_report::ChangeReport, print_rows, to_the_second};
 use crate::{ledger::Suppression, mailer::reply::printable};
 
 /// The commands on suppressed addresses.
@@ -45,6 +45,12 @@ struct SuppressionJson<'a> {
     until: Timestamp,
 }
 
+impl<'a> From<&'a Suppression> for SuppressionJson<'a> {
+    fn from(Suppression { address, reply, mail, at, until }: &'a Suppression) -> Self {
+        Self { address, reply, mail, at: *at, until: *until }
+    }
+}
+
 /// Runs the command.
 ///
 /// # Errors
@@ -59,19 +65,10 @@ pub async fn run(file: Option<&Path>, command: SuppressionsCommand, json: bool) 
 
 async fn list(stores: &Stores, to: Option<&str>, limit: u32, json: bool) -> anyhow::Result<()> {
     let rows = stores.suppressions.list(to, i64::from(limit)).await?;
-    if json {
-        for Suppression { address, reply, mail, at, until } in &rows {
-            print_line(serde_json::to_string(&SuppressionJson { address, reply, mail, at: *at, until: *until })?)?;
-        }
-        return Ok(());
-    }
-    let time = |time: Timestamp| time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-    let row = |row: &Suppression| {
-        [printable(&row.address), time(row.at), time(row.until), row.mail.clone(), printable(&row.reply)]
-    };
-    let rows: Vec<_> = rows.iter().map(row).collect();
-    print_table(["ADDRESS", "SINCE", "UNTIL", "MAIL", "REPLY"], &rows)?;
-    Ok(())
+    Ok(print_rows(&rows, json, SuppressionJson::from, ["ADDRESS", "SINCE", "UNTIL", "MAIL", "REPLY"], |row| {
+        let Suppression { address, reply, mail, at, until } = row;
+        [printable(address), to_the_second(*at), to_the_second(*until), mail.clone(), printable(reply)]
+    })?)
 }
 
 async fn remove(stores: &Stores, addresses: &[String], dry_run: bool, json: bool) -> anyhow::Result<()> {

@@ -196,13 +196,7 @@ impl BatchWriter {
     /// for replayed dead letters. The id of a mail follows from its event, so no mail is stored
     /// twice.
     pub(super) async fn store_mails(&self, batch: &mut Batch) -> Result<StoredMails, StoreError> {
-        let addresses: Vec<&str> = batch.mails.iter().map(|(mail, _)| mail.to()).collect();
-        let suppressed = self.suppressions.suppressed_among(&addresses).await?;
-        let now = self.clock.now();
-        let suppressed: Vec<bool> = addresses.iter().map(|address| suppressed.contains(*address)).collect();
-        for ((mail, _), _) in batch.mails.iter_mut().zip(suppressed).filter(|(_, suppressed)| *suppressed) {
-            mail.suppress(now);
-        }
+        self.mark_suppressed(batch).await?;
         let inserted = self.ledger.insert(batch.mails.iter().map(|(mail, _)| mail)).await?;
 
         let mut outcomes: Vec<MailOutcome> =
@@ -215,10 +209,22 @@ impl BatchWriter {
             let (mail, record) = &batch.mails[*index];
             outcomes[*index] = MailOutcome::Refused;
             let detail = format!("the ledger refuses the mail {} (error {code})", mail.template());
-            let letter = DeadLetter::new((**record).clone(), "ledger-refused", detail, self.ledger.instance(), now);
+            let letter =
+                DeadLetter::new((**record).clone(), "ledger-refused", detail, self.ledger.instance(), self.clock.now());
             refused.push(letter);
         }
         Ok(StoredMails { outcomes, refused })
+    }
+
+    /// Marks the mails to suppressed addresses: they are stored, and not sent.
+    pub(super) async fn mark_suppressed(&self, batch: &mut Batch) -> Result<(), StoreError> {
+        let addresses: Vec<&str> = batch.mails.iter().map(|(mail, _)| mail.to()).collect();
+        let suppressed = self.suppressions.are_suppressed(&addresses).await?;
+        let now = self.clock.now();
+        for ((mail, _), _) in batch.mails.iter_mut().zip(suppressed).filter(|(_, suppressed)| *suppressed) {
+            mail.suppress(now);
+        }
+        Ok(())
     }
 }
 

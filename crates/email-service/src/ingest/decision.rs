@@ -13,7 +13,7 @@ use crate::{
 
 /// The reason of a dead letter at which the code panicked: a defect of the program, not of the
 /// record.
-pub const PROCESSING_FAILED: &str = "processing-failed";
+const PROCESSING_FAILED: &str = "processing-failed";
 
 /// The decision about a record.
 #[derive(Debug, PartialEq)]
@@ -90,8 +90,8 @@ impl RecordDecider {
 
     /// Opens the token and drops it at once: this only checks that it belongs to this mail.
     fn check_sealed_token(&self, event: &Event, mail: &PlannedMail) -> Result<(), events::sealing::OpenError> {
-        let Some(token) = &mail.token else { return Ok(()) };
-        self.keys.open_bound(&token.grant.sealed, &mail.to, token.purpose, event.envelope.id).map(drop)
+        let Some(link) = &mail.link else { return Ok(()) };
+        self.keys.open_bound(&link.token, &mail.facts.to, link.purpose, event.envelope.id).map(drop)
     }
 }
 

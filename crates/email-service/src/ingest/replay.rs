@@ -47,23 +47,16 @@ impl BatchWriter {
         record: ConsumedRecord,
         decider: &RecordDecider,
     ) -> Result<ReplayOutcome, StoreError> {
-        let batch = self.batch_of_one(record, decider);
+        let mut batch = self.batch_of_one(record, decider);
         if let Some(outcome) = outcome_without_mails(&batch) {
             return Ok(outcome);
         }
-        let addresses: Vec<&str> = batch.mails.iter().map(|(mail, _)| mail.to()).collect();
-        let suppressed = self.suppressions.suppressed_among(&addresses).await?;
+        self.mark_suppressed(&mut batch).await?;
         let mut mails = Vec::new();
         for (mail, _) in &batch.mails {
-            let mut mail = mail.clone();
-            if suppressed.contains(mail.to()) {
-                mail.suppress(self.clock.now());
-            }
-            let known = self.ledger.find(mail.id()).await?.is_some();
-            mails.push((
-                mail.id().to_owned(),
-                if known { MailOutcome::Existing } else { MailOutcome::New(mail.state()) },
-            ));
+            let exists = self.ledger.find(mail.id()).await?.is_some();
+            let outcome = if exists { MailOutcome::Existing } else { MailOutcome::New(mail.state()) };
+            mails.push((mail.id().to_owned(), outcome));
         }
         Ok(ReplayOutcome::Mails(mails))
     }

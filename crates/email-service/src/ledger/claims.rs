@@ -10,9 +10,10 @@ use service_kit::mongo::{StoreError, with_deadline};
 
 use super::{
     InsertResult, MailJob, MailList, NewMail, State,
-    filter::{abandoned, claimable, claimed_by, queued_and_expired, resendable, unknown_and_expired},
+    filter::{abandoned, claimable, claimed_by, prepared_by, queued_and_expired, resendable, unknown_and_expired},
     transition::{
-        finished_fields, from_now, literal, requeued_fields, resent_fields, terminal_fields, transition, unknown_fields,
+        finished_fields, from_now, literal, queued_fields, requeued_fields, resent_fields, terminal_fields, transition,
+        unknown_fields,
     },
 };
 
@@ -146,11 +147,7 @@ impl Ledger {
         self.update_all(still_claimable, self.claim_update(lease)).await?;
         // Among the ids that were due, those leased to this instance were claimed by this write, or
         // by an earlier one whose answer was lost.
-        let claimed_here = doc! {
-            "_id": { "$in": ids },
-            "state": State::Preparing.as_str(),
-            "lease.owner": &self.instance,
-        };
+        let claimed_here = prepared_by(&self.instance, doc! { "$in": ids });
         let rows = self.jobs.clone_with_type::<RawDocumentBuf>();
         let claimed: Vec<RawDocumentBuf> =
             with_deadline(self.deadline, async { rows.find(claimed_here).await?.try_collect().await }).await?;
@@ -164,17 +161,9 @@ impl Ledger {
         let MailList { jobs, unreadable } = MailList::from_rows(rows);
         if !unreadable.is_empty() {
             tracing::warn!(mails = ?unreadable, "this release cannot read these mails: leaving them to a newer one");
-            let filter = doc! {
-                "_id": { "$in": unreadable },
-                "state": State::Preparing.as_str(),
-                "lease.owner": &self.instance,
-            };
+            let filter = prepared_by(&self.instance, doc! { "$in": unreadable });
             let note = Some("this release cannot read it: left to a newer one");
-            let fields = doc! {
-                "epoch": { "$add": ["$epoch", 1_i64] },
-                "lease": "$$REMOVE",
-                "nextAttemptAt": from_now(UNREADABLE_PAUSE),
-            };
+            let fields = queued_fields(from_now(UNREADABLE_PAUSE));
             if let Err(error) = self.update_all(filter, self.transition(State::Queued, note, fields)).await {
                 tracing::warn!(%error, "they are due again when their lease has ended");
             }
@@ -196,17 +185,9 @@ impl Ledger {
     /// # Errors
     /// Returns [`StoreError`]: call it again.
     pub async fn release_lost_claims(&self, known: &[String]) -> Result<u64, StoreError> {
-        let filter = doc! {
-            "state": State::Preparing.as_str(),
-            "lease.owner": &self.instance,
-            "_id": { "$nin": known },
-        };
-        let fields = doc! {
-            "epoch": { "$add": ["$epoch", 1_i64] },
-            "lease": "$$REMOVE",
-            "nextAttemptAt": "$$NOW",
-        };
-        self.update_all(filter, self.transition(State::Queued, Some("the answer to the claim was lost"), fields)).await
+        let filter = prepared_by(&self.instance, doc! { "$nin": known });
+        let note = Some("the answer to the claim was lost");
+        self.update_all(filter, self.transition(State::Queued, note, queued_fields("$$NOW"))).await
     }
 
     /// Extends the lease. Returns false if the mail is no longer held.
@@ -251,12 +232,8 @@ impl Ledger {
     /// # Errors
     /// Returns [`StoreError`]: call it again.
     pub async fn requeue(&self, job: &MailJob, requeue: &Requeue<'_>) -> Result<WriteOutcome, StoreError> {
-        let mut fields = doc! {
-            "epoch": { "$add": ["$epoch", 1_i64] },
-            "lease": "$$REMOVE",
-            "nextAttemptAt": from_now(requeue.delay),
-            "attempts": { "$add": ["$attempts", i64::from(requeue.attempted)] },
-        };
+        let mut fields = queued_fields(from_now(requeue.delay));
+        fields.insert("attempts", doc! { "$add": ["$attempts", i64::from(requeue.attempted)] });
         if let Some(reply) = requeue.reply {
             fields.insert("lastReply", literal(reply));
         }

@@ -2,16 +2,15 @@
 
 use std::time::Duration;
 
-use bson::{Document, doc};
+use bson::doc;
 use futures_util::TryStreamExt as _;
 use jiff::Timestamp;
 use mongodb::{Collection, Database};
 use service_kit::mongo::{StoreError, with_deadline};
 
 use super::{
-    DeadLetter, DeadLetterState,
-    filter::{match_any, match_time_range},
-    transition::{bounded_letter_history, literal},
+    DeadLetter, DeadLetterFilter, DeadLetterState,
+    transition::{dead_letter_history, history_entry, literal},
 };
 
 /// The name of the collection.
@@ -22,32 +21,6 @@ pub const COLLECTION: &str = "deadLetters";
 pub struct DeadLetterStore {
     documents: Collection<DeadLetter>,
     deadline: Duration,
-}
-
-/// A filter for dead letters; all given conditions must hold.
-#[derive(Debug, Clone, Default)]
-pub struct DeadLetterFilter {
-    /// Any of these states; an empty list means any state. The same applies to the other lists.
-    pub states: Vec<DeadLetterState>,
-    pub reasons: Vec<String>,
-    pub types: Vec<String>,
-    pub event: Option<String>,
-    /// First seen at this time or later.
-    pub since: Option<Timestamp>,
-    /// First seen before this time.
-    pub until: Option<Timestamp>,
-}
-
-impl DeadLetterFilter {
-    fn document(&self) -> Document {
-        let mut filter = Document::new();
-        match_any(&mut filter, "state", self.states.iter().map(|state| state.as_str()));
-        match_any(&mut filter, "reason", self.reasons.iter().map(String::as_str));
-        match_any(&mut filter, "type", self.types.iter().map(String::as_str));
-        match_any(&mut filter, "eventId", self.event.iter().map(String::as_str));
-        match_time_range(&mut filter, "firstSeenAt", self.since, self.until);
-        filter
-    }
 }
 
 /// A decision on a dead letter that was read in the state `expected`.
@@ -94,22 +67,14 @@ impl DeadLetterStore {
     /// # Errors
     /// Returns [`StoreError`]: the decision may be written.
     pub async fn decide(&self, decision: &DeadLetterDecision<'_>) -> Result<bool, StoreError> {
-        let mut entry = doc! {
-            "at": "$$NOW",
-            "from": "$state",
-            "to": decision.to.as_str(),
-            "by": literal(decision.by),
-        };
+        let mut entry = history_entry(decision.by, decision.to.as_str(), decision.note);
         let mut set = doc! { "state": decision.to.as_str() };
         if let Some((reason, detail)) = decision.reason {
             entry.insert("reason", literal(reason));
             set.insert("reason", literal(reason));
             set.insert("detail", literal(detail));
         }
-        if let Some(note) = decision.note {
-            entry.insert("note", literal(note));
-        }
-        set.insert("history", bounded_letter_history(entry));
+        set.insert("history", dead_letter_history(entry));
         if decision.to != decision.expected {
             set.insert("settledAt", "$$NOW");
         }
@@ -127,20 +92,21 @@ impl DeadLetterStore {
     }
 
     /// Returns dead letters without their contents, ordered by the time at which they were first
-    /// seen.
+    /// seen; all of them if `limit` is 0.
     ///
     /// # Errors
     /// Returns [`StoreError`] if the database does not answer.
     pub async fn list(
         &self,
         filter: &DeadLetterFilter,
+        now: Timestamp,
         newest_first: bool,
         limit: i64,
     ) -> Result<Vec<DeadLetter>, StoreError> {
         let list = async {
             let contents = doc! { "key": 0, "headers": 0, "value": 0 };
             self.documents
-                .find(filter.document())
+                .find(filter.document(now))
                 .projection(contents)
                 .sort(doc! { "firstSeenAt": if newest_first { -1 } else { 1 } })
                 .limit(limit)
@@ -155,8 +121,8 @@ impl DeadLetterStore {
     ///
     /// # Errors
     /// Returns [`StoreError`] if the database does not answer.
-    pub async fn count(&self, filter: &DeadLetterFilter) -> Result<u64, StoreError> {
-        with_deadline(self.deadline, self.documents.count_documents(filter.document())).await
+    pub async fn count(&self, filter: &DeadLetterFilter, now: Timestamp) -> Result<u64, StoreError> {
+        with_deadline(self.deadline, self.documents.count_documents(filter.document(now))).await
     }
 
     /// Counts the open dead letters.
@@ -164,6 +130,7 @@ impl DeadLetterStore {
     /// # Errors
     /// Returns [`StoreError`] if the database does not answer.
     pub async fn count_open(&self) -> Result<u64, StoreError> {
-        self.count(&DeadLetterFilter { states: vec![DeadLetterState::Open], ..DeadLetterFilter::default() }).await
+        let open = doc! { "state": DeadLetterState::Open.as_str() };
+        with_deadline(self.deadline, self.documents.count_documents(open)).await
     }
 }

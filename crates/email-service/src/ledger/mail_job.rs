@@ -1,17 +1,22 @@
 //! A row of the ledger.
 
-use bson::Bson;
-use events::{Event, TotpDisabledBy, UndoneChange, sealing::Purpose};
+use events::Event;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_with::{serde_as, skip_serializing_none};
 
 use super::{SCHEMA_VERSION, State};
-use crate::plan::{PlannedMail, ResendPolicy, Template};
+use crate::{
+    bson_date::BsonDate,
+    plan::{MailFacts, PlannedMail, ResendPolicy, SealedLink, Template},
+};
 
-/// One mail: its contents, its state and its history.
+/// One mail: its facts, its state and its history.
 ///
 /// It contains a token only in sealed form. `(id, epoch)` names one claim: every claim and every
 /// recovery raises `epoch`, so a write that requires an epoch can only be its holder's.
+#[skip_serializing_none]
+#[serde_as]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MailJob {
@@ -23,28 +28,17 @@ pub struct MailJob {
     pub user_id: String,
     #[serde(rename = "type")]
     pub event_type: String,
-    pub template: Template,
-    pub to: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub display_name: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub locale: Option<String>,
-    #[serde(rename = "facts")]
-    pub values: StoredMailValues,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(flatten)]
+    pub facts: MailFacts,
     pub link: Option<SealedLink>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace_parent: Option<String>,
-    #[serde(with = "bson_time")]
-    pub event_time: Timestamp,
     /// From this time on the mail is not sent.
-    #[serde(with = "bson_time")]
+    #[serde_as(as = "BsonDate")]
     pub expires_at: Timestamp,
     pub policy: ResendPolicy,
     pub message_id: String,
     pub state: State,
     pub epoch: i64,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease: Option<Lease>,
     /// Attempts that reached a server and did not fail because of the server's own trouble.
     pub attempts: i64,
@@ -54,66 +48,34 @@ pub struct MailJob {
     /// How often a sender disappeared while it held the mail.
     #[serde(default)]
     pub losses: i64,
-    #[serde(default, with = "optional_bson_time", skip_serializing_if = "Option::is_none")]
+    #[serde_as(as = "Option<BsonDate>")]
     pub next_attempt_at: Option<Timestamp>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_reply: Option<String>,
     pub history: Vec<HistoryEntry>,
     /// Set when the mail is terminal; the row is removed `ledger.retention` later.
-    #[serde(default, with = "optional_bson_time", skip_serializing_if = "Option::is_none")]
+    #[serde_as(as = "Option<BsonDate>")]
     pub terminal_at: Option<Timestamp>,
 }
 
-/// The values that the texts may mention besides the recipient.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct StoredMailValues {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub username: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub new_email: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub old_email: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub remaining: Option<u32>,
-    #[serde(default, with = "optional_bson_time", skip_serializing_if = "Option::is_none")]
-    pub locked_until: Option<Timestamp>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub totp_disabled_by: Option<TotpDisabledBy>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub undone_change: Option<UndoneChange>,
-}
-
-/// The sealed token of the mail's link.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct SealedLink {
-    pub kid: String,
-    #[serde(rename = "box")]
-    pub sealed_box: String,
-    pub purpose: Purpose,
-    #[serde(with = "bson_time")]
-    pub expires_at: Timestamp,
-}
-
 /// The holder of the mail, and the end of the lease by the server's clock.
+#[serde_as]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Lease {
     pub owner: String,
-    #[serde(with = "bson_time")]
+    #[serde_as(as = "BsonDate")]
     pub until: Timestamp,
 }
 
 /// One change of state of a mail.
+#[skip_serializing_none]
+#[serde_as]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct HistoryEntry {
-    #[serde(with = "bson_time")]
+    #[serde_as(as = "BsonDate")]
     pub at: Timestamp,
     /// Absent in the first entry.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<State>,
     pub to: State,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
     /// The instance, or `operator <login>@<host>`.
     pub by: String,
@@ -130,37 +92,19 @@ impl NewMail {
         let envelope = &event.envelope;
         let (state, note) =
             if too_late { (State::Expired, Some("too old when it was read")) } else { (State::Queued, None) };
-        let link = mail.token.map(|token| SealedLink {
-            kid: token.grant.sealed.kid,
-            sealed_box: token.grant.sealed.sealed_box,
-            purpose: token.purpose,
-            expires_at: token.grant.expires_at,
-        });
+        let template = mail.facts.template;
         Self(MailJob {
-            id: format!("{}/{}", envelope.id, mail.template),
+            id: format!("{}/{template}", envelope.id),
             schema_version: SCHEMA_VERSION,
             event_id: envelope.id.to_string(),
             user_id: envelope.subject.to_string(),
             event_type: envelope.event_type.to_string(),
-            template: mail.template,
-            to: mail.to,
-            display_name: mail.display_name,
-            locale: mail.locale,
-            values: StoredMailValues {
-                username: mail.values.username,
-                new_email: mail.values.new_email,
-                old_email: mail.values.old_email,
-                remaining: mail.values.remaining,
-                locked_until: mail.values.locked_until,
-                totp_disabled_by: mail.values.totp_disabled_by,
-                undone_change: mail.values.undone_change,
-            },
-            link,
+            facts: mail.facts,
+            link: mail.link,
             trace_parent: envelope.trace_parent.as_ref().map(|parent| parent.as_str().to_owned()),
-            event_time: envelope.time,
             expires_at: mail.expires_at,
-            policy: mail.policy,
-            message_id: format!("<{}.{}@{domain}>", envelope.id, mail.template),
+            policy: template.resend_policy(),
+            message_id: format!("<{}.{template}@{domain}>", envelope.id),
             state,
             epoch: 0,
             lease: None,
@@ -191,12 +135,12 @@ impl NewMail {
     /// Returns the recipient's address.
     #[must_use]
     pub fn to(&self) -> &str {
-        &self.0.to
+        &self.0.facts.to
     }
 
     #[must_use]
     pub fn template(&self) -> Template {
-        self.0.template
+        self.0.facts.template
     }
 
     #[must_use]
@@ -219,36 +163,9 @@ impl NewMail {
     }
 }
 
-/// Serializes times as BSON dates, in milliseconds.
-pub(crate) mod bson_time {
-    use super::{Bson, Timestamp};
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    pub(crate) fn serialize<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
-        Bson::DateTime(bson::DateTime::from_jiff(*time)).serialize(serializer)
-    }
-
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
-        bson::DateTime::deserialize(deserializer).map(bson::DateTime::to_jiff)
-    }
-}
-
-/// The same for optional times.
-pub(crate) mod optional_bson_time {
-    use super::Timestamp;
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    pub(crate) fn serialize<S: Serializer>(time: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
-        time.map(bson::DateTime::from_jiff).serialize(serializer)
-    }
-
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
-        Ok(Option::<bson::DateTime>::deserialize(deserializer)?.map(bson::DateTime::to_jiff))
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use bson::{Bson, Document, doc};
     use events::{Recipient, SealedToken, TokenGrant, UserRegistered};
     use jiff::SignedDuration;
     use uuid::Uuid;
@@ -295,6 +212,66 @@ mod tests {
         assert_eq!(document.get_str("policy").unwrap(), "resend_once");
         assert!(!document.contains_key("terminalAt"), "the TTL index must not match it");
         assert_eq!(bson::deserialize_from_document::<MailJob>(document).unwrap(), job);
+    }
+
+    /// Returns a row with every field, as release 0.1 stores it.
+    fn full_row() -> Document {
+        let at = |seconds: i64| bson::DateTime::from_millis((1_900_000_000 + seconds) * 1_000);
+        doc! {
+            "_id": "00000000-0000-0000-0000-000000000002/email-changed",
+            "schemaVersion": 1,
+            "eventId": "00000000-0000-0000-0000-000000000002",
+            "userId": "00000000-0000-0000-0000-000000000001",
+            "type": "user.email_changed.v1",
+            "template": "email-changed",
+            "to": "ada@example.com",
+            "displayName": "Ada",
+            "locale": "de",
+            "facts": {
+                "username": "ada",
+                "newEmail": "ada@new.example",
+                "oldEmail": "ada@example.com",
+                "remaining": 3_i64,
+                "lockedUntil": at(900),
+                "totpDisabledBy": "mailbox",
+                "undoneChange": "recovery-codes",
+            },
+            "link": { "kid": "0011223344556677", "box": "AAAA", "purpose": "email-change-undo", "expiresAt": at(3_600) },
+            "traceParent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+            "eventTime": at(0),
+            "expiresAt": at(86_400),
+            "policy": "hold",
+            "messageId": "<00000000-0000-0000-0000-000000000002.email-changed@example.org>",
+            "state": "preparing",
+            "epoch": 3_i64,
+            "lease": { "owner": "here", "until": at(90) },
+            "attempts": 2_i64,
+            "resends": 1_i64,
+            "losses": 1_i64,
+            "nextAttemptAt": at(60),
+            "lastReply": "452 4.2.2 full",
+            "history": [
+                { "at": at(0), "to": "queued", "by": "here" },
+                { "at": at(1), "from": "queued", "to": "preparing", "note": "a note", "by": "here" },
+            ],
+            "terminalAt": at(120),
+        }
+    }
+
+    #[test]
+    fn a_row_of_release_0_1_is_read_and_written_back_unchanged() {
+        let mut least = full_row();
+        for optional in
+            ["displayName", "locale", "link", "traceParent", "lease", "nextAttemptAt", "lastReply", "terminalAt"]
+        {
+            least.remove(optional);
+        }
+        least.insert("facts", doc! {});
+        for stored in [full_row(), least] {
+            let job: MailJob = bson::deserialize_from_slice(&bson::serialize_to_vec(&stored).unwrap()).unwrap();
+            let written: Document = bson::deserialize_from_slice(&bson::serialize_to_vec(&job).unwrap()).unwrap();
+            assert_eq!(written, stored);
+        }
     }
 
     #[test]

@@ -7,19 +7,14 @@
 use bson::{Document, doc};
 use futures_util::TryStreamExt as _;
 use jiff::Timestamp;
-use mongodb::{
-    action::{Action as _, CountDocuments, Find},
-    options::Collation,
-};
+use mongodb::action::{Action as _, CountDocuments, Find};
 use serde::Deserialize;
 use service_kit::mongo::{StoreError, with_deadline};
 
 use super::{
     Ledger, MailFilter, State,
-    mail_job::optional_bson_time,
     transition::{operator_requeue_fields, operator_resolve_fields, transition},
 };
-use crate::plan::Template;
 
 /// An operator's action on a mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,12 +31,9 @@ pub enum OperatorAction {
 pub struct MailSnapshot {
     #[serde(rename = "_id")]
     pub id: String,
-    pub template: Template,
     pub to: String,
     pub state: State,
     pub epoch: i64,
-    #[serde(default, with = "optional_bson_time")]
-    pub next_attempt_at: Option<Timestamp>,
     /// Whether the mail has a link.
     #[serde(rename = "link")]
     pub has_link: bool,
@@ -52,7 +44,7 @@ pub struct MailSnapshot {
     #[serde(rename = "waits")]
     pub is_due_later: bool,
     /// The state before the present one.
-    #[serde(default, rename = "cameFrom")]
+    #[serde(rename = "cameFrom")]
     pub previous_state: Option<State>,
 }
 
@@ -170,30 +162,40 @@ fn check_requeue(mail: &MailSnapshot, again: bool, suppressed: bool) -> Result<(
 }
 
 impl Ledger {
-    /// Returns the mails that match `filter`, those of the oldest events first.
+    /// Returns the mails that match `filter`, those of the oldest events first; all of them if
+    /// `limit` is 0.
     ///
     /// # Errors
     /// Returns [`StoreError`] if the database does not answer.
-    pub async fn snapshots(&self, filter: &MailFilter, limit: i64) -> Result<Vec<MailSnapshot>, StoreError> {
-        self.find_snapshots(filter.document(), filter.collation(), limit).await
-    }
-
-    /// Returns the mails with these ids that exist.
-    ///
-    /// # Errors
-    /// Returns [`StoreError`] if the database does not answer.
-    pub async fn snapshots_by_id(&self, ids: &[String]) -> Result<Vec<MailSnapshot>, StoreError> {
-        self.find_snapshots(doc! { "_id": { "$in": ids } }, None, 0).await
+    pub async fn snapshots(
+        &self,
+        filter: &MailFilter,
+        now: Timestamp,
+        limit: i64,
+    ) -> Result<Vec<MailSnapshot>, StoreError> {
+        let fields = doc! {
+            "to": 1, "state": 1, "epoch": 1,
+            "link": { "$eq": [{ "$type": "$link" }, "object"] },
+            "over": { "$lte": ["$expiresAt", "$$NOW"] },
+            "waits": { "$gt": ["$nextAttemptAt", "$$NOW"] },
+            // Only the first entry has no `from`, so the last element is that of the last entry.
+            "cameFrom": { "$arrayElemAt": ["$history.from", -1] },
+        };
+        let find = async {
+            let mails = self.documents.clone_with_type::<MailSnapshot>();
+            let find = mails.find(filter.document(now)).projection(fields).sort(doc! { "eventTime": 1 }).limit(limit);
+            find.optional(filter.collation(), Find::collation).await?.try_collect().await
+        };
+        with_deadline(self.deadline, find).await
     }
 
     /// Counts the mails that match `filter`.
     ///
     /// # Errors
     /// Returns [`StoreError`] if the database does not answer.
-    pub async fn count_matching(&self, filter: &MailFilter) -> Result<u64, StoreError> {
-        let count =
-            self.documents.count_documents(filter.document()).optional(filter.collation(), CountDocuments::collation);
-        with_deadline(self.deadline, count).await
+    pub async fn count_matching(&self, filter: &MailFilter, now: Timestamp) -> Result<u64, StoreError> {
+        let count = self.documents.count_documents(filter.document(now));
+        with_deadline(self.deadline, count.optional(filter.collation(), CountDocuments::collation)).await
     }
 
     /// Applies the action if the mail is unchanged. The history names this process, and contains
@@ -220,28 +222,6 @@ impl Ledger {
         }
         Ok(ActionResult::Changed(self.find(&mail.id).await?.map(|job| job.state)))
     }
-
-    async fn find_snapshots(
-        &self,
-        filter: Document,
-        collation: Option<Collation>,
-        limit: i64,
-    ) -> Result<Vec<MailSnapshot>, StoreError> {
-        let fields = doc! {
-            "template": 1, "to": 1, "state": 1, "epoch": 1, "nextAttemptAt": 1,
-            "link": { "$eq": [{ "$type": "$link" }, "object"] },
-            "over": { "$lte": ["$expiresAt", "$$NOW"] },
-            "waits": { "$gt": ["$nextAttemptAt", "$$NOW"] },
-            // Only the first entry has no `from`, so the last element is that of the last entry.
-            "cameFrom": { "$arrayElemAt": ["$history.from", -1] },
-        };
-        let find = async {
-            let mails = self.documents.clone_with_type::<MailSnapshot>();
-            let find = mails.find(filter).projection(fields).sort(doc! { "eventTime": 1 }).limit(limit);
-            find.optional(collation, Find::collation).await?.try_collect().await
-        };
-        with_deadline(self.deadline, find).await
-    }
 }
 
 #[cfg(test)]
@@ -251,11 +231,9 @@ mod tests {
     fn snapshot(state: State) -> MailSnapshot {
         MailSnapshot {
             id: "e/welcome".into(),
-            template: Template::Welcome,
             to: "ada@example.org".into(),
             state,
             epoch: 3,
-            next_attempt_at: None,
             has_link: true,
             has_expired: false,
             is_due_later: true,

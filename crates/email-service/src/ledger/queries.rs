@@ -42,10 +42,10 @@ impl Ledger {
     ///
     /// # Errors
     /// Returns [`StoreError`] if the database does not answer.
-    pub async fn list(&self, filter: &MailFilter, limit: i64) -> Result<MailList, StoreError> {
+    pub async fn list(&self, filter: &MailFilter, now: Timestamp, limit: i64) -> Result<MailList, StoreError> {
         let rows = self.jobs.clone_with_type::<RawDocumentBuf>();
         let list = async {
-            let find = rows.find(filter.document()).sort(doc! { "eventTime": -1 }).limit(limit);
+            let find = rows.find(filter.document(now)).sort(doc! { "eventTime": -1 }).limit(limit);
             find.optional(filter.collation(), Find::collation).await?.try_collect().await
         };
         let found: Vec<RawDocumentBuf> = with_deadline(self.deadline, list).await?;

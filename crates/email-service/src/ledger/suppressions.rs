@@ -16,12 +16,14 @@ use mongodb::{
     action::{Action as _, Find},
 };
 use serde::Deserialize;
+use serde_with::serde_as;
 use service_kit::{
     mongo::{StoreError, with_deadline},
     panics,
 };
 
-use super::{SCHEMA_VERSION, filter::case_insensitive, mail_job::bson_time};
+use super::{SCHEMA_VERSION, filter::case_insensitive};
+use crate::bson_date::BsonDate;
 
 /// The name of the collection.
 pub const COLLECTION: &str = "suppressions";
@@ -30,9 +32,10 @@ pub const COLLECTION: &str = "suppressions";
 const CASE_SENSITIVE: &str = "caseSensitive";
 
 /// How long an address gets no mail.
-pub const DURATION: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+const DURATION: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// An address that gets no mail.
+#[serde_as]
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Suppression {
     /// The address, its domain as A-label in lower case.
@@ -42,9 +45,9 @@ pub struct Suppression {
     pub reply: String,
     /// The id of the mail that was refused.
     pub mail: String,
-    #[serde(with = "bson_time")]
+    #[serde_as(as = "BsonDate")]
     pub at: Timestamp,
-    #[serde(with = "bson_time")]
+    #[serde_as(as = "BsonDate")]
     pub until: Timestamp,
 }
 
@@ -83,13 +86,13 @@ impl Suppressions {
         }
     }
 
-    /// Returns those of `addresses` that are suppressed.
+    /// Returns for each of `addresses` whether it is suppressed.
     ///
     /// # Errors
     /// Returns [`StoreError`] if the database does not answer.
-    pub async fn suppressed_among<'a>(&self, addresses: &[&'a str]) -> Result<HashSet<&'a str>, StoreError> {
+    pub async fn are_suppressed(&self, addresses: &[&str]) -> Result<Vec<bool>, StoreError> {
         if addresses.is_empty() {
-            return Ok(HashSet::new());
+            return Ok(Vec::new());
         }
         let (keys, folded): (Vec<String>, Vec<String>) =
             addresses.iter().map(|address| (key(address), folded_key(address))).unzip();
@@ -105,7 +108,7 @@ impl Suppressions {
             set.extend(row.get_str("_id").ok().map(str::to_owned));
         }
         let is_suppressed = |address: &str| exact.contains(&key(address)) || in_any_case.contains(&folded_key(address));
-        Ok(addresses.iter().copied().filter(|address| is_suppressed(address)).collect())
+        Ok(addresses.iter().map(|address| is_suppressed(address)).collect())
     }
 
     /// Returns the suppressions in effect, the longest first. With `address` only those of this

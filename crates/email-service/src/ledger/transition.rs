@@ -20,41 +20,38 @@ const PAUSE_AFTER_LOSS: Duration = Duration::from_secs(30);
 
 /// Returns the update that sets the state and `fields` and appends to the history.
 pub(super) fn transition(by: &str, to: State, note: Option<&str>, fields: Document) -> Vec<Document> {
-    let mut entry = doc! { "at": "$$NOW", "from": "$state", "to": to.as_str(), "by": literal(by) };
-    if let Some(note) = note {
-        entry.insert("note", literal(note));
-    }
-    let mut set = doc! { "state": to.as_str(), "history": bounded_history(entry) };
+    let history = mail_history(history_entry(by, to.as_str(), note));
+    let mut set = doc! { "state": to.as_str(), "history": history };
     set.extend(fields);
     vec![doc! { "$set": set }]
+}
+
+/// Returns the fields of a mail that is `queued` again, and due at this time. The raised epoch makes
+/// writes of an earlier holder match nothing.
+pub(super) fn queued_fields(next_attempt_at: impl Into<Bson>) -> Document {
+    doc! { "epoch": { "$add": ["$epoch", 1_i64] }, "lease": "$$REMOVE", "nextAttemptAt": next_attempt_at }
 }
 
 /// Returns the fields of `preparing -> queued` by recovery.
 pub(super) fn requeued_fields() -> Document {
     let losses = doc! { "$ifNull": ["$losses", 0_i64] };
     let pause = doc! { "$multiply": [millis(PAUSE_AFTER_LOSS), { "$min": [losses.clone(), 20_i64] }] };
-    doc! {
-        "epoch": { "$add": ["$epoch", 1_i64] },
-        "lease": "$$REMOVE",
-        "losses": { "$add": [losses, 1_i64] },
-        "nextAttemptAt": { "$add": ["$$NOW", pause] },
-    }
+    let mut fields = queued_fields(doc! { "$add": ["$$NOW", pause] });
+    fields.insert("losses", doc! { "$add": [losses, 1_i64] });
+    fields
 }
 
 /// Returns the fields of `unknown -> queued` by policy.
 pub(super) fn resent_fields() -> Document {
-    doc! {
-        "epoch": { "$add": ["$epoch", 1_i64] },
-        "resends": { "$add": [{ "$ifNull": ["$resends", 0_i64] }, 1_i64] },
-        "nextAttemptAt": "$$NOW",
-    }
+    let mut fields = queued_fields("$$NOW");
+    fields.insert("resends", doc! { "$add": [{ "$ifNull": ["$resends", 0_i64] }, 1_i64] });
+    fields
 }
 
 /// Returns the fields of a return to `queued` by an operator, due at once. `counts_as_resend`: the
 /// server may have accepted the mail, so this counts as its resend, and the policy adds none.
 pub(super) fn operator_requeue_fields(counts_as_resend: bool) -> Document {
     let mut fields = resent_fields();
-    fields.insert("lease", "$$REMOVE");
     fields.insert("terminalAt", "$$REMOVE");
     fields.insert("losses", 0_i64);
     if !counts_as_resend {
@@ -103,32 +100,37 @@ pub(super) fn unknown_fields() -> Document {
     }
 }
 
-/// Appends `entry` to the history. Above the limit, old entries are removed, but never one about
-/// `unknown`: those explain why a mail may have been sent twice.
-fn bounded_history(entry: Document) -> Bson {
-    let all = doc! { "$concatArrays": ["$history", [entry]] };
+/// Returns a history entry: a change to the state `to` now.
+pub(super) fn history_entry(by: &str, to: &str, note: Option<&str>) -> Document {
+    let mut entry = doc! { "at": "$$NOW", "from": "$state", "to": to, "by": literal(by) };
+    entry.extend(note.map(|note| ("note".to_owned(), literal(note).into())));
+    entry
+}
+
+/// Appends `entry` to the history of a mail. Above the limit, old entries are removed, but never
+/// one about `unknown`: those explain why a mail may have been sent twice.
+fn mail_history(entry: Document) -> Document {
     let unknown = |field: &str| doc! { "$eq": [format!("$$step.{field}"), State::Unknown.as_str()] };
     let older = doc! { "$slice": ["$$all", { "$subtract": [{ "$size": "$$all" }, MAX_HISTORY] }] };
     let kept = doc! { "$filter": {
         "input": older, "as": "step", "cond": { "$or": [unknown("from"), unknown("to")] },
     } };
-    doc! { "$let": {
-        "vars": { "all": all },
-        "in": { "$cond": [
-            { "$lte": [{ "$size": "$$all" }, MAX_HISTORY] },
-            "$$all",
-            { "$concatArrays": [kept, { "$slice": ["$$all", -MAX_HISTORY] }] },
-        ] },
-    } }
-    .into()
+    bounded_history(entry, kept)
 }
 
-/// Appends `entry` to the history of a dead letter, and keeps the first entry and the newest ones.
-pub(super) fn bounded_letter_history(entry: Document) -> Bson {
+/// Appends `entry` to the history of a dead letter. Above the limit, only the first entry and the
+/// newest ones are kept.
+pub(super) fn dead_letter_history(entry: Document) -> Document {
+    bounded_history(entry, doc! { "$slice": ["$$all", 1] })
+}
+
+/// Appends `entry` to the history. Above the limit, only the newest entries remain after those that
+/// `kept` selects from `$$all`.
+fn bounded_history(entry: Document, kept: Document) -> Document {
     let all = doc! { "$concatArrays": [{ "$ifNull": ["$history", []] }, [entry]] };
-    let kept = doc! { "$concatArrays": [{ "$slice": ["$$all", 1] }, { "$slice": ["$$all", -MAX_HISTORY] }] };
     let short = doc! { "$lte": [{ "$size": "$$all" }, MAX_HISTORY] };
-    doc! { "$let": { "vars": { "all": all }, "in": { "$cond": [short, "$$all", kept] } } }.into()
+    let bounded = doc! { "$concatArrays": [kept, { "$slice": ["$$all", -MAX_HISTORY] }] };
+    doc! { "$let": { "vars": { "all": all }, "in": { "$cond": [short, "$$all", bounded] } } }
 }
 
 /// Quotes a text: in a pipeline a string that begins with `$` would name a field.

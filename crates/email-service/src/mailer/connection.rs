@@ -5,7 +5,7 @@
 //! fails, times out or is cancelled drops it, and closes the socket: nothing, not even QUIT, is
 //! written into a transaction of unknown state.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use lettre::{
     Address,
@@ -44,8 +44,15 @@ const FINAL_LINE_END_BYTES: usize = 2;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{step}: {problem}")]
 pub struct ConnectionBroken {
+    /// The step that failed.
     pub step: &'static str,
     pub problem: String,
+}
+
+impl ConnectionBroken {
+    pub(super) fn new(step: &'static str, problem: impl fmt::Display) -> Self {
+        Self { step, problem: printable(&problem.to_string()) }
+    }
 }
 
 /// Runs a step; a panic at the server's data breaks the connection like any other failure.
@@ -54,7 +61,7 @@ async fn catch_panic<T>(
     work: impl Future<Output = Result<T, ConnectionBroken>>,
 ) -> Result<T, ConnectionBroken> {
     let done = panics::catch_future(PANIC_LABEL, work).await;
-    done.unwrap_or_else(|panicked| Err(ConnectionBroken { step, problem: panicked.to_string() }))
+    done.unwrap_or_else(|panicked| Err(ConnectionBroken::new(step, panicked)))
 }
 
 /// A connection without an open transaction.
@@ -130,7 +137,7 @@ impl Connection {
     /// Returns [`ConnectionBroken`]: the connection is closed.
     pub async fn reset(mut self) -> Result<Self, ConnectionBroken> {
         let reply = self.command("RSET", Rset.to_string()).await?;
-        if reply.code == 250 { Ok(self) } else { Err(ConnectionBroken { step: "RSET", problem: reply.to_string() }) }
+        if reply.code == 250 { Ok(self) } else { Err(ConnectionBroken::new("RSET", reply)) }
     }
 
     /// Sends QUIT, as the protocol asks for; not after DATA.
@@ -233,10 +240,8 @@ fn step_reply(
     answer: Option<Result<Response, lettre::transport::smtp::Error>>,
 ) -> Result<Reply, ConnectionBroken> {
     match answer {
-        None => Err(ConnectionBroken { step, problem: "no answer in time".to_owned() }),
-        Some(answer) => {
-            read_reply(answer).map_err(|error| ConnectionBroken { step, problem: printable(&error.to_string()) })
-        }
+        None => Err(ConnectionBroken::new(step, "no answer in time")),
+        Some(answer) => read_reply(answer).map_err(|error| ConnectionBroken::new(step, error)),
     }
 }
 

@@ -13,10 +13,9 @@ use tokio::{sync::OnceCell, time::timeout};
 
 use super::{
     auth::{self, AuthError, Mechanism},
-    connection::{Connection, PANIC_LABEL},
+    connection::{Connection, ConnectionBroken, PANIC_LABEL},
     ehlo_capabilities::EhloCapabilities,
     implicit_tls,
-    reply::printable,
     server_config::{Encryption, Server},
     stream::SmtpStream,
 };
@@ -35,25 +34,16 @@ pub struct Endpoint {
 
 /// Why one attempt to connect failed.
 enum AttemptError {
-    Failed(ConnectError),
+    Failed(ConnectionBroken),
     /// The server closed the connection during authentication, and may accept one of these
     /// mechanisms on another connection.
-    ClosedDuringAuth(ConnectError, Vec<Mechanism>),
+    ClosedDuringAuth(ConnectionBroken, Vec<Mechanism>),
 }
 
-impl From<ConnectError> for AttemptError {
-    fn from(error: ConnectError) -> Self {
+impl From<ConnectionBroken> for AttemptError {
+    fn from(error: ConnectionBroken) -> Self {
         Self::Failed(error)
     }
-}
-
-/// Why there is no connection: a problem of the server or the network, never of a mail.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("{step}: {problem}")]
-pub struct ConnectError {
-    /// The step that failed.
-    pub step: &'static str,
-    pub problem: String,
 }
 
 impl Endpoint {
@@ -65,17 +55,17 @@ impl Endpoint {
     /// Connects, encrypts and authenticates as the server's URL says.
     ///
     /// # Errors
-    /// Returns [`ConnectError`], also for a panic at the server's data; it is never caused by a
+    /// Returns [`ConnectionBroken`], also for a panic at the server's data; it is never caused by a
     /// mail.
-    pub async fn connect(&self) -> Result<Connection, ConnectError> {
+    pub async fn connect(&self) -> Result<Connection, ConnectionBroken> {
         let connected = panics::catch_future(PANIC_LABEL, async {
             fail_point!("smtp.connect");
             self.try_connect().await
         });
-        connected.await.unwrap_or_else(|panicked| Err(failed("connect", panicked)))
+        connected.await.unwrap_or_else(|panicked| Err(ConnectionBroken::new("connect", panicked)))
     }
 
-    async fn try_connect(&self) -> Result<Connection, ConnectError> {
+    async fn try_connect(&self) -> Result<Connection, ConnectionBroken> {
         let remaining = match self.try_connect_once(None).await {
             Ok(connection) => return Ok(connection),
             Err(AttemptError::Failed(error)) => return Err(error),
@@ -93,7 +83,7 @@ impl Endpoint {
     async fn try_connect_once(&self, allowed: Option<&[Mechanism]>) -> Result<Connection, AttemptError> {
         let server = &self.server;
         let connected = SmtpStream::connect(&server.host, server.port, self.step).await;
-        let stream = connected.map_err(|error| failed("connect", error))?;
+        let stream = connected.map_err(|error| ConnectionBroken::new("connect", error))?;
         let flags = stream.flags();
         let hello = self.hello_id(&stream);
         let peer = stream.peer_ip();
@@ -118,7 +108,9 @@ impl Endpoint {
         };
         match server.encryption {
             Encryption::Required if !smtp.can_starttls() => {
-                return Err(failed("STARTTLS", "the server does not offer it; see smtp.url for tls=…").into());
+                return Err(
+                    ConnectionBroken::new("STARTTLS", "the server does not offer it; see smtp.url for tls=…").into()
+                );
             }
             Encryption::Required | Encryption::Opportunistic if smtp.can_starttls() => {
                 let tls = self.tls_parameters().await?;
@@ -131,7 +123,9 @@ impl Endpoint {
         let capabilities = self.ask_capabilities(&mut smtp, &hello).await?;
         if let Some(credentials) = &server.credentials {
             if !auth::may_send_password(encrypted, peer) {
-                return Err(failed("AUTH", "the password is not sent over an unencrypted connection").into());
+                return Err(
+                    ConnectionBroken::new("AUTH", "the password is not sent over an unencrypted connection").into()
+                );
             }
             let mut mechanisms = auth::mechanisms_in_order(&capabilities, *self.mechanism.lock());
             if let Some(allowed) = allowed {
@@ -139,9 +133,9 @@ impl Endpoint {
             }
             match auth::authenticate(&mut smtp, &mechanisms, credentials, self.step).await {
                 Ok(mechanism) => *self.mechanism.lock() = Some(mechanism),
-                Err(AuthError::Refused(problem)) => return Err(failed("AUTH", problem).into()),
+                Err(AuthError::Refused(problem)) => return Err(ConnectionBroken::new("AUTH", problem).into()),
                 Err(AuthError::ConnectionClosed { problem, remaining }) => {
-                    return Err(AttemptError::ClosedDuringAuth(failed("AUTH", problem), remaining));
+                    return Err(AttemptError::ClosedDuringAuth(ConnectionBroken::new("AUTH", problem), remaining));
                 }
             }
         }
@@ -155,7 +149,7 @@ impl Endpoint {
         &self,
         smtp: &mut AsyncSmtpConnection,
         hello: &ClientId,
-    ) -> Result<EhloCapabilities, ConnectError> {
+    ) -> Result<EhloCapabilities, ConnectionBroken> {
         let reply = self.with_deadline("EHLO", 1, smtp.command(Ehlo::new(hello.clone()))).await?;
         Ok(EhloCapabilities::from_reply(&reply))
     }
@@ -173,15 +167,15 @@ impl Endpoint {
 
     /// Returns the TLS parameters. They are made at first use, because that reads the system's
     /// certificates.
-    async fn tls_parameters(&self) -> Result<TlsParameters, ConnectError> {
+    async fn tls_parameters(&self) -> Result<TlsParameters, ConnectionBroken> {
         let make = || async {
             let host = self.server.host.clone();
             let make = move || panics::catch(PANIC_LABEL, || TlsParameters::new(host));
             match tokio::task::spawn_blocking(make).await {
-                Ok(Ok(made)) => made.map_err(|error| failed("TLS", error)),
-                Ok(Err(panicked)) => Err(failed("TLS", panicked)),
+                Ok(Ok(made)) => made.map_err(|error| ConnectionBroken::new("TLS", error)),
+                Ok(Err(panicked)) => Err(ConnectionBroken::new("TLS", panicked)),
                 // The join error is not shown: it would quote a panic.
-                Err(_) => Err(failed("TLS", "the certificates could not be read")),
+                Err(_) => Err(ConnectionBroken::new("TLS", "the certificates could not be read")),
             }
         };
         self.tls.get_or_try_init(make).await.cloned()
@@ -193,14 +187,10 @@ impl Endpoint {
         step: &'static str,
         steps: u32,
         operation: impl Future<Output = Result<T, E>>,
-    ) -> Result<T, ConnectError> {
+    ) -> Result<T, ConnectionBroken> {
         match timeout(self.step * steps, operation).await {
-            Ok(result) => result.map_err(|error| failed(step, error)),
-            Err(_) => Err(failed(step, "no answer in time")),
+            Ok(result) => result.map_err(|error| ConnectionBroken::new(step, error)),
+            Err(_) => Err(ConnectionBroken::new(step, "no answer in time")),
         }
     }
-}
-
-fn failed(step: &'static str, problem: impl fmt::Display) -> ConnectError {
-    ConnectError { step, problem: printable(&problem.to_string()) }
 }

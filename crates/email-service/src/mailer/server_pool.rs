@@ -19,8 +19,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     breaker::Breaker,
-    connection::Connection,
-    endpoint::{ConnectError, Endpoint},
+    connection::{Connection, ConnectionBroken},
+    endpoint::Endpoint,
 };
 use crate::metrics::Metrics;
 
@@ -178,7 +178,7 @@ impl Pool {
     }
 
     /// Returns an idle connection that answers RSET, or a new one.
-    async fn reuse_or_connect(&self, slot: &ServerSlot) -> Result<Connection, ConnectError> {
+    async fn reuse_or_connect(&self, slot: &ServerSlot) -> Result<Connection, ConnectionBroken> {
         while let Some(connection) = slot.take_idle(Instant::now()) {
             if let Ok(connection) = connection.reset().await {
                 // The answer closes the breaker, as a new connection does.

@@ -1,7 +1,5 @@
 //! From a mail's content to its texts, and from the texts to the message.
 
-use secrecy::SecretString;
-
 use super::{
     ComposedMail, MailContent, RenderError, Renderer, address,
     catalogue::{Catalogue, Direction, MailTexts},
@@ -23,10 +21,11 @@ impl Renderer {
     /// Returns an error if the recipient's address or the message id is invalid, or a value that
     /// this template needs is missing.
     pub fn compose(&self, mail: &MailContent<'_>) -> Result<ComposedMail, RenderError> {
-        let catalogue = self.catalogues.for_locale(mail.locale);
-        let to = address::normalize(mail.to)?;
+        let facts = mail.facts;
+        let catalogue = self.catalogues.for_locale(facts.locale.as_deref());
+        let to = address::normalize(&facts.to)?;
         // Rows of earlier releases have a display name for every kind of mail.
-        let display_name = mail.display_name.filter(|_| mail.template.names_recipient());
+        let display_name = facts.display_name.as_deref().filter(|_| facts.template.names_recipient());
         let view = Texts::new(self, mail, catalogue, display_name)?.view()?;
         let text = self.layout.text(&view)?;
         let html = self.layout.html(&view)?;
@@ -66,7 +65,7 @@ impl<'a> Texts<'a> {
             renderer,
             mail,
             catalogue,
-            texts: catalogue.texts(mail.template, case_of(mail)),
+            texts: catalogue.texts(mail.facts.template, case_of(mail)),
             greeting_name: sanitize::name_in_sentence(display_name),
             plurals: catalogue.plurals()?,
         })
@@ -110,15 +109,15 @@ impl<'a> Texts<'a> {
         let Some(texts) = self.texts.link else {
             return Ok(None);
         };
-        let (page, token): (&str, &SecretString) = match (link_target(self.mail.template), self.mail.link_token) {
+        let (page, link) = match (link_target(self.mail.facts.template), self.mail.link) {
             (LinkTarget::Nothing, _) | (LinkTarget::PageIfToken(_), None) => return Ok(None),
             (LinkTarget::Page(_), None) => return Err(self.missing("link_token")),
-            (LinkTarget::Page(page) | LinkTarget::PageIfToken(page), Some(token)) => (page, token),
+            (LinkTarget::Page(page) | LinkTarget::PageIfToken(page), Some(link)) => (page, link),
         };
         Ok(Some(LinkView {
             paragraphs: self.fill_all(&texts.paragraphs)?,
             button: self.fill(&texts.button)?.plain,
-            url: self.renderer.links.to(page, token),
+            url: self.renderer.links.to(page, link.token),
             fallback: self.fill(&self.catalogue.common.link_fallback)?.plain,
             expiry: self.fill(&texts.expiry)?,
         }))
@@ -129,7 +128,8 @@ impl<'a> Texts<'a> {
     }
 
     fn fill(&self, pattern: &MessagePattern) -> Result<FilledText, RenderError> {
-        let context = FillContext { is_rtl: self.is_rtl(), plurals: &self.plurals, count: self.mail.remaining };
+        let context =
+            FillContext { is_rtl: self.is_rtl(), plurals: &self.plurals, count: self.mail.facts.values.remaining };
         pattern
             .fill(&context, |placeholder| self.value(placeholder))
             .map_err(|placeholder| self.missing(placeholder.as_str()))
@@ -140,24 +140,24 @@ impl<'a> Texts<'a> {
     }
 
     fn value(&self, placeholder: Placeholder) -> Option<String> {
-        let mail = self.mail;
+        let (facts, values) = (self.mail.facts, &self.mail.facts.values);
         let format = |at| self.catalogue.dates.format(at);
         match placeholder {
             Placeholder::Product => Some(self.renderer.product.clone()),
-            Placeholder::To => sanitize::clean_address(mail.to),
+            Placeholder::To => sanitize::clean_address(&facts.to),
             Placeholder::Name => self.greeting_name.clone(),
-            Placeholder::EventTime => Some(format(mail.event_time)),
-            Placeholder::LinkExpiresAt => mail.link_expires_at.map(format),
-            Placeholder::NewEmail => mail.new_email.and_then(sanitize::clean_address),
-            Placeholder::OldEmail => mail.old_email.and_then(sanitize::clean_address),
-            Placeholder::MaskedEmail => mail.old_email.map(address::mask),
-            Placeholder::Username => sanitize::name_in_sentence(mail.username),
-            Placeholder::Remaining => mail.remaining.map(|count| count.to_string()),
-            Placeholder::LockedUntil => mail.locked_until.map(format),
+            Placeholder::EventTime => Some(format(facts.event_time)),
+            Placeholder::LinkExpiresAt => self.mail.link.map(|link| format(link.expires_at)),
+            Placeholder::NewEmail => values.new_email.as_deref().and_then(sanitize::clean_address),
+            Placeholder::OldEmail => values.old_email.as_deref().and_then(sanitize::clean_address),
+            Placeholder::MaskedEmail => values.old_email.as_deref().map(address::mask),
+            Placeholder::Username => sanitize::name_in_sentence(values.username.as_deref()),
+            Placeholder::Remaining => values.remaining.map(|count| count.to_string()),
+            Placeholder::LockedUntil => values.locked_until.map(format),
         }
     }
 
     fn missing(&self, value: &'static str) -> RenderError {
-        RenderError::MissingValue { template: self.mail.template.as_str(), value }
+        RenderError::MissingValue { template: self.mail.facts.template.as_str(), value }
     }
 }

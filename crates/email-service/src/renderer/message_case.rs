@@ -7,7 +7,7 @@ use crate::plan::Template;
 
 /// A case in which a kind of mail has other texts than usual.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MailCase {
+pub(super) enum MailCase {
     /// The change can be undone by a link.
     Undo,
     /// An administrator or the operator turned the second factor off.
@@ -26,8 +26,7 @@ pub enum MailCase {
 
 impl MailCase {
     /// Returns the name of its table below `when` in the catalogues.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
+    pub(super) fn as_str(self) -> &'static str {
         match self {
             MailCase::Undo => "undo",
             MailCase::ByAdmin => "by-admin",
@@ -41,8 +40,7 @@ impl MailCase {
 }
 
 /// Returns the cases of a kind of mail besides the usual one.
-#[must_use]
-pub fn cases(template: Template) -> &'static [MailCase] {
+pub(super) fn cases(template: Template) -> &'static [MailCase] {
     match template {
         Template::PasswordChanged | Template::TotpEnabled | Template::RecoveryCodesRenewed => &[MailCase::Undo],
         Template::TotpDisabled => &[MailCase::ByAdmin, MailCase::ByMailbox],
@@ -63,44 +61,19 @@ pub fn cases(template: Template) -> &'static [MailCase] {
 
 /// Returns the case of this mail; `None` is the usual one.
 pub(super) fn case_of(mail: &MailContent<'_>) -> Option<MailCase> {
-    let case = match mail.template {
-        Template::TotpDisabled => mail.totp_disabled_by.map(|by| match by {
+    let (template, values) = (mail.facts.template, &mail.facts.values);
+    let case = match template {
+        Template::TotpDisabled => values.totp_disabled_by.map(|by| match by {
             TotpDisabledBy::Admin | TotpDisabledBy::Operator => MailCase::ByAdmin,
             TotpDisabledBy::Mailbox => MailCase::ByMailbox,
         }),
-        Template::ChangeUndone => mail.undone_change.map(|change| match change {
+        Template::ChangeUndone => values.undone_change.map(|change| match change {
             UndoneChange::Password => MailCase::Password,
             UndoneChange::Totp => MailCase::Totp,
             UndoneChange::RecoveryCodes => MailCase::RecoveryCodes,
         }),
-        Template::EmailChangeConfirm => sanitize::name_in_sentence(mail.username).map(|_| MailCase::Named),
-        _ => mail.link_token.map(|_| MailCase::Undo),
+        Template::EmailChangeConfirm => sanitize::name_in_sentence(values.username.as_deref()).map(|_| MailCase::Named),
+        _ => mail.link.map(|_| MailCase::Undo),
     };
-    case.filter(|case| cases(mail.template).contains(case))
-}
-
-impl MailContent<'_> {
-    /// Returns the same mail in this case, for examples.
-    #[must_use]
-    pub fn in_case(self, case: Option<MailCase>) -> Self {
-        let is = |wanted| case == Some(wanted);
-        let undoable = cases(self.template).contains(&MailCase::Undo);
-        Self {
-            link_token: self.link_token.filter(|_| !undoable || is(MailCase::Undo)),
-            link_expires_at: self.link_expires_at.filter(|_| !undoable || is(MailCase::Undo)),
-            username: self.username.filter(|_| is(MailCase::Named)),
-            totp_disabled_by: match case {
-                Some(MailCase::ByAdmin) => Some(TotpDisabledBy::Admin),
-                Some(MailCase::ByMailbox) => Some(TotpDisabledBy::Mailbox),
-                _ => None,
-            },
-            undone_change: match case {
-                Some(MailCase::Password) => Some(UndoneChange::Password),
-                Some(MailCase::Totp) => Some(UndoneChange::Totp),
-                Some(MailCase::RecoveryCodes) => Some(UndoneChange::RecoveryCodes),
-                _ => None,
-            },
-            ..self
-        }
-    }
+    case.filter(|case| cases(template).contains(case))
 }

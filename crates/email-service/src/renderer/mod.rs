@@ -7,6 +7,7 @@ mod bidi;
 mod catalogue;
 mod compose;
 mod date;
+mod example;
 mod language;
 mod layout;
 mod link;
@@ -22,15 +23,14 @@ mod wrap;
 
 use std::fmt;
 
-use events::{TotpDisabledBy, UndoneChange};
 use jiff::Timestamp;
 use lettre::address::Envelope;
 use lettre::message::Mailbox;
 use secrecy::SecretString;
 use url::Url;
 
-use crate::plan::Template;
-pub use message_case::{MailCase, cases};
+use crate::plan::MailFacts;
+pub use example::ExampleMail;
 use {language::Catalogues, layout::Layout, link::LinkBase};
 
 /// Renders every kind of mail in every language. Immutable.
@@ -45,35 +45,21 @@ pub struct Renderer {
 
 /// One mail to render. Values that the template does not use are ignored; a missing value is
 /// [`RenderError::MissingValue`].
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct MailContent<'a> {
-    pub template: Template,
-    /// The only recipient. An internationalised domain may be in either form.
-    pub to: &'a str,
-    /// The display name as the user typed it: it may contain anything. Not used where the address
-    /// may belong to another person: see [`Template::names_recipient`].
-    pub display_name: Option<&'a str>,
-    /// A BCP 47 tag; selects the closest catalogue (RFC 4647 lookup), else English.
-    pub locale: Option<&'a str>,
-    /// Used only in the confirmation of a new address.
-    pub username: Option<&'a str>,
-    /// The one-time token of the link; needs `link_expires_at`.
-    pub link_token: Option<&'a SecretString>,
-    pub link_expires_at: Option<Timestamp>,
-    pub new_email: Option<&'a str>,
-    pub old_email: Option<&'a str>,
-    /// The number of recovery codes left.
-    pub remaining: Option<u32>,
-    pub locked_until: Option<Timestamp>,
-    /// The actor that turned TOTP off, if it was not the user.
-    pub totp_disabled_by: Option<TotpDisabledBy>,
-    pub undone_change: Option<UndoneChange>,
-    /// The time of the event that the mail is about.
-    pub event_time: Timestamp,
+    pub facts: &'a MailFacts,
+    pub link: Option<OpenedLink<'a>>,
     /// `left@right`, with or without angle brackets.
     pub message_id: &'a str,
     /// The `Date` header.
     pub date: Timestamp,
+}
+
+/// The one-time token of a link, opened. Its `Debug` does not show the token.
+#[derive(Debug, Clone, Copy)]
+pub struct OpenedLink<'a> {
+    pub token: &'a SecretString,
+    pub expires_at: Timestamp,
 }
 
 /// A rendered mail. `text` and `html` are the parts of `message` before encoding.

@@ -10,6 +10,7 @@ use mailparse::{MailAddr, MailHeaderMap, ParsedMail};
 use proptest::prelude::*;
 
 use super::*;
+use crate::plan::Template;
 
 const TOKEN: &str = "Zm9vYmFyYmF6cXV4Zm9vYmFyYmF6cXV4Zm9vYmFyYmE";
 
@@ -34,59 +35,27 @@ fn renderer() -> Renderer {
         .unwrap()
 }
 
-fn at(time: &str) -> Timestamp {
-    time.parse().unwrap()
-}
-
-fn token() -> SecretString {
-    SecretString::from(TOKEN)
-}
-
-fn content(template: Template, token: &SecretString) -> MailContent<'_> {
-    MailContent {
-        template,
-        to: "ada@example.org",
-        display_name: Some("Ada Lovelace"),
-        locale: None,
-        username: Some("ada"),
-        link_token: Some(token),
-        link_expires_at: Some(at("2026-11-25T20:10:00Z")),
-        new_email: Some("ada@lovelace.example"),
-        old_email: Some("ada@example.org"),
-        remaining: Some(7),
-        locked_until: Some(at("2026-11-22T20:25:42Z")),
-        totp_disabled_by: None,
-        undone_change: None,
-        event_time: at("2026-11-22T20:10:42Z"),
-        message_id: "<0193590c-7a4e@mail.acme.example>",
-        date: at("2026-11-22T20:10:43Z"),
-    }
+fn example(template: Template) -> ExampleMail {
+    ExampleMail::new(template, TOKEN)
 }
 
 /// Returns a mail of each kind in each of its cases, with the name of both.
-fn every_mail_in_every_case(token: &SecretString) -> Vec<(String, MailContent<'_>)> {
-    let mut mails = Vec::new();
-    for &template in Template::ALL {
-        mails.push((template.to_string(), content(template, token).in_case(None)));
-        for &case in cases(template) {
-            mails.push((format!("{template}, {}", case.as_str()), content(template, token).in_case(Some(case))));
-        }
-    }
-    mails
+fn every_mail_in_every_case() -> impl Iterator<Item = (String, ExampleMail)> {
+    ExampleMail::all(TOKEN).map(|mail| (mail.name().replace('.', ", "), mail))
 }
 
-fn composed(mail: &MailContent<'_>) -> ComposedMail {
-    renderer().compose(mail).unwrap()
+fn composed(mail: &ExampleMail) -> ComposedMail {
+    renderer().compose(&mail.content()).unwrap()
 }
 
 #[test]
 fn headers_and_bodies_parse_back_unchanged() {
-    let (renderer, token) = (renderer(), token());
+    let renderer = renderer();
     for (language, _) in renderer.languages() {
-        for (title, mut mail) in every_mail_in_every_case(&token) {
-            mail.locale = Some(language);
-            let name = mail.display_name.filter(|_| mail.template.names_recipient()).map(str::to_owned);
-            let mail = renderer.compose(&mail).unwrap();
+        for (title, mut mail) in every_mail_in_every_case() {
+            mail.facts.locale = Some(language.to_owned());
+            let name = mail.facts.display_name.clone().filter(|_| mail.facts.template.names_recipient());
+            let mail = renderer.compose(&mail.content()).unwrap();
             let parsed = mailparse::parse_mail(mail.message.as_bytes()).unwrap();
             assert_eq!(recipient(&parsed), (name, "ada@example.org".to_owned()), "{title}");
             for (name, value) in [
@@ -144,14 +113,15 @@ fn assert_well_formed(message: &[u8]) {
 
 #[test]
 fn a_hostile_name_adds_no_header_no_recipient_no_element_and_no_link_in_any_language() {
-    let (renderer, token) = (renderer(), token());
+    let renderer = renderer();
     let long = ["a".repeat(320), "😀".repeat(320), "<\"&'>".repeat(64), "e\u{301}".repeat(160)];
     let names: Vec<&str> = HOSTILE_NAMES.into_iter().chain(long.iter().map(String::as_str)).collect();
     for (language, _) in renderer.languages() {
-        let reset = |display_name| {
-            let mut mail = content(Template::PasswordReset, &token);
-            (mail.display_name, mail.locale) = (display_name, Some(language));
-            renderer.compose(&mail).unwrap()
+        let reset = |display_name: Option<&str>| {
+            let mut mail = example(Template::PasswordReset);
+            mail.facts.display_name = display_name.map(str::to_owned);
+            mail.facts.locale = Some(language.to_owned());
+            renderer.compose(&mail.content()).unwrap()
         };
         let (named, nameless, neutral) = (reset(Some("Ada Lovelace")), reset(None), reset(Some("ada")));
         for name in &names {
@@ -232,23 +202,24 @@ proptest! {
         template in prop::sample::select(Template::ALL),
     ) {
         static RENDERER: LazyLock<Renderer> = LazyLock::new(renderer);
-        let (renderer, token) = (&*RENDERER, token());
-        let plain = renderer.compose(&content(template, &token)).unwrap();
-        let mut hostile = content(template, &token);
-        hostile.display_name = Some(&display_name);
-        hostile.username = Some(&username);
-        hostile.locale = Some(&locale);
-        hostile.new_email = Some(&new_email);
-        hostile.old_email = Some(&old_email);
+        let renderer = &*RENDERER;
+        let plain = renderer.compose(&example(template).content()).unwrap();
+        let mut hostile = example(template);
+        hostile.facts.display_name = Some(display_name);
+        hostile.facts.locale = Some(locale);
+        hostile.facts.values.username = Some(username);
+        hostile.facts.values.new_email = Some(new_email);
+        hostile.facts.values.old_email = Some(old_email);
         // A mail about an email change needs an address.
-        let Ok(mail) = renderer.compose(&hostile) else { return Ok(()) };
+        let Ok(mail) = renderer.compose(&hostile.content()) else { return Ok(()) };
         let parsed = mailparse::parse_mail(mail.message.as_bytes()).unwrap();
         prop_assert_eq!(header_names(&parsed), header_names_of(&plain));
         prop_assert_eq!(recipient(&parsed).1, "ada@example.org");
         prop_assert_eq!(&mail.envelope, &plain.envelope);
         if [Template::Welcome, Template::VerifyEmail, Template::RegistrationAttempted].contains(&template) {
-            let nameless = MailContent { display_name: None, username: None, ..hostile.clone() };
-            prop_assert_eq!(&mail.message, &renderer.compose(&nameless).unwrap().message);
+            hostile.facts.display_name = None;
+            hostile.facts.values.username = None;
+            prop_assert_eq!(&mail.message, &renderer.compose(&hostile.content()).unwrap().message);
         }
         assert_well_formed(mail.message.as_bytes());
         assert_bodies(&mail, &parsed);
@@ -292,10 +263,9 @@ fn links(text: &str) -> Vec<&str> {
 
 #[test]
 fn a_hostile_new_address_is_shown_as_plain_text() {
-    let token = token();
-    let mut mail = content(Template::EmailChanged, &token);
+    let mut mail = example(Template::EmailChanged);
     let plain = composed(&mail);
-    mail.new_email = Some("\"</td><a href=x>\"@evil.example\r\n\u{202E}");
+    mail.facts.values.new_email = Some("\"</td><a href=x>\"@evil.example\r\n\u{202E}".to_owned());
     let mail = composed(&mail);
     assert_eq!(tags(&mail.html), tags(&plain.html));
     assert!(mail.text.contains("New address: \"</td><a href=x>\"@evil.example\n"));
@@ -304,7 +274,6 @@ fn a_hostile_new_address_is_shown_as_plain_text() {
 
 #[test]
 fn each_link_opens_its_page_with_the_token() {
-    let token = token();
     for (template, page) in [
         (Template::Welcome, "verify-email"),
         (Template::VerifyEmail, "verify-email"),
@@ -316,7 +285,7 @@ fn each_link_opens_its_page_with_the_token() {
         (Template::TotpEnabled, "undo-change"),
         (Template::RecoveryCodesRenewed, "undo-change"),
     ] {
-        let mail = composed(&content(template, &token));
+        let mail = composed(&example(template));
         let url = format!("https://accounts.acme.example/{page}?token={TOKEN}");
         assert_eq!(links(&mail.text), [url.as_str()]);
         assert_eq!(mail.html.matches(&format!("href=\"{url}\"")).count(), 2);
@@ -325,10 +294,9 @@ fn each_link_opens_its_page_with_the_token() {
 
 #[test]
 fn a_mail_without_a_link_does_not_carry_a_token() {
-    let token = token();
     for &template in Template::ALL {
         if link::link_target(template) == link::LinkTarget::Nothing {
-            let mail = composed(&content(template, &token));
+            let mail = composed(&example(template));
             assert!(!mail.text.contains(TOKEN) && !mail.html.contains(TOKEN), "{template:?}");
         }
     }
@@ -336,54 +304,50 @@ fn a_mail_without_a_link_does_not_carry_a_token() {
 
 #[test]
 fn debug_output_contains_no_token() {
-    let token = token();
     for &template in Template::ALL {
-        let content = content(template, &token);
-        let mail = composed(&content);
-        let debug = format!("{content:?} {mail:?} {:#?} {:?}", mail, mail.message);
+        let example = example(template);
+        let mail = composed(&example);
+        let debug = format!("{example:?} {:?} {mail:?} {mail:#?} {:?}", example.content(), mail.message);
         assert!(!debug.contains(&TOKEN[..12]), "{debug}");
     }
 }
 
 #[test]
 fn a_missing_value_of_a_mail_is_named() {
-    let (renderer, token) = (renderer(), token());
-    let missing = |template, change: fn(&mut MailContent<'_>)| {
-        let mut mail = content(template, &token);
+    let renderer = renderer();
+    let missing = |template, change: fn(&mut ExampleMail)| {
+        let mut mail = example(template);
         change(&mut mail);
-        match renderer.compose(&mail) {
+        match renderer.compose(&mail.content()) {
             Err(RenderError::MissingValue { value, .. }) => value,
             other => panic!("{other:?}"),
         }
     };
     assert_eq!(missing(Template::PasswordReset, |m| m.link_token = None), "link_token");
-    assert_eq!(missing(Template::Welcome, |m| m.link_expires_at = None), "link_expires_at");
-    assert_eq!(missing(Template::EmailChangeNotice, |m| m.new_email = None), "new_email");
-    assert_eq!(missing(Template::EmailChanged, |m| m.old_email = None), "old_email");
-    assert_eq!(missing(Template::EmailChangeConfirm, |m| m.old_email = None), "masked_email");
-    assert_eq!(missing(Template::RecoveryCodeUsed, |m| m.remaining = None), "remaining");
-    assert_eq!(missing(Template::AccountLocked, |m| m.locked_until = None), "locked_until");
+    assert_eq!(missing(Template::EmailChangeNotice, |m| m.facts.values.new_email = None), "new_email");
+    assert_eq!(missing(Template::EmailChanged, |m| m.facts.values.old_email = None), "old_email");
+    assert_eq!(missing(Template::EmailChangeConfirm, |m| m.facts.values.old_email = None), "masked_email");
+    assert_eq!(missing(Template::RecoveryCodeUsed, |m| m.facts.values.remaining = None), "remaining");
+    assert_eq!(missing(Template::AccountLocked, |m| m.facts.values.locked_until = None), "locked_until");
 }
 
 #[test]
 fn rendering_is_deterministic_and_each_mail_has_its_own_boundary() {
-    let token = token();
-    let mut mail = content(Template::Welcome, &token);
+    let mail = example(Template::Welcome);
     let first = composed(&mail);
     assert_eq!(first.message, composed(&mail).message);
-    mail.message_id = "other@mail.acme.example";
+    let other = MailContent { message_id: "other@mail.acme.example", ..mail.content() };
     let boundary = |mail: &ComposedMail| {
         let parsed = mailparse::parse_mail(mail.message.as_bytes()).unwrap();
         parsed.ctype.params["boundary"].clone()
     };
-    assert_ne!(boundary(&first), boundary(&composed(&mail)));
+    assert_ne!(boundary(&first), boundary(&renderer().compose(&other).unwrap()));
 }
 
 #[test]
 fn an_internationalised_domain_is_an_a_label_on_the_wire_and_unchanged_in_the_text() {
-    let token = token();
-    let mut mail = content(Template::VerifyEmail, &token);
-    mail.to = "ada@bücher.example";
+    let mut mail = example(Template::VerifyEmail);
+    mail.facts.to = "ada@bücher.example".to_owned();
     let mail = composed(&mail);
     assert_eq!(mail.envelope.to()[0].to_string(), "ada@xn--bcher-kva.example");
     assert_eq!(mail.envelope.to().len(), 1);
@@ -395,25 +359,23 @@ fn an_internationalised_domain_is_an_a_label_on_the_wire_and_unchanged_in_the_te
 
 #[test]
 fn an_invalid_recipient_address_is_refused() {
-    let token = token();
     for to in ["", "ada", "ada@example.org, eve@evil.example", "ada@example.org\r\nBcc: eve@evil.example"] {
-        let mut mail = content(Template::Welcome, &token);
-        mail.to = to;
-        assert!(matches!(renderer().compose(&mail), Err(RenderError::Recipient)), "{to:?}");
+        let mut mail = example(Template::Welcome);
+        mail.facts.to = to.to_owned();
+        assert!(matches!(renderer().compose(&mail.content()), Err(RenderError::Recipient)), "{to:?}");
     }
 }
 
 #[test]
 fn the_greeting_is_by_display_name_or_neutral() {
-    let token = token();
     for (display_name, greeting) in [
         (Some("Ada Lovelace"), "Hello Ada Lovelace,\n"),
         (Some(" \u{202E} "), "Hello,\n"),
         (None, "Hello,\n"),
         (Some("eve@evil.example"), "Hello,\n"),
     ] {
-        let mut mail = content(Template::PasswordReset, &token);
-        mail.display_name = display_name;
+        let mut mail = example(Template::PasswordReset);
+        mail.facts.display_name = display_name.map(str::to_owned);
         let mail = composed(&mail);
         assert!(mail.text.starts_with(greeting), "{}", mail.text);
     }
@@ -421,21 +383,26 @@ fn the_greeting_is_by_display_name_or_neutral() {
 
 #[test]
 fn a_mail_to_an_unverified_address_contains_no_text_of_the_registrant() {
-    let (renderer, token) = (renderer(), token());
+    let renderer = renderer();
     for (language, _) in renderer.languages() {
-        for (title, mut plain) in every_mail_in_every_case(&token) {
-            plain.locale = Some(language);
+        for (title, mut plain) in every_mail_in_every_case() {
+            plain.facts.locale = Some(language.to_owned());
             for name in HOSTILE_NAMES.into_iter().chain(["Ada Lovelace", "Your account was hacked call 555 0100"]) {
                 // The bytes must be the same for every name: it is neither in `To` nor in the text.
-                let with = |display_name, username| {
-                    renderer.compose(&MailContent { display_name, username, ..plain.clone() }).unwrap().message
+                let with = |display_name: Option<&str>, username: Option<&str>| {
+                    let mut mail = plain.clone();
+                    mail.facts.display_name = display_name.map(str::to_owned);
+                    mail.facts.values.username = username.map(str::to_owned);
+                    renderer.compose(&mail.content()).unwrap().message
                 };
-                if plain.template == Template::EmailChangeConfirm {
-                    assert_eq!(with(Some(name), plain.username), with(None, plain.username), "{title}: {name:?}");
+                if plain.facts.template == Template::EmailChangeConfirm {
+                    let username = plain.facts.values.username.as_deref();
+                    assert_eq!(with(Some(name), username), with(None, username), "{title}: {name:?}");
                 } else {
                     assert_eq!(with(None, Some(name)), with(None, None), "{title}: {name:?} as username");
                 }
-                if [Template::Welcome, Template::VerifyEmail, Template::RegistrationAttempted].contains(&plain.template)
+                if [Template::Welcome, Template::VerifyEmail, Template::RegistrationAttempted]
+                    .contains(&plain.facts.template)
                 {
                     assert_eq!(with(Some(name), Some(name)), with(None, None), "{title}: {name:?}");
                 }
@@ -446,8 +413,11 @@ fn a_mail_to_an_unverified_address_contains_no_text_of_the_registrant() {
 
 #[test]
 fn the_confirmation_of_a_new_address_names_the_account_and_warns() {
-    let token = token();
-    let confirmation = |username| composed(&MailContent { username, ..content(Template::EmailChangeConfirm, &token) });
+    let confirmation = |username: Option<&str>| {
+        let mut mail = example(Template::EmailChangeConfirm);
+        mail.facts.values.username = username.map(str::to_owned);
+        composed(&mail)
+    };
     let named = confirmation(Some("jane.doe"));
     for shown in [named.text.replace('\n', " "), named.html.replace("<bdi>", "").replace("</bdi>", "")] {
         assert!(shown.contains("the account jane.\u{200B}doe at Acme, whose present address"), "{shown}");
@@ -463,8 +433,9 @@ fn the_confirmation_of_a_new_address_names_the_account_and_warns() {
     let hostile = confirmation(Some("</p><a href=x>\r\nBcc\u{202E}"));
     assert_eq!(hostile.html.matches("<a ").count(), unnamed.html.matches("<a ").count());
     // The mail does not contain the present address.
-    let mut mail = content(Template::EmailChangeConfirm, &token);
-    (mail.to, mail.old_email) = ("new@example.org", Some("ada.secret@lovelace.example"));
+    let mut mail = example(Template::EmailChangeConfirm);
+    mail.facts.to = "new@example.org".to_owned();
+    mail.facts.values.old_email = Some("ada.secret@lovelace.example".to_owned());
     let mail = composed(&mail);
     for shown in [&mail.text, &mail.html, &mail.subject] {
         assert!(!shown.contains("secret") && !shown.contains("lovelace"), "{shown}");
@@ -473,11 +444,11 @@ fn the_confirmation_of_a_new_address_names_the_account_and_warns() {
 
 #[test]
 fn a_link_is_not_broken_or_rewritten_on_the_wire() {
-    let (renderer, token) = (renderer(), token());
+    let renderer = renderer();
     for (language, _) in renderer.languages() {
-        for (title, mut mail) in every_mail_in_every_case(&token) {
-            mail.locale = Some(language);
-            let mail = renderer.compose(&mail).unwrap();
+        for (title, mut mail) in every_mail_in_every_case() {
+            mail.facts.locale = Some(language.to_owned());
+            let mail = renderer.compose(&mail.content()).unwrap();
             let parsed = mailparse::parse_mail(mail.message.as_bytes()).unwrap();
             for part in &parsed.subparts {
                 let encoding = part.headers.get_first_value("Content-Transfer-Encoding").unwrap();
@@ -494,11 +465,10 @@ fn a_link_is_not_broken_or_rewritten_on_the_wire() {
 
 #[test]
 fn a_long_name_with_a_long_address_is_folded_and_parsed_back() {
-    let token = token();
     let to = format!("{}@{}.example", "ada".repeat(21), "lovelace".repeat(7));
     for name in ["Ada Lovelace", &"Ada ".repeat(16), &"山田太郎".repeat(16), &"a\"b ".repeat(12), &"x".repeat(64)] {
-        let mut mail = content(Template::PasswordReset, &token);
-        (mail.to, mail.display_name) = (&to, Some(name));
+        let mut mail = example(Template::PasswordReset);
+        (mail.facts.to, mail.facts.display_name) = (to.clone(), Some(name.to_owned()));
         let mail = composed(&mail);
         let parsed = mailparse::parse_mail(mail.message.as_bytes()).unwrap();
         assert_eq!(recipient(&parsed), (sanitize::clean_name(name), to.clone()));
@@ -513,7 +483,6 @@ fn a_long_name_with_a_long_address_is_folded_and_parsed_back() {
 fn without_a_display_name_the_product_is_the_senders_domain() {
     let renderer =
         Renderer::new("no-reply@acme.example".parse().unwrap(), "https://acme.example".parse().unwrap()).unwrap();
-    let token = token();
-    let mail = renderer.compose(&content(Template::Welcome, &token)).unwrap();
+    let mail = renderer.compose(&example(Template::Welcome).content()).unwrap();
     assert_eq!(mail.subject, "Welcome to acme.example");
 }

@@ -1,15 +1,12 @@
 //! Renders the mail of a job, with its token opened.
 
-use events::{
-    SealedToken,
-    sealing::{KeyRing, OpenError},
-};
+use events::sealing::{KeyRing, OpenError};
 use jiff::Timestamp;
 use secrecy::SecretString;
 
 use crate::{
     ledger::MailJob,
-    renderer::{ComposedMail, MailContent, Renderer},
+    renderer::{ComposedMail, MailContent, OpenedLink, Renderer},
 };
 
 /// Why a mail cannot be rendered.
@@ -28,21 +25,10 @@ pub(super) fn compose(
     now: Timestamp,
 ) -> Result<ComposedMail, ComposeError> {
     let token = open_link_token(job, keys)?;
+    let link = job.link.as_ref().zip(token.as_ref());
     let content = MailContent {
-        template: job.template,
-        to: &job.to,
-        display_name: job.display_name.as_deref(),
-        locale: job.locale.as_deref(),
-        username: job.values.username.as_deref(),
-        link_token: token.as_ref(),
-        link_expires_at: job.link.as_ref().map(|link| link.expires_at),
-        new_email: job.values.new_email.as_deref(),
-        old_email: job.values.old_email.as_deref(),
-        remaining: job.values.remaining,
-        locked_until: job.values.locked_until,
-        totp_disabled_by: job.values.totp_disabled_by,
-        undone_change: job.values.undone_change,
-        event_time: job.event_time,
+        facts: &job.facts,
+        link: link.map(|(link, token)| OpenedLink { token, expires_at: link.expires_at }),
         message_id: &job.message_id,
         date: now,
     };
@@ -54,8 +40,7 @@ fn open_link_token(job: &MailJob, keys: &KeyRing) -> Result<Option<SecretString>
     let Ok(event_id) = job.event_id.parse() else {
         return Err(ComposeError::Permanent("the row has no event id".to_owned()));
     };
-    let sealed = SealedToken { kid: link.kid.clone(), sealed_box: link.sealed_box.clone() };
-    match keys.open_bound(&sealed, &job.to, link.purpose, event_id) {
+    match keys.open_bound(&link.token, &job.facts.to, link.purpose, event_id) {
         Ok(token) => Ok(Some(token)),
         Err(error @ OpenError::UnknownKey) => Err(ComposeError::Temporary(error.to_string())),
         Err(error @ (OpenError::Broken | OpenError::Mismatch)) => Err(ComposeError::Permanent(error.to_string())),

@@ -95,7 +95,7 @@ impl Sender {
                 panics::catch_future(PANIC_LABEL, self.with_lease(job, failed)).await.unwrap_or(SendOutcome::Lost)
             }
         };
-        self.metrics.observe_send(job.template, outcome, started.elapsed());
+        self.metrics.observe_send(job.facts.template, outcome, started.elapsed());
     }
 
     /// Renews the lease while the work on a mail lasts.

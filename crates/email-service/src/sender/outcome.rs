@@ -32,10 +32,10 @@ impl Sender {
         if Phase::Dot.accepts(&reply) {
             permit.report_accepted();
             drop(permit);
-            let latency = self.clock.now().duration_since(job.event_time);
+            let latency = self.clock.now().duration_since(job.facts.event_time);
             self.metrics.observe_delivery(latency.try_into().unwrap_or_default());
             let text = reply.to_string();
-            tracing::info!(template = %job.template, reply = text, "the mail was accepted");
+            tracing::info!(template = %job.facts.template, reply = text, "the mail was accepted");
             return self.record_outcome(job, SendOutcome::Sent, || self.ledger.mark_sent(job, &text)).await;
         }
         match judge(Phase::Dot, &reply) {
@@ -144,7 +144,7 @@ impl Sender {
 
     pub(super) async fn suppress_recipient(&self, job: &MailJob, reply: &str) {
         let mut failures = 0;
-        while let Err(error) = self.suppressions.add(&job.to, reply, &job.id).await {
+        while let Err(error) = self.suppressions.add(&job.facts.to, reply, &job.id).await {
             failures = self.pause_after_failure(&error, failures).await;
         }
     }

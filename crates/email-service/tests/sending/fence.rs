@@ -6,7 +6,7 @@ use bson::doc;
 use email_service::ledger::{State, claims::WriteOutcome};
 use test_support::{Behavior, Phase, ProxyMode, ScriptedSmtp, SmtpRule, TcpProxy, wait_for};
 
-use crate::setup::{LEASE, Store, send_next, state_history};
+use crate::setup::{LEASE, Store, claim_and_pass_fence, send_next, state_history};
 
 const SOON: Duration = Duration::from_secs(10);
 
@@ -93,8 +93,7 @@ fn assert_nothing_sent_after_354(smtp: &ScriptedSmtp) {
 /// Loses the request or the answer of the fence write, which may or may not take effect.
 async fn run_fence_with_unknown_outcome(mode: ProxyMode) {
     let (store, smtp) = (Store::new("unanswered").await, ScriptedSmtp::start().await);
-    let upstream = store.uri.split("://").nth(1).unwrap().split(['/', '?']).next().unwrap().to_owned();
-    let proxy = TcpProxy::start(&upstream).await.unwrap();
+    let proxy = TcpProxy::start(&store.upstream()).await.unwrap();
     smtp.add_rule(SmtpRule::once(Phase::Data, Behavior::Delay(Duration::from_millis(300))));
     let id = store.queue(store.notice("ada@example.com")).await;
     let sender = store.sender_to(&smtp.url(), store.ledger_through(&proxy.address(), "sender").await);
@@ -133,8 +132,7 @@ async fn a_fence_write_whose_answer_is_lost_sends_nothing_and_the_mail_is_requeu
 #[tokio::test]
 async fn a_250_is_recorded_when_the_ledger_is_reachable_again() {
     let (store, smtp) = (Store::new("ledgeraway").await, ScriptedSmtp::start().await);
-    let upstream = store.uri.split("://").nth(1).unwrap().split(['/', '?']).next().unwrap().to_owned();
-    let proxy = TcpProxy::start(&upstream).await.unwrap();
+    let proxy = TcpProxy::start(&store.upstream()).await.unwrap();
     smtp.add_rule(SmtpRule::once(Phase::Dot, Behavior::Delay(Duration::from_millis(300))));
     let id = store.queue(store.notice("ada@example.com")).await;
     let sender = store.sender_to(&smtp.url(), store.ledger_through(&proxy.address(), "sender").await);
@@ -159,8 +157,7 @@ async fn a_late_250_does_not_change_a_mail_that_was_queued_again() {
     let store = Store::new("latesent").await;
     let id = store.queue(store.welcome("ada@example.com")).await;
     let ledger = store.ledger("a");
-    let job = ledger.claim(LEASE).await.unwrap().unwrap();
-    assert!(ledger.pass_fence(&job, LEASE).await.unwrap());
+    let job = claim_and_pass_fence(&ledger).await;
     store.end_lease(&id).await;
     assert_eq!(ledger.recover().await.unwrap().unknown, 1);
     store.change(&id, doc! { "nextAttemptAt": "$$NOW" }).await;

@@ -4,16 +4,18 @@ use std::time::Duration;
 
 use bson::doc;
 use email_service::ledger::{
-    ActionResult, ConsumedRecord, DeadLetter, DeadLetterState, DeadLetterStore, Ledger, MailFilter, MailSnapshot,
-    OperatorAction, State, claims::WriteOutcome, dead_letter_store::DeadLetterDecision,
+    ActionResult, ConsumedRecord, DeadLetter, DeadLetterState, Ledger, MailFilter, MailSnapshot, OperatorAction, State,
+    claims::WriteOutcome, dead_letter_store::DeadLetterDecision,
 };
+use jiff::Timestamp;
 
-use crate::setup::{LEASE, Store};
+use crate::setup::{LEASE, Store, claim_and_pass_fence};
 
 const REQUEUE: OperatorAction = OperatorAction::Requeue { again: false };
 
 async fn snapshot(ledger: &Ledger, id: &str) -> MailSnapshot {
-    ledger.snapshots_by_id(&[id.to_owned()]).await.unwrap().remove(0)
+    let filter = MailFilter { ids: vec![id.to_owned()], ..MailFilter::default() };
+    ledger.snapshots(&filter, Timestamp::UNIX_EPOCH, 0).await.unwrap().remove(0)
 }
 
 /// Claims the mail and marks it as failed, as a sender would.
@@ -55,8 +57,7 @@ async fn a_late_sender_matches_nothing_after_an_operator_action() {
     let (operator, sender) = (store.ledger("operator a@h"), store.ledger("s"));
     for action in [REQUEUE, OperatorAction::Resolve(State::Failed)] {
         let id = store.queue(store.notice(&format!("{}@example.com", action.to()))).await;
-        let job = sender.claim(LEASE).await.unwrap().unwrap();
-        assert!(sender.pass_fence(&job, LEASE).await.unwrap());
+        let job = claim_and_pass_fence(&sender).await;
         sender.mark_unknown(&job, "no reply").await.unwrap();
         let unknown = snapshot(&operator, &id).await;
         assert!(unknown.may_have_arrived());
@@ -74,8 +75,7 @@ async fn a_manual_resend_counts_as_the_resend_that_the_policy_allows() {
     let id = store.queue(store.welcome("ada@example.com")).await;
     let (operator, sender) = (store.ledger("operator a@h"), store.ledger("s"));
     for by_hand in [true, false] {
-        let job = sender.claim(LEASE).await.unwrap().unwrap();
-        assert!(sender.pass_fence(&job, LEASE).await.unwrap());
+        let job = claim_and_pass_fence(&sender).await;
         sender.mark_unknown(&job, "no reply").await.unwrap();
         if by_hand {
             let unknown = snapshot(&operator, &id).await;
@@ -92,8 +92,7 @@ async fn recovery_and_an_operator_action_never_both_move_an_unknown_mail() {
     let store = Store::new("recovery").await;
     let id = store.queue(store.welcome("ada@example.com")).await;
     let (operator, sender) = (store.ledger("operator a@h"), store.ledger("s"));
-    let job = sender.claim(LEASE).await.unwrap().unwrap();
-    assert!(sender.pass_fence(&job, LEASE).await.unwrap());
+    let job = claim_and_pass_fence(&sender).await;
     sender.mark_unknown(&job, "no reply").await.unwrap();
     store.change(&id, doc! { "nextAttemptAt": "$$NOW" }).await;
     let unknown = snapshot(&operator, &id).await;
@@ -113,12 +112,12 @@ async fn concurrent_operators_and_senders_deliver_each_mail_once_per_action() {
         ids.push(store.queue(store.notice(&format!("u{n}@example.com"))).await);
         fail(&store.ledger("s")).await;
     }
-    let failed = MailFilter { states: vec![State::Failed], ..MailFilter::default() };
+    let failed = MailFilter { state: vec![State::Failed], ..MailFilter::default() };
     let operators = (0..4).map(|n| {
         let (ledger, failed) = (store.ledger(&format!("operator {n}@h")), failed.clone());
         async move {
             let mut carried = 0;
-            for mail in ledger.snapshots(&failed, 100).await.unwrap() {
+            for mail in ledger.snapshots(&failed, Timestamp::UNIX_EPOCH, 100).await.unwrap() {
                 carried += u64::from(ledger.apply_action(REQUEUE, &mail, None).await.unwrap() == ActionResult::Applied);
             }
             carried
@@ -154,7 +153,7 @@ async fn concurrent_operators_and_senders_deliver_each_mail_once_per_action() {
 #[tokio::test]
 async fn a_dead_letter_is_decided_once_and_its_history_records_it() {
     let store = Store::new("decided").await;
-    let letters = DeadLetterStore::new(&store.database, Duration::from_secs(2));
+    let letters = store.letters();
     let record = ConsumedRecord { topic: "t".into(), value: Some(b"x".to_vec()), ..ConsumedRecord::default() };
     let letter = DeadLetter::new(record, "not-json", "no".into(), "here", store.clock.now());
     letters.insert_new(std::slice::from_ref(&letter)).await.unwrap();

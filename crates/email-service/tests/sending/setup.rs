@@ -10,7 +10,7 @@ use std::{
 
 use bson::{Document, doc};
 use email_service::{
-    ledger::{Ledger, MailJob, NewMail, State, Suppressions},
+    ledger::{DeadLetterStore, Ledger, MailJob, NewMail, State, Suppressions},
     mailer::{connection::DeliveryTimeouts, endpoint::Endpoint, server_config::Server, server_pool::Pool},
     metrics::Metrics,
     plan,
@@ -169,6 +169,10 @@ impl Store {
         (Pool::new(vec![endpoint], health.optional("smtp"), Metrics::new()), health)
     }
 
+    pub(crate) fn letters(&self) -> DeadLetterStore {
+        DeadLetterStore::new(&self.database, Duration::from_secs(2))
+    }
+
     pub(crate) fn suppressions(&self) -> Suppressions {
         Suppressions::new(&self.database, Duration::from_secs(2))
     }
@@ -189,6 +193,13 @@ pub(crate) async fn send_next(sender: &Sender) -> String {
     let job = sender.ledger.claim(sender.lease).await.unwrap().expect("a mail is due");
     sender.send(&job).await;
     job.id
+}
+
+/// Claims the due mail and passes the fence, as a sender does before the body.
+pub(crate) async fn claim_and_pass_fence(ledger: &Ledger) -> MailJob {
+    let job = ledger.claim(LEASE).await.unwrap().expect("a mail is due");
+    assert!(ledger.pass_fence(&job, LEASE).await.unwrap());
+    job
 }
 
 /// Returns the states in a row's history, the oldest first.

@@ -1,6 +1,6 @@
 //! `dead-letters replay` and `dead-letters discard`.
 
-use std::{collections::HashSet, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 use service_kit::mongo::StoreError;
 use tokio::sync::Notify;
@@ -8,8 +8,7 @@ use tokio::sync::Notify;
 use crate::{
     commands::{
         Stores,
-        filter_args::DeadLetterFilterArgs,
-        operator_change::{ChangeArgs, ChangeReport, is_by_filter},
+        operator_change::{self, Change, ChangeArgs, ChangeOptions, Row, RowOutcome},
     },
     config::{Config, SOURCE},
     ingest::{
@@ -17,32 +16,10 @@ use crate::{
         decision::RecordDecider,
         replay::ReplayOutcome,
     },
-    ledger::{DeadLetter, DeadLetterState, dead_letter_store::DeadLetterDecision},
+    ledger::{DeadLetter, DeadLetterFilter, DeadLetterState, dead_letter_store::DeadLetterDecision},
     metrics::Metrics,
 };
 
-/// The selection of dead letters, and the options of the change.
-#[derive(Debug, Clone, clap::Args)]
-pub struct DeadLetterChangeArgs {
-    /// The ids of dead letters; or use filters
-    #[arg(value_name = "ID")]
-    ids: Vec<String>,
-    #[command(flatten)]
-    filter: DeadLetterFilterArgs,
-    /// The maximum number of dead letters that match a filter, the oldest first
-    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    limit: u32,
-    #[command(flatten)]
-    change: ChangeArgs,
-}
-
-/// A dead letter as it was read.
-struct SelectedLetter {
-    id: String,
-    state: DeadLetterState,
-}
-
-const NOT_FOUND: &str = "no dead letter has this id";
 const CHANGED_MEANWHILE: &str = "another operator has decided it meanwhile";
 
 /// Runs `dead-letters replay`.
@@ -52,110 +29,112 @@ const CHANGED_MEANWHILE: &str = "another operator has decided it meanwhile";
 pub(super) async fn replay(
     stores: &Stores,
     file: Option<&Path>,
-    args: &DeadLetterChangeArgs,
+    mut args: ChangeArgs<DeadLetterFilter>,
     json: bool,
 ) -> anyhow::Result<()> {
-    let replayer = Replayer::open(stores, file)?;
-    let mut report = ChangeReport::default();
-    let letters = select_letters(stores, args, &mut report, |state| match state {
-        DeadLetterState::Open | DeadLetterState::Discarded => Ok(()),
-        DeadLetterState::Replayed => Err("it has been replayed already"),
-    });
-    let letters = letters.await?;
-    let summary = format!("{} dead letters will be replayed; their mails will be sent", letters.len());
-    args.change.confirm(args.ids.is_empty(), letters.len(), &summary)?;
-    let mut letters = letters.iter();
-    for selected in letters.by_ref() {
-        if let Err(error) = replayer.replay(stores, args, selected, &mut report).await {
-            report.unchanged(
-                &selected.id,
-                Some(selected.state.as_str()),
-                &format!("the outcome is unknown, replay it again: {error}"),
-            );
-            break;
-        }
-    }
-    letters.for_each(|letter| report.unchanged(&letter.id, Some(letter.state.as_str()), "not tried"));
-    report.print(json)
+    select_open_letters(&mut args.filter);
+    operator_change::run(stores, &Replay::new(stores, file)?, &args, json).await
 }
 
 /// Runs `dead-letters discard`.
 ///
 /// # Errors
 /// Returns an error if one of the selected dead letters is not discarded.
-pub(super) async fn discard(stores: &Stores, args: &DeadLetterChangeArgs, json: bool) -> anyhow::Result<()> {
-    let mut report = ChangeReport::default();
-    let letters = select_letters(stores, args, &mut report, |state| match state {
-        DeadLetterState::Open => Ok(()),
-        DeadLetterState::Replayed | DeadLetterState::Discarded => Err("it has been decided already"),
-    });
-    let letters = letters.await?;
-    let summary = format!("{} dead letters will be discarded: none of their mails will be sent", letters.len());
-    args.change.confirm(args.ids.is_empty(), letters.len(), &summary)?;
-    for SelectedLetter { id, state } in &letters {
-        let (from, to) = (Some(state.as_str()), DeadLetterState::Discarded);
+pub(super) async fn discard(stores: &Stores, mut args: ChangeArgs<DeadLetterFilter>, json: bool) -> anyhow::Result<()> {
+    select_open_letters(&mut args.filter);
+    operator_change::run(stores, &Discard, &args, json).await
+}
+
+/// Restricts a filter without a state to open dead letters.
+fn select_open_letters(filter: &mut DeadLetterFilter) {
+    if *filter != DeadLetterFilter::default() && filter.state.is_empty() {
+        filter.state.push(DeadLetterState::Open);
+    }
+}
+
+impl Row for DeadLetter {
+    type Filter = DeadLetterFilter;
+
+    const UNKNOWN_ID: &'static str = "no dead letter has this id";
+    const FILTER_EXAMPLE: &'static str = "--reason sealed-unknown-key";
+
+    fn filter_by_ids(ids: &[String]) -> DeadLetterFilter {
+        DeadLetterFilter { ids: ids.to_vec(), ..DeadLetterFilter::default() }
+    }
+
+    async fn find(
+        stores: &Stores,
+        filter: &DeadLetterFilter,
+        now: Timestamp,
+        limit: i64,
+    ) -> Result<Vec<Self>, StoreError> {
+        stores.letters.list(filter, now, false, limit).await
+    }
+
+    async fn count(stores: &Stores, filter: &DeadLetterFilter, now: Timestamp) -> Result<u64, StoreError> {
+        stores.letters.count(filter, now).await
+    }
+
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn state(&self) -> &'static str {
+        self.state.as_str()
+    }
+}
+
+/// Decides not to process records.
+struct Discard;
+
+impl Change for Discard {
+    type Row = DeadLetter;
+
+    const CONCURRENCY: usize = 1;
+    const IF_UNKNOWN: &'static str = "check it with `dead-letters show`";
+
+    fn check(&self, letter: &DeadLetter) -> Result<(), String> {
+        match letter.state {
+            DeadLetterState::Open => Ok(()),
+            DeadLetterState::Replayed | DeadLetterState::Discarded => Err("it has been decided already".to_owned()),
+        }
+    }
+
+    fn summary(&self, letters: &[DeadLetter]) -> String {
+        format!("{} dead letters will be discarded: none of their mails will be sent", letters.len())
+    }
+
+    async fn apply(
+        &self,
+        stores: &Stores,
+        letter: &DeadLetter,
+        options: &ChangeOptions,
+    ) -> Result<RowOutcome, StoreError> {
+        let to = DeadLetterState::Discarded;
         let decision = DeadLetterDecision {
-            id,
-            expected: *state,
+            id: &letter.id,
+            expected: letter.state,
             to,
             reason: None,
             by: &stores.operator,
-            note: args.change.note.as_deref(),
+            note: options.note.as_deref(),
         };
-        if args.change.dry_run || stores.letters.decide(&decision).await? {
-            report.done(args.change.dry_run, id, (from, Some(to.as_str())), None);
+        Ok(if options.dry_run || stores.letters.decide(&decision).await? {
+            RowOutcome::Done { to: to.as_str(), detail: None }
         } else {
-            report.unchanged(id, from, CHANGED_MEANWHILE);
-        }
+            RowOutcome::Unchanged(CHANGED_MEANWHILE.to_owned())
+        })
     }
-    report.print(json)
 }
 
-/// Returns the selected dead letters that can be changed; the others are reported.
-async fn select_letters(
-    stores: &Stores,
-    args: &DeadLetterChangeArgs,
-    report: &mut ChangeReport,
-    check: impl Fn(DeadLetterState) -> Result<(), &'static str>,
-) -> anyhow::Result<Vec<SelectedLetter>> {
-    let mut letters = Vec::new();
-    if is_by_filter(&args.ids, args.filter.is_given(), "--reason sealed-unknown-key")? {
-        let mut filter = args.filter.to_filter(stores.clock.now());
-        if filter.states.is_empty() {
-            filter.states.push(DeadLetterState::Open);
-        }
-        let found = stores.letters.list(&filter, false, i64::from(args.limit)).await?;
-        if found.len() == usize::try_from(args.limit)? {
-            report.more = stores.letters.count(&filter).await?.saturating_sub(u64::from(args.limit));
-        }
-        letters.extend(found.into_iter().map(|letter| SelectedLetter { id: letter.id, state: letter.state }));
-    } else {
-        let mut seen_ids = HashSet::new();
-        for id in args.ids.iter().filter(|id| seen_ids.insert(id.as_str())) {
-            match stores.letters.find(id).await? {
-                Some(letter) => letters.push(SelectedLetter { id: letter.id, state: letter.state }),
-                None => report.unchanged(id, None, NOT_FOUND),
-            }
-        }
-    }
-    letters.retain(|selected| match check(selected.state) {
-        Ok(()) => true,
-        Err(why) => {
-            report.unchanged(&selected.id, Some(selected.state.as_str()), why);
-            false
-        }
-    });
-    Ok(letters)
-}
-
-/// Replays records with the code of the consumer.
-struct Replayer {
+/// Processes records again, with the code of the consumer.
+struct Replay {
     writer: BatchWriter,
     decider: RecordDecider,
 }
 
-impl Replayer {
-    fn open(stores: &Stores, file: Option<&Path>) -> anyhow::Result<Self> {
+impl Replay {
+    fn new(stores: &Stores, file: Option<&Path>) -> anyhow::Result<Self> {
         let config: Config = SOURCE.load(file)?;
         config.validate()?;
         let (from, _) = config.mail.sender()?;
@@ -177,46 +156,53 @@ impl Replayer {
             },
         })
     }
+}
 
-    async fn replay(
+impl Change for Replay {
+    type Row = DeadLetter;
+
+    const CONCURRENCY: usize = 1;
+    const IF_UNKNOWN: &'static str = "replay it again";
+
+    fn check(&self, letter: &DeadLetter) -> Result<(), String> {
+        match letter.state {
+            DeadLetterState::Open | DeadLetterState::Discarded => Ok(()),
+            DeadLetterState::Replayed => Err("it has been replayed already".to_owned()),
+        }
+    }
+
+    fn summary(&self, letters: &[DeadLetter]) -> String {
+        format!("{} dead letters will be replayed; their mails will be sent", letters.len())
+    }
+
+    async fn apply(
         &self,
         stores: &Stores,
-        args: &DeadLetterChangeArgs,
-        selected: &SelectedLetter,
-        report: &mut ChangeReport,
-    ) -> Result<(), StoreError> {
-        let from = Some(selected.state.as_str());
-        let Some(letter) = stores.letters.find(&selected.id).await?.filter(|letter| letter.state == selected.state)
-        else {
-            report.unchanged(&selected.id, from, CHANGED_MEANWHILE);
-            return Ok(());
-        };
+        selected: &DeadLetter,
+        options: &ChangeOptions,
+    ) -> Result<RowOutcome, StoreError> {
+        // The selection has no contents.
+        let letter = stores.letters.find(&selected.id).await?.filter(|letter| letter.state == selected.state);
+        let Some(letter) = letter else { return Ok(RowOutcome::Unchanged(CHANGED_MEANWHILE.to_owned())) };
         let Some(record) = letter.record() else {
             let DeadLetter { topic, partition, offset, .. } = &letter;
             let position = format!("{topic}/{partition}@{offset}");
-            report.unchanged(
-                &selected.id,
-                from,
-                &format!("it was too large to be stored: its record is only in the topic, at {position}"),
-            );
-            return Ok(());
+            let why = format!("it was too large to be stored: its record is only in the topic, at {position}");
+            return Ok(RowOutcome::Unchanged(why));
         };
-        let (outcome, written) = if args.change.dry_run {
+        let (outcome, written) = if options.dry_run {
             (self.writer.preview_replay(record, &self.decider).await?, true)
         } else {
-            self.writer.replay(&letter, record, &self.decider, args.change.note.as_deref()).await?
+            self.writer.replay(&letter, record, &self.decider, options.note.as_deref()).await?
         };
-        match &outcome {
-            _ if !written => report.unchanged(&selected.id, from, CHANGED_MEANWHILE),
-            ReplayOutcome::Dead { reason, detail } => {
-                report.unchanged(&selected.id, from, &format!("{reason}: {detail}"));
-            }
+        Ok(match &outcome {
+            _ if !written => RowOutcome::Unchanged(CHANGED_MEANWHILE.to_owned()),
+            ReplayOutcome::Dead { reason, detail } => RowOutcome::Unchanged(format!("{reason}: {detail}")),
             ReplayOutcome::Mails(_) | ReplayOutcome::NoMail => {
-                let to = outcome.resulting_state(selected.state).as_str();
-                report.done(args.change.dry_run, &selected.id, (from, Some(to)), Some(describe(&outcome)));
+                let to = outcome.resulting_state(letter.state).as_str();
+                RowOutcome::Done { to, detail: Some(describe(&outcome)) }
             }
-        }
-        Ok(())
+        })
     }
 }
 

@@ -1,19 +1,20 @@
 //! `dead-letters list|show|replay|discard`: records that could not be processed.
 
-pub mod change;
-pub mod show;
+mod change;
+mod show;
 
 use std::path::Path;
 
 use clap::Subcommand;
 
-use super::Stores;
+use super::{ListArgs, Stores, operator_change::ChangeArgs};
+use crate::ledger::DeadLetterFilter;
 
 /// The commands on dead letters.
 #[derive(Debug, Subcommand)]
 pub enum DeadLettersCommand {
     /// List the newest dead letters
-    List(show::ListArgs),
+    List(ListArgs<DeadLetterFilter>),
     /// Show one dead letter, with the record's contents and its history
     Show {
         /// The id, as in `dead-letters list`
@@ -29,10 +30,10 @@ pub enum DeadLettersCommand {
     ///
     /// Exit code 1 if any of the selected letters is not changed.
     #[command(after_long_help = REPLAY_EXAMPLES)]
-    Replay(change::DeadLetterChangeArgs),
+    Replay(ChangeArgs<DeadLetterFilter>),
     /// Decide not to process records; they are kept for `ledger.retention`
     #[command(after_long_help = DISCARD_EXAMPLES)]
-    Discard(change::DeadLetterChangeArgs),
+    Discard(ChangeArgs<DeadLetterFilter>),
 }
 
 const REPLAY_EXAMPLES: &str = "Examples:
@@ -52,7 +53,7 @@ pub async fn run(file: Option<&Path>, command: DeadLettersCommand, json: bool) -
     match command {
         DeadLettersCommand::List(args) => show::list(&stores, &args, json).await,
         DeadLettersCommand::Show { id } => show::show(&stores, &id, json).await,
-        DeadLettersCommand::Replay(args) => change::replay(&stores, file, &args, json).await,
-        DeadLettersCommand::Discard(args) => change::discard(&stores, &args, json).await,
+        DeadLettersCommand::Replay(args) => change::replay(&stores, file, args, json).await,
+        DeadLettersCommand::Discard(args) => change::discard(&stores, args, json).await,
     }
 }

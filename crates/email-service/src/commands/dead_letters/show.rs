@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::{
-    commands::{Stores, filter_args::DeadLetterFilterArgs, print_line, print_table},
-    ledger::{DeadLetter, DeadLetterState, dead_letter::DeadLetterStep},
+    commands::{ListArgs, Stores, print_line, print_rows, print_table, to_the_second},
+    ledger::{DeadLetter, DeadLetterFilter, DeadLetterState, dead_letter::DeadLetterStep},
     mailer::reply::printable,
 };
 
@@ -100,48 +100,30 @@ impl<'a> DeadLetterJson<'a> {
     }
 }
 
-/// The selection of dead letters to list.
-#[derive(Debug, Clone, clap::Args)]
-pub struct ListArgs {
-    #[command(flatten)]
-    pub filter: DeadLetterFilterArgs,
-    /// The maximum number of rows, the newest first
-    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    pub limit: u32,
-}
-
 /// Runs `dead-letters list`.
 ///
 /// # Errors
 /// Returns an error if the database does not answer.
-pub async fn list(stores: &Stores, args: &ListArgs, json: bool) -> anyhow::Result<()> {
-    let letters = stores.letters.list(&args.filter.to_filter(stores.clock.now()), true, i64::from(args.limit)).await?;
-    if json {
-        for letter in &letters {
-            print_line(serde_json::to_string(&DeadLetterJson::new(letter, false))?)?;
-        }
-        return Ok(());
-    }
-    let row = |letter: &DeadLetter| {
+pub(super) async fn list(stores: &Stores, args: &ListArgs<DeadLetterFilter>, json: bool) -> anyhow::Result<()> {
+    let letters = stores.letters.list(&args.filter, stores.clock.now(), true, i64::from(args.limit)).await?;
+    let to_json = |letter| DeadLetterJson::new(letter, false);
+    Ok(print_rows(&letters, json, to_json, ["STATE", "REASON", "RECORD", "TYPE", "FIRST SEEN", "ID"], |letter| {
         [
             letter.state.to_string(),
             letter.reason.clone(),
             format!("{}/{}@{}", letter.topic, letter.partition, letter.offset),
             printable(letter.event_type.as_deref().unwrap_or("-")),
-            letter.first_seen_at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            to_the_second(letter.first_seen_at),
             letter.id.clone(),
         ]
-    };
-    let rows: Vec<_> = letters.iter().map(row).collect();
-    print_table(["STATE", "REASON", "RECORD", "TYPE", "FIRST SEEN", "ID"], &rows)?;
-    Ok(())
+    })?)
 }
 
 /// Runs `dead-letters show`.
 ///
 /// # Errors
 /// Returns an error if there is no such dead letter, or the database does not answer.
-pub async fn show(stores: &Stores, id: &str, json: bool) -> anyhow::Result<()> {
+pub(super) async fn show(stores: &Stores, id: &str, json: bool) -> anyhow::Result<()> {
     let Some(letter) = stores.letters.find(id).await? else {
         bail!("no dead letter has the id {id}");
     };
@@ -172,7 +154,7 @@ pub async fn show(stores: &Stores, id: &str, json: bool) -> anyhow::Result<()> {
     }
     print_line(format_args!("{:<12}{}", "value", text(&letter.value)))?;
     print_line("")?;
-    let row = |step: &DeadLetterStep| {
+    print_table(["AT", "FROM", "TO", "REASON", "BY", "NOTE"], &letter.history, |step| {
         [
             step.at.to_string(),
             step.from.map_or("-".to_owned(), |state| state.to_string()),
@@ -181,9 +163,7 @@ pub async fn show(stores: &Stores, id: &str, json: bool) -> anyhow::Result<()> {
             step.by.clone(),
             step.note.clone().unwrap_or_default(),
         ]
-    };
-    let rows: Vec<_> = letter.history.iter().map(row).collect();
-    print_table(["AT", "FROM", "TO", "REASON", "BY", "NOTE"], &rows)?;
+    })?;
     Ok(())
 }
 

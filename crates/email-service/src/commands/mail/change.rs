@@ -1,42 +1,23 @@
 //! `mail requeue` and `mail resolve`.
 
-use std::collections::{HashMap, HashSet};
-
-use futures_util::future::join_all;
-use service_kit::cli::UsageError;
+use jiff::Timestamp;
+use service_kit::{cli::UsageError, mongo::StoreError};
 
 use crate::{
     commands::{
         Stores,
-        filter_args::MailFilterArgs,
-        operator_change::{ChangeArgs, ChangeReport, is_by_filter},
+        operator_change::{self, Change, ChangeArgs, ChangeOptions, Row, RowOutcome},
     },
-    ledger::{ActionResult, MailSnapshot, OperatorAction, State},
+    ledger::{ActionResult, MailFilter, MailSnapshot, OperatorAction, State, filter::one_of},
 };
 
-/// The number of actions that run at the same time.
-const CONCURRENT_ACTIONS: usize = 16;
-
-/// The selection of mails, and the options of the change.
-#[derive(Debug, Clone, clap::Args)]
-pub struct MailChangeArgs {
-    /// The ids of mails; or use filters
-    #[arg(value_name = "ID")]
-    ids: Vec<String>,
-    #[command(flatten)]
-    filter: MailFilterArgs,
-    /// The maximum number of mails that match a filter, those of the oldest events first
-    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    limit: u32,
-    #[command(flatten)]
-    change: ChangeArgs,
-}
+const RESOLUTIONS: &[State] = &[State::Sent, State::Failed, State::Discarded];
 
 /// The arguments of `mail requeue`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct RequeueArgs {
     #[command(flatten)]
-    selection: MailChangeArgs,
+    change: ChangeArgs<MailFilter>,
     /// Also mails that the server has accepted, or may have accepted before they were discarded:
     /// they may arrive twice
     #[arg(long)]
@@ -47,17 +28,10 @@ pub struct RequeueArgs {
 #[derive(Debug, Clone, clap::Args)]
 pub struct ResolveArgs {
     #[command(flatten)]
-    selection: MailChangeArgs,
+    change: ChangeArgs<MailFilter>,
     /// The final state of the mails
-    #[arg(long = "as", value_name = "STATE", value_parser = parse_resolution)]
+    #[arg(long = "as", value_name = "STATE", value_parser = one_of(RESOLUTIONS, State::as_str))]
     resolution: State,
-}
-
-fn parse_resolution(text: &str) -> Result<State, &'static str> {
-    match text.parse() {
-        Ok(state @ (State::Sent | State::Failed | State::Discarded)) => Ok(state),
-        _ => Err("one of sent, failed, discarded"),
-    }
 }
 
 /// Runs `mail requeue`.
@@ -65,147 +39,116 @@ fn parse_resolution(text: &str) -> Result<State, &'static str> {
 /// # Errors
 /// Returns an error if one of the selected mails is not requeued.
 pub(super) async fn requeue(stores: &Stores, args: &RequeueArgs, json: bool) -> anyhow::Result<()> {
-    if args.selection.filter.is_given() && args.selection.filter.state.is_empty() {
+    if needs_state(&args.change.filter) {
         let text = "a filter needs a state, such as --state failed, or unknown, suppressed, discarded, queued";
         return Err(UsageError(text.to_owned()).into());
     }
-    change(stores, &args.selection, OperatorAction::Requeue { again: args.again }, json).await
+    operator_change::run(stores, &OperatorAction::Requeue { again: args.again }, &args.change, json).await
 }
 
 /// Runs `mail resolve`.
 ///
 /// # Errors
 /// Returns an error if one of the selected mails is not resolved.
-pub(super) async fn resolve(stores: &Stores, args: &ResolveArgs, json: bool) -> anyhow::Result<()> {
-    let mut selection = args.selection.clone();
-    if selection.filter.is_given() && selection.filter.state.is_empty() {
-        selection.filter.state.push(State::Unknown);
+pub(super) async fn resolve(stores: &Stores, mut args: ResolveArgs, json: bool) -> anyhow::Result<()> {
+    if needs_state(&args.change.filter) {
+        args.change.filter.state.push(State::Unknown);
     }
-    change(stores, &selection, OperatorAction::Resolve(args.resolution), json).await
+    operator_change::run(stores, &OperatorAction::Resolve(args.resolution), &args.change, json).await
 }
 
-async fn change(stores: &Stores, args: &MailChangeArgs, action: OperatorAction, json: bool) -> anyhow::Result<()> {
-    let by_filter = is_by_filter(&args.ids, args.filter.is_given(), "--state unknown --since 2h")?;
-    let mut report = ChangeReport::default();
-    let selected = if by_filter {
-        find_by_filter(stores, args, &mut report).await?
-    } else {
-        find_by_ids(stores, args, &mut report).await?
-    };
-
-    let addresses: Vec<&str> = selected.iter().map(|mail| mail.to.as_str()).collect();
-    let suppressed: HashSet<String> =
-        stores.suppressions.suppressed_among(&addresses).await?.into_iter().map(str::to_owned).collect();
-    let mut possible = Vec::new();
-    for mail in selected {
-        match action.check(&mail, suppressed.contains(&mail.to)) {
-            Ok(()) => possible.push(mail),
-            Err(refused) => report.unchanged(&mail.id, Some(mail.state.as_str()), &refused.to_string()),
-        }
-    }
-    args.change.confirm(by_filter, possible.len(), &summary(action, &possible))?;
-    apply(stores, args, action, &possible, &mut report).await;
-    report.print(json)
+/// Returns whether the filter has other conditions, but none on the state.
+fn needs_state(filter: &MailFilter) -> bool {
+    *filter != MailFilter::default() && filter.state.is_empty()
 }
 
-/// Returns the mails that match the filter.
-async fn find_by_filter(
-    stores: &Stores,
-    args: &MailChangeArgs,
-    report: &mut ChangeReport,
-) -> anyhow::Result<Vec<MailSnapshot>> {
-    let filter = args.filter.to_filter(stores.clock.now());
-    let found = stores.ledger.snapshots(&filter, i64::from(args.limit)).await?;
-    if found.len() == usize::try_from(args.limit)? {
-        report.more = stores.ledger.count_matching(&filter).await?.saturating_sub(u64::from(args.limit));
-    }
-    Ok(found)
+/// A mail as it was read.
+pub(in crate::commands) struct SelectedMail {
+    mail: MailSnapshot,
+    is_suppressed: bool,
 }
 
-/// Returns the mails with the given ids, in their order.
-async fn find_by_ids(
-    stores: &Stores,
-    args: &MailChangeArgs,
-    report: &mut ChangeReport,
-) -> anyhow::Result<Vec<MailSnapshot>> {
-    let existing = stores.ledger.snapshots_by_id(&args.ids).await?;
-    let mut existing: HashMap<String, MailSnapshot> =
-        existing.into_iter().map(|mail| (mail.id.clone(), mail)).collect();
-    let mut selected = Vec::new();
-    let mut seen_ids = HashSet::new();
-    for id in args.ids.iter().filter(|id| seen_ids.insert(id.as_str())) {
-        match existing.remove(id) {
-            Some(mail) => selected.push(mail),
-            None => report.unchanged(id, None, "no mail has this id"),
-        }
+impl Row for SelectedMail {
+    type Filter = MailFilter;
+
+    const UNKNOWN_ID: &'static str = "no mail has this id";
+    const FILTER_EXAMPLE: &'static str = "--state unknown --since 2h";
+
+    fn filter_by_ids(ids: &[String]) -> MailFilter {
+        MailFilter { ids: ids.to_vec(), ..MailFilter::default() }
     }
-    Ok(selected)
+
+    async fn find(stores: &Stores, filter: &MailFilter, now: Timestamp, limit: i64) -> Result<Vec<Self>, StoreError> {
+        let mails = stores.ledger.snapshots(filter, now, limit).await?;
+        let addresses: Vec<&str> = mails.iter().map(|mail| mail.to.as_str()).collect();
+        let suppressed = stores.suppressions.are_suppressed(&addresses).await?;
+        Ok(mails.into_iter().zip(suppressed).map(|(mail, is_suppressed)| Self { mail, is_suppressed }).collect())
+    }
+
+    async fn count(stores: &Stores, filter: &MailFilter, now: Timestamp) -> Result<u64, StoreError> {
+        stores.ledger.count_matching(filter, now).await
+    }
+
+    fn id(&self) -> &str {
+        &self.mail.id
+    }
+
+    fn state(&self) -> &'static str {
+        self.mail.state.as_str()
+    }
 }
 
-/// Returns the text of the confirmation.
-fn summary(action: OperatorAction, possible: &[MailSnapshot]) -> String {
-    let mut counts: Vec<(State, usize)> = Vec::new();
-    for mail in possible {
-        match counts.iter_mut().find(|(state, _)| *state == mail.state) {
-            Some((_, count)) => *count += 1,
-            None => counts.push((mail.state, 1)),
-        }
-    }
-    let counts: Vec<String> = counts.iter().map(|(state, count)| format!("{count} {state}")).collect();
-    let possible_duplicates = possible.iter().filter(|mail| mail.may_have_arrived()).count();
-    let warning = match action {
-        OperatorAction::Requeue { .. } if possible_duplicates > 0 => {
-            format!("; {possible_duplicates} of them may arrive twice")
-        }
-        _ => String::new(),
-    };
-    format!("{} mails become {} ({}){warning}", possible.len(), action.to(), counts.join(", "))
-}
+impl Change for OperatorAction {
+    type Row = SelectedMail;
 
-async fn apply(
-    stores: &Stores,
-    args: &MailChangeArgs,
-    action: OperatorAction,
-    mails: &[MailSnapshot],
-    report: &mut ChangeReport,
-) {
-    let mut reachable = true;
-    for chunk in mails.chunks(CONCURRENT_ACTIONS) {
-        if args.change.dry_run {
-            chunk.iter().for_each(|mail| report_done(report, true, action, mail));
-            continue;
-        }
-        if !reachable {
-            chunk.iter().for_each(|mail| report.unchanged(&mail.id, Some(mail.state.as_str()), "not tried"));
-            continue;
-        }
-        let actions = chunk.iter().map(|mail| stores.ledger.apply_action(action, mail, args.change.note.as_deref()));
-        for (mail, result) in chunk.iter().zip(join_all(actions).await) {
-            let from = Some(mail.state.as_str());
-            match result {
-                Ok(ActionResult::Applied) => report_done(report, false, action, mail),
-                Ok(ActionResult::Changed(Some(now))) if now == mail.state => {
-                    report.unchanged(&mail.id, from, "it has expired, or it has changed meanwhile");
-                }
-                Ok(ActionResult::Changed(Some(now))) => {
-                    report.unchanged(&mail.id, from, &format!("it became {now} meanwhile"));
-                }
-                Ok(ActionResult::Changed(None)) => report.unchanged(&mail.id, from, "it is gone"),
-                Err(error) => {
-                    reachable = false;
-                    report.unchanged(
-                        &mail.id,
-                        from,
-                        &format!("the outcome is unknown, check it with `mail show`: {error}"),
-                    );
-                }
+    const CONCURRENCY: usize = 16;
+    const IF_UNKNOWN: &'static str = "check it with `mail show`";
+
+    fn check(&self, row: &SelectedMail) -> Result<(), String> {
+        OperatorAction::check(*self, &row.mail, row.is_suppressed).map_err(|refused| refused.to_string())
+    }
+
+    fn summary(&self, rows: &[SelectedMail]) -> String {
+        let mut counts: Vec<(State, usize)> = Vec::new();
+        for SelectedMail { mail, .. } in rows {
+            match counts.iter_mut().find(|(state, _)| *state == mail.state) {
+                Some((_, count)) => *count += 1,
+                None => counts.push((mail.state, 1)),
             }
         }
+        let counts: Vec<String> = counts.iter().map(|(state, count)| format!("{count} {state}")).collect();
+        let warning = match rows.iter().filter(|row| may_arrive_twice(*self, &row.mail)).count() {
+            0 => String::new(),
+            duplicates => format!("; {duplicates} of them may arrive twice"),
+        };
+        format!("{} mails become {} ({}){warning}", rows.len(), self.to(), counts.join(", "))
+    }
+
+    async fn apply(
+        &self,
+        stores: &Stores,
+        SelectedMail { mail, .. }: &SelectedMail,
+        options: &ChangeOptions,
+    ) -> Result<RowOutcome, StoreError> {
+        let result = if options.dry_run {
+            ActionResult::Applied
+        } else {
+            stores.ledger.apply_action(*self, mail, options.note.as_deref()).await?
+        };
+        Ok(match result {
+            ActionResult::Applied => {
+                let detail = may_arrive_twice(*self, mail).then(|| "it may arrive twice".to_owned());
+                RowOutcome::Done { to: self.to().as_str(), detail }
+            }
+            ActionResult::Changed(Some(now)) if now == mail.state => {
+                RowOutcome::Unchanged("it has expired, or it has changed meanwhile".to_owned())
+            }
+            ActionResult::Changed(Some(now)) => RowOutcome::Unchanged(format!("it became {now} meanwhile")),
+            ActionResult::Changed(None) => RowOutcome::Unchanged("it is gone".to_owned()),
+        })
     }
 }
 
-fn report_done(report: &mut ChangeReport, dry_run: bool, action: OperatorAction, mail: &MailSnapshot) {
-    let may_arrive_twice = matches!(action, OperatorAction::Requeue { .. }) && mail.may_have_arrived();
-    let states = (Some(mail.state.as_str()), Some(action.to().as_str()));
-    report.done(dry_run, &mail.id, states, may_arrive_twice.then(|| "it may arrive twice".to_owned()));
+fn may_arrive_twice(action: OperatorAction, mail: &MailSnapshot) -> bool {
+    matches!(action, OperatorAction::Requeue { .. }) && mail.may_have_arrived()
 }

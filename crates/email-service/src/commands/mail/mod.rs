@@ -1,19 +1,20 @@
 //! `mail list|show|requeue|resolve`: the state of each mail, and what operators can do about it.
 
-pub mod change;
-pub mod show;
+mod change;
+mod show;
 
 use std::path::Path;
 
 use clap::Subcommand;
 
-use super::Stores;
+use super::{ListArgs, Stores};
+use crate::ledger::MailFilter;
 
 /// The commands on mails.
 #[derive(Debug, Subcommand)]
 pub enum MailCommand {
     /// List the mails of the newest events
-    List(show::ListArgs),
+    List(ListArgs<MailFilter>),
     /// Show one mail, with its history
     Show {
         /// The id, as in `mail list`: <event id>/<template>
@@ -61,6 +62,6 @@ pub async fn run(file: Option<&Path>, command: MailCommand, json: bool) -> anyho
         MailCommand::List(args) => show::list(&stores, &args, json).await,
         MailCommand::Show { id } => show::show(&stores, &id, json).await,
         MailCommand::Requeue(args) => change::requeue(&stores, &args, json).await,
-        MailCommand::Resolve(args) => change::resolve(&stores, &args, json).await,
+        MailCommand::Resolve(args) => change::resolve(&stores, args, json).await,
     }
 }

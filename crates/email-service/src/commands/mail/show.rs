@@ -5,8 +5,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::{
-    commands::{Stores, filter_args::MailFilterArgs, print_line, print_table},
-    ledger::{MailJob, MailList, State, mail_job::HistoryEntry},
+    commands::{ListArgs, Stores, print_line, print_rows, print_table, to_the_second},
+    ledger::{MailFilter, MailJob, MailList, State, mail_job::HistoryEntry},
     plan::{ResendPolicy, Template},
 };
 
@@ -55,8 +55,8 @@ impl<'a> From<&'a MailJob> for MailJson<'a> {
             event_id: &job.event_id,
             user_id: &job.user_id,
             r#type: &job.event_type,
-            template: job.template,
-            to: &job.to,
+            template: job.facts.template,
+            to: &job.facts.to,
             state: job.state,
             attempts: job.attempts,
             next_attempt_at: job.next_attempt_at,
@@ -64,7 +64,7 @@ impl<'a> From<&'a MailJob> for MailJson<'a> {
             last_reply: job.last_reply.as_deref(),
             policy: job.policy,
             epoch: job.epoch,
-            event_time: job.event_time,
+            event_time: job.facts.event_time,
             expires_at: job.expires_at,
             terminal_at: job.terminal_at,
             history: job.history.iter().map(HistoryStepJson::from).collect(),
@@ -72,52 +72,34 @@ impl<'a> From<&'a MailJob> for MailJson<'a> {
     }
 }
 
-/// The selection of mails to list.
-#[derive(Debug, Clone, clap::Args)]
-pub struct ListArgs {
-    #[command(flatten)]
-    pub filter: MailFilterArgs,
-    /// The maximum number of rows, the newest first
-    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    pub limit: u32,
-}
-
 /// Runs `mail list`.
 ///
 /// # Errors
 /// Returns an error if the ledger cannot be read.
-pub async fn list(stores: &Stores, args: &ListArgs, json: bool) -> anyhow::Result<()> {
+pub(super) async fn list(stores: &Stores, args: &ListArgs<MailFilter>, json: bool) -> anyhow::Result<()> {
     let MailList { jobs, unreadable } =
-        stores.ledger.list(&args.filter.to_filter(stores.clock.now()), i64::from(args.limit)).await?;
+        stores.ledger.list(&args.filter, stores.clock.now(), i64::from(args.limit)).await?;
     if !unreadable.is_empty() {
         eprintln!("not shown, because only a newer release can read them: {}", unreadable.join(", "));
     }
-    if json {
-        for job in &jobs {
-            print_line(serde_json::to_string(&MailJson::from(job))?)?;
-        }
-        return Ok(());
-    }
-    let row = |job: &MailJob| {
+    let header = ["STATE", "TEMPLATE", "TO", "ATTEMPTS", "EVENT TIME", "ID"];
+    Ok(print_rows(&jobs, json, MailJson::from, header, |job| {
         [
             job.state.to_string(),
-            job.template.to_string(),
-            job.to.clone(),
+            job.facts.template.to_string(),
+            job.facts.to.clone(),
             job.attempts.to_string(),
-            job.event_time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            to_the_second(job.facts.event_time),
             job.id.clone(),
         ]
-    };
-    let rows: Vec<_> = jobs.iter().map(row).collect();
-    print_table(["STATE", "TEMPLATE", "TO", "ATTEMPTS", "EVENT TIME", "ID"], &rows)?;
-    Ok(())
+    })?)
 }
 
 /// Runs `mail show`.
 ///
 /// # Errors
 /// Returns an error if there is no such mail, or the ledger cannot be read.
-pub async fn show(stores: &Stores, id: &str, json: bool) -> anyhow::Result<()> {
+pub(super) async fn show(stores: &Stores, id: &str, json: bool) -> anyhow::Result<()> {
     let Some(job) = stores.ledger.find(id).await? else {
         bail!("no mail has the id {id}");
     };
@@ -129,11 +111,11 @@ pub async fn show(stores: &Stores, id: &str, json: bool) -> anyhow::Result<()> {
     for (name, value) in [
         ("id", job.id.clone()),
         ("state", job.state.to_string()),
-        ("template", job.template.to_string()),
-        ("to", job.to.clone()),
+        ("template", job.facts.template.to_string()),
+        ("to", job.facts.to.clone()),
         ("user", job.user_id.clone()),
         ("event", format!("{} {}", job.event_type, job.event_id)),
-        ("event time", job.event_time.to_string()),
+        ("event time", job.facts.event_time.to_string()),
         ("expires", job.expires_at.to_string()),
         ("if unknown", job.policy.as_str().to_owned()),
         ("attempts", job.attempts.to_string()),
@@ -145,7 +127,7 @@ pub async fn show(stores: &Stores, id: &str, json: bool) -> anyhow::Result<()> {
         print_line(format_args!("{name:<14}{value}"))?;
     }
     print_line("")?;
-    let row = |step: &HistoryEntry| {
+    print_table(["AT", "FROM", "TO", "BY", "NOTE"], &job.history, |step| {
         [
             step.at.to_string(),
             step.from.map_or("-".to_owned(), |state| state.to_string()),
@@ -153,8 +135,6 @@ pub async fn show(stores: &Stores, id: &str, json: bool) -> anyhow::Result<()> {
             step.by.clone(),
             step.note.clone().unwrap_or_default(),
         ]
-    };
-    let rows: Vec<_> = job.history.iter().map(row).collect();
-    print_table(["AT", "FROM", "TO", "BY", "NOTE"], &rows)?;
+    })?;
     Ok(())
 }

@@ -95,7 +95,7 @@ fn no_text_is_left_in_english() {
 
 #[test]
 fn a_recipient_gets_the_closest_language() {
-    let (renderer, token) = (renderer(), token());
+    let renderer = renderer();
     for (locale, expected) in [
         ("fr-CA", "fr"),
         ("fr-Latn-FR", "fr"),
@@ -112,9 +112,9 @@ fn a_recipient_gets_the_closest_language() {
         ("jam", "en"),
         ("", "en"),
     ] {
-        let mut mail = content(Template::Welcome, &token);
-        mail.locale = Some(locale);
-        let html = renderer.compose(&mail).unwrap().html;
+        let mut mail = example(Template::Welcome);
+        mail.facts.locale = Some(locale.to_owned());
+        let html = renderer.compose(&mail.content()).unwrap().html;
         assert!(html.contains(&format!("<html lang=\"{expected}\"")), "{locale}");
     }
 }
@@ -176,9 +176,9 @@ fn times_are_formatted_for_each_language() {
         ("fr", "1er mars 2026 à 08:05 (UTC)"),
         ("ja", "2026年3月1日 08:05（UTC）"),
     ] {
-        let token = token();
-        let mut mail = content(Template::PasswordChanged, &token);
-        (mail.locale, mail.event_time) = (Some(language), at("2026-03-01T09:05:59+01:00"));
+        let mut mail = example(Template::PasswordChanged);
+        mail.facts.locale = Some(language.to_owned());
+        mail.facts.event_time = "2026-03-01T09:05:59+01:00".parse().unwrap();
         let html = composed(&mail).html;
         assert!(html.contains(&format!("<bdi>{expected}</bdi>")), "{language}: {html}");
     }
@@ -186,7 +186,7 @@ fn times_are_formatted_for_each_language() {
 
 #[test]
 fn codes_use_the_plural_forms_of_each_language() {
-    let (renderer, token) = (renderer(), token());
+    let renderer = renderer();
     for (language, expected) in [
         ("ar", ["لا شيء", "رمز واحد", "رمزان", "3 رموز", "11 رمزًا", "100 رمز"]),
         ("de", ["keiner", "1 Code", "2 Codes", "3 Codes", "11 Codes", "100 Codes"]),
@@ -196,9 +196,10 @@ fn codes_use_the_plural_forms_of_each_language() {
         ("ja", ["なし", "1個", "2個", "3個", "11個", "100個"]),
     ] {
         for (remaining, expected) in [0, 1, 2, 3, 11, 100].into_iter().zip(expected) {
-            let mut mail = content(Template::RecoveryCodeUsed, &token);
-            (mail.locale, mail.remaining) = (Some(language), Some(remaining));
-            let text = renderer.compose(&mail).unwrap().text;
+            let mut mail = example(Template::RecoveryCodeUsed);
+            mail.facts.locale = Some(language.to_owned());
+            mail.facts.values.remaining = Some(remaining);
+            let text = renderer.compose(&mail.content()).unwrap().text;
             assert!(text.lines().any(|line| line.ends_with(&format!("{}{expected}", colon(language)))), "{text}");
         }
     }
@@ -214,13 +215,13 @@ fn colon(language: &str) -> &'static str {
 
 #[test]
 fn subjects_and_names_are_encoded_words_that_each_decode_alone() {
-    let (renderer, token) = (renderer(), token());
+    let renderer = renderer();
     for (language, name) in [("ja", "山田太郎".repeat(16)), ("ar", "محمد عبد الرحمن ".repeat(4))] {
         let mut encoded = 0;
         for &template in Template::ALL {
-            let mut mail = content(template, &token);
-            (mail.locale, mail.display_name) = (Some(language), Some(name.as_str()));
-            let mail = renderer.compose(&mail).unwrap();
+            let mut mail = example(template);
+            (mail.facts.locale, mail.facts.display_name) = (Some(language.to_owned()), Some(name.clone()));
+            let mail = renderer.compose(&mail.content()).unwrap();
             assert_well_formed(mail.message.as_bytes());
             let message = std::str::from_utf8(mail.message.as_bytes()).unwrap();
             let (headers, _) = message.split_once("\r\n\r\n").unwrap();
@@ -243,11 +244,11 @@ fn subjects_and_names_are_encoded_words_that_each_decode_alone() {
 #[test]
 fn no_line_of_text_is_too_wide_in_any_script() {
     use unicode_width::UnicodeWidthStr as _;
-    let (renderer, token) = (renderer(), token());
+    let renderer = renderer();
     for (language, _) in renderer.languages() {
-        for (_, mut mail) in every_mail_in_every_case(&token) {
-            mail.locale = Some(language);
-            let text = renderer.compose(&mail).unwrap().text;
+        for (_, mut mail) in every_mail_in_every_case() {
+            mail.facts.locale = Some(language.to_owned());
+            let text = renderer.compose(&mail.content()).unwrap().text;
             for line in text.lines().filter(|line| !line.contains("://")) {
                 assert!(line.width() <= 76, "{language}: {line}");
                 assert!(!line.starts_with(['。', '、', '」', '）', 'ー', '，']), "{line}");
@@ -258,11 +259,11 @@ fn no_line_of_text_is_too_wide_in_any_script() {
 
 #[test]
 fn arabic_mails_are_right_to_left_and_isolate_latin_values() {
-    let (renderer, token) = (renderer(), token());
-    for (_, mut mail) in every_mail_in_every_case(&token) {
-        mail.locale = Some("ar-EG");
-        let names_recipient = mail.template.names_recipient();
-        let ComposedMail { html, text, subject, .. } = renderer.compose(&mail).unwrap();
+    let renderer = renderer();
+    for (_, mut mail) in every_mail_in_every_case() {
+        mail.facts.locale = Some("ar-EG".to_owned());
+        let names_recipient = mail.facts.template.names_recipient();
+        let ComposedMail { html, text, subject, .. } = renderer.compose(&mail.content()).unwrap();
         assert!(html.contains("<html lang=\"ar\" dir=\"rtl\"") && html.contains("<body class=\"page\" dir=\"rtl\""));
         assert!(html.contains("role=\"article\"") && html.contains("lang=\"ar\" dir=\"rtl\">"));
         assert!(html.contains("align=\"right\"") && !html.contains("align=\"left\""));
@@ -296,11 +297,11 @@ fn arabic_mails_are_right_to_left_and_isolate_latin_values() {
 
 #[test]
 fn a_left_to_right_language_needs_no_control_characters() {
-    let (renderer, token) = (renderer(), token());
+    let renderer = renderer();
     for language in ["de", "en", "es", "fr", "ja"] {
-        for (_, mut mail) in every_mail_in_every_case(&token) {
-            mail.locale = Some(language);
-            let mail = renderer.compose(&mail).unwrap();
+        for (_, mut mail) in every_mail_in_every_case() {
+            mail.facts.locale = Some(language.to_owned());
+            let mail = renderer.compose(&mail.content()).unwrap();
             assert!(direction_controls(&format!("{}{}{}", mail.subject, mail.text, mail.html)).is_empty());
             assert!(mail.html.contains(&format!("<html lang=\"{language}\" dir=\"ltr\"")));
         }
@@ -309,10 +310,9 @@ fn a_left_to_right_language_needs_no_control_characters() {
 
 #[test]
 fn japanese_mails_have_their_own_fonts_and_line_breaks() {
-    let token = token();
-    let mut mail = content(Template::PasswordReset, &token);
+    let mut mail = example(Template::PasswordReset);
     assert!(!composed(&mail).html.contains("line-break"));
-    mail.locale = Some("ja-JP");
+    mail.facts.locale = Some("ja-JP".to_owned());
     let mail = composed(&mail);
     assert!(mail.html.contains("line-break: strict") && mail.html.contains("font-family:Hiragino Sans,"));
     assert!(mail.text.starts_with("Ada Lovelace 様\n"));
@@ -327,10 +327,9 @@ fn a_language_is_added_by_adding_a_file() {
     let files = [("en".to_owned(), Some(english)), ("he".to_owned(), Some(hebrew.as_str()))];
     let mut renderer = renderer();
     renderer.catalogues = Catalogues::parse(files.into_iter()).unwrap();
-    let token = token();
-    let mut mail = content(Template::PasswordReset, &token);
-    mail.locale = Some("he-IL");
-    let mail = renderer.compose(&mail).unwrap();
+    let mut mail = example(Template::PasswordReset);
+    mail.facts.locale = Some("he-IL".to_owned());
+    let mail = renderer.compose(&mail.content()).unwrap();
     assert!(mail.html.contains("<html lang=\"he\" dir=\"rtl\""));
     assert!(mail.html.contains("שלום <bdi>Ada Lovelace</bdi>,"));
 }
