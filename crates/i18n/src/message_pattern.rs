@@ -1,34 +1,52 @@
-//! A text of a catalogue with placeholders in braces, parsed once and filled for each mail.
+//! A text of a catalogue with placeholders in braces, parsed once and filled for each mail or page.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
+use icu_plurals::PluralRules;
 use serde::{Deserialize, Serialize};
 
-use super::bidi::{self, ValueDirection};
-use super::placeholders::Placeholder;
-use super::plural::{Form, Plurals};
+use super::{
+    bidi::{self, ValueDirection},
+    language::Language,
+    plural::Form,
+};
 
 /// Counts up to this one must have their plural form; above it `other` is used if necessary.
 const HIGHEST_COUNT_CHECKED: u32 = 1000;
 
+/// A value that a text can name in braces.
+pub trait Placeholder: Copy + PartialEq + fmt::Debug + 'static {
+    const ALL: &'static [Self];
+    /// The number that selects the plural form of a text, if there is one.
+    const COUNT: Option<Self>;
+
+    /// Returns the name, without the braces.
+    fn as_str(self) -> &'static str;
+
+    /// Returns the direction of the value.
+    fn direction(self) -> ValueDirection {
+        ValueDirection::FirstStrong
+    }
+}
+
 /// A text such as `Welcome to {product}`: not empty, on one line, with known placeholders only.
 ///
-/// Or one text for each plural form of [`Placeholder::COUNT`]: `{ one = "{remaining} code", other =
-/// "{remaining} codes" }`.
+/// Or one text for each plural form of [`Placeholder::COUNT`]: `{ one = "{remaining} code", other = "{remaining} codes" }`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "RawPattern")]
-pub(super) struct MessagePattern(PatternForms);
+#[serde(try_from = "RawPattern", bound(deserialize = "P: Placeholder"))]
+pub struct MessagePattern<P>(PatternForms<P>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum PatternForms {
-    Always(Vec<PatternPart>),
-    ByCount(Vec<(Form, Vec<PatternPart>)>),
+enum PatternForms<P> {
+    Always(Vec<PatternPart<P>>),
+    /// The placeholder of the count, and the forms.
+    ByCount(P, Vec<(Form, Vec<PatternPart<P>>)>),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum PatternPart {
+enum PatternPart<P> {
     Literal(String),
-    Value(Placeholder),
+    Value(P),
 }
 
 /// A pattern as it is in the file.
@@ -39,19 +57,11 @@ enum RawPattern {
     Forms(BTreeMap<String, String>),
 }
 
-/// The properties of the language that a filled text depends on.
-pub(super) struct FillContext<'a> {
-    pub(super) is_rtl: bool,
-    pub(super) plurals: &'a Plurals,
-    /// The value of [`Placeholder::COUNT`].
-    pub(super) count: Option<u32>,
-}
-
 /// A filled pattern. It is not HTML: the layout escapes it.
 #[derive(Clone, Serialize)]
-pub(super) struct FilledText {
+pub struct FilledText {
     /// The text with control characters around values that could reorder it.
-    pub(super) plain: String,
+    pub plain: String,
     /// The same text in segments, so that the layout can isolate values by elements.
     segments: Vec<Segment>,
 }
@@ -63,8 +73,9 @@ struct Segment {
     is_ltr: bool,
 }
 
-impl MessagePattern {
-    fn from_plural_forms(written: &BTreeMap<String, String>) -> Result<MessagePattern, String> {
+impl<P: Placeholder> MessagePattern<P> {
+    fn from_plural_forms(written: &BTreeMap<String, String>) -> Result<Self, String> {
+        let count = P::COUNT.ok_or("no value here has a plural form")?;
         let mut forms = Vec::with_capacity(written.len());
         for (name, text) in written {
             let form = Form::parse(name).ok_or_else(|| format!("{name:?} is not a plural form"))?;
@@ -73,67 +84,101 @@ impl MessagePattern {
         if forms.iter().all(|(form, _)| *form != Form::OTHER) {
             return Err("the plural form \"other\" is missing".to_owned());
         }
-        Ok(MessagePattern(PatternForms::ByCount(forms)))
+        Ok(Self(PatternForms::ByCount(count, forms)))
     }
 
     /// Returns the placeholders of all forms, including the count that selects the form.
-    pub(super) fn placeholders(&self) -> impl Iterator<Item = Placeholder> {
-        let (forms, count): (Vec<&Vec<PatternPart>>, _) = match &self.0 {
+    fn placeholders(&self) -> impl Iterator<Item = P> {
+        let (forms, count): (Vec<&Vec<PatternPart<P>>>, _) = match &self.0 {
             PatternForms::Always(parts) => (vec![parts], None),
-            PatternForms::ByCount(forms) => (forms.iter().map(|(_, parts)| parts).collect(), Some(Placeholder::COUNT)),
+            PatternForms::ByCount(count, forms) => (forms.iter().map(|(_, parts)| parts).collect(), Some(*count)),
         };
         forms.into_iter().flatten().filter_map(PatternPart::placeholder).chain(count)
     }
 
+    /// Checks that the text has no other placeholders than `known`. The error names `location`.
+    ///
+    /// # Errors
+    /// Returns an error if it has another one.
+    pub fn check_only(&self, known: &[P], location: &str) -> Result<(), String> {
+        match self.placeholders().find(|used| !known.contains(used)) {
+            Some(used) => Err(format!("{location}: {{{}}} has no value here", used.as_str())),
+            None => Ok(()),
+        }
+    }
+
+    /// Checks that one of the texts has the placeholder. The error names `location`.
+    ///
+    /// # Errors
+    /// Returns an error if none has it.
+    pub fn check_mentioned(patterns: &[&Self], placeholder: P, location: &str) -> Result<(), String> {
+        if patterns.iter().any(|pattern| pattern.placeholders().any(|used| used == placeholder)) {
+            Ok(())
+        } else {
+            Err(format!("{location}: {{{}}} is missing", placeholder.as_str()))
+        }
+    }
+
     /// Checks that every count has a form, and that a form for several counts contains the count.
-    pub(super) fn check_forms(&self, plurals: &Plurals) -> Result<(), String> {
-        let PatternForms::ByCount(forms) = &self.0 else { return Ok(()) };
+    ///
+    /// # Errors
+    /// Returns an error that names the missing or wrong form.
+    pub fn check_forms(&self, language: &Language) -> Result<(), String> {
+        let PatternForms::ByCount(count_placeholder, forms) = &self.0 else { return Ok(()) };
+        let rules = language.plurals.rules();
         let mut counts = vec![0; forms.len()];
         for count in 0..=HIGHEST_COUNT_CHECKED {
-            let at = form_index(forms, count, plurals)
-                .ok_or_else(|| format!("there is no form for {count}: {:?}", plurals.category(count)))?;
+            let at = form_index(forms, count, &rules)
+                .ok_or_else(|| format!("there is no form for {count}: {:?}", rules.category_for(count)))?;
             counts[at] += 1;
         }
         for ((form, parts), counts) in forms.iter().zip(counts) {
             if let Form::Category(category) = form
-                && !plurals.has(*category)
+                && rules.categories().all(|known| known != *category)
             {
                 return Err(format!("the language has no plural form {category:?}"));
             }
-            let contains_count = parts.iter().any(|piece| piece.placeholder() == Some(Placeholder::COUNT));
+            let contains_count = parts.iter().any(|part| part.placeholder() == Some(*count_placeholder));
             if counts != 1 && !contains_count {
-                return Err(format!("the form {form:?} must contain {{{}}}", Placeholder::COUNT.as_str()));
+                return Err(format!("the form {form:?} must contain {{{}}}", count_placeholder.as_str()));
             }
         }
         Ok(())
     }
 
-    /// Fills in the values, which are not parsed for placeholders again. The error is the
-    /// placeholder without a value.
-    pub(super) fn fill(
+    /// Fills in the values, which are not parsed for placeholders again. `count` selects the plural form.
+    ///
+    /// # Errors
+    /// Returns the placeholder without a value.
+    ///
+    /// # Panics
+    /// Never: a pattern by count has the form `other`.
+    pub fn fill(
         &self,
-        context: &FillContext<'_>,
-        value: impl Fn(Placeholder) -> Option<String>,
-    ) -> Result<FilledText, Placeholder> {
+        language: &Language,
+        count: Option<u32>,
+        value: impl Fn(P) -> Option<String>,
+    ) -> Result<FilledText, P> {
         let parts = match &self.0 {
             PatternForms::Always(parts) => parts,
-            PatternForms::ByCount(forms) => {
-                let count = context.count.ok_or(Placeholder::COUNT)?;
+            PatternForms::ByCount(placeholder, forms) => {
+                let count = count.ok_or(*placeholder)?;
                 let is_other = |(form, _): &(Form, _)| *form == Form::OTHER;
-                let at = form_index(forms, count, context.plurals).or_else(|| forms.iter().position(is_other));
+                let at =
+                    form_index(forms, count, &language.plurals.rules()).or_else(|| forms.iter().position(is_other));
                 &forms[at.expect("a pattern by count has the form `other`")].1
             }
         };
         let mut filled = FilledText { plain: String::new(), segments: Vec::with_capacity(parts.len()) };
-        for piece in parts {
-            filled.segments.push(match piece {
+        for part in parts {
+            filled.segments.push(match part {
                 PatternPart::Literal(text) => {
                     filled.plain.push_str(text);
                     Segment { text: text.clone(), is_value: false, is_ltr: false }
                 }
                 PatternPart::Value(placeholder) => {
                     let text = value(*placeholder).ok_or(*placeholder)?;
-                    filled.plain.push_str(&bidi::isolate(&text, placeholder.direction(), context.is_rtl));
+                    filled.plain.push_str(&bidi::isolate(&text, placeholder.direction(), language.is_rtl));
                     Segment { text, is_value: true, is_ltr: placeholder.direction() == ValueDirection::LeftToRight }
                 }
             });
@@ -142,8 +187,8 @@ impl MessagePattern {
     }
 }
 
-impl PatternPart {
-    fn placeholder(&self) -> Option<Placeholder> {
+impl<P: Copy> PatternPart<P> {
+    fn placeholder(&self) -> Option<P> {
         match self {
             PatternPart::Value(placeholder) => Some(*placeholder),
             PatternPart::Literal(_) => None,
@@ -152,18 +197,24 @@ impl PatternPart {
 }
 
 /// Returns the index of the form for exactly this count, else of the form for its category.
-fn form_index<T>(forms: &[(Form, T)], count: u32, plurals: &Plurals) -> Option<usize> {
+fn form_index<T>(forms: &[(Form, T)], count: u32, rules: &PluralRules) -> Option<usize> {
     let index_of = |wanted: Form| forms.iter().position(|(form, _)| *form == wanted);
-    index_of(Form::Exactly(count)).or_else(|| index_of(Form::Category(plurals.category(count))))
+    index_of(Form::Exactly(count)).or_else(|| index_of(Form::Category(rules.category_for(count))))
 }
 
-fn parts(text: &str) -> Result<Vec<PatternPart>, String> {
+/// Checks that a text is not empty, has no space around it, and is on one line.
+pub(crate) fn check_line(text: &str) -> Result<(), String> {
     if text.trim().is_empty() || text.trim() != text {
         return Err(format!("{text:?} is empty, or has spaces around it"));
     }
     if text.chars().any(|c| c.is_control() || bidi::isolate_depth_change(c) != 0) {
         return Err(format!("{text:?} contains a line break or control character"));
     }
+    Ok(())
+}
+
+fn parts<P: Placeholder>(text: &str) -> Result<Vec<PatternPart<P>>, String> {
+    check_line(text)?;
     let mut parts = Vec::new();
     let mut rest = text;
     while let Some(brace) = rest.find(['{', '}']) {
@@ -171,8 +222,8 @@ fn parts(text: &str) -> Result<Vec<PatternPart>, String> {
         let Some((name, after)) = from_brace.strip_prefix('{').and_then(|inside| inside.split_once('}')) else {
             return Err(format!("{text:?} has an unpaired brace"));
         };
-        let placeholder =
-            Placeholder::parse(name).ok_or_else(|| format!("{text:?} has the unknown placeholder {{{name}}}"))?;
+        let placeholder = P::ALL.iter().find(|known| known.as_str() == name);
+        let placeholder = *placeholder.ok_or_else(|| format!("{text:?} has the unknown placeholder {{{name}}}"))?;
         push_literal(&mut parts, literal);
         parts.push(PatternPart::Value(placeholder));
         rest = after;
@@ -181,19 +232,19 @@ fn parts(text: &str) -> Result<Vec<PatternPart>, String> {
     Ok(parts)
 }
 
-fn push_literal(parts: &mut Vec<PatternPart>, text: &str) {
+fn push_literal<P>(parts: &mut Vec<PatternPart<P>>, text: &str) {
     if !text.is_empty() {
         parts.push(PatternPart::Literal(text.to_owned()));
     }
 }
 
-impl TryFrom<RawPattern> for MessagePattern {
+impl<P: Placeholder> TryFrom<RawPattern> for MessagePattern<P> {
     type Error = String;
 
-    fn try_from(written: RawPattern) -> Result<MessagePattern, String> {
+    fn try_from(written: RawPattern) -> Result<Self, String> {
         match written {
-            RawPattern::Text(text) => parts(&text).map(|parts| MessagePattern(PatternForms::Always(parts))),
-            RawPattern::Forms(forms) => MessagePattern::from_plural_forms(&forms),
+            RawPattern::Text(text) => parts(&text).map(|parts| Self(PatternForms::Always(parts))),
+            RawPattern::Forms(forms) => Self::from_plural_forms(&forms),
         }
     }
 }
@@ -202,47 +253,76 @@ impl TryFrom<RawPattern> for MessagePattern {
 mod tests {
     use super::*;
 
-    fn pattern(text: &str) -> MessagePattern {
+    #[derive(Debug, Clone, Copy, PartialEq)]
+    enum Value {
+        Product,
+        Name,
+        To,
+        LockedUntil,
+        Remaining,
+    }
+
+    impl Placeholder for Value {
+        const ALL: &'static [Self] = &[Self::Product, Self::Name, Self::To, Self::LockedUntil, Self::Remaining];
+        const COUNT: Option<Self> = Some(Self::Remaining);
+
+        fn as_str(self) -> &'static str {
+            match self {
+                Self::Product => "product",
+                Self::Name => "name",
+                Self::To => "to",
+                Self::LockedUntil => "locked_until",
+                Self::Remaining => "remaining",
+            }
+        }
+
+        fn direction(self) -> ValueDirection {
+            if self == Self::To { ValueDirection::LeftToRight } else { ValueDirection::FirstStrong }
+        }
+    }
+
+    fn language(tag: &str) -> Language {
+        Language::embedded(tag).unwrap()
+    }
+
+    fn pattern(text: &str) -> MessagePattern<Value> {
         MessagePattern::try_from(RawPattern::Text(text.to_owned())).unwrap()
     }
 
-    fn from_plural_forms(forms: &[(&str, &str)]) -> Result<MessagePattern, String> {
+    fn from_plural_forms(forms: &[(&str, &str)]) -> Result<MessagePattern<Value>, String> {
         let forms = forms.iter().map(|(form, text)| ((*form).to_owned(), (*text).to_owned())).collect();
         MessagePattern::try_from(RawPattern::Forms(forms))
     }
 
-    fn filled(pattern: &MessagePattern, is_rtl: bool, value: &str) -> String {
-        let plurals = Plurals::for_language("en").unwrap();
-        let context = FillContext { is_rtl, plurals: &plurals, count: None };
-        pattern.fill(&context, |_| Some(value.to_owned())).ok().unwrap().plain
+    fn filled(pattern: &MessagePattern<Value>, tag: &str, value: &str) -> String {
+        pattern.fill(&language(tag), None, |_| Some(value.to_owned())).ok().unwrap().plain
     }
 
     #[test]
     fn values_are_inserted_and_not_parsed_again() {
-        assert_eq!(filled(&pattern("Hello {name}, {name}!"), false, "{product}"), "Hello {product}, {product}!");
+        assert_eq!(filled(&pattern("Hello {name}, {name}!"), "en", "{product}"), "Hello {product}, {product}!");
     }
 
     #[test]
     fn a_value_is_isolated_in_a_text_of_the_other_direction() {
-        assert_eq!(filled(&pattern("مرحبا {name}!"), true, "Ada"), "مرحبا \u{2068}Ada\u{2069}!");
-        assert_eq!(filled(&pattern("{to} هنا"), true, "a@b.c"), "\u{2066}a@b.c\u{2069} هنا");
-        assert_eq!(filled(&pattern("Hello {name}!"), false, "محمد"), "Hello \u{2068}محمد\u{2069}!");
+        assert_eq!(filled(&pattern("مرحبا {name}!"), "ar", "Ada"), "مرحبا \u{2068}Ada\u{2069}!");
+        assert_eq!(filled(&pattern("{to} هنا"), "ar", "a@b.c"), "\u{2066}a@b.c\u{2069} هنا");
+        assert_eq!(filled(&pattern("Hello {name}!"), "en", "محمد"), "Hello \u{2068}محمد\u{2069}!");
     }
 
     #[test]
     fn a_missing_value_is_named() {
-        let plurals = Plurals::for_language("en").unwrap();
-        let context = FillContext { is_rtl: false, plurals: &plurals, count: None };
-        assert_eq!(pattern("until {locked_until}").fill(&context, |_| None).err(), Some(Placeholder::LockedUntil));
+        let english = language("en");
+        assert_eq!(pattern("until {locked_until}").fill(&english, None, |_| None).err(), Some(Value::LockedUntil));
         let counted = from_plural_forms(&[("other", "many")]).unwrap();
-        assert_eq!(counted.fill(&context, |_| None).err(), Some(Placeholder::Remaining));
+        assert_eq!(counted.fill(&english, None, |_| None).err(), Some(Value::Remaining));
     }
 
     #[test]
     fn an_invalid_pattern_is_refused() {
         for text in ["", " ", " x", "x ", "a\nb", "{nmae}", "{name", "name}", "{}", "{{name}}", "{ name }", "\u{2068}x"]
         {
-            assert!(MessagePattern::try_from(RawPattern::Text(text.to_owned())).is_err(), "{text:?}");
+            assert!(MessagePattern::<Value>::try_from(RawPattern::Text(text.to_owned())).is_err(), "{text:?}");
         }
         assert!(from_plural_forms(&[("one", "{remaining} code")]).is_err(), "`other` is missing");
         assert!(from_plural_forms(&[("some", "x"), ("other", "x")]).is_err(), "unknown form");
@@ -252,21 +332,17 @@ mod tests {
     fn the_count_selects_the_plural_form() {
         let pattern =
             from_plural_forms(&[("=0", "none"), ("one", "{remaining} code"), ("other", "{remaining} codes")]).unwrap();
-        let plurals = Plurals::for_language("en").unwrap();
+        let english = language("en");
         for (count, expected) in [(0, "none"), (1, "1 code"), (2, "2 codes"), (2_000_000, "2000000 codes")] {
-            let context = FillContext { is_rtl: false, plurals: &plurals, count: Some(count) };
-            assert_eq!(pattern.fill(&context, |_| Some(count.to_string())).ok().unwrap().plain, expected);
+            let filled = pattern.fill(&english, Some(count), |_| Some(count.to_string()));
+            assert_eq!(filled.ok().unwrap().plain, expected);
         }
     }
 
     #[test]
     fn every_form_of_the_language_must_be_there_and_no_other() {
         let problem = |tag: &str, forms: &[(&str, &str)]| {
-            from_plural_forms(forms)
-                .unwrap()
-                .check_forms(&Plurals::for_language(tag).unwrap())
-                .err()
-                .unwrap_or_default()
+            from_plural_forms(forms).unwrap().check_forms(&language(tag)).err().unwrap_or_default()
         };
         let arabic = [
             ("=0", "لا شيء"),
