@@ -1,6 +1,6 @@
 //! The texts of a service in all its languages: one file for each language, each checked completely.
 
-use std::{fmt, ops::Deref};
+use std::{fmt, ops::Deref, sync::Arc};
 
 use include_dir::Dir;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -47,7 +47,7 @@ impl<T: Texts> Catalogue<T> {
 /// The texts in all languages. English is always among them.
 #[derive(Debug)]
 pub struct Catalogues<T> {
-    by_tag: Vec<Catalogue<T>>,
+    by_tag: Vec<Arc<Catalogue<T>>>,
     fallback: usize,
 }
 
@@ -74,7 +74,7 @@ impl<T> Catalogues<T> {
     pub fn new(mut catalogues: Vec<Catalogue<T>>) -> Result<Self, InvalidFile> {
         catalogues.sort_by(|a, b| a.language.tag.cmp(&b.language.tag));
         match catalogues.iter().position(|catalogue| catalogue.language.tag == FALLBACK) {
-            Some(fallback) => Ok(Self { by_tag: catalogues, fallback }),
+            Some(fallback) => Ok(Self { by_tag: catalogues.into_iter().map(Arc::new).collect(), fallback }),
             None => {
                 Err(InvalidFile { file: format!("catalogues/{FALLBACK}.toml"), problem: "it is missing".to_owned() })
             }
@@ -82,26 +82,27 @@ impl<T> Catalogues<T> {
     }
 
     /// Returns all catalogues, ordered by tag.
-    pub fn iter(&self) -> impl Iterator<Item = &Catalogue<T>> {
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Catalogue<T>>> {
         self.by_tag.iter()
     }
 
     /// Returns the catalogue that is closest to `locale`, or the English one.
-    pub fn for_locale(&self, locale: Option<&str>) -> &Catalogue<T> {
+    pub fn for_locale(&self, locale: Option<&str>) -> &Arc<Catalogue<T>> {
         locale.and_then(|locale| self.lookup(locale)).unwrap_or_else(|| self.fallback())
     }
 
     /// Returns the catalogue that a reader prefers, given the lines of `Accept-Language`, or the English one.
-    pub fn for_accept_language<'a>(&self, lines: impl Iterator<Item = &'a str>) -> &Catalogue<T> {
+    pub fn for_accept_language<'a>(&self, lines: impl Iterator<Item = &'a str>) -> &Arc<Catalogue<T>> {
         let ranges = language::preferred_ranges(lines);
         ranges.into_iter().find_map(|range| self.lookup(range)).unwrap_or_else(|| self.fallback())
     }
 
-    fn lookup(&self, range: &str) -> Option<&Catalogue<T>> {
+    fn lookup(&self, range: &str) -> Option<&Arc<Catalogue<T>>> {
         language::lookup(range, |tag| self.iter().find(|catalogue| catalogue.language.tag.eq_ignore_ascii_case(tag)))
     }
 
-    fn fallback(&self) -> &Catalogue<T> {
+    /// Returns the English catalogue.
+    pub fn fallback(&self) -> &Arc<Catalogue<T>> {
         &self.by_tag[self.fallback]
     }
 }

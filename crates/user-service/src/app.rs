@@ -29,7 +29,7 @@ use crate::{
     config::{Config, RegistrationMode},
     hashing::{HashMetrics, HashPool},
     housekeeping::Housekeeping,
-    http::{self, HttpMetrics, RequestScope, ResponseMemory},
+    http::{self, HttpMetrics, RequestScope, ResponseMemory, pages::Pages},
     keys::{KeyEncryptionKey, SigningKeys},
     metrics::{AccountMetrics, PANICS, RelayMetrics},
     outbox::EventBuilder,
@@ -221,6 +221,7 @@ pub async fn check(config: &Config) -> anyhow::Result<()> {
     allowed_origins(config)?;
     password_rules(config)?;
     attribute_rules(config)?;
+    Pages::new()?;
     kafka::client_config(&config.kafka.brokers, &config.kafka.properties, PRODUCER_PROPERTIES)?;
     mongo::client(&config.mongodb, "user-service").await?;
     Ok(())
@@ -258,6 +259,7 @@ fn api_server(
 ) -> anyhow::Result<(Server, Intake, Vec<SocketAddr>)> {
     let accounts = web::Data::from(accounts);
     let scope = web::Data::new(scope);
+    let pages = web::Data::new(Pages::new()?);
     let origins = allowed_origins(config)?;
     let http = &config.http;
     let operation_timeout = config.mongodb.operation_timeout;
@@ -277,6 +279,7 @@ fn api_server(
         App::new()
             .app_data(accounts.clone())
             .app_data(scope.clone())
+            .app_data(pages.clone())
             .wrap(from_fn(move |request, next| answers.clone().reserve(request, next)))
             .wrap(origins.middleware())
             .wrap(from_fn(http::rate_limit_headers))

@@ -8,7 +8,6 @@ pub mod extractor_errors;
 mod forwarding_headers;
 mod ip_network;
 pub mod json_body;
-pub mod language;
 pub(super) mod paging;
 pub(super) mod parameters;
 pub(super) mod signed_in;
