@@ -197,3 +197,59 @@ fn fill(pattern: &PagePattern, language: &Language, min_length: usize) -> String
     let filled = pattern.fill(language, None, |PageValue::Min| Some(min_length.to_string()));
     filled.expect("the only placeholder has a value").plain
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use i18n::Catalogue;
+
+    use super::*;
+    use crate::http::pages::layout::tests::pages_in;
+
+    const LANGUAGES: [&str; 6] = ["ar", "de", "en", "es", "fr", "ja"];
+    const ENGLISH: &str = include_str!("../../../catalogues/en.toml");
+
+    #[test]
+    fn the_catalogues_are_complete_and_follow_the_conventions_of_each_language() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("catalogues");
+        test_support::assert_catalogues(&folder, &LANGUAGES, &[]);
+    }
+
+    #[test]
+    fn every_language_explains_each_refused_password_and_the_minimum_length() {
+        for tag in LANGUAGES {
+            let catalogue = pages_in(tag).catalogue;
+            let (reset, language) = (&catalogue.texts.reset, &catalogue.language);
+            for code in ["too-short", "too-long", "common", "contains-own-words", "breached", "strength-unknown"] {
+                let reason = reset.reason(code, language, 12).unwrap_or_else(|| panic!("{tag}: {code}"));
+                assert_eq!(reason.contains("12"), code == "too-short", "{tag}: {code}");
+            }
+            assert_eq!(reset.reason("unheard-of", language, 12), None);
+            assert!(reset.hint(language, 12).contains("12"), "{tag}");
+        }
+    }
+
+    #[test]
+    fn a_missing_or_unknown_text_and_a_wrong_placeholder_are_refused_with_their_key() {
+        let problem = |from: &str, to: &str| {
+            assert!(ENGLISH.contains(from), "the test needs {from:?}");
+            let toml = ENGLISH.replacen(from, to, 1);
+            match Catalogue::<PageTexts>::parse(Language::embedded("en").unwrap(), &toml) {
+                Ok(_) => panic!("{to:?} was accepted"),
+                Err(error) => error.to_string(),
+            }
+        };
+        let button = "button = \"Undo the change\"\n";
+        assert!(problem(button, "").contains("missing field `button`"));
+        assert!(problem(button, "button = \"\"\n").contains("empty"));
+        assert!(problem(button, "button = \"Undo {min}\"\n").contains("placeholder"));
+        assert!(problem(button, &format!("{button}footer = \"x\"\n")).contains("unknown field `footer`"));
+        assert!(problem("[sent]", "[sent_again]").contains("sent_again"));
+        assert!(problem("breached = ", "leaked = ").contains("leaked"));
+        assert!(problem("At least {min} characters.", "At least {max} characters.").contains("{max}"));
+        assert!(problem("At least {min} characters.", "Some characters.").contains("reset.hint: {min} is missing"));
+        let too_short = problem("too-short = \"It needs at least {min}", "too-short = \"It needs more");
+        assert!(too_short.contains("reset.reasons.too-short: {min} is missing"), "{too_short}");
+    }
+}
