@@ -25,7 +25,7 @@ use crate::{
     config::{Config, RegistrationMode},
     hashing::{HashMetrics, HashPool},
     housekeeping::Housekeeping,
-    http::{self, AllowedOrigins, HttpMetrics, RequestScope, ResponseMemory},
+    http::{self, AllowedOrigins, HttpMetrics, RequestScope, ResponseMemory, pages::Pages},
     keys::SigningKeys,
     metrics::{AccountMetrics, PANICS, RelayMetrics},
     outbox::EventBuilder,
@@ -125,7 +125,7 @@ impl Application {
             metrics: HttpMetrics::register(&registry)?,
         };
         let (server, intake, api_addresses) =
-            api_server(&config, Arc::clone(&accounts), scope, parsed.origins, worker_clients)?;
+            api_server(&config, Arc::clone(&accounts), scope, (parsed.origins, parsed.pages), worker_clients)?;
         let ops_address = ops::serve(&config.ops, health.clone(), registry, &lifecycle)?;
         lifecycle.watch_signals()?;
 
@@ -203,11 +203,12 @@ fn api_server(
     config: &Config,
     accounts: Arc<AccountService>,
     scope: RequestScope,
-    origins: AllowedOrigins,
+    (origins, pages): (AllowedOrigins, Pages),
     worker_clients: WorkerClients,
 ) -> anyhow::Result<(Server, Intake, Vec<SocketAddr>)> {
     let accounts = web::Data::from(accounts);
     let scope = web::Data::new(scope);
+    let pages = web::Data::new(pages);
     let http = &config.http;
     let operation_timeout = config.mongodb.operation_timeout;
     let (host, port, request_timeout, docs) = (http.host.as_str(), http.port, http.request_timeout, http.docs);
@@ -226,6 +227,7 @@ fn api_server(
         App::new()
             .app_data(accounts.clone())
             .app_data(scope.clone())
+            .app_data(pages.clone())
             .wrap(from_fn(move |request, next| answers.clone().reserve(request, next)))
             .wrap(origins.middleware())
             .wrap(from_fn(http::rate_limit_headers))

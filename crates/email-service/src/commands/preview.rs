@@ -10,8 +10,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use minijinja::value::Serde;
-use minijinja::{AutoEscape, Environment, UndefinedBehavior};
+use i18n::Templates;
 use serde::Serialize;
 use service_kit::cli::print_result;
 
@@ -117,11 +116,7 @@ fn mail(renderer: &Renderer, mut example: ExampleMail, language: &str) -> Result
 }
 
 fn html(page: &PreviewPage) -> anyhow::Result<String> {
-    let mut environment = Environment::new();
-    environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    environment.set_auto_escape_callback(|_| AutoEscape::Html);
-    environment.add_template(FILE, include_str!("preview.html"))?;
-    Ok(environment.get_template(FILE)?.render(Serde(page))?)
+    Ok(Templates::new(&[(FILE, include_str!("../../templates/preview.html"))])?.render(FILE, page)?)
 }
 
 /// Replaces the file as a whole, or not at all.

@@ -43,16 +43,11 @@ impl fmt::Display for Reply {
 /// Returns the printable characters of `text` on one line of limited length.
 #[must_use]
 pub fn printable(text: &str) -> String {
-    let visible: String = text.chars().filter(|c| !is_invisible(*c)).collect();
+    let visible: String = text.chars().filter(|c| !i18n::is_invisible(*c)).collect();
     let words = visible.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
     let line = words.collect::<Vec<_>>().join(" ");
     let shortened: String = line.chars().take(MAX_TEXT).collect();
     shortened.trim_end().to_owned()
-}
-
-/// Returns whether a character hides or reorders the characters beside it on a terminal.
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
 }
 
 /// Reads the reply from lettre's result: lettre returns a refusal as an error, with the text as its

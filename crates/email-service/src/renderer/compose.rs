@@ -1,15 +1,15 @@
 //! From a mail's content to its texts, and from the texts to the message.
 
+use i18n::{Catalogue, FilledText, Placeholder as _};
+
 use super::{
     ComposedMail, MailContent, RenderError, Renderer, address,
-    catalogue::{Catalogue, Direction, MailTexts},
+    catalogue::{CatalogueTexts, DetailTexts, MailTexts, MessagePattern},
     layout::{DetailView, LinkView, MailView},
     link::{LinkTarget, link_target},
     message::{self, MessageInput},
     message_case::case_of,
-    message_pattern::{FillContext, FilledText, MessagePattern},
     placeholders::Placeholder,
-    plural::Plurals,
     sanitize,
 };
 
@@ -26,7 +26,7 @@ impl Renderer {
         let to = address::normalize(&facts.to)?;
         // Rows of earlier releases have a display name for every kind of mail.
         let display_name = facts.display_name.as_deref().filter(|_| facts.template.names_recipient());
-        let view = Texts::new(self, mail, catalogue, display_name)?.view()?;
+        let view = Texts::new(self, mail, catalogue, display_name).view()?;
         let text = self.layout.text(&view)?;
         let html = self.layout.html(&view)?;
         let (envelope, message) = message::build(MessageInput {
@@ -36,7 +36,7 @@ impl Renderer {
             subject: &view.subject,
             date: mail.date,
             message_id: mail.message_id,
-            language: &catalogue.tag,
+            language: &catalogue.language.tag,
             text: &text,
             html: &html,
         })?;
@@ -48,39 +48,37 @@ impl Renderer {
 struct Texts<'a> {
     renderer: &'a Renderer,
     mail: &'a MailContent<'a>,
-    catalogue: &'a Catalogue,
+    catalogue: &'a Catalogue<CatalogueTexts>,
     texts: MailTexts<'a>,
     greeting_name: Option<String>,
-    plurals: Plurals,
 }
 
 impl<'a> Texts<'a> {
     fn new(
         renderer: &'a Renderer,
         mail: &'a MailContent<'a>,
-        catalogue: &'a Catalogue,
+        catalogue: &'a Catalogue<CatalogueTexts>,
         display_name: Option<&str>,
-    ) -> Result<Self, RenderError> {
-        Ok(Texts {
+    ) -> Self {
+        Texts {
             renderer,
             mail,
             catalogue,
-            texts: catalogue.texts(mail.facts.template, case_of(mail)),
+            texts: catalogue.texts.of_mail(mail.facts.template, case_of(mail)),
             greeting_name: sanitize::name_in_sentence(display_name),
-            plurals: catalogue.plurals()?,
-        })
+        }
     }
 
     fn view(&self) -> Result<MailView, RenderError> {
-        let (texts, common) = (self.texts, &self.catalogue.common);
+        let (texts, language, common) = (self.texts, &self.catalogue.language, &self.catalogue.texts.common);
         let greeting = match self.greeting_name {
             Some(_) => &common.greeting,
             None => &common.greeting_neutral,
         };
         Ok(MailView {
-            language: self.catalogue.tag.clone(),
-            is_rtl: self.is_rtl(),
-            fonts: self.catalogue.fonts.iter().map(|family| format!("{family},")).collect(),
+            language: language.tag.clone(),
+            is_rtl: language.is_rtl,
+            fonts: language.fonts.iter().map(|family| format!("{family},")).collect(),
             colon: common.colon.clone(),
             colon_at_end: common.colon.trim_end().to_owned(),
             product: self.renderer.product.clone(),
@@ -99,7 +97,7 @@ impl<'a> Texts<'a> {
     }
 
     fn details(&self) -> Result<Vec<DetailView>, RenderError> {
-        let fill = |detail: &super::catalogue::DetailTexts| {
+        let fill = |detail: &DetailTexts| {
             Ok(DetailView { label: self.fill(&detail.label)?.plain, value: self.fill(&detail.value)? })
         };
         self.texts.details.iter().map(fill).collect()
@@ -118,7 +116,7 @@ impl<'a> Texts<'a> {
             paragraphs: self.fill_all(&texts.paragraphs)?,
             button: self.fill(&texts.button)?.plain,
             url: self.renderer.links.to(page, link.token),
-            fallback: self.fill(&self.catalogue.common.link_fallback)?.plain,
+            fallback: self.fill(&self.catalogue.texts.common.link_fallback)?.plain,
             expiry: self.fill(&texts.expiry)?,
         }))
     }
@@ -128,20 +126,15 @@ impl<'a> Texts<'a> {
     }
 
     fn fill(&self, pattern: &MessagePattern) -> Result<FilledText, RenderError> {
-        let context =
-            FillContext { is_rtl: self.is_rtl(), plurals: &self.plurals, count: self.mail.facts.values.remaining };
+        let count = self.mail.facts.values.remaining;
         pattern
-            .fill(&context, |placeholder| self.value(placeholder))
+            .fill(&self.catalogue.language, count, |placeholder| self.value(placeholder))
             .map_err(|placeholder| self.missing(placeholder.as_str()))
-    }
-
-    fn is_rtl(&self) -> bool {
-        self.catalogue.direction == Direction::Rtl
     }
 
     fn value(&self, placeholder: Placeholder) -> Option<String> {
         let (facts, values) = (self.mail.facts, &self.mail.facts.values);
-        let format = |at| self.catalogue.dates.format(at);
+        let format = |at| self.catalogue.language.dates.format(at);
         match placeholder {
             Placeholder::Product => Some(self.renderer.product.clone()),
             Placeholder::To => sanitize::clean_address(&facts.to),

@@ -1,12 +1,9 @@
 //! The layout that all mails share, as HTML and as text.
 
-use minijinja::syntax::SyntaxConfig;
-use minijinja::value::{Serde, Value};
-use minijinja::{AutoEscape, Environment, Error, Output, State, UndefinedBehavior, context, escape_formatter};
+use i18n::{FilledText, InvalidFile, Templates};
 use serde::Serialize;
 
-use super::message_pattern::FilledText;
-use super::{RenderError, wrap};
+use super::wrap;
 
 const HTML: &str = "mail.html";
 const TEXT: &str = "mail.txt";
@@ -52,84 +49,30 @@ pub(super) struct LinkView {
     pub(super) expiry: FilledText,
 }
 
-pub(super) struct Layout(Environment<'static>);
+pub(super) struct Layout(Templates);
+
+/// The values of the templates.
+#[derive(Serialize)]
+struct Values<'a> {
+    mail: &'a MailView,
+}
 
 impl Layout {
-    pub(super) fn new() -> Result<Layout, RenderError> {
-        let syntax = SyntaxConfig::builder()
-            .trim_blocks(true)
-            .lstrip_blocks(true)
-            .build()
-            .map_err(|error| failed("syntax", &error))?;
-        let mut environment = Environment::new();
-        environment.set_syntax(syntax);
-        environment.set_undefined_behavior(UndefinedBehavior::Strict);
-        environment.set_formatter(format_escaped);
-        environment.add_filter("wrap", wrap_filter);
-        environment.add_template(HTML, include_str!("layout/mail.html")).map_err(|error| failed(HTML, &error))?;
-        environment.add_template(TEXT, include_str!("layout/mail.txt")).map_err(|error| failed(TEXT, &error))?;
-        Ok(Layout(environment))
+    pub(super) fn new() -> Result<Layout, InvalidFile> {
+        let sources =
+            [(HTML, include_str!("../../templates/mail.html")), (TEXT, include_str!("../../templates/mail.txt"))];
+        let mut templates = Templates::new(&sources)?;
+        templates.add_filter("wrap", |text| wrap::wrap(&text, TEXT_WIDTH));
+        Ok(Layout(templates))
     }
 
     /// Renders the HTML part, escaped.
-    pub(super) fn html(&self, view: &MailView) -> Result<String, RenderError> {
-        self.render(HTML, view)
+    pub(super) fn html(&self, mail: &MailView) -> Result<String, InvalidFile> {
+        self.0.render(HTML, &Values { mail })
     }
 
     /// Renders the text part, wrapped and not escaped.
-    pub(super) fn text(&self, view: &MailView) -> Result<String, RenderError> {
-        self.render(TEXT, view)
-    }
-
-    fn render(&self, layout: &'static str, view: &MailView) -> Result<String, RenderError> {
-        self.0
-            .get_template(layout)
-            .and_then(|template| template.render(context! { mail => Serde(view) }))
-            .map_err(|error| failed(layout, &error))
-    }
-}
-
-/// Returns the kind and the line only: the error's details may quote values.
-fn failed(layout: &'static str, error: &Error) -> RenderError {
-    RenderError::Layout { layout, problem: format!("{:?} in line {}", error.kind(), error.line().unwrap_or(0)) }
-}
-
-/// Escapes like minijinja, except for `/`: links stay readable in the source.
-fn format_escaped(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Result<(), Error> {
-    match value.as_str() {
-        Some(text) if *state.auto_escape() == AutoEscape::Html && !value.is_safe() => {
-            out.write_str(&escape_html(text)).map_err(Error::from)
-        }
-        _ => escape_formatter(out, state, value),
-    }
-}
-
-fn escape_html(text: &str) -> String {
-    let mut html = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => html.push_str("&amp;"),
-            '<' => html.push_str("&lt;"),
-            '>' => html.push_str("&gt;"),
-            '"' => html.push_str("&quot;"),
-            '\'' => html.push_str("&#39;"),
-            _ => html.push(c),
-        }
-    }
-    html
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "filters take their arguments by value")]
-fn wrap_filter(text: String) -> String {
-    wrap::wrap(&text, TEXT_WIDTH)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn html_special_characters_are_escaped() {
-        assert_eq!(escape_html("<a href=\"x\">'&'</a>"), "&lt;a href=&quot;x&quot;&gt;&#39;&amp;&#39;&lt;/a&gt;");
+    pub(super) fn text(&self, mail: &MailView) -> Result<String, InvalidFile> {
+        self.0.render(TEXT, &Values { mail })
     }
 }

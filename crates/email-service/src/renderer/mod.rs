@@ -1,21 +1,16 @@
 //! Renders a planned mail in the recipient's language, as bytes for the SMTP server.
 //!
-//! The texts are in `catalogues/<language>.toml`, the layout in `layout/`. Pure: no clock, no I/O.
+//! The texts are in `catalogues/<language>.toml`, the templates in `templates/`. Pure: no clock, no I/O.
 
 mod address;
-mod bidi;
 mod catalogue;
 mod compose;
-mod date;
 mod example;
-mod language;
 mod layout;
 mod link;
 mod message;
 mod message_case;
-mod message_pattern;
 mod placeholders;
-mod plural;
 mod sanitize;
 #[cfg(test)]
 mod tests;
@@ -23,6 +18,8 @@ mod wrap;
 
 use std::fmt;
 
+use i18n::{Catalogues, InvalidFile};
+use include_dir::{Dir, include_dir};
 use jiff::Timestamp;
 use lettre::address::Envelope;
 use lettre::message::Mailbox;
@@ -31,7 +28,10 @@ use url::Url;
 
 use crate::plan::MailFacts;
 pub use example::ExampleMail;
-use {language::Catalogues, layout::Layout, link::LinkBase};
+use {catalogue::CatalogueTexts, layout::Layout, link::LinkBase};
+
+/// The texts: every file of this folder is a language.
+static CATALOGUES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/catalogues");
 
 /// Renders every kind of mail in every language. Immutable.
 pub struct Renderer {
@@ -39,7 +39,7 @@ pub struct Renderer {
     /// The name of the product in mails: the display name of `from`, else its domain.
     product: String,
     links: LinkBase,
-    catalogues: Catalogues,
+    catalogues: Catalogues<CatalogueTexts>,
     layout: Layout,
 }
 
@@ -105,8 +105,8 @@ impl fmt::Debug for MessageBytes {
 /// address, a name or a token.
 #[derive(Debug, thiserror::Error)]
 pub enum RenderError {
-    #[error("the catalogue `{language}.toml` is invalid: {problem}")]
-    Catalogue { language: String, problem: String },
+    #[error(transparent)]
+    File(#[from] InvalidFile),
     #[error("the link base is invalid: {0}")]
     LinkBase(&'static str),
     #[error("the sender's address is invalid")]
@@ -117,8 +117,6 @@ pub enum RenderError {
     MessageId,
     #[error("the mail `{template}` needs `{value}`")]
     MissingValue { template: &'static str, value: &'static str },
-    #[error("the layout `{layout}` failed: {problem}")]
-    Layout { layout: &'static str, problem: String },
     #[error("the message cannot be built: {0}")]
     Message(#[from] lettre::error::Error),
 }
@@ -135,7 +133,7 @@ impl Renderer {
             product: name.clone().unwrap_or_else(|| email.domain().to_owned()),
             from: Mailbox::new(name, email),
             links: LinkBase::new(link_base_url)?,
-            catalogues: Catalogues::embedded()?,
+            catalogues: Catalogues::embedded(&CATALOGUES)?,
             layout: Layout::new()?,
         })
     }
@@ -147,6 +145,6 @@ impl Renderer {
 
     /// Returns tag and own name of all languages, ordered by tag.
     pub fn languages(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.catalogues.iter().map(|c| (&*c.tag, &*c.name))
+        self.catalogues.iter().map(|catalogue| (&*catalogue.language.tag, &*catalogue.language.name))
     }
 }

@@ -1,6 +1,8 @@
 //! The placeholders of the texts, and those that each kind of mail requires.
 
-use super::{bidi::ValueDirection, message_case::MailCase};
+use i18n::ValueDirection;
+
+use super::message_case::MailCase;
 use crate::plan::Template;
 use Placeholder as P;
 
@@ -21,11 +23,10 @@ pub(super) enum Placeholder {
     LockedUntil,
 }
 
-impl Placeholder {
-    /// The only number: it selects the plural form of a text.
-    pub(super) const COUNT: P = P::Remaining;
+impl i18n::Placeholder for Placeholder {
+    const COUNT: Option<P> = Some(P::Remaining);
 
-    const ALL: [P; 11] = [
+    const ALL: &'static [P] = &[
         P::Product,
         P::To,
         P::Name,
@@ -39,7 +40,7 @@ impl Placeholder {
         P::LockedUntil,
     ];
 
-    pub(super) fn as_str(self) -> &'static str {
+    fn as_str(self) -> &'static str {
         match self {
             P::Product => "product",
             P::To => "to",
@@ -55,17 +56,13 @@ impl Placeholder {
         }
     }
 
-    pub(super) fn direction(self) -> ValueDirection {
+    fn direction(self) -> ValueDirection {
         match self {
             P::To | P::NewEmail | P::OldEmail | P::MaskedEmail => ValueDirection::LeftToRight,
             P::Product | P::Name | P::EventTime | P::LinkExpiresAt | P::Username | P::Remaining | P::LockedUntil => {
                 ValueDirection::FirstStrong
             }
         }
-    }
-
-    pub(super) fn parse(name: &str) -> Option<Placeholder> {
-        P::ALL.into_iter().find(|p| p.as_str() == name)
     }
 }
 

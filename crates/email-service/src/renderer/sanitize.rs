@@ -21,8 +21,7 @@ pub(super) fn clean_address(text: &str) -> Option<String> {
 }
 
 fn visible_line(text: &str) -> Option<String> {
-    let visible: String =
-        text.chars().map(|c| if is_break(c) { ' ' } else { c }).filter(|c| !is_invisible(*c)).collect();
+    let visible: String = text.chars().map(|c| if is_break(c) { ' ' } else { c }).filter(|c| !is_hidden(*c)).collect();
     let words: Vec<&str> = visible.split_whitespace().collect();
     let line = words.join(" ");
     (!line.is_empty()).then_some(line)
@@ -38,14 +37,9 @@ fn is_break(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')
 }
 
-/// Returns whether the character is a bidirectional control, a zero-width character (except the
-/// joiners that scripts and emoji need), an interlinear annotation, or a tag.
-fn is_invisible(c: char) -> bool {
-    matches!(c,
-        '\u{00AD}' | '\u{034F}' | '\u{061C}' | '\u{115F}' | '\u{1160}' | '\u{180E}' | '\u{200B}'
-        | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}'
-        | '\u{3164}' | '\u{FEFF}' | '\u{FFA0}' | '\u{FFF9}'..='\u{FFFB}'
-        | '\u{E0000}'..='\u{E007F}')
+/// Returns whether the character is invisible, except those that scripts and emoji need.
+fn is_hidden(c: char) -> bool {
+    i18n::is_invisible(c) && !i18n::is_joiner_or_selector(c)
 }
 
 fn truncate(line: &str, max_chars: usize) -> String {

@@ -4,10 +4,8 @@
 use icu_segmenter::{LineSegmenter, options::LineBreakOptions};
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
-use super::bidi;
-
 /// Wraps `text` to `columns`, except for longer words such as addresses and links. An isolated
-/// value (see [`bidi`]) counts as one word, since an isolate ends with its line.
+/// value (see [`i18n::isolate_depth_change`]) counts as one word, since an isolate ends with its line.
 pub(super) fn wrap(text: &str, columns: usize) -> String {
     let mut lines = String::with_capacity(text.len() + 8);
     let (mut column, mut spaces) = (0, 0);
@@ -32,7 +30,7 @@ fn unbreakable_pieces(text: &str) -> Vec<&str> {
     let mut pieces = Vec::new();
     let (mut start, mut counted_to, mut depth) = (0, 0, 0);
     for end in LineSegmenter::new_for_non_complex_scripts(LineBreakOptions::default()).segment_str(text) {
-        depth += text[counted_to..end].chars().map(bidi::isolate_depth_change).sum::<i32>();
+        depth += text[counted_to..end].chars().map(i18n::isolate_depth_change).sum::<i32>();
         counted_to = end;
         let is_break = depth == 0 && is_between_words(&text[start..end], &text[end..]);
         if end > start && (is_break || end == text.len()) {

@@ -14,7 +14,7 @@ use crate::{
     config::Config,
     domain::{AttributeRules, Lifetimes, PasswordPolicy, SessionTimes},
     hashing::HashingSettings,
-    http::{AllowedOrigins, ClientAddressHeader, TrustedProxies},
+    http::{AllowedOrigins, ClientAddressHeader, TrustedProxies, pages::Pages},
     keys::KeyEncryptionKey,
     relay::{PRODUCER_PROPERTIES, RelaySettings},
     usecase::{Limits, PasswordValidation},
@@ -31,6 +31,7 @@ pub(super) struct ParsedConfig {
     pub(super) attributes: AttributeRules,
     pub(super) trusted_proxies: TrustedProxies,
     pub(super) origins: AllowedOrigins,
+    pub(super) pages: Pages,
 }
 
 impl ParsedConfig {
@@ -48,6 +49,7 @@ impl ParsedConfig {
             sealing: read_sealing_key(config)?,
             trusted_proxies: trusted_proxies(config)?,
             origins: AllowedOrigins::parse(&config.http.cors_allowed_origins).context("http.cors_allowed_origins")?,
+            pages: Pages::new()?,
             passwords: password_rules(config)?,
             attributes: attribute_rules(config)?,
             producer: kafka::client_config(&config.kafka.brokers, &config.kafka.properties, PRODUCER_PROPERTIES)?,

@@ -5,7 +5,7 @@ use std::fmt;
 use unicode_normalization::UnicodeNormalization;
 
 use super::{
-    allowed_characters::{is_disruptive, is_invisible},
+    allowed_characters::{is_blank, is_disruptive},
     invalid_value::Invalid,
 };
 
@@ -37,7 +37,7 @@ impl AdminReason {
                 "A reason has no line breaks, control characters or direction overrides.",
             ));
         }
-        if text.chars().all(is_invisible) {
+        if text.chars().all(is_blank) {
             return Err(Invalid::new("too-short", "A reason has at least one visible character."));
         }
         Ok(Self(text))

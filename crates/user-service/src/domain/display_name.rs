@@ -5,7 +5,7 @@ use std::fmt;
 use unicode_normalization::UnicodeNormalization;
 
 use super::{
-    allowed_characters::{is_disruptive, is_invisible},
+    allowed_characters::{is_blank, is_disruptive},
     invalid_value::Invalid,
 };
 
@@ -38,7 +38,7 @@ impl DisplayName {
                 "A display name has no line breaks, control characters or direction overrides.",
             ));
         }
-        if name.chars().all(is_invisible) {
+        if name.chars().all(is_blank) {
             return Err(Invalid::new("too-short", "A display name has at least one visible character."));
         }
         Ok(Self(name))

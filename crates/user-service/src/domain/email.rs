@@ -9,7 +9,7 @@ use idna::{
 use unicode_normalization::UnicodeNormalization;
 
 use super::{
-    allowed_characters::{is_disruptive, is_invisible},
+    allowed_characters::{is_blank, is_disruptive},
     invalid_value::Invalid,
 };
 
@@ -45,7 +45,7 @@ impl Email {
         if trimmed.len() > MAX_INPUT_BYTES {
             return Err(too_long());
         }
-        if trimmed.chars().any(|c| is_disruptive(c) || is_invisible(c)) {
+        if trimmed.chars().any(|c| is_disruptive(c) || is_blank(c)) {
             return Err(not_an_address("An email address has no spaces, line breaks or invisible characters."));
         }
         let (local, domain) = trimmed

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{allowed_characters::is_invisible, email, invalid_value::Invalid, user::UserStatus, username};
+use super::{allowed_characters::is_blank, email, invalid_value::Invalid, user::UserStatus, username};
 
 /// Maximum length of the typed text, in code points.
 pub const MAX_CHARS: usize = 254;
@@ -31,7 +31,7 @@ impl SearchText {
         let typed = raw.trim();
         // A username contains no @.
         let username = (!typed.contains('@')).then(|| username::key_prefix(typed));
-        if typed.chars().all(is_invisible) || username.as_ref().is_some_and(String::is_empty) {
+        if typed.chars().all(is_blank) || username.as_ref().is_some_and(String::is_empty) {
             return Err(Invalid::new("too-short", "A search text has at least one visible character."));
         }
         Ok(Some(Self { email: email::key_prefix(typed), username }))

@@ -2,6 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
+use jiff::Timestamp;
 use service_kit::mongo::StoreError;
 use tokio::sync::Notify;
 

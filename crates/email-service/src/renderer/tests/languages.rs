@@ -1,61 +1,11 @@
-//! The catalogues compared with each other, the conventions of each language, and text direction.
+//! The mails in each language, their conventions, and text direction.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use toml::{Table, Value};
+use i18n::{Catalogue, Language};
 
 use super::*;
-
-const CATALOGUES: [(&str, &str); 6] = [
-    ("ar", include_str!("../../../catalogues/ar.toml")),
-    ("de", include_str!("../../../catalogues/de.toml")),
-    ("en", include_str!("../../../catalogues/en.toml")),
-    ("es", include_str!("../../../catalogues/es.toml")),
-    ("fr", include_str!("../../../catalogues/fr.toml")),
-    ("ja", include_str!("../../../catalogues/ja.toml")),
-];
-
-/// Returns each text by its key; the forms of a plural are one text.
-fn texts(toml: &str) -> BTreeMap<String, String> {
-    fn collect(key: &str, value: &Value, texts: &mut BTreeMap<String, String>) {
-        let is_plural = |table: &Table| table.contains_key("other");
-        match value {
-            Value::Table(table) if !is_plural(table) => {
-                for (name, value) in table {
-                    collect(&format!("{key}.{name}"), value, texts);
-                }
-            }
-            Value::Table(forms) => {
-                let forms: Vec<&str> = forms.values().filter_map(Value::as_str).collect();
-                texts.insert(key.to_owned(), forms.join(" / "));
-            }
-            Value::Array(values) => {
-                for (at, value) in values.iter().enumerate() {
-                    collect(&format!("{key}.{at}"), value, texts);
-                }
-            }
-            text => {
-                texts.insert(key.to_owned(), text.as_str().unwrap().to_owned());
-            }
-        }
-    }
-    let mut texts = BTreeMap::new();
-    let table: Table = toml.parse().unwrap();
-    for part in ["common", "mails"] {
-        collect(part, &table[part], &mut texts);
-    }
-    texts
-}
-
-fn placeholders(text: &str) -> BTreeSet<&str> {
-    text.split('{').skip(1).filter_map(|rest| rest.split_once('}')).map(|(name, _)| name).collect()
-}
-
-fn all_texts(language: &str) -> Vec<String> {
-    let (_, toml) = CATALOGUES.iter().find(|(tag, _)| *tag == language).unwrap();
-    texts(toml).into_values().collect()
-}
 
 #[test]
 fn there_are_the_six_languages() {
@@ -73,24 +23,9 @@ fn there_are_the_six_languages() {
 }
 
 #[test]
-fn every_catalogue_has_the_keys_of_english_and_names_the_same_values() {
-    let english = texts(CATALOGUES[2].1);
-    for (language, toml) in CATALOGUES {
-        let translated = texts(toml);
-        assert_eq!(translated.keys().collect::<Vec<_>>(), english.keys().collect::<Vec<_>>(), "{language}");
-        for (key, text) in &translated {
-            assert_eq!(placeholders(text), placeholders(&english[key]), "{language}: {key}");
-        }
-    }
-}
-
-#[test]
-fn no_text_is_left_in_english() {
-    let english: BTreeSet<String> = all_texts("en").into_iter().filter(|text| text.contains(' ')).collect();
-    for language in ["ar", "de", "es", "fr", "ja"] {
-        let left: Vec<String> = all_texts(language).into_iter().filter(|text| english.contains(text)).collect();
-        assert!(left.iter().all(|text| text == ": "), "{language}: {left:?}");
-    }
+fn the_catalogues_are_complete_and_follow_the_conventions_of_each_language() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("catalogues");
+    test_support::assert_catalogues(&folder, &["ar", "de", "en", "es", "fr", "ja"], &[": "]);
 }
 
 #[test]
@@ -116,53 +51,6 @@ fn a_recipient_gets_the_closest_language() {
         mail.facts.locale = Some(locale.to_owned());
         let html = renderer.compose(&mail.content()).unwrap().html;
         assert!(html.contains(&format!("<html lang=\"{expected}\"")), "{locale}");
-    }
-}
-
-#[test]
-fn french_uses_no_break_spaces_and_typographic_apostrophes() {
-    for text in all_texts("fr") {
-        let chars: Vec<char> = text.chars().collect();
-        for (at, c) in chars.iter().enumerate() {
-            let before = at.checked_sub(1).map(|at| chars[at]);
-            match c {
-                ';' | '!' | '?' => assert_eq!(before, Some('\u{202F}'), "{text}"),
-                ':' => assert_eq!(before, Some('\u{A0}'), "{text}"),
-                '\'' | '"' => panic!("{text}"),
-                _ => {}
-            }
-        }
-    }
-}
-
-#[test]
-fn spanish_opens_its_questions_and_exclamations() {
-    for text in all_texts("es") {
-        assert_eq!(text.matches('?').count(), text.matches('¿').count(), "{text}");
-        assert_eq!(text.matches('!').count(), text.matches('¡').count(), "{text}");
-        // Only the formal address (usted).
-        let words = text.to_lowercase();
-        assert!(
-            !words.split(|c: char| !c.is_alphabetic()).any(|word| ["tu", "tus", "ti", "tú"].contains(&word)),
-            "{text}"
-        );
-    }
-}
-
-#[test]
-fn japanese_texts_use_japanese_punctuation_and_no_spaces() {
-    for text in all_texts("ja") {
-        let text = text.replace(" / ", "");
-        assert!(!text.contains([',', '.', '?', '!', '(', ')', ';', ':']), "{text}");
-        assert!(text == "{name} 様" || !text.contains(' '), "{text}");
-    }
-}
-
-#[test]
-fn arabic_texts_use_arabic_punctuation_and_western_digits() {
-    for text in all_texts("ar") {
-        assert!(!text.contains([',', ';', '?']), "{text}");
-        assert!(!text.chars().any(|c| matches!(c, '\u{0660}'..='\u{0669}' | '\u{06F0}'..='\u{06F9}')), "{text}");
     }
 }
 
@@ -286,7 +174,7 @@ fn arabic_mails_are_right_to_left_and_isolate_latin_values() {
         assert_eq!(subject.contains("Acme"), subject.contains("\u{2068}Acme\u{2069}"));
         // An isolate ends on the line where it began.
         for line in text.lines() {
-            assert_eq!(line.chars().map(bidi::isolate_depth_change).sum::<i32>(), 0, "{line:?}");
+            assert_eq!(line.chars().map(i18n::isolate_depth_change).sum::<i32>(), 0, "{line:?}");
         }
         if let Some(link) = links(&text).first() {
             assert!(text.lines().any(|line| line == *link), "a link is alone on its line");
@@ -319,14 +207,16 @@ fn japanese_mails_have_their_own_fonts_and_line_breaks() {
 }
 
 #[test]
-fn a_language_is_added_by_adding_a_file() {
+fn a_language_is_added_by_adding_files() {
     let english = include_str!("../../../catalogues/en.toml");
-    let hebrew = english.replace("direction = \"ltr\"", "direction = \"rtl\"").replace("Hello {name},", "שלום {name},");
+    let hebrew = english.replace("Hello {name},", "שלום {name},");
     // Hebrew has a dual form.
     let hebrew = hebrew.replace("one = \"{remaining} code\",", "one = \"{remaining} code\", two = \"two codes\",");
-    let files = [("en".to_owned(), Some(english)), ("he".to_owned(), Some(hebrew.as_str()))];
+    let language = include_str!("../../../../i18n/languages/en.toml").replace("\"ltr\"", "\"rtl\"");
+    let catalogues = [(Language::embedded("en"), english), (Language::parse("he", &language), &hebrew)]
+        .map(|(language, toml)| Catalogue::parse(language.unwrap(), toml).unwrap());
     let mut renderer = renderer();
-    renderer.catalogues = Catalogues::parse(files.into_iter()).unwrap();
+    renderer.catalogues = Catalogues::new(catalogues.into()).unwrap();
     let mut mail = example(Template::PasswordReset);
     mail.facts.locale = Some("he-IL".to_owned());
     let mail = renderer.compose(&mail.content()).unwrap();

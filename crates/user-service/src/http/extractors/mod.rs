@@ -7,7 +7,6 @@ pub mod conditional;
 pub mod extractor_errors;
 mod forwarding_headers;
 pub mod json_body;
-pub mod language;
 pub(super) mod paging;
 pub(super) mod parameters;
 pub(super) mod signed_in;

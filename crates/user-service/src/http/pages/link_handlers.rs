@@ -2,173 +2,85 @@
 //! links; the form sends a `POST`.
 
 use actix_web::{HttpResponse, web};
-use events::{UndoneChange, sealing::Purpose};
 
 use super::{
-    link_pages::{
-        LinkPage, confirm_email_page, disowned_page, email_changed_page, email_taken_page, email_verified_page,
-        password_reset_page, reset_password_page, try_again_page, undone_page, verify_email_page,
-    },
-    link_request::{FormAction, LinkForm, LinkQuery, LinkRequest},
+    link_page::LinkPage,
+    link_request::{FormAction, LinkQuery, LinkRequest, SentForm},
+    link_views::{DonePage, FormError},
 };
-use crate::{
-    problem::{FieldError, Problem},
-    usecase,
-};
+use crate::{problem::Problem, usecase};
 
-pub(in crate::http) async fn show_verify_email(
-    request: LinkRequest,
-    link: Option<web::Query<LinkQuery>>,
-) -> HttpResponse {
-    let Some(link) = link else { return request.incomplete_page(LinkPage::VerifyEmail) };
-    request
-        .show_form(LinkPage::VerifyEmail, &link.token, |account| {
-            verify_email_page(account, &link.token, false, request.language)
-        })
-        .await
+/// Defines the two handlers of each page, for `routes.rs`.
+macro_rules! handlers {
+    ($($page:ident: $show:ident, $submit:ident;)+) => {$(
+        pub(in crate::http) async fn $show(request: LinkRequest, link: Option<web::Query<LinkQuery>>) -> HttpResponse {
+            show(LinkPage::$page, &request, link).await
+        }
+
+        pub(in crate::http) async fn $submit(request: LinkRequest, form: Option<web::Form<SentForm>>) -> HttpResponse {
+            submit(LinkPage::$page, &request, form).await
+        }
+    )+};
 }
 
-pub(in crate::http) async fn submit_verify_email(
-    request: LinkRequest,
-    form: Option<web::Form<LinkForm>>,
-) -> HttpResponse {
-    let Some(form) = form else { return request.incomplete_page(LinkPage::VerifyEmail) };
-    match form.action {
-        Some(FormAction::Resend) => request.send_link(LinkPage::VerifyEmail, &form).await,
-        Some(FormAction::Disown) => disown(request, &form).await,
-        None => match usecase::verify_email(&request.accounts, &form.token, request.origin.clone()).await {
-            Ok(()) => email_verified_page(request.language),
-            Err(Problem::TokenInvalid) => request.refused_token_page(LinkPage::VerifyEmail, &form.token).await,
-            Err(failure) => try_again_page(&failure, request.language),
-        },
+handlers! {
+    VerifyEmail: show_verify_email, submit_verify_email;
+    ResetPassword: show_reset_password, submit_reset_password;
+    ConfirmEmail: show_confirm_email, submit_confirm_email;
+    UndoEmailChange: show_undo_email_change, submit_undo_email_change;
+    UndoChange: show_undo_change, submit_undo_change;
+}
+
+async fn show(page: LinkPage, request: &LinkRequest, link: Option<web::Query<LinkQuery>>) -> HttpResponse {
+    let Some(link) = link else { return request.incomplete_page(page) };
+    request.show_form(page, &link.token, FormError::None).await
+}
+
+async fn submit(page: LinkPage, request: &LinkRequest, form: Option<web::Form<SentForm>>) -> HttpResponse {
+    let Some(form) = form else { return request.incomplete_page(page) };
+    if let (Some(FormAction::Resend), Some(mail)) = (form.action, page.mail()) {
+        return request.send_link(page, mail, &form).await;
+    }
+    if page.needs_checkbox(form.action) && !form.is_confirmed() {
+        return request.show_form(page, &form.token, FormError::NotTicked).await;
+    }
+    match use_token(page, request, &form).await {
+        Ok(Some(done)) => request.pages.done_page(done, &form.token),
+        Ok(None) => request.incomplete_page(page),
+        Err(Problem::TokenInvalid) => request.refused_token_page(page, &form.token).await,
+        Err(Problem::EmailTaken) => request.pages.email_taken_page(),
+        Err(Problem::ValidationFailed(reasons)) => {
+            request.show_form(page, &form.token, FormError::PasswordRefused(&reasons)).await
+        }
+        Err(problem) => request.pages.try_again_page(&problem),
     }
 }
 
-async fn disown(request: LinkRequest, form: &LinkForm) -> HttpResponse {
-    let LinkRequest { language, .. } = request;
-    if !form.is_confirmed() {
-        return request
-            .show_form(LinkPage::VerifyEmail, &form.token, |account| {
-                verify_email_page(account, &form.token, true, language)
-            })
-            .await;
-    }
-    match usecase::disown_account(&request.accounts, &form.token, request.origin.clone()).await {
-        Ok(()) => disowned_page(&form.token, language),
-        Err(Problem::TokenInvalid) => request.refused_token_page(LinkPage::VerifyEmail, &form.token).await,
-        Err(failure) => try_again_page(&failure, language),
-    }
-}
-
-pub(in crate::http) async fn show_reset_password(
-    request: LinkRequest,
-    link: Option<web::Query<LinkQuery>>,
-) -> HttpResponse {
-    let Some(link) = link else { return request.incomplete_page(LinkPage::ResetPassword) };
-    show_reset_form(&request, &link.token, &[]).await
-}
-
-pub(in crate::http) async fn submit_reset_password(
-    request: LinkRequest,
-    form: Option<web::Form<LinkForm>>,
-) -> HttpResponse {
-    let Some(form) = form else { return request.incomplete_page(LinkPage::ResetPassword) };
-    if form.action == Some(FormAction::Resend) {
-        return request.send_link(LinkPage::ResetPassword, &form).await;
-    }
-    let Some(new_password) = &form.new_password else { return request.incomplete_page(LinkPage::ResetPassword) };
-    match usecase::reset_password(&request.accounts, &form.token, new_password, request.origin.clone()).await {
-        Ok(()) => password_reset_page(request.language),
-        Err(Problem::TokenInvalid) => request.refused_token_page(LinkPage::ResetPassword, &form.token).await,
-        Err(Problem::ValidationFailed(reasons)) => show_reset_form(&request, &form.token, &reasons).await,
-        Err(failure) => try_again_page(&failure, request.language),
-    }
-}
-
-async fn show_reset_form(request: &LinkRequest, token: &str, refused: &[FieldError]) -> HttpResponse {
-    let min_length = request.accounts.passwords.min_length();
-    request
-        .show_form(LinkPage::ResetPassword, token, |account| {
-            reset_password_page(account, token, min_length, refused, request.language)
-        })
-        .await
-}
-
-pub(in crate::http) async fn show_confirm_email(
-    request: LinkRequest,
-    link: Option<web::Query<LinkQuery>>,
-) -> HttpResponse {
-    let Some(link) = link else { return request.incomplete_page(LinkPage::ConfirmEmail) };
-    request
-        .show_form(LinkPage::ConfirmEmail, &link.token, |account| {
-            confirm_email_page(account, &link.token, request.language)
-        })
-        .await
-}
-
-pub(in crate::http) async fn submit_confirm_email(
-    request: LinkRequest,
-    form: Option<web::Form<LinkForm>>,
-) -> HttpResponse {
-    let Some(form) = form else { return request.incomplete_page(LinkPage::ConfirmEmail) };
-    match usecase::confirm_email_change(&request.accounts, &form.token, request.origin.clone()).await {
-        Ok(()) => email_changed_page(request.language),
-        Err(Problem::TokenInvalid) => request.refused_token_page(LinkPage::ConfirmEmail, &form.token).await,
-        Err(Problem::EmailTaken) => email_taken_page(request.language),
-        Err(failure) => try_again_page(&failure, request.language),
-    }
-}
-
-pub(in crate::http) async fn show_undo_email_change(
-    request: LinkRequest,
-    link: Option<web::Query<LinkQuery>>,
-) -> HttpResponse {
-    let Some(link) = link else { return request.incomplete_page(LinkPage::UndoEmailChange) };
-    request.show_undo_form(LinkPage::UndoEmailChange, &link.token, false).await
-}
-
-pub(in crate::http) async fn submit_undo_email_change(
-    request: LinkRequest,
-    form: Option<web::Form<LinkForm>>,
-) -> HttpResponse {
-    let Some(form) = form else { return request.incomplete_page(LinkPage::UndoEmailChange) };
-    if !form.is_confirmed() {
-        return request.show_undo_form(LinkPage::UndoEmailChange, &form.token, true).await;
-    }
-    match usecase::undo_email_change(&request.accounts, &form.token, request.origin.clone()).await {
-        Ok(()) => undone_page(Purpose::EmailChangeUndo, &form.token, request.language),
-        Err(Problem::TokenInvalid) => request.refused_token_page(LinkPage::UndoEmailChange, &form.token).await,
-        Err(failure) => try_again_page(&failure, request.language),
-    }
-}
-
-pub(in crate::http) async fn show_undo_change(
-    request: LinkRequest,
-    link: Option<web::Query<LinkQuery>>,
-) -> HttpResponse {
-    let Some(link) = link else { return request.incomplete_page(LinkPage::UndoChange) };
-    request.show_undo_form(LinkPage::UndoChange, &link.token, false).await
-}
-
-pub(in crate::http) async fn submit_undo_change(
-    request: LinkRequest,
-    form: Option<web::Form<LinkForm>>,
-) -> HttpResponse {
-    let Some(form) = form else { return request.incomplete_page(LinkPage::UndoChange) };
-    if !form.is_confirmed() {
-        return request.show_undo_form(LinkPage::UndoChange, &form.token, true).await;
-    }
-    match usecase::undo_change(&request.accounts, &form.token, request.origin.clone()).await {
-        Ok(undone) => undone_page(undo_purpose(undone), &form.token, request.language),
-        Err(Problem::TokenInvalid) => request.refused_token_page(LinkPage::UndoChange, &form.token).await,
-        Err(failure) => try_again_page(&failure, request.language),
-    }
-}
-
-fn undo_purpose(undone: UndoneChange) -> Purpose {
-    match undone {
-        UndoneChange::Password => Purpose::PasswordChangeUndo,
-        UndoneChange::Totp => Purpose::TotpUndo,
-        UndoneChange::RecoveryCodes => Purpose::RecoveryCodesUndo,
-    }
+/// Uses the token for the action of the form, and returns the page after it; `None` if the form is incomplete.
+async fn use_token(page: LinkPage, request: &LinkRequest, form: &SentForm) -> Result<Option<DonePage>, Problem> {
+    let (accounts, token, origin) = (&request.accounts, form.token.as_str(), request.origin.clone());
+    Ok(Some(match page {
+        LinkPage::VerifyEmail if form.action == Some(FormAction::Disown) => {
+            usecase::disown_account(accounts, token, origin).await?;
+            DonePage::Disowned
+        }
+        LinkPage::VerifyEmail => {
+            usecase::verify_email(accounts, token, origin).await?;
+            DonePage::EmailVerified
+        }
+        LinkPage::ResetPassword => {
+            let Some(new_password) = &form.new_password else { return Ok(None) };
+            usecase::reset_password(accounts, token, new_password, origin).await?;
+            DonePage::PasswordReset
+        }
+        LinkPage::ConfirmEmail => {
+            usecase::confirm_email_change(accounts, token, origin).await?;
+            DonePage::EmailChanged
+        }
+        LinkPage::UndoEmailChange => {
+            usecase::undo_email_change(accounts, token, origin).await?;
+            DonePage::EmailChangeUndone
+        }
+        LinkPage::UndoChange => DonePage::ChangeUndone(usecase::undo_change(accounts, token, origin).await?),
+    }))
 }

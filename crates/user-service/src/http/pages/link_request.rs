@@ -10,14 +10,16 @@ use actix_web::{FromRequest, HttpRequest, HttpResponse, dev::Payload, web};
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use super::link_pages::{
-    LinkPage, address_refused_page, link_not_sent_page, link_sent_page, try_again_page, undo_page, unusable_link_page,
+use super::{
+    layout::LocalizedPages,
+    link_page::LinkPage,
+    link_views::{FormError, LinkForm},
 };
 use crate::{
-    http::{extractors::language::Language, middleware::request_context::RequestContext},
+    http::middleware::request_context::RequestContext,
     outbox::Origin,
     problem::Problem,
-    usecase::{self, AccountService, LinkState, LinkedAccount},
+    usecase::{self, AccountService, LinkState, RequestedMail},
 };
 
 /// The query of a mailed link.
@@ -29,7 +31,7 @@ pub(crate) struct LinkQuery {
 /// The fields of the forms of all pages.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct LinkForm {
+pub(crate) struct SentForm {
     #[serde(default)]
     pub token: String,
     /// The action of the form, if it is not the main action of the page.
@@ -50,7 +52,7 @@ pub(crate) enum FormAction {
     Disown,
 }
 
-impl LinkForm {
+impl SentForm {
     /// Returns whether the box was ticked.
     pub(super) fn is_confirmed(&self) -> bool {
         self.confirmed.as_deref() == Some("yes")
@@ -61,7 +63,7 @@ impl LinkForm {
 pub(in crate::http) struct LinkRequest {
     pub accounts: Arc<AccountService>,
     pub origin: Origin,
-    pub language: Language,
+    pub pages: LocalizedPages,
 }
 
 impl FromRequest for LinkRequest {
@@ -69,13 +71,13 @@ impl FromRequest for LinkRequest {
     type Future = Ready<Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let language = Language::from_headers(request.headers());
+        let pages = LocalizedPages::from_request(request, payload).into_inner();
         let context = RequestContext::from_request(request, payload).into_inner();
         let accounts = request.app_data::<web::Data<AccountService>>().cloned();
         ready(context.and_then(|context| {
             let accounts = accounts
                 .ok_or_else(|| Problem::internal(anyhow::anyhow!("no AccountService in the application's data")))?;
-            Ok(Self { accounts: accounts.into_inner(), origin: context.origin(), language })
+            Ok(Self { accounts: accounts.into_inner(), origin: context.origin(), pages: pages? })
         }))
     }
 }
@@ -83,54 +85,51 @@ impl FromRequest for LinkRequest {
 impl LinkRequest {
     /// Returns the form of `page` if the link is valid, else the page that explains the state of the link. Does not use
     /// the token.
-    pub(super) async fn show_form(
-        &self,
-        page: LinkPage,
-        token: &str,
-        form: impl FnOnce(&LinkedAccount) -> HttpResponse,
-    ) -> HttpResponse {
-        if let Err(failure) = self.accounts.rate_limiter.check_local_request(&self.origin) {
-            return try_again_page(&failure, self.language);
+    pub(super) async fn show_form(&self, page: LinkPage, token: &str, error: FormError<'_>) -> HttpResponse {
+        match self.link_state(page, token).await {
+            Ok(LinkState::Valid(account)) => {
+                let min_length = self.accounts.passwords.min_length();
+                self.pages.form_page(page, &LinkForm { account: &account, token, min_length, error })
+            }
+            Ok(state) => self.pages.unusable_link_page(page, &state, token),
+            Err(problem) => self.pages.try_again_page(&problem),
         }
-        match usecase::link_state(&self.accounts, token, page.purposes()).await {
-            Ok(LinkState::Valid(account)) => form(&account),
-            Ok(state) => unusable_link_page(page, &state, token, self.language),
-            Err(failure) => try_again_page(&failure, self.language),
-        }
-    }
-
-    /// Returns the form of a page that undoes a change, like [`show_form`](Self::show_form). `box_not_ticked`: the form was
-    /// sent without the box.
-    pub(super) async fn show_undo_form(&self, page: LinkPage, token: &str, box_not_ticked: bool) -> HttpResponse {
-        self.show_form(page, token, |account| undo_page(page, account.purpose, token, box_not_ticked, self.language))
-            .await
     }
 
     /// Returns the page for an incomplete link or form.
     pub(super) fn incomplete_page(&self, page: LinkPage) -> HttpResponse {
-        unusable_link_page(page, &LinkState::Unknown, "", self.language)
+        self.pages.unusable_link_page(page, &LinkState::Unknown, "")
     }
 
     /// Returns the page that explains the state of a link whose token was refused.
     pub(super) async fn refused_token_page(&self, page: LinkPage, token: &str) -> HttpResponse {
-        self.show_form(page, token, |_| self.incomplete_page(page)).await
+        match self.link_state(page, token).await {
+            Ok(LinkState::Valid(_)) => self.incomplete_page(page),
+            Ok(state) => self.pages.unusable_link_page(page, &state, token),
+            Err(problem) => self.pages.try_again_page(&problem),
+        }
     }
 
-    /// Sends a new link of `page` to the entered address, or to that of the token. The response is the same whether or
-    /// not there is such an account.
-    pub(super) async fn send_link(self, page: LinkPage, form: &LinkForm) -> HttpResponse {
-        let Some(mail) = page.mail() else { return self.incomplete_page(page) };
+    async fn link_state(&self, page: LinkPage, token: &str) -> Result<LinkState, Problem> {
+        self.accounts.rate_limiter.check_local_request(&self.origin)?;
+        usecase::link_state(&self.accounts, token, page.purposes()).await
+    }
+
+    /// Sends `mail` with a new link of `page` to the entered address, or to that of the token. The response is the same
+    /// whether or not there is such an account.
+    pub(super) async fn send_link(&self, page: LinkPage, mail: RequestedMail, form: &SentForm) -> HttpResponse {
+        let origin = self.origin.clone();
         let sent = match &form.email {
-            Some(typed) => match usecase::request_mail(&self.accounts, mail, typed, self.origin).await {
-                Err(Problem::ValidationFailed(_)) => return address_refused_page(page, typed, self.language),
+            Some(typed) => match usecase::request_mail(&self.accounts, mail, typed, origin).await {
+                Err(Problem::ValidationFailed(_)) => return self.pages.address_refused_page(page, typed),
                 sent => sent,
             },
             None if form.token.is_empty() => return self.incomplete_page(page),
-            None => usecase::resend_link(&self.accounts, mail, &form.token, self.origin).await,
+            None => usecase::resend_link(&self.accounts, mail, &form.token, origin).await,
         };
         match sent {
-            Ok(()) => link_sent_page(self.language),
-            Err(failure) => link_not_sent_page(&failure, self.language),
+            Ok(()) => self.pages.link_sent_page(),
+            Err(failure) => self.pages.link_not_sent_page(&failure),
         }
     }
 }

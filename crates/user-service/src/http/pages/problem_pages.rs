@@ -5,10 +5,14 @@ use actix_web::{
     http::{Method, StatusCode},
     web,
 };
+use i18n::InvalidFile;
+use serde::Serialize;
 
-use super::layout::{Escaped, Page};
-use crate::http::{extractors::language::Language, resource::Resource};
-use crate::problem::{Problem, ProblemType};
+use super::layout::{LocalizedPages, Pages};
+use crate::{
+    http::resource::Resource,
+    problem::{Problem, ProblemType},
+};
 
 /// Registers `/problems` and `/problems/{slug}`.
 pub fn configure(config: &mut web::ServiceConfig) {
@@ -17,44 +21,61 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .service(Resource::at("/problems/{slug}").on(Method::GET, web::to(page)));
 }
 
-async fn index() -> HttpResponse {
-    let items: String = ProblemType::ALL
-        .iter()
-        .map(|it| {
-            let (slug, status, title) = (it.slug(), it.status().as_u16(), Escaped(it.title()));
-            format!("<li><a href=\"/problems/{slug}\"><code>{slug}</code></a> <span class=\"soft\">{status}</span> {title}</li>\n")
-        })
-        .collect();
-    let body = format!(
-        "<p>The body of every error response is <code>application/problem+json</code> (RFC 9457). \
-         Its <code>type</code> is one of these:</p>\n<ul>\n{items}</ul>"
-    );
-    english("Problem types", body)
+pub(super) const TEMPLATE: &str = "problem.html";
+pub(super) const INDEX_TEMPLATE: &str = "problems.html";
+
+#[derive(Serialize)]
+struct IndexView {
+    problems: Vec<IndexEntry>,
 }
 
-async fn page(slug: web::Path<String>) -> Result<HttpResponse, Problem> {
-    let problem_type = ProblemType::ALL.iter().find(|it| it.slug() == *slug).ok_or(Problem::NotFound)?;
-    let sample = serde_json::to_string_pretty(&problem_type.example().details()).map_err(Problem::internal)?;
-    let status = problem_type.status();
-    let body = format!(
-        "<p class=\"soft\"><code>{slug}</code> · HTTP {status}</p>\n\
-         <h2>When it happens</h2>\n<p>{when}</p>\n\
-         <h2>What to do</h2>\n<p>{remedy}</p>\n\
-         <h2>Example</h2>\n<pre><code>{sample}</code></pre>\n\
-         <p><a href=\"/problems\">All problem types</a></p>",
-        slug = problem_type.slug(),
-        when = Escaped(problem_type.when()),
-        remedy = Escaped(problem_type.remedy()),
-        sample = Escaped(&sample),
-    );
-    Ok(english(problem_type.title(), body))
+#[derive(Serialize)]
+struct IndexEntry {
+    slug: &'static str,
+    status: u16,
+    title: &'static str,
 }
 
-fn english(title: &str, body: String) -> HttpResponse {
-    Page { status: StatusCode::OK, language: Language::English, title, body }.into_response()
+#[derive(Serialize)]
+struct ProblemView {
+    slug: &'static str,
+    status: String,
+    when: &'static str,
+    remedy: &'static str,
+    example: String,
 }
 
-/// The explanation of a problem type.
+async fn index(pages: LocalizedPages) -> HttpResponse {
+    pages.in_english().response(StatusCode::OK, INDEX_TEMPLATE, "Problem types", &index_view())
+}
+
+async fn page(slug: web::Path<String>, pages: LocalizedPages) -> Result<HttpResponse, Problem> {
+    let problem_type = *ProblemType::ALL.iter().find(|it| it.slug() == *slug).ok_or(Problem::NotFound)?;
+    Ok(pages.in_english().response(StatusCode::OK, TEMPLATE, problem_type.title(), &view(problem_type)))
+}
+
+fn index_view() -> IndexView {
+    let entry = |it: &ProblemType| IndexEntry { slug: it.slug(), status: it.status().as_u16(), title: it.title() };
+    IndexView { problems: ProblemType::ALL.iter().map(entry).collect() }
+}
+
+fn view(problem_type: ProblemType) -> ProblemView {
+    let example = serde_json::to_string_pretty(&problem_type.example().details());
+    ProblemView {
+        slug: problem_type.slug(),
+        status: problem_type.status().to_string(),
+        when: problem_type.when(),
+        remedy: problem_type.remedy(),
+        example: example.expect("strings and numbers always serialise"),
+    }
+}
+
+/// Renders every page, to check the templates.
+pub(super) fn check(pages: &Pages) -> Result<(), InvalidFile> {
+    pages.check(INDEX_TEMPLATE, &index_view())?;
+    ProblemType::ALL.iter().try_for_each(|problem_type| pages.check(TEMPLATE, &view(*problem_type)))
+}
+
 #[cfg(test)]
 mod tests {
     use actix_web::{App, test};
@@ -64,7 +85,8 @@ mod tests {
 
     #[actix_web::test]
     async fn every_problem_type_has_its_page_and_the_index_lists_it() {
-        let app = test::init_service(App::new().configure(configure).default_service(web::to(not_found))).await;
+        let app = App::new().app_data(web::Data::new(Pages::new().unwrap())).configure(configure);
+        let app = test::init_service(app.default_service(web::to(not_found))).await;
         let get = async |path: &str| {
             let response = test::call_service(&app, test::TestRequest::get().uri(path).to_request()).await;
             (response.status().as_u16(), String::from_utf8(test::read_body(response).await.to_vec()).unwrap())
@@ -78,7 +100,7 @@ mod tests {
             assert!(index.contains(&format!("href=\"{address}\"")), "{address}");
             let (status, page) = get(&address).await;
             assert_eq!(status, 200, "{address}");
-            assert!(page.contains(&Escaped(problem_type.title()).to_string()), "{page}");
+            assert!(page.contains(&format!("<h1>{}</h1>", problem_type.title())), "{page}");
             assert!(page.contains(&format!("HTTP {}", problem_type.status().as_u16())), "{page}");
             assert!(page.contains(&format!("&quot;type&quot;: &quot;{address}&quot;")), "{page}");
         }

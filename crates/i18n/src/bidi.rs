@@ -12,7 +12,7 @@ const POP_ISOLATE: char = '\u{2069}';
 
 /// The direction of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ValueDirection {
+pub enum ValueDirection {
     /// The direction of its first letter, for names.
     FirstStrong,
     /// Always from left to right, for email addresses.
@@ -21,7 +21,7 @@ pub(super) enum ValueDirection {
 
 /// Isolates a value for use in a sentence. It is not changed where nothing can be reordered: a
 /// left-to-right value in a left-to-right text. It must not contain isolates.
-pub(super) fn isolate(value: &str, direction: ValueDirection, in_rtl_text: bool) -> Cow<'_, str> {
+pub(crate) fn isolate(value: &str, direction: ValueDirection, in_rtl_text: bool) -> Cow<'_, str> {
     let is_safe =
         if in_rtl_text { value.chars().all(|c| c.is_ascii_digit()) } else { !value.chars().any(is_right_to_left) };
     if is_safe {
@@ -35,7 +35,8 @@ pub(super) fn isolate(value: &str, direction: ValueDirection, in_rtl_text: bool)
 }
 
 /// Returns the change of the isolate depth after this character.
-pub(super) fn isolate_depth_change(c: char) -> i32 {
+#[must_use]
+pub fn isolate_depth_change(c: char) -> i32 {
     match c {
         FIRST_STRONG_ISOLATE | LEFT_TO_RIGHT_ISOLATE => 1,
         POP_ISOLATE => -1,

@@ -5,17 +5,12 @@ use std::time::Duration;
 use actix_web::body::MessageBody;
 
 use super::*;
+use crate::http::pages::layout::tests::pages_in;
 
 const HOSTILE: &str = r#""><script>alert('x')</script>&"#;
 const ESCAPED: &str = "&quot;&gt;&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;&amp;";
 
-const PAGES: [LinkPage; 5] = [
-    LinkPage::VerifyEmail,
-    LinkPage::ResetPassword,
-    LinkPage::ConfirmEmail,
-    LinkPage::UndoEmailChange,
-    LinkPage::UndoChange,
-];
+const LANGUAGES: [&str; 6] = ["ar", "de", "en", "es", "fr", "ja"];
 
 fn html(response: HttpResponse) -> String {
     String::from_utf8(response.into_body().try_into_bytes().unwrap().to_vec()).unwrap()
@@ -30,28 +25,30 @@ fn account(purpose: Purpose) -> LinkedAccount {
     }
 }
 
+fn form<'a>(account: &'a LinkedAccount, token: &'a str) -> LinkForm<'a> {
+    LinkForm { account, token, min_length: 8, error: FormError::None }
+}
+
 /// Returns every page that has a form with the token.
-fn forms(token: &str, language: Language) -> Vec<(LinkPage, HttpResponse)> {
+fn forms(pages: &LocalizedPages, token: &str) -> Vec<(LinkPage, HttpResponse)> {
+    use LinkPage::{ResetPassword, VerifyEmail};
     let mut forms = vec![
-        (LinkPage::VerifyEmail, verify_email_page(&account(Purpose::EmailVerification), token, false, language)),
-        (LinkPage::ResetPassword, reset_password_page(&account(Purpose::PasswordReset), token, 8, &[], language)),
-        (LinkPage::ConfirmEmail, confirm_email_page(&account(Purpose::EmailChange), token, language)),
-        (LinkPage::ResetPassword, disowned_page(token, language)),
-        (LinkPage::ResetPassword, undone_page(Purpose::TotpUndo, token, language)),
-        (LinkPage::ResetPassword, undone_page(Purpose::RecoveryCodesUndo, token, language)),
-        (LinkPage::VerifyEmail, unusable_link_page(LinkPage::VerifyEmail, &LinkState::Expired, token, language)),
-        (LinkPage::ResetPassword, unusable_link_page(LinkPage::ResetPassword, &LinkState::Expired, token, language)),
-        (LinkPage::ResetPassword, unusable_link_page(LinkPage::ResetPassword, &LinkState::Used, token, language)),
+        (ResetPassword, pages.done_page(DonePage::Disowned, token)),
+        (ResetPassword, pages.done_page(DonePage::ChangeUndone(UndoneChange::Totp), token)),
+        (ResetPassword, pages.done_page(DonePage::ChangeUndone(UndoneChange::RecoveryCodes), token)),
+        (VerifyEmail, pages.unusable_link_page(VerifyEmail, &LinkState::Expired, token)),
+        (ResetPassword, pages.unusable_link_page(ResetPassword, &LinkState::Expired, token)),
+        (ResetPassword, pages.unusable_link_page(ResetPassword, &LinkState::Used, token)),
     ];
-    for page in [LinkPage::UndoEmailChange, LinkPage::UndoChange] {
-        forms.extend(page.purposes().iter().map(|it| (page, undo_page(page, *it, token, false, language))));
+    for page in LinkPage::ALL {
+        forms.extend(page.purposes().iter().map(|it| (page, pages.form_page(page, &form(&account(*it), token)))));
     }
     forms
 }
 
 #[test]
 fn each_form_posts_the_token_to_a_page_that_can_use_it() {
-    for (page, response) in forms("abc_-123", Language::English) {
+    for (page, response) in forms(&pages_in("en"), "abc_-123") {
         let html = html(response);
         let form = format!(r#"<form method="post" action="{}">"#, page.path());
         let buttons = html.matches("<button").count();
@@ -63,7 +60,7 @@ fn each_form_posts_the_token_to_a_page_that_can_use_it() {
 
 #[test]
 fn a_hostile_token_stays_inside_its_attribute() {
-    for (_, page) in forms(HOSTILE, Language::English) {
+    for (_, page) in forms(&pages_in("en"), HOSTILE) {
         let html = html(page);
         assert!(!html.contains("<script"), "{html}");
         assert!(html.contains(&format!("value=\"{ESCAPED}\">")), "{html}");
@@ -73,18 +70,16 @@ fn a_hostile_token_stays_inside_its_attribute() {
 #[test]
 fn the_pages_that_confirm_an_address_name_the_account_in_each_language() {
     for (language, created) in [
-        (Language::English, "1 March 2026, 04:05 UTC"),
-        (Language::German, "1. März 2026, 04:05 Uhr (UTC)"),
-        (Language::French, "1er mars 2026 à 04:05 (UTC)"),
-        (Language::Spanish, "1 de marzo de 2026, 04:05 (UTC)"),
-        (Language::Japanese, "2026年3月1日 04:05（UTC）"),
-        (Language::Arabic, "1 مارس 2026، الساعة 04:05 (UTC)"),
+        ("en", "1 March 2026, 04:05 UTC"),
+        ("de", "1. März 2026, 04:05 Uhr (UTC)"),
+        ("fr", "1er mars 2026 à 04:05 (UTC)"),
+        ("es", "1 de marzo de 2026, 04:05 (UTC)"),
+        ("ja", "2026年3月1日 04:05（UTC）"),
+        ("ar", "1 مارس 2026، الساعة 04:05 (UTC)"),
     ] {
-        for page in [
-            verify_email_page(&account(Purpose::EmailVerification), "t", false, language),
-            confirm_email_page(&account(Purpose::EmailChange), "t", language),
-        ] {
-            let html = html(page);
+        let pages = pages_in(language);
+        for page in [LinkPage::VerifyEmail, LinkPage::ConfirmEmail] {
+            let html = html(pages.form_page(page, &form(&account(page.purposes()[0]), "t")));
             assert!(html.contains("<dd><bdi>ada</bdi></dd>"), "{html}");
             assert!(html.contains(&format!("<dd>{created}</dd>")), "{html}");
         }
@@ -98,60 +93,67 @@ fn values_that_the_registrant_chose_are_escaped() {
         email: HOSTILE.to_owned(),
         ..account(Purpose::EmailVerification)
     };
-    let verify = html(verify_email_page(&hostile, "t", false, Language::English));
+    let pages = pages_in("en");
+    let verify = html(pages.form_page(LinkPage::VerifyEmail, &form(&hostile, "t")));
     assert!(verify.contains(&format!("<bdi>{ESCAPED}</bdi>")) && !verify.contains("<script"), "{verify}");
-    let reset = html(reset_password_page(&hostile, "t", 8, &[], Language::English));
+    let reset = html(pages.form_page(LinkPage::ResetPassword, &form(&hostile, "t")));
     assert!(reset.contains(&format!("value=\"{ESCAPED}\"")) && !reset.contains("<script"), "{reset}");
-    let typed = html(address_refused_page(LinkPage::VerifyEmail, HOSTILE, Language::English));
+    let typed = html(pages.address_refused_page(LinkPage::VerifyEmail, HOSTILE));
     assert!(typed.contains(&format!("value=\"{ESCAPED}\"")) && !typed.contains("<script"), "{typed}");
 }
 
 #[test]
 fn destructive_forms_have_a_checkbox_and_others_do_not() {
-    let page = |box_not_ticked| {
-        let mut pages =
-            vec![verify_email_page(&account(Purpose::EmailVerification), "t", box_not_ticked, Language::German)];
-        for page in [LinkPage::UndoEmailChange, LinkPage::UndoChange] {
-            pages.extend(page.purposes().iter().map(|it| undo_page(page, *it, "t", box_not_ticked, Language::German)));
+    let pages = pages_in("de");
+    let page = |error| {
+        let mut responses = Vec::new();
+        for page in [LinkPage::VerifyEmail, LinkPage::UndoEmailChange, LinkPage::UndoChange] {
+            let form = |purpose: &Purpose| pages.form_page(page, &LinkForm { error, ..form(&account(*purpose), "t") });
+            responses.extend(page.purposes().iter().map(form));
         }
-        pages
+        responses
     };
-    for response in page(false) {
+    for response in page(FormError::None) {
         assert_eq!(response.status(), StatusCode::OK);
         let html = html(response);
         let checkbox = r#"<input type="checkbox" id="confirmed" name="confirmed" value="yes" required>"#;
         assert_eq!(html.matches(checkbox).count(), 1, "{html}");
         assert!(!html.contains("role=\"alert\""), "{html}");
     }
-    for response in page(true) {
+    for response in page(FormError::NotTicked) {
         assert_eq!(response.status(), StatusCode::UNPROCESSABLE_ENTITY);
         let html = html(response);
         assert!(html.contains("role=\"alert\">Bitte kreuzen Sie zuerst das Kästchen an."), "{html}");
         assert!(html.contains("aria-describedby=\"error\"") && html.contains("value=\"t\""), "{html}");
     }
     // Confirming an address is not destructive, so its form has no box.
-    let html = html(verify_email_page(&account(Purpose::EmailVerification), "t", false, Language::English));
+    let html = html(pages.form_page(LinkPage::VerifyEmail, &form(&account(Purpose::EmailVerification), "t")));
     let confirm = html.split_once("</form>").unwrap().0;
     assert!(!confirm.contains("checkbox") && html.contains("name=\"action\" value=\"disown\""), "{html}");
 }
 
 #[test]
 fn each_kind_of_change_has_an_undo_page_of_its_own() {
-    for language in Language::ALL {
+    for language in LANGUAGES {
+        let pages = pages_in(language);
         let mut seen = std::collections::BTreeSet::new();
         for purpose in LinkPage::UndoChange.purposes().iter().chain(LinkPage::UndoEmailChange.purposes()) {
-            seen.insert(html(undo_page(LinkPage::UndoChange, *purpose, "t", false, *language)));
-            seen.insert(html(undone_page(*purpose, "t", *language)));
+            seen.insert(html(pages.form_page(LinkPage::UndoChange, &form(&account(*purpose), "t"))));
         }
-        assert_eq!(seen.len(), 8, "{language:?}");
+        for change in [UndoneChange::Password, UndoneChange::Totp, UndoneChange::RecoveryCodes] {
+            seen.insert(html(pages.done_page(DonePage::ChangeUndone(change), "t")));
+        }
+        seen.insert(html(pages.done_page(DonePage::EmailChangeUndone, "t")));
+        assert_eq!(seen.len(), 8, "{language}");
     }
 }
 
 #[test]
 fn every_unusable_link_explains_its_state_and_the_next_step() {
-    for page in PAGES {
+    let pages = pages_in("en");
+    for page in LinkPage::ALL {
         for state in [LinkState::Used, LinkState::Expired, LinkState::Unknown] {
-            let response = unusable_link_page(page, &state, "abc", Language::English);
+            let response = pages.unusable_link_page(page, &state, "abc");
             let disowned = page == LinkPage::VerifyEmail && state == LinkState::Used;
             assert_eq!(response.status(), if disowned { 200 } else { 400 }, "{page:?} {state:?}");
             let html = html(response);
@@ -178,7 +180,7 @@ fn every_unusable_link_explains_its_state_and_the_next_step() {
             assert_eq!((resends_by_token, asks_for_address), expected, "{page:?}: {html}");
         }
     }
-    let confirmed = unusable_link_page(LinkPage::VerifyEmail, &LinkState::Confirmed, "abc", Language::English);
+    let confirmed = pages.unusable_link_page(LinkPage::VerifyEmail, &LinkState::Confirmed, "abc");
     assert_eq!(confirmed.status(), 200);
     let confirmed = html(confirmed);
     assert!(confirmed.contains("You can sign in") && !confirmed.contains("<form"), "{confirmed}");
@@ -186,8 +188,8 @@ fn every_unusable_link_explains_its_state_and_the_next_step() {
 
 #[test]
 fn an_unknown_link_shows_no_token() {
-    for page in PAGES {
-        let html = html(unusable_link_page(page, &LinkState::Unknown, "abcdef", Language::English));
+    for page in LinkPage::ALL {
+        let html = html(pages_in("en").unusable_link_page(page, &LinkState::Unknown, "abcdef"));
         assert!(!html.contains("abcdef"), "{html}");
     }
 }
@@ -195,8 +197,12 @@ fn an_unknown_link_shows_no_token() {
 #[test]
 fn a_refused_password_is_explained_beside_its_field_and_the_token_is_kept() {
     let ada = account(Purpose::PasswordReset);
-    let too_short = FieldError::at("#/newPassword".into(), "too-short", "A password has at least 12 characters.");
-    let page = reset_password_page(&ada, "abc", 12, &[too_short], Language::German);
+    let pages = pages_in("de");
+    let refused = |code, detail: &str| {
+        let error = FormError::PasswordRefused(&[FieldError::at("#/newPassword".to_owned(), code, detail)]);
+        pages.form_page(LinkPage::ResetPassword, &LinkForm { min_length: 12, error, ..form(&ada, "abc") })
+    };
+    let page = refused("too-short", "A password has at least 12 characters.");
     assert_eq!(page.status(), StatusCode::UNPROCESSABLE_ENTITY);
     let german = html(page);
     assert!(
@@ -205,15 +211,14 @@ fn a_refused_password_is_explained_beside_its_field_and_the_token_is_kept() {
     );
     assert!(german.contains(r#"name="token" value="abc""#) && german.contains("aria-invalid=\"true\""), "{german}");
 
-    // The German table has no text for this reason.
-    let other = FieldError::at("#/newPassword".into(), "unheard-of", "Not <this> one.");
-    let german = html(reset_password_page(&ada, "abc", 12, &[other], Language::German));
+    // The German catalogue has no text for this reason.
+    let german = html(refused("unheard-of", "Not <this> one."));
     assert!(german.contains("<span lang=\"en\" dir=\"ltr\">Not &lt;this&gt; one.</span>"), "{german}");
 }
 
 #[test]
 fn a_password_manager_can_tell_that_the_password_is_new_and_for_which_account() {
-    let page = html(reset_password_page(&account(Purpose::PasswordReset), "abc", 8, &[], Language::English));
+    let page = html(pages_in("en").form_page(LinkPage::ResetPassword, &form(&account(Purpose::PasswordReset), "abc")));
     assert!(page.contains(r#"autocomplete="new-password" required"#), "{page}");
     assert!(page.contains("At least 8 characters") && !page.contains("alert"), "{page}");
     // The field must not be of type hidden, which password managers ignore, and must precede the password in its form.
@@ -225,41 +230,41 @@ fn a_password_manager_can_tell_that_the_password_is_new_and_for_which_account() 
 
 #[test]
 fn each_page_exists_in_each_language_with_its_status() {
-    for &language in Language::ALL {
-        let invalid = address_refused_page(LinkPage::ResetPassword, "x", language);
-        let unusable = |page, state| unusable_link_page(page, &state, "t", language);
-        let unavailable = || Problem::Unavailable("MongoDB".to_owned());
-        let limited = || Problem::RateLimited(Duration::from_secs(7));
-        let mut pages: Vec<(HttpResponse, u16)> = forms("t", language)
+    for language in LANGUAGES {
+        let pages = pages_in(language);
+        let unusable = |page, state| pages.unusable_link_page(page, &state, "t");
+        let unavailable = Problem::unavailable("MongoDB");
+        let limited = Problem::RateLimited(Duration::from_secs(7));
+        let mut responses: Vec<(HttpResponse, u16)> = forms(&pages, "t")
             .into_iter()
             .map(|(_, page)| (page.status().as_u16(), page))
             .map(|(s, p)| (p, s))
             .collect();
-        pages.extend([
-            (email_verified_page(language), 200),
-            (password_reset_page(language), 200),
-            (email_changed_page(language), 200),
-            (email_taken_page(language), 409),
-            (undone_page(Purpose::EmailChangeUndo, "t", language), 200),
-            (undone_page(Purpose::PasswordChangeUndo, "t", language), 200),
+        responses.extend([
+            (pages.done_page(DonePage::EmailVerified, "t"), 200),
+            (pages.done_page(DonePage::PasswordReset, "t"), 200),
+            (pages.done_page(DonePage::EmailChanged, "t"), 200),
+            (pages.email_taken_page(), 409),
+            (pages.done_page(DonePage::EmailChangeUndone, "t"), 200),
+            (pages.done_page(DonePage::ChangeUndone(UndoneChange::Password), "t"), 200),
             (unusable(LinkPage::VerifyEmail, LinkState::Confirmed), 200),
             (unusable(LinkPage::ConfirmEmail, LinkState::Used), 400),
             (unusable(LinkPage::UndoChange, LinkState::Expired), 400),
             (unusable(LinkPage::VerifyEmail, LinkState::Unknown), 400),
-            (invalid, 422),
-            (link_sent_page(language), 200),
-            (link_not_sent_page(&limited(), language), 429),
-            (link_not_sent_page(&unavailable(), language), 503),
-            (try_again_page(&unavailable(), language), 503),
-            (try_again_page(&limited(), language), 429),
+            (pages.address_refused_page(LinkPage::ResetPassword, "x"), 422),
+            (pages.link_sent_page(), 200),
+            (pages.link_not_sent_page(&limited), 429),
+            (pages.link_not_sent_page(&unavailable), 503),
+            (pages.try_again_page(&unavailable), 503),
+            (pages.try_again_page(&limited), 429),
         ]);
         let mut titles = std::collections::BTreeSet::new();
-        for (page, status) in pages {
+        for (page, status) in responses {
             assert_eq!(page.status(), status);
             assert_eq!(page.headers().contains_key(header::RETRY_AFTER), status == 503 || status == 429);
             let html = html(page);
-            let direction = if language == Language::Arabic { " dir=\"rtl\"" } else { "" };
-            let opening = format!("<html lang=\"{}\"{direction}>", language.tag());
+            let direction = if language == "ar" { " dir=\"rtl\"" } else { "" };
+            let opening = format!("<html lang=\"{language}\"{direction}>");
             assert!(html.contains(&opening) && !html.contains("{min}") && !html.contains("{day}"), "{html}");
             titles.insert(html.split_once("<h1>").unwrap().1.split_once("</h1>").unwrap().0.to_owned());
         }

@@ -1,40 +1,38 @@
 //! The plural form for a number, by the rules of CLDR.
 
 use icu_locale_core::Locale;
-use icu_plurals::{PluralCategory, PluralRules};
+use icu_plurals::{PluralCategory, PluralRules, PluralRulesPreferences};
 
-/// The plural rules of one language.
-pub(super) struct Plurals(PluralRules);
+/// Names the plural rules of one language. The rules themselves are not [`Sync`].
+#[derive(Debug)]
+pub(crate) struct Plurals(PluralRulesPreferences);
 
 /// When a form is used. An exact number has priority over a category.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
+pub(crate) enum Form {
     Exactly(u32),
     Category(PluralCategory),
 }
 
 impl Plurals {
-    /// Loads the rules of a language. One that CLDR does not know has one form for all numbers.
-    pub(super) fn for_language(tag: &str) -> Result<Plurals, String> {
+    /// Finds the rules of a language. One that CLDR does not know has one form for all numbers.
+    pub(crate) fn for_language(tag: &str) -> Result<Plurals, String> {
         let locale: Locale = tag.parse().map_err(|_| "the tag is not a BCP 47 tag".to_owned())?;
-        let rules = PluralRules::try_new_cardinal((&locale).into()).map_err(|error| error.to_string())?;
-        Ok(Plurals(rules))
+        let preferences = PluralRulesPreferences::from(&locale);
+        PluralRules::try_new_cardinal(preferences).map_err(|error| error.to_string())?;
+        Ok(Plurals(preferences))
     }
 
-    pub(super) fn category(&self, count: u32) -> PluralCategory {
-        self.0.category_for(count)
-    }
-
-    pub(super) fn has(&self, category: PluralCategory) -> bool {
-        self.0.categories().any(|it| it == category)
+    pub(crate) fn rules(&self) -> PluralRules {
+        PluralRules::try_new_cardinal(self.0).expect("the rules were found before")
     }
 }
 
 impl Form {
-    pub(super) const OTHER: Form = Form::Category(PluralCategory::Other);
+    pub(crate) const OTHER: Form = Form::Category(PluralCategory::Other);
 
     /// Parses `one`, `few` and so on, or `=0` for an exact number.
-    pub(super) fn parse(name: &str) -> Option<Form> {
+    pub(crate) fn parse(name: &str) -> Option<Form> {
         match name.strip_prefix('=') {
             Some(number) => number.parse().ok().map(Form::Exactly),
             None => PluralCategory::get_for_cldr_string(name).map(Form::Category),
@@ -57,8 +55,8 @@ mod tests {
             ("ar-EG", [Zero, One, Two, Few, Few, Many, Other]),
             ("tlh", [Other; 7]),
         ] {
-            let plurals = Plurals::for_language(tag).unwrap();
-            assert_eq!([0, 1, 2, 3, 10, 11, 100].map(|count| plurals.category(count)), expected, "{tag}");
+            let rules = Plurals::for_language(tag).unwrap().rules();
+            assert_eq!([0u32, 1, 2, 3, 10, 11, 100].map(|count| rules.category_for(count)), expected, "{tag}");
         }
         assert!(Plurals::for_language("not a tag").is_err());
     }

@@ -4,9 +4,10 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 
+/// The format of dates and times in a language.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct DateFormat {
+pub struct DateFormat {
     /// Contains each of [`FIELDS`] once, and the letters `UTC`.
     format: String,
     /// The months, starting with January.
@@ -18,7 +19,7 @@ pub(super) struct DateFormat {
 const FIELDS: [&str; 5] = ["{day}", "{month}", "{year}", "{hour}", "{minute}"];
 
 impl DateFormat {
-    pub(super) fn check(&self) -> Result<(), String> {
+    pub(crate) fn check(&self) -> Result<(), String> {
         for field in FIELDS {
             if self.format.matches(field).count() != 1 {
                 return Err(format!("dates.format must contain {field} once"));
@@ -42,7 +43,8 @@ impl DateFormat {
 
     /// Formats a time to the minute, in UTC. The digits are 0 to 9 in every language, as in links
     /// and codes.
-    pub(super) fn format(&self, at: Timestamp) -> String {
+    #[must_use]
+    pub fn format(&self, at: Timestamp) -> String {
         let at = at.to_zoned(TimeZone::UTC);
         let month = usize::from(at.month().unsigned_abs()).saturating_sub(1);
         let day = match (&self.first_day, at.day()) {

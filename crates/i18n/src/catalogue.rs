@@ -1,0 +1,235 @@
+//! The texts of a service in all its languages: one file for each language, each checked completely.
+
+use std::{fmt, ops::Deref, sync::Arc};
+
+use include_dir::Dir;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use super::{
+    InvalidFile,
+    language::{self, Language},
+    message_pattern,
+};
+
+/// The language for readers whose own languages have no catalogue.
+const FALLBACK: &str = "en";
+
+/// The texts of a service in one language, as they are in the file. A missing text must be an error of its `Deserialize`,
+/// and an unknown one, too (`deny_unknown_fields`).
+pub trait Texts: DeserializeOwned {
+    /// Checks what the types of the texts do not. The error names the key.
+    ///
+    /// # Errors
+    /// Returns an error if a text cannot be used.
+    fn check(&self, language: &Language) -> Result<(), String>;
+}
+
+/// The texts of one language.
+#[derive(Debug)]
+pub struct Catalogue<T> {
+    pub language: Language,
+    pub texts: T,
+}
+
+impl<T: Texts> Catalogue<T> {
+    /// Parses and checks a file.
+    ///
+    /// # Errors
+    /// Returns an error if a text is missing, unknown or invalid.
+    pub fn parse(language: Language, toml: &str) -> Result<Self, InvalidFile> {
+        let refuse = |problem| InvalidFile { file: format!("catalogues/{}.toml", language.tag), problem };
+        let texts: T = toml::from_str(toml).map_err(|error| refuse(error.to_string()))?;
+        texts.check(&language).map_err(refuse)?;
+        Ok(Self { language, texts })
+    }
+}
+
+/// The texts in all languages. English is always among them.
+#[derive(Debug)]
+pub struct Catalogues<T> {
+    by_tag: Vec<Arc<Catalogue<T>>>,
+    fallback: usize,
+}
+
+impl<T: Texts> Catalogues<T> {
+    /// Parses and checks every file of an embedded folder. Its name is the tag of a language.
+    ///
+    /// # Errors
+    /// Returns the first invalid file.
+    pub fn embedded(folder: &Dir<'_>) -> Result<Self, InvalidFile> {
+        let parse = |file: &include_dir::File<'_>| {
+            let tag = file.path().file_stem().unwrap_or_default().to_string_lossy();
+            let language = Language::embedded(&tag)?;
+            Catalogue::parse(language, language::utf8(file, "catalogues")?)
+        };
+        Self::new(folder.files().map(parse).collect::<Result<_, _>>()?)
+    }
+}
+
+impl<T> Catalogues<T> {
+    /// Creates the set of these catalogues.
+    ///
+    /// # Errors
+    /// Returns an error if English is missing.
+    pub fn new(mut catalogues: Vec<Catalogue<T>>) -> Result<Self, InvalidFile> {
+        catalogues.sort_by(|a, b| a.language.tag.cmp(&b.language.tag));
+        match catalogues.iter().position(|catalogue| catalogue.language.tag == FALLBACK) {
+            Some(fallback) => Ok(Self { by_tag: catalogues.into_iter().map(Arc::new).collect(), fallback }),
+            None => {
+                Err(InvalidFile { file: format!("catalogues/{FALLBACK}.toml"), problem: "it is missing".to_owned() })
+            }
+        }
+    }
+
+    /// Returns all catalogues, ordered by tag.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Catalogue<T>>> {
+        self.by_tag.iter()
+    }
+
+    /// Returns the catalogue that is closest to `locale`, or the English one.
+    pub fn for_locale(&self, locale: Option<&str>) -> &Arc<Catalogue<T>> {
+        locale.and_then(|locale| self.lookup(locale)).unwrap_or_else(|| self.fallback())
+    }
+
+    /// Returns the catalogue that a reader prefers, given the lines of `Accept-Language`, or the English one.
+    pub fn for_accept_language<'a>(&self, lines: impl Iterator<Item = &'a str>) -> &Arc<Catalogue<T>> {
+        let ranges = language::preferred_ranges(lines);
+        ranges.into_iter().find_map(|range| self.lookup(range)).unwrap_or_else(|| self.fallback())
+    }
+
+    fn lookup(&self, range: &str) -> Option<&Arc<Catalogue<T>>> {
+        language::lookup(range, |tag| self.iter().find(|catalogue| catalogue.language.tag.eq_ignore_ascii_case(tag)))
+    }
+
+    /// Returns the English catalogue.
+    pub fn fallback(&self) -> &Arc<Catalogue<T>> {
+        &self.by_tag[self.fallback]
+    }
+}
+
+/// A text without placeholders: not empty, on one line.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(try_from = "String")]
+pub struct Text(String);
+
+impl TryFrom<String> for Text {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        message_pattern::check_line(&text)?;
+        if text.contains(['{', '}']) {
+            return Err(format!("{text:?} has a placeholder, but no value here"));
+        }
+        Ok(Self(text))
+    }
+}
+
+impl Deref for Text {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Greeting {
+        hello: Text,
+    }
+
+    impl Texts for Greeting {
+        fn check(&self, language: &Language) -> Result<(), String> {
+            if self.hello.starts_with("no ") { Err(format!("hello: not in {}", language.tag)) } else { Ok(()) }
+        }
+    }
+
+    fn parse(tag: &str, toml: &str) -> Result<Catalogue<Greeting>, InvalidFile> {
+        Catalogue::parse(Language::embedded(tag)?, toml)
+    }
+
+    fn catalogues() -> Catalogues<Greeting> {
+        let tags = ["de", "en", "fr", "es", "ja", "ar"];
+        Catalogues::new(tags.map(|tag| parse(tag, "hello = \"x\"").unwrap()).into()).unwrap()
+    }
+
+    #[test]
+    fn a_missing_unknown_or_invalid_text_is_refused_with_its_file_and_its_key() {
+        for (toml, expected) in [
+            ("", "hello"),
+            ("hello = 1", "hello"),
+            ("hello = \"\"", "empty"),
+            ("hello = \" x\"", "spaces"),
+            ("hello = \"a\\nb\"", "line break"),
+            ("hello = \"Hello {name}\"", "placeholder"),
+            ("hello = \"x\"\nbye = \"x\"", "bye"),
+            ("hello = \"no hello\"", "hello: not in de"),
+        ] {
+            let error = parse("de", toml).unwrap_err().to_string();
+            assert!(
+                error.starts_with("the file `catalogues/de.toml` is invalid: ") && error.contains(expected),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn catalogues_without_english_are_refused() {
+        assert!(Catalogues::new(vec![parse("de", "hello = \"x\"").unwrap()]).is_err());
+    }
+
+    #[test]
+    fn the_locale_chooses_and_english_is_the_fallback() {
+        let catalogues = catalogues();
+        for (locale, expected) in [
+            (Some("de-AT"), "de"),
+            (Some("DE"), "de"),
+            (Some("en-GB"), "en"),
+            (Some("tlh"), "en"),
+            (Some("not a locale"), "en"),
+            (None, "en"),
+        ] {
+            assert_eq!(catalogues.for_locale(locale).language.tag, expected, "{locale:?}");
+        }
+    }
+
+    #[test]
+    fn the_preferred_supported_language_is_chosen() {
+        let catalogues = catalogues();
+        for (header, expected) in [
+            ("", "en"),
+            ("de", "de"),
+            ("de-AT", "de"),
+            ("DE-Latn-DE-1996", "de"),
+            ("pt, de;q=0.5", "de"),
+            ("pt;q=0.9, en;q=0.4, de;q=0.8", "de"),
+            ("fr-CA, en;q=0.9", "fr"),
+            ("es-419,es;q=0.9", "es"),
+            ("ja-JP", "ja"),
+            ("ar-EG,ar;q=0.9,en-US;q=0.8", "ar"),
+            ("arz, pt", "en"),
+            ("en-GB,de;q=0.9", "en"),
+            ("en, de", "en"),
+            ("de, en", "de"),
+            ("de;q=0, en;q=0.1", "en"),
+            ("*", "en"),
+            ("den", "en"),
+            ("de;q=nan, de;q=7, ;;;, q=1", "en"),
+            ("de; q=0.5", "de"),
+        ] {
+            assert_eq!(catalogues.for_accept_language([header].into_iter()).language.tag, expected, "{header}");
+        }
+        assert_eq!(catalogues.for_accept_language(["pt, fr;q=0.1", "de;q=0.2"].into_iter()).language.tag, "de");
+        assert_eq!(catalogues.for_accept_language([].into_iter()).language.tag, "en");
+    }
+}

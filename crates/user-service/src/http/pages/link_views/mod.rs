@@ -1,0 +1,394 @@
+//! The contents of the pages behind mailed links: forms and their results. Showing a form does not use the token, so mail
+//! scanners that follow links do no harm. Destructive forms have a box that a person must tick, because some scanners
+//! press buttons, too.
+
+use actix_web::{
+    HttpResponse,
+    http::{
+        StatusCode,
+        header::{self, HeaderValue},
+    },
+};
+use events::{UndoneChange, sealing::Purpose};
+use serde::Serialize;
+
+use super::{
+    layout::LocalizedPages,
+    link_page::LinkPage,
+    texts::{MessageTexts, PageTexts, UndoneTexts},
+};
+use crate::{
+    problem::{FieldError, Problem},
+    usecase::{LinkState, LinkedAccount},
+};
+
+pub(super) const TEMPLATE: &str = "link.html";
+
+/// The values of the template.
+#[derive(Default, Serialize)]
+pub(super) struct LinkView<'a> {
+    error: Option<&'a str>,
+    /// The result of what the reader did.
+    status: Option<&'a str>,
+    text: Option<&'a str>,
+    forms: Vec<FormView<'a>>,
+}
+
+#[derive(Default, Serialize)]
+struct FormView<'a> {
+    /// The paragraph before the form.
+    text: Option<&'a str>,
+    account: Option<AccountView<'a>>,
+    path: &'static str,
+    token: Option<&'a str>,
+    /// The action, if it is not the main action of the page.
+    action: Option<&'static str>,
+    checkbox: Option<CheckboxView<'a>>,
+    password: Option<PasswordView<'a>>,
+    address: Option<AddressView<'a>>,
+    button: &'a str,
+}
+
+/// The account whose address is confirmed, so that the reader knows what is confirmed.
+#[derive(Default, Serialize)]
+struct AccountView<'a> {
+    username_label: &'a str,
+    username: &'a str,
+    created_label: &'a str,
+    created: String,
+}
+
+/// The box that a person must tick before a destructive action.
+#[derive(Default, Serialize)]
+struct CheckboxView<'a> {
+    label: &'a str,
+    error: Option<&'a str>,
+}
+
+/// The field for a new password. A field that only password managers see names the account.
+#[derive(Default, Serialize)]
+struct PasswordView<'a> {
+    email: &'a str,
+    label: &'a str,
+    hint: String,
+    refused: Option<RefusedView<'a>>,
+}
+
+#[derive(Default, Serialize)]
+struct RefusedView<'a> {
+    text: &'a str,
+    reasons: Vec<ReasonView>,
+}
+
+#[derive(Default, Serialize)]
+struct ReasonView {
+    text: String,
+    /// There is no text in the language of the page.
+    is_english: bool,
+}
+
+/// The field for the address to which a link is sent.
+#[derive(Default, Serialize)]
+struct AddressView<'a> {
+    label: &'a str,
+    typed: &'a str,
+}
+
+/// Returns views with and without each part, to check the template.
+pub(super) fn examples() -> Vec<LinkView<'static>> {
+    let reasons = vec![ReasonView { text: "x".to_owned(), is_english: true }, ReasonView::default()];
+    let full = FormView {
+        text: Some("x"),
+        account: Some(AccountView::default()),
+        token: Some("x"),
+        action: Some("x"),
+        checkbox: Some(CheckboxView { label: "x", error: Some("x") }),
+        password: Some(PasswordView { refused: Some(RefusedView { text: "x", reasons }), ..PasswordView::default() }),
+        address: Some(AddressView::default()),
+        ..FormView::default()
+    };
+    let partial = FormView {
+        checkbox: Some(CheckboxView::default()),
+        password: Some(PasswordView::default()),
+        ..FormView::default()
+    };
+    let forms = vec![full, partial, FormView::default()];
+    vec![LinkView { error: Some("x"), status: Some("x"), text: Some("x"), forms }, LinkView::default()]
+}
+
+/// The form of a page, for a valid link.
+pub(super) struct LinkForm<'a> {
+    pub(super) account: &'a LinkedAccount,
+    pub(super) token: &'a str,
+    /// The minimum length of a password.
+    pub(super) min_length: usize,
+    pub(super) error: FormError<'a>,
+}
+
+/// The reason why a form is shown again.
+#[derive(Clone, Copy)]
+pub(super) enum FormError<'a> {
+    None,
+    /// The form was sent without its box.
+    NotTicked,
+    PasswordRefused(&'a [FieldError]),
+}
+
+/// The page after the token was used.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum DonePage {
+    EmailVerified,
+    Disowned,
+    PasswordReset,
+    EmailChanged,
+    EmailChangeUndone,
+    ChangeUndone(UndoneChange),
+}
+
+impl LocalizedPages {
+    fn texts(&self) -> &PageTexts {
+        &self.catalogue.texts
+    }
+
+    fn link_response(&self, status: StatusCode, title: &str, view: &LinkView<'_>) -> HttpResponse {
+        self.response(status, TEMPLATE, title, view)
+    }
+
+    fn message_page(&self, status: StatusCode, title: &str, text: &str) -> HttpResponse {
+        self.link_response(status, title, &LinkView { status: Some(text), ..LinkView::default() })
+    }
+
+    /// Returns the page with the form of `page`. It is shown again after an error, and keeps the token but not the
+    /// password.
+    pub(super) fn form_page(&self, page: LinkPage, form: &LinkForm<'_>) -> HttpResponse {
+        let texts = self.texts();
+        let (title, forms) = match page {
+            LinkPage::VerifyEmail => (&texts.verify.title, vec![self.verify_form(form), self.disown_form(form)]),
+            LinkPage::ResetPassword => (&texts.reset.title, vec![self.reset_form(form)]),
+            LinkPage::ConfirmEmail => (&texts.change.title, vec![self.change_form(form)]),
+            LinkPage::UndoEmailChange | LinkPage::UndoChange => {
+                (&undo_texts(texts, form.account.purpose).title, vec![self.undo_form(page, form)])
+            }
+        };
+        let status = match form.error {
+            FormError::None => StatusCode::OK,
+            FormError::NotTicked | FormError::PasswordRefused(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        };
+        self.link_response(status, title, &LinkView { forms, ..LinkView::default() })
+    }
+
+    fn verify_form<'a>(&'a self, form: &LinkForm<'a>) -> FormView<'a> {
+        let texts = &self.texts().verify;
+        FormView {
+            text: Some(&texts.text),
+            account: Some(self.account(form.account)),
+            button: &texts.button,
+            ..main_form(LinkPage::VerifyEmail, form)
+        }
+    }
+
+    fn disown_form<'a>(&'a self, form: &LinkForm<'a>) -> FormView<'a> {
+        let texts = &self.texts().disown;
+        FormView {
+            text: Some(&texts.text),
+            action: Some("disown"),
+            checkbox: Some(self.checkbox(&texts.checkbox, form)),
+            button: &texts.button,
+            ..main_form(LinkPage::VerifyEmail, form)
+        }
+    }
+
+    fn reset_form<'a>(&'a self, form: &LinkForm<'a>) -> FormView<'a> {
+        let (texts, language) = (&self.texts().reset, &self.catalogue.language);
+        let reason = |error: &FieldError| match texts.reason(error.code, language, form.min_length) {
+            Some(text) => ReasonView { text, is_english: false },
+            None => ReasonView { text: error.detail.clone(), is_english: true },
+        };
+        let refused = match form.error {
+            FormError::PasswordRefused(errors) => {
+                Some(RefusedView { text: &texts.refused, reasons: errors.iter().map(reason).collect() })
+            }
+            FormError::None | FormError::NotTicked => None,
+        };
+        let hint = texts.hint(language, form.min_length);
+        FormView {
+            text: Some(&texts.text),
+            password: Some(PasswordView { email: &form.account.email, label: &texts.label, hint, refused }),
+            button: &texts.button,
+            ..main_form(LinkPage::ResetPassword, form)
+        }
+    }
+
+    fn change_form<'a>(&'a self, form: &LinkForm<'a>) -> FormView<'a> {
+        let texts = &self.texts().change;
+        FormView {
+            text: Some(&texts.text),
+            account: Some(self.account(form.account)),
+            button: &texts.button,
+            ..main_form(LinkPage::ConfirmEmail, form)
+        }
+    }
+
+    fn undo_form<'a>(&'a self, page: LinkPage, form: &LinkForm<'a>) -> FormView<'a> {
+        let undo = &self.texts().undo;
+        FormView {
+            text: Some(&undo_texts(self.texts(), form.account.purpose).text),
+            checkbox: Some(self.checkbox(&undo.checkbox, form)),
+            button: &undo.button,
+            ..main_form(page, form)
+        }
+    }
+
+    fn account<'a>(&'a self, account: &'a LinkedAccount) -> AccountView<'a> {
+        let texts = &self.texts().account;
+        AccountView {
+            username_label: &texts.username,
+            username: &account.username,
+            created_label: &texts.created,
+            created: self.catalogue.language.dates.format(account.created_at),
+        }
+    }
+
+    fn checkbox<'a>(&'a self, label: &'a str, form: &LinkForm<'_>) -> CheckboxView<'a> {
+        let error = matches!(form.error, FormError::NotTicked).then_some(&*self.texts().fields.checkbox_not_ticked);
+        CheckboxView { label, error }
+    }
+
+    /// Returns the page after the token was used. If an account was disowned, or an undo did not send a link to choose a
+    /// new password, the page offers to send one.
+    pub(super) fn done_page(&self, done: DonePage, token: &str) -> HttpResponse {
+        let texts = self.texts();
+        let (title, text) = match done {
+            DonePage::EmailVerified => title_and_text(&texts.verified),
+            DonePage::Disowned => title_and_text(&texts.disowned),
+            DonePage::PasswordReset => title_and_text(&texts.reset_done),
+            DonePage::EmailChanged => title_and_text(&texts.changed),
+            DonePage::EmailChangeUndone => undone(&texts.undo.email),
+            DonePage::ChangeUndone(UndoneChange::Password) => undone(&texts.undo.password),
+            DonePage::ChangeUndone(UndoneChange::Totp) => undone(&texts.undo.totp),
+            DonePage::ChangeUndone(UndoneChange::RecoveryCodes) => undone(&texts.undo.codes),
+        };
+        let forms = match done {
+            DonePage::Disowned | DonePage::ChangeUndone(UndoneChange::Totp | UndoneChange::RecoveryCodes) => {
+                vec![resend_form(LinkPage::ResetPassword, token, &texts.send.reset_button)]
+            }
+            _ => Vec::new(),
+        };
+        self.link_response(StatusCode::OK, title, &LinkView { status: Some(text), forms, ..LinkView::default() })
+    }
+
+    /// Returns the page for a new email address that another account has taken meanwhile.
+    pub(super) fn email_taken_page(&self) -> HttpResponse {
+        let (title, text) = title_and_text(&self.texts().taken);
+        self.message_page(StatusCode::CONFLICT, title, text)
+    }
+
+    /// Returns the page that explains why a link cannot be used, and what the reader can do.
+    pub(super) fn unusable_link_page(&self, page: LinkPage, state: &LinkState, token: &str) -> HttpResponse {
+        let (texts, send) = (self.texts(), &self.texts().send);
+        let unusable = &texts.unusable;
+        let (title, text) = match (state, page) {
+            (LinkState::Confirmed, _) => {
+                return self.message_page(StatusCode::OK, &texts.verified.title, &unusable.confirmed_text);
+            }
+            // The link was used, but the address is not verified: the account was disowned.
+            (LinkState::Used, LinkPage::VerifyEmail) => return self.done_page(DonePage::Disowned, token),
+            (LinkState::Used, LinkPage::ResetPassword) => (&*unusable.used.title, &*unusable.reset_used_text),
+            (LinkState::Used, _) => title_and_text(&unusable.used),
+            (LinkState::Expired, _) => title_and_text(&unusable.expired),
+            (LinkState::Unknown | LinkState::Valid(_), _) => title_and_text(&unusable.unknown),
+        };
+        let mut view = LinkView { status: Some(text), ..LinkView::default() };
+        match page {
+            LinkPage::VerifyEmail | LinkPage::ResetPassword => view.forms.push(match state {
+                LinkState::Used | LinkState::Expired => resend_form(page, token, &send.button),
+                _ => self.address_form(page, &send.text, "", &send.button),
+            }),
+            LinkPage::ConfirmEmail if *state == LinkState::Used => {}
+            LinkPage::ConfirmEmail => view.text = Some(&unusable.change_again_text),
+            LinkPage::UndoEmailChange | LinkPage::UndoChange => {
+                view.forms.push(self.address_form(LinkPage::ResetPassword, &send.reset_text, "", &send.reset_button));
+            }
+        }
+        self.link_response(StatusCode::BAD_REQUEST, title, &view)
+    }
+
+    /// Returns the page after the entered text was not an email address.
+    pub(super) fn address_refused_page(&self, page: LinkPage, typed: &str) -> HttpResponse {
+        let (texts, send) = (self.texts(), &self.texts().send);
+        let forms = vec![self.address_form(page, &send.text, typed, &send.button)];
+        let view = LinkView { error: Some(&texts.fields.address_invalid), forms, ..LinkView::default() };
+        self.link_response(StatusCode::UNPROCESSABLE_ENTITY, &send.button, &view)
+    }
+
+    /// Returns a form that sends a link to an entered address.
+    fn address_form<'a>(&'a self, page: LinkPage, text: &'a str, typed: &'a str, button: &'a str) -> FormView<'a> {
+        FormView {
+            text: Some(text),
+            path: page.path(),
+            action: Some("resend"),
+            address: Some(AddressView { label: &self.texts().fields.address, typed }),
+            button,
+            ..FormView::default()
+        }
+    }
+
+    /// Returns the page after a link was requested. It does not reveal whether one is sent.
+    pub(super) fn link_sent_page(&self) -> HttpResponse {
+        let (title, text) = title_and_text(&self.texts().sent);
+        self.message_page(StatusCode::OK, title, text)
+    }
+
+    /// Returns the page after a requested link could not be sent.
+    pub(super) fn link_not_sent_page(&self, problem: &Problem) -> HttpResponse {
+        self.failure_page(problem, &self.texts().failed.not_sent_text)
+    }
+
+    /// Returns the page for a failure that did not use the token: a component is unavailable, or a rate limit was
+    /// reached.
+    pub(super) fn try_again_page(&self, problem: &Problem) -> HttpResponse {
+        let texts = &self.texts().failed;
+        let is_limited = matches!(problem, Problem::RateLimited { .. });
+        self.failure_page(problem, if is_limited { &texts.rate_limited_text } else { &texts.unavailable_text })
+    }
+
+    fn failure_page(&self, problem: &Problem, text: &str) -> HttpResponse {
+        let mut response = self.message_page(problem.status(), &self.texts().failed.title, text);
+        if let Some(seconds) = problem.retry_after() {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
+
+fn title_and_text(texts: &MessageTexts) -> (&str, &str) {
+    (&texts.title, &texts.text)
+}
+
+fn undone(texts: &UndoneTexts) -> (&str, &str) {
+    (&texts.done_title, &texts.done_text)
+}
+
+fn undo_texts(texts: &PageTexts, purpose: Purpose) -> &UndoneTexts {
+    match purpose {
+        Purpose::PasswordChangeUndo => &texts.undo.password,
+        Purpose::TotpUndo => &texts.undo.totp,
+        Purpose::RecoveryCodesUndo => &texts.undo.codes,
+        Purpose::EmailVerification | Purpose::PasswordReset | Purpose::EmailChange | Purpose::EmailChangeUndo => {
+            &texts.undo.email
+        }
+    }
+}
+
+/// Returns a form that posts the token to the path of the page.
+fn main_form<'a>(page: LinkPage, form: &LinkForm<'a>) -> FormView<'a> {
+    FormView { path: page.path(), token: Some(form.token), ..FormView::default() }
+}
+
+/// Returns a form with one button, which sends a new link to the address to which this link was mailed.
+fn resend_form<'a>(page: LinkPage, token: &'a str, button: &'a str) -> FormView<'a> {
+    FormView { path: page.path(), token: Some(token), action: Some("resend"), button, ..FormView::default() }
+}
+
+#[cfg(test)]
+mod tests;
