@@ -1,8 +1,6 @@
 //! Property tests for any text in the place of a password hash: it is refused, or its verification takes no more memory
 //! and time than the configuration allows.
 
-use std::time::Duration;
-
 use corpus::{TestResult, corpus};
 use proptest::prelude::*;
 use serde_json::json;
@@ -10,27 +8,12 @@ use serde_json::json;
 use super::{HashImporter, HashingSettings, PasswordHash, check::argon2_cost, policy::HashPolicy};
 use crate::domain::Password;
 
-const MAX_MEMORY_KIB: u32 = 64;
-/// A multiple of the cheapest hash in the corpus, and far below what takes ten seconds.
-const MAX_COST: u32 = 6;
-
-fn settings() -> HashingSettings {
-    HashingSettings {
-        memory_kib: 64,
-        iterations: 1,
-        parallelism: 1,
-        threads: 1,
-        max_wait: Duration::from_secs(1),
-        foreign_max_memory_kib: MAX_MEMORY_KIB,
-        foreign_max_cost: MAX_COST,
-    }
-}
-
 /// Checks that the cost of a usable stored hash is within the limits.
 fn bounded(policy: &HashPolicy, stored: &PasswordHash, password: &Password) -> TestResult {
     let Ok(check) = policy.parse(stored) else { return Ok(()) };
-    let most =
-        settings().max_foreign_cost().max(argon2_cost(&settings().argon2_params().expect("the settings are valid")));
+    let settings = HashingSettings::for_test();
+    let own_cost = argon2_cost(&settings.argon2_params().expect("the settings are valid"));
+    let most = settings.max_foreign_cost().max(own_cost);
     prop_assert!(check.cost() <= most, "cost {} of at most {most}", check.cost());
     // `parse` has limited the memory. Only cheap hashes are verified here.
     if check.cost() <= 256 {
@@ -41,15 +24,15 @@ fn bounded(policy: &HashPolicy, stored: &PasswordHash, password: &Password) -> T
 
 #[test]
 fn any_stored_text_costs_at_most_the_configured_limit() {
-    let policy = HashPolicy::new(&settings()).expect("the settings are valid");
+    let policy = HashPolicy::new(&HashingSettings::for_test()).expect("the settings are valid");
     let password = Password::parse_attempt("not the password".to_owned()).expect("the password is within the limits");
     corpus!("hash").holds_for_text(|text| bounded(&policy, &PasswordHash::from_stored(text.to_owned()), &password));
 }
 
 #[test]
 fn an_imported_hash_is_usable_and_costs_at_most_the_configured_limit() {
-    let importer = HashImporter::new(&settings()).expect("the settings are valid");
-    let policy = HashPolicy::new(&settings()).expect("the settings are valid");
+    let importer = HashImporter::new(&HashingSettings::for_test()).expect("the settings are valid");
+    let policy = HashPolicy::new(&HashingSettings::for_test()).expect("the settings are valid");
     let password = Password::parse_attempt("not the password".to_owned()).expect("the password is within the limits");
     corpus!("hash").holds_for_text(|text| {
         match importer.import(text) {
@@ -75,7 +58,7 @@ fn an_imported_hash_is_usable_and_costs_at_most_the_configured_limit() {
 
 #[test]
 fn a_keycloak_credential_with_any_content_is_imported_or_refused() {
-    let importer = HashImporter::new(&settings()).expect("the settings are valid");
+    let importer = HashImporter::new(&HashingSettings::for_test()).expect("the settings are valid");
     corpus!("hash").holds_for_text(|text| {
         for credential in [
             json!(text),
