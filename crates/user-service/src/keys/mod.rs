@@ -3,5 +3,5 @@
 mod key_encryption_key;
 mod signing_keys;
 
-pub use key_encryption_key::{InvalidEncryptionKey, KeyEncryptionKey, UnsealError};
-pub use signing_keys::{PublishedKey, SigningKey, SigningKeys, SigningUnavailable};
+pub use key_encryption_key::KeyEncryptionKey;
+pub use signing_keys::{PublishedKey, SigningKeys, SigningUnavailable};
