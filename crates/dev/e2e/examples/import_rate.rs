@@ -10,8 +10,6 @@
 //! take turns. The program prints the medians and their ratio. The import also reads and checks the lines, builds the
 //! accounts, and records its progress after each batch.
 
-mod measured_mongod;
-
 use std::{
     env, fs,
     io::{BufWriter, Write as _},
@@ -19,17 +17,24 @@ use std::{
     process::{Command, Stdio},
     sync::Arc,
     thread,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result, ensure};
 use bson::{Document, RawDocumentBuf, doc};
 use futures_util::TryStreamExt as _;
-use local_stack::process::stat::ProcessStat;
-use mongodb::{Client, Database, IndexModel};
+use local_stack::{
+    dependencies::{
+        Dependencies,
+        mongod::{Mongod, MongodSpec},
+    },
+    network::ports::Port,
+};
+use mongodb::{
+    Client, Database, IndexModel,
+    options::{Acknowledgment, ClientOptions, WriteConcern},
+};
 use serde_json::json;
-
-use measured_mongod::{MeasuredMongod, durable_writes, median};
 
 const USERS: usize = 100_000;
 const ROUNDS: usize = 3;
@@ -47,16 +52,36 @@ struct Sample {
 #[tokio::main]
 async fn main() -> Result<()> {
     let users = env::args().nth(1).map_or(Ok(USERS), |users| users.parse()).context("how many users?")?;
-    let mongod = MeasuredMongod::start("import-rate").await?;
-    let measured = rounds(&mongod, users).await;
-    mongod.stop().await;
+    let directory = env::temp_dir().join(format!("import-rate-{}", std::process::id()));
+    fs::create_dir_all(&directory)?;
+    let measured = measure(&directory, users).await;
+    let _ = fs::remove_dir_all(&directory);
     report(users, &measured?);
     Ok(())
 }
 
-async fn rounds(mongod: &MeasuredMongod, users: usize) -> Result<Vec<(Sample, Sample)>> {
-    let (uri, mongod, directory) = (mongod.uri(), mongod.pid(), mongod.directory());
-    let client = Client::with_options(durable_writes(&uri).await?)?;
+async fn measure(directory: &Path, users: usize) -> Result<Vec<(Sample, Sample)>> {
+    let port = Port::free()?;
+    let spec = MongodSpec {
+        program: Dependencies::locate(true)?.mongod,
+        port: port.number(),
+        data: directory.join("data"),
+        log: directory.join("mongod.log"),
+        replica_set: Some("import-rate".to_owned()),
+        tls: None,
+        command_prefix: Vec::new(),
+    };
+    let mut mongod = Mongod::start(spec).await?;
+    let (uri, pid) = (mongod.uri(), mongod.child().pid());
+    let measured = rounds(&uri, pid, directory, users).await;
+    mongod.stop().await;
+    measured
+}
+
+async fn rounds(uri: &str, mongod: u32, directory: &Path, users: usize) -> Result<Vec<(Sample, Sample)>> {
+    let mut options = ClientOptions::parse(uri).await?;
+    options.write_concern = Some(WriteConcern::builder().w(Acknowledgment::Majority).journal(true).build());
+    let client = Client::with_options(options)?;
     let program = service()?;
     run(Command::new(&program).args(["keygen", "--out"]).arg(directory))?;
     let mut samples = Vec::new();
@@ -67,7 +92,7 @@ async fn rounds(mongod: &MeasuredMongod, users: usize) -> Result<Vec<(Sample, Sa
         let import = timed(mongod, async {
             let mut command = Command::new(&program);
             command.args(["users", "import", "--json"]).arg(&file);
-            command.env("USER_SERVICE__MONGODB__URI", &uri).env("USER_SERVICE__MONGODB__DATABASE", imported.name());
+            command.env("USER_SERVICE__MONGODB__URI", uri).env("USER_SERVICE__MONGODB__DATABASE", imported.name());
             command.env("USER_SERVICE__KEYS__ENCRYPTION_KEY_FILE", directory.join("encryption.key"));
             tokio::task::spawn_blocking(move || run(&mut command)).await?
         })
@@ -119,10 +144,10 @@ async fn insert(database: &Database, documents: Vec<RawDocumentBuf>) -> Result<(
 }
 
 async fn timed(mongod: u32, work: impl Future<Output = Result<()>>) -> Result<Sample> {
-    let (own, server, started) = (own_cpu()?, mongod_cpu(mongod)?, Instant::now());
+    let (own, server, started) = (own_cpu(), cpu_of(mongod), Instant::now());
     work.await?;
     let seconds = started.elapsed().as_secs_f64();
-    Ok(Sample { seconds, own_cpu: own_cpu()? - own, mongod_cpu: mongod_cpu(mongod)? - server })
+    Ok(Sample { seconds, own_cpu: own_cpu() - own, mongod_cpu: cpu_of(mongod) - server })
 }
 
 /// Writes a file of users with a foreign hash and a profile, about 350 bytes a line.
@@ -148,7 +173,11 @@ fn write_users(directory: &Path, round: usize, users: usize) -> Result<PathBuf> 
 }
 
 fn report(users: usize, samples: &[(Sample, Sample)]) {
-    let median = |of: &dyn Fn(&(Sample, Sample)) -> f64| median(samples.iter().map(of)).unwrap_or_default();
+    let median = |of: &dyn Fn(&(Sample, Sample)) -> f64| {
+        let mut all: Vec<f64> = samples.iter().map(of).collect();
+        all.sort_by(f64::total_cmp);
+        all.get(all.len() / 2).copied().unwrap_or_default()
+    };
     println!("{users} users, medians of {} rounds in turns; seconds", samples.len());
     println!("{:<14} {:>8} {:>10} {:>12} {:>14}", "", "by clock", "own CPU", "mongod CPU", "users/s");
     for (name, of) in [("users import", 0), ("bare inserts", 1)] {
@@ -174,15 +203,19 @@ fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// Returns the processor time of this process and of its finished children.
-fn own_cpu() -> Result<f64> {
-    let stat = ProcessStat::of(std::process::id()).context("the times of this process")?;
-    stat.processor_seconds()
-        .zip(stat.children_processor_seconds())
-        .map(|(own, children)| own + children)
-        .context("times")
+/// Returns the user and system time of a process so far (`proc(5)`, fields 14 and 15, in 1/100 s).
+fn cpu_of(pid: u32) -> f64 {
+    ticks(&format!("/proc/{pid}/stat"), 2)
 }
 
-fn mongod_cpu(pid: u32) -> Result<f64> {
-    ProcessStat::of(pid).and_then(|stat| stat.processor_seconds()).context("the processor time of mongod")
+/// Returns the processor time of this process and of its finished children.
+fn own_cpu() -> f64 {
+    ticks("/proc/self/stat", 4)
+}
+
+fn ticks(path: &str, fields: usize) -> f64 {
+    let stat = fs::read_to_string(path).unwrap_or_default();
+    let after = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+    let ticks = after.split_whitespace().skip(11).take(fields).filter_map(|field| field.parse::<f64>().ok());
+    Duration::from_millis(10).as_secs_f64() * ticks.sum::<f64>()
 }

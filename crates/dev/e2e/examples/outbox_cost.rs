@@ -9,11 +9,10 @@
 //! It uses 32 writers, write concern majority with journal, and five interleaved rounds, and prints the medians. The
 //! client may be a debug build, because mongod does the work.
 
-mod measured_mongod;
-
 use std::{
-    env,
+    env, fs,
     future::Future,
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -23,11 +22,18 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use bson::{Document, doc};
-use local_stack::process::stat::ProcessStat;
-use mongodb::{Client, Collection, IndexModel, options::IndexOptions};
+use local_stack::{
+    dependencies::{
+        Dependencies,
+        mongod::{Mongod, MongodSpec},
+    },
+    network::ports::Port,
+};
+use mongodb::{
+    Client, Collection, IndexModel,
+    options::{Acknowledgment, ClientOptions, IndexOptions, WriteConcern},
+};
 use uuid::Uuid;
-
-use measured_mongod::{MeasuredMongod, durable_writes, median};
 
 const WRITERS: usize = 32;
 const WRITES: usize = 4_000;
@@ -64,12 +70,12 @@ struct Sample {
 #[tokio::main]
 async fn main() -> Result<()> {
     let given = env::args().nth(1).or_else(|| env::var("TEST_MONGODB_URI").ok());
-    let own = if given.is_none() { Some(start_mongod().await?) } else { None };
-    let uri = given.or_else(|| own.as_ref().map(MeasuredMongod::uri)).context("no server")?;
-    let pid = own.as_ref().map(MeasuredMongod::pid);
+    let own = if given.is_none() { Some(Server::start().await?) } else { None };
+    let uri = given.or_else(|| own.as_ref().map(|server| server.mongod.uri())).context("no server")?;
+    let pid = own.as_ref().map(|server| server.pid);
     let measured = measure(&uri, pid).await;
-    if let Some(mongod) = own {
-        mongod.stop().await;
+    if let Some(server) = own {
+        server.stop().await;
     }
     report(&measured?);
     Ok(())
@@ -99,22 +105,24 @@ async fn measure(uri: &str, pid: Option<u32>) -> Result<Vec<Vec<Sample>>> {
 fn report(samples: &[Vec<Sample>]) {
     let mut out = String::from("writes/s (median, lowest-highest of the rounds), mongod CPU per write\n");
     for ((_, name), samples) in WAYS.iter().zip(samples) {
-        let rates = || samples.iter().map(|sample| sample.rate);
-        let Some(median_rate) = median(rates()) else {
+        let mut rates: Vec<f64> = samples.iter().map(|sample| sample.rate).collect();
+        let mut cpu: Vec<f64> = samples.iter().filter_map(|sample| sample.cpu_ms).collect();
+        rates.sort_by(f64::total_cmp);
+        cpu.sort_by(f64::total_cmp);
+        let (Some(low), Some(median), Some(high)) = (rates.first(), rates.get(rates.len() / 2), rates.last()) else {
             out += &format!("{name:<36} needs a replica set\n");
             continue;
         };
-        let (low, high) = (rates().fold(f64::MAX, f64::min), rates().fold(0.0, f64::max));
-        let cpu = median(samples.iter().filter_map(|sample| sample.cpu_ms));
-        let cpu = cpu.map_or("-".to_owned(), |cpu| format!("{cpu:.2} ms"));
-        out += &format!("{name:<36} {median_rate:>6.0}  {low:>6.0}-{high:<6.0}  {cpu}\n");
+        let cpu = cpu.get(cpu.len() / 2).map_or("-".to_owned(), |cpu| format!("{cpu:.2} ms"));
+        out += &format!("{name:<36} {median:>6.0}  {low:>6.0}-{high:<6.0}  {cpu}\n");
     }
     print!("{out}");
 }
 
 impl Store {
     async fn open(uri: &str) -> Result<Self> {
-        let mut options = durable_writes(uri).await?;
+        let mut options = ClientOptions::parse(uri).await?;
+        options.write_concern = Some(WriteConcern::builder().w(Acknowledgment::Majority).journal(true).build());
         options.max_pool_size = Some(64);
         let client = Client::with_options(options)?;
         let database = client.database("outbox_cost");
@@ -147,7 +155,7 @@ impl Store {
     }
 
     async fn round(&self, way: Way, pid: Option<u32>) -> Result<Sample> {
-        let cpu_before = pid.and_then(mongod_cpu);
+        let cpu_before = pid.and_then(cpu_seconds);
         let started = Instant::now();
         let store = self.clone();
         in_parallel(move || {
@@ -156,7 +164,7 @@ impl Store {
         })
         .await?;
         let seconds = started.elapsed().as_secs_f64();
-        let cpu = pid.and_then(mongod_cpu).zip(cpu_before).map(|(after, before)| after - before);
+        let cpu = pid.and_then(cpu_seconds).zip(cpu_before).map(|(after, before)| after - before);
         let writes = WRITES as f64;
         Ok(Sample { rate: writes / seconds, cpu_ms: cpu.map(|cpu| cpu * 1000.0 / writes) })
     }
@@ -240,13 +248,45 @@ fn event() -> Document {
     }
 }
 
-async fn start_mongod() -> Result<MeasuredMongod> {
-    let mongod = MeasuredMongod::start("outbox-cost").await?;
-    // The replica set has just elected its primary; let it settle.
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    Ok(mongod)
+/// A replica set of one on temporary data.
+struct Server {
+    mongod: Mongod,
+    pid: u32,
+    directory: PathBuf,
+    _port: Port,
 }
 
-fn mongod_cpu(pid: u32) -> Option<f64> {
-    ProcessStat::of(pid)?.processor_seconds()
+impl Server {
+    async fn start() -> Result<Self> {
+        let directory = env::temp_dir().join(format!("outbox-cost-{}", std::process::id()));
+        fs::create_dir_all(&directory)?;
+        let port = Port::free()?;
+        let spec = MongodSpec {
+            program: Dependencies::locate(true)?.mongod,
+            port: port.number(),
+            data: directory.join("data"),
+            log: directory.join("mongod.log"),
+            replica_set: Some("outbox-cost".to_owned()),
+            tls: None,
+            command_prefix: Vec::new(),
+        };
+        let mut mongod = Mongod::start(spec).await?;
+        let pid = mongod.child().pid();
+        // The replica set has just elected its primary; let it settle.
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        Ok(Self { mongod, pid, directory, _port: port })
+    }
+
+    async fn stop(mut self) {
+        self.mongod.stop().await;
+        let _ = fs::remove_dir_all(&self.directory);
+    }
+}
+
+/// Returns the user and system time of a process so far (`proc(5)`, fields 14 and 15, in 1/100 s).
+fn cpu_seconds(pid: u32) -> Option<f64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, fields) = stat.rsplit_once(')')?;
+    let mut ticks = fields.split_whitespace().skip(11).map_while(|field| field.parse::<f64>().ok());
+    Some((ticks.next()? + ticks.next()?) / 100.0)
 }
