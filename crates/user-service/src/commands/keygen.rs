@@ -9,7 +9,6 @@ use std::{
 
 use anyhow::Context;
 use base64::{Engine, prelude::BASE64_STANDARD};
-use service_kit::random_bytes;
 use zeroize::Zeroizing;
 
 const FILE: &str = "encryption.key";
@@ -26,7 +25,7 @@ pub(super) fn run(directory: &Path, if_missing: bool) -> anyhow::Result<()> {
         println!("{} already exists", path.display());
         return Ok(());
     }
-    let key = Zeroizing::new(random_bytes::<32>());
+    let key = Zeroizing::new(service_kit::random_bytes::<32>());
     let text = Zeroizing::new(format!("{}\n", BASE64_STANDARD.encode(key.as_slice())));
     let mut file = OpenOptions::new()
         .write(true)

@@ -8,12 +8,15 @@ use serde_json::json;
 use super::{HashImporter, HashingSettings, PasswordHash, check::argon2_cost, policy::HashPolicy};
 use crate::domain::Password;
 
+fn settings() -> HashingSettings {
+    HashingSettings::for_test()
+}
+
 /// Checks that the cost of a usable stored hash is within the limits.
 fn bounded(policy: &HashPolicy, stored: &PasswordHash, password: &Password) -> TestResult {
     let Ok(check) = policy.parse(stored) else { return Ok(()) };
-    let settings = HashingSettings::for_test();
-    let own_cost = argon2_cost(&settings.argon2_params().expect("the settings are valid"));
-    let most = settings.max_foreign_cost().max(own_cost);
+    let most =
+        settings().max_foreign_cost().max(argon2_cost(&settings().argon2_params().expect("the settings are valid")));
     prop_assert!(check.cost() <= most, "cost {} of at most {most}", check.cost());
     // `parse` has limited the memory. Only cheap hashes are verified here.
     if check.cost() <= 256 {
@@ -24,15 +27,15 @@ fn bounded(policy: &HashPolicy, stored: &PasswordHash, password: &Password) -> T
 
 #[test]
 fn any_stored_text_costs_at_most_the_configured_limit() {
-    let policy = HashPolicy::new(&HashingSettings::for_test()).expect("the settings are valid");
+    let policy = HashPolicy::new(&settings()).expect("the settings are valid");
     let password = Password::parse_attempt("not the password".to_owned()).expect("the password is within the limits");
     corpus!("hash").holds_for_text(|text| bounded(&policy, &PasswordHash::from_stored(text.to_owned()), &password));
 }
 
 #[test]
 fn an_imported_hash_is_usable_and_costs_at_most_the_configured_limit() {
-    let importer = HashImporter::new(&HashingSettings::for_test()).expect("the settings are valid");
-    let policy = HashPolicy::new(&HashingSettings::for_test()).expect("the settings are valid");
+    let importer = HashImporter::new(&settings()).expect("the settings are valid");
+    let policy = HashPolicy::new(&settings()).expect("the settings are valid");
     let password = Password::parse_attempt("not the password".to_owned()).expect("the password is within the limits");
     corpus!("hash").holds_for_text(|text| {
         match importer.import(text) {
@@ -58,7 +61,7 @@ fn an_imported_hash_is_usable_and_costs_at_most_the_configured_limit() {
 
 #[test]
 fn a_keycloak_credential_with_any_content_is_imported_or_refused() {
-    let importer = HashImporter::new(&HashingSettings::for_test()).expect("the settings are valid");
+    let importer = HashImporter::new(&settings()).expect("the settings are valid");
     corpus!("hash").holds_for_text(|text| {
         for credential in [
             json!(text),

@@ -1,7 +1,9 @@
 //! The key-encryption key from the configuration, and the signing keys that it protects in MongoDB.
 
+mod hmac_sha256;
 mod key_encryption_key;
 mod signing_keys;
 
-pub use key_encryption_key::KeyEncryptionKey;
-pub use signing_keys::{PublishedKey, SigningKeys, SigningUnavailable};
+pub use hmac_sha256::hmac_sha256;
+pub use key_encryption_key::{InvalidEncryptionKey, KeyEncryptionKey, UnsealError};
+pub use signing_keys::{PublishedKey, SigningKey, SigningKeys, SigningUnavailable};

@@ -5,15 +5,14 @@
 
 use std::time::Duration;
 
-use hmac::{Hmac, Mac};
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
-use sha2::Sha256;
+use subtle::ConstantTimeEq;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use super::authenticated_text::{self, ClaimedMac};
-use crate::keys::KeyEncryptionKey;
+use super::authenticated_text::{self, TokenMac};
+use crate::keys::{KeyEncryptionKey, hmac_sha256};
 
 const ID_BYTES: usize = 16;
 /// The token's id, the user's id, and the expiry in seconds.
@@ -25,7 +24,7 @@ pub struct MfaToken {
     pub id: Uuid,
     pub user: Uuid,
     pub expires_at: Timestamp,
-    mac: ClaimedMac,
+    mac: TokenMac,
 }
 
 /// The state of the account to which a token is bound: it must not change between the two steps of a login.
@@ -74,19 +73,19 @@ impl MfaTokens {
         let ttl = SignedDuration::try_from(self.ttl).unwrap_or(SignedDuration::MAX);
         let expires_at = now.saturating_add(ttl).unwrap_or(Timestamp::MAX);
         let fields: [&[u8]; 3] = [id.as_bytes(), binding.user.as_bytes(), &expires_at.as_second().to_be_bytes()];
-        authenticated_text::encode(&fields, self.mac(id, expires_at, binding))
+        authenticated_text::encode(&fields, &self.mac(id, expires_at, binding))
     }
 
     /// Returns whether this service issued the token for this state of the account, and it has not expired. Compares in
     /// constant time. The caller must check that the token was not used before.
     #[must_use]
     pub fn is_valid(&self, token: &MfaToken, binding: &MfaBinding<'_>, now: Timestamp) -> bool {
-        self.mac(token.id, token.expires_at, binding).verify_slice(&token.mac).is_ok()
+        bool::from(self.mac(token.id, token.expires_at, binding).ct_eq(&token.mac))
             && token.user == binding.user
             && now < token.expires_at
     }
 
-    fn mac(&self, id: Uuid, expires_at: Timestamp, binding: &MfaBinding<'_>) -> Hmac<Sha256> {
+    fn mac(&self, id: Uuid, expires_at: Timestamp, binding: &MfaBinding<'_>) -> TokenMac {
         let parts: &[&[u8]] = &[
             id.as_bytes(),
             binding.user.as_bytes(),
@@ -97,7 +96,7 @@ impl MfaTokens {
             binding.password_hash.as_bytes(),
             binding.totp_secret,
         ];
-        authenticated_text::mac(&self.key, parts)
+        hmac_sha256(&self.key, parts)
     }
 }
 

@@ -1,15 +1,14 @@
 //! Refresh tokens: `base64url(sessionId ‖ n ‖ HMAC-SHA-256(K, salt ‖ n))`. The stored session contains the salt and the
 //! current n, but no token.
 
-use hmac::{Hmac, Mac};
 use secrecy::SecretString;
 use service_kit::random_bytes;
-use sha2::Sha256;
+use subtle::ConstantTimeEq;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use super::authenticated_text::{self, ClaimedMac};
-use crate::keys::KeyEncryptionKey;
+use super::authenticated_text::{self, TokenMac};
+use crate::keys::{KeyEncryptionKey, hmac_sha256};
 
 const ID_BYTES: usize = 16;
 /// The session's id and the number of the token.
@@ -19,7 +18,7 @@ const FIELD_BYTES: usize = ID_BYTES + 4;
 pub struct RefreshToken {
     pub session: Uuid,
     pub n: u32,
-    mac: ClaimedMac,
+    mac: TokenMac,
 }
 
 impl RefreshToken {
@@ -54,17 +53,17 @@ impl RefreshTokens {
     /// Issues token number `n` of a session. Returns its text form.
     #[must_use]
     pub fn issue(&self, session: Uuid, salt: &[u8], n: u32) -> SecretString {
-        authenticated_text::encode(&[session.as_bytes(), &n.to_be_bytes()], self.mac(salt, n))
+        authenticated_text::encode(&[session.as_bytes(), &n.to_be_bytes()], &self.mac(salt, n))
     }
 
     /// Returns whether this service issued the token for the session with this salt. Compares in constant time.
     #[must_use]
     pub fn is_genuine(&self, token: &RefreshToken, salt: &[u8]) -> bool {
-        self.mac(salt, token.n).verify_slice(&token.mac).is_ok()
+        self.mac(salt, token.n).ct_eq(&token.mac).into()
     }
 
-    fn mac(&self, salt: &[u8], n: u32) -> Hmac<Sha256> {
-        authenticated_text::mac(&self.key, &[salt, &n.to_be_bytes()])
+    fn mac(&self, salt: &[u8], n: u32) -> TokenMac {
+        hmac_sha256(&self.key, &[salt, &n.to_be_bytes()])
     }
 }
 
