@@ -49,12 +49,6 @@ impl ProcessStat {
         Some((self.field::<f64>(14)? + self.field::<f64>(15)?) / TICKS_PER_SECOND)
     }
 
-    /// Returns the user and system time of the children that have ended, in seconds.
-    #[must_use]
-    pub fn children_processor_seconds(&self) -> Option<f64> {
-        Some((self.field::<f64>(16)? + self.field::<f64>(17)?) / TICKS_PER_SECOND)
-    }
-
     /// Returns a field by its number in proc(5). The first one after the name is 3.
     fn field<T: FromStr>(&self, number: usize) -> Option<T> {
         self.0.get(number - 3)?.parse().ok()
