@@ -89,11 +89,19 @@ fn case(
     })
 }
 
-/// Creates one arena for all cases of a property. It is larger than needed and contains old data.
-fn arena() -> std::sync::Mutex<Arena> {
-    std::sync::Mutex::new(Arena::for_params(
-        &Params::new(ARENA_BLOCKS, 1, 1, None).expect("the parameters are allowed"),
-    ))
+/// Checks both implementations with one arena for all cases. It is larger than needed and contains old data.
+fn assert_equal_hashes(cases: impl Strategy<Value = Case>) {
+    let params = Params::new(ARENA_BLOCKS, 1, 1, None).expect("the parameters are allowed");
+    let arena = std::sync::Mutex::new(Arena::for_params(&params));
+    proptest!(|(case in cases)| {
+        let arena = &mut *arena.lock().expect("no case has panicked");
+        let expected = case.argon2_crate_hash();
+        for compute in [hash_into, hash_into_portably] {
+            let mut out = vec![0; case.output_len];
+            compute(&case.inputs(), arena, &mut out).expect("the parameters are allowed");
+            prop_assert_eq!(&out, &expected);
+        }
+    });
 }
 
 fn warn_without_avx2() {
@@ -105,32 +113,14 @@ fn warn_without_avx2() {
 #[test]
 fn argon2id_with_one_lane_equals_the_argon2_crate() {
     warn_without_avx2();
-    let arena = arena();
-    proptest!(|(case in case(Just(Algorithm::Argon2id), Just(Version::V0x13), Just(1)))| {
-        let arena = &mut *arena.lock().unwrap();
-        let expected = case.argon2_crate_hash();
-        for compute in [hash_into, hash_into_portably] {
-            let mut out = vec![0; case.output_len];
-            compute(&case.inputs(), arena, &mut out).unwrap();
-            prop_assert_eq!(&out, &expected);
-        }
-    });
+    assert_equal_hashes(case(Just(Algorithm::Argon2id), Just(Version::V0x13), Just(1)));
 }
 
 #[test]
 fn all_other_parameters_equal_the_argon2_crate() {
-    let arena = arena();
-    let algorithms = || prop_oneof![Just(Algorithm::Argon2d), Just(Algorithm::Argon2i), Just(Algorithm::Argon2id)];
-    let versions = || prop_oneof![Just(Version::V0x10), Just(Version::V0x13)];
-    proptest!(|(case in case(algorithms(), versions(), 1_u32..=4))| {
-        let arena = &mut *arena.lock().unwrap();
-        let expected = case.argon2_crate_hash();
-        for compute in [hash_into, hash_into_portably] {
-            let mut out = vec![0; case.output_len];
-            compute(&case.inputs(), arena, &mut out).unwrap();
-            prop_assert_eq!(&out, &expected);
-        }
-    });
+    let algorithms = prop_oneof![Just(Algorithm::Argon2d), Just(Algorithm::Argon2i), Just(Algorithm::Argon2id)];
+    let versions = prop_oneof![Just(Version::V0x10), Just(Version::V0x13)];
+    assert_equal_hashes(case(algorithms, versions, 1_u32..=4));
 }
 
 /// Tests memory in huge pages, with segments of many address blocks.

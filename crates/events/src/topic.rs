@@ -1,8 +1,5 @@
 //! The topic, and the partition of a key.
 
-/// The default name of the topic.
-pub const DEFAULT_TOPIC: &str = "user.events";
-
 /// The default number of the topic's partitions.
 pub const DEFAULT_PARTITIONS: i32 = 12;
 

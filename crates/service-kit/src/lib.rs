@@ -13,6 +13,7 @@
 //! | [`kafka`] | a client configuration whose guarantees cannot be overridden |
 //! | [`backoff`] | growing delays with jitter |
 //! | [`clock`] | time and identifiers as arguments, so that tests can choose them |
+//! | [`random_bytes`] | random bytes for keys, tokens and salts |
 //! | [`fail_points`] | places at which a test build can be killed |
 #![warn(missing_docs)]
 
@@ -27,6 +28,7 @@ pub mod lifecycle;
 pub mod mongo;
 pub mod ops;
 pub mod panics;
+mod random;
 pub mod telemetry;
 
 pub use clock::{Clock, Ids};
@@ -36,3 +38,4 @@ pub use lifecycle::{Lifecycle, Stage};
 pub use ops::{Check, CheckState, Health};
 pub use panics::install_panic_hook;
 pub use prometheus;
+pub use random::random_bytes;

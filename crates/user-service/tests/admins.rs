@@ -34,6 +34,10 @@ async fn insert_account(database: &Database, name: &str, roles: &[&str], status:
     id
 }
 
+async fn insert_admin(database: &Database, name: &str) -> Uuid {
+    insert_account(database, name, &["admin"], "active").await
+}
+
 async fn listed_admins(database: &Database) -> Vec<Uuid> {
     let list = database.collection::<Document>("admins").find_one(doc! {}).await.unwrap().unwrap_or_default();
     let ids = list.get_array("ids").cloned().unwrap_or_default();
@@ -78,10 +82,7 @@ async fn admins_missing_from_the_list_are_added_through_an_index() {
 #[tokio::test]
 async fn the_last_admin_cannot_leave_and_an_unlisted_one_can() {
     let (database, store) = new_database("leave").await;
-    let (ada, bea) = (
-        insert_account(&database, "ada", &["admin"], "active").await,
-        insert_account(&database, "bea", &["admin"], "active").await,
-    );
+    let (ada, bea) = (insert_admin(&database, "ada").await, insert_admin(&database, "bea").await);
     assert_eq!(store.admins.remove_unless_last(ada).await.unwrap(), AdminRemoval::LastAdmin, "no admin is listed yet");
     assert!(store.admins.ensure_listed(ada).await.unwrap());
     assert_eq!(store.admins.remove_unless_last(ada).await.unwrap(), AdminRemoval::LastAdmin);
@@ -99,10 +100,7 @@ async fn the_last_admin_cannot_leave_and_an_unlisted_one_can() {
 #[tokio::test]
 async fn an_admin_added_again_during_a_removal_is_not_removed_by_the_late_write() {
     let (database, store) = new_database("late").await;
-    let (ada, bea) = (
-        insert_account(&database, "ada", &["admin"], "active").await,
-        insert_account(&database, "bea", &["admin"], "active").await,
-    );
+    let (ada, bea) = (insert_admin(&database, "ada").await, insert_admin(&database, "bea").await);
     assert_eq!(store.admins.ensure_all_listed().await.unwrap(), 2);
     let decided_on = version_of(&store, ada).await;
     assert_eq!(store.admins.remove_unless_last(ada).await.unwrap(), AdminRemoval::Removed);
@@ -123,17 +121,17 @@ async fn an_admin_added_again_during_a_removal_is_not_removed_by_the_late_write(
 #[tokio::test]
 async fn an_admin_removed_before_being_listed_is_not_listed() {
     let (database, store) = new_database("early").await;
-    let bea = insert_account(&database, "bea", &["admin"], "active").await;
+    let bea = insert_admin(&database, "bea").await;
     assert!(store.admins.ensure_listed(bea).await.unwrap());
     // Ada has just been granted the role, and is not listed yet.
     let removal_count = store.admins.removal_count().await.unwrap();
-    let ada = insert_account(&database, "ada", &["admin"], "active").await;
+    let ada = insert_admin(&database, "ada").await;
     assert_eq!(store.admins.remove_unless_last(ada).await.unwrap(), AdminRemoval::Removed);
     assert!(matches!(write_without_roles(&store, ada, 1).await, Commit::Done(_)));
     store.admins.add(ada, removal_count).await.unwrap();
     assert_eq!(listed_admins(&database).await, [bea]);
     // An account that still has the role is listed, although another one has left meanwhile.
-    let cyn = insert_account(&database, "cyn", &["admin"], "active").await;
+    let cyn = insert_admin(&database, "cyn").await;
     let removal_count = store.admins.removal_count().await.unwrap();
     assert_eq!(store.admins.remove_unless_last(Ids::random().v4()).await.unwrap(), AdminRemoval::Removed);
     store.admins.add(cyn, removal_count).await.unwrap();

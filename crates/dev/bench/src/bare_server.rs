@@ -1,9 +1,7 @@
 //! The lower bound for a response from the database: a handler, one read by `_id`, and its JSON. It does no
 //! authentication, logging or metrics.
 
-use std::{
-    io::Write as _, net::TcpListener, num::NonZero, process::Stdio, thread::available_parallelism, time::Duration,
-};
+use std::{io::Write as _, net::TcpListener, num::NonZero, thread::available_parallelism, time::Duration};
 
 use actix_web::{
     App, HttpResponse, HttpServer,
@@ -15,10 +13,9 @@ use bson::{DateTime, Uuid, doc};
 use mongodb::{Client, Collection};
 use serde::{Deserialize, Serialize};
 use service_kit::{config::MongoConfig, mongo};
-use tokio::{
-    io::{AsyncBufReadExt as _, BufReader},
-    process::{Child, Command},
-};
+use tokio::process::Child;
+
+use crate::helper_process::{self, HelperProcess};
 
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -37,14 +34,8 @@ pub(crate) struct BareServer {
 impl BareServer {
     /// Starts a server for the users of this database.
     pub(crate) async fn start(uri: &str, database: &str) -> Result<Self> {
-        let mut child = Command::new(std::env::current_exe()?)
-            .args(["bare-server", "--uri", uri, "--database", database])
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()?;
-        let mut lines = BufReader::new(child.stdout.take().context("the output must be a pipe")?).lines();
-        let port = lines.next_line().await?.context("the bare server has ended")?.parse()?;
+        let HelperProcess { child, port, .. } =
+            helper_process::start(&["bare-server", "--uri", uri, "--database", database]).await?;
         Ok(Self { child, port })
     }
 

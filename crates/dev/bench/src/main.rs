@@ -5,6 +5,7 @@ mod alternating_runs;
 mod bare_server;
 mod database;
 mod environment;
+mod helper_process;
 mod http_client;
 mod kafka;
 mod limits;

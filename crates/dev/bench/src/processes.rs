@@ -3,13 +3,12 @@
 use std::{
     collections::BTreeMap,
     fs,
+    path::Path,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result};
-
-/// The unit of processor time in `/proc`, the same on every supported architecture of Linux.
-const TICKS_PER_SECOND: f64 = 100.0;
+use local_stack::process::stat::ProcessStat;
 
 /// The name prefix of the user service's hash threads. Their time is counted as hashing.
 pub(crate) const HASH_THREADS: &str = "hash-";
@@ -62,7 +61,7 @@ impl ProcessorTimeWatch<'_> {
 
 /// Returns the user and system time of a process with all its threads, in seconds.
 pub(crate) fn processor_seconds(pid: u32) -> Result<f64> {
-    seconds_in(&format!("/proc/{pid}/stat"))
+    seconds_in(Path::new(&format!("/proc/{pid}")))
 }
 
 /// Returns the user and system time of those current threads of a process whose names begin with `name`, in
@@ -74,21 +73,16 @@ pub(crate) fn thread_seconds(pid: u32, name: &str) -> Result<f64> {
         // A thread may end between the listing and the reading.
         let Ok(own) = fs::read_to_string(task.join("comm")) else { continue };
         if own.starts_with(name) {
-            seconds += seconds_in(&task.join("stat").display().to_string())?;
+            seconds += seconds_in(&task)?;
         }
     }
     Ok(seconds)
 }
 
-fn seconds_in(path: &str) -> Result<f64> {
-    let stat = fs::read_to_string(path).with_context(|| path.to_owned())?;
-    // The name in parentheses may contain any character; the numbers follow it (proc(5)).
-    let (_, numbers) = stat.rsplit_once(')').with_context(|| path.to_owned())?;
-    let mut numbers = numbers.split_ascii_whitespace().skip(11).map(str::parse::<f64>);
-    let (Some(Ok(user)), Some(Ok(system))) = (numbers.next(), numbers.next()) else {
-        anyhow::bail!("{path} is not in the format of proc(5)");
-    };
-    Ok((user + system) / TICKS_PER_SECOND)
+fn seconds_in(directory: &Path) -> Result<f64> {
+    ProcessStat::read(directory)
+        .and_then(|stat| stat.processor_seconds())
+        .with_context(|| directory.display().to_string())
 }
 
 /// Returns the processor time of all current threads of a process, with a resolution of nanoseconds;

@@ -2,16 +2,18 @@
 //! it prints a line with the recipient and the time of acceptance, in nanoseconds of the machine's monotonic
 //! clock.
 
-use std::{io::Write as _, process::Stdio};
+use std::io::Write as _;
 
 use anyhow::{Context as _, Result};
 use rustix::time::{ClockId, clock_gettime};
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt as _, BufReader},
     net::{TcpListener, TcpStream},
-    process::{Child, Command},
+    process::Child,
     sync::mpsc,
 };
+
+use crate::helper_process::{self, HelperProcess};
 
 /// Returns the nanoseconds of a clock that all processes of this machine share.
 pub(crate) fn monotonic_nanos() -> i128 {
@@ -35,17 +37,10 @@ pub(crate) struct SmtpSink {
 
 impl SmtpSink {
     pub(crate) async fn start() -> Result<Self> {
-        let mut child = Command::new(std::env::current_exe()?)
-            .args(["smtp-sink", "--port", "0"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()?;
-        let mut lines = BufReader::new(child.stdout.take().context("the output must be a pipe")?).lines();
-        let port = lines.next_line().await?.context("the sink has ended")?.parse()?;
+        let HelperProcess { child, port, mut output } = helper_process::start(&["smtp-sink", "--port", "0"]).await?;
         let (sender, accepted) = mpsc::unbounded_channel();
         tokio::spawn(async move {
-            while let Ok(Some(line)) = lines.next_line().await {
+            while let Ok(Some(line)) = output.next_line().await {
                 let Some((recipient, at)) = line.split_once(' ') else { continue };
                 let Ok(at_nanos) = at.parse() else { continue };
                 if sender.send(AcceptedMail { recipient: recipient.to_owned(), at_nanos }).is_err() {

@@ -61,11 +61,6 @@ impl Client {
         self.user
     }
 
-    /// Sets the account that later requests concern, for an account that this client did not register.
-    pub fn set_user(&mut self, user: Uuid) {
-        self.user = Some(user);
-    }
-
     /// Returns whether the client has the tokens of a login.
     #[must_use]
     pub fn is_logged_in(&self) -> bool {
@@ -105,7 +100,7 @@ impl Client {
     /// `POST /api/auth/login` with the email address. Stores the tokens.
     pub async fn login(&mut self, person: &TestUser) -> Outcome {
         let credentials = json!({ "identifier": person.email, "password": person.password });
-        let request = self.api.request(Method::POST, "/api/auth/login").json(&credentials);
+        let request = self.auth_request("login", &credentials);
         let outcome = self.send_recorded(Action::Login, None, Some(&person.email), request).await;
         self.keep_tokens(&outcome);
         outcome
@@ -113,8 +108,7 @@ impl Client {
 
     /// `POST /api/auth/login/totp`: the second step of a login that was answered with an `mfaToken`.
     pub async fn login_totp(&mut self, mfa_token: &str, code: &str) -> Outcome {
-        let body = json!({ "mfaToken": mfa_token, "code": code });
-        let request = self.api.request(Method::POST, "/api/auth/login/totp").json(&body);
+        let request = self.auth_request("login/totp", &json!({ "mfaToken": mfa_token, "code": code }));
         let outcome = self.send_recorded(Action::Login, self.user, None, request).await;
         self.keep_tokens(&outcome);
         outcome
@@ -122,20 +116,26 @@ impl Client {
 
     /// `POST /api/auth/refresh`. Stores the new tokens.
     pub async fn refresh(&mut self) -> Outcome {
-        let body = json!({ "refreshToken": self.refresh.clone().unwrap_or_default() });
-        let request = self.api.request(Method::POST, "/api/auth/refresh").json(&body);
-        let outcome = self.send_recorded(Action::Refresh, self.user, None, request).await;
+        let outcome = self.send_refresh_token(Action::Refresh, "refresh").await;
         self.keep_tokens(&outcome);
         outcome
     }
 
     /// `POST /api/auth/logout`. Discards the tokens.
     pub async fn logout(&mut self) -> Outcome {
-        let body = json!({ "refreshToken": self.refresh.clone().unwrap_or_default() });
-        let request = self.api.request(Method::POST, "/api/auth/logout").json(&body);
-        let outcome = self.send_recorded(Action::Logout, self.user, None, request).await;
+        let outcome = self.send_refresh_token(Action::Logout, "logout").await;
         self.forget_tokens();
         outcome
+    }
+
+    async fn send_refresh_token(&mut self, action: Action, path: &str) -> Outcome {
+        let body = json!({ "refreshToken": self.refresh.clone().unwrap_or_default() });
+        let request = self.auth_request(path, &body);
+        self.send_recorded(action, self.user, None, request).await
+    }
+
+    fn auth_request(&self, path: &str, body: &Value) -> RequestBuilder {
+        self.api.request(Method::POST, &format!("/api/auth/{path}")).json(body)
     }
 
     /// `GET /api/users/me`.

@@ -2,7 +2,7 @@
 //! logs.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
@@ -22,7 +22,7 @@ use crate::{
         StoredUser, TopicRecord,
     },
     fault_run::FaultRun,
-    recorder::{ForeignRecords, RecordedOperation},
+    recorder::RecordedOperation,
 };
 
 /// Collects the history of a run that is idle.
@@ -57,14 +57,15 @@ pub async fn collect_history(run: &FaultRun) -> History {
 }
 
 async fn records(run: &FaultRun) -> Vec<TopicRecord> {
-    let foreign = run.recorder.foreign_records();
+    let foreign_keys = run.recorder.foreign_keys();
     let mut reader = run.world.topic_reader();
-    let mut records: Vec<TopicRecord> = reader.read_all().await.iter().map(|read| record(read, &foreign)).collect();
+    let mut records: Vec<TopicRecord> =
+        reader.read_all().await.iter().map(|read| record(read, &foreign_keys)).collect();
     records.sort_by_key(|record| (record.partition, record.offset));
     records
 }
 
-fn record(read: &test_support::Record, foreign: &ForeignRecords) -> TopicRecord {
+fn record(read: &test_support::Record, foreign_keys: &BTreeSet<Vec<u8>>) -> TopicRecord {
     TopicRecord {
         partition: read.partition,
         offset: read.offset,
@@ -72,9 +73,7 @@ fn record(read: &test_support::Record, foreign: &ForeignRecords) -> TopicRecord 
         key: read.key.clone(),
         value: read.value.clone(),
         headers: read.headers.clone(),
-        foreign: foreign.places.contains(&(read.partition, read.offset))
-            || foreign.events.contains(&read.id())
-            || read.key.as_ref().is_some_and(|key| foreign.keys.contains(key)),
+        foreign: read.key.as_ref().is_some_and(|key| foreign_keys.contains(key)),
     }
 }
 

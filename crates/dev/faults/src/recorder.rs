@@ -23,7 +23,8 @@ struct State {
     operations: Vec<RecordedOperation>,
     clients: u32,
     groups: u32,
-    foreign: ForeignRecords,
+    /// The keys of records that the test itself wrote into the topic.
+    foreign_keys: BTreeSet<Vec<u8>>,
 }
 
 /// An operation, and the email address that it named if the account was unknown.
@@ -31,14 +32,6 @@ struct State {
 pub(crate) struct RecordedOperation {
     pub operation: Operation,
     pub email: Option<String>,
-}
-
-/// Records that the test itself wrote into the topic.
-#[derive(Clone, Default)]
-pub(crate) struct ForeignRecords {
-    pub places: BTreeSet<(i32, i64)>,
-    pub events: BTreeSet<String>,
-    pub keys: BTreeSet<Vec<u8>>,
 }
 
 impl Default for Recorder {
@@ -70,19 +63,9 @@ impl Recorder {
         self.recorded_operations().into_iter().map(|recorded| recorded.operation).collect()
     }
 
-    /// Marks the record at this offset as written by the test.
-    pub fn mark_foreign_record(&self, partition: i32, offset: i64) {
-        self.state().foreign.places.insert((partition, offset));
-    }
-
-    /// Marks every record with this `ce_id` as written by the test.
-    pub fn mark_foreign_event(&self, id: Uuid) {
-        self.state().foreign.events.insert(id.to_string());
-    }
-
     /// Marks every record with this key as written by the test.
     pub fn mark_foreign_key(&self, key: &[u8]) {
-        self.state().foreign.keys.insert(key.to_vec());
+        self.state().foreign_keys.insert(key.to_vec());
     }
 
     pub(crate) fn next_client_number(&self) -> u32 {
@@ -95,8 +78,8 @@ impl Recorder {
         self.state().operations.clone()
     }
 
-    pub(crate) fn foreign_records(&self) -> ForeignRecords {
-        self.state().foreign.clone()
+    pub(crate) fn foreign_keys(&self) -> BTreeSet<Vec<u8>> {
+        self.state().foreign_keys.clone()
     }
 
     /// Records that a request is being sent and may have effects from now on. Until [`Recorder::record_completion`]

@@ -5,13 +5,16 @@ use std::{
     fs,
     net::TcpListener,
     os::unix::process::ExitStatusExt as _,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Child, Command, ExitStatus, Output, Stdio},
     thread,
     time::{Duration, Instant},
 };
 
-use local_stack::network::ports::{self, Port};
+use local_stack::{
+    network::ports::{self, Port},
+    process::stat::ProcessStat,
+};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
@@ -54,6 +57,12 @@ impl TestClone {
     fn spawn(&self, arguments: &[&str]) -> Child {
         let file = |name: &str| fs::File::create(self.path(name)).expect("a temporary file");
         self.command(arguments).stdout(file("out")).stderr(file("err")).spawn().expect("the binary runs")
+    }
+
+    /// Starts `up` in the foreground. Returns it with the ids of its processes, once they are ready.
+    fn start_in_foreground(&self, offset: &PortOffset) -> (Child, Vec<u32>) {
+        let up = self.spawn(&["up", "--infra", "--embedded", "--port-offset", &offset.text()]);
+        (up, self.recorded_pids())
     }
 
     fn output_text(&self, file: &str) -> String {
@@ -104,8 +113,7 @@ fn signal(pid: u32, signal: Signal) {
 
 /// Returns whether a process runs. A zombie does not run.
 fn is_running(pid: u32) -> bool {
-    let stat = fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("stat")).unwrap_or_default();
-    stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with('Z'))
+    ProcessStat::of(pid).is_some_and(|stat| !stat.is_zombie())
 }
 
 fn wait_until_all_ended(pids: &[u32]) {
@@ -267,8 +275,7 @@ fn a_dependency_that_already_runs_is_used() {
 fn a_dependency_that_crashes_is_named_and_stops_everything() {
     let clone = TestClone::new();
     let offset = PortOffset::reserve_free();
-    let mut up = clone.spawn(&["up", "--infra", "--embedded", "--port-offset", &offset.text()]);
-    let pids = clone.recorded_pids();
+    let (mut up, pids) = clone.start_in_foreground(&offset);
     signal(pids[1], Signal::KILL);
     assert_eq!(wait_for_exit(&mut up).code(), Some(1));
     let text = clone.output_text("err");
@@ -280,8 +287,7 @@ fn a_dependency_that_crashes_is_named_and_stops_everything() {
 fn ctrl_c_stops_a_stack_in_the_foreground_without_an_error() {
     let clone = TestClone::new();
     let offset = PortOffset::reserve_free();
-    let mut up = clone.spawn(&["up", "--infra", "--embedded", "--port-offset", &offset.text()]);
-    let pids = clone.recorded_pids();
+    let (mut up, pids) = clone.start_in_foreground(&offset);
     signal(up.id(), Signal::INT);
     assert_eq!(wait_for_exit(&mut up).code(), Some(0));
     assert!(clone.output_text("out").contains("stopped"), "{}", clone.output_text("out"));

@@ -25,8 +25,7 @@ pub(super) fn run(directory: &Path, if_missing: bool, json: bool) -> anyhow::Res
     if if_missing && path.try_exists().with_context(|| path.display().to_string())? {
         return report(&path, false, json);
     }
-    let mut key = Zeroizing::new([0_u8; 32]);
-    getrandom::fill(key.as_mut())?;
+    let key = Zeroizing::new(service_kit::random_bytes::<32>());
     let text = Zeroizing::new(format!("{}\n", BASE64_STANDARD.encode(key.as_slice())));
     let mut file = OpenOptions::new()
         .write(true)

@@ -11,6 +11,7 @@ use unicode_normalization::UnicodeNormalization;
 use super::{
     allowed_characters::{is_blank, is_disruptive},
     invalid_value::Invalid,
+    redacted::redacted_debug,
 };
 
 /// Maximum length of an address in bytes: a path has at most 256 octets, including its angle brackets (RFC 5321,
@@ -70,20 +71,10 @@ impl Email {
     /// not ASCII in the Unicode form of UTS 46.
     ///
     /// Mail can be sent to it: it contains no space, quote, control character or angle bracket, and `lettre::Address`
-    /// parses it. A mail server without SMTPUTF8 needs [`Email::deliverable`] instead.
+    /// parses it. The email service converts its domain to A-labels.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.address
-    }
-
-    /// Returns the address with its domain in A-label form, for `RCPT TO` and headers. It is ASCII unless the part
-    /// before the `@` is not.
-    #[must_use]
-    pub fn deliverable(&self) -> String {
-        match (self.address.rsplit_once('@'), self.key.rsplit_once('@')) {
-            (Some((local, _)), Some((_, a_label))) if !self.address.is_ascii() => format!("{local}@{a_label}"),
-            _ => self.address.clone(),
-        }
     }
 
     /// Returns the key that decides uniqueness: the address in NFC and lower case, with its domain in A-label form. It
@@ -111,12 +102,8 @@ impl fmt::Display for Email {
     }
 }
 
-/// An address is personal data, and debug output ends up in logs.
-impl fmt::Debug for Email {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Email([REDACTED])")
-    }
-}
+// An address is personal data, and debug output ends up in logs.
+redacted_debug!(Email);
 
 /// Returns the prefix that the keys of all addresses beginning with this text have in common. Converts each label of
 /// the domain to the form of the key, if it is a valid label.
@@ -184,16 +171,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    fn code(raw: &str) -> &'static str {
-        Email::parse(raw).expect_err("it should be refused").code
-    }
+    use crate::domain::invalid_value::assert_refused;
 
     #[test]
     fn an_address_is_kept_as_typed_and_compared_without_case() {
         let email = Email::parse("  Ada.Lovelace+Post@Example.ORG ").unwrap();
         assert_eq!(email.as_str(), "Ada.Lovelace+Post@Example.ORG");
-        assert_eq!(email.deliverable(), "Ada.Lovelace+Post@Example.ORG");
         assert_eq!(email.key(), "ada.lovelace+post@example.org");
     }
 
@@ -218,7 +201,6 @@ mod tests {
         assert_eq!(unicode.key(), "info@xn--bcher-kva.example");
         assert_eq!(unicode.key(), ascii.key());
         assert_eq!(unicode.as_str(), "info@bücher.example");
-        assert_eq!(unicode.deliverable(), "info@xn--bcher-kva.example");
     }
 
     #[test]
@@ -239,66 +221,71 @@ mod tests {
 
     #[test]
     fn an_invalid_address_is_refused() {
-        for raw in [
-            "",
-            "@",
-            "a",
-            "a@",
-            "@example.org",
-            "a@@example.org",
-            "a@b@example.org",
-            "a b@example.org",
-            "a@exa mple.org",
-            ".a@example.org",
-            "a.@example.org",
-            "a..b@example.org",
-            "\"a b\"@example.org",
-            "\"a\"@example.org",
-            "a@[192.0.2.1]",
-            "a@192.0.2.1",
-            "a@[IPv6:::1]",
-            "a@-example.org",
-            "a@example-.org",
-            "a@example..org",
-            "a@example.org.",
-            "a@.example.org",
-            "a@exa_mple.org",
-            "<a@example.org>",
-            "a@example.org>",
-            "a,b@example.org",
-            "Ada <a@example.org>",
-            "a@xn--\u{FC}.example",
-            "a@example.1",
-            "a(c)@example.org",
-            "a@example.org\u{202E}x.org",
-        ] {
-            assert_eq!(code(raw), "not-an-address", "{raw:?}");
-        }
+        assert_refused(
+            Email::parse,
+            "not-an-address",
+            [
+                "",
+                "@",
+                "a",
+                "a@",
+                "@example.org",
+                "a@@example.org",
+                "a@b@example.org",
+                "a b@example.org",
+                "a@exa mple.org",
+                ".a@example.org",
+                "a.@example.org",
+                "a..b@example.org",
+                "\"a b\"@example.org",
+                "\"a\"@example.org",
+                "a@[192.0.2.1]",
+                "a@192.0.2.1",
+                "a@[IPv6:::1]",
+                "a@-example.org",
+                "a@example-.org",
+                "a@example..org",
+                "a@example.org.",
+                "a@.example.org",
+                "a@exa_mple.org",
+                "<a@example.org>",
+                "a@example.org>",
+                "a,b@example.org",
+                "Ada <a@example.org>",
+                "a@xn--\u{FC}.example",
+                "a@example.1",
+                "a(c)@example.org",
+                "a@example.org\u{202E}x.org",
+            ],
+        );
     }
 
     #[test]
     fn an_address_with_a_line_break_or_control_is_refused() {
-        for raw in
-            ["a@example.org\r\nBcc: b@example.org", "a\r\n@example.org", "a\0@example.org", "a\u{2028}b@example.org"]
-        {
-            assert_eq!(code(raw), "not-an-address", "{raw:?}");
-        }
+        assert_refused(
+            Email::parse,
+            "not-an-address",
+            ["a@example.org\r\nBcc: b@example.org", "a\r\n@example.org", "a\0@example.org", "a\u{2028}b@example.org"],
+        );
     }
 
     #[test]
     fn the_length_limits_of_smtp_apply() {
         let local = "l".repeat(64);
         assert!(Email::parse(&format!("{local}@example.org")).is_ok());
-        assert_eq!(code(&format!("{local}l@example.org")), "too-long");
+        assert_refused(Email::parse, "too-long", [format!("{local}l@example.org").as_str()]);
         // 33 two-byte letters are 66 bytes.
-        assert_eq!(code(&format!("{}@example.org", "ä".repeat(33))), "too-long");
+        assert_refused(Email::parse, "too-long", [format!("{}@example.org", "ä".repeat(33)).as_str()]);
 
         let domain = format!("{0}.{0}.{1}.org", "d".repeat(60), "d".repeat(62));
         assert_eq!(domain.len(), 188);
         assert_eq!(Email::parse(&format!("{}@{domain}", "l".repeat(64))).unwrap().key().len(), 253);
         assert_eq!(Email::parse(&format!("{}@d{domain}", "l".repeat(64))).unwrap().key().len(), 254);
-        assert_eq!(code(&format!("{}@dd{domain}", "l".repeat(64))), "too-long");
-        assert_eq!(code(&"a".repeat(100_000)), "too-long");
+        assert_refused(
+            Email::parse,
+            "too-long",
+            [format!("{}@dd{domain}", "l".repeat(64)).as_str(), "a".repeat(100_000).as_str()],
+        );
     }
 
     #[test]
@@ -308,14 +295,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn parsing_any_text_does_not_panic(raw in any::<String>()) {
-            let _ = Email::parse(&raw);
-        }
-
-        #[test]
         fn every_form_of_an_accepted_address_has_the_same_key(raw in "[a-zA-Zß-öΑ-Ως0-9.+\u{300}-\u{304}]{1,12}@([a-zA-Zà-ü0-9-]{1,10}\\.){0,2}[a-zA-Zäßа-я]{2,6}") {
             if let Ok(email) = Email::parse(&raw) {
-                for form in [email.as_str(), &email.deliverable(), email.key()] {
+                for form in [email.as_str(), email.key()] {
                     let again = Email::parse(form).unwrap();
                     prop_assert_eq!(again.key(), email.key());
                 }

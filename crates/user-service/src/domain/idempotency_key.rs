@@ -59,6 +59,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::domain::invalid_value::assert_refused;
 
     #[test]
     fn the_quoted_and_the_bare_form_are_the_same_key() {
@@ -82,11 +83,11 @@ mod tests {
 
     #[test]
     fn an_invalid_key_is_refused() {
-        for value in
-            ["", " ", "\"\"", "\"", "\"a", "\"a\"b", "\"a\";p=1", r#""a\b""#, "a b", "\"a b\"", "ä", "a\u{7f}", "a\nb"]
-        {
-            assert_eq!(IdempotencyKey::parse(value).unwrap_err().code, "not-an-idempotency-key", "{value:?}");
-        }
+        assert_refused(
+            IdempotencyKey::parse,
+            "not-an-idempotency-key",
+            ["", " ", "\"\"", "\"", "\"a", "\"a\"b", "\"a\";p=1", r#""a\b""#, "a b", "\"a b\"", "ä", "a\u{7f}", "a\nb"],
+        );
         assert!(IdempotencyKey::parse(b"\xff\xfe").is_err());
     }
 
@@ -96,11 +97,6 @@ mod tests {
             let quoted = format!("\"{}\"", key.replace('\\', "\\\\").replace('"', "\\\""));
             let parsed = IdempotencyKey::parse(quoted).unwrap();
             prop_assert_eq!(parsed.as_str(), key);
-        }
-
-        #[test]
-        fn parsing_any_bytes_does_not_panic(bytes in any::<Vec<u8>>()) {
-            let _ = IdempotencyKey::parse(bytes);
         }
     }
 }

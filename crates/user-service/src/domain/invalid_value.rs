@@ -15,3 +15,17 @@ impl Invalid {
         Self { code, detail: detail.into() }
     }
 }
+
+/// Checks that each of these inputs is refused with this code.
+#[cfg(test)]
+#[track_caller]
+pub(super) fn assert_refused<I: Copy + std::fmt::Debug, T>(
+    parse: impl Fn(I) -> Result<T, Invalid>,
+    code: &str,
+    inputs: impl IntoIterator<Item = I>,
+) {
+    for input in inputs {
+        let refused = parse(input).err().map(|invalid| invalid.code);
+        assert_eq!(refused, Some(code), "{input:?}");
+    }
+}

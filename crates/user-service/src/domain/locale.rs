@@ -36,6 +36,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::domain::invalid_value::assert_refused;
 
     #[test]
     fn tags_are_converted_to_canonical_form() {
@@ -53,12 +54,12 @@ mod tests {
 
     #[test]
     fn an_invalid_tag_is_refused() {
-        for raw in
-            ["", "e", "english language", "de-", "-de", "de_AT", "de--CH", "12", "de\n-CH", "日本語", "../../etc"]
-        {
-            assert_eq!(Locale::parse(raw).unwrap_err().code, "not-a-language-tag", "{raw:?}");
-        }
-        assert_eq!(Locale::parse(&"de-u-ca-gregory-".repeat(9)).unwrap_err().code, "too-long");
+        assert_refused(
+            Locale::parse,
+            "not-a-language-tag",
+            ["", "e", "english language", "de-", "-de", "de_AT", "de--CH", "12", "de\n-CH", "日本語", "../../etc"],
+        );
+        assert_refused(Locale::parse, "too-long", ["de-u-ca-gregory-".repeat(9).as_str()]);
     }
 
     proptest! {

@@ -1,27 +1,26 @@
 //! One-time tokens: the random secrets in mailed links. They are stored and looked up by their digest.
 
-use std::fmt;
-
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use secrecy::SecretString;
+use service_kit::random_bytes;
 use sha2::{Digest, Sha256};
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+use super::redacted::redacted_debug;
 
 /// The length of the text form in characters.
 pub const TEXT_LENGTH: usize = 43;
 
 /// A token of 256 random bits. The mail contains its text form (base64url without padding). Only its
 /// [`OneTimeToken::digest`] is stored.
-#[derive(Clone)]
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub struct OneTimeToken([u8; 32]);
 
 impl OneTimeToken {
     /// Generates a token from the operating system's random source.
     #[must_use]
     pub fn generate() -> Self {
-        let mut token = Self([0; 32]);
-        getrandom::fill(&mut token.0).expect("the operating system's random source works once it has been seeded");
-        token
+        Self(random_bytes())
     }
 
     /// Parses the text form. Returns `None` for any text that [`OneTimeToken::to_text`] does not return. Ignores white
@@ -52,17 +51,7 @@ impl OneTimeToken {
     }
 }
 
-impl Drop for OneTimeToken {
-    fn drop(&mut self) {
-        self.0.zeroize();
-    }
-}
-
-impl fmt::Debug for OneTimeToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("OneTimeToken([REDACTED])")
-    }
-}
+redacted_debug!(OneTimeToken);
 
 #[cfg(test)]
 mod tests {

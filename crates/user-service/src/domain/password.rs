@@ -1,12 +1,10 @@
 //! Passwords: their length limits and their normal form.
 
-use std::fmt;
-
 use secrecy::{ExposeSecret, SecretString};
 use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
 
-use super::invalid_value::Invalid;
+use super::{invalid_value::Invalid, redacted::redacted_debug};
 
 /// Maximum length of the normal form, in code points.
 pub const MAX_CHARS: usize = 256;
@@ -73,11 +71,7 @@ impl Password {
     }
 }
 
-impl fmt::Debug for Password {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Password([REDACTED])")
-    }
-}
+redacted_debug!(Password);
 
 fn too_long() -> Invalid {
     Invalid::new("too-long", format!("A password has at most {MAX_CHARS} characters and {MAX_BYTES} bytes."))

@@ -1,9 +1,10 @@
 //! Recovery codes: a user who has lost the authenticator can sign in once with each of them.
 
-use std::fmt;
-
 use secrecy::SecretString;
+use service_kit::random_bytes;
 use zeroize::{Zeroize, ZeroizeOnDrop};
+
+use super::redacted::redacted_debug;
 
 /// The number of codes that a user gets.
 pub const COUNT: usize = 10;
@@ -25,9 +26,7 @@ impl RecoveryCode {
     /// Generates a code from the operating system's random source.
     #[must_use]
     pub fn generate() -> Self {
-        let mut code = Self([0; BYTES]);
-        getrandom::fill(&mut code.0).expect("the operating system's random source works once it has been seeded");
-        code
+        Self(random_bytes())
     }
 
     /// Parses 24 characters without dashes. Returns `None` for any other text. Ignores case, and reads letters that
@@ -72,11 +71,7 @@ impl RecoveryCode {
     }
 }
 
-impl fmt::Debug for RecoveryCode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("RecoveryCode([REDACTED])")
-    }
-}
+redacted_debug!(RecoveryCode);
 
 #[cfg(test)]
 mod tests {

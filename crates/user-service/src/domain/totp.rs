@@ -1,13 +1,14 @@
 //! Time-based one-time passwords (RFC 6238) as authenticator apps make them: HMAC-SHA-1, six digits, steps of 30 s,
 //! with a tolerance of one step in both directions.
 
-use std::fmt;
-
 use jiff::Timestamp;
 use secrecy::SecretString;
+use service_kit::random_bytes;
 use subtle::ConstantTimeEq;
 use totp_rs::{Builder, Totp, TotpError};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+use super::redacted::redacted_debug;
 
 /// The length of a secret: 160 bits, as RFC 4226, section 4, recommends.
 const SECRET_BYTES: usize = 20;
@@ -26,9 +27,7 @@ impl TotpSecret {
     /// Generates a secret from the operating system's random source.
     #[must_use]
     pub fn generate() -> Self {
-        let mut secret = Self([0; SECRET_BYTES]);
-        getrandom::fill(&mut secret.0).expect("the operating system's random source works once it has been seeded");
-        secret
+        Self(random_bytes())
     }
 
     /// Restores a secret from the bytes that [`Self::expose`] returned.
@@ -83,11 +82,7 @@ impl TotpSecret {
     }
 }
 
-impl fmt::Debug for TotpSecret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("TotpSecret([REDACTED])")
-    }
-}
+redacted_debug!(TotpSecret);
 
 /// Six digits that a user typed.
 #[derive(Zeroize, ZeroizeOnDrop)]

@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{allowed_characters::is_blank, email, invalid_value::Invalid, user::UserStatus, username};
+use super::{
+    allowed_characters::is_blank, email, invalid_value::Invalid, redacted::redacted_debug, user::UserStatus,
+    username,
+};
 
 /// Maximum length of the typed text, in code points.
 pub const MAX_CHARS: usize = 254;
@@ -50,12 +53,8 @@ impl SearchText {
     }
 }
 
-/// The searched text is personal data.
-impl std::fmt::Debug for SearchText {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("SearchText([REDACTED])")
-    }
-}
+// The searched text is personal data.
+redacted_debug!(SearchText);
 
 /// The criteria of a search.
 #[derive(Debug, Clone, Default)]
@@ -99,6 +98,7 @@ pub fn prefix_end(prefix: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::invalid_value::assert_refused;
     use crate::domain::{Email, Username};
 
     fn text(raw: &str) -> SearchText {
@@ -134,16 +134,18 @@ mod tests {
     #[test]
     fn an_empty_text_is_no_search_and_an_invisible_text_is_refused() {
         assert_eq!(SearchText::parse(""), Ok(None));
-        for unseen in ["  ", "\u{3000}", "\u{202E}", "\u{200B}\u{AD}", "\u{FEFF} \u{2060}", "\u{E0041}", "\u{FE0F}"] {
-            assert_eq!(SearchText::parse(unseen).unwrap_err().code, "too-short", "{unseen:?}");
-        }
+        assert_refused(
+            SearchText::parse,
+            "too-short",
+            ["  ", "\u{3000}", "\u{202E}", "\u{200B}\u{AD}", "\u{FEFF} \u{2060}", "\u{E0041}", "\u{FE0F}"],
+        );
         assert!(SearchText::parse("\u{202E}a").is_ok());
     }
 
     #[test]
     fn a_text_that_is_too_long_is_refused() {
         assert!(SearchText::parse(&"x".repeat(254)).is_ok());
-        assert_eq!(SearchText::parse(&"x".repeat(255)).unwrap_err().code, "too-long");
+        assert_refused(SearchText::parse, "too-long", ["x".repeat(255).as_str()]);
     }
 
     #[test]

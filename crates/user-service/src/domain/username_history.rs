@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use super::email_history::KeyReservation;
 
 /// The maximum number of reserved former usernames of an account. A further change releases the oldest.
-pub const MAX_RESERVED_USERNAMES: usize = 2;
+const MAX_RESERVED_USERNAMES: usize = 2;
 
 /// The keys of an account's usernames, each once.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -22,6 +22,6 @@ pub use hash_error::{HashError, UnusableHash};
 pub use hash_import::HashImporter;
 pub use metrics::HashMetrics;
 pub use password_hash::PasswordHash;
-pub use pool::{AdmissionPermit, HashPool, StartError, Verification};
+pub use pool::{HashPool, Verification};
 pub use queue::HashRequester;
 pub use settings::{HashingSettings, InvalidSetting};

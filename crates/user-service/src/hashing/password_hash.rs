@@ -1,10 +1,9 @@
 //! Stored password hashes, in a type that is never printed.
 
-use std::fmt;
-
 use secrecy::{ExposeSecret, SecretString};
 
 use super::hash_error::HashError;
+use crate::domain::redacted::redacted_debug;
 
 /// Maximum length of a hash. No created or imported hash is longer.
 const MAX_BYTES: usize = 512;
@@ -42,11 +41,7 @@ impl PasswordHash {
     }
 }
 
-impl fmt::Debug for PasswordHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("PasswordHash([REDACTED])")
-    }
-}
+redacted_debug!(PasswordHash);
 
 #[cfg(test)]
 mod tests {

@@ -5,6 +5,7 @@ use argon2::{
     password_hash::phc::{Output, ParamsString, PasswordHash as Phc, Salt},
 };
 use argon2_simd::{Arena, Inputs, hash_into};
+use service_kit::random_bytes;
 use zeroize::Zeroizing;
 
 use super::{
@@ -146,29 +147,18 @@ impl HashPolicy {
     }
 }
 
-fn random_bytes<const N: usize>() -> [u8; N] {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).expect("the operating system's random source works once it has been seeded");
-    bytes
-}
-
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use argon2::{Argon2, PasswordHasher, PasswordVerifier};
 
     use super::*;
 
     fn policy() -> HashPolicy {
         HashPolicy::new(&HashingSettings {
-            memory_kib: 64,
             iterations: 2,
-            parallelism: 1,
-            threads: 1,
-            max_wait: Duration::from_secs(1),
             foreign_max_memory_kib: 128,
             foreign_max_cost: 4,
+            ..HashingSettings::for_test()
         })
         .unwrap()
     }

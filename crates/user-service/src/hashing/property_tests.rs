@@ -1,8 +1,6 @@
 //! Property tests for any text in the place of a password hash: it is refused, or its verification takes no more memory
 //! and time than the configuration allows.
 
-use std::time::Duration;
-
 use corpus::{TestResult, corpus};
 use proptest::prelude::*;
 use serde_json::json;
@@ -10,20 +8,8 @@ use serde_json::json;
 use super::{HashImporter, HashingSettings, PasswordHash, check::argon2_cost, policy::HashPolicy};
 use crate::domain::Password;
 
-const MAX_MEMORY_KIB: u32 = 64;
-/// A multiple of the cheapest hash in the corpus, and far below what takes ten seconds.
-const MAX_COST: u32 = 6;
-
 fn settings() -> HashingSettings {
-    HashingSettings {
-        memory_kib: 64,
-        iterations: 1,
-        parallelism: 1,
-        threads: 1,
-        max_wait: Duration::from_secs(1),
-        foreign_max_memory_kib: MAX_MEMORY_KIB,
-        foreign_max_cost: MAX_COST,
-    }
+    HashingSettings::for_test()
 }
 
 /// Checks that the cost of a usable stored hash is within the limits.

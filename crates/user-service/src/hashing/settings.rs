@@ -45,6 +45,20 @@ pub struct InvalidSetting {
 }
 
 impl HashingSettings {
+    /// Returns settings for tests: one thread, cheap hashes, and low limits for foreign hashes.
+    #[cfg(test)]
+    pub(crate) fn for_test() -> Self {
+        Self {
+            memory_kib: 64,
+            iterations: 1,
+            parallelism: 1,
+            threads: 1,
+            max_wait: Duration::from_secs(1),
+            foreign_max_memory_kib: 64,
+            foreign_max_cost: 6,
+        }
+    }
+
     /// Checks that the pool can start with these settings.
     ///
     /// # Errors
@@ -111,15 +125,7 @@ mod tests {
     use super::*;
 
     fn owasp() -> HashingSettings {
-        HashingSettings {
-            memory_kib: 19 * 1024,
-            iterations: 2,
-            parallelism: 1,
-            threads: 0,
-            max_wait: Duration::from_secs(2),
-            foreign_max_memory_kib: 64 * 1024,
-            foreign_max_cost: 12,
-        }
+        HashingSettings { memory_kib: 19 * 1024, iterations: 2, threads: 0, ..HashingSettings::for_test() }
     }
 
     #[test]

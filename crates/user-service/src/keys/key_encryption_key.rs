@@ -8,6 +8,7 @@ use chacha20poly1305::{
 };
 use hkdf::Hkdf;
 use secrecy::{ExposeSecret, SecretString};
+use service_kit::random_bytes;
 use sha2::Sha256;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
@@ -39,6 +40,12 @@ impl KeyEncryptionKey {
         Ok(Self(bytes.as_slice().try_into().map_err(|_| InvalidEncryptionKey)?))
     }
 
+    /// Returns the key whose 32 bytes all have this value.
+    #[cfg(test)]
+    pub(crate) fn for_test(byte: u8) -> Self {
+        Self([byte; 32])
+    }
+
     /// Derives the key for `purpose`. The same purpose always gives the same key.
     #[must_use]
     pub fn derive(&self, purpose: &str) -> Zeroizing<[u8; 32]> {
@@ -53,8 +60,7 @@ impl KeyEncryptionKey {
     /// names the content, and unsealing requires the same label.
     #[must_use]
     pub fn seal(&self, label: &str, plaintext: &[u8]) -> Vec<u8> {
-        let mut nonce = [0; NONCE_BYTES];
-        getrandom::fill(&mut nonce).expect("the operating system's random source works once it has been seeded");
+        let nonce: [u8; NONCE_BYTES] = random_bytes();
         let sealed = self
             .cipher()
             .encrypt(&XNonce::from(nonce), Payload { msg: plaintext, aad: label.as_bytes() })

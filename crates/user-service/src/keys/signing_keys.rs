@@ -8,7 +8,7 @@ use std::{
 
 use arc_swap::ArcSwapOption;
 use jiff::{SignedDuration, Timestamp};
-use service_kit::mongo::StoreError;
+use service_kit::{mongo::StoreError, random_bytes};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
@@ -201,8 +201,7 @@ impl SigningKeys {
     }
 
     fn generate_key(&self) -> StoredKey {
-        let mut seed = zeroize::Zeroizing::new([0; 32]);
-        getrandom::fill(seed.as_mut()).expect("the operating system's random source works once it has been seeded");
+        let seed = zeroize::Zeroizing::new(random_bytes());
         let private = ed25519_dalek::SigningKey::from_bytes(&seed);
         let kid = key_id(&private.verifying_key());
         StoredKey {

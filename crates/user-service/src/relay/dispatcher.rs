@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::{
     outbox_ack::OutboxAck,
     producer::EventProducer,
-    publisher::{Finished, Publisher, Source},
+    publisher::{Finished, OfferedList, Publisher, Source},
     sweeper::Sweeper,
     task_messages::{AckedList, BatchGuard, Sweep},
     topic_watch::{TopicState, TopicWatch},
@@ -144,22 +144,24 @@ impl Relay {
     }
 }
 
-/// The next list of a user: it arrived while the one before was being published.
-type NextList = (Backlog, Source, Vec<Arc<BatchGuard>>);
-
 /// Merges two lists of one user: the list with the higher last sequence contains the other one. If one of
 /// them comes from the sweep, so does the result, because only those are published at any age.
-fn merge((waiting, its_source, mut guards): NextList, (backlog, source, more): NextList) -> NextList {
-    guards.extend(more);
-    let backlog = if last_sequence(&waiting) < last_sequence(&backlog) { backlog } else { waiting };
-    let source = if matches!(its_source, Source::Sweep) { its_source } else { source };
-    (backlog, source, guards)
+fn merge(mut waiting: OfferedList, offered: OfferedList) -> OfferedList {
+    waiting.guards.extend(offered.guards);
+    if last_sequence(&waiting.backlog) < last_sequence(&offered.backlog) {
+        waiting.backlog = offered.backlog;
+    }
+    if !matches!(waiting.source, Source::Sweep) {
+        waiting.source = offered.source;
+    }
+    waiting
 }
 
 struct Dispatcher {
     publisher: Arc<Publisher>,
     state: watch::Receiver<TopicState>,
-    running: HashMap<Uuid, Option<NextList>>,
+    /// The users whose lists are being published, with the next list of each, if it has arrived.
+    running: HashMap<Uuid, Option<OfferedList>>,
     published: LruCache<Uuid, i64>,
     in_flight: FuturesUnordered<BoxFuture<'static, Finished>>,
 }
@@ -200,24 +202,23 @@ impl Dispatcher {
     }
 
     fn take_offered(&mut self, QueuedBacklog { backlog, room }: QueuedBacklog) {
-        self.take(backlog, Source::Fast { _room: room }, Vec::new());
+        self.take(OfferedList { backlog, source: Source::Fast { _room: room }, guards: Vec::new() });
     }
 
     fn take_batch(&mut self, batch: Sweep) {
         let guard = Arc::new(BatchGuard::new(batch.done));
         for backlog in batch.backlogs {
-            self.take(backlog, Source::Sweep, vec![Arc::clone(&guard)]);
+            self.take(OfferedList { backlog, source: Source::Sweep, guards: vec![Arc::clone(&guard)] });
         }
     }
 
-    fn take(&mut self, backlog: Backlog, source: Source, guards: Vec<Arc<BatchGuard>>) {
+    fn take(&mut self, offered: OfferedList) {
         if *self.state.borrow() != TopicState::Ready {
             return;
         }
-        let offered = (backlog, source, guards);
-        match self.running.get_mut(&Uuid::from(offered.0.user)) {
+        match self.running.get_mut(&offered.user()) {
             None => {
-                self.running.insert(Uuid::from(offered.0.user), None);
+                self.running.insert(offered.user(), None);
                 self.start(offered);
             }
             Some(next) => {
@@ -229,10 +230,10 @@ impl Dispatcher {
         }
     }
 
-    fn start(&mut self, (backlog, source, guards): NextList) {
-        let up_to = self.published.get(&Uuid::from(backlog.user)).copied();
+    fn start(&mut self, list: OfferedList) {
+        let up_to = self.published.get(&list.user()).copied();
         let publisher = Arc::clone(&self.publisher);
-        self.in_flight.push(async move { publisher.publish_or_park(backlog, up_to, source, guards).await }.boxed());
+        self.in_flight.push(async move { publisher.publish_or_park(list, up_to).await }.boxed());
     }
 
     fn finish(&mut self, finished: &Finished) {
@@ -290,17 +291,19 @@ mod tests {
             let (done, tried) = tokio::sync::oneshot::channel();
             (vec![Arc::new(BatchGuard::new(done))], tried)
         };
+        let list = |events, source, guards| OfferedList { backlog: backlog(events), source, guards };
+        let merged = |next: &OfferedList| (last_sequence(&next.backlog), matches!(next.source, Source::Sweep));
         let (guards, mut tried) = swept();
-        let next = merge((backlog(1), Source::Sweep, guards), (backlog(2), fast(), Vec::new()));
-        assert_eq!((last_sequence(&next.0), matches!(next.1, Source::Sweep)), (2, true));
+        let next = merge(list(1, Source::Sweep, guards), list(2, fast(), Vec::new()));
+        assert_eq!(merged(&next), (2, true));
         assert!(tried.try_recv().is_err_and(|error| error == tokio::sync::oneshot::error::TryRecvError::Empty));
         let (guards, mut tried) = swept();
-        let next = merge((backlog(2), fast(), Vec::new()), (backlog(1), Source::Sweep, guards));
-        assert_eq!((last_sequence(&next.0), matches!(next.1, Source::Sweep)), (2, true));
+        let next = merge(list(2, fast(), Vec::new()), list(1, Source::Sweep, guards));
+        assert_eq!(merged(&next), (2, true));
         drop(next);
         assert!(tried.try_recv().is_err_and(|error| error == tokio::sync::oneshot::error::TryRecvError::Closed));
-        let next = merge((backlog(2), fast(), Vec::new()), (backlog(3), fast(), Vec::new()));
-        assert_eq!((last_sequence(&next.0), matches!(next.1, Source::Sweep)), (3, false));
+        let next = merge(list(2, fast(), Vec::new()), list(3, fast(), Vec::new()));
+        assert_eq!(merged(&next), (3, false));
     }
 
     #[test]

@@ -17,4 +17,3 @@ mod topic_watch;
 
 pub use dispatcher::{Relay, RelaySettings};
 pub use producer::PRODUCER_PROPERTIES;
-pub use topic_watch::TopicState;

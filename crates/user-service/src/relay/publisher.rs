@@ -32,6 +32,19 @@ pub(super) enum Source {
     Sweep,
 }
 
+/// The pending events of one user, as they were offered to the relay.
+pub(super) struct OfferedList {
+    pub backlog: Backlog,
+    pub source: Source,
+    pub guards: Vec<Arc<BatchGuard>>,
+}
+
+impl OfferedList {
+    pub(super) fn user(&self) -> Uuid {
+        self.backlog.user.into()
+    }
+}
+
 /// Publishes the lists of users.
 pub(super) struct Publisher {
     pub producer: Arc<EventProducer>,
@@ -46,15 +59,9 @@ pub(super) struct Publisher {
 impl Publisher {
     /// Publishes the list. A user whose list causes a panic is parked, because the same events would cause it
     /// again in every replica.
-    pub(super) async fn publish_or_park(
-        &self,
-        backlog: Backlog,
-        up_to: Option<i64>,
-        source: Source,
-        guards: Vec<Arc<BatchGuard>>,
-    ) -> Finished {
-        let (user, parked) = (Uuid::from(backlog.user), backlog.parked.clone());
-        let published = panics::catch_future(PANIC_LABEL, self.publish(backlog, up_to, source, guards)).await;
+    pub(super) async fn publish_or_park(&self, list: OfferedList, up_to: Option<i64>) -> Finished {
+        let (user, parked) = (list.user(), list.backlog.parked.clone());
+        let published = panics::catch_future(PANIC_LABEL, self.publish(list, up_to)).await;
         match published {
             Ok(finished) => finished,
             Err(panicked) => {
@@ -66,14 +73,9 @@ impl Publisher {
 
     /// Publishes the events in order, each after the broker has acknowledged the one before, and stops at the
     /// first failure. `up_to` is the last sequence that is known to be in the topic.
-    async fn publish(
-        &self,
-        backlog: Backlog,
-        up_to: Option<i64>,
-        source: Source,
-        guards: Vec<Arc<BatchGuard>>,
-    ) -> Finished {
-        let user = Uuid::from(backlog.user);
+    async fn publish(&self, list: OfferedList, up_to: Option<i64>) -> Finished {
+        let user = list.user();
+        let OfferedList { backlog, source, guards } = list;
         let mut finished = Finished { user, up_to };
         if backlog.parked.as_ref().is_some_and(|parked| self.clock.now() < parked.until.to_jiff()) {
             return finished;

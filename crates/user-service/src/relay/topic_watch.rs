@@ -25,7 +25,7 @@ const SEGMENT_MS: &str = "86400000";
 
 /// Whether the relay may publish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TopicState {
+pub(super) enum TopicState {
     /// The brokers do not respond, or have not responded yet.
     Unreachable,
     /// The topic has another number of partitions than the configuration: keys would move.

@@ -1,12 +1,13 @@
 //! The tokens of clients: access tokens (JWT), refresh tokens, and MFA tokens (between password and second factor).
 
 mod access_token;
+mod authenticated_text;
 mod mfa_token;
 #[cfg(test)]
 mod property_tests;
 mod refresh_token;
 mod verified_token_cache;
 
-pub use access_token::{AccessClaims, AccessTokens, IssuedToken, TokenError};
+pub use access_token::{AccessTokens, TokenError};
 pub use mfa_token::{MfaBinding, MfaToken, MfaTokens};
 pub use refresh_token::{RefreshToken, RefreshTokens};

@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use base64::{Engine, prelude::BASE64_STANDARD};
 use corpus::{Corpus, TestResult, corpus};
 use ed25519_dalek::SigningKey;
 use jiff::Timestamp;
@@ -13,17 +12,13 @@ use secrecy::{ExposeSecret as _, SecretString};
 use uuid::Uuid;
 
 use super::{
-    access_token::{parse_unverified, verify_signature},
+    access_token::{AccessClaims, parse_unverified, verify_signature},
     *,
 };
 use crate::keys::KeyEncryptionKey;
 
 const SESSION: Uuid = Uuid::from_u128(7);
 const SALT: &[u8] = b"0123456789abcdef";
-
-fn encryption() -> KeyEncryptionKey {
-    KeyEncryptionKey::from_base64(&BASE64_STANDARD.encode([7; 32]).into()).expect("the key has 32 bytes")
-}
 
 /// Returns the corpus of tokens together with copies of a genuine one, which the test changes.
 fn corpus_with(genuine: &SecretString) -> Corpus {
@@ -33,7 +28,7 @@ fn corpus_with(genuine: &SecretString) -> Corpus {
 
 #[test]
 fn only_the_issued_refresh_token_is_genuine() {
-    let tokens = RefreshTokens::new(&encryption());
+    let tokens = RefreshTokens::new(&KeyEncryptionKey::for_test(7));
     let genuine = tokens.issue(SESSION, SALT, 3);
     corpus_with(&genuine).holds_for_text(|text| {
         let Some(token) = RefreshToken::parse(&text.to_owned().into()) else { return Ok(()) };
@@ -45,7 +40,7 @@ fn only_the_issued_refresh_token_is_genuine() {
 
 #[test]
 fn only_the_issued_mfa_token_is_valid() {
-    let tokens = MfaTokens::new(&encryption(), Duration::from_secs(300));
+    let tokens = MfaTokens::new(&KeyEncryptionKey::for_test(7), Duration::from_secs(300));
     let binding = MfaBinding { user: SESSION, epoch: 1, password_hash: "$argon2id$", totp_secret: b"sealed" };
     let now = Timestamp::from_second(1_000).expect("the timestamp is valid");
     let genuine = tokens.issue(Uuid::from_u128(1), &binding, now);

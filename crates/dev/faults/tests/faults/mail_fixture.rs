@@ -3,7 +3,10 @@
 
 use std::time::Duration;
 
-use e2e::{event_publisher::EventPublisher, ledger::Ledger};
+use e2e::{
+    event_publisher::EventPublisher,
+    ledger::{Ledger, MailJob},
+};
 use events::Event;
 use faults::checker::{History, Limits};
 use faults::{FaultRun, Recorder};
@@ -12,6 +15,18 @@ use test_support::{ScriptedSmtp, ServiceSpec, Stack, World};
 /// How long a run may take until every mail is in a terminal state. It covers leases, sessions of killed members,
 /// the pause before a resend, and a slow machine.
 pub(crate) const IDLE_DEADLINE: Duration = Duration::from_secs(60);
+
+/// The policy for a mail whose delivery is unknown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum MailKind {
+    /// The mail is resent once.
+    Welcome,
+    /// The mail is held.
+    Notice,
+}
+
+/// The result of a mail whose sender failed: state, number of final dots, number of resends.
+pub(crate) type DeliveryResult = (&'static str, usize, usize);
 
 /// The fixture of a mail fault test.
 pub(crate) struct MailFixture {
@@ -69,6 +84,23 @@ impl MailFixture {
         let address = self.address(name);
         self.publish(&self.publisher.welcome(&address)).await;
         address
+    }
+
+    /// Publishes a mail of this kind. Returns its address.
+    pub(crate) async fn mail(&self, kind: MailKind, name: &str) -> String {
+        match kind {
+            MailKind::Welcome => self.welcome(name).await,
+            MailKind::Notice => self.notice(name).await,
+        }
+    }
+
+    /// Waits until the only mail to an address is in a terminal state, and checks its result.
+    pub(crate) async fn assert_result(&self, address: &str, expected: DeliveryResult, case: &str) -> MailJob {
+        let mail = self.ledger.wait_for_mail(address, "over", IDLE_DEADLINE, MailJob::is_terminal).await;
+        let dots = self.smtp().deliveries_to(address).len();
+        let result = (mail.state.as_str(), dots, mail.count_transitions("unknown", "queued"));
+        assert_eq!(result, expected, "{case}: {mail:#?}");
+        mail
     }
 
     /// Publishes one mail to each partition, so that delivery of all of them proves that all partitions are read.

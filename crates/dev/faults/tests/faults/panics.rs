@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use e2e::ledger::{Ledger, MailJob};
+use e2e::ledger::Ledger;
 use faults::checker::Outcome;
 use faults::{Client, assert_promises_kept};
 use futures_util::future::join_all;
@@ -20,7 +20,7 @@ use tokio::{
 };
 
 use crate::{
-    mail_fixture::{IDLE_DEADLINE, MailFixture},
+    mail_fixture::{DeliveryResult, IDLE_DEADLINE, MailFixture, MailKind},
     raw_record::{self, RawHeader},
     setup::*,
 };
@@ -209,32 +209,12 @@ async fn fault_39_a_user_whose_event_cannot_be_published_is_parked_and_all_other
     assert_promises_kept(&run, DEADLINE).await;
 }
 
-/// The result of a mail whose sender panicked: state, number of final dots, number of resends.
-type DeliveryResult = (&'static str, usize, usize);
-
-#[derive(Debug, Clone, Copy)]
-enum MailKind {
-    /// Resent once if its delivery is unknown.
-    Welcome,
-    /// Held if its delivery is unknown.
-    Notice,
-}
-
 /// Sends one mail whose sending panics at `point`, and then a neighbour.
 async fn assert_result_when_panicking(point: &'static str, kind: MailKind, expected: DeliveryResult) {
     let fixture = MailFixture::new("mail-panic").await;
     let mut service = fixture.service().fail_points(&format!("{point}=1*panic({PANIC_MESSAGE})->off")).start().await;
-    let address = match kind {
-        MailKind::Welcome => fixture.welcome("ada").await,
-        MailKind::Notice => fixture.notice("ada").await,
-    };
-    let mail = fixture.ledger.wait_for_mail(&address, "over", IDLE_DEADLINE, MailJob::is_terminal).await;
-    let ending = (
-        mail.state.as_str(),
-        fixture.smtp().deliveries_to(&address).len(),
-        mail.count_transitions("unknown", "queued"),
-    );
-    assert_eq!(ending, expected, "{kind:?} at {point}: {mail:#?}");
+    let address = fixture.mail(kind, "ada").await;
+    let mail = fixture.assert_result(&address, expected, &format!("{kind:?} at {point}")).await;
     let notes: Vec<&str> = mail.history.iter().filter_map(|step| step.note.as_deref()).collect();
     assert!(notes.iter().any(|note| note.starts_with("a defect of the program: panic at ")), "{notes:?}");
     assert!(!notes.iter().any(|note| note.contains(PANIC_MESSAGE)), "{notes:?}");

@@ -37,6 +37,11 @@ pub(crate) async fn run(name: &str) -> FaultRun {
     run_in_world(World::new(&Stack::from_env(), name).await).await
 }
 
+/// Creates a run whose services use this MongoDB.
+pub(crate) async fn run_on_mongodb(stack: &Stack, name: &str, uri: impl Into<String>) -> FaultRun {
+    run_in_world(World::new(stack, name).await.on_mongodb(uri)).await
+}
+
 /// Creates a run in a world that has its topic, and possibly its own dependencies.
 pub(crate) async fn run_in_world(world: World) -> FaultRun {
     let smtp = ScriptedSmtp::start().await;

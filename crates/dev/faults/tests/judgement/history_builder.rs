@@ -63,6 +63,20 @@ impl HistoryBuilder {
         Self { history, now: 1_900_000_000_000, ids: 0, accounts: BTreeMap::new() }
     }
 
+    /// Returns a builder with a registration, a login, a profile update, a password change, a probe, a refusal and a
+    /// poison record, and the registered account.
+    pub(crate) fn with_example() -> (Self, Uuid) {
+        let mut builder = Self::new();
+        let ada = builder.register(MailOutcome::Sent);
+        builder.login(ada);
+        builder.update_profile(ada);
+        builder.change_password(ada, MailOutcome::Sent);
+        builder.probe_existence();
+        builder.refuse_for_overload();
+        builder.add_poison_record();
+        (builder, ada)
+    }
+
     pub(crate) fn build(mut self) -> History {
         self.history.users = self.accounts.values().cloned().collect();
         for record in &self.history.records {

@@ -44,14 +44,7 @@ fn random_step() -> impl Strategy<Value = RandomStep> {
 /// Generates valid histories that contain at least one item of every kind.
 pub(crate) fn valid_history() -> impl Strategy<Value = History> {
     proptest::collection::vec((random_step(), any::<prop::sample::Index>()), 0..60).prop_map(|steps| {
-        let mut builder = HistoryBuilder::new();
-        let first = builder.register(MailOutcome::Sent);
-        builder.login(first);
-        builder.update_profile(first);
-        builder.change_password(first, MailOutcome::Sent);
-        builder.probe_existence();
-        builder.add_poison_record();
-        builder.refuse_for_overload();
+        let (mut builder, first) = HistoryBuilder::with_example();
         for (next, who) in steps {
             let users = builder.users();
             let user = *who.get(&users);

@@ -4,17 +4,8 @@ use faults::checker::{History, Outcome, Promise, RecordedResponse, TopicRecord, 
 
 use crate::history_builder::{HistoryBuilder, MailOutcome, SECRET};
 
-/// Builds a registration, a login, a profile update, a password change, a poison record, and a probe.
 fn build_example() -> HistoryBuilder {
-    let mut builder = HistoryBuilder::new();
-    let ada = builder.register(MailOutcome::Sent);
-    builder.login(ada);
-    builder.update_profile(ada);
-    builder.change_password(ada, MailOutcome::Sent);
-    builder.probe_existence();
-    builder.refuse_for_overload();
-    builder.add_poison_record();
-    builder
+    HistoryBuilder::with_example().0
 }
 
 /// Checks that only this promise is broken, and that the report contains the expected text.

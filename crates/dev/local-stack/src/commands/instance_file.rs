@@ -3,7 +3,7 @@
 use std::{fs, path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, Result};
-use local_stack::wait_for::try_wait_for;
+use local_stack::{process::stat::ProcessStat, wait_for::try_wait_for};
 use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
 
@@ -47,10 +47,7 @@ impl ProcessIdentity {
 
 /// Returns the start time of a process, or `None` if there is no such process or it is a zombie.
 fn start_ticks(pid: u32) -> Option<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-    // Fields 3 (state) and 22 (start time) of proc_pid_stat(5).
-    (fields.first() != Some(&"Z")).then(|| fields.get(19)?.parse().ok()).flatten()
+    ProcessStat::of(pid).filter(|stat| !stat.is_zombie())?.start_ticks()
 }
 
 /// A stack that `up` has started.

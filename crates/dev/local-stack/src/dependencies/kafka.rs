@@ -9,7 +9,10 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::readiness;
+use super::{
+    readiness,
+    server::{Server, ServerSpec},
+};
 use crate::{
     process::child::{Child, ChildSpec, Output},
     wait_for::try_wait_for,
@@ -79,63 +82,36 @@ ssl.keystore.location={pem}
 }
 
 /// A running broker.
-#[derive(Debug)]
-pub struct Kafka {
-    spec: KafkaSpec,
-    child: Child,
-}
+pub type Kafka = Server<KafkaSpec>;
 
 impl Kafka {
-    /// Formats the storage if necessary, starts the broker and waits until it serves metadata.
-    ///
-    /// # Errors
-    /// Returns an error if it does not start, with the end of its log.
-    pub async fn start(spec: KafkaSpec) -> Result<Self> {
-        let properties = write_properties(&spec)?;
-        if !spec.data.join("logs/meta.properties").is_file() {
-            format_storage(&spec, &properties).await?;
-        }
-        let child = launch(&spec, &properties)?;
-        let mut kafka = Self { spec, child };
-        kafka.wait_until_ready().await?;
-        Ok(kafka)
-    }
-
-    /// Starts it again with the same data and ports after it was stopped or killed.
-    ///
-    /// # Errors
-    /// Returns an error under the conditions of [`Kafka::start`].
-    pub async fn restart(&mut self) -> Result<()> {
-        let properties = write_properties(&self.spec)?;
-        self.child = launch(&self.spec, &properties)?;
-        self.wait_until_ready().await
-    }
-
     /// Returns `host:port` for clients.
     #[must_use]
     pub fn brokers(&self) -> String {
         format!("127.0.0.1:{}", self.spec.advertised_port.unwrap_or(self.spec.port))
     }
+}
 
-    /// Returns the child process, for signals.
-    pub fn child(&mut self) -> &mut Child {
-        &mut self.child
+impl ServerSpec for KafkaSpec {
+    const STOP_DEADLINE: Duration = Duration::from_secs(15);
+
+    /// Starts the broker, after its storage was formatted if necessary.
+    async fn launch(&self) -> Result<Child> {
+        let properties = write_properties(self)?;
+        if !self.data.join("logs/meta.properties").is_file() {
+            format_storage(self, &properties).await?;
+        }
+        java_command(self, "kafka").arg("kafka.Kafka").arg(properties).start()
     }
 
-    /// Shuts it down cleanly, and kills it after fifteen seconds.
-    pub async fn stop(&mut self) {
-        self.child.stop(Duration::from_secs(15)).await;
-    }
-
-    async fn wait_until_ready(&mut self) -> Result<()> {
-        let Self { spec, child } = self;
-        let address = format!("127.0.0.1:{}", spec.port);
+    /// Waits until it serves metadata.
+    async fn wait_until_ready(&self, child: &mut Child) -> Result<()> {
+        let address = format!("127.0.0.1:{}", self.port);
         try_wait_for(READY_DEADLINE, "Kafka", async || {
             child.ensure_running()?;
-            if readiness::is_port_open(spec.port).await && readiness::is_kafka_ready(&address, PROBE_DEADLINE).await {
-                return Ok(Some(()));
-            }
-            Ok(None)
+            let ready =
+                readiness::is_port_open(self.port).await && readiness::is_kafka_ready(&address, PROBE_DEADLINE).await;
+            Ok(ready.then_some(()))
         })
         .await
     }
@@ -192,10 +168,6 @@ async fn format_storage(spec: &KafkaSpec, properties: &Path) -> Result<()> {
     let status = format.wait_within(FORMAT_DEADLINE).await.context("formatting Kafka's storage takes too long")?;
     ensure!(status.success(), "Kafka's storage could not be formatted:\n{}", format.log_tail(20));
     Ok(())
-}
-
-fn launch(spec: &KafkaSpec, properties: &Path) -> Result<Child> {
-    java_command(spec, "kafka").arg("kafka.Kafka").arg(properties).start()
 }
 
 fn java_command(spec: &KafkaSpec, name: &str) -> ChildSpec {

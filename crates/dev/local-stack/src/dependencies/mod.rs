@@ -4,6 +4,7 @@
 //! stand-in ([`mock_kafka`], [`mail_catcher`]) for machines where the real program cannot be installed.
 //! [`Dependencies`] chooses the programs, [`RunningDependencies`] starts and stops all of them together.
 
+mod embedded_http;
 pub mod kafka;
 mod locate;
 pub mod mail_catcher;
@@ -13,6 +14,8 @@ pub mod mongo_wire;
 pub mod mongod;
 pub mod readiness;
 mod running;
+mod server;
 
 pub use locate::{Dependencies, KafkaBackend, MailBackend};
 pub use running::{AlreadyRunning, DependenciesSpec, DependencyPorts, PARTITIONS, RunningDependencies, TOPIC};
+pub use server::{Server, ServerSpec};

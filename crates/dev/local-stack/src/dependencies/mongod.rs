@@ -5,7 +5,10 @@ use std::{fs, path::PathBuf, time::Duration};
 use anyhow::{Context as _, Result};
 use bson::{Document, doc};
 
-use super::mongo_wire;
+use super::{
+    mongo_wire,
+    server::{Server, ServerSpec},
+};
 use crate::{
     process::child::{Child, ChildSpec, Output},
     wait_for::try_wait_for,
@@ -36,24 +39,9 @@ pub struct MongodSpec {
 }
 
 /// A running `mongod`.
-#[derive(Debug)]
-pub struct Mongod {
-    spec: MongodSpec,
-    child: Child,
-}
+pub type Mongod = Server<MongodSpec>;
 
 impl Mongod {
-    /// Starts a `mongod` and waits until it accepts writes.
-    ///
-    /// # Errors
-    /// Returns an error if it does not start, with the end of its log.
-    pub async fn start(spec: MongodSpec) -> Result<Self> {
-        let child = launch(&spec)?;
-        let mut mongod = Self { spec, child };
-        mongod.wait_until_writable().await?;
-        Ok(mongod)
-    }
-
     /// Starts the members of a new replica set and waits until the first one is the primary and the others are
     /// secondaries. Every spec names the replica set.
     ///
@@ -84,6 +72,13 @@ impl Mongod {
         Ok(set)
     }
 
+    /// Returns the connection string.
+    #[must_use]
+    pub fn uri(&self) -> String {
+        let options = self.spec.replica_set.as_ref().map(|name| format!("/?replicaSet={name}")).unwrap_or_default();
+        format!("mongodb://127.0.0.1:{}{options}", self.spec.port)
+    }
+
     async fn wait_for_hello(&mut self, what: &str, wanted: impl Fn(&Document) -> bool) -> Result<()> {
         let Self { spec, child } = self;
         try_wait_for(READY_DEADLINE, what, async || {
@@ -93,49 +88,31 @@ impl Mongod {
         })
         .await
     }
+}
 
-    /// Starts it again with the same data and port after it was stopped or killed.
-    ///
-    /// # Errors
-    /// Returns an error under the conditions of [`Mongod::start`].
-    pub async fn restart(&mut self) -> Result<()> {
-        self.child = launch(&self.spec)?;
-        self.wait_until_writable().await
+impl ServerSpec for MongodSpec {
+    const STOP_DEADLINE: Duration = Duration::from_secs(10);
+
+    async fn launch(&self) -> Result<Child> {
+        launch(self)
     }
 
-    /// Returns the connection string.
-    #[must_use]
-    pub fn uri(&self) -> String {
-        let options = self.spec.replica_set.as_ref().map(|name| format!("/?replicaSet={name}")).unwrap_or_default();
-        format!("mongodb://127.0.0.1:{}{options}", self.spec.port)
-    }
-
-    /// Returns the child process, for signals.
-    pub fn child(&mut self) -> &mut Child {
-        &mut self.child
-    }
-
-    /// Shuts it down cleanly, and kills it after ten seconds.
-    pub async fn stop(&mut self) {
-        self.child.stop(Duration::from_secs(10)).await;
-    }
-
-    async fn wait_until_writable(&mut self) -> Result<()> {
-        let Self { spec, child } = self;
-        let mut initiated = spec.replica_set.is_none();
+    /// Waits until it accepts writes.
+    async fn wait_until_ready(&self, child: &mut Child) -> Result<()> {
+        let mut initiated = self.replica_set.is_none();
         try_wait_for(READY_DEADLINE, "mongod", async || {
             child.ensure_running()?;
-            let Ok(hello) = mongo_wire::command(spec.port, doc! { "hello": 1 }, PROBE_DEADLINE).await else {
+            let Ok(hello) = mongo_wire::command(self.port, doc! { "hello": 1 }, PROBE_DEADLINE).await else {
                 return Ok(None);
             };
             if has_role(&hello, "isWritablePrimary") {
                 return Ok(Some(()));
             }
-            if let (false, Some(name)) = (initiated, &spec.replica_set) {
-                let member = doc! { "_id": 0, "host": format!("127.0.0.1:{}", spec.port) };
+            if let (false, Some(name)) = (initiated, &self.replica_set) {
+                let member = doc! { "_id": 0, "host": format!("127.0.0.1:{}", self.port) };
                 let initiate = doc! { "replSetInitiate": { "_id": name, "members": [member] } };
                 // The server refuses this if an earlier run has initiated the set; then it elects itself.
-                let _ = mongo_wire::command(spec.port, initiate, READY_DEADLINE).await;
+                let _ = mongo_wire::command(self.port, initiate, READY_DEADLINE).await;
                 initiated = true;
             }
             Ok(None)

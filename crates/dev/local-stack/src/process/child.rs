@@ -262,18 +262,16 @@ impl Drop for Child {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
 
     use super::*;
+    use crate::process::stat::ProcessStat;
 
     fn shell(script: &str, log: &Path) -> Child {
         ChildSpec::new("shell", "/bin/sh", Output::File(log.to_owned())).args(["-c", script]).start().unwrap()
     }
 
     fn is_running(pid: u32) -> bool {
-        // A zombie, which is not reaped yet, does not run any more.
-        fs::read_to_string(format!("/proc/{pid}/stat"))
-            .is_ok_and(|stat| !stat.rsplit(')').next().unwrap_or("").trim_start().starts_with('Z'))
+        ProcessStat::of(pid).is_some_and(|stat| !stat.is_zombie())
     }
 
     #[tokio::test]

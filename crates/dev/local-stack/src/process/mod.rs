@@ -4,3 +4,4 @@ pub mod child;
 pub mod log_file;
 pub mod process_tree;
 mod spawn;
+pub mod stat;

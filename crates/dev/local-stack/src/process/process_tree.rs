@@ -8,6 +8,8 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process, set_child_subreaper};
 
+use super::stat::ProcessStat;
+
 /// Makes orphaned descendants of this process its children instead of children of init.
 pub fn adopt_orphans() {
     // If this fails, only grandchildren whose parent has died are missed; the process groups cover the others.
@@ -35,12 +37,11 @@ pub fn kill_descendants(deadline: Duration) -> bool {
 
 /// Returns the living descendants of `ancestor`, without zombies.
 fn living_descendants_of(ancestor: u32) -> Vec<u32> {
-    let parents: HashMap<u32, (u32, char)> =
-        process_ids().into_iter().filter_map(|pid| Some((pid, parent_and_state(pid)?))).collect();
+    let processes: HashMap<u32, (u32, bool)> = process_ids().into_iter().filter_map(parent_and_end).collect();
     let is_descendant = |mut pid: u32| {
         // The number of steps is limited because the table is not an atomic snapshot and could contain a cycle.
         for _ in 0..64 {
-            match parents.get(&pid) {
+            match processes.get(&pid) {
                 Some((parent, _)) if *parent == ancestor => return true,
                 Some((parent, _)) => pid = *parent,
                 None => return false,
@@ -48,7 +49,8 @@ fn living_descendants_of(ancestor: u32) -> Vec<u32> {
         }
         false
     };
-    parents.iter().filter(|(pid, (_, state))| *state != 'Z' && is_descendant(**pid)).map(|(pid, _)| *pid).collect()
+    let living = processes.iter().filter(|(_, (_, ended))| !ended).map(|(pid, _)| *pid);
+    living.filter(|pid| is_descendant(*pid)).collect()
 }
 
 /// Returns the ids of all processes that are visible in `/proc`.
@@ -57,12 +59,10 @@ pub(crate) fn process_ids() -> Vec<u32> {
     entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
 }
 
-fn parent_and_state(pid: u32) -> Option<(u32, char)> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The process name may contain spaces and brackets, so the fields after the last bracket are read.
-    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
-    let state = fields.next()?.chars().next()?;
-    Some((fields.next()?.parse().ok()?, state))
+/// Returns the process with its parent, and whether it has ended and was not reaped yet.
+fn parent_and_end(pid: u32) -> Option<(u32, (u32, bool))> {
+    let stat = ProcessStat::of(pid)?;
+    Some((pid, (stat.parent()?, stat.is_zombie())))
 }
 
 #[cfg(test)]

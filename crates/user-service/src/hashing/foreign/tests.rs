@@ -1,8 +1,6 @@
 //! Test vectors that come from the systems themselves (passlib, Django, argon2-cffi, Keycloak's scheme with Python's
 //! hashlib, Firebase's and Supabase's documentation), all with a low cost.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 
 use super::*;
@@ -69,15 +67,7 @@ const VECTORS: &[(&str, &str)] = &[
 ];
 
 fn settings() -> HashingSettings {
-    HashingSettings {
-        memory_kib: 64,
-        iterations: 1,
-        parallelism: 1,
-        threads: 1,
-        max_wait: Duration::from_secs(1),
-        foreign_max_memory_kib: 16 * 1024 + 16,
-        foreign_max_cost: 11,
-    }
+    HashingSettings { foreign_max_memory_kib: 16 * 1024 + 16, foreign_max_cost: 11, ..HashingSettings::for_test() }
 }
 
 fn importer() -> HashImporter {

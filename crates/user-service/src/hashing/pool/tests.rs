@@ -14,17 +14,14 @@ use prometheus::Registry;
 use super::*;
 use crate::domain::IpPrefix;
 
-const NO_THREADS: usize = 0;
-
 fn settings() -> HashingSettings {
     HashingSettings {
-        memory_kib: 64,
         iterations: 2,
-        parallelism: 1,
         threads: 2,
         max_wait: Duration::from_secs(60),
         foreign_max_memory_kib: 256,
         foreign_max_cost: 4,
+        ..HashingSettings::for_test()
     }
 }
 
@@ -34,6 +31,15 @@ fn metrics() -> HashMetrics {
 
 fn started() -> HashPool {
     HashPool::start(settings(), metrics()).unwrap()
+}
+
+/// Returns a pool whose jobs stay in the queue.
+fn without_threads(settings: &HashingSettings) -> HashPool {
+    HashPool::start_threads(settings, metrics(), 0).unwrap()
+}
+
+async fn verify(pool: &HashPool, typed: &str, stored: Option<&PasswordHash>) -> Verification {
+    pool.verify(&password(typed), stored, requester()).await.unwrap()
 }
 
 fn password(text: &str) -> Password {
@@ -67,12 +73,8 @@ async fn a_hash_matches_only_its_password() {
     let pool = started();
     let hash = pool.hash(&password("correct horse")).await.unwrap();
     assert!(Argon2::default().verify_password(b"correct horse", hash.expose()).is_ok());
-    let verification = pool.verify(&password("correct horse"), Some(&hash), requester()).await.unwrap();
-    assert_eq!(verification, Verification::Match { needs_rehash: false });
-    assert_eq!(
-        pool.verify(&password("correct house"), Some(&hash), requester()).await.unwrap(),
-        Verification::Mismatch
-    );
+    assert_eq!(verify(&pool, "correct horse", Some(&hash)).await, Verification::Match { needs_rehash: false });
+    assert_eq!(verify(&pool, "correct house", Some(&hash)).await, Verification::Mismatch);
 }
 
 #[tokio::test]
@@ -80,12 +82,12 @@ async fn a_hash_with_other_parameters_needs_a_rehash() {
     let pool = started();
     for (memory_kib, iterations) in [(64, 1), (32, 2), (128, 1), (256, 4)] {
         let stored = made_by_the_crate(memory_kib, iterations);
-        let verification = pool.verify(&password("correct horse"), Some(&stored), requester()).await.unwrap();
-        assert_eq!(verification, Verification::Match { needs_rehash: true }, "m={memory_kib} t={iterations}");
         assert_eq!(
-            pool.verify(&password("correct house"), Some(&stored), requester()).await.unwrap(),
-            Verification::Mismatch
+            verify(&pool, "correct horse", Some(&stored)).await,
+            Verification::Match { needs_rehash: true },
+            "m={memory_kib} t={iterations}"
         );
+        assert_eq!(verify(&pool, "correct house", Some(&stored)).await, Verification::Mismatch);
     }
 }
 
@@ -96,8 +98,7 @@ async fn an_unknown_user_costs_the_same_as_a_known_one() {
     let mut costs = Vec::new();
     for stored in [Some(&hash), None, Some(&PasswordHash::from_stored("no hash at all".into()))] {
         let before = (pool.0.metrics.hash_seconds.get_sample_count(), pool.0.metrics.blocks.get());
-        let verification = pool.verify(&password("correct house"), stored, requester()).await.unwrap();
-        assert_eq!(verification, Verification::Mismatch);
+        assert_eq!(verify(&pool, "correct house", stored).await, Verification::Mismatch);
         let after = (pool.0.metrics.hash_seconds.get_sample_count(), pool.0.metrics.blocks.get());
         costs.push((after.0 - before.0, after.1 - before.1));
     }
@@ -109,17 +110,14 @@ async fn an_unknown_user_costs_the_same_as_a_known_one() {
 async fn a_hash_beyond_the_limits_matches_no_password() {
     let pool = started();
     for stored in [made_by_the_crate(257, 1), made_by_the_crate(8, 129)] {
-        assert_eq!(
-            pool.verify(&password("correct horse"), Some(&stored), requester()).await.unwrap(),
-            Verification::Mismatch
-        );
+        assert_eq!(verify(&pool, "correct horse", Some(&stored)).await, Verification::Mismatch);
     }
     assert_eq!(pool.0.metrics.unusable.get(), 2);
 }
 
 #[tokio::test]
 async fn a_job_whose_client_is_gone_is_skipped() {
-    let pool = HashPool::start_threads(&settings(), metrics(), NO_THREADS).unwrap();
+    let pool = without_threads(&settings());
     let secret = password("correct horse");
     {
         let mut gone = pin!(pool.hash(&secret));
@@ -144,7 +142,7 @@ async fn a_job_whose_client_is_gone_is_skipped() {
 async fn under_overload_a_job_is_rejected_with_a_retry_after() {
     // On any machine, the second job waits longer than a nanosecond.
     let impatient = HashingSettings { max_wait: Duration::from_nanos(1), ..settings() };
-    let pool = HashPool::start_threads(&impatient, metrics(), NO_THREADS).unwrap();
+    let pool = without_threads(&impatient);
     let secret = password("correct horse");
     let (reply, _receiver) = oneshot::channel();
     let first = HashJob::Hash { password: secret.clone(), reply };
@@ -157,7 +155,7 @@ async fn under_overload_a_job_is_rejected_with_a_retry_after() {
 #[tokio::test]
 async fn a_job_still_queued_after_twice_the_maximum_wait_is_abandoned() {
     let hasty = HashingSettings { max_wait: Duration::from_millis(20), ..settings() };
-    let pool = HashPool::start_threads(&hasty, metrics(), NO_THREADS).unwrap();
+    let pool = without_threads(&hasty);
     let started = Instant::now();
     let answer = pool.verify(&password("correct horse"), None, requester()).await;
     assert!(matches!(answer, Err(HashError::Overloaded { .. })));
@@ -168,7 +166,7 @@ async fn a_job_still_queued_after_twice_the_maximum_wait_is_abandoned() {
 
 #[tokio::test]
 async fn shutdown_fails_waiting_jobs_and_ends_the_threads() {
-    let idle = HashPool::start_threads(&settings(), metrics(), NO_THREADS).unwrap();
+    let idle = without_threads(&settings());
     let secret = password("correct horse");
     let mut waiting = pin!(idle.hash(&secret));
     begin(&mut waiting).await;
@@ -218,8 +216,7 @@ async fn a_panic_in_a_hash_thread_fails_only_its_request() {
     for _ in 0..3 {
         let failed = pool.submit(QueueLane::Single, 1, None, |reply| HashJob::Panic { reply }).await;
         assert_eq!(failed.unwrap_err(), HashError::Failed);
-        let verification = pool.verify(&password("correct horse"), Some(&hash), requester()).await.unwrap();
-        assert_eq!(verification, Verification::Match { needs_rehash: false });
+        assert_eq!(verify(&pool, "correct horse", Some(&hash)).await, Verification::Match { needs_rehash: false });
     }
 }
 

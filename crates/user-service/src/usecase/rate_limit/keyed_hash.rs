@@ -41,12 +41,10 @@ impl KeyedHash {
 
 #[cfg(test)]
 mod tests {
-    use base64::{Engine, prelude::BASE64_STANDARD};
-
     use super::*;
 
     fn hash(byte: u8) -> KeyedHash {
-        KeyedHash::new(&KeyEncryptionKey::from_base64(&BASE64_STANDARD.encode([byte; 32]).into()).unwrap())
+        KeyedHash::new(&KeyEncryptionKey::for_test(byte))
     }
 
     #[test]

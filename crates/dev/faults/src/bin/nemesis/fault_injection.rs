@@ -19,9 +19,13 @@ use crate::{
 pub(crate) async fn inject(cluster: &Cluster, planned: &PlannedFault, nth: usize) -> bool {
     let duration = planned.duration;
     match &planned.fault {
-        Fault::Kill(kind, n) => {
+        Fault::Kill(kind, n) | Fault::Terminate(kind, n) => {
             let mut service = replica(cluster, *kind, *n).lock().await;
-            service.kill().await;
+            if matches!(planned.fault, Fault::Kill(..)) {
+                service.kill().await;
+            } else {
+                service.terminate().await;
+            }
             sleep(duration).await;
             start_again(&mut service);
         }
@@ -30,12 +34,6 @@ pub(crate) async fn inject(cluster: &Cluster, planned: &PlannedFault, nth: usize
             service.pause();
             sleep(duration).await;
             service.resume();
-        }
-        Fault::Terminate(kind, n) => {
-            let mut service = replica(cluster, *kind, *n).lock().await;
-            service.terminate().await;
-            sleep(duration).await;
-            start_again(&mut service);
         }
         Fault::TerminateCutOff(kind, n) => {
             let mut service = replica(cluster, *kind, *n).lock().await;

@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use faults::{Client, assert_promises_kept};
-use test_support::{DEADLINE, IsolatedMongod, Stack, TestUser, World, report_skipped, wait_for};
+use test_support::{DEADLINE, IsolatedMongod, Stack, TestUser, report_skipped, wait_for};
 
 use crate::setup::*;
 
@@ -17,7 +17,7 @@ async fn fault_23_a_full_disk_of_mongodb_is_answered_with_503_and_loses_no_ackno
         Ok(mongod) => mongod,
         Err(why) => return report_skipped("fault_23", &why),
     };
-    let run = run_in_world(World::new(&stack, "fulldisk").await.on_mongodb(mongod.uri())).await;
+    let run = run_on_mongodb(&stack, "fulldisk", mongod.uri()).await;
     let (mut service, _emails) = start(&run).await;
     let mut ada = logged_in_client(&run, &service, "ada").await;
     wait_until_nothing_is_pending(&run.world).await;

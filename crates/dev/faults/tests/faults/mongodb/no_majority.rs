@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use faults::assert_promises_kept;
-use test_support::{DEADLINE, IsolatedReplicaSet, Stack, World, wait_for};
+use test_support::{DEADLINE, IsolatedReplicaSet, Stack, wait_for};
 
 use crate::setup::*;
 
@@ -15,7 +15,7 @@ const DETECTION_DEADLINE: Duration = Duration::from_secs(5);
 async fn fault_40_a_primary_without_its_majority_is_detected_before_it_steps_down_and_requests_get_503_in_time() {
     let stack = Stack::from_env();
     let mut mongo = IsolatedReplicaSet::start(&stack, "majority").await;
-    let run = run_in_world(World::new(&stack, "majority").await.on_mongodb(mongo.uri())).await;
+    let run = run_on_mongodb(&stack, "majority", mongo.uri()).await;
     let (mut service, mut emails) = start(&run).await;
     let (mut ada, person) = logged_in_client(&run, &service, "ada").await;
     let newcomer = run.world.test_user("bob");

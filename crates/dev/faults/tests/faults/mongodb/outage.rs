@@ -10,9 +10,7 @@ use faults::checker::Outcome;
 use faults::{Client, FaultRun, assert_promises_kept};
 use futures_util::future::join_all;
 use serde_json::json;
-use test_support::{
-    DEADLINE, IsolatedMongod, ProxyMode, Service, ServiceSpec, Stack, TcpProxy, TestUser, World, wait_for,
-};
+use test_support::{DEADLINE, IsolatedMongod, ProxyMode, Service, ServiceSpec, Stack, TcpProxy, TestUser, wait_for};
 
 use crate::setup::*;
 
@@ -69,7 +67,7 @@ async fn fault_09_mongodb_down_paused_or_slow_is_answered_with_503_in_time_and_t
     let stack = Stack::from_env();
     let mut mongod = IsolatedMongod::start(&stack, "away").await;
     let proxy = TcpProxy::start(&mongod.address()).await.expect("a proxy can listen");
-    let run = run_in_world(World::new(&stack, "away").await.on_mongodb(proxied_uri(&proxy))).await;
+    let run = run_on_mongodb(&stack, "away", proxied_uri(&proxy)).await;
     let (mut service, _emails) = start(&run).await;
     let (ada, bob) = (logged_in_client(&run, &service, "ada").await, logged_in_client(&run, &service, "bob").await);
     let mut logged_in = LoggedInUsers { ada, bob };
@@ -111,7 +109,7 @@ async fn fault_09_a_start_without_mongodb_is_reported_and_the_service_recovers_b
     let upstream = stack.mongodb_uri().trim_start_matches("mongodb://").split(['/', '?']).next().unwrap_or_default();
     let proxy = TcpProxy::start(upstream).await.expect("a proxy can listen");
     proxy.set_mode(ProxyMode::Refuse);
-    let mut run = run_in_world(World::new(&stack, "nomongo").await.on_mongodb(proxied_uri(&proxy))).await;
+    let mut run = run_on_mongodb(&stack, "nomongo", proxied_uri(&proxy)).await;
     run.limits.no_email_service = true;
     let mut service = with_short_intervals(run.world.user_service()).start_until_live().await;
     let (mut me, ada) = (client(&run, &service), run.world.test_user("ada"));
@@ -155,7 +153,7 @@ async fn fault_09_a_request_whose_operations_are_too_slow_only_in_total_gets_503
     let stack = Stack::from_env();
     let mongod = IsolatedMongod::start(&stack, "together").await;
     let proxy = TcpProxy::start(&mongod.address()).await.expect("a proxy can listen");
-    let mut run = run_in_world(World::new(&stack, "together").await.on_mongodb(proxied_uri(&proxy))).await;
+    let mut run = run_on_mongodb(&stack, "together", proxied_uri(&proxy)).await;
     run.limits.no_email_service = true;
     let service = with_unreachable_limits(with_short_intervals(run.world.user_service())).start().await;
     let (mut ada, person) = logged_in_client(&run, &service, "ada").await;
@@ -214,7 +212,7 @@ async fn fault_09_requests_in_progress_when_mongodb_stops_get_503_in_time() {
     const ROUNDS: usize = 4;
     let stack = Stack::from_env();
     let mut mongod = IsolatedMongod::start(&stack, "midway").await;
-    let mut run = run_in_world(World::new(&stack, "midway").await.on_mongodb(mongod.uri())).await;
+    let mut run = run_on_mongodb(&stack, "midway", mongod.uri()).await;
     run.limits.no_email_service = true;
     let service = with_unreachable_limits(with_short_intervals(run.world.user_service())).start().await;
     let (mut reading, _) = logged_in_client(&run, &service, "reading").await;

@@ -1,40 +1,18 @@
 //! A sender killed at each of its fail points.
 
-use e2e::ledger::MailJob;
 use futures_util::future::join_all;
 use test_support::{DEADLINE, ServiceSpec};
 
-use crate::mail_fixture::{IDLE_DEADLINE, MailFixture};
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum MailKind {
-    /// Resent once if its delivery is unknown.
-    Welcome,
-    /// Held if its delivery is unknown.
-    Notice,
-}
-
-/// The result of a mail whose sender was killed: state, number of final dots, number of resends.
-type DeliveryResult = (&'static str, usize, usize);
+use crate::mail_fixture::{DeliveryResult, MailFixture, MailKind};
 
 /// Sends one mail with a service that is killed at `point` and started again.
 async fn assert_result_when_killed(point: &'static str, kind: MailKind, expected: DeliveryResult) {
     let fixture = MailFixture::new("killed").await;
-    let address = match kind {
-        MailKind::Welcome => fixture.welcome("ada").await,
-        MailKind::Notice => fixture.notice("ada").await,
-    };
+    let address = fixture.mail(kind, "ada").await;
     let mut service = fixture.service().fail_points(&format!("{point}=return")).launch();
     service.wait_for_exit(DEADLINE).await;
     service.restart_with(ServiceSpec::without_fail_points).await;
-
-    let mail = fixture.ledger.wait_for_mail(&address, "over", IDLE_DEADLINE, MailJob::is_terminal).await;
-    let outcome = (
-        mail.state.as_str(),
-        fixture.smtp().deliveries_to(&address).len(),
-        mail.count_transitions("unknown", "queued"),
-    );
-    assert_eq!(outcome, expected, "{kind:?} killed at {point}: {mail:#?}");
+    fixture.assert_result(&address, expected, &format!("{kind:?} killed at {point}")).await;
     fixture.assert_promises_kept().await;
 }
 

@@ -3,7 +3,7 @@
 
 use faults::checker::History;
 use faults::{FaultRun, assert_promises_kept};
-use test_support::{DEADLINE, IsolatedMongod, Stack, TcpProxy, World};
+use test_support::{DEADLINE, IsolatedMongod, Stack, TcpProxy};
 
 use crate::setup::*;
 
@@ -27,7 +27,7 @@ async fn fault_04_a_lost_reply_to_the_insert_leaves_one_account_and_one_event() 
     let upstream = stack.mongodb_uri().trim_start_matches("mongodb://").split(['/', '?']).next().unwrap_or_default();
     let proxy = TcpProxy::start(upstream).await.expect("a proxy can listen");
     let uri = format!("mongodb://{}/?directConnection=true", proxy.address());
-    let run = run_in_world(World::new(&stack, "lostinsert").await.on_mongodb(uri)).await;
+    let run = run_on_mongodb(&stack, "lostinsert", uri).await;
     let (service, _emails) = start(&run).await;
     let (mut client, person) = (client(&run, &service), run.world.test_user("ada"));
 
@@ -56,7 +56,7 @@ async fn fault_04_on_a_replica_set_the_driver_retries_the_insert_and_the_client_
     let mongod = IsolatedMongod::start_replica_set(&stack, "lostinsert").await;
     let proxy = TcpProxy::start(&mongod.address()).await.expect("a proxy can listen");
     let uri = format!("mongodb://{}/?directConnection=true", proxy.address());
-    let run = run_in_world(World::new(&stack, "lostinsert-rs").await.on_mongodb(uri)).await;
+    let run = run_on_mongodb(&stack, "lostinsert-rs", uri).await;
     let (service, _emails) = start(&run).await;
     let (mut client, person) = (client(&run, &service), run.world.test_user("ada"));
     proxy.lose_reply_to(insert_of_a_user());

@@ -12,6 +12,7 @@ use mongodb::Collection;
 use reqwest::Method;
 use serde_json::{Value, json};
 use test_support::{DEADLINE, Service, ServiceSpec, TestUser, World, remember_secret, wait_for};
+use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use crate::setup::*;
@@ -87,21 +88,42 @@ fn with_slow_logins(spec: &ServiceSpec) -> ServiceSpec {
     spec.replica().fail_points("login.before_commit=sleep(4000)")
 }
 
+/// Starts a service, and a replica of it with slow logins and these other settings.
+async fn start_with_slow_replica(run: &FaultRun, settings: &[(&str, &str)]) -> (Service, Service) {
+    let now = with_short_intervals(run.world.user_service());
+    let later = settings.iter().fold(with_slow_logins(&now), |spec, (key, value)| spec.set(key, *value));
+    tokio::join!(now.start(), later.start())
+}
+
+/// A login that has verified the password and has not started its session.
+struct WaitingLogin(JoinHandle<Outcome>);
+
+impl WaitingLogin {
+    /// Sends the login, while another session exists.
+    async fn begin(run: &FaultRun, mut client: Client, person: &TestUser) -> Self {
+        let person = person.clone();
+        let waiting = Self(tokio::spawn(async move { client.login(&person).await }));
+        wait_for_session_count(&run.world, 2).await;
+        waiting
+    }
+
+    /// Checks that the login still waited, and that it is refused.
+    async fn assert_refused(self, status: u16, problem: &str) {
+        assert!(!self.0.is_finished(), "the login was not slow enough for this test");
+        assert_problem(&self.0.await.expect("a login does not panic"), status, problem);
+    }
+}
+
 #[tokio::test]
 async fn fault_24_a_login_whose_password_is_changed_while_it_waits_gets_no_session() {
     let run = run_without_mails("latelogin").await;
-    let now = with_short_intervals(run.world.user_service());
-    let later = with_slow_logins(&now);
-    let (now, later) = tokio::join!(now.start(), later.start());
+    let (now, later) = start_with_slow_replica(&run, &[]).await;
     let (mut me, mut ada) = logged_in_client(&run, &now, "ada").await;
 
-    let (mut late, old) = (client(&run, &later), ada.clone());
-    let waiting = tokio::spawn(async move { late.login(&old).await });
-    wait_for_session_count(&run.world, 2).await;
+    let waiting = WaitingLogin::begin(&run, client(&run, &later), &ada).await;
     let new = with_new_password(&ada).password;
     assert_status(&me.change_password(&mut ada, &new).await, 204);
-    assert!(!waiting.is_finished(), "the login was not slow enough for this test");
-    assert_problem(&waiting.await.expect("a login does not panic"), 401, "invalid-credentials");
+    waiting.assert_refused(401, "invalid-credentials").await;
     wait_for_session_count(&run.world, 1).await;
     assert_status(&me.read_me().await, 200);
     let history = assert_promises_kept(&run, DEADLINE).await;
@@ -111,19 +133,14 @@ async fn fault_24_a_login_whose_password_is_changed_while_it_waits_gets_no_sessi
 #[tokio::test]
 async fn fault_24_a_rehash_while_the_password_is_changed_never_writes_the_old_one_back() {
     let run = run_without_mails("rehashrace").await;
-    let now = with_short_intervals(run.world.user_service());
-    let later = with_slow_logins(&now).set("HASHING__ITERATIONS", "2");
-    let (now, later) = tokio::join!(now.start(), later.start());
+    let (now, later) = start_with_slow_replica(&run, &[("HASHING__ITERATIONS", "2")]).await;
     let (mut me, mut ada) = logged_in_client(&run, &now, "ada").await;
 
-    let (mut late, old) = (client(&run, &later), ada.clone());
-    let waiting = tokio::spawn(async move { late.login(&old).await });
-    wait_for_session_count(&run.world, 2).await;
+    let waiting = WaitingLogin::begin(&run, client(&run, &later), &ada).await;
     let (before, new) = (ada.clone(), with_new_password(&ada).password);
     assert_status(&me.change_password(&mut ada, &new).await, 204);
     let of_new = stored_hash(&run.world, &ada).await;
-    assert!(!waiting.is_finished(), "the login was not slow enough for this test");
-    assert_problem(&waiting.await.expect("a login does not panic"), 401, "invalid-credentials");
+    waiting.assert_refused(401, "invalid-credentials").await;
     assert_eq!(stored_hash(&run.world, &ada).await, of_new);
     assert_problem(&client(&run, &now).login(&before).await, 401, "invalid-credentials");
     assert_status(&client(&run, &now).login(&ada).await, 200);
@@ -162,20 +179,15 @@ impl Admin {
 #[tokio::test]
 async fn fault_24_a_login_whose_account_is_disabled_while_it_waits_gets_no_session() {
     let run = run_without_mails("disabled").await;
-    let now = with_short_intervals(run.world.user_service());
-    let later = with_slow_logins(&now);
-    let (now, later) = tokio::join!(now.start(), later.start());
+    let (now, later) = start_with_slow_replica(&run, &[]).await;
     let mut admin = admin(&run, &now, "admin").await;
     let (mut late, ada) = (client(&run, &later), run.world.test_user("ada"));
     assert_status(&late.register(&ada, None).await, 201);
     let id = late.user().expect("she is registered");
 
-    let person = ada.clone();
-    let waiting = tokio::spawn(async move { late.login(&person).await });
-    wait_for_session_count(&run.world, 2).await;
+    let waiting = WaitingLogin::begin(&run, late, &ada).await;
     assert_status(&admin.post_action(Action::Disable, id, "disable").await, 204);
-    assert!(!waiting.is_finished(), "the login was not slow enough for this test");
-    assert_problem(&waiting.await.expect("a login does not panic"), 403, "account-disabled");
+    waiting.assert_refused(403, "account-disabled").await;
     wait_for_session_count(&run.world, 1).await;
     // The remaining session is the administrator's.
     assert_status(&admin.client.read_me().await, 200);

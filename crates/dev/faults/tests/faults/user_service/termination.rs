@@ -162,7 +162,7 @@ async fn fault_20_sigterm_under_load_while_kafka_is_down_ends_within_the_grace_a
 async fn fault_20_sigterm_under_load_while_mongodb_hangs_ends_within_the_grace_and_loses_nothing() {
     let stack = Stack::from_env();
     let mut mongod = IsolatedMongod::start(&stack, "termmongo").await;
-    let run = run_in_world(World::new(&stack, "termmongo").await.on_mongodb(mongod.uri())).await;
+    let run = run_on_mongodb(&stack, "termmongo", mongod.uri()).await;
     let (mut service, mut emails) = start_with_grace(&run).await;
     let stop = Arc::new(AtomicBool::new(false));
     let clients = start_clients(&run, &service, &stop);

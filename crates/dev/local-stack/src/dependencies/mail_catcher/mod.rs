@@ -9,10 +9,12 @@ mod store;
 
 use std::sync::Arc;
 
-use actix_web::{App, HttpServer, dev::ServerHandle, web::Data};
+use actix_web::{dev::ServerHandle, web::Data};
 use anyhow::{Context as _, Result};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+
+use super::embedded_http;
 
 pub use store::{CaughtMail, MailStore};
 
@@ -37,16 +39,9 @@ impl MailCatcher {
             .await
             .with_context(|| format!("cannot listen on port {smtp_port}"))?;
         let store_data = Data::from(Arc::clone(&store));
-        let server = HttpServer::new(move || {
-            App::new().app_data(store_data.clone()).configure(mailhog_api::routes).configure(pages::routes)
-        })
-        .workers(1)
-        .disable_signals()
-        .bind(("127.0.0.1", http_port))
-        .with_context(|| format!("cannot listen on port {http_port}"))?
-        .run();
-        let http = server.handle();
-        tokio::spawn(server);
+        let http = embedded_http::serve(http_port, move |config| {
+            config.app_data(store_data.clone()).configure(mailhog_api::routes).configure(pages::routes);
+        })?;
         let stop = CancellationToken::new();
         tokio::spawn(smtp::serve(listener, Arc::clone(&store), stop.clone()));
         Ok(Self { store, stop, http, smtp_port, http_port })

@@ -102,14 +102,6 @@ impl MockKafka {
         self.run(move |cluster| cluster.request_errors(api, &errors)).await
     }
 
-    /// Removes the errors for `api` that [`MockKafka::request_errors`] has set and that were not used yet.
-    ///
-    /// # Errors
-    /// Returns an error if the mock cluster has ended.
-    pub async fn clear_request_errors(&self, api: RDKafkaApiKey) -> Result<()> {
-        self.run(move |cluster| cluster.clear_request_errors(api)).await
-    }
-
     async fn run<T: Send + 'static>(&self, call: impl FnOnce(&Cluster) -> T + Send + 'static) -> Result<T> {
         let (result_sender, result) = oneshot::channel();
         let call: ClusterCall = Box::new(move |cluster| drop(result_sender.send(call(cluster))));

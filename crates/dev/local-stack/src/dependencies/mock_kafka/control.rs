@@ -7,14 +7,15 @@
 use std::time::Duration;
 
 use actix_web::{
-    App, HttpResponse, HttpServer,
+    HttpResponse,
     dev::ServerHandle,
     web::{self, Data, Path, Query},
 };
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use serde::Deserialize;
 
 use super::cluster::MockKafka;
+use crate::dependencies::embedded_http;
 
 /// The running endpoint. Dropping it stops it.
 #[derive(Debug)]
@@ -30,22 +31,15 @@ impl MockControl {
     /// Returns an error if it cannot listen.
     pub fn start(port: u16, mock: &MockKafka) -> Result<Self> {
         let mock = Data::new(mock.clone());
-        let server = HttpServer::new(move || {
-            App::new()
+        let server = embedded_http::serve(port, move |config| {
+            config
                 .app_data(mock.clone())
                 .route("/topics/{name}", web::put().to(create_topic))
                 .route("/broker/down", web::post().to(broker_down))
                 .route("/broker/up", web::post().to(broker_up))
-                .route("/broker/delay", web::put().to(set_delay))
-        })
-        .workers(1)
-        .disable_signals()
-        .bind(("127.0.0.1", port))
-        .with_context(|| format!("cannot listen on port {port}"))?
-        .run();
-        let handle = server.handle();
-        tokio::spawn(server);
-        Ok(Self { server: handle, port })
+                .route("/broker/delay", web::put().to(set_delay));
+        })?;
+        Ok(Self { server, port })
     }
 
     /// Returns the URL of the endpoint.
