@@ -2,10 +2,15 @@
 
 pub mod accounts;
 pub mod administrators;
+pub mod commands;
+pub mod comparable_response;
 pub mod event_publisher;
 pub mod ledger;
 pub mod offsets;
 pub mod oversized_event;
+pub mod profiler;
+pub mod rate_limits;
 pub mod sealed_tokens;
+pub mod start;
 pub mod topic_order;
 pub mod totp;

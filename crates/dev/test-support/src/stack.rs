@@ -8,6 +8,7 @@ use std::{
     thread,
 };
 
+use local_stack::network::tcp_proxy::TcpProxy;
 use mongodb::{Client, options::ClientOptions};
 use rustix::process::{Signal, set_parent_process_death_signal};
 
@@ -102,6 +103,17 @@ impl Stack {
     pub fn pid(&self, name: &str) -> Option<u32> {
         let named = self.pids.split(',').find_map(|entry| entry.strip_prefix(name)?.strip_prefix('='));
         named.and_then(|pid| pid.parse().ok())
+    }
+
+    /// Starts a proxy in front of the shared MongoDB, and returns it with the connection string that leads through it.
+    ///
+    /// # Panics
+    /// Panics if the proxy cannot be started.
+    pub async fn mongodb_proxy(&self) -> (TcpProxy, String) {
+        let upstream = self.mongodb_uri.trim_start_matches("mongodb://").split(['/', '?']).next().unwrap_or_default();
+        let proxy = TcpProxy::start(upstream).await.expect("the proxy starts");
+        let uri = format!("mongodb://{}/?directConnection=true", proxy.address());
+        (proxy, uri)
     }
 
     /// Returns a new client of the shared MongoDB. Each test needs its own client, because a client belongs to the

@@ -10,7 +10,8 @@ use std::{
     },
 };
 
-use mongodb::Database;
+use bson::Document;
+use mongodb::{Collection, Database};
 
 use crate::{
     api::{Api, TestUser},
@@ -155,6 +156,16 @@ impl World {
         mongodb_client(&self.mongodb_uri).await.database(&self.email_database_name())
     }
 
+    /// Returns a collection of the user service.
+    pub async fn user_collection(&self, name: &str) -> Collection<Document> {
+        self.user_database().await.collection(name)
+    }
+
+    /// Returns a collection of the email service.
+    pub async fn email_collection(&self, name: &str) -> Collection<Document> {
+        self.email_database().await.collection(name)
+    }
+
     /// Returns the mailbox of an address on the shared mail server.
     #[must_use]
     pub fn mailbox(&self, address: &str) -> Mailbox {
@@ -193,10 +204,13 @@ impl World {
     /// Starts both services, waits until they are ready, and returns them with a client of the user service. Links
     /// in mails point to that user service.
     pub async fn start_both(&self) -> (Service, Service, Api) {
-        let user_service = self.user_service();
-        let link_base_url = user_service.base_url();
-        let (user_service, email_service) =
-            tokio::join!(user_service.start(), self.email_service().set("MAIL__LINK_BASE_URL", link_base_url).start());
+        self.start_both_with(self.user_service()).await
+    }
+
+    /// Does the same as [`World::start_both`] with a changed configuration of the user service.
+    pub async fn start_both_with(&self, user_service: ServiceSpec) -> (Service, Service, Api) {
+        let email_service = self.email_service().set("MAIL__LINK_BASE_URL", user_service.base_url());
+        let (user_service, email_service) = tokio::join!(user_service.start(), email_service.start());
         let api = user_service.api();
         (user_service, email_service, api)
     }

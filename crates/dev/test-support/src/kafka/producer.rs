@@ -73,19 +73,3 @@ impl Producer {
         }
     }
 }
-
-/// Writes one record to a given partition, or to the partition of the key, over a new connection. Returns the
-/// partition and the offset.
-///
-/// # Panics
-/// Panics if the broker does not acknowledge the record.
-pub async fn produce(
-    brokers: &str,
-    topic: &str,
-    partition: Option<i32>,
-    key: Option<&[u8]>,
-    value: Option<&[u8]>,
-    headers: &[(&str, &str)],
-) -> (i32, i64) {
-    Producer::new(brokers).produce(topic, partition, key, value, headers).await
-}
