@@ -131,14 +131,6 @@ pub async fn profile(me: &Api) -> Value {
     me.get("/api/users/me").await.expect(200).json()
 }
 
-/// Checks that an access token does not work any more.
-///
-/// # Panics
-/// Panics if the response differs.
-pub async fn assert_unauthorized(me: &Api) {
-    let _ = me.get("/api/users/me").await.expect_problem(401, "unauthorized");
-}
-
 /// Returns the user with another password, which is not yet set at the service.
 #[must_use]
 pub fn with_new_password(user: &TestUser, suffix: &str) -> TestUser {

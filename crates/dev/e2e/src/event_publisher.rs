@@ -121,9 +121,18 @@ impl EventPublisher {
 
     /// Publishes an event to a given partition. Returns partition and offset.
     pub async fn publish_to(&self, partition: i32, event: &Event) -> (i32, i64) {
+        self.publish_value(partition, event, event.payload.to_json().as_bytes()).await
+    }
+
+    /// Publishes an event with a truncated value, which is not JSON, to partition 0. Returns partition and offset.
+    pub async fn publish_truncated(&self, event: &Event) -> (i32, i64) {
+        self.publish_value(0, event, b"{").await
+    }
+
+    async fn publish_value(&self, partition: i32, event: &Event, value: &[u8]) -> (i32, i64) {
         let headers = event.envelope.headers();
         let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        self.publish_raw(partition, &event.envelope.key(), Some(event.payload.to_json().as_bytes()), &headers).await
+        self.publish_raw(partition, &event.envelope.key(), Some(value), &headers).await
     }
 
     /// Publishes any record. Returns partition and offset.

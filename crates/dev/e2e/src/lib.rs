@@ -6,6 +6,7 @@ pub mod commands;
 pub mod comparable_response;
 pub mod event_publisher;
 pub mod ledger;
+pub mod mail_scene;
 pub mod offsets;
 pub mod oversized_event;
 pub mod profiler;

@@ -31,3 +31,12 @@ pub async fn start_both_services(name: &str) -> (World, Service, Service, Api) {
     let (user_service, email_service, api) = world.start_both().await;
     (world, user_service, email_service, api)
 }
+
+/// Starts two replicas of a user service with cheap hashes in a new world.
+pub async fn start_two_replicas(name: &str) -> (World, Service, Service) {
+    let world = World::new(&Stack::from_env(), name).await;
+    let first = with_cheap_hashes(world.user_service());
+    let second = first.replica();
+    let (first, second) = tokio::join!(first.start(), second.start());
+    (world, first, second)
+}

@@ -8,7 +8,8 @@
 
 use std::time::{Duration, Instant};
 
-use bson::{Document, doc};
+use bson::doc;
+use e2e::accounts::update_user;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use test_support::{Api, Stack, World};
@@ -187,9 +188,7 @@ async fn the_response_time_does_not_reveal_whether_an_account_exists() {
         let _ = api.register(user).await.expect(201);
     }
     api.login(&known).await;
-    let users = world.user_database().await.collection::<Document>("users");
-    let set_disabled = doc! { "$set": { "status": "disabled" } };
-    let _ = users.update_one(doc! { "email": &disabled_user.email }, set_disabled).await.expect("users can be changed");
+    update_user(&world, &disabled_user.email, doc! { "$set": { "status": "disabled" } }).await;
 
     let ask = |path, who: [(&'static str, &str); 4]| {
         who.map(|(name, email)| RequestKind::new(name, path, json!({ "email": email }), 202)).into()
