@@ -51,9 +51,9 @@ async fn create_full_account(world: &World, api: &Api, ada: &TestUser) -> (Api, 
     let token = world.mailbox(&ada.email).wait_for_token("/verify-email", 1).await;
     fail_login(api, ada).await;
     let first = log_in_with_agent(api, ada, "Difference-Engine/2").await;
-    request_verification(&api, &ada.email).await;
+    request_verification(api, &ada.email).await;
     world.mailbox(&ada.email).wait_for_mails(2).await;
-    let _ = verify_email(&api, &token).await.expect(204);
+    let _ = verify_email(api, &token).await.expect(204);
     let _ = api.refresh(&first.refresh).await.expect(200);
     let me = api.with_token(&first.access);
     let _ = me.patch("/api/users/me", &json!({ "timezone": "Europe/London" })).await.expect(200);
@@ -62,7 +62,7 @@ async fn create_full_account(world: &World, api: &Api, ada: &TestUser) -> (Api, 
     api.login(ada).await;
     let _ = me.delete("/api/users/me/sessions", None).await.expect(204);
     let renewed = change_password(&me, ada, "renewed").await;
-    request_reset(&api, &ada.email).await;
+    request_reset(api, &ada.email).await;
     api.login(&renewed).await;
     (me, renewed)
 }

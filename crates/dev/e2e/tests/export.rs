@@ -146,7 +146,7 @@ async fn create_full_account(api: &Api, ada: &TestUser) -> Api {
     let _ = me.patch("/api/users/me", &json!({ "timezone": "Europe/London" })).await.expect(200);
     // After this the session rule has a kept session.
     let _ = me.delete("/api/users/me/sessions", None).await.expect(204);
-    request_reset(&api, &ada.email).await;
+    request_reset(api, &ada.email).await;
     log_in(api, ada).await;
     me
 }

@@ -85,7 +85,7 @@ async fn a_verification_link_names_the_account_and_later_says_that_the_address_i
             assert_eq!(heading(&answer), "Your email address is confirmed");
             assert!(answer.text.contains("You can sign in") && !answer.text.contains("<form"), "{}", answer.text);
         }
-        let refused = verify_email(&api, &link).await;
+        let refused = verify_email(&api, link).await;
         let _ = refused.expect_problem(400, "token-invalid");
     }
     let german = api.request(Method::GET, VERIFY).query(&[("token", &first)]).header(header::ACCEPT_LANGUAGE, "de");

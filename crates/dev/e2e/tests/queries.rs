@@ -136,18 +136,18 @@ async fn use_every_feature(world: &World, api: &Api, admin: &Api) {
     update_user(world, &ada.email, doc! { "$set": { "idempotency.until": DateTime::from_millis(0) } }).await;
     let _ = register_with_key(api, "k", &registration).await.expect_problem(409, "email-taken");
 
-    let _ = try_login(&api, &ada.username, &ada.password).await.expect(200);
-    let _ = try_login(&api, &ada.email, "not the password").await.expect(401);
+    let _ = try_login(api, &ada.username, &ada.password).await.expect(200);
+    let _ = try_login(api, &ada.email, "not the password").await.expect(401);
     let tokens = api.login(&ada).await;
     let me = api.with_token(&tokens.access);
     let _ = me.get("/api/users/me").await.expect(200);
     let _ = me.patch("/api/users/me", &json!({ "displayName": "Ada" })).await.expect(200);
     let _ = me.patch("/api/users/me", &json!({ "username": "ada-renamed" })).await.expect(200);
     let refreshed = api.refresh(&tokens.refresh).await.expect(200);
-    request_verification(&api, &ada.email).await;
+    request_verification(api, &ada.email).await;
     let unknown = "A".repeat(43);
     let _ = verify_email(api, &unknown).await.expect_problem(400, "token-invalid");
-    request_reset(&api, &ada.email).await;
+    request_reset(api, &ada.email).await;
     let _ = api.get(&format!("/verify-email?token={unknown}")).await.expect(400);
     let reset = confirm_reset(api, &unknown, "long enough, and not used").await;
     let _ = reset.expect_problem(400, "token-invalid");

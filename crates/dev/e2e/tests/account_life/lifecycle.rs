@@ -178,7 +178,7 @@ async fn verify_by_link(api: &Api, links: &[String], token: &str) {
     // The page shows a used token as done; the API refuses it.
     let again = api.submit("/verify-email", &[("token", token)]).await.expect(200);
     assert!(again.text.contains("It was confirmed before."), "{}", again.text);
-    let _ = verify_email(&api, &token).await.expect_problem(400, "token-invalid");
+    let _ = verify_email(api, token).await.expect_problem(400, "token-invalid");
 }
 
 async fn change_profile_with_etag(me: &Api) {
@@ -231,7 +231,7 @@ async fn change_password(api: &Api, user: &TestUser, own: &Tokens, other: &Token
     assert_refresh_refused(api, &other.refresh).await;
     let _ = me.get("/api/users/me").await.expect(200);
     refresh(api, &own.refresh).await;
-    let _ = try_login(&api, &user.email, &user.password).await.expect_problem(401, "invalid-credentials");
+    let _ = try_login(api, &user.email, &user.password).await.expect_problem(401, "invalid-credentials");
     api.login(&renewed).await;
     renewed
 }

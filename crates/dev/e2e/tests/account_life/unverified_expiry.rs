@@ -21,7 +21,7 @@ async fn wait_until_expired(world: &World, user: &TestUser) {
 
 async fn verify(world: &World, api: &Api, user: &TestUser) {
     let token = world.mailbox(&user.email).wait_for_token("/verify-email", 1).await;
-    let _ = verify_email(&api, &token).await.expect(204);
+    let _ = verify_email(api, &token).await.expect(204);
 }
 
 #[tokio::test]

@@ -134,8 +134,8 @@ async fn assert_old_address_is_reserved(world: &World, api: &Api, ada: &TestUser
     assert_eq!(grace_client.get("/api/users/me").await.expect(200).json()["email"], grace.email);
 
     for email in [&ada.email, &grace.email] {
-        request_reset(&api, &email).await;
-        request_verification(&api, &email).await;
+        request_reset(api, email).await;
+        request_verification(api, email).await;
     }
     // The queue is processed in order, and Grace's requests come last.
     let mut topic = world.topic_reader();

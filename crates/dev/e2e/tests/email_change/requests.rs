@@ -35,7 +35,7 @@ pub(crate) async fn recover_account(world: &World, api: &Api, user: &TestUser, c
     let _ = try_login(api, &user.email, &user.password).await.expect_problem(401, "invalid-credentials");
     let regained = with_new_password(user, "regained");
     let reset = world.mailbox(&user.email).wait_for_token("/reset-password", count).await;
-    let _ = confirm_reset(&api, &reset, &regained.password).await.expect(204);
+    let _ = confirm_reset(api, &reset, &regained.password).await.expect(204);
     regained
 }
 

@@ -44,7 +44,7 @@ async fn the_owner_takes_a_stolen_account_back_from_the_old_address() {
     // All sessions have ended, both access and refresh tokens.
     for Tokens { access, refresh } in [&own, &stolen] {
         let _ = api.with_token(access).get("/api/users/me").await.expect_problem(401, "unauthorized");
-        let refused = api.refresh(&refresh).await;
+        let refused = api.refresh(refresh).await;
         let _ = refused.expect_problem(401, "unauthorized");
     }
     for address in [&mallory, &ada.email] {

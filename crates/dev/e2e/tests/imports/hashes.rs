@@ -64,7 +64,7 @@ async fn imported_users_log_in_with_their_passwords_and_their_hashes_are_renewed
     for name in names {
         let user = test_user(&world, name, PASSWORD);
         let before = stored_hash(&world, &user.email).await;
-        let _ = try_login(&api, &user.email, &"correct house").await.expect_problem(401, "invalid-credentials");
+        let _ = try_login(&api, &user.email, "correct house").await.expect_problem(401, "invalid-credentials");
         assert_eq!(stored_hash(&world, &user.email).await, before, "{name}");
         api.login(&user).await;
         let after = stored_hash(&world, &user.email).await;

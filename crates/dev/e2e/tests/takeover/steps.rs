@@ -69,7 +69,7 @@ pub(crate) async fn reset(api: &Api, token: &str, user: &TestUser) -> ApiRespons
 /// Requests and uses a reset with the mailbox alone.
 pub(crate) async fn reset_by_mail(api: &Api, sealed_tokens: &mut SealedTokens, user: &TestUser) -> TestUser {
     let before = sealed_tokens.all(&user.email).await.iter().filter(|mail| mail.0 == RESET_REQUESTED).count();
-    request_reset(&api, &user.email).await;
+    request_reset(api, &user.email).await;
     let token = sealed_tokens.wait_for_nth(RESET_REQUESTED, "reset", &user.email, before + 1).await;
     let renewed = with_new_password(user, "regained");
     let _ = reset(api, &token, &renewed).await.expect(204);

@@ -170,7 +170,7 @@ impl IsolatedReplicaSet {
             tls: None,
             command_prefix: Vec::new(),
         };
-        Self { members: expect_ok(Mongod::start_replica_set(ports.iter().map(spec).collect()).await), ports: ports }
+        Self { members: expect_ok(Mongod::start_replica_set(ports.iter().map(spec).collect()).await), ports }
     }
 
     /// Returns the connection string, which names every member.
