@@ -16,9 +16,17 @@ pub fn with_cheap_hashes(spec: ServiceSpec) -> ServiceSpec {
 /// # Panics
 /// Panics if the registration is refused.
 pub async fn register(world: &World, api: &Api, name: &str) -> TestUser {
+    register_with_id(world, api, name).await.0
+}
+
+/// Registers a user, and returns the user with the id of the account.
+///
+/// # Panics
+/// Panics if the registration is refused.
+pub async fn register_with_id(world: &World, api: &Api, name: &str) -> (TestUser, String) {
     let user = world.test_user(name);
-    let _ = api.register(&user).await.expect(201);
-    user
+    let id = api.register(&user).await.expect(201).string("id");
+    (user, id)
 }
 
 /// Registers a user and logs them in.

@@ -21,14 +21,12 @@ pub struct MailJob {
     #[serde(rename = "_id")]
     pub id: String,
     pub event_id: String,
-    pub template: String,
     pub to: String,
-    pub policy: String,
     pub message_id: String,
+    pub last_reply: Option<String>,
     pub state: String,
     pub attempts: i64,
     pub next_attempt_at: Option<DateTime>,
-    pub last_reply: Option<String>,
     pub terminal_at: Option<DateTime>,
     pub history: Vec<HistoryEntry>,
 }

@@ -10,6 +10,7 @@ use bson::doc;
 use e2e::{
     accounts::{parse_uuid, try_login, with_cheap_hashes},
     administrators::{Admin, create_admin, grant_admin, listed_admins},
+    pseudo_random::PseudoRandom,
     start::{start_two_replicas, start_user_service},
 };
 use futures_util::future::join_all;
@@ -151,18 +152,12 @@ async fn change_roles_at_random(
     seed: u64,
     end: Instant,
 ) -> [usize; 2] {
-    let mut random = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) + 1;
-    let mut next = |below: usize| {
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
-        usize::try_from(random >> 33).unwrap_or(0) % below
-    };
+    let mut random = PseudoRandom::new(seed);
     let mut counts = [0; 2];
     admin.api = service.with_token(&admin.tokens.access);
     while Instant::now() < end {
-        let (id, _) = &people[next(people.len())];
-        let what = next(6);
+        let (id, _) = &people[random.below(people.len())];
+        let what = random.below(6);
         let answer = match what {
             0 | 1 => admin.api.patch(&Admin::user_path(id, ""), &json!({ "roles": [] })).await,
             2 => admin.api.post(&Admin::user_path(id, "/disable"), &json!({})).await,

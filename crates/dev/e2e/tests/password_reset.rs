@@ -3,7 +3,8 @@
 use bson::doc;
 use e2e::{
     accounts::{
-        confirm_reset, register, request_reset, try_login, update_user, user_document, verify_email, with_new_password,
+        confirm_reset, register, register_with_id, request_reset, try_login, update_user, user_document, verify_email,
+        with_new_password,
     },
     start::start_both_services,
 };
@@ -40,8 +41,7 @@ async fn token_purposes(world: &World, user: &TestUser) -> Vec<String> {
 #[tokio::test]
 async fn a_forgotten_password_is_replaced_by_the_link_in_a_mail() {
     let (world, _users, _emails, api) = start_both_services("reset").await;
-    let ada = world.test_user("ada");
-    let id = api.register(&ada).await.expect(201).string("id");
+    let (ada, id) = register_with_id(&world, &api, "ada").await;
     let session = api.login(&ada).await;
     let mailbox = world.mailbox(&ada.email);
     let welcome = mailbox.wait_for_token("/verify-email", 1).await;

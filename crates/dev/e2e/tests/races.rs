@@ -149,15 +149,21 @@ async fn age_last_rotation(world: &World, time: Duration) {
 
 const AFTER_GRACE_PERIOD: Duration = Duration::from_secs(33);
 
+/// Refreshes twice with one token, as a client does that lost the first response, with the end of the grace period in
+/// between. Returns the tokens of both responses.
+async fn refresh_after_lost_response(world: &World, api: &Api, tokens: &Tokens) -> (Tokens, Tokens) {
+    let lost = refreshed(api, tokens).await;
+    age_last_rotation(world, AFTER_GRACE_PERIOD).await;
+    (lost, refreshed(api, tokens).await)
+}
+
 #[tokio::test]
 async fn a_client_that_lost_the_response_to_a_refresh_gets_another_token_once() {
     let (world, _service, api, ada) = start_with_ada("lostanswer").await;
     let refresh = async |token: &Tokens| refreshed(&api, token).await;
 
     let first = api.login(&ada).await;
-    let lost = refresh(&first).await;
-    age_last_rotation(&world, AFTER_GRACE_PERIOD).await;
-    let second = refresh(&first).await;
+    let (lost, second) = refresh_after_lost_response(&world, &api, &first).await;
     assert!(![&first.refresh, &lost.refresh].contains(&&second.refresh));
     let _ = api.with_token(&second.access).get("/api/users/me").await.expect(200);
     // The response to the second attempt may be lost too, within its own grace period.
@@ -207,11 +213,8 @@ async fn alternating_refreshes_by_owner_and_thief_are_detected_at_the_next_refre
 #[tokio::test]
 async fn a_session_row_of_the_previous_release_is_refreshed_by_the_same_rules() {
     let (world, _service, api, ada) = start_with_ada("oldrows").await;
-    let refresh = async |token: &Tokens| refreshed(&api, token).await;
     let first = api.login(&ada).await;
-    let _lost = refresh(&first).await;
-    age_last_rotation(&world, AFTER_GRACE_PERIOD).await;
-    let third = refresh(&first).await;
+    let (_lost, third) = refresh_after_lost_response(&world, &api, &first).await;
     let rows = world.user_collection("sessions").await;
     let row = rows.find_one(doc! {}).await.expect("sessions can be read").expect("there is one session");
     assert_eq!((row.get_i64("n").ok(), row.get_i64("retriedFrom").ok()), (Some(3), Some(1)));
@@ -219,12 +222,12 @@ async fn a_session_row_of_the_previous_release_is_refreshed_by_the_same_rules() 
     // That release increments the number and keeps a field that it does not know.
     let as_before = vec![doc! { "$set": { "n": 4_i64, "rotatedAt": "$$NOW" } }];
     rows.update_one(doc! {}, as_before).await.expect("sessions can be written");
-    let fourth = refresh(&third).await;
+    let fourth = refreshed(&api, &third).await;
     assert_ne!(fourth.refresh, third.refresh);
     age_last_rotation(&world, AFTER_GRACE_PERIOD).await;
-    let fifth = refresh(&third).await;
+    let fifth = refreshed(&api, &third).await;
     assert_ne!(fifth.refresh, fourth.refresh);
-    let _ = refresh(&fifth).await;
+    let _ = refreshed(&api, &fifth).await;
     let row = rows.find_one(doc! {}).await.expect("sessions can be read").expect("there is one session");
     assert_eq!(row.get_i64("n").ok(), Some(6));
     assert!(!row.contains_key("retriedFrom"), "{row}");

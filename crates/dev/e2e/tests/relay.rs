@@ -8,7 +8,9 @@ use std::{
 
 use bson::doc;
 use e2e::{
-    accounts::{count_users_with_pending_events, delete_account, wait_until_all_published, with_cheap_hashes},
+    accounts::{
+        count_users_with_pending_events, delete_account, register_with_id, wait_until_all_published, with_cheap_hashes,
+    },
     commands::{json_lines, stdout_of},
     oversized_event::{insert_oversized_event, wait_until_parked},
     topic_order::first_occurrences,
@@ -133,8 +135,7 @@ async fn a_tombstone_is_removed_with_its_last_event_even_if_that_event_is_skippe
     let world = World::new(&Stack::from_env(), "skipped").await;
     let service = with_frequent_sweep(world.user_service()).start().await;
     let api = service.api();
-    let ada = world.test_user("ada");
-    let id = api.register(&ada).await.expect(201).string("id");
+    let (ada, id) = register_with_id(&world, &api, "ada").await;
     let me = api.logged_in_as(&ada).await;
     wait_until_all_published(&world).await;
     let large = insert_oversized_event(&world, &id).await;
@@ -166,8 +167,7 @@ async fn a_full_pending_list_refuses_changes_but_allows_login_and_deletion() {
     let spec = with_frequent_sweep(world.user_service()).set("RELAY__MAX_PENDING_PER_USER", MAX_PENDING.to_string());
     let mut service = spec.set("KAFKA__BROKERS", format!("127.0.0.1:{}", closed_port.number())).start().await;
     let api = service.api();
-    let ada = world.test_user("ada");
-    let id = api.register(&ada).await.expect(201).string("id");
+    let (ada, id) = register_with_id(&world, &api, "ada").await;
     let me = api.logged_in_as(&ada).await;
     for n in 2..MAX_PENDING {
         let _ = me.patch("/api/users/me", &json!({ "displayName": format!("Change {n}") })).await.expect(200);

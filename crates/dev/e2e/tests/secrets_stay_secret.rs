@@ -57,10 +57,6 @@ async fn find_in_collections(database: &Database, secrets: &Secrets) -> BTreeSet
     leaks
 }
 
-fn read_key(world: &World, name: &str) -> String {
-    fs::read_to_string(world.keys().join(name)).expect("the world has created its keys").trim().to_owned()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn no_secret_of_an_account_is_in_a_log_the_topic_the_ledger_or_a_collection() {
     let world = World::new(&Stack::from_env(), "secrets").await;
@@ -70,7 +66,7 @@ async fn no_secret_of_an_account_is_in_a_log_the_topic_the_ledger_or_a_collectio
     );
     let (api, user) = (users.api(), world.test_user("ada"));
     let mut secrets: Secrets =
-        ["encryption.key", "sealing.private"].map(|name| (read_key(&world, name), name.to_owned())).into();
+        ["encryption.key", "sealing.private"].map(|name| (world.read_key(name), name.to_owned())).into();
     let mut remember = |what: &str, value: &str| {
         remember_secret(what, value);
         secrets.insert(value.to_owned(), what.to_owned());
@@ -139,7 +135,9 @@ async fn the_search_finds_a_secret_in_each_of_the_places() {
     fs::write(world.logs().join("user-service-0.log"), format!("{{\"message\":\"{planted}\"}}\n"))
         .expect("the run's directory can be written");
     let value = format!("{{\"note\":\"{planted}\"}}");
-    Producer::new(world.brokers()).produce(world.topic(), Some(3), None, Some(value.as_bytes()), &[]).await;
+    let producer = Producer::new(world.brokers());
+    let written = producer.try_produce(world.topic(), Some(3), None, Some(value.as_bytes()), &[]).await;
+    let _ = written.expect("the broker acknowledges the record");
     for (database, collection) in [(world.user_database().await, "users"), (world.email_database().await, "mailJobs")] {
         let row = doc! { "deep": [{ "note": format!("x{planted}y") }] };
         let _ = database.collection(collection).insert_one(row).await.expect("MongoDB responds");

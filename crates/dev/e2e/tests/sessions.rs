@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use bson::doc;
 use e2e::{
-    accounts::{log_in_with_agent, register, try_login, user_document, with_cheap_hashes},
+    accounts::{log_in_with_agent, register, register_with_id, try_login, user_document, with_cheap_hashes},
     administrators::create_admin,
     start::{start_user_service, start_user_service_with},
 };
@@ -103,8 +103,7 @@ async fn a_user_lists_their_sessions_and_ends_one_of_them() {
 #[tokio::test]
 async fn ending_all_other_sessions_voids_their_access_tokens_at_once_and_keeps_the_current_session() {
     let (world, _service, api) = start_user_service("others").await;
-    let ada = world.test_user("ada");
-    let id = api.register(&ada).await.expect(201).string("id");
+    let (ada, id) = register_with_id(&world, &api, "ada").await;
     let (own, other) = (api.login(&ada).await, api.login(&ada).await);
     let me = api.with_token(&own.access);
     let version = me.get("/api/users/me").await.json()["version"].as_u64();
@@ -140,8 +139,7 @@ async fn nothing_is_written_when_there_is_no_session_to_end() {
     let world = World::new(&Stack::from_env(), "noothers").await;
     let service = with_cheap_hashes(world.user_service()).start().await;
     let (api, root) = (service.api(), create_admin(&world, &service, "root").await);
-    let ada = world.test_user("ada");
-    let id = api.register(&ada).await.expect(201).string("id");
+    let (ada, id) = register_with_id(&world, &api, "ada").await;
     let logout_by_admin = async || {
         let path = format!("/api/admin/users/{id}/logout");
         let _ = root.api.post(&path, &json!({})).await.expect(204);

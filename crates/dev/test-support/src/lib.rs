@@ -22,7 +22,7 @@ mod world;
 pub use api::{Api, ApiResponse, TestUser, Tokens};
 pub use documents::{count, find_all, wait_for_count};
 pub use isolated_stack::{IsolatedKafka, IsolatedMongod, IsolatedReplicaSet};
-pub use kafka::{Producer, Record, TopicReader, add_partitions, create_topic, delete_topic, try_create_topic};
+pub use kafka::{Producer, Record, TopicReader, add_partitions, create_topic, delete_topic};
 pub use layers::{Layer, assert_every_module_is_a_layer, assert_layers};
 pub use local_stack::{
     dependencies::{kafka::SecureListener, mock_kafka::MockKafka},

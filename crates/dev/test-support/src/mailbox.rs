@@ -97,7 +97,7 @@ impl Mailbox {
         let client = Client::builder().no_proxy().timeout(CALL_DEADLINE).build();
         Self {
             client: client.expect("a client without TLS can be made"),
-            api: stack.mail_api().to_owned(),
+            api: stack.mail_api.clone(),
             address: address.to_owned(),
         }
     }

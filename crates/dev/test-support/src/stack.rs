@@ -62,34 +62,10 @@ impl Stack {
         &self.mongodb_uri
     }
 
-    /// Returns `host:port` of the broker.
-    #[must_use]
-    pub fn brokers(&self) -> &str {
-        &self.brokers
-    }
-
-    /// Returns the kind of the broker.
-    #[must_use]
-    pub fn broker_kind(&self) -> &BrokerKind {
-        &self.broker_kind
-    }
-
     /// Returns whether the broker is embedded.
     #[must_use]
     pub fn is_embedded(&self) -> bool {
         matches!(self.broker_kind, BrokerKind::Embedded { .. })
-    }
-
-    /// Returns `host:port` for SMTP.
-    #[must_use]
-    pub fn smtp_address(&self) -> &str {
-        &self.smtp_address
-    }
-
-    /// Returns the URL of the mail API, without a trailing slash.
-    #[must_use]
-    pub fn mail_api(&self) -> &str {
-        &self.mail_api
     }
 
     /// Returns the directory of the run. Its `logs` are kept after a failure.

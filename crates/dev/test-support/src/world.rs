@@ -128,6 +128,15 @@ impl World {
         self.stack.directory.join("keys").join(&self.tag)
     }
 
+    /// Returns a key in the form in which the services read it.
+    ///
+    /// # Panics
+    /// Panics if there is no key of this name.
+    #[must_use]
+    pub fn read_key(&self, name: &str) -> String {
+        fs::read_to_string(self.keys().join(name)).expect("the world has created its keys").trim().to_owned()
+    }
+
     /// Returns the directory of the logs of the services.
     #[must_use]
     pub fn logs(&self) -> PathBuf {

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use bson::{Uuid, doc};
-use e2e::{accounts::register, start::start_user_service};
+use e2e::{
+    accounts::{register, register_with_id},
+    start::start_user_service,
+};
 use ed25519_dalek::{Signature, VerifyingKey};
 use serde_json::{Value, json};
 use test_support::{Api, Tokens, count};
@@ -20,8 +23,7 @@ pub(crate) async fn assert_refresh_refused(api: &Api, token: &str) {
 #[tokio::test]
 async fn an_access_token_can_be_verified_with_the_published_key_set() {
     let (world, _service, api) = start_user_service("jwks").await;
-    let ada = world.test_user("ada");
-    let id = api.register(&ada).await.expect(201).string("id");
+    let (ada, id) = register_with_id(&world, &api, "ada").await;
     let before = unix_seconds();
     let tokens = api.login(&ada).await;
 

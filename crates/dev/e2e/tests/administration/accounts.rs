@@ -2,7 +2,7 @@
 
 use bson::doc;
 use e2e::{
-    accounts::{fail_login, parse_uuid, try_login, verify_email},
+    accounts::{fail_login, parse_uuid, register_with_id, try_login, verify_email},
     administrators::{Admin, create_admin},
     rate_limits::log_in_from,
     start::{start_both_services, start_user_service, start_user_service_with, start_with_limits},
@@ -57,8 +57,7 @@ async fn white_space_around_a_text_is_trimmed_in_every_request() {
 async fn an_administrator_changes_disables_signs_out_and_deletes_an_account() {
     let (world, service, _emails, api) = start_both_services("acts").await;
     let root = create_admin(&world, &service, "root").await;
-    let bob = world.test_user("bob");
-    let id = api.register(&bob).await.expect(201).string("id");
+    let (bob, id) = register_with_id(&world, &api, "bob").await;
     let mailbox = world.mailbox(&bob.email);
     let welcome = mailbox.wait_for_mails(1).await.remove(0);
     let mut topic = world.topic_reader();
@@ -228,8 +227,7 @@ async fn an_administrator_can_act_while_many_events_wait_for_kafka() {
     let settings = [("KAFKA__BROKERS", "127.0.0.1:9"), ("RELAY__MAX_PENDING_PER_USER", "4")];
     let (world, service, api) = start_user_service_with("adminfull", &settings).await;
     let root = create_admin(&world, &service, "root").await;
-    let bob = world.test_user("bob");
-    let id = api.register(&bob).await.expect(201).string("id");
+    let (bob, id) = register_with_id(&world, &api, "bob").await;
     let path = |below: &str| Admin::user_path(&id, below);
     let mut refused = None;
     for n in 0..5 {
@@ -254,8 +252,7 @@ async fn an_administrator_can_act_while_many_events_wait_for_kafka() {
 async fn an_administrator_unlocks_an_account_that_is_under_attack() {
     let (world, service, api) = start_with_limits("unlock", &[]).await;
     let root = create_admin(&world, &service, "root").await;
-    let ada = world.test_user("ada");
-    let id = api.register(&ada).await.expect(201).string("id");
+    let (ada, id) = register_with_id(&world, &api, "ada").await;
     let login = async |network: usize, password: &str| {
         let attempt = TestUser { password: password.to_owned(), ..ada.clone() };
         log_in_from(&api, &format!("198.51.{network}.1"), &attempt).await

@@ -2,7 +2,7 @@
 
 use bson::doc;
 use e2e::{
-    accounts::parse_uuid,
+    accounts::{parse_uuid, register_with_id},
     administrators::{Admin, create_admin},
     start::{start_user_service, start_user_service_with},
 };
@@ -16,8 +16,7 @@ use crate::audit_rows::{roles_claim, text, wait_for_audit_rows};
 async fn the_first_administrator_is_appointed_by_a_command() {
     let (world, service, api) =
         start_user_service_with("grant", &[("RELAY__SWEEP_MIN_AGE", "0s"), ("RELAY__SWEEP_INTERVAL", "100ms")]).await;
-    let ada = world.test_user("ada");
-    let id = api.register(&ada).await.expect(201).string("id");
+    let (ada, id) = register_with_id(&world, &api, "ada").await;
     let tokens = api.login(&ada).await;
     let me = api.with_token(&tokens.access);
     let _ = me.get("/api/admin/users").await.expect_problem(403, "forbidden");
@@ -70,8 +69,7 @@ async fn the_first_administrator_is_appointed_by_a_command() {
 async fn only_administrators_may_administrate() {
     let (world, service, api) = start_user_service("onlyadmins").await;
     let (ada, eve) = (create_admin(&world, &service, "ada").await, create_admin(&world, &service, "eve").await);
-    let bob = world.test_user("bob");
-    let bob_id = api.register(&bob).await.expect(201).string("id");
+    let (bob, bob_id) = register_with_id(&world, &api, "bob").await;
     let bob_client = api.logged_in_as(&bob).await;
 
     let own = Admin::user_path(&bob_id, "");

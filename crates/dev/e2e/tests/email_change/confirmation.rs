@@ -2,8 +2,8 @@
 
 use e2e::{
     accounts::{
-        confirm_email_change, delete_account, mark_email_verified, request_reset, request_verification, try_login,
-        user_document_by_id, with_email,
+        confirm_email_change, delete_account, mark_email_verified, register_with_id, request_reset,
+        request_verification, try_login, user_document_by_id, with_email,
     },
     start::{start_both_services, start_user_service},
 };
@@ -15,8 +15,7 @@ use crate::requests::{CONFIRM, UNDO, mailed_token, post_form, request_change, un
 #[tokio::test]
 async fn another_spelling_of_the_current_address_is_written_at_once_without_a_mail() {
     let (world, _service, api) = start_user_service("spelling").await;
-    let ada = world.test_user("ada");
-    let id = api.register(&ada).await.expect(201).string("id");
+    let (ada, id) = register_with_id(&world, &api, "ada").await;
     mark_email_verified(&world, &ada).await;
     let me = api.logged_in_as(&ada).await;
     let before = user_document_by_id(&world, &id).await;

@@ -2,8 +2,8 @@
 
 use e2e::{
     accounts::{
-        change_password, confirm_email_change, confirm_reset, request_reset, try_login, user_document_by_id,
-        with_email, with_new_password,
+        change_password, confirm_email_change, confirm_reset, register_with_id, request_reset, try_login,
+        user_document_by_id, with_email, with_new_password,
     },
     start::start_both_services,
 };
@@ -21,8 +21,7 @@ use crate::{
 #[tokio::test]
 async fn the_owner_takes_a_stolen_account_back_from_the_old_address() {
     let (world, _users, _emails, api) = start_both_services("takeover").await;
-    let ada = world.test_user("ada");
-    let id = api.register(&ada).await.expect(201).string("id");
+    let (ada, id) = register_with_id(&world, &api, "ada").await;
     let own = api.login(&ada).await;
 
     // Mallory knows the password.
@@ -147,8 +146,7 @@ async fn change_and_get_undo_token(world: &World, me: &Api, user: &TestUser, new
 #[tokio::test]
 async fn a_new_password_voids_an_unconfirmed_change_but_not_the_undo_link() {
     let (world, _users, _emails, api) = start_both_services("voided").await;
-    let ada = world.test_user("ada");
-    let id = api.register(&ada).await.expect(201).string("id");
+    let (ada, id) = register_with_id(&world, &api, "ada").await;
     let me = api.logged_in_as(&ada).await;
     let (b, c) = (world.address("b"), world.address("c"));
     let undo_token = change_address(&world, &me, &ada, &b).await;

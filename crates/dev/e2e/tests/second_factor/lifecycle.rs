@@ -2,7 +2,7 @@
 
 use bson::{RawDocumentBuf, doc};
 use e2e::{
-    accounts::{mark_email_verified, user_document},
+    accounts::{register_verified, user_document},
     start::start_both_services,
     totp::{Authenticator, confirm_setup, recovery_codes, start_setup},
 };
@@ -16,11 +16,8 @@ use crate::requests::{
 #[tokio::test]
 async fn a_second_factor_from_its_setup_to_its_removal() {
     let (world, users, _emails, api) = start_both_services("totp").await;
-    let ada = world.test_user("ada");
+    let (ada, me) = register_verified(&world, &api, "ada").await;
     let mut topic = world.topic_reader();
-    let _ = api.register(&ada).await.expect(201);
-    mark_email_verified(&world, &ada).await;
-    let me = api.logged_in_as(&ada).await;
 
     assert_eq!(totp_status(&me).await, json!({ "enabled": false, "enabledAt": null, "recoveryCodesLeft": null }));
     let _ = confirm_setup(&me, "123456").await.expect_problem(409, "conflict");

@@ -8,6 +8,7 @@ use e2e::{
     },
     sealed_tokens::SealedTokens,
     start::start_user_service,
+    totp::enable_totp,
 };
 use serde_json::json;
 use test_support::{Api, ApiResponse, Service, TestUser, Tokens, World};
@@ -42,6 +43,20 @@ pub(crate) async fn insert_totp(world: &World, email: &str) {
         "secret": secret, "enabledAt": DateTime::now(), "lastStep": 0_i64, "recoveryCodes": [], "usedTokens": [],
     };
     update_user(world, email, doc! { "$set": { "totp": planted } }).await;
+}
+
+/// Enables a second factor with the password of the owner. Returns the thief's client, the recovery codes, and the
+/// token of the undo link number `nth` in the owner's mailbox.
+pub(crate) async fn enable_totp_as_thief(
+    api: &Api,
+    sealed_tokens: &mut SealedTokens,
+    owner: &TestUser,
+    nth: usize,
+) -> (Api, Vec<String>, String) {
+    let thief = api.logged_in_as(owner).await;
+    let (_, codes) = enable_totp(&thief, owner).await;
+    let undo_link = sealed_tokens.wait_for_nth(TOTP_ENABLED, "undo", &owner.email, nth).await;
+    (thief, codes, undo_link)
 }
 
 pub(crate) async fn disable_totp(me: &Api, user: &TestUser, code: &str) {

@@ -14,22 +14,18 @@ use test_support::remember_secret;
 
 use crate::steps::{
     ADDRESS_CHANGED, CHANGE_REQUESTED, CODES_RENEWED, PASSWORD_CHANGED, REGISTERED, RESET_REQUESTED, TOTP_ENABLED,
-    assert_signed_out, change_address, disable_totp, register_owner, reset, reset_by_mail, start_with_sealed_tokens,
-    undo,
+    assert_signed_out, change_address, disable_totp, enable_totp_as_thief, register_owner, reset, reset_by_mail,
+    start_with_sealed_tokens, undo,
 };
 
 #[tokio::test]
 async fn enabling_a_second_factor_again_after_its_undo_sends_a_new_undo_link() {
     let (world, _service, api, mut sealed_tokens) = start_with_sealed_tokens("again").await;
     let (ada, _) = register_owner(&world, &api, "ada").await;
-    let thief = api.logged_in_as(&ada).await;
-    enable_totp(&thief, &ada).await;
-    let first = sealed_tokens.wait_for_nth(TOTP_ENABLED, "undo", &ada.email, 1).await;
+    let (_, _, first) = enable_totp_as_thief(&api, &mut sealed_tokens, &ada, 1).await;
     let _ = undo(&api, TOTP_ENABLED, &first).await.expect(204);
     // The thief still knows the password.
-    let thief = api.logged_in_as(&ada).await;
-    let codes = enable_totp(&thief, &ada).await.1;
-    let second = sealed_tokens.wait_for_nth(TOTP_ENABLED, "undo", &ada.email, 2).await;
+    let (thief, codes, second) = enable_totp_as_thief(&api, &mut sealed_tokens, &ada, 2).await;
     // Disabling and enabling again within the period sends no other link, and the existing one stays valid.
     disable_totp(&thief, &ada, &codes[0]).await;
     enable_totp(&thief, &ada).await;
@@ -206,9 +202,7 @@ async fn an_undo_link_does_not_change_a_disabled_account_and_works_after_it_is_e
 async fn an_undo_voids_a_change_of_address_that_is_not_yet_confirmed() {
     let (world, _service, api, mut sealed_tokens) = start_with_sealed_tokens("waiting").await;
     let (ada, _) = register_owner(&world, &api, "ada").await;
-    let thief_client = api.logged_in_as(&ada).await;
-    enable_totp(&thief_client, &ada).await;
-    let link = sealed_tokens.wait_for_nth(TOTP_ENABLED, "undo", &ada.email, 1).await;
+    let (thief_client, _, link) = enable_totp_as_thief(&api, &mut sealed_tokens, &ada, 1).await;
     let mallory = world.address("mallory");
     let body = json!({ "newEmail": mallory, "password": ada.password });
     let _ = thief_client.put("/api/users/me/email", &body).await.expect(202);

@@ -1,7 +1,10 @@
 //! Accounts that were registered with the address of another person.
 
 use e2e::{
-    accounts::{change_password, register, request_verification, try_login, user_document, verify_email, with_email},
+    accounts::{
+        change_password, register, register_with_id, request_verification, try_login, user_document, verify_email,
+        with_email,
+    },
     totp::enable_totp,
 };
 use serde_json::json;
@@ -47,8 +50,7 @@ async fn an_account_registered_with_the_address_of_another_person_is_recovered_b
 #[tokio::test]
 async fn a_disowned_account_stays_closed_until_a_reset() {
     let (world, _service, api, mut sealed_tokens) = start_with_sealed_tokens("disown").await;
-    let victim = world.test_user("victim");
-    let id = api.register(&victim).await.expect(201).string("id");
+    let (victim, id) = register_with_id(&world, &api, "victim").await;
     let tokens = api.login(&victim).await;
     let squatter = change_password(&api.with_token(&tokens.access), &victim, "changed").await;
     insert_totp(&world, &victim.email).await;
