@@ -131,14 +131,6 @@ pub async fn delete_account(me: &Api, user: &TestUser) {
     let _ = me.delete("/api/users/me", Some(&json!({ "password": user.password }))).await.expect(204);
 }
 
-/// Returns the account of a logged-in user.
-///
-/// # Panics
-/// Panics if the request is refused.
-pub async fn profile(me: &Api) -> Value {
-    me.get("/api/users/me").await.expect(200).json()
-}
-
 /// Returns the user with another password, which is not yet set at the service.
 #[must_use]
 pub fn with_new_password(user: &TestUser, suffix: &str) -> TestUser {

@@ -8,7 +8,7 @@ use std::{
 use bson::doc;
 use e2e::{
     accounts::{
-        change_password, fail_login, register, register_and_log_in, stored_hash, wait_for_session_count,
+        change_password, fail_login, register, register_and_log_in, stored_hash, try_login, wait_for_session_count,
         with_cheap_hashes,
     },
     start::{start_two_replicas, start_user_service, start_user_service_with},
@@ -19,10 +19,6 @@ use serde_json::{Value, json};
 use test_support::{
     Api, ApiResponse, DEADLINE, Record, Service, Stack, TestUser, Tokens, World, count, wait_for, wait_for_count,
 };
-
-async fn try_login(api: &Api, user: &TestUser) -> ApiResponse {
-    api.post("/api/auth/login", &json!({ "identifier": user.email, "password": user.password })).await
-}
 
 /// Refreshes a session and returns the new tokens.
 async fn refreshed(api: &Api, tokens: &Tokens) -> Tokens {
@@ -314,7 +310,7 @@ async fn logins_beyond_the_capacity_of_the_hash_pool_are_refused_at_once() {
     let ada = register(&world, &api, "ada").await;
 
     let started = Instant::now();
-    let answers = join_all((0..60).map(|_| try_login(&api, &ada))).await;
+    let answers = join_all((0..60).map(|_| try_login(&api, &ada.email, &ada.password))).await;
     let took = started.elapsed();
     let done = answers.iter().filter(|answer| answer.status == 200).count();
     let shed: Vec<&ApiResponse> = answers.iter().filter(|answer| answer.status != 200).collect();
@@ -326,6 +322,8 @@ async fn logins_beyond_the_capacity_of_the_hash_pool_are_refused_at_once() {
     }
     assert!(took < Duration::from_secs(15), "{took:?}");
     // The service has recovered without help.
-    wait_for(DEADLINE, "a login after the rush", async || (try_login(&api, &ada).await.status == 200).then_some(()))
-        .await;
+    wait_for(DEADLINE, "a login after the rush", async || {
+        (try_login(&api, &ada.email, &ada.password).await.status == 200).then_some(())
+    })
+    .await;
 }

@@ -88,12 +88,7 @@ pub struct Mailbox {
 }
 
 impl Mailbox {
-    /// Returns the mailbox of an address on the shared mail server.
-    ///
-    /// # Panics
-    /// Panics if no HTTP client can be created.
-    #[must_use]
-    pub fn new(stack: &Stack, address: &str) -> Self {
+    pub(crate) fn new(stack: &Stack, address: &str) -> Self {
         let client = Client::builder().no_proxy().timeout(CALL_DEADLINE).build();
         Self {
             client: client.expect("a client without TLS can be made"),
