@@ -17,19 +17,13 @@ use std::{
     process::{Command, Stdio},
     sync::Arc,
     thread,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use anyhow::{Context as _, Result, ensure};
 use bson::{Document, RawDocumentBuf, doc};
+use e2e::measured_mongod::{MeasuredMongod, cpu_seconds, own_cpu_seconds};
 use futures_util::TryStreamExt as _;
-use local_stack::{
-    dependencies::{
-        Dependencies,
-        mongod::{Mongod, MongodSpec},
-    },
-    network::ports::Port,
-};
 use mongodb::{
     Client, Database, IndexModel,
     options::{Acknowledgment, ClientOptions, WriteConcern},
@@ -52,30 +46,12 @@ struct Sample {
 #[tokio::main]
 async fn main() -> Result<()> {
     let users = env::args().nth(1).map_or(Ok(USERS), |users| users.parse()).context("how many users?")?;
-    let directory = env::temp_dir().join(format!("import-rate-{}", std::process::id()));
-    fs::create_dir_all(&directory)?;
-    let measured = measure(&directory, users).await;
-    let _ = fs::remove_dir_all(&directory);
+    let mut mongod = MeasuredMongod::start("import-rate").await?;
+    let (uri, pid, directory) = (mongod.uri(), mongod.pid(), mongod.directory());
+    let measured = rounds(&uri, pid, &directory, users).await;
+    mongod.stop().await;
     report(users, &measured?);
     Ok(())
-}
-
-async fn measure(directory: &Path, users: usize) -> Result<Vec<(Sample, Sample)>> {
-    let port = Port::free()?;
-    let spec = MongodSpec {
-        program: Dependencies::locate(true)?.mongod,
-        port: port.number(),
-        data: directory.join("data"),
-        log: directory.join("mongod.log"),
-        replica_set: Some("import-rate".to_owned()),
-        tls: None,
-        command_prefix: Vec::new(),
-    };
-    let mut mongod = Mongod::start(spec).await?;
-    let (uri, pid) = (mongod.uri(), mongod.child().pid());
-    let measured = rounds(&uri, pid, directory, users).await;
-    mongod.stop().await;
-    measured
 }
 
 async fn rounds(uri: &str, mongod: u32, directory: &Path, users: usize) -> Result<Vec<(Sample, Sample)>> {
@@ -144,10 +120,10 @@ async fn insert(database: &Database, documents: Vec<RawDocumentBuf>) -> Result<(
 }
 
 async fn timed(mongod: u32, work: impl Future<Output = Result<()>>) -> Result<Sample> {
-    let (own, server, started) = (own_cpu(), cpu_of(mongod), Instant::now());
+    let (own, server, started) = (own_cpu_seconds(), cpu_seconds(mongod), Instant::now());
     work.await?;
     let seconds = started.elapsed().as_secs_f64();
-    Ok(Sample { seconds, own_cpu: own_cpu() - own, mongod_cpu: cpu_of(mongod) - server })
+    Ok(Sample { seconds, own_cpu: own_cpu_seconds() - own, mongod_cpu: cpu_seconds(mongod) - server })
 }
 
 /// Writes a file of users with a foreign hash and a profile, about 350 bytes a line.
@@ -201,21 +177,4 @@ fn run(command: &mut Command) -> Result<()> {
     let output = command.stdin(Stdio::null()).output()?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     Ok(())
-}
-
-/// Returns the user and system time of a process so far (`proc(5)`, fields 14 and 15, in 1/100 s).
-fn cpu_of(pid: u32) -> f64 {
-    ticks(&format!("/proc/{pid}/stat"), 2)
-}
-
-/// Returns the processor time of this process and of its finished children.
-fn own_cpu() -> f64 {
-    ticks("/proc/self/stat", 4)
-}
-
-fn ticks(path: &str, fields: usize) -> f64 {
-    let stat = fs::read_to_string(path).unwrap_or_default();
-    let after = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-    let ticks = after.split_whitespace().skip(11).take(fields).filter_map(|field| field.parse::<f64>().ok());
-    Duration::from_millis(10).as_secs_f64() * ticks.sum::<f64>()
 }

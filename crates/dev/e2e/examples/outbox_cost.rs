@@ -10,9 +10,8 @@
 //! client may be a debug build, because mongod does the work.
 
 use std::{
-    env, fs,
+    env,
     future::Future,
-    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -22,13 +21,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use bson::{Document, doc};
-use local_stack::{
-    dependencies::{
-        Dependencies,
-        mongod::{Mongod, MongodSpec},
-    },
-    network::ports::Port,
-};
+use e2e::measured_mongod::{MeasuredMongod, cpu_seconds};
 use mongodb::{
     Client, Collection, IndexModel,
     options::{Acknowledgment, ClientOptions, IndexOptions, WriteConcern},
@@ -38,6 +31,11 @@ use uuid::Uuid;
 const WRITERS: usize = 32;
 const WRITES: usize = 4_000;
 const ROUNDS: usize = 5;
+const WAYS: [(Way, &str); 3] = [
+    (Way::Alone, "insert alone"),
+    (Way::Embedded, "insert with the event embedded"),
+    (Way::Transaction, "transaction over users and outbox"),
+];
 
 /// A way to write a user and its event.
 #[derive(Clone, Copy)]
@@ -46,12 +44,6 @@ enum Way {
     Embedded,
     Transaction,
 }
-
-const WAYS: [(Way, &str); 3] = [
-    (Way::Alone, "insert alone"),
-    (Way::Embedded, "insert with the event embedded"),
-    (Way::Transaction, "transaction over users and outbox"),
-];
 
 #[derive(Clone)]
 struct Store {
@@ -70,15 +62,22 @@ struct Sample {
 #[tokio::main]
 async fn main() -> Result<()> {
     let given = env::args().nth(1).or_else(|| env::var("TEST_MONGODB_URI").ok());
-    let own = if given.is_none() { Some(Server::start().await?) } else { None };
-    let uri = given.or_else(|| own.as_ref().map(|server| server.mongod.uri())).context("no server")?;
-    let pid = own.as_ref().map(|server| server.pid);
+    let mut own = if given.is_none() { Some(start_mongod().await?) } else { None };
+    let uri = given.or_else(|| own.as_ref().map(MeasuredMongod::uri)).context("no server")?;
+    let pid = own.as_mut().map(MeasuredMongod::pid);
     let measured = measure(&uri, pid).await;
     if let Some(server) = own {
         server.stop().await;
     }
     report(&measured?);
     Ok(())
+}
+
+async fn start_mongod() -> Result<MeasuredMongod> {
+    let mongod = MeasuredMongod::start("outbox-cost").await?;
+    // The replica set has just elected its primary; let it settle.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    Ok(mongod)
 }
 
 async fn measure(uri: &str, pid: Option<u32>) -> Result<Vec<Vec<Sample>>> {
@@ -155,7 +154,7 @@ impl Store {
     }
 
     async fn round(&self, way: Way, pid: Option<u32>) -> Result<Sample> {
-        let cpu_before = pid.and_then(cpu_seconds);
+        let cpu_before = pid.map(cpu_seconds);
         let started = Instant::now();
         let store = self.clone();
         in_parallel(move || {
@@ -164,7 +163,7 @@ impl Store {
         })
         .await?;
         let seconds = started.elapsed().as_secs_f64();
-        let cpu = pid.and_then(cpu_seconds).zip(cpu_before).map(|(after, before)| after - before);
+        let cpu = pid.map(cpu_seconds).zip(cpu_before).map(|(after, before)| after - before);
         let writes = WRITES as f64;
         Ok(Sample { rate: writes / seconds, cpu_ms: cpu.map(|cpu| cpu * 1000.0 / writes) })
     }
@@ -246,47 +245,4 @@ fn event() -> Document {
         "traceParent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
         "audit": { "actor": "self", "address": "127.0.0.1", "client": "curl/7.88.1" },
     }
-}
-
-/// A replica set of one on temporary data.
-struct Server {
-    mongod: Mongod,
-    pid: u32,
-    directory: PathBuf,
-    _port: Port,
-}
-
-impl Server {
-    async fn start() -> Result<Self> {
-        let directory = env::temp_dir().join(format!("outbox-cost-{}", std::process::id()));
-        fs::create_dir_all(&directory)?;
-        let port = Port::free()?;
-        let spec = MongodSpec {
-            program: Dependencies::locate(true)?.mongod,
-            port: port.number(),
-            data: directory.join("data"),
-            log: directory.join("mongod.log"),
-            replica_set: Some("outbox-cost".to_owned()),
-            tls: None,
-            command_prefix: Vec::new(),
-        };
-        let mut mongod = Mongod::start(spec).await?;
-        let pid = mongod.child().pid();
-        // The replica set has just elected its primary; let it settle.
-        tokio::time::sleep(Duration::from_secs(2)).await;
-        Ok(Self { mongod, pid, directory, _port: port })
-    }
-
-    async fn stop(mut self) {
-        self.mongod.stop().await;
-        let _ = fs::remove_dir_all(&self.directory);
-    }
-}
-
-/// Returns the user and system time of a process so far (`proc(5)`, fields 14 and 15, in 1/100 s).
-fn cpu_seconds(pid: u32) -> Option<f64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let (_, fields) = stat.rsplit_once(')')?;
-    let mut ticks = fields.split_whitespace().skip(11).map_while(|field| field.parse::<f64>().ok());
-    Some((ticks.next()? + ticks.next()?) / 100.0)
 }

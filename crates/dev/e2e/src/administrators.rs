@@ -4,6 +4,8 @@ use bson::{Bson, Document, Uuid, doc};
 use serde_json::Value;
 use test_support::{Api, Service, TestUser, Tokens, World};
 
+use crate::commands::stdout_of;
+
 /// An administrator who is logged in.
 #[derive(Debug, Clone)]
 pub struct Admin {
@@ -25,10 +27,18 @@ pub async fn create_admin(world: &World, service: &Service, name: &str) -> Admin
     let api = service.api();
     let user = world.test_user(name);
     let id = api.register(&user).await.expect(201).string("id");
-    let granted = service.spec().clone().without_fail_points().command(&["grant-role", &user.email, "admin"]).await;
-    assert!(granted.status.success(), "{}", String::from_utf8_lossy(&granted.stderr));
+    grant_admin(service, &user.email).await;
     let tokens = api.login(&user).await;
     Admin { api: api.with_token(&tokens.access), user, id, tokens }
+}
+
+/// Gives an account the role `admin` by the command.
+///
+/// # Panics
+/// Panics if the command fails.
+pub async fn grant_admin(service: &Service, email: &str) {
+    let granted = service.spec().clone().without_fail_points().command(&["grant-role", email, "admin"]).await;
+    let _ = stdout_of(&granted, 0);
 }
 
 impl Admin {

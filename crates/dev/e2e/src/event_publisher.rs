@@ -1,6 +1,6 @@
 //! Publishes events as the user service would, without a user service.
 
-use std::{fs, time::Duration};
+use std::time::Duration;
 
 use events::{
     Event, PasswordChangeReason, Payload, Recipient, TokenGrant, UserEmailChangeRequested, UserEmailChanged,
@@ -31,8 +31,7 @@ impl EventPublisher {
     /// Panics if the public key of the world cannot be read.
     #[must_use]
     pub fn new(world: &World) -> Self {
-        let text = fs::read_to_string(world.keys().join("sealing.public")).expect("the world has created its keys");
-        let key = PublicKey::from_base64(&text).expect("keygen creates readable keys");
+        let key = PublicKey::from_base64(&world.read_key("sealing.public")).expect("keygen creates readable keys");
         let producer = Producer::new(world.brokers());
         Self { world: world.clone(), producer, key, ids: Ids::random(), clock: Clock::system() }
     }
@@ -121,9 +120,18 @@ impl EventPublisher {
 
     /// Publishes an event to a given partition. Returns partition and offset.
     pub async fn publish_to(&self, partition: i32, event: &Event) -> (i32, i64) {
+        self.publish_value(partition, event, event.payload.to_json().as_bytes()).await
+    }
+
+    /// Publishes an event with a truncated value, which is not JSON, to partition 0. Returns partition and offset.
+    pub async fn publish_truncated(&self, event: &Event) -> (i32, i64) {
+        self.publish_value(0, event, b"{").await
+    }
+
+    async fn publish_value(&self, partition: i32, event: &Event, value: &[u8]) -> (i32, i64) {
         let headers = event.envelope.headers();
         let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        self.publish_raw(partition, &event.envelope.key(), Some(event.payload.to_json().as_bytes()), &headers).await
+        self.publish_raw(partition, &event.envelope.key(), Some(value), &headers).await
     }
 
     /// Publishes any record. Returns partition and offset.
@@ -134,7 +142,9 @@ impl EventPublisher {
         value: Option<&[u8]>,
         headers: &[(&str, &str)],
     ) -> (i32, i64) {
-        self.producer.produce(self.world.topic(), Some(partition), Some(key.as_bytes()), value, headers).await
+        let key = Some(key.as_bytes());
+        let produced = self.producer.try_produce(self.world.topic(), Some(partition), key, value, headers).await;
+        produced.expect("the broker acknowledges the record")
     }
 
     fn id(&self) -> Uuid {

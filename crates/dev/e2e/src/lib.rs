@@ -2,10 +2,18 @@
 
 pub mod accounts;
 pub mod administrators;
+pub mod commands;
+pub mod comparable_response;
 pub mod event_publisher;
 pub mod ledger;
+pub mod mail_scene;
+pub mod measured_mongod;
 pub mod offsets;
 pub mod oversized_event;
+pub mod profiler;
+pub mod pseudo_random;
+pub mod rate_limits;
 pub mod sealed_tokens;
+pub mod start;
 pub mod topic_order;
 pub mod totp;

@@ -1,7 +1,5 @@
 //! Opens the sealed tokens in events as the email service does, without its mails.
 
-use std::fs;
-
 use events::{
     TokenGrant,
     sealing::{KeyRing, PrivateKey},
@@ -22,8 +20,7 @@ impl SealedTokens {
     /// Panics if the private key of the world cannot be read.
     #[must_use]
     pub fn new(world: &World) -> Self {
-        let text = fs::read_to_string(world.keys().join("sealing.private")).expect("the world has created its keys");
-        let key = PrivateKey::from_base64(&text).expect("keygen creates readable keys");
+        let key = PrivateKey::from_base64(&world.read_key("sealing.private")).expect("keygen creates readable keys");
         Self { topic: world.topic_reader(), keys: KeyRing::new(vec![key]).expect("there is a key") }
     }
 

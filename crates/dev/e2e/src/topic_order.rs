@@ -28,13 +28,6 @@ pub fn first_occurrences(records: &[Record]) -> Vec<Record> {
     first
 }
 
-/// Returns the event types of one user, first occurrences only.
-#[must_use]
-pub fn event_types_of(user: &str, records: &[Record]) -> Vec<String> {
-    let ours = first_occurrences(records).into_iter().filter(|record| record.key_text() == user);
-    ours.map(|record| record.event_type()).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

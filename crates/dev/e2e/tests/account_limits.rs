@@ -3,39 +3,22 @@
 
 use std::time::Duration;
 
-use bson::{Document, doc};
-use e2e::accounts::{mark_email_verified, with_cheap_hashes};
-use futures_util::TryStreamExt as _;
+use bson::doc;
+use e2e::{
+    accounts::{mark_email_verified, update_user, user_document},
+    rate_limits::{log_in_from, post_from, register_from, with_limits},
+    start::{start_user_service, start_with_limits},
+};
 use reqwest::Method;
 use serde_json::{Value, json};
-use test_support::{
-    Api, ApiResponse, DEADLINE, ServiceSpec, Stack, TestUser, Tokens, World, remember_secret, wait_for,
-};
+use test_support::{Api, ApiResponse, DEADLINE, Stack, TestUser, Tokens, World, count, remember_secret, wait_for};
 
 const EMAIL: &str = "/api/users/me/email";
 
-/// Enables the limits, takes the network from `X-Forwarded-For`, sets waits that do not end during a test, and makes
-/// hashes cheap.
-fn with_limits(world: &World) -> ServiceSpec {
-    let spec = world.user_service().set("LIMITS__ENABLED", "true").set("HTTP__TRUSTED_PROXIES", "127.0.0.1");
-    let spec = spec.set("LIMITS__LOGIN_FIRST_WAIT", "10m").set("LIMITS__LOGIN_MAX_WAIT", "1h");
-    with_cheap_hashes(spec)
-}
-
-async fn post_from(api: &Api, address: &str, path: &str, body: &Value) -> ApiResponse {
-    api.send(api.request(Method::POST, path).header("x-forwarded-for", address).json(body)).await
-}
-
-async fn log_in_from(api: &Api, address: &str, user: &TestUser) -> ApiResponse {
-    let body = json!({ "identifier": user.email, "password": user.password });
-    post_from(api, address, "/api/auth/login", &body).await
-}
-
 /// Registers a user from a network of its own and returns the signed-in client.
 async fn signed_in_user(world: &World, api: &Api, name: &str, network: u8) -> (TestUser, Api) {
-    let user = world.test_user(name);
     let address = format!("203.0.113.{network}");
-    let _ = post_from(api, &address, "/api/users", &user.registration()).await.expect(201);
+    let user = register_from(world, api, &address, name).await;
     mark_email_verified(world, &user).await;
     let tokens = Tokens::from_response(&log_in_from(api, &address, &user).await.expect(200));
     (user, api.with_token(&tokens.access))
@@ -47,10 +30,9 @@ fn policy(answer: &ApiResponse) -> String {
 
 #[tokio::test]
 async fn profile_changes_are_limited_and_ending_sessions_is_not() {
-    let world = World::new(&Stack::from_env(), "writes").await;
-    let spec = with_limits(&world).set("LIMITS__PROFILE_CHANGES_PER_ACCOUNT", "6");
-    let service = spec.set("LIMITS__USERNAME_CHANGES_PER_ACCOUNT", "2").start().await;
-    let api = service.api();
+    let (world, _service, api) =
+        start_with_limits("writes", &[("PROFILE_CHANGES_PER_ACCOUNT", "6"), ("USERNAME_CHANGES_PER_ACCOUNT", "2")])
+            .await;
     let (ada, me) = signed_in_user(&world, &api, "ada", 1).await;
     let (eve, eve_client) = signed_in_user(&world, &api, "eve", 2).await;
     let path = "/api/users/me";
@@ -90,10 +72,11 @@ async fn profile_changes_are_limited_and_ending_sessions_is_not() {
 
 #[tokio::test]
 async fn password_and_second_factor_changes_are_limited_per_account() {
-    let world = World::new(&Stack::from_env(), "secrets").await;
-    let spec = with_limits(&world).set("LIMITS__PASSWORD_CHANGES_PER_ACCOUNT", "2");
-    let service = spec.set("LIMITS__SECOND_FACTOR_CHANGES_PER_ACCOUNT", "2").start().await;
-    let api = service.api();
+    let (world, _service, api) = start_with_limits(
+        "secrets",
+        &[("PASSWORD_CHANGES_PER_ACCOUNT", "2"), ("SECOND_FACTOR_CHANGES_PER_ACCOUNT", "2")],
+    )
+    .await;
     let (ada, me) = signed_in_user(&world, &api, "ada", 1).await;
     let start = async |password: &str| me.post("/api/users/me/totp", &json!({ "password": password })).await;
     let change = async |current: &str, new: &str| {
@@ -121,9 +104,7 @@ async fn password_and_second_factor_changes_are_limited_per_account() {
 
 #[tokio::test]
 async fn an_account_cannot_flood_mailboxes_by_changing_its_address() {
-    let world = World::new(&Stack::from_env(), "bomb").await;
-    let service = with_limits(&world).start().await;
-    let api = service.api();
+    let (world, _service, api) = start_with_limits("bomb", &[]).await;
     let (ada, me) = signed_in_user(&world, &api, "ada", 1).await;
     let (eve, eve_client) = signed_in_user(&world, &api, "eve", 2).await;
     let ask = async |me: &Api, user: &TestUser, new: &str, from: u8| {
@@ -158,7 +139,7 @@ async fn an_account_cannot_flood_mailboxes_by_changing_its_address() {
 async fn a_stolen_session_cannot_use_up_limits_with_aborted_requests() {
     let world = World::new(&Stack::from_env(), "brokenoff").await;
     // The hash takes long enough for the client to disconnect during it.
-    let spec = with_limits(&world).set("HASHING__MEMORY_KIB", "65536").set("HASHING__ITERATIONS", "12");
+    let spec = with_limits(&world, &[]).set("HASHING__MEMORY_KIB", "65536").set("HASHING__ITERATIONS", "12");
     let service = spec.set("HASHING__THREADS", "1").set("HASHING__MAX_WAIT", "30s").start().await;
     let api = service.api();
     let (ada, me) = signed_in_user(&world, &api, "ada", 1).await;
@@ -178,14 +159,11 @@ async fn a_stolen_session_cannot_use_up_limits_with_aborted_requests() {
 
 #[tokio::test]
 async fn all_tagged_addresses_of_a_mailbox_share_one_limit_of_registrations_and_links() {
-    let world = World::new(&Stack::from_env(), "tags").await;
-    let service = with_limits(&world).set("LIMITS__MAILS_PER_ADDRESS", "3").start().await;
-    let api = service.api();
+    let (world, _service, api) = start_with_limits("tags", &[("MAILS_PER_ADDRESS", "3")]).await;
     let tagged = |name: &str, n: u8| world.address(name).replace('@', &format!("+{n}@"));
     let mut statuses = Vec::new();
     for n in 0..5 {
-        let mut body = world.test_user(&format!("p{n}")).registration();
-        body["email"] = json!(tagged("victim", n));
+        let body = world.test_user(&format!("p{n}")).registration_with("email", tagged("victim", n));
         statuses.push(post_from(&api, &format!("198.51.100.{n}"), "/api/users", &body).await);
     }
     assert_eq!(statuses.iter().map(|it| it.status).collect::<Vec<_>>(), [201, 201, 201, 429, 429]);
@@ -193,8 +171,7 @@ async fn all_tagged_addresses_of_a_mailbox_share_one_limit_of_registrations_and_
     // A registration that sends no mail is not counted for the mailbox.
     let taken = world.test_user("p0");
     for n in 0..5 {
-        let mut body = taken.registration();
-        body["email"] = json!(world.address("careful"));
+        let body = taken.registration_with("email", world.address("careful"));
         let answer = post_from(&api, &format!("198.51.101.{n}"), "/api/users", &body).await;
         let _ = answer.expect_problem(409, "username-taken");
     }
@@ -209,9 +186,9 @@ async fn all_tagged_addresses_of_a_mailbox_share_one_limit_of_registrations_and_
 }
 
 async fn stored_idempotency_key(world: &World, email: &str) -> String {
-    let users = world.user_database().await.collection::<Document>("users");
-    let user = users.find_one(doc! { "email": email }).await.expect("users can be read").expect("the user exists");
-    user.get_document("idempotency")
+    user_document(world, email)
+        .await
+        .get_document("idempotency")
         .and_then(|it| it.get_str("key"))
         .expect("the user has an idempotency key")
         .to_owned()
@@ -224,10 +201,8 @@ async fn register_with_key(api: &Api, address: &str, key: &str, body: &Value) ->
 
 #[tokio::test]
 async fn a_repeated_registration_is_rate_limited_like_a_password_guess() {
-    let world = World::new(&Stack::from_env(), "replay").await;
-    let spec = with_limits(&world).set("LIMITS__LOGIN_FREE_FAILURES", "3");
-    let service = spec.set("LIMITS__MAILS_PER_ADDRESS", "2").start().await;
-    let api = service.api();
+    let (world, _service, api) =
+        start_with_limits("replay", &[("LOGIN_FREE_FAILURES", "3"), ("MAILS_PER_ADDRESS", "2")]).await;
     let ada = world.test_user("ada");
     let first = register_with_key(&api, "203.0.113.1", "the-key", &ada.registration()).await.expect(201);
     // Requests with the right password are not counted, neither as guesses nor as mails.
@@ -235,8 +210,7 @@ async fn a_repeated_registration_is_rate_limited_like_a_password_guess() {
         let again = register_with_key(&api, "203.0.113.1", "the-key", &ada.registration()).await.expect(201);
         assert_eq!(again.string("id"), first.string("id"));
     }
-    let mut guess = ada.registration();
-    guess["password"] = json!("a guess of her password");
+    let guess = ada.registration_with("password", "a guess of her password");
     for _ in 0..3 {
         let answer = register_with_key(&api, "198.51.100.1", "the-key", &guess).await;
         let _ = answer.expect_problem(422, "idempotency-key-reused");
@@ -250,9 +224,7 @@ async fn a_repeated_registration_is_rate_limited_like_a_password_guess() {
 
 #[tokio::test]
 async fn two_clients_may_use_the_same_idempotency_key_and_keys_of_the_previous_release_are_honoured() {
-    let world = World::new(&Stack::from_env(), "samekey").await;
-    let service = with_cheap_hashes(world.user_service()).start().await;
-    let api = service.api();
+    let (world, _service, api) = start_user_service("samekey").await;
     let (ada, eve, bob) = (world.test_user("ada"), world.test_user("eve"), world.test_user("bob"));
     let ada_id = register_with_key(&api, "203.0.113.1", "1", &ada.registration()).await.expect(201).string("id");
     let eve_id = register_with_key(&api, "203.0.113.1", "\"1\"", &eve.registration()).await.expect(201).string("id");
@@ -265,21 +237,15 @@ async fn two_clients_may_use_the_same_idempotency_key_and_keys_of_the_previous_r
     assert!(keys[0] != keys[1] && keys.iter().all(|key| key.len() == 43), "{keys:?}");
 
     // Stores the key as the previous release did.
-    let users = world.user_database().await.collection::<Document>("users");
-    let bare = doc! { "$set": { "idempotency.key": "bare" } };
-    let _ = users.update_one(doc! { "email": &ada.email }, bare).await.expect("a user can be changed");
+    update_user(&world, &ada.email, doc! { "$set": { "idempotency.key": "bare" } }).await;
     let again = register_with_key(&api, "203.0.113.1", "bare", &ada.registration()).await.expect(201);
     assert_eq!(again.string("id"), ada_id);
-    let mut other = ada.registration();
-    other["displayName"] = json!("Ada");
+    let other = ada.registration_with("displayName", "Ada");
     let reused = register_with_key(&api, "203.0.113.1", "bare", &other).await;
     let _ = reused.expect_problem(422, "idempotency-key-reused");
     // For another client the same key is unrelated.
-    let mut taken = bob.registration();
-    taken["username"] = json!(eve.username);
+    let taken = bob.registration_with("username", eve.username.as_str());
     let _ = register_with_key(&api, "203.0.113.1", "bare", &taken).await.expect_problem(409, "username-taken");
     let _ = register_with_key(&api, "203.0.113.1", "bare", &bob.registration()).await.expect(201);
-    let all: Vec<Document> =
-        users.find(doc! {}).await.expect("users can be read").try_collect().await.expect("users can be read");
-    assert_eq!(all.len(), 3);
+    assert_eq!(count(&world.user_collection("users").await, doc! {}).await, 3);
 }

@@ -5,7 +5,7 @@
 
 use std::{env, path::Path, process::Stdio, time::Duration};
 
-use test_support::{Stack, World};
+use e2e::{administrators::create_admin, start::start_user_service};
 use tokio::{process::Command, time::timeout};
 
 const CONFIGURATION: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/api_conformance.toml");
@@ -16,15 +16,9 @@ const DEADLINE: Duration = Duration::from_secs(600);
 async fn schemathesis_finds_nothing() {
     let schemathesis = env::var("SCHEMATHESIS").expect("scripts/check-api sets SCHEMATHESIS");
     let examples = env::var("EXAMPLES").unwrap_or_else(|_| "20".to_owned());
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "conformance").await;
-    let service = world.user_service().start().await;
-    let api = service.api();
-    let admin = world.test_user("admin");
-    let _ = api.register(&admin).await.expect(201);
-    let granted = service.spec().command(&["grant-role", &admin.email, "admin"]).await;
-    assert!(granted.status.success(), "{}", String::from_utf8_lossy(&granted.stderr));
-    let token = api.login(&admin).await.access;
+    let (world, service, _api) = start_user_service("conformance").await;
+    let admin = create_admin(&world, &service, "admin").await;
+    let token = admin.tokens.access;
 
     let run = Command::new(schemathesis)
         .arg("--config-file")

@@ -1,11 +1,15 @@
 //! Attributes that match the operator's schema, at registration, in the profile and by an administrator, and
 //! attributes that only administrators can write.
 
+use e2e::{
+    administrators::grant_admin,
+    commands::{assert_start_refused, stdout_of},
+};
 use std::{fs, path::Path};
+use test_support::{Api, ApiResponse, Service, Stack, World};
 
 use reqwest::{Method, header::IF_MATCH};
 use serde_json::{Value, json};
-use test_support::{Api, ApiResponse, Service, Stack, TestUser, World};
 
 fn schema() -> Value {
     json!({
@@ -36,34 +40,24 @@ fn write_file(directory: &Path, name: &str, text: &str) -> String {
 
 /// Returns pointer and code of each error.
 fn errors(answer: ApiResponse) -> Vec<(String, String)> {
-    let body = answer.expect_problem(422, "validation-failed").json();
-    let text = |error: &Value, member: &str| error[member].as_str().unwrap_or_default().to_owned();
-    let errors = body["errors"].as_array().cloned().unwrap_or_default();
-    errors.iter().map(|error| (text(error, "pointer"), text(error, "code"))).collect()
+    answer.expect_problem(422, "validation-failed").errors()
 }
 
 fn expected(mistakes: &[(&str, &str)]) -> Vec<(String, String)> {
     mistakes.iter().map(|(place, code)| ((*place).to_owned(), (*code).to_owned())).collect()
 }
 
-fn registration(user: &TestUser, attributes: Value) -> Value {
-    let mut body = user.registration();
-    body["attributes"] = attributes;
-    body
-}
-
 async fn register_admin(world: &World, service: &Service, api: &Api) -> Api {
     let user = world.test_user("admin");
-    let _ = api.post("/api/users", &registration(&user, json!({ "team": "ops" }))).await.expect(201);
-    let granted = service.spec().command(&["grant-role", &user.email, "admin"]).await;
-    assert_eq!(granted.status.code(), Some(0), "{}", String::from_utf8_lossy(&granted.stderr));
-    api.with_token(&api.login(&user).await.access)
+    let registration = user.registration_with("attributes", json!({ "team": "ops" }));
+    let _ = api.post("/api/users", &registration).await.expect(201);
+    grant_admin(service, &user.email).await;
+    api.logged_in_as(&user).await
 }
 
 #[tokio::test]
 async fn attributes_match_the_schema_in_every_request_that_writes_them() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "attrs").await;
+    let world = World::new(&Stack::from_env(), "attrs").await;
     let directory = tempfile::tempdir().expect("a directory can be created");
     let file = write_file(directory.path(), "attributes.json", &schema().to_string());
     let service = world.user_service().set("ATTRIBUTES__SCHEMA_FILE", file).start().await;
@@ -87,7 +81,7 @@ async fn attributes_match_the_schema_in_every_request_that_writes_them() {
             &[("#/attributes/billing/limit", "admin-only"), ("#/attributes/plan", "admin-only")],
         ),
     ] {
-        let answer = api.post("/api/users", &registration(&ada, attributes)).await;
+        let answer = api.post("/api/users", &ada.registration_with("attributes", attributes)).await;
         assert!(!answer.text.contains("A Team") && !answer.text.contains("Britain"), "{}", answer.text);
         assert_eq!(errors(answer), expected(wrong));
     }
@@ -102,8 +96,8 @@ async fn attributes_match_the_schema_in_every_request_that_writes_them() {
     assert_eq!(errors(api.post("/api/users", &several).await), expected(&rules));
 
     let own = json!({ "team": "core", "billing": { "country": "GB" } });
-    let id = api.post("/api/users", &registration(&ada, own.clone())).await.expect(201).string("id");
-    let me = api.with_token(&api.login(&ada).await.access);
+    let id = api.post("/api/users", &ada.registration_with("attributes", own.clone())).await.expect(201).string("id");
+    let me = api.logged_in_as(&ada).await;
     let patch = async |attributes: Value| me.patch("/api/users/me", &json!({ "attributes": attributes })).await;
     assert_eq!(errors(patch(json!({ "team": null })).await), expected(&[("#/attributes/team", "missing")]));
     assert_eq!(errors(patch(json!({ "plan": "pro" })).await), expected(&[("#/attributes/plan", "admin-only")]));
@@ -131,8 +125,7 @@ async fn attributes_match_the_schema_in_every_request_that_writes_them() {
 
 #[tokio::test]
 async fn a_user_who_removes_all_attributes_keeps_the_admin_only_ones() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "attrnull").await;
+    let world = World::new(&Stack::from_env(), "attrnull").await;
     let directory = tempfile::tempdir().expect("a directory can be created");
     let text = json!({ "properties": { "plan": { "type": "string", "x-admin-only": true } } }).to_string();
     let file = write_file(directory.path(), "attributes.json", &text);
@@ -140,11 +133,15 @@ async fn a_user_who_removes_all_attributes_keeps_the_admin_only_ones() {
     let api = service.api();
     let admin = register_admin(&world, &service, &api).await;
     let ada = world.test_user("ada");
-    let id = api.post("/api/users", &registration(&ada, json!({ "free": 1 }))).await.expect(201).string("id");
+    let id = api
+        .post("/api/users", &ada.registration_with("attributes", json!({ "free": 1 })))
+        .await
+        .expect(201)
+        .string("id");
     let path = format!("/api/admin/users/{id}");
     let _ = admin.patch(&path, &json!({ "attributes": { "plan": "pro" } })).await.expect(200);
 
-    let me = api.with_token(&api.login(&ada).await.access);
+    let me = api.logged_in_as(&ada).await;
     let clear = json!({ "attributes": null });
     let cleared = me.patch("/api/users/me", &clear).await.expect(200);
     assert_eq!(cleared.json()["attributes"], json!({ "plan": "pro" }));
@@ -157,8 +154,7 @@ async fn a_user_who_removes_all_attributes_keeps_the_admin_only_ones() {
 
 #[tokio::test]
 async fn an_unusable_schema_prevents_the_start() {
-    let stack = Stack::from_env();
-    let world = World::without_topic(&stack, "schema");
+    let world = World::without_topic(&Stack::from_env(), "schema");
     let directory = tempfile::tempdir().expect("a directory can be created");
     for (name, text, part) in [
         ("no-json", "{", "not JSON"),
@@ -170,16 +166,11 @@ async fn an_unusable_schema_prevents_the_start() {
     ] {
         let file = write_file(directory.path(), name, text);
         let spec = world.user_service().set("ATTRIBUTES__SCHEMA_FILE", file);
-        for command in ["check-config", "serve"] {
-            let refused = spec.command(&[command]).await;
-            let error = String::from_utf8_lossy(&refused.stderr);
-            assert_eq!(refused.status.code(), Some(1), "{command} with {name}: {error}");
-            assert!(error.contains("attributes.schema_file") && error.contains(part), "{command} with {name}: {error}");
-        }
+        assert_start_refused(&spec, &["attributes.schema_file", part]).await;
     }
     let missing = world.user_service().set("ATTRIBUTES__SCHEMA_FILE", "/nowhere.json").command(&["check-config"]).await;
     assert!(String::from_utf8_lossy(&missing.stderr).contains("/nowhere.json cannot be read"));
     let file = write_file(directory.path(), "good", &schema().to_string());
     let good = world.user_service().set("ATTRIBUTES__SCHEMA_FILE", file).command(&["check-config"]).await;
-    assert_eq!(good.status.code(), Some(0), "{}", String::from_utf8_lossy(&good.stderr));
+    let _ = stdout_of(&good, 0);
 }

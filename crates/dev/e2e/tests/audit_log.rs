@@ -2,15 +2,20 @@
 
 use std::collections::BTreeSet;
 
-use bson::{Document, doc};
-use e2e::accounts::with_cheap_hashes;
+use bson::doc;
+use e2e::{
+    accounts::{register, register_and_log_in, wait_until_all_published, with_cheap_hashes},
+    start::start_user_service,
+};
 use reqwest::{Method, header};
 use serde_json::{Value, json};
-use test_support::{Api, DEADLINE, Stack, TestUser, World, wait_for};
+use test_support::{Api, DEADLINE, Stack, TestUser, World, count, wait_for};
+
+const GUESSER: &str = "Guesser/1.0";
 
 async fn wrong_login(api: &Api, user: &TestUser) {
     let wrong = json!({ "identifier": user.email, "password": "not the password" });
-    let request = api.request(Method::POST, "/api/auth/login").header(header::USER_AGENT, "Guesser/1.0");
+    let request = api.request(Method::POST, "/api/auth/login").header(header::USER_AGENT, GUESSER);
     let _ = api.send(request.json(&wrong)).await.expect_problem(401, "invalid-credentials");
 }
 
@@ -50,17 +55,11 @@ async fn wait_for_entries(me: &Api, count: usize) -> Vec<Value> {
 
 #[tokio::test]
 async fn a_user_reads_their_own_audit_log() {
-    let world = World::new(&Stack::from_env(), "audit").await;
-    let service = with_cheap_hashes(world.user_service()).start().await;
-    let api = service.api();
-    let (ada, eve) = (world.test_user("ada"), world.test_user("eve"));
+    let (world, _service, api) = start_user_service("audit").await;
     let _ = api.get("/api/users/me/audit").await.expect_problem(401, "unauthorized");
-    for user in [&ada, &eve] {
-        let _ = api.register(user).await.expect(201);
-    }
-    let tokens = api.login(&ada).await;
-    let me = api.with_token(&tokens.access);
-    let eve_client = api.with_token(&api.login(&eve).await.access);
+    let (ada, eve) = (register(&world, &api, "ada").await, register(&world, &api, "eve").await);
+    let me = api.logged_in_as(&ada).await;
+    let eve_client = api.logged_in_as(&eve).await;
     wrong_login(&api, &ada).await;
     wait_for_entries(&me, 3).await;
     let _ = me.patch("/api/users/me", &json!({ "displayName": "Ada" })).await.expect(200);
@@ -81,7 +80,7 @@ async fn a_user_reads_their_own_audit_log() {
         );
         assert_eq!(entry["address"], "127.0.0.1");
     }
-    assert_eq!(all[2]["client"], "Guesser/1.0");
+    assert_eq!(all[2]["client"], GUESSER);
     assert_eq!(types(&read_all_pages(&eve_client, 100).await), ["user.logged_in.v1", "user.registered.v1"]);
     for limit in [1, 2, 3, 5] {
         assert_eq!(read_all_pages(&me, limit).await, all, "limit {limit}");
@@ -90,12 +89,7 @@ async fn a_user_reads_their_own_audit_log() {
         let _ = me.get(&format!("/api/users/me/audit?{wrong}")).await.expect_problem(422, "validation-failed");
     }
     // The log is the same when everything is published and the account has no pending events.
-    let users = world.user_database().await.collection::<Document>("users");
-    wait_for(DEADLINE, "the last event to be published", async || {
-        let waiting = doc! { "pendingEvents.0": { "$exists": true } };
-        (users.count_documents(waiting).await.expect("users can be counted") == 0).then_some(())
-    })
-    .await;
+    wait_until_all_published(&world).await;
     assert_eq!(read_all_pages(&me, 2).await, all);
 }
 
@@ -105,9 +99,7 @@ async fn unpublished_events_appear_once_and_in_order_in_the_audit_log() {
     // Nothing listens on this port.
     let mut service = with_cheap_hashes(world.user_service()).set("KAFKA__BROKERS", "127.0.0.1:9").start().await;
     let api = service.api();
-    let ada = world.test_user("ada");
-    let _ = api.register(&ada).await.expect(201);
-    let me = api.with_token(&api.login(&ada).await.access);
+    let (ada, me) = register_and_log_in(&world, &api, "ada").await;
     for (round, name) in ["one", "two", "three"].iter().enumerate() {
         wrong_login(&api, &ada).await;
         wait_for_entries(&me, 2 * round + 3).await;
@@ -120,15 +112,15 @@ async fn unpublished_events_appear_once_and_in_order_in_the_audit_log() {
     for limit in 1..=8 {
         assert_eq!(read_all_pages(&me, limit).await, waiting, "limit {limit}");
     }
-    let rows = world.user_database().await.collection::<Document>("audit");
-    assert_eq!(rows.count_documents(doc! {}).await.expect("the log can be counted"), 3);
+    let rows = world.user_collection("audit").await;
+    assert_eq!(count(&rows, doc! {}).await, 3);
 
     assert_eq!(service.terminate().await.code(), Some(0));
     service.restart_with(|spec| spec.set("KAFKA__BROKERS", world.brokers())).await;
     // While the relay moves the entries from the account to the log, none is missing and none appears twice.
     wait_for(DEADLINE, "all events to be published", async || {
         assert_eq!(read_all_pages(&me, 3).await, waiting);
-        (rows.count_documents(doc! {}).await.expect("the log can be counted") == 8).then_some(())
+        (count(&rows, doc! {}).await == 8).then_some(())
     })
     .await;
     assert_eq!(read_all_pages(&me, 3).await, waiting);
@@ -136,11 +128,8 @@ async fn unpublished_events_appear_once_and_in_order_in_the_audit_log() {
 
 #[tokio::test]
 async fn failed_logins_add_at_most_twenty_entries_an_hour_and_hide_no_other_entry() {
-    let world = World::new(&Stack::from_env(), "guesses").await;
-    let service = with_cheap_hashes(world.user_service()).start().await;
-    let api = service.api();
-    let ada = world.test_user("ada");
-    let _ = api.register(&ada).await.expect(201);
+    let (world, service, api) = start_user_service("guesses").await;
+    let ada = register(&world, &api, "ada").await;
     for _ in 0..25 {
         wrong_login(&api, &ada).await;
     }
@@ -148,7 +137,7 @@ async fn failed_logins_add_at_most_twenty_entries_an_hour_and_hide_no_other_entr
         (service.metric("user_service_audit_dropped_total", "").await >= 5.0).then_some(())
     })
     .await;
-    let me = api.with_token(&api.login(&ada).await.access);
+    let me = api.logged_in_as(&ada).await;
     let all = read_all_pages(&me, 100).await;
     assert_eq!(types(&all).into_iter().filter(|kind| *kind == "login_failed").count(), 20);
     // An entry with an event is never left out.

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use bson::doc;
 use e2e::{ledger::Ledger, topic_order::first_occurrences};
-use test_support::{ScriptedSmtp, Stack, TestUser, World};
+use test_support::{ScriptedSmtp, Stack, TestUser, World, count};
 
 const REGISTRATIONS: usize = 500;
 const CLIENTS: usize = 32;
@@ -30,9 +30,7 @@ async fn a_burst_of_registrations_loses_and_repeats_none() {
     }
     clients.join_all().await;
 
-    let database = world.user_database().await;
-    let stored = database.collection::<bson::Document>("users").count_documents(doc! {}).await;
-    assert_eq!(stored.expect("MongoDB responds"), REGISTRATIONS as u64);
+    assert_eq!(count(&world.user_collection("users").await, doc! {}).await, REGISTRATIONS as u64);
     let mut reader = world.topic_reader();
     reader.read_until(BURST_DEADLINE, "an event of each", |records| records.len() >= REGISTRATIONS).await;
     let mails = Ledger::for_world(&world).await;

@@ -3,14 +3,12 @@
 
 use std::time::{Duration, Instant};
 
-use e2e::{event_publisher::EventPublisher, ledger::Ledger};
+use e2e::{event_publisher::EventPublisher, ledger::Ledger, mail_scene::MailScene};
 use rdkafka::{
     ClientConfig,
     consumer::{BaseConsumer, Consumer as _},
 };
-use test_support::{
-    Api, DEADLINE, ProxyMode, ScriptedSmtp, Service, Stack, TcpProxy, TestUser, World, report_skipped, wait_for,
-};
+use test_support::{Api, DEADLINE, ProxyMode, ScriptedSmtp, Service, Stack, TestUser, World, report_skipped, wait_for};
 
 async fn read_lag(service: &Service) -> (f64, f64) {
     (service.metric("email_consumer_lag_records", "").await, service.metric("email_consumer_lag_seconds", "").await)
@@ -28,10 +26,8 @@ async fn wait_for_lag(service: &Service, what: &str, holds: impl Fn(f64, f64) ->
 #[tokio::test(flavor = "multi_thread")]
 async fn the_lag_rises_while_mongodb_is_down_and_falls_to_zero_when_everything_is_read() {
     let stack = Stack::from_env();
-    let upstream = stack.mongodb_uri().trim_start_matches("mongodb://").split(['/', '?']).next().unwrap_or_default();
-    let proxy = TcpProxy::start(upstream).await.expect("the proxy starts");
+    let (proxy, uri) = stack.mongodb_proxy().await;
     let smtp = ScriptedSmtp::start().await;
-    let uri = format!("mongodb://{}/?directConnection=true", proxy.address());
     let world = World::new(&stack, "lag").await.on_mongodb(uri).on_smtp(smtp.url());
     let publisher = EventPublisher::new(&world);
     let spec = world.email_service().set("MONGODB__OPERATION_TIMEOUT", "1s").set("INGEST__MAX_POLL_INTERVAL", "6s");
@@ -90,9 +86,7 @@ async fn a_kafka_client_with_a_fatal_error_is_replaced_and_reading_continues() {
     if stack.is_embedded() {
         return report_skipped(TEST, "the embedded broker fences no static members");
     }
-    let smtp = ScriptedSmtp::start().await;
-    let world = World::new(&stack, "fatal").await.on_smtp(smtp.url());
-    let (publisher, ledger) = (EventPublisher::new(&world), Ledger::for_world(&world).await);
+    let MailScene { world, smtp, publisher, ledger } = MailScene::on(&stack, "fatal").await;
     let spec = world.email_service().set("KAFKA__PROPERTIES__GROUP_INSTANCE_ID", "one");
     let service = spec.set("INGEST__MAX_POLL_INTERVAL", "6s").start().await;
     publisher.publish(&publisher.notice(&world.address("before"))).await;
@@ -145,8 +139,7 @@ async fn an_email_service_that_starts_before_the_topic_exists_sends_within_fifte
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_email_service_that_starts_later_sends_the_mails_of_earlier_events() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "emails-later").await;
+    let world = World::new(&Stack::from_env(), "emails-later").await;
     let users = world.user_service().start().await;
     let people = register_all(&users.api(), &world, &["one", "two", "three"]).await;
     world.topic_reader().read_type("user.registered.v1", 3).await;

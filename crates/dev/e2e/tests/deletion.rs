@@ -2,40 +2,29 @@
 
 use std::time::{Duration, Instant};
 
-use bson::{Document, RawDocumentBuf, doc};
-use e2e::accounts::{with_cheap_hashes, with_new_password};
+use bson::{RawDocumentBuf, Uuid, doc};
+use e2e::{
+    accounts::{
+        change_password, delete_account, fail_login, log_in_with_agent, parse_uuid, register_with_key, request_reset,
+        request_verification, try_login, verify_email, with_cheap_hashes,
+    },
+    start::start_user_service,
+};
 use futures_util::TryStreamExt as _;
 use reqwest::{Method, header};
 use serde_json::json;
-use test_support::{Api, ApiResponse, DEADLINE, Stack, TestUser, Tokens, World, wait_for};
-use uuid::Uuid;
+use test_support::{Api, ApiResponse, DEADLINE, Stack, TestUser, World, count, wait_for, wait_for_count};
 
 async fn register(api: &Api, user: &TestUser) -> Uuid {
-    let id = api.register(user).await.expect(201).string("id");
-    Uuid::parse_str(&id).expect("an id is a UUID")
-}
-
-async fn wrong_login(api: &Api, user: &TestUser) {
-    let wrong = json!({ "identifier": user.email, "password": "not the password" });
-    let _ = api.post("/api/auth/login", &wrong).await.expect_problem(401, "invalid-credentials");
-}
-
-async fn delete(me: &Api, user: &TestUser) {
-    let _ = me.delete("/api/users/me", Some(&json!({ "password": user.password }))).await.expect(204);
+    parse_uuid(&api.register(user).await.expect(201).string("id"))
 }
 
 async fn wait_until_tombstone_removed(world: &World, id: Uuid) {
-    let users = world.user_database().await.collection::<Document>("users");
-    wait_for(DEADLINE, "the tombstone to be removed", async || {
-        let left = users.count_documents(doc! { "_id": bson::Uuid::from(id) }).await.expect("users can be counted");
-        (left == 0).then_some(())
-    })
-    .await;
+    wait_for_count(&world.user_collection("users").await, doc! { "_id": id }, 0).await;
 }
 
-async fn audit_rows(world: &World, id: Uuid) -> u64 {
-    let audit = world.user_database().await.collection::<Document>("audit");
-    audit.count_documents(doc! { "userId": bson::Uuid::from(id) }).await.expect("the log can be counted")
+async fn count_audit_rows(world: &World, id: Uuid) -> u64 {
+    count(&world.user_collection("audit").await, doc! { "userId": id }).await
 }
 
 /// Returns which of the needles occur in which collections of the user service.
@@ -58,27 +47,22 @@ async fn create_full_account(world: &World, api: &Api, ada: &TestUser) -> (Api, 
     let mut body = ada.registration();
     body["displayName"] = json!("Augusta Ada King");
     body["attributes"] = json!({ "team": "analytical-engine" });
-    let register = api.request(Method::POST, "/api/users").header("idempotency-key", "a-rich-life");
-    let _ = api.send(register.json(&body)).await.expect(201);
-    let token = world.mailbox(&ada.email).wait_for_mails(1).await.remove(0).token("/verify-email");
-    wrong_login(api, ada).await;
-    let credentials = json!({ "identifier": ada.email, "password": ada.password });
-    let request = api.request(Method::POST, "/api/auth/login").header(header::USER_AGENT, "Difference-Engine/2");
-    let first = Tokens::from_response(&api.send(request.json(&credentials)).await.expect(200));
-    let _ = api.post("/api/auth/email-verification/resend", &json!({ "email": ada.email })).await.expect(202);
+    let _ = register_with_key(api, "a-rich-life", &body).await.expect(201);
+    let token = world.mailbox(&ada.email).wait_for_token("/verify-email", 1).await;
+    fail_login(api, ada).await;
+    let first = log_in_with_agent(api, ada, "Difference-Engine/2").await;
+    request_verification(api, &ada.email).await;
     world.mailbox(&ada.email).wait_for_mails(2).await;
-    let _ = api.post("/api/auth/email-verification", &json!({ "token": token })).await.expect(204);
-    let _ = api.post("/api/auth/refresh", &json!({ "refreshToken": first.refresh })).await.expect(200);
+    let _ = verify_email(api, &token).await.expect(204);
+    let _ = api.refresh(&first.refresh).await.expect(200);
     let me = api.with_token(&first.access);
     let _ = me.patch("/api/users/me", &json!({ "timezone": "Europe/London" })).await.expect(200);
     let out = api.login(ada).await;
     let _ = api.post("/api/auth/logout", &json!({ "refreshToken": out.refresh })).await.expect(204);
     api.login(ada).await;
     let _ = me.delete("/api/users/me/sessions", None).await.expect(204);
-    let renewed = with_new_password(ada, "renewed");
-    let change = json!({ "currentPassword": ada.password, "newPassword": renewed.password });
-    let _ = me.put("/api/users/me/password", &change).await.expect(204);
-    let _ = api.post("/api/auth/password-reset", &json!({ "email": ada.email })).await.expect(202);
+    let renewed = change_password(&me, ada, "renewed").await;
+    request_reset(api, &ada.email).await;
     api.login(&renewed).await;
     (me, renewed)
 }
@@ -86,17 +70,15 @@ async fn create_full_account(world: &World, api: &Api, ada: &TestUser) -> (Api, 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_of_a_deleted_account_is_left_once_its_last_event_is_published() {
     let world = World::new(&Stack::from_env(), "deletion").await;
-    let (users, _emails) = tokio::join!(with_cheap_hashes(world.user_service()).start(), world.email_service().start());
-    let api = users.api();
+    let (_users, _emails, api) = world.start_both_with(with_cheap_hashes(world.user_service())).await;
     let (ada, eve) = (world.test_user("ada"), world.test_user("eve"));
     let eve_id = register(&api, &eve).await;
     api.login(&eve).await;
     let (me, ada) = create_full_account(&world, &api, &ada).await;
-    let id = me.get("/api/users/me").await.expect(200).string("id");
-    let id = Uuid::parse_str(&id).expect("an id is a UUID");
-    let as_text = id.to_string();
+    let as_text = me.get("/api/users/me").await.expect(200).string("id");
+    let id = parse_uuid(&as_text);
     let ada_needles: [(&str, &[u8]); 8] = [
-        ("the id", id.as_bytes()),
+        ("the id", &id.bytes()),
         ("the id", as_text.as_bytes()),
         ("the address", ada.email.as_bytes()),
         ("the username", ada.username.as_bytes()),
@@ -112,8 +94,8 @@ async fn nothing_of_a_deleted_account_is_left_once_its_last_event_is_published()
     assert!(before.contains(&"a user agent in audit".to_owned()), "{before:?}");
 
     // The last audit row about the user is still being written during the deletion.
-    wrong_login(&api, &ada).await;
-    delete(&me, &ada).await;
+    fail_login(&api, &ada).await;
+    delete_account(&me, &ada).await;
     let deleted = world.topic_reader().read_type("user.deleted.v1", 1).await.remove(0);
     assert_eq!(deleted.key_text(), as_text);
     wait_until_tombstone_removed(&world, id).await;
@@ -122,7 +104,7 @@ async fn nothing_of_a_deleted_account_is_left_once_its_last_event_is_published()
     })
     .await;
     // The search finds a user who was not deleted.
-    let eve_traces = find_traces(&world, &[("eve", eve_id.as_bytes())]).await;
+    let eve_traces = find_traces(&world, &[("eve", &eve_id.bytes())]).await;
     for place in ["users", "sessions", "audit"] {
         assert!(eve_traces.contains(&format!("eve in {place}")), "{eve_traces:?}");
     }
@@ -136,13 +118,10 @@ const DELAY: Duration = Duration::from_secs(8);
 
 #[tokio::test]
 async fn an_account_can_be_deleted_by_post_for_proxies_that_drop_the_body_of_a_delete() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "postdelete").await;
-    let service = with_cheap_hashes(world.user_service()).start().await;
-    let api = service.api();
+    let (world, _service, api) = start_user_service("postdelete").await;
     let ada = world.test_user("ada");
     let id = register(&api, &ada).await;
-    let me = api.with_token(&api.login(&ada).await.access);
+    let me = api.logged_in_as(&ada).await;
     let confirmed = json!({ "password": ada.password });
     // A proxy that drops the body forwards this request.
     let _ = me.delete("/api/users/me", None).await.expect_problem(400, "malformed-body");
@@ -176,26 +155,21 @@ async fn an_audit_row_that_is_written_after_the_deletion_is_removed_too() {
     let (ada, eve) = (world.test_user("ada"), world.test_user("eve"));
     let id = register(&api, &ada).await;
     let eve_id = register(&api, &eve).await;
-    let me = api.with_token(&api.login(&ada).await.access);
+    let me = api.logged_in_as(&ada).await;
     let noted = Instant::now();
-    wrong_login(&delayed.api(), &ada).await;
-    delete(&me, &ada).await;
+    fail_login(&delayed.api(), &ada).await;
+    delete_account(&me, &ada).await;
     wait_until_tombstone_removed(&world, id).await;
-    assert_eq!(audit_rows(&world, id).await, 0);
+    assert_eq!(count_audit_rows(&world, id).await, 0);
     assert!(noted.elapsed() < DELAY, "the audit row was not late enough for this test");
 
     // Audit rows are written one after the other.
-    let wrong = json!({ "identifier": eve.email, "password": "not the password" });
     let delayed = delayed.api();
-    repeat_until_status(401, async || delayed.post("/api/auth/login", &wrong).await).await;
-    let failed = doc! { "userId": bson::Uuid::from(eve_id), "type": "login_failed" };
-    let audit = world.user_database().await.collection::<Document>("audit");
-    wait_for(DEADLINE, "the next audit row", async || {
-        let noted = audit.count_documents(failed.clone()).await.expect("the log can be counted");
-        (noted > 0).then_some(())
-    })
-    .await;
-    assert_eq!(audit_rows(&world, id).await, 0);
+    repeat_until_status(401, async || try_login(&delayed, &eve.email, "not the password").await).await;
+    let failed = doc! { "userId": eve_id, "type": "login_failed" };
+    let audit = world.user_collection("audit").await;
+    wait_for(DEADLINE, "the next audit row", async || (count(&audit, failed.clone()).await > 0).then_some(())).await;
+    assert_eq!(count_audit_rows(&world, id).await, 0);
 }
 
 #[tokio::test]
@@ -216,19 +190,14 @@ async fn a_replica_that_acknowledges_after_the_deletion_leaves_no_audit_row() {
     let id = register(&delayed.api(), &ada).await;
     world.topic_reader().read_type("user.registered.v1", 1).await;
     let me = fast.api().with_token(&fast.api().login(&ada).await.access);
-    delete(&me, &ada).await;
+    delete_account(&me, &ada).await;
     wait_until_tombstone_removed(&world, id).await;
     assert!(published.elapsed() < DELAY, "the replica was not late enough for this test");
 
     let delayed = delayed.api();
-    let again =
-        || delayed.request(Method::POST, "/api/users").header("idempotency-key", "eve").json(&eve.registration());
-    repeat_until_status(201, async || delayed.send(again()).await).await;
-    let users = world.user_database().await.collection::<Document>("users");
-    wait_for(DEADLINE, "the later event to be published", async || {
-        let settled = doc! { "email": &eve.email, "pendingEvents.0": { "$exists": false } };
-        (users.count_documents(settled).await.expect("users can be counted") == 1).then_some(())
-    })
-    .await;
-    wait_for(DEADLINE, "no row of the deleted user", async || (audit_rows(&world, id).await == 0).then_some(())).await;
+    let registration = eve.registration();
+    repeat_until_status(201, async || register_with_key(&delayed, "eve", &registration).await).await;
+    let published = doc! { "email": &eve.email, "pendingEvents.0": { "$exists": false } };
+    wait_for_count(&world.user_collection("users").await, published, 1).await;
+    wait_for_count(&world.user_collection("audit").await, doc! { "userId": id }, 0).await;
 }

@@ -4,12 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bson::{Binary, Bson, DateTime, Document, Uuid, doc, spec::BinarySubtype};
-use e2e::accounts::with_cheap_hashes;
-use futures_util::TryStreamExt as _;
-use mongodb::{Collection, Database};
+use e2e::{
+    accounts::{
+        fail_login, log_in_with_agent, parse_uuid, register_with_key, request_reset, update_user, user_document,
+    },
+    start::start_user_service,
+};
 use reqwest::{Method, header};
 use serde_json::{Value, json};
-use test_support::{Api, DEADLINE, Stack, TestUser, World, wait_for};
+use test_support::{Api, TestUser, find_all, wait_for_count};
 
 const FIREFOX: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0";
 
@@ -127,10 +130,7 @@ const FIELDS: &[(&str, &str, FieldRule)] = &[
 ];
 
 async fn log_in(api: &Api, user: &TestUser) -> Api {
-    let credentials = json!({ "identifier": user.email, "password": user.password });
-    let request = api.request(Method::POST, "/api/auth/login").header(header::USER_AGENT, FIREFOX);
-    let tokens = test_support::Tokens::from_response(&api.send(request.json(&credentials)).await.expect(200));
-    api.with_token(&tokens.access)
+    api.with_token(&log_in_with_agent(api, user, FIREFOX).await.access)
 }
 
 /// Creates an account with as much stored data as possible.
@@ -139,29 +139,16 @@ async fn create_full_account(api: &Api, ada: &TestUser) -> Api {
     body["displayName"] = json!("Ada Lovelace");
     body["locale"] = json!("en-GB");
     body["attributes"] = json!({ "team": "engine" });
-    let register = api.request(Method::POST, "/api/users").header("idempotency-key", "ada-registers");
-    let _ = api.send(register.json(&body)).await.expect(201);
-    let wrong = json!({ "identifier": ada.email, "password": "not the password" });
-    let _ = api.post("/api/auth/login", &wrong).await.expect(401);
+    let _ = register_with_key(api, "ada-registers", &body).await.expect(201);
+    fail_login(api, ada).await;
     log_in(api, ada).await;
     let me = log_in(api, ada).await;
     let _ = me.patch("/api/users/me", &json!({ "timezone": "Europe/London" })).await.expect(200);
     // After this the session rule has a kept session.
     let _ = me.delete("/api/users/me/sessions", None).await.expect(204);
-    let _ = api.post("/api/auth/password-reset", &json!({ "email": ada.email })).await.expect(202);
+    request_reset(api, &ada.email).await;
     log_in(api, ada).await;
     me
-}
-
-async fn rows(database: &Database, collection: &str, filter: Document) -> Vec<Document> {
-    let collection: Collection<Document> = database.collection(collection);
-    collection
-        .find(filter)
-        .await
-        .expect("the collection can be read")
-        .try_collect()
-        .await
-        .expect("the collection can be read")
 }
 
 /// Collects every value of a document with its path; elements of a list are `*`.
@@ -202,22 +189,16 @@ fn as_json(value: &Bson) -> Value {
 
 #[tokio::test]
 async fn every_stored_field_is_exported_or_withheld_for_a_reason() {
-    let world = World::new(&Stack::from_env(), "export").await;
-    let mut service = with_cheap_hashes(world.user_service()).start().await;
-    let api = service.api();
+    let (world, mut service, api) = start_user_service("export").await;
     let (ada, eve) = (world.test_user("ada"), world.test_user("eve"));
     let _ = api.get("/api/users/me/export").await.expect_problem(401, "unauthorized");
     let _ = api.register(&eve).await.expect(201);
     let me = create_full_account(&api, &ada).await;
-    let database = world.user_database().await;
-    let users = database.collection::<Document>("users");
-    wait_for(DEADLINE, "a reset token, and no pending event", async || {
-        let settled = doc! {
-            "email": &ada.email, "tokens.purpose": "password-reset", "pendingEvents.0": { "$exists": false },
-        };
-        users.find_one(settled).await.expect("users can be read")
-    })
-    .await;
+    // Waits for a reset token, and until no event is pending.
+    let settled = doc! {
+        "email": &ada.email, "tokens.purpose": "password-reset", "pendingEvents.0": { "$exists": false },
+    };
+    wait_for_count(&world.user_collection("users").await, settled, 1).await;
     // From here on events stay pending on the account.
     assert_eq!(service.terminate().await.code(), Some(0));
     service.restart_with(|spec| spec.set("KAFKA__BROKERS", "127.0.0.1:9")).await;
@@ -252,14 +233,14 @@ async fn every_stored_field_is_exported_or_withheld_for_a_reason() {
         "expiresAt": now,
     };
     let more = doc! { "$set": more, "$push": { "tokens": token } };
-    let _ = users.update_one(doc! { "email": &ada.email }, more).await.expect("users can be changed");
-    let stored_ada =
-        users.find_one(doc! { "email": &ada.email }).await.expect("users can be read").expect("the user exists");
+    update_user(&world, &ada.email, more).await;
+    let stored_ada = user_document(&world, &ada.email).await;
     let act = doc! {
         "_id": Uuid::new(), "schemaVersion": 1, "userId": stored_ada["_id"].clone(), "at": now, "type": "user.disabled.v1",
         "actor": "self", "target": Uuid::new(), "reason": "a reason of an administrator",
     };
-    let _ = database.collection::<Document>("audit").insert_one(act).await.expect("a row can be written");
+    let (sessions, audit) = (world.user_collection("sessions").await, world.user_collection("audit").await);
+    let _ = audit.insert_one(act).await.expect("a row can be written");
 
     let answer = me.get("/api/users/me/export").await.expect(200);
     assert_eq!(answer.header("content-type"), "application/json");
@@ -271,12 +252,12 @@ async fn every_stored_field_is_exported_or_withheld_for_a_reason() {
     assert_eq!(export["audit"], me.get("/api/users/me/audit?limit=100").await.json()["items"]);
     assert!(!answer.text.contains(&eve.email) && !answer.text.contains(&eve.username));
 
-    let user = users.find_one(doc! { "email": &ada.email }).await.expect("users can be read").expect("the user exists");
+    let user = user_document(&world, &ada.email).await;
     let id = user.get("_id").cloned().expect("a user has an id");
     let stored = [
         ("users", vec![user.clone()]),
-        ("sessions", rows(&database, "sessions", doc! { "userId": id.clone() }).await),
-        ("audit", rows(&database, "audit", doc! { "userId": id }).await),
+        ("sessions", find_all(&sessions, doc! { "userId": id.clone() }).await),
+        ("audit", find_all(&audit, doc! { "userId": id }).await),
     ];
     let rules: BTreeMap<(&str, &str), &FieldRule> =
         FIELDS.iter().map(|(collection, path, rule)| ((*collection, *path), rule)).collect();
@@ -334,21 +315,19 @@ async fn every_stored_field_is_exported_or_withheld_for_a_reason() {
 
 #[tokio::test]
 async fn a_long_audit_log_is_exported_completely() {
-    let world = World::new(&Stack::from_env(), "longexport").await;
-    let service = with_cheap_hashes(world.user_service()).start().await;
-    let api = service.api();
+    let (world, _service, api) = start_user_service("longexport").await;
     let ada = world.test_user("ada");
-    let id = Uuid::parse_str(api.register(&ada).await.expect(201).string("id")).expect("an id is a UUID");
+    let id = parse_uuid(&api.register(&ada).await.expect(201).string("id"));
     let me = log_in(&api, &ada).await;
-    let database = world.user_database().await;
+    let (session_rows, audit_rows) = (world.user_collection("sessions").await, world.user_collection("audit").await);
     let at = |n: i64| DateTime::from_millis(1_700_000_000_000 + n / 3);
     // Many entries have the same millisecond, so the order continues by id.
     let audit = (0..3_001_i64).map(|n| {
         doc! { "_id": Uuid::new(), "schemaVersion": 1, "userId": id, "at": at(n), "type": "login_failed", "actor": "self" }
     });
     let audit: Vec<Document> = audit.collect();
-    let _ = database.collection::<Document>("audit").insert_many(&audit).await.expect("rows can be written");
-    let mut session = rows(&database, "sessions", doc! { "userId": id }).await.remove(0);
+    let _ = audit_rows.insert_many(&audit).await.expect("rows can be written");
+    let mut session = find_all(&session_rows, doc! { "userId": id }).await.remove(0);
     let sessions: Vec<Document> = (0..450_i64)
         .map(|n| {
             session.insert("_id", Uuid::new());
@@ -357,7 +336,7 @@ async fn a_long_audit_log_is_exported_completely() {
             session.clone()
         })
         .collect();
-    let _ = database.collection::<Document>("sessions").insert_many(&sessions).await.expect("rows can be written");
+    let _ = session_rows.insert_many(&sessions).await.expect("rows can be written");
 
     let export = me.get("/api/users/me/export").await.expect(200).json();
     for (list, written) in [("audit", &audit), ("sessions", &sessions)] {

@@ -1,13 +1,16 @@
 //! Registration that does not reveal whether an address has an account (`auth.registration = "hidden"`): every
 //! request of a client for a free and for a taken address, the mails to both, and the later life of the account.
 
-use std::collections::BTreeMap;
-
 use bson::{Document, doc};
-use e2e::accounts::{try_login, with_cheap_hashes, with_new_password};
+use e2e::{
+    accounts::{
+        confirm_reset, register_with_key, request_reset, try_login, verify_email, with_cheap_hashes, with_new_password,
+    },
+    comparable_response::ComparableResponse,
+};
 use reqwest::Method;
 use serde_json::{Value, json};
-use test_support::{Api, ApiResponse, DEADLINE, Service, ServiceSpec, Stack, TestUser, World, wait_for};
+use test_support::{Api, ApiResponse, DEADLINE, Service, ServiceSpec, Stack, TestUser, World, count, wait_for};
 
 const ATTEMPTED: &str = "You already have an account at ";
 /// A text that an attacker wants to have mailed.
@@ -22,12 +25,10 @@ fn with_hidden_registration(world: &World) -> ServiceSpec {
     spec.set("LIMITS__ENABLED", "true")
 }
 
-async fn start_both(world: &World) -> (Service, Service, Api) {
-    let users = with_hidden_registration(world);
-    let links = users.base_url();
-    let (users, emails) = tokio::join!(users.start(), world.email_service().set("MAIL__LINK_BASE_URL", links).start());
-    let api = users.api();
-    (users, emails, api)
+async fn start_both(name: &str) -> (World, Service, Service, Api) {
+    let world = World::new(&Stack::from_env(), name).await;
+    let (users, emails, api) = world.start_both_with(with_hidden_registration(&world)).await;
+    (world, users, emails, api)
 }
 
 async fn register(api: &Api, user: &TestUser) {
@@ -37,26 +38,21 @@ async fn register(api: &Api, user: &TestUser) {
 
 /// Waits for a mail whose subject begins with `subject`, and returns the token of its link.
 async fn mailed_token(world: &World, email: &str, subject: &str, page: &str) -> String {
-    let mailbox = world.mailbox(email);
-    wait_for(DEADLINE, &format!("the mail {subject:?}"), async || {
-        let mails = mailbox.mails().await;
-        mails.iter().find(|mail| mail.subject.starts_with(subject)).map(|mail| mail.token(page))
-    })
-    .await
+    world.mailbox(email).wait_for_subject(subject).await.token(page)
 }
 
 async fn verify(world: &World, api: &Api, user: &TestUser) {
     let token = mailed_token(world, &user.email, "Welcome to ", "/verify-email").await;
-    let _ = api.post("/api/auth/email-verification", &json!({ "token": token })).await.expect(204);
+    let _ = verify_email(api, &token).await.expect(204);
 }
 
 async fn username_of(api: &Api, user: &TestUser) -> String {
-    let me = api.with_token(&api.login(user).await.access);
+    let me = api.logged_in_as(user).await;
     me.get("/api/users/me").await.expect(200).string("username")
 }
 
 async fn find_user(world: &World, email: &str) -> Option<Document> {
-    let users = world.user_database().await.collection::<Document>("users");
+    let users = world.user_collection("users").await;
     users.find_one(doc! { "email": email }).await.expect("users can be read")
 }
 
@@ -64,27 +60,23 @@ async fn wait_until_registered(world: &World, user: &TestUser) -> Document {
     wait_for(DEADLINE, "the account", async || find_user(world, &user.email).await).await
 }
 
-/// A response without the parts that differ in every request: the request id, the date, and the seconds until a limit
-/// resets.
+/// Registers a user, and returns the stored document once the account exists.
+async fn register_and_wait(world: &World, api: &Api, user: &TestUser) -> Document {
+    register(api, user).await;
+    wait_until_registered(world, user).await
+}
+
+/// A response to a request, without the names of the client.
 #[derive(Debug, PartialEq, Eq)]
 struct RecordedResponse {
     what: &'static str,
-    status: u16,
-    headers: BTreeMap<String, String>,
-    body: String,
+    response: ComparableResponse,
 }
 
 fn record_response(what: &'static str, answer: &ApiResponse, user: &TestUser) -> RecordedResponse {
-    let changing = ["date", "x-request-id", "traceparent"];
-    let headers = answer.headers.iter().filter(|(name, _)| !changing.contains(&name.as_str())).map(|(name, value)| {
-        let value = value.to_str().unwrap_or_default();
-        let value = if name == "ratelimit" { value.rsplit_once(";t=").map_or(value, |(rest, _)| rest) } else { value };
-        (name.as_str().to_owned(), value.to_owned())
-    });
-    // Problems repeat the request id.
-    let body = answer.text.replace(&answer.header("x-request-id"), "REQUEST");
-    let body = body.replace(&user.email, "EMAIL").replace(&user.username, "USERNAME");
-    RecordedResponse { what, status: answer.status, headers: headers.collect(), body }
+    let mut response = ComparableResponse::new(answer);
+    response.body = response.body.replace(&user.email, "EMAIL").replace(&user.username, "USERNAME");
+    RecordedResponse { what, response }
 }
 
 /// A client in one network, with the responses it got.
@@ -109,8 +101,7 @@ impl Client<'_> {
     /// Sends every request that a client can try with an address that it does not own. `other` is another address.
     async fn try_everything(mut self, other: &str) -> Vec<RecordedResponse> {
         let user = self.user.clone();
-        let mut registration = user.registration();
-        registration["displayName"] = json!(BAIT);
+        let registration = user.registration_with("displayName", BAIT);
         let (users, login, key) = ("/api/users", "/api/auth/login", format!("key-of-{}", self.network));
         let credentials = |identifier: &str| json!({ "identifier": identifier, "password": user.password });
         let address = json!({ "email": user.email });
@@ -139,15 +130,13 @@ impl Client<'_> {
 
 #[tokio::test]
 async fn the_responses_for_a_free_and_a_taken_address_are_the_same() {
-    let world = World::new(&Stack::from_env(), "hidden").await;
-    let (mut users, _emails, api) = start_both(&world).await;
+    let (world, mut users, _emails, api) = start_both("hidden").await;
     let (owner, never) = (world.test_user("owner"), world.test_user("never"));
     for user in [&owner, &never] {
-        register(&api, user).await;
-        wait_until_registered(&world, user).await;
+        register_and_wait(&world, &api, user).await;
     }
     verify(&world, &api, &owner).await;
-    let own_session = api.with_token(&api.login(&owner).await.access);
+    let own_session = api.logged_in_as(&owner).await;
 
     // The three clients use a free address, the address of an account, and the address of an unverified account. Each
     // has a free username and its own network.
@@ -164,10 +153,11 @@ async fn the_responses_for_a_free_and_a_taken_address_are_the_same() {
     }
     assert_eq!(answers[0], answers[1]);
     assert_eq!(answers[0], answers[2]);
-    let statuses: Vec<u16> = answers[0].iter().map(|response| response.status).collect();
+    let statuses: Vec<u16> = answers[0].iter().map(|it| it.response.status).collect();
     assert_eq!(statuses, [202, 401, 202, 202, 202, 401, 401, 401, 202, 202, 202, 202, 422, 401]);
-    assert_eq!(answers[0][0].headers.get("cache-control").map(String::as_str), Some("no-store"));
-    assert!(!answers[0][0].headers.contains_key("etag") && !answers[0][0].headers.contains_key("location"));
+    let first = &answers[0][0].response;
+    assert_eq!(first.header("cache-control"), "no-store");
+    assert!(!first.headers.contains_key("etag") && !first.headers.contains_key("location"));
 
     // The username of an account is taken, whatever the address.
     for email in [world.address("unknown"), never.email.clone(), world.address("elsewhere")] {
@@ -189,17 +179,14 @@ async fn the_responses_for_a_free_and_a_taken_address_are_the_same() {
 /// the client chose.
 #[tokio::test]
 async fn only_the_mailboxes_reveal_whether_an_address_is_taken() {
-    let world = World::new(&Stack::from_env(), "hiddenmails").await;
-    let (_users, _emails, api) = start_both(&world).await;
+    let (world, _users, _emails, api) = start_both("hiddenmails").await;
     let owner = world.test_user("owner");
     register(&api, &owner).await;
     verify(&world, &api, &owner).await;
     let fresh = world.address("fresh");
     for email in [&fresh, &owner.email] {
         let client = TestUser { email: email.clone(), ..world.test_user("client") };
-        let mut registration = client.registration();
-        registration["displayName"] = json!(BAIT);
-        let _ = api.post("/api/users", &registration).await.expect(202);
+        let _ = api.post("/api/users", &client.registration_with("displayName", BAIT)).await.expect(202);
     }
     assert!(!mailed_token(&world, &fresh, "Welcome to ", "/verify-email").await.is_empty());
     assert!(!mailed_token(&world, &owner.email, ATTEMPTED, "/reset-password").await.is_empty());
@@ -210,11 +197,9 @@ async fn only_the_mailboxes_reveal_whether_an_address_is_taken() {
 
 #[tokio::test]
 async fn login_and_username_work_once_the_address_is_verified() {
-    let world = World::new(&Stack::from_env(), "hiddenlife").await;
-    let (_users, _emails, api) = start_both(&world).await;
+    let (world, _users, _emails, api) = start_both("hiddenlife").await;
     let ada = world.test_user("ada");
-    register(&api, &ada).await;
-    let stored = wait_until_registered(&world, &ada).await;
+    let stored = register_and_wait(&world, &api, &ada).await;
     assert_eq!(stored.get_str("username").ok(), Some(ada.username.as_str()));
     assert!(!stored.contains_key("usernameKeys"), "{stored}");
     for identifier in [&ada.email, &ada.username] {
@@ -235,14 +220,12 @@ async fn login_and_username_work_once_the_address_is_verified() {
 
 #[tokio::test]
 async fn a_username_that_was_taken_in_the_meantime_gets_a_number_at_the_verification() {
-    let world = World::new(&Stack::from_env(), "hiddenname").await;
-    let (_users, _emails, api) = start_both(&world).await;
+    let (world, _users, _emails, api) = start_both("hiddenname").await;
     let ada = world.test_user("ada");
     let eve = TestUser { username: ada.username.clone(), ..world.test_user("eve") };
     let zoe = TestUser { username: ada.username.clone(), ..world.test_user("zoe") };
     for user in [&ada, &eve, &zoe] {
-        register(&api, user).await;
-        wait_until_registered(&world, user).await;
+        register_and_wait(&world, &api, user).await;
     }
     verify(&world, &api, &eve).await;
     verify(&world, &api, &ada).await;
@@ -257,42 +240,34 @@ async fn a_username_that_was_taken_in_the_meantime_gets_a_number_at_the_verifica
     let changed = world.topic_reader().read_type("user.profile_updated.v1", 1).await.remove(0);
     assert_eq!(changed.json()["changed"], json!(["username"]));
     // A reset also proves the address for the first time.
-    let reset = json!({ "email": zoe.email });
-    let _ = api.post("/api/auth/password-reset", &reset).await.expect(202);
+    request_reset(&api, &zoe.email).await;
     let token = mailed_token(&world, &zoe.email, "Reset your password", "/reset-password").await;
     let zoe = with_new_password(&zoe, "renewed");
-    let body = json!({ "token": token, "newPassword": zoe.password });
-    let _ = api.post("/api/auth/password-reset/confirm", &body).await.expect(204);
+    let _ = confirm_reset(&api, &token, &zoe.password).await.expect(204);
     let other = username_of(&api, &zoe).await;
     assert!(is_a_variant(&other) && other != variant, "{other}");
 }
 
 #[tokio::test]
 async fn an_attacker_who_registers_an_address_first_does_not_lock_its_owner_out() {
-    let world = World::new(&Stack::from_env(), "hiddenfirst").await;
-    let (_users, _emails, api) = start_both(&world).await;
+    let (world, _users, _emails, api) = start_both("hiddenfirst").await;
     let owner = world.test_user("owner");
     let attacker = TestUser { email: owner.email.clone(), ..world.test_user("attacker") };
-    register(&api, &attacker).await;
-    wait_until_registered(&world, &attacker).await;
+    register_and_wait(&world, &api, &attacker).await;
     register(&api, &owner).await;
     let token = mailed_token(&world, &owner.email, ATTEMPTED, "/reset-password").await;
-    let body = json!({ "token": token, "newPassword": owner.password });
-    let _ = api.post("/api/auth/password-reset/confirm", &body).await.expect(204);
+    let _ = confirm_reset(&api, &token, &owner.password).await.expect(204);
     api.login(&owner).await;
     let _ = try_login(&api, &owner.email, &attacker.password).await.expect_problem(401, "invalid-credentials");
-    let users = world.user_database().await.collection::<Document>("users");
-    assert_eq!(users.count_documents(doc! {}).await.expect("users can be counted"), 1);
+    assert_eq!(count(&world.user_collection("users").await, doc! {}).await, 1);
 }
 
 #[tokio::test]
 async fn the_same_request_sent_again_makes_one_account_and_one_mail() {
-    let world = World::new(&Stack::from_env(), "hiddenkey").await;
-    let (_users, _emails, api) = start_both(&world).await;
+    let (world, _users, _emails, api) = start_both("hiddenkey").await;
     let (ada, eve) = (world.test_user("ada"), world.test_user("eve"));
     let send = async |user: &TestUser| {
-        let request = api.request(Method::POST, "/api/users").header("idempotency-key", "one-key");
-        let _ = api.send(request.json(&user.registration())).await.expect(202);
+        let _ = register_with_key(&api, "one-key", &user.registration()).await.expect(202);
     };
     for _ in 0..3 {
         send(&ada).await;
@@ -307,19 +282,16 @@ async fn the_same_request_sent_again_makes_one_account_and_one_mail() {
     verify(&world, &api, &eve).await;
     // Registrations are decided in the order of their responses.
     let zoe = world.test_user("zoe");
-    register(&api, &zoe).await;
-    wait_until_registered(&world, &zoe).await;
+    register_and_wait(&world, &api, &zoe).await;
     let stored = find_user(&world, &ada.email).await.expect("the account exists");
     assert!(stored.get_array("tokens").is_ok_and(Vec::is_empty), "a link was mailed: {stored}");
 }
 
 #[tokio::test]
 async fn a_hidden_registration_stays_closed_when_registration_is_open_again() {
-    let world = World::new(&Stack::from_env(), "hiddenopen").await;
-    let (mut users, _emails, api) = start_both(&world).await;
+    let (world, mut users, _emails, api) = start_both("hiddenopen").await;
     let ada = world.test_user("ada");
-    register(&api, &ada).await;
-    wait_until_registered(&world, &ada).await;
+    register_and_wait(&world, &api, &ada).await;
     assert_eq!(users.terminate().await.code(), Some(0));
     users.restart_with(|spec| spec.set("AUTH__REGISTRATION", "open")).await;
     let _ = try_login(&api, &ada.email, &ada.password).await.expect_problem(401, "invalid-credentials");
@@ -342,7 +314,5 @@ async fn accepted_registrations_are_decided_before_the_service_exits() {
         register(&api, &world.test_user(&format!("person{n:02}"))).await;
     }
     assert_eq!(users.terminate().await.code(), Some(0));
-    let stored = world.user_database().await.collection::<Document>("users");
-    let count = stored.count_documents(doc! {}).await.expect("users can be counted");
-    assert_eq!(count, u64::try_from(PEOPLE).expect("the number fits"));
+    assert_eq!(count(&world.user_collection("users").await, doc! {}).await, PEOPLE as u64);
 }

@@ -6,25 +6,20 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bson::{Document, Uuid, doc};
+use bson::doc;
 use e2e::{
-    accounts::with_cheap_hashes,
-    administrators::{Admin, create_admin, listed_admins},
+    accounts::{parse_uuid, try_login, with_cheap_hashes},
+    administrators::{Admin, create_admin, grant_admin, listed_admins},
+    pseudo_random::PseudoRandom,
+    start::{start_two_replicas, start_user_service},
 };
 use futures_util::future::join_all;
 use serde_json::json;
-use test_support::{Api, DEADLINE, ServiceSpec, Stack, TestUser, Tokens, World};
-
-fn parse_uuid(text: &str) -> Uuid {
-    Uuid::parse_str(text).expect("an id is a UUID")
-}
+use test_support::{Api, DEADLINE, ServiceSpec, Stack, TestUser, Tokens, World, count};
 
 #[tokio::test]
 async fn the_last_administrator_cannot_be_removed_in_any_of_four_ways() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "lastadmin").await;
-    let service = with_cheap_hashes(world.user_service()).start().await;
-    let api = service.api();
+    let (world, service, api) = start_user_service("lastadmin").await;
     let ada = create_admin(&world, &service, "ada").await;
     let own = |below: &str| Admin::user_path(&ada.id, below);
     let password = json!({ "password": ada.user.password });
@@ -67,7 +62,7 @@ async fn the_last_administrator_cannot_be_removed_in_any_of_four_ways() {
     assert_eq!(ada.set_roles(&ada.id, &[]).await, 200);
     let _ = ada.api.get(&own("")).await.expect_problem(403, "forbidden");
     let eve_password = json!({ "password": eve.user.password });
-    let eve_client = api.with_token(&api.login(&eve.user).await.access);
+    let eve_client = api.logged_in_as(&eve.user).await;
     let _ = eve_client.delete("/api/users/me", Some(&eve_password)).await.expect_problem(409, "conflict");
     let _ = eve_client.patch(&own(""), &json!({ "roles": ["admin"] })).await.expect(200);
     let _ = eve_client.delete("/api/users/me", Some(&eve_password)).await.expect(204);
@@ -78,11 +73,7 @@ async fn the_last_administrator_cannot_be_removed_in_any_of_four_ways() {
 #[tokio::test]
 async fn one_administrator_is_left_when_many_leave_at_once() {
     const ADMINS: usize = 8;
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "exodus").await;
-    let first = with_cheap_hashes(world.user_service());
-    let second = first.replica();
-    let (first, second) = tokio::join!(first.start(), second.start());
+    let (world, first, second) = start_two_replicas("exodus").await;
     let mut admins = Vec::new();
     for n in 0..ADMINS {
         admins.push(create_admin(&world, &first, &format!("admin{n}")).await);
@@ -109,11 +100,7 @@ async fn one_administrator_is_left_when_many_leave_at_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn concurrent_changes_never_list_a_wrong_administrator_and_always_leave_one() {
     const DURATION: Duration = Duration::from_secs(12);
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "concurrent").await;
-    let first = with_cheap_hashes(world.user_service());
-    let second = first.replica();
-    let (first, second) = tokio::join!(first.start(), second.start());
+    let (world, first, second) = start_two_replicas("concurrent").await;
     let mut admins = Vec::new();
     for name in ["ada", "bea", "cyn", "dot"] {
         admins.push(create_admin(&world, &first, name).await);
@@ -130,8 +117,7 @@ async fn concurrent_changes_never_list_a_wrong_administrator_and_always_leave_on
         let mut done = 0;
         while Instant::now() < end {
             let (_, user) = &people[done % people.len()];
-            let granted = first.spec().command(&["grant-role", &user.email, "admin"]).await;
-            assert!(granted.status.success(), "{}", String::from_utf8_lossy(&granted.stderr));
+            grant_admin(&first, &user.email).await;
             done += 1;
         }
     };
@@ -152,12 +138,10 @@ async fn concurrent_changes_never_list_a_wrong_administrator_and_always_leave_on
     let left = listed_admins(&world).await;
     assert!(!left.is_empty());
     for (_, user) in people.iter() {
-        let again = first.spec().command(&["grant-role", &user.email, "admin"]).await;
-        assert!(again.status.success());
+        grant_admin(&first, &user.email).await;
     }
-    let users = world.user_database().await.collection::<Document>("users");
-    let active = users.count_documents(doc! { "status": "active", "roles": "admin" }).await;
-    assert_eq!(u64::try_from(listed_admins(&world).await.len()).ok(), active.ok());
+    let active = count(&world.user_collection("users").await, doc! { "status": "active", "roles": "admin" }).await;
+    assert_eq!(listed_admins(&world).await.len() as u64, active);
 }
 
 /// Changes roles and statuses at random, and returns how many removals were done and how many were refused.
@@ -168,18 +152,12 @@ async fn change_roles_at_random(
     seed: u64,
     end: Instant,
 ) -> [usize; 2] {
-    let mut random = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) + 1;
-    let mut next = |below: usize| {
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
-        usize::try_from(random >> 33).unwrap_or(0) % below
-    };
+    let mut random = PseudoRandom::new(seed);
     let mut counts = [0; 2];
     admin.api = service.with_token(&admin.tokens.access);
     while Instant::now() < end {
-        let (id, _) = &people[next(people.len())];
-        let what = next(6);
+        let (id, _) = &people[random.below(people.len())];
+        let what = random.below(6);
         let answer = match what {
             0 | 1 => admin.api.patch(&Admin::user_path(id, ""), &json!({ "roles": [] })).await,
             2 => admin.api.post(&Admin::user_path(id, "/disable"), &json!({})).await,
@@ -192,8 +170,7 @@ async fn change_roles_at_random(
             // The caller is currently no administrator, or its account was disabled.
             (200 | 204, _) | (403, "forbidden") => {}
             (401, "unauthorized") => {
-                let credentials = json!({ "identifier": admin.user.email, "password": admin.user.password });
-                let login = service.post("/api/auth/login", &credentials).await;
+                let login = try_login(&service, &admin.user.email, &admin.user.password).await;
                 if login.status == 200 {
                     admin.tokens = Tokens::from_response(&login);
                     admin.api = service.with_token(&admin.tokens.access);
@@ -209,23 +186,21 @@ async fn change_roles_at_random(
 
 /// Checks between two equal reads of the list that every listed user is an administrator.
 async fn assert_list_is_correct(world: &World) {
-    let database = world.user_database().await;
-    let admins = database.collection::<Document>("admins");
+    let admins = world.user_collection("admins").await;
     let read = async || admins.find_one(doc! {}).await.expect("admins can be read").expect("the list exists");
     let before = read().await;
     let ids = before.get_array("ids").expect("the list has ids").clone();
     assert!(!ids.is_empty(), "no administrator is left");
     let rightly = doc! { "_id": { "$in": &ids }, "status": "active", "roles": "admin" };
-    let count = database.collection::<Document>("users").count_documents(rightly).await.expect("users can be counted");
+    let admins = count(&world.user_collection("users").await, rightly).await;
     if read().await == before {
-        assert_eq!(u64::try_from(ids.len()).ok(), Some(count), "{before}");
+        assert_eq!(ids.len() as u64, admins, "{before}");
     }
 }
 
 #[tokio::test]
 async fn a_crash_during_a_removal_leaves_both_administrators_and_is_repaired() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "admincrash").await;
+    let world = World::new(&Stack::from_env(), "admincrash").await;
     let spec = with_cheap_hashes(world.user_service()).fail_points("admins.after_pull=return");
     let mut service = spec.start().await;
     let (ada, eve) = (create_admin(&world, &service, "ada").await, create_admin(&world, &service, "eve").await);
@@ -238,8 +213,7 @@ async fn a_crash_during_a_removal_leaves_both_administrators_and_is_repaired() {
     assert_eq!(listed_admins(&world).await, [parse_uuid(&ada.id)]);
     service.restart_with(ServiceSpec::without_fail_points).await;
     let _ = eve.api.get("/api/admin/users").await.expect(200);
-    let again = service.spec().command(&["grant-role", &eve.user.email, "admin"]).await;
-    assert!(again.status.success(), "{}", String::from_utf8_lossy(&again.stderr));
+    grant_admin(&service, &eve.user.email).await;
     assert_eq!(listed_admins(&world).await.len(), 2);
     assert_eq!(eve.set_roles(&ada.id, &[]).await, 200);
     assert_eq!(listed_admins(&world).await, [parse_uuid(&eve.id)]);

@@ -3,13 +3,17 @@
 
 use bson::{DateTime, Document, doc};
 use e2e::{
-    accounts::{mark_email_verified, with_cheap_hashes, with_new_password},
+    accounts::{
+        change_password, register, register_and_log_in, register_verified, request_reset, request_verification,
+        try_login, update_user, verify_email, with_new_password,
+    },
     sealed_tokens::SealedTokens,
+    start::{start_both_services, start_user_service},
     totp::{enable_totp, recovery_codes},
 };
 use reqwest::{Method, header};
 use serde_json::json;
-use test_support::{Api, ApiResponse, DEADLINE, ReceivedMail, Stack, TestUser, World, remember_secret, wait_for};
+use test_support::{Api, ApiResponse, DEADLINE, Stack, TestUser, World, remember_secret, wait_for};
 
 const VERIFY: &str = "/verify-email";
 const RESET: &str = "/reset-password";
@@ -23,7 +27,7 @@ async fn open_link(api: &Api, page: &str, token: &str) -> ApiResponse {
 
 /// Returns the stored document of an account.
 async fn stored_user(world: &World, user: &TestUser) -> Document {
-    let users = world.user_database().await.collection::<Document>("users");
+    let users = world.user_collection("users").await;
     let found = users.find_one(doc! { "username": &user.username }).await.expect("users can be read");
     found.expect("the account exists")
 }
@@ -39,26 +43,15 @@ async fn wait_until_published(world: &World, user: &TestUser) -> Document {
 
 /// Makes every outstanding link of an account expire.
 async fn expire_links(world: &World, user: &TestUser) {
-    let users = world.user_database().await.collection::<Document>("users");
+    let users = world.user_collection("users").await;
     let past = doc! { "$set": { "tokens.$[].expiresAt": DateTime::from_millis(0) } };
     let done = users.update_one(doc! { "username": &user.username }, past).await.expect("users can be changed");
     assert_eq!(done.modified_count, 1);
 }
 
-/// Waits until at least `count` mails to the user link to a page, and returns them, oldest first.
-async fn wait_for_mails(world: &World, user: &TestUser, page: &str, count: usize) -> Vec<ReceivedMail> {
-    let mailbox = world.mailbox(&user.email);
-    let marker = format!("{page}?token=");
-    wait_for(DEADLINE, &format!("{count} mail(s) with a link to {page}"), async || {
-        let mut mails = mailbox.mails().await;
-        mails.retain(|mail| mail.text.contains(&marker));
-        (mails.len() >= count).then_some(mails)
-    })
-    .await
-}
-
-async fn mailed_token(world: &World, user: &TestUser, page: &str, count: usize) -> String {
-    wait_for_mails(world, user, page, count).await[count - 1].token(page)
+/// Waits for the mail number `nth` to the user with a link to a page, and returns its token.
+async fn mailed_token(world: &World, user: &TestUser, page: &str, nth: usize) -> String {
+    world.mailbox(&user.email).wait_for_token(page, nth).await
 }
 
 fn heading(page: &ApiResponse) -> &str {
@@ -68,13 +61,10 @@ fn heading(page: &ApiResponse) -> &str {
 
 #[tokio::test]
 async fn a_verification_link_names_the_account_and_later_says_that_the_address_is_confirmed() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "verifylink").await;
-    let (_users, _emails, api) = world.start_both().await;
-    let ada = world.test_user("ada");
-    let _ = api.register(&ada).await.expect(201);
+    let (world, _users, _emails, api) = start_both_services("verifylink").await;
+    let ada = register(&world, &api, "ada").await;
     let first = mailed_token(&world, &ada, VERIFY, 1).await;
-    let _ = api.post("/api/auth/email-verification/resend", &json!({ "email": ada.email })).await.expect(202);
+    request_verification(&api, &ada.email).await;
     let second = mailed_token(&world, &ada, VERIFY, 2).await;
 
     // Opening the page writes nothing.
@@ -95,7 +85,7 @@ async fn a_verification_link_names_the_account_and_later_says_that_the_address_i
             assert_eq!(heading(&answer), "Your email address is confirmed");
             assert!(answer.text.contains("You can sign in") && !answer.text.contains("<form"), "{}", answer.text);
         }
-        let refused = api.post("/api/auth/email-verification", &json!({ "token": link })).await;
+        let refused = verify_email(&api, link).await;
         let _ = refused.expect_problem(400, "token-invalid");
     }
     let german = api.request(Method::GET, VERIFY).query(&[("token", &first)]).header(header::ACCEPT_LANGUAGE, "de");
@@ -105,12 +95,9 @@ async fn a_verification_link_names_the_account_and_later_says_that_the_address_i
 
 #[tokio::test]
 async fn an_expired_link_offers_a_new_one_and_its_button_sends_it() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "expiredlink").await;
-    let (_users, _emails, api) = world.start_both().await;
-    let ada = world.test_user("ada");
-    let _ = api.register(&ada).await.expect(201);
-    let _ = api.post("/api/auth/password-reset", &json!({ "email": ada.email })).await.expect(202);
+    let (world, _users, _emails, api) = start_both_services("expiredlink").await;
+    let ada = register(&world, &api, "ada").await;
+    request_reset(&api, &ada.email).await;
     for page in [VERIFY, RESET] {
         let over = mailed_token(&world, &ada, page, 1).await;
         let before = wait_until_published(&world, &ada).await;
@@ -137,13 +124,10 @@ async fn an_expired_link_offers_a_new_one_and_its_button_sends_it() {
 
 #[tokio::test]
 async fn a_used_reset_link_says_so_and_offers_a_new_one() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "usedlink").await;
-    let (_users, _emails, api) = world.start_both().await;
-    let ada = world.test_user("ada");
-    let _ = api.register(&ada).await.expect(201);
+    let (world, _users, _emails, api) = start_both_services("usedlink").await;
+    let ada = register(&world, &api, "ada").await;
     for _ in 0..2 {
-        let _ = api.post("/api/auth/password-reset", &json!({ "email": ada.email })).await.expect(202);
+        request_reset(&api, &ada.email).await;
     }
     let (one, other) = (mailed_token(&world, &ada, RESET, 1).await, mailed_token(&world, &ada, RESET, 2).await);
     let page = open_link(&api, RESET, &one).await.expect(200);
@@ -169,12 +153,9 @@ async fn a_used_reset_link_says_so_and_offers_a_new_one() {
 
 #[tokio::test]
 async fn an_unknown_link_asks_for_the_address_and_does_not_reveal_whether_an_account_exists() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "unknownlink").await;
-    let (_users, _emails, api) = world.start_both().await;
-    let ada = world.test_user("ada");
-    let _ = api.register(&ada).await.expect(201);
-    wait_for_mails(&world, &ada, VERIFY, 1).await;
+    let (world, _users, _emails, api) = start_both_services("unknownlink").await;
+    let ada = register(&world, &api, "ada").await;
+    world.mailbox(&ada.email).wait_for_links(VERIFY, 1).await;
     let unknown = "A".repeat(43);
     for page in [VERIFY, RESET] {
         let opened = open_link(&api, page, &unknown).await.expect(400);
@@ -191,8 +172,8 @@ async fn an_unknown_link_asks_for_the_address_and_does_not_reveal_whether_an_acc
         let typed = api.submit(page, &[("email", "<ada"), ("action", "resend")]).await.expect(422);
         assert!(typed.text.contains("value=\"&lt;ada\"") && typed.text.contains("role=\"alert\""), "{}", typed.text);
     }
-    wait_for_mails(&world, &ada, VERIFY, 2).await;
-    wait_for_mails(&world, &ada, RESET, 1).await;
+    world.mailbox(&ada.email).wait_for_links(VERIFY, 2).await;
+    world.mailbox(&ada.email).wait_for_links(RESET, 1).await;
     assert!(world.mailbox(&world.address("stranger")).mails().await.is_empty());
 
     // The requests have neither token nor address, an unknown action, or a page that sends no mail.
@@ -208,13 +189,11 @@ async fn an_unknown_link_asks_for_the_address_and_does_not_reveal_whether_an_acc
 
 #[tokio::test]
 async fn a_link_that_is_requested_too_often_is_not_sent() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "resendlimit").await;
+    let world = World::new(&Stack::from_env(), "resendlimit").await;
     let service = world.user_service().set("LIMITS__ENABLED", "true").set("LIMITS__MAILS_PER_ADDRESS", "2");
     let (users, _emails) = tokio::join!(service.start(), world.email_service().start());
     let api = users.api();
-    let ada = world.test_user("ada");
-    let _ = api.register(&ada).await.expect(201);
+    let ada = register(&world, &api, "ada").await;
     let link = mailed_token(&world, &ada, VERIFY, 1).await;
     expire_links(&world, &ada).await;
     let again = [("token", link.as_str()), ("action", "resend")];
@@ -223,17 +202,13 @@ async fn a_link_that_is_requested_too_often_is_not_sent() {
     }
     let refused = api.submit(VERIFY, &again).await.expect(429);
     assert!(refused.text.contains("No link was sent") && !refused.header("retry-after").is_empty(), "{}", refused.text);
-    assert_eq!(wait_for_mails(&world, &ada, VERIFY, 3).await.len(), 3);
+    assert_eq!(world.mailbox(&ada.email).wait_for_links(VERIFY, 3).await.len(), 3);
 }
 
 #[tokio::test]
 async fn a_change_is_undone_only_when_the_box_is_ticked() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "undobox").await;
-    let (_users, _emails, api) = world.start_both().await;
-    let ada = world.test_user("ada");
-    let _ = api.register(&ada).await.expect(201);
-    let me = api.with_token(&api.login(&ada).await.access);
+    let (world, _users, _emails, api) = start_both_services("undobox").await;
+    let (ada, me) = register_and_log_in(&world, &api, "ada").await;
     let new = TestUser { email: world.address("ada-new"), ..ada.clone() };
     let body = json!({ "newEmail": new.email, "password": ada.password });
     let _ = me.put("/api/users/me/email", &body).await.expect(202);
@@ -265,12 +240,9 @@ async fn a_change_is_undone_only_when_the_box_is_ticked() {
 
 #[tokio::test]
 async fn a_reader_who_did_not_register_disowns_the_account_by_a_ticked_box() {
-    let world = World::new(&Stack::from_env(), "disownpage").await;
-    let service = world.user_service().start().await;
-    let api = service.api();
+    let (world, _service, api) = start_user_service("disownpage").await;
     let mut mails = SealedTokens::new(&world);
-    let ada = world.test_user("ada");
-    let _ = api.register(&ada).await.expect(201);
+    let ada = register(&world, &api, "ada").await;
     let link = mails.wait_for_nth("user.registered.v1", "verification", &ada.email, 1).await;
     let page = open_link(&api, VERIFY, &link).await.expect(200);
     assert!(page.text.contains("This was not me") && page.text.contains("type=\"checkbox\""), "{}", page.text);
@@ -284,8 +256,7 @@ async fn a_reader_who_did_not_register_disowns_the_account_by_a_ticked_box() {
     let disown = [("token", link.as_str()), ("action", "disown"), ("confirmed", "yes")];
     let done = api.submit(VERIFY, &disown).await.expect(200);
     assert_eq!(heading(&done), "The account is not confirmed");
-    let credentials = json!({ "identifier": ada.email, "password": ada.password });
-    let _ = api.post("/api/auth/login", &credentials).await.expect_problem(401, "invalid-credentials");
+    let _ = try_login(&api, &ada.email, &ada.password).await.expect_problem(401, "invalid-credentials");
     // Opening it again or pressing the other button says that the account was disowned, and confirms nothing.
     let confirm = [("token", link.as_str())];
     for again in
@@ -307,17 +278,10 @@ async fn a_reader_who_did_not_register_disowns_the_account_by_a_ticked_box() {
 
 #[tokio::test]
 async fn the_undo_link_of_each_change_opens_the_page_of_that_change() {
-    let world = World::new(&Stack::from_env(), "undopages").await;
-    let service = world.user_service().start().await;
-    let api = service.api();
+    let (world, _service, api) = start_user_service("undopages").await;
     let mut mails = SealedTokens::new(&world);
-    let ada = world.test_user("ada");
-    let _ = api.register(&ada).await.expect(201);
-    mark_email_verified(&world, &ada).await;
-    let me = api.with_token(&api.login(&ada).await.access);
-    let renewed = with_new_password(&ada, "renewed");
-    let change = json!({ "currentPassword": ada.password, "newPassword": renewed.password });
-    let _ = me.put("/api/users/me/password", &change).await.expect(204);
+    let (ada, me) = register_verified(&world, &api, "ada").await;
+    let renewed = change_password(&me, &ada, "renewed").await;
     let (_, codes) = enable_totp(&me, &renewed).await;
     let both = json!({ "password": renewed.password, "code": codes[0] });
     recovery_codes(&me.post("/api/users/me/totp/recovery-codes", &both).await.expect(200));
@@ -367,15 +331,12 @@ async fn the_undo_link_of_each_change_opens_the_page_of_that_change() {
 
 #[tokio::test]
 async fn an_account_remembers_its_last_five_used_links_and_forgets_old_ones() {
-    let world = World::new(&Stack::from_env(), "usedlinks").await;
-    let service = with_cheap_hashes(world.user_service()).start().await;
-    let api = service.api();
+    let (world, _service, api) = start_user_service("usedlinks").await;
     let mut mails = SealedTokens::new(&world);
-    let ada = world.test_user("ada");
-    let _ = api.register(&ada).await.expect(201);
+    let ada = register(&world, &api, "ada").await;
     let mut links = Vec::new();
     for round in 1..=7 {
-        let _ = api.post("/api/auth/password-reset", &json!({ "email": ada.email })).await.expect(202);
+        request_reset(&api, &ada.email).await;
         let link = mails.wait_for_nth("user.password_reset_requested.v1", "reset", &ada.email, round).await;
         let password = format!("{} {round}", ada.password);
         remember_secret("password", &password);
@@ -387,11 +348,10 @@ async fn an_account_remembers_its_last_five_used_links_and_forgets_old_ones() {
         assert_eq!(heading(&open_link(&api, RESET, link).await.expect(400)), expected, "link {at}");
     }
     // The next use removes expired entries.
-    let users = world.user_database().await.collection::<Document>("users");
     let over = doc! { "$set": { "usedTokens.$[].until": DateTime::from_millis(0) } };
-    let _ = users.update_one(doc! { "email": &ada.email }, over).await.expect("users can be changed");
+    update_user(&world, &ada.email, over).await;
     assert_eq!(heading(&open_link(&api, RESET, &links[6]).await.expect(400)), "This link does not work any more");
-    let _ = api.post("/api/auth/password-reset", &json!({ "email": ada.email })).await.expect(202);
+    request_reset(&api, &ada.email).await;
     let link = mails.wait_for_nth("user.password_reset_requested.v1", "reset", &ada.email, 8).await;
     let _ = api.submit(RESET, &[("token", &link), ("newPassword", &ada.password)]).await.expect(200);
     assert_eq!(stored_user(&world, &ada).await.get_array("usedTokens").map(Vec::len).ok(), Some(1));

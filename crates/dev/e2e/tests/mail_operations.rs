@@ -3,14 +3,16 @@
 
 use std::process::Output;
 
-use bson::{Document, doc};
+use bson::doc;
 use e2e::{
+    commands::json_lines,
     event_publisher::EventPublisher,
     ledger::{Ledger, MailJob},
+    mail_scene::MailScene,
     offsets,
 };
 use serde_json::Value;
-use test_support::{Behavior, DEADLINE, Phase, ScriptedSmtp, Service, ServiceSpec, SmtpRule, Stack, World};
+use test_support::{Behavior, DEADLINE, Phase, ScriptedSmtp, Service, ServiceSpec, SmtpRule, World, wait_for};
 
 /// A scripted mail server, and an email service that sends through it.
 struct Scene {
@@ -23,10 +25,9 @@ struct Scene {
 
 impl Scene {
     async fn new(name: &str) -> Self {
-        let smtp = ScriptedSmtp::start().await;
-        let world = World::new(&Stack::from_env(), name).await.on_smtp(smtp.url());
+        let MailScene { world, smtp, publisher, ledger } = MailScene::new(name).await;
         let spec = world.email_service().set("SMTP__STEP_TIMEOUT", "1s").set("SMTP__DOT_TIMEOUT", "1s");
-        Self { publisher: EventPublisher::new(&world), ledger: Ledger::for_world(&world).await, spec, world, smtp }
+        Self { world, smtp, publisher, ledger, spec }
     }
 
     async fn notice(&self, name: &str) -> String {
@@ -56,8 +57,7 @@ struct CommandResult {
 
 impl CommandResult {
     fn new(output: &Output) -> Self {
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let lines = text.lines().map(|line| serde_json::from_str(line).expect("each line is a JSON object")).collect();
+        let lines = json_lines(&String::from_utf8_lossy(&output.stdout));
         Self { lines, code: output.status.code(), stderr: String::from_utf8_lossy(&output.stderr).into_owned() }
     }
 
@@ -268,7 +268,7 @@ async fn a_mail_whose_link_has_expired_is_never_requeued() {
     let ada = scene.world.address("ada");
     scene.publisher.publish(&scene.publisher.welcome(&ada)).await;
     let failed = scene.mail(&ada, "failed").await;
-    let jobs = scene.world.email_database().await.collection::<Document>("mailJobs");
+    let jobs = scene.world.email_collection("mailJobs").await;
     let over = vec![doc! { "$set": { "expiresAt": "$$NOW" } }];
     jobs.update_one(doc! { "_id": &failed.id }, over).await.expect("MongoDB responds");
     for arguments in [["mail", "requeue", &failed.id].as_slice(), &["mail", "requeue", &failed.id, "--again"]] {
@@ -300,9 +300,7 @@ async fn a_replayed_dead_letter_is_handled_like_a_new_record_and_sends_no_mail_t
         scene.publisher.publish_to(0, &scene.publisher.welcome(address)).await;
     }
     let poison = scene.publisher.notice(&ada);
-    let headers = poison.envelope.headers();
-    let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    scene.publisher.publish_raw(0, &poison.envelope.key(), Some(b"{"), &headers).await;
+    scene.publisher.publish_truncated(&poison).await;
     let mut service = wrong.clone().start().await;
     offsets::wait_until_consumed(&scene.world, DEADLINE).await;
     service.terminate().await;
@@ -356,7 +354,7 @@ async fn a_replayed_dead_letter_is_handled_like_a_new_record_and_sends_no_mail_t
 
     // When the whole topic is read again, all decisions stay and no mail is sent.
     let service = start_in_group(&scene, "third").await;
-    test_support::wait_for(DEADLINE, "every record to be read", async || {
+    wait_for(DEADLINE, "every record to be read", async || {
         (service.metric("email_records_total", "").await >= 3.0).then_some(())
     })
     .await;

@@ -1,39 +1,33 @@
 //! The password policy, in every request that sets a password: all reasons are reported together, and never the
 //! password.
 
-use std::{fs, path::Path, process::Output};
+use std::{fs, path::Path};
 
-use serde_json::{Value, json};
+use e2e::{
+    commands::{assert_start_refused, stdout_of},
+    start::start_user_service_with,
+};
+use serde_json::json;
 use sha1::{Digest as _, Sha1};
 use test_support::{ApiResponse, Stack, TestUser, World, remember_secret};
 
 /// Returns the codes for one member, in the order of the response.
 fn codes(answer: ApiResponse, member: &str) -> Vec<String> {
-    let body = answer.expect_problem(422, "validation-failed").json();
-    let errors = body["errors"].as_array().cloned().unwrap_or_default();
-    assert!(errors.iter().all(|error| error["pointer"] == format!("#/{member}")), "{body}");
-    errors.iter().map(|error| error["code"].as_str().unwrap_or_default().to_owned()).collect()
-}
-
-fn with_member(user: &TestUser, member: &str, value: &str) -> Value {
-    let mut body = user.registration();
-    body[member] = json!(value);
-    body
+    let errors = answer.expect_problem(422, "validation-failed").errors();
+    assert!(errors.iter().all(|(pointer, _)| *pointer == format!("#/{member}")), "{errors:?}");
+    errors.into_iter().map(|(_, code)| code).collect()
 }
 
 #[tokio::test]
 async fn a_password_is_refused_with_all_reasons_in_every_request_that_sets_one() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "choice").await;
-    let service = world.user_service().set("AUTH__ISSUER", "https://accounts.acme.example/").start().await;
-    let api = service.api();
+    let (world, _service, api) =
+        start_user_service_with("choice", &[("AUTH__ISSUER", "https://accounts.acme.example/")]).await;
     let ada = TestUser {
         username: "Countess1815".to_owned(),
         email: world.address("ada.lovelace"),
         password: "purple engines weave".to_owned(),
     };
-    let mut registration = ada.registration();
-    registration["displayName"] = json!("Augusta King-Noel");
+    let registration = ada.registration_with("displayName", "Augusta King-Noel");
 
     let refused: [(&str, &[&str]); 14] = [
         ("hx7#Lq2", &["too-short"]),
@@ -61,7 +55,7 @@ async fn a_password_is_refused_with_all_reasons_in_every_request_that_sets_one()
     }
     // The policy requires no kinds of characters, and allows a name within a longer password.
     let _ = api.post("/api/users", &registration).await.expect(201);
-    let me = api.with_token(&api.login(&ada).await.access);
+    let me = api.logged_in_as(&ada).await;
     let change = |new: &str| json!({ "currentPassword": ada.password, "newPassword": new });
     for (password, expected) in refused {
         let answer = me.put("/api/users/me/password", &change(password)).await;
@@ -77,17 +71,14 @@ async fn a_password_is_refused_with_all_reasons_in_every_request_that_sets_one()
 
 #[tokio::test]
 async fn the_minimum_length_is_configurable_and_counted_in_characters() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "length").await;
-    let service = world.user_service().set("AUTH__PASSWORD_MIN_LENGTH", "15").start().await;
-    let api = service.api();
+    let (world, _service, api) = start_user_service_with("length", &[("AUTH__PASSWORD_MIN_LENGTH", "15")]).await;
     let ada = world.test_user("ada");
     let fourteen = "äöü quick wren";
     assert_eq!(
-        codes(api.post("/api/users", &with_member(&ada, "password", fourteen)).await, "password"),
+        codes(api.post("/api/users", &ada.registration_with("password", fourteen)).await, "password"),
         ["too-short"]
     );
-    let _ = api.post("/api/users", &with_member(&ada, "password", "äöü quick wrens")).await.expect(201);
+    let _ = api.post("/api/users", &ada.registration_with("password", "äöü quick wrens")).await.expect(201);
 }
 
 fn sha1(password: &str) -> [u8; 20] {
@@ -107,8 +98,7 @@ fn sorted_hashes(known: &[&str]) -> Vec<[u8; 20]> {
 
 #[tokio::test]
 async fn a_breached_password_is_refused() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "breach").await;
+    let world = World::new(&Stack::from_env(), "breach").await;
     let directory = tempfile::tempdir().expect("a directory can be created");
     let breached = ["violet kettle drum", "Grüße aus dem Süden", "password"];
     let hashes = sorted_hashes(&breached);
@@ -125,7 +115,7 @@ async fn a_breached_password_is_refused() {
             ("Grüße aus dem Süden", &["breached"]),
             ("password", &["common", "breached"]),
         ] {
-            let answer = api.post("/api/users", &with_member(&user, "password", password)).await;
+            let answer = api.post("/api/users", &user.registration_with("password", password)).await;
             assert_eq!(codes(answer, "password"), expected, "{file}: {password}");
         }
         let _ = api.post("/api/users", &user.registration()).await.expect(201);
@@ -136,8 +126,7 @@ async fn a_breached_password_is_refused() {
 
 #[tokio::test]
 async fn an_unusable_list_of_breached_passwords_prevents_the_start() {
-    let stack = Stack::from_env();
-    let world = World::without_topic(&stack, "list");
+    let world = World::without_topic(&Stack::from_env(), "list");
     let directory = tempfile::tempdir().expect("a directory can be created");
     let hashes = sorted_hashes(&[]);
     let lines: Vec<String> = hashes.iter().map(|hash| format!("{}:1", hex(hash))).collect();
@@ -155,20 +144,13 @@ async fn an_unusable_list_of_breached_passwords_prevents_the_start() {
             fs::write(&path, contents).expect("the list can be written");
         }
         let spec = world.user_service().set("AUTH__BREACHED_PASSWORDS_FILE", path_text(&path));
-        for command in ["check-config", "serve"] {
-            let Output { status, stderr, .. } = spec.command(&[command]).await;
-            let error = String::from_utf8_lossy(&stderr);
-            assert_eq!(status.code(), Some(1), "{command} with {name}: {error}");
-            for part in ["auth.breached_passwords_file", expected, name] {
-                assert!(error.contains(part), "{command} with {name}: {error}");
-            }
-        }
+        assert_start_refused(&spec, &["auth.breached_passwords_file", expected, name]).await;
     }
     let path = directory.path().join("good");
     fs::write(&path, lines.join("\n")).expect("the list can be written");
     let good =
         world.user_service().set("AUTH__BREACHED_PASSWORDS_FILE", path_text(&path)).command(&["check-config"]).await;
-    assert_eq!(good.status.code(), Some(0), "{}", String::from_utf8_lossy(&good.stderr));
+    let _ = stdout_of(&good, 0);
 }
 
 fn path_text(path: &Path) -> String {

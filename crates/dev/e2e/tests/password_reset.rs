@@ -1,32 +1,33 @@
 //! A password reset from the request to the login with the new password, through both services.
 
-use bson::{Document, doc};
-use e2e::accounts::{try_login, user_document, with_new_password};
+use bson::doc;
+use e2e::{
+    accounts::{
+        confirm_reset, register, register_with_id, request_reset, try_login, update_user, user_document, verify_email,
+        with_new_password,
+    },
+    start::start_both_services,
+};
 use reqwest::{Method, header};
 use serde_json::{Value, json};
-use test_support::{Api, ApiResponse, DEADLINE, Mailbox, Stack, TestUser, World, remember_secret, wait_for};
+use test_support::{Api, DEADLINE, Mailbox, TestUser, World, count, remember_secret, wait_for};
 
+const RESET_PAGE: &str = "/reset-password";
 const REQUESTED: &str = "user.password_reset_requested.v1";
-
-/// Requests a reset mail; the response is the same for every address.
-async fn request_reset(api: &Api, email: &str) {
-    let answer = api.post("/api/auth/password-reset", &json!({ "email": email })).await.expect(202);
-    assert!(answer.text.is_empty(), "{}", answer.text);
-}
-
-async fn confirm(api: &Api, token: &str, password: &str) -> ApiResponse {
-    let body = json!({ "token": token, "newPassword": password });
-    api.post("/api/auth/password-reset/confirm", &body).await
-}
 
 /// Waits until at least `count` reset mails have arrived, and returns their tokens, oldest first.
 async fn wait_for_links(mailbox: &Mailbox, count: usize) -> Vec<String> {
-    wait_for(DEADLINE, &format!("{count} reset mail(s)"), async || {
-        let mails = mailbox.mails().await;
-        let resets: Vec<_> = mails.iter().filter(|mail| mail.subject == "Reset your password").collect();
-        (resets.len() >= count).then(|| resets.iter().map(|mail| mail.token("/reset-password")).collect())
-    })
-    .await
+    let mails = mailbox.wait_for_links(RESET_PAGE, count).await;
+    assert!(mails.iter().all(|mail| mail.subject == "Reset your password"), "{mails:#?}");
+    mails.iter().map(|mail| mail.token(RESET_PAGE)).collect()
+}
+
+/// Registers a user who forgets the password, and returns the token of the mailed link.
+async fn register_and_request_reset(world: &World, api: &Api) -> (TestUser, String) {
+    let ada = register(world, api, "ada").await;
+    request_reset(api, &ada.email).await;
+    let token = wait_for_links(&world.mailbox(&ada.email), 1).await.remove(0);
+    (ada, token)
 }
 
 /// Returns the purposes of the stored tokens of a user.
@@ -39,14 +40,11 @@ async fn token_purposes(world: &World, user: &TestUser) -> Vec<String> {
 
 #[tokio::test]
 async fn a_forgotten_password_is_replaced_by_the_link_in_a_mail() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "reset").await;
-    let (_users, _emails, api) = world.start_both().await;
-    let ada = world.test_user("ada");
-    let id = api.register(&ada).await.expect(201).string("id");
+    let (world, _users, _emails, api) = start_both_services("reset").await;
+    let (ada, id) = register_with_id(&world, &api, "ada").await;
     let session = api.login(&ada).await;
     let mailbox = world.mailbox(&ada.email);
-    let welcome = mailbox.wait_for_mails(1).await.remove(0).token("/verify-email");
+    let welcome = mailbox.wait_for_token("/verify-email", 1).await;
 
     request_reset(&api, &ada.email.to_uppercase()).await;
     request_reset(&api, &ada.email).await;
@@ -65,7 +63,7 @@ async fn a_forgotten_password_is_replaced_by_the_link_in_a_mail() {
 
     // Neither a refused password nor an invalid body uses the token.
     for refused in ["short", &"x".repeat(300)] {
-        let answer = confirm(&api, older, refused).await.expect_problem(422, "validation-failed");
+        let answer = confirm_reset(&api, older, refused).await.expect_problem(422, "validation-failed");
         assert_eq!(answer.json()["errors"][0]["pointer"], "#/newPassword", "{}", answer.text);
     }
     let _ = api.post("/api/auth/password-reset/confirm", &json!({ "token": older })).await.expect(422);
@@ -73,19 +71,18 @@ async fn a_forgotten_password_is_replaced_by_the_link_in_a_mail() {
 
     // The older link still works, and no mailed link works after it.
     let new = with_new_password(&ada, "by the link");
-    assert!(confirm(&api, older, &new.password).await.expect(204).text.is_empty());
+    assert!(confirm_reset(&api, older, &new.password).await.expect(204).text.is_empty());
     for used in [older, newer, &welcome] {
-        let _ =
-            confirm(&api, used, &with_new_password(&ada, "again").password).await.expect_problem(400, "token-invalid");
+        let _ = confirm_reset(&api, used, &with_new_password(&ada, "again").password)
+            .await
+            .expect_problem(400, "token-invalid");
     }
-    let verification = json!({ "token": welcome });
-    let _ = api.post("/api/auth/email-verification", &verification).await.expect_problem(400, "token-invalid");
+    let _ = verify_email(&api, &welcome).await.expect_problem(400, "token-invalid");
     assert_eq!(token_purposes(&world, &ada).await, Vec::<String>::new());
 
     // All sessions have ended, both access and refresh tokens.
     let _ = api.with_token(&session.access).get("/api/users/me").await.expect_problem(401, "unauthorized");
-    let refresh = json!({ "refreshToken": session.refresh });
-    let _ = api.post("/api/auth/refresh", &refresh).await.expect_problem(401, "unauthorized");
+    let _ = api.refresh(&session.refresh).await.expect_problem(401, "unauthorized");
     let _ = try_login(&api, &ada.email, &ada.password).await.expect_problem(401, "invalid-credentials");
     let tokens = api.login(&new).await;
     let me = api.with_token(&tokens.access).get("/api/users/me").await.expect(200);
@@ -101,13 +98,8 @@ async fn a_forgotten_password_is_replaced_by_the_link_in_a_mail() {
 
 #[tokio::test]
 async fn a_reset_for_an_unknown_address_gets_the_same_response_and_does_nothing() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "noreset").await;
-    let (_users, _emails, api) = world.start_both().await;
-    let (ada, grace) = (world.test_user("ada"), world.test_user("grace"));
-    for user in [&ada, &grace] {
-        let _ = api.register(user).await.expect(201);
-    }
+    let (world, _users, _emails, api) = start_both_services("noreset").await;
+    let (ada, grace) = (register(&world, &api, "ada").await, register(&world, &api, "grace").await);
     let mailbox = world.mailbox(&ada.email);
     mailbox.wait_for_mails(1).await;
     let not_an_address = api.post("/api/auth/password-reset", &json!({ "email": "unknown" })).await;
@@ -118,55 +110,45 @@ async fn a_reset_for_an_unknown_address_gets_the_same_response_and_does_nothing(
     // sent.
     request_reset(&api, &ada.email).await;
     let token = wait_for_links(&mailbox, 1).await.remove(0);
-    set_status(&world, &ada, "disabled").await;
+    let disable = doc! { "$set": { "status": "disabled" }, "$inc": { "version": 1_i64 } };
+    update_user(&world, &ada.email, disable).await;
     let new = with_new_password(&ada, "while disabled");
-    let _ = confirm(&api, &token, &new.password).await.expect_problem(400, "token-invalid");
+    let _ = confirm_reset(&api, &token, &new.password).await.expect_problem(400, "token-invalid");
     request_reset(&api, &ada.email).await;
     request_reset(&api, &world.address("unknown")).await;
     // The queue is processed in order, so the other requests have been processed when this mail arrives.
     request_reset(&api, &grace.email).await;
     let mut topic = world.topic_reader();
     topic.read_type(REQUESTED, 2).await;
-    topic.read_all().await;
-    let count = topic.records().iter().filter(|record| record.event_type() == REQUESTED).count();
-    assert_eq!(count, 2, "there is not one reset for Ada, before she was disabled, and one for Grace");
+    let requested = topic.read_all_of_type(REQUESTED).await;
+    assert_eq!(requested.len(), 2, "there is not one reset for Ada, before she was disabled, and one for Grace");
     world.mailbox(&grace.email).wait_for_mails(2).await;
     assert_eq!(mailbox.mails().await.len(), 2);
     assert_eq!(world.mailbox(&world.address("unknown")).mails().await.len(), 0);
 
     // No invalid token works.
     for nonsense in ["", "x", &"A".repeat(43), &"A".repeat(10_000)] {
-        let _ = confirm(&api, nonsense, &new.password).await.expect_problem(400, "token-invalid");
+        let _ = confirm_reset(&api, nonsense, &new.password).await.expect_problem(400, "token-invalid");
         // Without a valid token, the response does not say what is wrong with a password.
-        let _ = confirm(&api, nonsense, "short").await.expect_problem(400, "token-invalid");
+        let _ = confirm_reset(&api, nonsense, "short").await.expect_problem(400, "token-invalid");
     }
-}
-
-async fn set_status(world: &World, user: &TestUser, status: &str) {
-    let users = world.user_database().await.collection::<Document>("users");
-    let update = doc! { "$set": { "status": status }, "$inc": { "version": 1_i64 } };
-    let result = users.update_one(doc! { "email": &user.email }, update).await.expect("users can be written");
-    assert_eq!(result.modified_count, 1);
 }
 
 #[tokio::test]
 async fn five_links_are_valid_at_once_and_each_until_it_expires() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "fivelinks").await;
-    let (mut users, _emails, api) = world.start_both().await;
-    let ada = world.test_user("ada");
-    let _ = api.register(&ada).await.expect(201);
+    let (world, mut users, _emails, api) = start_both_services("fivelinks").await;
+    let ada = register(&world, &api, "ada").await;
     let mailbox = world.mailbox(&ada.email);
     let mut tokens: Vec<String> = Vec::new();
-    for count in 1..=6_usize {
+    for nth in 1..=6_usize {
         request_reset(&api, &ada.email).await;
-        tokens = wait_for_links(&mailbox, count).await;
+        tokens = wait_for_links(&mailbox, nth).await;
     }
     assert_eq!(token_purposes(&world, &ada).await.iter().filter(|purpose| *purpose == "password-reset").count(), 5);
-    let refused = confirm(&api, &tokens[0], "short").await;
+    let refused = confirm_reset(&api, &tokens[0], "short").await;
     let _ = refused.expect_problem(400, "token-invalid");
     for valid in &tokens[1..] {
-        let _ = confirm(&api, valid, "short").await.expect_problem(422, "validation-failed");
+        let _ = confirm_reset(&api, valid, "short").await.expect_problem(422, "validation-failed");
     }
 
     // From here on links have another lifetime.
@@ -177,41 +159,33 @@ async fn five_links_are_valid_at_once_and_each_until_it_expires() {
     let mut topic = world.topic_reader();
     topic.read_type(REQUESTED, 7).await;
     // A mail whose link expires before the mail is sent is not sent.
+    let jobs = world.email_collection("mailJobs").await;
     let short_lived = wait_for(DEADLINE, "the mail to be sent or to expire", async || {
         match wait_for_links(&mailbox, 6).await.get(6) {
             Some(token) => Some(Some(token.clone())),
-            None => has_expired_mail(&world).await.then_some(None),
+            None => (count(&jobs, doc! { "state": "expired" }).await > 0).then_some(None),
         }
     })
     .await;
     if let Some(token) = short_lived {
         wait_for(DEADLINE, "the link to expire", async || {
-            (confirm(&api, &token, "short").await.problem() == "token-invalid").then_some(())
+            (confirm_reset(&api, &token, "short").await.problem() == "token-invalid").then_some(())
         })
         .await;
     }
     // The earlier links are still valid.
     let new = with_new_password(&ada, "at last");
-    let _ = confirm(&api, &tokens[5], &new.password).await.expect(204);
+    let _ = confirm_reset(&api, &tokens[5], &new.password).await.expect(204);
     api.login(&new).await;
-}
-
-async fn has_expired_mail(world: &World) -> bool {
-    let jobs = world.email_database().await.collection::<Document>("mailJobs");
-    jobs.count_documents(doc! { "state": "expired" }).await.expect("the ledger can be read") > 0
 }
 
 #[tokio::test]
 async fn two_clicks_at_once_set_one_password() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "twoclicks").await;
-    let (_users, _emails, api) = world.start_both().await;
-    let ada = world.test_user("ada");
-    let _ = api.register(&ada).await.expect(201);
-    request_reset(&api, &ada.email).await;
-    let token = wait_for_links(&world.mailbox(&ada.email), 1).await.remove(0);
+    let (world, _users, _emails, api) = start_both_services("twoclicks").await;
+    let (ada, token) = register_and_request_reset(&world, &api).await;
     let (one, two) = (with_new_password(&ada, "one"), with_new_password(&ada, "two"));
-    let (first, second) = tokio::join!(confirm(&api, &token, &one.password), confirm(&api, &token, &two.password));
+    let (first, second) =
+        tokio::join!(confirm_reset(&api, &token, &one.password), confirm_reset(&api, &token, &two.password));
     let (winner, loser, refused) = match first.status {
         204 => (one, two, second),
         _ => (two, one, first),
@@ -221,20 +195,13 @@ async fn two_clicks_at_once_set_one_password() {
     let _ = try_login(&api, &ada.email, &loser.password).await.expect_problem(401, "invalid-credentials");
     let mut topic = world.topic_reader();
     topic.read_type("user.password_changed.v1", 1).await;
-    topic.read_all().await;
-    let changes = topic.records().iter().filter(|record| record.event_type() == "user.password_changed.v1").count();
-    assert_eq!(changes, 1);
+    assert_eq!(topic.read_all_of_type("user.password_changed.v1").await.len(), 1);
 }
 
 #[tokio::test]
 async fn the_page_behind_the_link_sets_the_password() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "resetpage").await;
-    let (users, _emails, api) = world.start_both().await;
-    let ada = world.test_user("ada");
-    let _ = api.register(&ada).await.expect(201);
-    request_reset(&api, &ada.email).await;
-    let token = wait_for_links(&world.mailbox(&ada.email), 1).await.remove(0);
+    let (world, users, _emails, api) = start_both_services("resetpage").await;
+    let (ada, token) = register_and_request_reset(&world, &api).await;
     let path = format!("/reset-password?token={token}");
     let mails = world.mailbox(&ada.email).mails().await;
     let expected = format!("{}{path}", users.base_url());
@@ -278,13 +245,8 @@ async fn the_page_behind_the_link_sets_the_password() {
 
 #[tokio::test]
 async fn a_reset_is_written_while_kafka_is_down_and_the_pending_list_is_full() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "fullreset").await;
-    let (mut users, _emails, api) = world.start_both().await;
-    let ada = world.test_user("ada");
-    let _ = api.register(&ada).await.expect(201);
-    request_reset(&api, &ada.email).await;
-    let token = wait_for_links(&world.mailbox(&ada.email), 1).await.remove(0);
+    let (world, mut users, _emails, api) = start_both_services("fullreset").await;
+    let (ada, token) = register_and_request_reset(&world, &api).await;
     let tokens = api.login(&ada).await;
     let mut topic = world.topic_reader();
     topic.read_type("user.logged_in.v1", 1).await;
@@ -300,7 +262,7 @@ async fn a_reset_is_written_while_kafka_is_down_and_the_pending_list_is_full() {
     }
     let _ = me.patch("/api/users/me", &rename("Three")).await.expect_problem(503, "unavailable");
     let new = with_new_password(&ada, "in an outage");
-    let _ = confirm(&api, &token, &new.password).await.expect(204);
+    let _ = confirm_reset(&api, &token, &new.password).await.expect(204);
     api.login(&new).await;
     let pending: Vec<Value> = user_document(&world, &ada.email)
         .await

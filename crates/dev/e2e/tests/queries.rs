@@ -3,12 +3,17 @@
 use std::collections::BTreeSet;
 
 use bson::{Bson, DateTime, Document, doc};
-use e2e::{accounts::with_new_password, administrators::create_admin};
-use futures_util::TryStreamExt as _;
-use mongodb::{Collection, Database};
-use reqwest::Method;
+use e2e::{
+    accounts::{
+        change_password, confirm_reset, delete_account, register_with_key, request_reset, request_verification,
+        try_login, update_user, verify_email,
+    },
+    administrators::create_admin,
+    profiler,
+};
+use mongodb::Database;
 use serde_json::json;
-use test_support::{Api, DEADLINE, ServiceSpec, Stack, TestUser, Tokens, World, wait_for};
+use test_support::{Api, DEADLINE, ServiceSpec, Stack, TestUser, Tokens, World, find_all, wait_for, wait_for_count};
 
 /// The expected plans: collection and the profiler's summary.
 const EXPECTED: &[(&str, &str)] = &[
@@ -34,16 +39,15 @@ const EXPECTED: &[(&str, &str)] = &[
 
 #[tokio::test]
 async fn every_query_in_the_life_of_an_account_uses_an_index() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "plans").await;
+    let world = World::new(&Stack::from_env(), "plans").await;
     let spec = world.user_service().set("RELAY__SWEEP_MIN_AGE", "0s").set("RELAY__SWEEP_INTERVAL", "100ms");
     let mut service = spec.set("LIMITS__ENABLED", "true").start().await;
     let database = world.user_database().await;
-    wait_for_all_indexes(&database).await;
+    profiler::wait_for_last_index(&database).await;
     let root = create_admin(&world, &service, "root").await;
-    enable_profiler(&database).await;
+    profiler::start(&database).await;
 
-    use_every_feature(&world, &service.api(), &root.api, &database).await;
+    use_every_feature(&world, &service.api(), &root.api).await;
     import_and_export(&world, service.spec()).await;
     // Housekeeping runs soon after a start.
     assert_eq!(service.terminate().await.code(), Some(0));
@@ -62,14 +66,16 @@ async fn every_query_in_the_life_of_an_account_uses_an_index() {
 
 #[tokio::test]
 async fn the_indexes_are_created_as_declared() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "indexes").await;
+    let world = World::new(&Stack::from_env(), "indexes").await;
     let service = world.user_service().start().await;
     let database = world.user_database().await;
-    wait_for_all_indexes(&database).await;
+    profiler::wait_for_last_index(&database).await;
     let users: Vec<Document> = indexes(&database, "users").await;
     for name in ["emailKeys", "usernameKey", "usernameKeys", "idempotencyKey"] {
-        let index = users.iter().find(|index| is_named(index, name)).expect("the index exists");
+        let index = users
+            .iter()
+            .find(|index| index.get_str("name").is_ok_and(|found| found == name))
+            .expect("the index exists");
         assert!(index.get_bool("unique").is_ok_and(|unique| unique), "{name}");
         let partial = index.get_document("partialFilterExpression").expect("the index is partial");
         assert!(partial.values().all(|filter| *filter == Bson::from(doc! { "$exists": true })), "{partial}");
@@ -108,25 +114,6 @@ async fn indexes(database: &Database, collection: &str) -> Vec<Document> {
     batch.into_iter().flatten().filter_map(|index| index.as_document().cloned()).collect()
 }
 
-fn is_named(index: &Document, name: &str) -> bool {
-    index.get_str("name").is_ok_and(|found| found == name)
-}
-
-/// Waits for the indexes that only improve speed, which are built while the service already runs.
-async fn wait_for_all_indexes(database: &Database) {
-    wait_for(DEADLINE, "the last index", async || {
-        let audit = indexes(database, "audit").await;
-        audit.iter().any(|index| is_named(index, "retention")).then_some(())
-    })
-    .await;
-}
-
-async fn enable_profiler(database: &Database) {
-    let profile_collection = doc! { "create": "system.profile", "capped": true, "size": 64 * 1024 * 1024 };
-    database.run_command(profile_collection).await.expect("a capped collection can be created");
-    database.run_command(doc! { "profile": 2 }).await.expect("the profiler can be switched on");
-}
-
 /// Imports and exports all users, with a line whose address is taken.
 async fn import_and_export(world: &World, service: &ServiceSpec) {
     let line = |name: &str| json!({ "username": name, "email": world.address("twice") });
@@ -139,39 +126,33 @@ async fn import_and_export(world: &World, service: &ServiceSpec) {
 }
 
 /// Uses every feature of an account.
-async fn use_every_feature(world: &World, api: &Api, admin: &Api, database: &Database) {
+async fn use_every_feature(world: &World, api: &Api, admin: &Api) {
     let ada = world.test_user("ada");
-    let register =
-        || api.send(api.request(Method::POST, "/api/users").header("idempotency-key", "k").json(&ada.registration()));
-    let _ = register().await.expect(201);
-    let _ = register().await.expect(201);
-    let users = database.collection::<Document>("users");
+    let registration = ada.registration();
+    for _ in 0..2 {
+        let _ = register_with_key(api, "k", &registration).await.expect(201);
+    }
     // An expired key is removed at its next use.
-    let past = doc! { "$set": { "idempotency.until": DateTime::from_millis(0) } };
-    let _ = users.update_one(doc! { "email": &ada.email }, past).await.expect("the user can be changed");
-    let _ = register().await.expect_problem(409, "email-taken");
+    update_user(world, &ada.email, doc! { "$set": { "idempotency.until": DateTime::from_millis(0) } }).await;
+    let _ = register_with_key(api, "k", &registration).await.expect_problem(409, "email-taken");
 
-    let by_name = json!({ "identifier": ada.username, "password": ada.password });
-    let _ = api.post("/api/auth/login", &by_name).await.expect(200);
-    let wrong = json!({ "identifier": ada.email, "password": "not the password" });
-    let _ = api.post("/api/auth/login", &wrong).await.expect(401);
+    let _ = try_login(api, &ada.username, &ada.password).await.expect(200);
+    let _ = try_login(api, &ada.email, "not the password").await.expect(401);
     let tokens = api.login(&ada).await;
     let me = api.with_token(&tokens.access);
     let _ = me.get("/api/users/me").await.expect(200);
     let _ = me.patch("/api/users/me", &json!({ "displayName": "Ada" })).await.expect(200);
     let _ = me.patch("/api/users/me", &json!({ "username": "ada-renamed" })).await.expect(200);
-    let refreshed = api.post("/api/auth/refresh", &json!({ "refreshToken": tokens.refresh })).await.expect(200);
-    let _ = api.post("/api/auth/email-verification/resend", &json!({ "email": ada.email })).await.expect(202);
-    let token = json!({ "token": "A".repeat(43) });
-    let _ = api.post("/api/auth/email-verification", &token).await.expect_problem(400, "token-invalid");
-    let _ = api.post("/api/auth/password-reset", &json!({ "email": ada.email })).await.expect(202);
-    let _ = api.get(&format!("/verify-email?token={}", "A".repeat(43))).await.expect(400);
-    let reset = json!({ "token": "A".repeat(43), "newPassword": "long enough, and not used" });
-    let _ = api.post("/api/auth/password-reset/confirm", &reset).await.expect_problem(400, "token-invalid");
-    take_released_address(world, api, &ada, &me, &users).await;
-    let renewed = with_new_password(&ada, "renewed");
-    let change = json!({ "currentPassword": ada.password, "newPassword": renewed.password });
-    let _ = me.put("/api/users/me/password", &change).await.expect(204);
+    let refreshed = api.refresh(&tokens.refresh).await.expect(200);
+    request_verification(api, &ada.email).await;
+    let unknown = "A".repeat(43);
+    let _ = verify_email(api, &unknown).await.expect_problem(400, "token-invalid");
+    request_reset(api, &ada.email).await;
+    let _ = api.get(&format!("/verify-email?token={unknown}")).await.expect(400);
+    let reset = confirm_reset(api, &unknown, "long enough, and not used").await;
+    let _ = reset.expect_problem(400, "token-invalid");
+    take_released_address(world, api, &ada, &me).await;
+    let renewed = change_password(&me, &ada, "renewed").await;
     let other = api.login(&TestUser { username: "ada-renamed".to_owned(), ..renewed.clone() }).await;
     let _ = api.post("/api/auth/logout", &json!({ "refreshToken": other.refresh })).await.expect(204);
     let _ = Tokens::from_response(&refreshed);
@@ -179,26 +160,23 @@ async fn use_every_feature(world: &World, api: &Api, admin: &Api, database: &Dat
     for query in ["", "?status=disabled", "?query=ad", "?query=ad&status=active", "?query=ada%40"] {
         let _ = admin.get(&format!("/api/admin/users{query}")).await.expect(200);
     }
-    let _ = me.delete("/api/users/me", Some(&json!({ "password": renewed.password }))).await.expect(204);
-    wait_for(DEADLINE, "the tombstone to be removed", async || {
-        // The administrator stays.
-        (users.count_documents(doc! {}).await.expect("users can be counted") == 1).then_some(())
-    })
-    .await;
+    delete_account(&me, &renewed).await;
+    // The tombstone is removed, and the administrator stays.
+    wait_for_count(&world.user_collection("users").await, doc! {}, 1).await;
 }
 
 /// Registers a user with an address that was released and has expired, and deletes that user again.
-async fn take_released_address(world: &World, api: &Api, holder: &TestUser, me: &Api, users: &Collection<Document>) {
+async fn take_released_address(world: &World, api: &Api, holder: &TestUser, me: &Api) {
     let change = json!({ "newEmail": world.address("elsewhere"), "password": holder.password });
     let _ = me.put("/api/users/me/email", &change).await.expect(202);
     let late = world.test_user("late");
     let kept = doc! { "key": &late.email, "until": DateTime::from_millis(0) };
     let left =
         doc! { "$push": { "emailKeys": &late.email }, "$set": { "reserved": [kept] }, "$inc": { "version": 1_i64 } };
-    let _ = users.update_one(doc! { "email": &holder.email }, left).await.expect("the user can be changed");
+    update_user(world, &holder.email, left).await;
     let _ = api.register(&late).await.expect(201);
-    let late_client = api.with_token(&api.login(&late).await.access);
-    let _ = late_client.delete("/api/users/me", Some(&json!({ "password": late.password }))).await.expect(204);
+    let late_client = api.logged_in_as(&late).await;
+    delete_account(&late_client, &late).await;
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -218,13 +196,7 @@ impl Plan {
 async fn plans(database: &Database) -> BTreeSet<Plan> {
     let profile = database.collection::<Document>("system.profile");
     let filter = doc! { "appName": "user-service", "planSummary": { "$exists": true } };
-    let rows: Vec<Document> = profile
-        .find(filter)
-        .await
-        .expect("the profile can be read")
-        .try_collect()
-        .await
-        .expect("the collection can be read");
+    let rows = find_all(&profile, filter).await;
     rows.iter()
         .map(|row| {
             let text = |field: &str| row.get_str(field).unwrap_or_default().to_owned();

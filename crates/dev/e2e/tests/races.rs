@@ -5,66 +5,59 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bson::{Document, doc};
-use e2e::accounts::{with_cheap_hashes, with_new_password};
+use bson::doc;
+use e2e::{
+    accounts::{
+        change_password, fail_login, register, register_and_log_in, stored_hash, try_login, wait_for_session_count,
+        with_cheap_hashes,
+    },
+    start::{start_two_replicas, start_user_service, start_user_service_with},
+};
 use futures_util::future::join_all;
-use mongodb::Collection;
 use reqwest::Method;
 use serde_json::{Value, json};
-use test_support::{Api, ApiResponse, DEADLINE, Record, Stack, TestUser, Tokens, World, wait_for};
+use test_support::{
+    Api, ApiResponse, DEADLINE, Record, Service, Stack, TestUser, Tokens, World, count, wait_for, wait_for_count,
+};
 
-async fn sessions(world: &World) -> Collection<Document> {
-    world.user_database().await.collection("sessions")
+/// Refreshes a session and returns the new tokens.
+async fn refreshed(api: &Api, tokens: &Tokens) -> Tokens {
+    Tokens::from_response(&api.refresh(&tokens.refresh).await.expect(200))
 }
 
-async fn wait_for_session_count(world: &World, count: u64) {
-    let sessions = sessions(world).await;
-    wait_for(DEADLINE, &format!("{count} session rows"), async || {
-        (sessions.count_documents(doc! {}).await.expect("sessions can be counted") == count).then_some(())
-    })
-    .await;
+/// Checks that none of the refresh tokens works.
+async fn assert_refused(api: &Api, all: &[&Tokens]) {
+    for tokens in all {
+        let _ = api.refresh(&tokens.refresh).await.expect_problem(401, "unauthorized");
+    }
 }
 
-async fn stored_hash(world: &World, user: &TestUser) -> String {
-    let users = world.user_database().await.collection::<Document>("users");
-    let document = users.find_one(doc! { "email": &user.email }).await.expect("users can be read");
-    document.and_then(|document| Some(document.get_str("passwordHash").ok()?.to_owned())).expect("the user has a hash")
-}
-
-async fn try_login(api: &Api, user: &TestUser) -> ApiResponse {
-    api.post("/api/auth/login", &json!({ "identifier": user.email, "password": user.password })).await
-}
-
-async fn try_refresh(api: &Api, token: &str) -> ApiResponse {
-    api.post("/api/auth/refresh", &json!({ "refreshToken": token })).await
-}
-
-async fn change_password(me: &Api, from: &TestUser, to: &TestUser) {
-    let body = json!({ "currentPassword": from.password, "newPassword": to.password });
-    let _ = me.put("/api/users/me/password", &body).await.expect(204);
+/// Starts a user service and registers Ada.
+async fn start_with_ada(name: &str) -> (World, Service, Api, TestUser) {
+    let (world, service, api) = start_user_service(name).await;
+    let ada = register(&world, &api, "ada").await;
+    (world, service, api, ada)
 }
 
 #[tokio::test]
 async fn a_login_renews_a_hash_with_other_parameters() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "rehash").await;
+    let world = World::new(&Stack::from_env(), "rehash").await;
     let before = with_cheap_hashes(world.user_service());
     let after = before.replica().set("HASHING__MEMORY_KIB", "128").set("HASHING__ITERATIONS", "2");
     let (before, after) = tokio::join!(before.start(), after.start());
     let ada = world.test_user("ada");
     let _ = before.api().register(&ada).await.expect(201);
     before.api().login(&ada).await;
-    let first = stored_hash(&world, &ada).await;
+    let first = stored_hash(&world, &ada.email).await;
     assert!(first.starts_with("$argon2id$v=19$m=64,t=1,p=1$"), "{first}");
-    let wrong = json!({ "identifier": ada.email, "password": "not the password" });
-    let _ = after.api().post("/api/auth/login", &wrong).await.expect(401);
-    assert_eq!(stored_hash(&world, &ada).await, first);
+    fail_login(&after.api(), &ada).await;
+    assert_eq!(stored_hash(&world, &ada.email).await, first);
 
     let tokens = after.api().login(&ada).await;
-    let second = stored_hash(&world, &ada).await;
+    let second = stored_hash(&world, &ada.email).await;
     assert!(second.starts_with("$argon2id$v=19$m=128,t=2,p=1$"), "{second}");
     after.api().login(&ada).await;
-    assert_eq!(stored_hash(&world, &ada).await, second);
+    assert_eq!(stored_hash(&world, &ada.email).await, second);
     // Renewing a hash is no password change: sessions continue, and no notice is sent.
     let _ = after.api().with_token(&tokens.access).get("/api/users/me").await.expect(200);
     let mut topic = world.topic_reader();
@@ -74,13 +67,8 @@ async fn a_login_renews_a_hash_with_other_parameters() {
 
 #[tokio::test]
 async fn only_one_of_several_writers_with_the_same_etag_succeeds() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "etag").await;
-    let service = with_cheap_hashes(world.user_service()).start().await;
-    let api = service.api();
-    let ada = world.test_user("ada");
-    let _ = api.register(&ada).await.expect(201);
-    let me = api.with_token(&api.login(&ada).await.access);
+    let (world, _service, api) = start_user_service("etag").await;
+    let (_, me) = register_and_log_in(&world, &api, "ada").await;
     let etag = me.get("/api/users/me").await.expect(200).header("etag");
     let bodies: Vec<Value> = (0..8).map(|n| json!({ "displayName": format!("Ada {n}") })).collect();
     let patch = |body| me.send(me.request(Method::PATCH, "/api/users/me").header("if-match", &etag).json(body));
@@ -91,58 +79,43 @@ async fn only_one_of_several_writers_with_the_same_etag_succeeds() {
 
 #[tokio::test]
 async fn a_refresh_from_two_tabs_or_after_a_lost_response_gets_the_current_token() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "tabs").await;
-    let service = with_cheap_hashes(world.user_service()).start().await;
-    let api = service.api();
-    let ada = world.test_user("ada");
-    let _ = api.register(&ada).await.expect(201);
+    let (world, service, api, ada) = start_with_ada("tabs").await;
     let first = api.login(&ada).await;
 
-    let answers = join_all((0..10).map(|_| try_refresh(&api, &first.refresh))).await;
+    let answers = join_all((0..10).map(|_| api.refresh(&first.refresh))).await;
     let current: BTreeSet<String> = answers.iter().map(|answer| Tokens::from_response(answer).refresh).collect();
     assert_eq!(current.len(), 1, "every tab has the same token");
     assert!(answers.iter().all(|answer| answer.status == 200));
     let second = Tokens::from_response(&answers[0]);
     assert_ne!(second.refresh, first.refresh);
     // The response was lost: the previous token gets the current one again.
-    let again = Tokens::from_response(&try_refresh(&api, &first.refresh).await.expect(200));
+    let again = refreshed(&api, &first).await;
     assert_eq!(again.refresh, second.refresh);
     let _ = api.with_token(&again.access).get("/api/users/me").await.expect(200);
 
-    let third = Tokens::from_response(&try_refresh(&api, &second.refresh).await.expect(200));
+    let third = refreshed(&api, &second).await;
     let elsewhere = api.login(&ada).await;
     // A client uses a token that is two rotations old: the session ends for all clients.
-    let _ = try_refresh(&api, &first.refresh).await.expect_problem(401, "unauthorized");
-    for token in [&third, &second, &first] {
-        let _ = try_refresh(&api, &token.refresh).await.expect_problem(401, "unauthorized");
-    }
-    let _ = try_refresh(&api, &elsewhere.refresh).await.expect(200);
+    let _ = api.refresh(&first.refresh).await.expect_problem(401, "unauthorized");
+    assert_refused(&api, &[&third, &second, &first]).await;
+    let _ = api.refresh(&elsewhere.refresh).await.expect(200);
     wait_for_session_count(&world, 1).await;
-    let audit = world.user_database().await.collection::<Document>("audit");
-    wait_for(DEADLINE, "the audit row of the reuse", async || {
-        audit.find_one(doc! { "type": "refresh_token_reused" }).await.expect("audit can be read")
-    })
-    .await;
+    wait_for_reuse_rows(&world, 1).await;
     assert!(service.metric("user_service_refresh_reuse_total", "").await >= 1.0);
 }
 
 #[tokio::test]
 async fn the_grace_of_a_previous_refresh_token_is_not_extended_by_its_use() {
     const GRACE: Duration = Duration::from_secs(2);
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "grace").await;
-    let spec = with_cheap_hashes(world.user_service()).set("AUTH__REFRESH_GRACE", "2s");
-    let service = spec.set("AUTH__REFRESH_RETRY", "0s").start().await;
-    let api = service.api();
-    let ada = world.test_user("ada");
-    let _ = api.register(&ada).await.expect(201);
+    let (world, _service, api) =
+        start_user_service_with("grace", &[("AUTH__REFRESH_GRACE", "2s"), ("AUTH__REFRESH_RETRY", "0s")]).await;
+    let ada = register(&world, &api, "ada").await;
     let first = api.login(&ada).await;
     let before = Instant::now();
-    let second = Tokens::from_response(&try_refresh(&api, &first.refresh).await.expect(200));
+    let second = refreshed(&api, &first).await;
     let after = Instant::now();
     let refused = wait_for(DEADLINE, "the end of the grace", async || {
-        let answer = try_refresh(&api, &first.refresh).await;
+        let answer = api.refresh(&first.refresh).await;
         if answer.status == 200 {
             assert_eq!(Tokens::from_response(&answer).refresh, second.refresh);
             return None;
@@ -153,33 +126,40 @@ async fn the_grace_of_a_previous_refresh_token_is_not_extended_by_its_use() {
     assert!(before.elapsed() >= GRACE, "refused after {:?}", before.elapsed());
     assert!(after.elapsed() < GRACE + Duration::from_secs(2), "refused only after {:?}", after.elapsed());
     let _ = refused.expect_problem(401, "unauthorized");
-    let _ = try_refresh(&api, &second.refresh).await.expect_problem(401, "unauthorized");
+    let _ = api.refresh(&second.refresh).await.expect_problem(401, "unauthorized");
+}
+
+/// Waits until the audit log has this many rows about the reuse of a refresh token.
+async fn wait_for_reuse_rows(world: &World, count: u64) {
+    wait_for_count(&world.user_collection("audit").await, doc! { "type": "refresh_token_reused" }, count).await;
 }
 
 /// Moves the last rotation of every session into the past by `time`.
 async fn age_last_rotation(world: &World, time: Duration) {
     let millis = i64::try_from(time.as_millis()).expect("the duration fits");
     let earlier = vec![doc! { "$set": { "rotatedAt": { "$subtract": ["$rotatedAt", millis] } } }];
-    let written = sessions(world).await.update_many(doc! {}, earlier).await.expect("sessions can be written");
+    let written =
+        world.user_collection("sessions").await.update_many(doc! {}, earlier).await.expect("sessions can be written");
     assert!(written.modified_count > 0);
 }
 
 const AFTER_GRACE_PERIOD: Duration = Duration::from_secs(33);
 
+/// Refreshes twice with one token, as a client does that lost the first response, with the end of the grace period in
+/// between. Returns the tokens of both responses.
+async fn refresh_after_lost_response(world: &World, api: &Api, tokens: &Tokens) -> (Tokens, Tokens) {
+    let lost = refreshed(api, tokens).await;
+    age_last_rotation(world, AFTER_GRACE_PERIOD).await;
+    (lost, refreshed(api, tokens).await)
+}
+
 #[tokio::test]
 async fn a_client_that_lost_the_response_to_a_refresh_gets_another_token_once() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "lostanswer").await;
-    let service = with_cheap_hashes(world.user_service()).start().await;
-    let api = service.api();
-    let ada = world.test_user("ada");
-    let _ = api.register(&ada).await.expect(201);
-    let refresh = async |token: &Tokens| Tokens::from_response(&try_refresh(&api, &token.refresh).await.expect(200));
+    let (world, _service, api, ada) = start_with_ada("lostanswer").await;
+    let refresh = async |token: &Tokens| refreshed(&api, token).await;
 
     let first = api.login(&ada).await;
-    let lost = refresh(&first).await;
-    age_last_rotation(&world, AFTER_GRACE_PERIOD).await;
-    let second = refresh(&first).await;
+    let (lost, second) = refresh_after_lost_response(&world, &api, &first).await;
     assert!(![&first.refresh, &lost.refresh].contains(&&second.refresh));
     let _ = api.with_token(&second.access).get("/api/users/me").await.expect(200);
     // The response to the second attempt may be lost too, within its own grace period.
@@ -194,79 +174,56 @@ async fn a_client_that_lost_the_response_to_a_refresh_gets_another_token_once() 
 
     // The retry is allowed once: after its grace period the token is an old one.
     age_last_rotation(&world, AFTER_GRACE_PERIOD).await;
-    for token in [&second, &fourth, &third] {
-        let _ = try_refresh(&api, &token.refresh).await.expect_problem(401, "unauthorized");
-    }
+    assert_refused(&api, &[&second, &fourth, &third]).await;
 
     // The retry is allowed only within `auth.refresh_retry`.
     let first = api.login(&ada).await;
     let second = refresh(&first).await;
     age_last_rotation(&world, Duration::from_secs(60 * 60 + 1)).await;
-    for token in [&first, &second] {
-        let _ = try_refresh(&api, &token.refresh).await.expect_problem(401, "unauthorized");
-    }
+    assert_refused(&api, &[&first, &second]).await;
     wait_for_session_count(&world, 0).await;
 }
 
 #[tokio::test]
 async fn alternating_refreshes_by_owner_and_thief_are_detected_at_the_next_refresh() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "turns").await;
-    let service = with_cheap_hashes(world.user_service()).start().await;
-    let api = service.api();
-    let ada = world.test_user("ada");
-    let _ = api.register(&ada).await.expect(201);
-    let refresh = async |token: &Tokens| try_refresh(&api, &token.refresh).await;
+    let (world, service, api, ada) = start_with_ada("turns").await;
 
     for (turn, back) in [("a turn later", Duration::from_secs(15 * 60)), ("at once", Duration::ZERO)] {
         let stolen = api.login(&ada).await;
-        let owner = Tokens::from_response(&refresh(&stolen).await.expect(200));
+        let owner = refreshed(&api, &stolen).await;
         age_last_rotation(&world, Duration::from_secs(15 * 60)).await;
-        let thief = Tokens::from_response(&refresh(&stolen).await.expect(200));
+        let thief = refreshed(&api, &stolen).await;
         if !back.is_zero() {
             age_last_rotation(&world, back).await;
         }
         // The owner's token was skipped, so its use reveals that there are two holders.
-        let answer = refresh(&owner).await;
+        let answer = api.refresh(&owner.refresh).await;
         assert_eq!((answer.status, answer.problem().as_str()), (401, "unauthorized"), "{turn}");
-        let _ = refresh(&thief).await.expect_problem(401, "unauthorized");
+        let _ = api.refresh(&thief.refresh).await.expect_problem(401, "unauthorized");
         wait_for_session_count(&world, 0).await;
     }
     assert!(service.metric("user_service_refresh_reuse_total", "").await >= 2.0);
-    let audit = world.user_database().await.collection::<Document>("audit");
-    wait_for(DEADLINE, "the audit rows of the reuse", async || {
-        let found = audit.count_documents(doc! { "type": "refresh_token_reused" }).await.expect("audit can be read");
-        (found == 2).then_some(())
-    })
-    .await;
+    wait_for_reuse_rows(&world, 2).await;
 }
 
 #[tokio::test]
 async fn a_session_row_of_the_previous_release_is_refreshed_by_the_same_rules() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "oldrows").await;
-    let service = with_cheap_hashes(world.user_service()).start().await;
-    let api = service.api();
-    let ada = world.test_user("ada");
-    let _ = api.register(&ada).await.expect(201);
-    let refresh = async |token: &Tokens| Tokens::from_response(&try_refresh(&api, &token.refresh).await.expect(200));
+    let (world, _service, api, ada) = start_with_ada("oldrows").await;
     let first = api.login(&ada).await;
-    let _lost = refresh(&first).await;
-    age_last_rotation(&world, AFTER_GRACE_PERIOD).await;
-    let third = refresh(&first).await;
-    let rows = sessions(&world).await;
+    let (_lost, third) = refresh_after_lost_response(&world, &api, &first).await;
+    let rows = world.user_collection("sessions").await;
     let row = rows.find_one(doc! {}).await.expect("sessions can be read").expect("there is one session");
     assert_eq!((row.get_i64("n").ok(), row.get_i64("retriedFrom").ok()), (Some(3), Some(1)));
 
     // That release increments the number and keeps a field that it does not know.
     let as_before = vec![doc! { "$set": { "n": 4_i64, "rotatedAt": "$$NOW" } }];
     rows.update_one(doc! {}, as_before).await.expect("sessions can be written");
-    let fourth = refresh(&third).await;
+    let fourth = refreshed(&api, &third).await;
     assert_ne!(fourth.refresh, third.refresh);
     age_last_rotation(&world, AFTER_GRACE_PERIOD).await;
-    let fifth = refresh(&third).await;
+    let fifth = refreshed(&api, &third).await;
     assert_ne!(fifth.refresh, fourth.refresh);
-    let _ = refresh(&fifth).await;
+    let _ = refreshed(&api, &fifth).await;
     let row = rows.find_one(doc! {}).await.expect("sessions can be read").expect("there is one session");
     assert_eq!(row.get_i64("n").ok(), Some(6));
     assert!(!row.contains_key("retriedFrom"), "{row}");
@@ -274,34 +231,24 @@ async fn a_session_row_of_the_previous_release_is_refreshed_by_the_same_rules() 
 
 #[tokio::test]
 async fn a_session_that_was_ended_elsewhere_is_not_refreshed() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "elsewhere").await;
-    let service = with_cheap_hashes(world.user_service()).start().await;
-    let api = service.api();
-    let ada = world.test_user("ada");
-    let _ = api.register(&ada).await.expect(201);
+    let (world, _service, api, ada) = start_with_ada("elsewhere").await;
     let (own, other) = (api.login(&ada).await, api.login(&ada).await);
-    let new = with_new_password(&ada, "renewed");
-    change_password(&api.with_token(&own.access), &ada, &new).await;
+    let new = change_password(&api.with_token(&own.access), &ada, "renewed").await;
     let _ = api.with_token(&other.access).get("/api/users/me").await.expect_problem(401, "unauthorized");
-    let _ = try_refresh(&api, &other.refresh).await.expect_problem(401, "unauthorized");
+    let _ = api.refresh(&other.refresh).await.expect_problem(401, "unauthorized");
     wait_for_session_count(&world, 1).await;
     // The kept session survives refreshes until another session changes the password.
-    let kept = Tokens::from_response(&try_refresh(&api, &own.refresh).await.expect(200));
+    let kept = refreshed(&api, &own).await;
     let _ = api.with_token(&kept.access).get("/api/users/me").await.expect(200);
     let newest = api.login(&new).await;
-    change_password(&api.with_token(&newest.access), &new, &with_new_password(&new, "renewed")).await;
+    change_password(&api.with_token(&newest.access), &new, "renewed").await;
     let _ = api.with_token(&kept.access).get("/api/users/me").await.expect_problem(401, "unauthorized");
-    let _ = try_refresh(&api, &kept.refresh).await.expect_problem(401, "unauthorized");
+    let _ = api.refresh(&kept.refresh).await.expect_problem(401, "unauthorized");
 }
 
 #[tokio::test]
 async fn only_one_of_many_registrations_of_one_name_or_address_succeeds() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "signup").await;
-    let first = with_cheap_hashes(world.user_service());
-    let second = first.replica();
-    let (first, second) = tokio::join!(first.start(), second.start());
+    let (world, first, second) = start_two_replicas("signup").await;
     let apis = [first.api(), second.api()];
     let register = async |people: Vec<TestUser>, key: Option<&str>| -> Vec<ApiResponse> {
         let send = |(n, user): (usize, &TestUser)| {
@@ -334,8 +281,7 @@ async fn only_one_of_many_registrations_of_one_name_or_address_succeeds() {
     let ids: BTreeSet<String> = answers.iter().map(|answer| answer.string("id")).collect();
     assert_eq!(ids.len(), 1, "{ids:?}");
 
-    let users = world.user_database().await.collection::<Document>("users");
-    assert_eq!(users.count_documents(doc! {}).await.expect("users can be counted"), 3);
+    assert_eq!(count(&world.user_collection("users").await, doc! {}).await, 3);
     let mut topic = world.topic_reader();
     let registered = topic.read_type("user.registered.v1", 3).await;
     assert_eq!(registered.iter().map(Record::key_text).collect::<BTreeSet<_>>().len(), 3);
@@ -351,16 +297,20 @@ fn count_outcomes(answers: &[ApiResponse]) -> Vec<(u16, String, usize)> {
 
 #[tokio::test]
 async fn logins_beyond_the_capacity_of_the_hash_pool_are_refused_at_once() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "overload").await;
-    let spec = world.user_service().set("HASHING__THREADS", "1").set("HASHING__ITERATIONS", "8");
-    let service = spec.set("HASHING__MAX_WAIT", "400ms").start().await;
-    let api = service.api();
-    let ada = world.test_user("ada");
-    let _ = api.register(&ada).await.expect(201);
+    let (world, _service, api) = start_user_service_with(
+        "overload",
+        &[
+            ("HASHING__THREADS", "1"),
+            ("HASHING__MEMORY_KIB", "19456"),
+            ("HASHING__ITERATIONS", "8"),
+            ("HASHING__MAX_WAIT", "400ms"),
+        ],
+    )
+    .await;
+    let ada = register(&world, &api, "ada").await;
 
     let started = Instant::now();
-    let answers = join_all((0..60).map(|_| try_login(&api, &ada))).await;
+    let answers = join_all((0..60).map(|_| try_login(&api, &ada.email, &ada.password))).await;
     let took = started.elapsed();
     let done = answers.iter().filter(|answer| answer.status == 200).count();
     let shed: Vec<&ApiResponse> = answers.iter().filter(|answer| answer.status != 200).collect();
@@ -372,6 +322,8 @@ async fn logins_beyond_the_capacity_of_the_hash_pool_are_refused_at_once() {
     }
     assert!(took < Duration::from_secs(15), "{took:?}");
     // The service has recovered without help.
-    wait_for(DEADLINE, "a login after the rush", async || (try_login(&api, &ada).await.status == 200).then_some(()))
-        .await;
+    wait_for(DEADLINE, "a login after the rush", async || {
+        (try_login(&api, &ada.email, &ada.password).await.status == 200).then_some(())
+    })
+    .await;
 }

@@ -6,13 +6,16 @@ use std::{
     time::Duration,
 };
 
-use bson::{Document, doc};
+use bson::doc;
 use e2e::{
+    accounts::{
+        count_users_with_pending_events, delete_account, register_with_id, wait_until_all_published, with_cheap_hashes,
+    },
+    commands::{json_lines, stdout_of},
     oversized_event::{insert_oversized_event, wait_until_parked},
     topic_order::first_occurrences,
 };
 use futures_util::future::join_all;
-use mongodb::Collection;
 use rdkafka::{
     ClientConfig,
     admin::{AdminClient, AdminOptions, ResourceSpecifier},
@@ -20,30 +23,12 @@ use rdkafka::{
     consumer::{BaseConsumer, Consumer as _},
 };
 use serde_json::{Value, json};
-use test_support::{
-    Api, DEADLINE, Port, Record, ServiceSpec, Stack, TestUser, World, create_topic, report_skipped, wait_for,
-};
+use test_support::{DEADLINE, Port, Record, ServiceSpec, Stack, World, count, create_topic, report_skipped, wait_for};
 
 /// Makes the sweep run often, and hashes cheap.
 fn with_frequent_sweep(spec: ServiceSpec) -> ServiceSpec {
     let spec = spec.set("RELAY__SWEEP_INTERVAL", "100ms").set("RELAY__SWEEP_MIN_AGE", "100ms");
-    spec.set("RELAY__LEASE", "2s").set("HASHING__MEMORY_KIB", "64").set("HASHING__ITERATIONS", "1")
-}
-
-async fn users(world: &World) -> Collection<Document> {
-    world.user_database().await.collection("users")
-}
-
-async fn count_users_with_pending_events(world: &World) -> u64 {
-    let pending = doc! { "pendingEvents.0": { "$exists": true } };
-    users(world).await.count_documents(pending).await.expect("users can be counted")
-}
-
-async fn wait_until_all_published(world: &World) {
-    wait_for(DEADLINE, "every event to be published", async || {
-        (count_users_with_pending_events(world).await == 0).then_some(())
-    })
-    .await;
+    with_cheap_hashes(spec.set("RELAY__LEASE", "2s"))
 }
 
 /// Returns the sequences of each user's events in the order of the topic, without duplicates.
@@ -97,8 +82,7 @@ async fn partition_count(world: &World) -> usize {
 
 #[tokio::test]
 async fn nothing_is_published_to_a_topic_with_another_number_of_partitions() {
-    let stack = Stack::from_env();
-    let world = World::without_topic(&stack, "three");
+    let world = World::without_topic(&Stack::from_env(), "three");
     create_topic(world.brokers(), world.broker_kind(), world.topic(), 3).await;
     let mut service = with_frequent_sweep(world.user_service()).start().await;
     wait_for(DEADLINE, "the log message about the partitions", async || {
@@ -122,8 +106,7 @@ async fn nothing_is_published_to_a_topic_with_another_number_of_partitions() {
 async fn two_replicas_keep_the_order_and_repeat_no_event_under_another_id() {
     const PEOPLE: usize = 12;
     const CHANGES: u64 = 8;
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "replicas").await;
+    let world = World::new(&Stack::from_env(), "replicas").await;
     let first = with_frequent_sweep(world.user_service()).set("RELAY__SWEEP_MIN_AGE", "0s");
     let second = first.replica();
     let (first, second) = tokio::join!(first.start(), second.start());
@@ -149,17 +132,15 @@ async fn two_replicas_keep_the_order_and_repeat_no_event_under_another_id() {
 
 #[tokio::test]
 async fn a_tombstone_is_removed_with_its_last_event_even_if_that_event_is_skipped() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "skipped").await;
+    let world = World::new(&Stack::from_env(), "skipped").await;
     let service = with_frequent_sweep(world.user_service()).start().await;
     let api = service.api();
-    let ada = world.test_user("ada");
-    let id = api.register(&ada).await.expect(201).string("id");
-    let me = log_in(&api, &ada).await;
+    let (ada, id) = register_with_id(&world, &api, "ada").await;
+    let me = api.logged_in_as(&ada).await;
     wait_until_all_published(&world).await;
     let large = insert_oversized_event(&world, &id).await;
     wait_until_parked(&world, &id, 1).await;
-    let _ = me.delete("/api/users/me", Some(&json!({ "password": ada.password }))).await.expect(204);
+    delete_account(&me, &ada).await;
     let spec = service.spec();
     // The tombstone is no longer parked, so the relay tries again and the broker refuses again.
     wait_until_parked(&world, &id, 1).await;
@@ -167,39 +148,27 @@ async fn a_tombstone_is_removed_with_its_last_event_even_if_that_event_is_skippe
     let deletion_event =
         waiting.iter().find(|line| line["type"] == "user.deleted.v1").expect("the deletion event is pending");
     for event in [deletion_event["eventId"].as_str().unwrap_or_default(), &large] {
-        let skip = spec.command(&["events", "skip", &id, event]).await;
-        assert_eq!(skip.status.code(), Some(0), "{}", String::from_utf8_lossy(&skip.stderr));
+        let _ = stdout_of(&spec.command(&["events", "skip", &id, event]).await, 0);
     }
-    let database = world.user_database().await;
     for collection in ["users", "sessions", "audit"] {
-        let left = database.collection::<Document>(collection).count_documents(doc! {}).await;
-        assert_eq!(left.expect("the collection can be counted"), 0, "{collection}");
+        assert_eq!(count(&world.user_collection(collection).await, doc! {}).await, 0, "{collection}");
     }
-}
-
-async fn log_in(api: &Api, user: &TestUser) -> Api {
-    api.with_token(&api.login(user).await.access)
 }
 
 async fn list_waiting_events(spec: &ServiceSpec) -> Vec<Value> {
-    let list = spec.command(&["events", "list", "--json"]).await;
-    assert_eq!(list.status.code(), Some(0), "{}", String::from_utf8_lossy(&list.stderr));
-    let text = String::from_utf8(list.stdout).expect("JSON is UTF-8");
-    text.lines().map(|line| serde_json::from_str(line).expect("each line is an object")).collect()
+    json_lines(&stdout_of(&spec.command(&["events", "list", "--json"]).await, 0))
 }
 
 #[tokio::test]
 async fn a_full_pending_list_refuses_changes_but_allows_login_and_deletion() {
     const MAX_PENDING: u64 = 10;
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "bound").await;
+    let world = World::new(&Stack::from_env(), "bound").await;
     let closed_port = Port::free().expect("there is a free port");
     let spec = with_frequent_sweep(world.user_service()).set("RELAY__MAX_PENDING_PER_USER", MAX_PENDING.to_string());
     let mut service = spec.set("KAFKA__BROKERS", format!("127.0.0.1:{}", closed_port.number())).start().await;
     let api = service.api();
-    let ada = world.test_user("ada");
-    let id = api.register(&ada).await.expect(201).string("id");
-    let me = log_in(&api, &ada).await;
+    let (ada, id) = register_with_id(&world, &api, "ada").await;
+    let me = api.logged_in_as(&ada).await;
     for n in 2..MAX_PENDING {
         let _ = me.patch("/api/users/me", &json!({ "displayName": format!("Change {n}") })).await.expect(200);
     }
@@ -213,7 +182,7 @@ async fn a_full_pending_list_refuses_changes_but_allows_login_and_deletion() {
     assert!(service.metric("user_service_login_events_dropped_total", "").await >= 1.0);
     let logout = api.post("/api/auth/logout", &json!({ "refreshToken": again.refresh })).await;
     let _ = logout.expect(204);
-    let _ = me.delete("/api/users/me", Some(&json!({ "password": ada.password }))).await.expect(204);
+    delete_account(&me, &ada).await;
     let _ = api.register(&ada).await.expect(201);
 
     let _ = service.terminate().await;

@@ -8,10 +8,11 @@ use std::{
 };
 
 use bson::{RawDocumentBuf, doc};
+use e2e::accounts::{verify_email, wait_until_all_published};
 use futures_util::TryStreamExt as _;
 use mongodb::Database;
 use serde_json::{Value, json};
-use test_support::{Leak, Mailbox, Record, Stack, Tokens, World, find_leaks, produce, remember_secret, wait_for};
+use test_support::{Leak, Producer, Record, Stack, Tokens, World, find_leaks, remember_secret};
 
 type Secrets = BTreeMap<String, String>;
 
@@ -56,10 +57,6 @@ async fn find_in_collections(database: &Database, secrets: &Secrets) -> BTreeSet
     leaks
 }
 
-fn read_key(world: &World, name: &str) -> String {
-    fs::read_to_string(world.keys().join(name)).expect("the world has created its keys").trim().to_owned()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn no_secret_of_an_account_is_in_a_log_the_topic_the_ledger_or_a_collection() {
     let world = World::new(&Stack::from_env(), "secrets").await;
@@ -69,7 +66,7 @@ async fn no_secret_of_an_account_is_in_a_log_the_topic_the_ledger_or_a_collectio
     );
     let (api, user) = (users.api(), world.test_user("ada"));
     let mut secrets: Secrets =
-        ["encryption.key", "sealing.private"].map(|name| (read_key(&world, name), name.to_owned())).into();
+        ["encryption.key", "sealing.private"].map(|name| (world.read_key(name), name.to_owned())).into();
     let mut remember = |what: &str, value: &str| {
         remember_secret(what, value);
         secrets.insert(value.to_owned(), what.to_owned());
@@ -77,18 +74,15 @@ async fn no_secret_of_an_account_is_in_a_log_the_topic_the_ledger_or_a_collectio
     remember("password", &user.password);
     let registered = api.register(&user).await.expect(201);
     assert!(!registered.text.contains(&user.password));
-    let token = Mailbox::new(world.stack(), &user.email).wait_for_mails(1).await[0].token("/verify-email");
+    let token = world.mailbox(&user.email).wait_for_token("/verify-email", 1).await;
     remember("verification token", &token);
     let _ = api.get(&format!("/verify-email?token={token}")).await.expect(200);
-    let _ = api.post("/api/auth/email-verification", &json!({ "token": token })).await.expect(204);
-    let _ =
-        api.post("/api/auth/email-verification", &json!({ "token": token })).await.expect_problem(400, "token-invalid");
+    let _ = verify_email(&api, &token).await.expect(204);
+    let _ = verify_email(&api, &token).await.expect_problem(400, "token-invalid");
     let mut tokens = api.login(&user).await;
     remember("access token", &tokens.access);
     remember("refresh token", &tokens.refresh);
-    tokens = Tokens::from_response(
-        &api.post("/api/auth/refresh", &json!({ "refreshToken": tokens.refresh })).await.expect(200),
-    );
+    tokens = Tokens::from_response(&api.refresh(&tokens.refresh).await.expect(200));
     remember("access token", &tokens.access);
     remember("refresh token", &tokens.refresh);
 
@@ -117,16 +111,11 @@ async fn no_secret_of_an_account_is_in_a_log_the_topic_the_ledger_or_a_collectio
     let mine = api.with_token(&tokens.access);
     let body = json!({ "currentPassword": user.password, "newPassword": changed });
     let _ = mine.put("/api/users/me/password", &body).await.expect(204);
-    Mailbox::new(world.stack(), &user.email).wait_for_mails(2).await;
+    world.mailbox(&user.email).wait_for_mails(2).await;
 
     // Only the user's own document contains a hash.
     let hashes: Secrets = [("$argon2id$v=19".to_owned(), "hash".to_owned())].into();
-    wait_for(test_support::DEADLINE, "the end of the relay's work", async || {
-        let pending = doc! { "pendingEvents.0": { "$exists": true } };
-        let users = world.user_database().await.collection::<RawDocumentBuf>("users").count_documents(pending).await;
-        (users.ok()? == 0).then_some(())
-    })
-    .await;
+    wait_until_all_published(&world).await;
     assert!(secrets.len() >= 9, "{secrets:?}");
     let leaks = search(&world, &secrets).await;
     assert!(leaks.is_empty(), "{leaks:#?}");
@@ -146,7 +135,9 @@ async fn the_search_finds_a_secret_in_each_of_the_places() {
     fs::write(world.logs().join("user-service-0.log"), format!("{{\"message\":\"{planted}\"}}\n"))
         .expect("the run's directory can be written");
     let value = format!("{{\"note\":\"{planted}\"}}");
-    produce(world.brokers(), world.topic(), Some(3), None, Some(value.as_bytes()), &[]).await;
+    let producer = Producer::new(world.brokers());
+    let written = producer.try_produce(world.topic(), Some(3), None, Some(value.as_bytes()), &[]).await;
+    let _ = written.expect("the broker acknowledges the record");
     for (database, collection) in [(world.user_database().await, "users"), (world.email_database().await, "mailJobs")] {
         let row = doc! { "deep": [{ "note": format!("x{planted}y") }] };
         let _ = database.collection(collection).insert_one(row).await.expect("MongoDB responds");

@@ -2,25 +2,18 @@
 
 use std::collections::BTreeSet;
 
-use bson::{Document, doc};
-use e2e::{accounts::with_cheap_hashes, administrators::create_admin};
-use reqwest::{Method, header};
+use bson::doc;
+use e2e::{
+    accounts::{log_in_with_agent, register, register_with_id, try_login, user_document, with_cheap_hashes},
+    administrators::create_admin,
+    start::{start_user_service, start_user_service_with},
+};
 use serde_json::{Value, json};
-use test_support::{Api, ApiResponse, DEADLINE, Stack, TestUser, Tokens, World, wait_for};
+use test_support::{Api, DEADLINE, Stack, Tokens, World, count, wait_for, wait_for_count};
 use uuid::Uuid;
 
 const FIREFOX: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0";
 const SAFARI: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.5 Mobile/15E148 Safari/604.1";
-
-async fn login_with(api: &Api, user: &TestUser, user_agent: &str) -> Tokens {
-    let credentials = json!({ "identifier": user.email, "password": user.password });
-    let request = api.request(Method::POST, "/api/auth/login").header(header::USER_AGENT, user_agent);
-    Tokens::from_response(&api.send(request.json(&credentials)).await.expect(200))
-}
-
-async fn refresh(api: &Api, token: &str) -> ApiResponse {
-    api.post("/api/auth/refresh", &json!({ "refreshToken": token })).await
-}
 
 async fn list_sessions(me: &Api) -> Vec<Value> {
     let answer = me.get("/api/users/me/sessions").await.expect(200);
@@ -42,17 +35,10 @@ fn current_ids(items: &[Value]) -> Vec<String> {
 
 #[tokio::test]
 async fn an_access_token_does_not_outlive_its_session() {
-    let world = World::new(&Stack::from_env(), "longest").await;
-    let spec = with_cheap_hashes(world.user_service()).set("AUTH__SESSION_MAX", "5m");
-    let service = spec.start().await;
-    let api = service.api();
-    let ada = world.test_user("ada");
-    let _ = api.register(&ada).await.expect(201);
-    let credentials = json!({ "identifier": ada.email, "password": ada.password });
-    let login = api.post("/api/auth/login", &credentials).await.expect(200);
-    let refreshed = refresh(&api, login.json()["refreshToken"].as_str().expect("the response has a refresh token"))
-        .await
-        .expect(200);
+    let (world, _service, api) = start_user_service_with("longest", &[("AUTH__SESSION_MAX", "5m")]).await;
+    let ada = register(&world, &api, "ada").await;
+    let login = try_login(&api, &ada.email, &ada.password).await.expect(200);
+    let refreshed = api.refresh(&login.string("refreshToken")).await.expect(200);
     for answer in [login, refreshed] {
         let expires_in = answer.json()["expiresIn"].as_u64().expect("the value is a number of seconds");
         assert!((200..=300).contains(&expires_in), "{expires_in} s of a session of 300 s");
@@ -61,17 +47,12 @@ async fn an_access_token_does_not_outlive_its_session() {
 
 #[tokio::test]
 async fn a_user_lists_their_sessions_and_ends_one_of_them() {
-    let world = World::new(&Stack::from_env(), "sessions").await;
-    let service = with_cheap_hashes(world.user_service()).start().await;
-    let api = service.api();
-    let (ada, eve) = (world.test_user("ada"), world.test_user("eve"));
-    for user in [&ada, &eve] {
-        let _ = api.register(user).await.expect(201);
-    }
+    let (world, _service, api) = start_user_service("sessions").await;
+    let (ada, eve) = (register(&world, &api, "ada").await, register(&world, &api, "eve").await);
     let _ = api.get("/api/users/me/sessions").await.expect_problem(401, "unauthorized");
-    let laptop = login_with(&api, &ada, FIREFOX).await;
-    let phone = login_with(&api, &ada, SAFARI).await;
-    let unknown_device = login_with(&api, &ada, "-").await;
+    let laptop = log_in_with_agent(&api, &ada, FIREFOX).await;
+    let phone = log_in_with_agent(&api, &ada, SAFARI).await;
+    let unknown_device = log_in_with_agent(&api, &ada, "-").await;
     let eve_tokens = api.login(&eve).await;
     let me = api.with_token(&laptop.access);
 
@@ -86,7 +67,7 @@ async fn a_user_lists_their_sessions_and_ends_one_of_them() {
     assert_eq!(current_ids(&list_sessions(&api.with_token(&phone.access)).await), [session_ids(&items)[1].clone()]);
 
     // A refresh counts as a use.
-    let phone = Tokens::from_response(&refresh(&api, &phone.refresh).await.expect(200));
+    let phone = Tokens::from_response(&api.refresh(&phone.refresh).await.expect(200));
     let used = list_sessions(&me).await[1].clone();
     assert!(parse_time(&used["lastUsedAt"]) > parse_time(&used["createdAt"]), "{used}");
 
@@ -95,52 +76,44 @@ async fn a_user_lists_their_sessions_and_ends_one_of_them() {
     for other in [eve_session_id, Uuid::nil().to_string(), "me".to_owned(), "%2e".to_owned()] {
         let _ = me.delete(&format!("/api/users/me/sessions/{other}"), None).await.expect_problem(404, "not-found");
     }
-    let _ = refresh(&api, &eve_tokens.refresh).await.expect(200);
+    let _ = api.refresh(&eve_tokens.refresh).await.expect(200);
 
     let path = format!("/api/users/me/sessions/{}", session_ids(&items)[1]);
     let _ = me.delete(&path, None).await.expect(204);
     let _ = me.delete(&path, None).await.expect_problem(404, "not-found");
-    let _ = refresh(&api, &phone.refresh).await.expect_problem(401, "unauthorized");
+    let _ = api.refresh(&phone.refresh).await.expect_problem(401, "unauthorized");
     assert_eq!(
         session_ids(&list_sessions(&me).await),
         [session_ids(&items)[0].clone(), session_ids(&items)[2].clone()]
     );
-    let _ = refresh(&api, &unknown_device.refresh).await.expect(200);
+    let _ = api.refresh(&unknown_device.refresh).await.expect(200);
 
     // A user can end the current session too: it leaves the list, and its access token is valid until it expires.
     let own = format!("/api/users/me/sessions/{}", session_ids(&items)[2]);
     let _ = me.delete(&own, None).await.expect(204);
-    let _ = refresh(&api, &laptop.refresh).await.expect_problem(401, "unauthorized");
+    let _ = api.refresh(&laptop.refresh).await.expect_problem(401, "unauthorized");
     assert_eq!(session_ids(&list_sessions(&me).await), [session_ids(&items)[0].clone()]);
 
-    let audit = world.user_database().await.collection::<Document>("audit");
-    wait_for(DEADLINE, "both ended sessions in the audit log", async || {
-        let ended = audit.count_documents(doc! { "type": "session_ended", "actor": "self" }).await;
-        (ended.expect("the audit log can be read") == 2).then_some(())
-    })
-    .await;
-    let types: BTreeSet<String> =
-        world.topic_reader().read_all().await.iter().map(test_support::Record::event_type).collect();
-    assert!(!types.contains("user.sessions_ended.v1"), "{types:?}");
+    let ended = doc! { "type": "session_ended", "actor": "self" };
+    wait_for_count(&world.user_collection("audit").await, ended, 2).await;
+    let ended = world.topic_reader().read_all_of_type("user.sessions_ended.v1").await;
+    assert!(ended.is_empty(), "{ended:?}");
 }
 
 #[tokio::test]
 async fn ending_all_other_sessions_voids_their_access_tokens_at_once_and_keeps_the_current_session() {
-    let world = World::new(&Stack::from_env(), "others").await;
-    let service = with_cheap_hashes(world.user_service()).start().await;
-    let api = service.api();
-    let ada = world.test_user("ada");
-    let id = api.register(&ada).await.expect(201).string("id");
+    let (world, _service, api) = start_user_service("others").await;
+    let (ada, id) = register_with_id(&world, &api, "ada").await;
     let (own, other) = (api.login(&ada).await, api.login(&ada).await);
     let me = api.with_token(&own.access);
     let version = me.get("/api/users/me").await.json()["version"].as_u64();
 
     let _ = me.delete("/api/users/me/sessions", None).await.expect(204);
     let _ = api.with_token(&other.access).get("/api/users/me").await.expect_problem(401, "unauthorized");
-    let _ = refresh(&api, &other.refresh).await.expect_problem(401, "unauthorized");
+    let _ = api.refresh(&other.refresh).await.expect_problem(401, "unauthorized");
     let items = list_sessions(&me).await;
     assert_eq!(current_ids(&items), session_ids(&items));
-    let own = Tokens::from_response(&refresh(&api, &own.refresh).await.expect(200));
+    let own = Tokens::from_response(&api.refresh(&own.refresh).await.expect(200));
     let me = api.with_token(&own.access);
     assert_eq!(me.get("/api/users/me").await.json()["version"].as_u64(), version.map(|version| version + 1));
 
@@ -148,8 +121,7 @@ async fn ending_all_other_sessions_voids_their_access_tokens_at_once_and_keeps_t
     assert_eq!(ended.key_text(), id);
     assert_eq!(ended.json(), json!({ "userId": id, "reason": "user" }));
     // The rows of the other sessions, with their addresses, are removed before they expire.
-    let rows = world.user_database().await.collection::<Document>("sessions");
-    assert_eq!(rows.count_documents(doc! {}).await.expect("sessions can be counted"), 1);
+    assert_eq!(count(&world.user_collection("sessions").await, doc! {}).await, 1);
 
     // The kept session does it again and is still kept. A later session can end it in turn.
     let _ = me.delete("/api/users/me/sessions", None).await.expect(204);
@@ -167,18 +139,12 @@ async fn nothing_is_written_when_there_is_no_session_to_end() {
     let world = World::new(&Stack::from_env(), "noothers").await;
     let service = with_cheap_hashes(world.user_service()).start().await;
     let (api, root) = (service.api(), create_admin(&world, &service, "root").await);
-    let ada = world.test_user("ada");
-    let id = api.register(&ada).await.expect(201).string("id");
+    let (ada, id) = register_with_id(&world, &api, "ada").await;
     let logout_by_admin = async || {
         let path = format!("/api/admin/users/{id}/logout");
         let _ = root.api.post(&path, &json!({})).await.expect(204);
     };
-    let version = async || {
-        let users = world.user_database().await.collection::<Document>("users");
-        let user =
-            users.find_one(doc! { "email": &ada.email }).await.expect("users can be read").expect("the user exists");
-        user.get_i64("version").expect("a user has a version")
-    };
+    let version = async || user_document(&world, &ada.email).await.get_i64("version").expect("a user has a version");
     let registered = version().await;
     logout_by_admin().await;
     assert_eq!(version().await, registered);
@@ -214,17 +180,13 @@ async fn nothing_is_written_when_there_is_no_session_to_end() {
     // This event comes later, so nothing else was published before it.
     api.login(&ada).await;
     topic.read_type("user.logged_in.v1", 4).await;
-    let ended = topic.read_all().await.iter().filter(|it| it.event_type() == "user.sessions_ended.v1").count();
-    assert_eq!(ended, 2);
+    assert_eq!(topic.read_all_of_type("user.sessions_ended.v1").await.len(), 2);
 }
 
 #[tokio::test]
 async fn a_long_list_of_sessions_is_paged_and_the_current_session_is_on_the_first_page() {
-    let world = World::new(&Stack::from_env(), "manysessions").await;
-    let service = with_cheap_hashes(world.user_service()).start().await;
-    let api = service.api();
-    let ada = world.test_user("ada");
-    let _ = api.register(&ada).await.expect(201);
+    let (world, _service, api) = start_user_service("manysessions").await;
+    let ada = register(&world, &api, "ada").await;
     let oldest = api.login(&ada).await;
     for _ in 0..24 {
         api.login(&ada).await;
@@ -261,11 +223,8 @@ async fn a_long_list_of_sessions_is_paged_and_the_current_session_is_on_the_firs
 
 #[tokio::test]
 async fn expired_sessions_are_not_listed() {
-    let world = World::new(&Stack::from_env(), "idle").await;
-    let service = with_cheap_hashes(world.user_service()).set("AUTH__SESSION_IDLE", "3s").start().await;
-    let api = service.api();
-    let ada = world.test_user("ada");
-    let _ = api.register(&ada).await.expect(201);
+    let (world, _service, api) = start_user_service_with("idle", &[("AUTH__SESSION_IDLE", "3s")]).await;
+    let ada = register(&world, &api, "ada").await;
     let first = api.login(&ada).await;
     let me = api.with_token(&first.access);
     wait_for(DEADLINE, "another session to be listed, and to expire", async || {

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use e2e::{event_publisher::EventPublisher, ledger::Ledger};
+use e2e::{event_publisher::EventPublisher, ledger::Ledger, mail_scene::MailScene};
 use test_support::{
     Behavior, CertificateAuthority, DEADLINE, Phase, ScriptedSmtp, ServiceSpec, SmtpOptions, SmtpRule, Stack, World,
     remember_secret, wait_for,
@@ -11,11 +11,8 @@ use test_support::{
 
 /// Sends one mail at a time, with short deadlines.
 fn with_short_timeouts(spec: ServiceSpec) -> ServiceSpec {
-    spec.set("SMTP__STEP_TIMEOUT", "1s")
-        .set("SMTP__DOT_TIMEOUT", "1s")
-        .set("SENDER__LEASE", "3s")
-        .set("SENDER__CONCURRENCY", "1")
-        .set("MAIL__BACKOFF", "200ms")
+    let timeouts = [("SMTP__STEP_TIMEOUT", "1s"), ("SMTP__DOT_TIMEOUT", "1s"), ("SENDER__LEASE", "3s")];
+    spec.set_all(&timeouts).set_all(&[("SENDER__CONCURRENCY", "1"), ("MAIL__BACKOFF", "200ms")])
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -106,10 +103,8 @@ async fn a_server_with_an_untrusted_certificate_gets_neither_a_mail_nor_the_pass
 #[tokio::test(flavor = "multi_thread")]
 async fn greylisted_mails_are_sent_after_their_pause_and_other_mails_do_not_wait() {
     const PAUSE: Duration = Duration::from_secs(4);
-    let smtp = ScriptedSmtp::start().await;
-    let world = World::new(&Stack::from_env(), "greylisted").await.on_smtp(smtp.url());
+    let MailScene { world, smtp, publisher, ledger } = MailScene::new("greylisted").await;
     let _service = with_short_timeouts(world.email_service()).set("MAIL__GREYLISTING_PAUSE", "4s").start().await;
-    let (publisher, ledger) = (EventPublisher::new(&world), Ledger::for_world(&world).await);
     let mut greylisted = Vec::new();
     for (number, (phase, reply)) in [
         (Phase::Rcpt, "450 4.2.0 greylisted, see you in a minute"),

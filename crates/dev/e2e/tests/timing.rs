@@ -8,7 +8,8 @@
 
 use std::time::{Duration, Instant};
 
-use bson::{Document, doc};
+use bson::doc;
+use e2e::{accounts::update_user, pseudo_random::PseudoRandom};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use test_support::{Api, Stack, World};
@@ -52,24 +53,6 @@ impl RequestKind {
     }
 }
 
-/// Pseudo-random numbers that are the same in every run (xorshift).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 >> 33).unwrap_or_default() % bound
-    }
-
-    fn shuffle<T>(&mut self, all: &mut [T]) {
-        for at in (1..all.len()).rev() {
-            all.swap(at, self.below(at + 1));
-        }
-    }
-}
-
 fn median(samples: &[f64]) -> f64 {
     let mut sorted = samples.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -78,7 +61,7 @@ fn median(samples: &[f64]) -> f64 {
 }
 
 /// Returns the difference between the medians of two groups of equal requests, in 99 of 100 divisions.
-fn noise_floor(equal: &[f64], shuffle: &mut Random) -> f64 {
+fn noise_floor(equal: &[f64], shuffle: &mut PseudoRandom) -> f64 {
     let mut all = equal.to_vec();
     let mut differences: Vec<f64> = (0..DIVISIONS)
         .map(|_| {
@@ -100,7 +83,7 @@ struct Comparison {
 }
 
 impl Comparison {
-    fn of(kinds: &[RequestKind], shuffle: &mut Random) -> Self {
+    fn of(kinds: &[RequestKind], shuffle: &mut PseudoRandom) -> Self {
         let equal = [kinds[0].samples.clone(), kinds[1].samples.clone()].concat();
         let (middle, floor) = (median(&equal), noise_floor(&equal, shuffle));
         let others = kinds[2..].iter().map(|kind| (kind.name, median(&kind.samples) - middle)).collect();
@@ -118,7 +101,7 @@ impl Comparison {
 }
 
 /// Sends one request of each kind in turn, in another order each time.
-async fn sample(api: &Api, kinds: &mut [RequestKind], rounds: usize, keep: bool, shuffle: &mut Random) {
+async fn sample(api: &Api, kinds: &mut [RequestKind], rounds: usize, keep: bool, shuffle: &mut PseudoRandom) {
     let mut order: Vec<usize> = (0..kinds.len()).collect();
     for _ in 0..rounds {
         shuffle.shuffle(&mut order);
@@ -140,7 +123,7 @@ async fn sample(api: &Api, kinds: &mut [RequestKind], rounds: usize, keep: bool,
 /// Measures until no difference is found, or a difference was found `ATTEMPTS` times. `without_work` is the median of
 /// requests that skip the work which equalises the times; the test must be able to detect such a skip.
 async fn experiment(api: &Api, what: &str, mut kinds: Vec<RequestKind>, without_work: Option<f64>) -> Comparison {
-    let mut shuffle = Random(0x9e37_79b9_7f4a_7c15);
+    let mut shuffle = PseudoRandom::new(1);
     // Plans, pools and caches are warmed up, and the bound of audit rows is reached.
     sample(api, &mut kinds, 25, false, &mut shuffle).await;
     let mut report = String::new();
@@ -187,9 +170,7 @@ async fn the_response_time_does_not_reveal_whether_an_account_exists() {
         let _ = api.register(user).await.expect(201);
     }
     api.login(&known).await;
-    let users = world.user_database().await.collection::<Document>("users");
-    let set_disabled = doc! { "$set": { "status": "disabled" } };
-    let _ = users.update_one(doc! { "email": &disabled_user.email }, set_disabled).await.expect("users can be changed");
+    update_user(&world, &disabled_user.email, doc! { "$set": { "status": "disabled" } }).await;
 
     let ask = |path, who: [(&'static str, &str); 4]| {
         who.map(|(name, email)| RequestKind::new(name, path, json!({ "email": email }), 202)).into()
@@ -233,14 +214,14 @@ async fn the_response_time_does_not_reveal_whether_an_account_exists() {
 
 #[test]
 fn equal_requests_are_not_distinguished_and_slower_requests_are() {
-    let mut shuffle = Random(7);
+    let mut shuffle = PseudoRandom::new(7);
     let mut around = |middle: f64| -> Vec<f64> {
         (0..200).map(|_| middle + f64::from(u32::try_from(shuffle.below(400)).unwrap_or_default()) - 200.0).collect()
     };
     let kind = |name, samples| RequestKind { samples, ..RequestKind::new(name, "/", Value::Null, 200) };
     let equal = [kind("one", around(5_000.0)), kind("other", around(5_000.0)), kind("like them", around(5_000.0))];
-    let comparison = Comparison::of(&equal, &mut Random(9));
+    let comparison = Comparison::of(&equal, &mut PseudoRandom::new(9));
     assert!(!comparison.reveals_difference() && comparison.floor > 0.0, "{} {:?}", comparison.floor, comparison.others);
     let slower = [kind("one", around(5_000.0)), kind("other", around(5_000.0)), kind("slower", around(5_300.0))];
-    assert!(Comparison::of(&slower, &mut Random(9)).reveals_difference());
+    assert!(Comparison::of(&slower, &mut PseudoRandom::new(9)).reveals_difference());
 }

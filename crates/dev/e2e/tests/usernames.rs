@@ -2,11 +2,12 @@
 
 use bson::{DateTime, doc};
 use e2e::{
-    accounts::{register_and_log_in, update_user, user_document, with_cheap_hashes},
+    accounts::{delete_account, register_and_log_in, try_login, update_user, user_document},
     administrators::{Admin, create_admin},
+    start::start_user_service,
 };
 use serde_json::{Value, json};
-use test_support::{Api, ApiResponse, DEADLINE, Service, Stack, TestUser, World, wait_for};
+use test_support::{Api, ApiResponse, DEADLINE, Service, TestUser, World, wait_for};
 
 async fn rename(me: &Api, username: &str) -> ApiResponse {
     me.patch("/api/users/me", &json!({ "username": username })).await
@@ -21,9 +22,7 @@ async fn dry_run_import(world: &World, service: &Service, username: &str) -> Str
 
 #[tokio::test]
 async fn a_released_username_is_taken_for_everyone_but_its_owner() {
-    let world = World::new(&Stack::from_env(), "released").await;
-    let service = with_cheap_hashes(world.user_service()).start().await;
-    let api = service.api();
+    let (world, service, api) = start_user_service("released").await;
     let (ada, me) = register_and_log_in(&world, &api, "ada").await;
     let (eve, eve_client) = register_and_log_in(&world, &api, "eve").await;
     let root = create_admin(&world, &service, "root").await;
@@ -42,14 +41,13 @@ async fn a_released_username_is_taken_for_everyone_but_its_owner() {
     }
     assert_eq!(eve_client.get("/api/users/me").await.expect(200).string("username"), eve.username);
     // The released username cannot log in.
-    let login = json!({ "identifier": ada.username, "password": ada.password });
-    let _ = api.post("/api/auth/login", &login).await.expect_problem(401, "invalid-credentials");
+    let _ = try_login(&api, &ada.username, &ada.password).await.expect_problem(401, "invalid-credentials");
     let export = me.get("/api/users/me/export").await.expect(200).json();
     assert_eq!(export["reservedUsernames"].as_array().map(Vec::len), Some(1), "{export}");
 
     // The owner can take it back at once, and then the other username is reserved.
     let _ = rename(&me, &ada.username).await.expect(200);
-    let _ = api.post("/api/auth/login", &login).await.expect(200);
+    let _ = try_login(&api, &ada.username, &ada.password).await.expect(200);
     let _ = rename(&eve_client, &renamed).await.expect_problem(409, "username-taken");
     // A change by an administrator also reserves the username.
     let id = me.get("/api/users/me").await.expect(200).string("id");
@@ -57,7 +55,7 @@ async fn a_released_username_is_taken_for_everyone_but_its_owner() {
     let _ = root.api.patch(&Admin::user_path(&id, ""), &third).await.expect(200);
     let _ = rename(&eve_client, &ada.username).await.expect_problem(409, "username-taken");
     // Deleting the account releases all usernames.
-    let _ = me.delete("/api/users/me", Some(&json!({ "password": ada.password }))).await.expect(204);
+    delete_account(&me, &ada).await;
     for free in [&ada.username, &renamed, "third-of-ada"] {
         let _ = rename(&eve_client, free).await.expect(200);
     }
@@ -65,9 +63,7 @@ async fn a_released_username_is_taken_for_everyone_but_its_owner() {
 
 #[tokio::test]
 async fn a_fourth_name_frees_the_oldest_reservation() {
-    let world = World::new(&Stack::from_env(), "threenames").await;
-    let service = with_cheap_hashes(world.user_service()).start().await;
-    let api = service.api();
+    let (world, _service, api) = start_user_service("threenames").await;
     let (_, me) = register_and_log_in(&world, &api, "ada").await;
     let (_, eve_client) = register_and_log_in(&world, &api, "eve").await;
     for name in ["name-one", "name-two", "name-three"] {
@@ -86,9 +82,7 @@ async fn a_fourth_name_frees_the_oldest_reservation() {
 
 #[tokio::test]
 async fn an_expired_reservation_is_freed_on_request_and_by_housekeeping() {
-    let world = World::new(&Stack::from_env(), "freenames").await;
-    let mut service = with_cheap_hashes(world.user_service()).start().await;
-    let api = service.api();
+    let (world, mut service, api) = start_user_service("freenames").await;
     let (ada, me) = register_and_log_in(&world, &api, "ada").await;
     let (_, eve_client) = register_and_log_in(&world, &api, "eve").await;
     let over = || doc! { "$set": { "reservedUsernames.$[].until": DateTime::from_millis(0) } };
@@ -117,9 +111,7 @@ async fn an_expired_reservation_is_freed_on_request_and_by_housekeeping() {
 
 #[tokio::test]
 async fn an_account_of_the_previous_release_is_protected_from_its_next_change_on() {
-    let world = World::new(&Stack::from_env(), "oldnames").await;
-    let service = with_cheap_hashes(world.user_service()).start().await;
-    let api = service.api();
+    let (world, _service, api) = start_user_service("oldnames").await;
     let (ada, me) = register_and_log_in(&world, &api, "ada").await;
     let (_, eve_client) = register_and_log_in(&world, &api, "eve").await;
     update_user(&world, &ada.email, doc! { "$unset": { "usernameKeys": "" } }).await;

@@ -37,6 +37,17 @@ impl ApiResponse {
         self.json()[member].as_str().unwrap_or_default().to_owned()
     }
 
+    /// Returns place and code of each error of `validation-failed`. The place is a pointer, a header or a parameter.
+    #[must_use]
+    pub fn errors(&self) -> Vec<(String, String)> {
+        let place = |error: &Value| {
+            let place = ["pointer", "header", "parameter"].into_iter().find_map(|member| error[member].as_str());
+            place.unwrap_or_default().to_owned()
+        };
+        let errors = self.json()["errors"].as_array().cloned().unwrap_or_default();
+        errors.iter().map(|error| (place(error), error["code"].as_str().unwrap_or_default().to_owned())).collect()
+    }
+
     /// Returns the value of a header, or an empty text if there is none.
     #[must_use]
     pub fn header(&self, name: &str) -> String {
@@ -181,6 +192,19 @@ impl Api {
         let credentials = json!({ "identifier": user.email, "password": user.password });
         Tokens::from_response(&self.post("/api/auth/login", &credentials).await.expect(200))
     }
+
+    /// Logs a user in by email address and returns a client with the access token.
+    ///
+    /// # Panics
+    /// Panics if the status is not 200.
+    pub async fn logged_in_as(&self, user: &TestUser) -> Self {
+        self.with_token(&self.login(user).await.access)
+    }
+
+    /// Refreshes a session and returns the response, whatever its status.
+    pub async fn refresh(&self, refresh_token: &str) -> ApiResponse {
+        self.post("/api/auth/refresh", &json!({ "refreshToken": refresh_token })).await
+    }
 }
 
 /// The data of a user that a test registers. The password is remembered as a secret of the run.
@@ -209,6 +233,14 @@ impl TestUser {
     #[must_use]
     pub fn registration(&self) -> Value {
         json!({ "username": self.username, "email": self.email, "password": self.password })
+    }
+
+    /// Returns the body of `POST /api/users` with another value of one member.
+    #[must_use]
+    pub fn registration_with(&self, member: &str, value: impl Into<Value>) -> Value {
+        let mut body = self.registration();
+        body[member] = value.into();
+        body
     }
 }
 

@@ -9,6 +9,7 @@
 
 mod api;
 mod catalogues;
+mod documents;
 mod isolated_stack;
 mod kafka;
 mod layers;
@@ -21,8 +22,9 @@ mod world;
 
 pub use api::{Api, ApiResponse, TestUser, Tokens};
 pub use catalogues::assert_catalogues;
+pub use documents::{count, find_all, wait_for_count};
 pub use isolated_stack::{IsolatedKafka, IsolatedMongod, IsolatedReplicaSet};
-pub use kafka::{Producer, Record, TopicReader, add_partitions, create_topic, delete_topic, produce, try_create_topic};
+pub use kafka::{Producer, Record, TopicReader, add_partitions, create_topic, delete_topic};
 pub use layers::{Layer, assert_every_module_is_a_layer, assert_layers};
 pub use local_stack::{
     dependencies::{kafka::SecureListener, mock_kafka::MockKafka},

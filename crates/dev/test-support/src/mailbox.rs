@@ -69,7 +69,7 @@ impl ReceivedMail {
     /// Panics if there is no such link.
     #[must_use]
     pub fn token(&self, page: &str) -> String {
-        let marker = format!("{page}?token=");
+        let marker = link_marker(page);
         let link = self.links().into_iter().find(|link| link.contains(&marker));
         let link = link.unwrap_or_else(|| panic!("no link to {page} in\n{}", self.text));
         let token = link.split_once("token=").map(|(_, token)| token.split('&').next().unwrap_or(token).to_owned());
@@ -88,16 +88,11 @@ pub struct Mailbox {
 }
 
 impl Mailbox {
-    /// Returns the mailbox of an address on the shared mail server.
-    ///
-    /// # Panics
-    /// Panics if no HTTP client can be created.
-    #[must_use]
-    pub fn new(stack: &Stack, address: &str) -> Self {
+    pub(crate) fn new(stack: &Stack, address: &str) -> Self {
         let client = Client::builder().no_proxy().timeout(CALL_DEADLINE).build();
         Self {
             client: client.expect("a client without TLS can be made"),
-            api: stack.mail_api().to_owned(),
+            api: stack.mail_api.clone(),
             address: address.to_owned(),
         }
     }
@@ -123,6 +118,39 @@ impl Mailbox {
         self.wait_for_mails_within(DEADLINE, count).await
     }
 
+    /// Waits until there are at least `count` mails with a link to a page, and returns them, oldest first.
+    ///
+    /// # Panics
+    /// Panics if there are fewer after 30 s.
+    pub async fn wait_for_links(&self, page: &str, count: usize) -> Vec<ReceivedMail> {
+        let marker = link_marker(page);
+        wait_for(DEADLINE, &format!("{count} mail(s) to {} with a link to {page}", self.address), async || {
+            let mut mails = self.mails().await;
+            mails.retain(|mail| mail.text.contains(&marker));
+            (mails.len() >= count).then_some(mails)
+        })
+        .await
+    }
+
+    /// Waits for the mail number `nth` (from 1) with a link to a page, and returns the token of its link.
+    ///
+    /// # Panics
+    /// Panics if there are fewer mails after 30 s.
+    pub async fn wait_for_token(&self, page: &str, nth: usize) -> String {
+        self.wait_for_links(page, nth).await[nth - 1].token(page)
+    }
+
+    /// Waits for a mail whose subject begins with `beginning`, and returns the oldest one.
+    ///
+    /// # Panics
+    /// Panics if there is none after 30 s.
+    pub async fn wait_for_subject(&self, beginning: &str) -> ReceivedMail {
+        wait_for(DEADLINE, &format!("the mail {beginning:?} to {}", self.address), async || {
+            self.mails().await.into_iter().find(|mail| mail.subject.starts_with(beginning))
+        })
+        .await
+    }
+
     /// Does the same as [`Mailbox::wait_for_mails`] with another deadline.
     ///
     /// # Panics
@@ -145,6 +173,11 @@ impl Mailbox {
             ReceivedMail::parse(raw["From"].as_str().unwrap_or_default(), to, raw["Data"].as_str().unwrap_or_default())
         })
     }
+}
+
+/// Returns the text by which a mail that links to a page is recognised.
+fn link_marker(page: &str) -> String {
+    format!("{page}?token=")
 }
 
 fn part(mail: &ParsedMail<'_>, mime_type: &str) -> String {

@@ -117,7 +117,7 @@ fn find_in_logs(stack: &Stack, secrets: &SecretSearch) -> BTreeSet<Leak> {
 
 /// Searches all topics with one consumer, because a run has hundreds of topics.
 async fn find_in_topics(stack: &Stack, secrets: &SecretSearch) -> BTreeSet<Leak> {
-    let (brokers, secrets) = (stack.brokers().to_owned(), secrets.clone());
+    let (brokers, secrets) = (stack.brokers.clone(), secrets.clone());
     let search = move || {
         let consumer: BaseConsumer = ClientConfig::new()
             .set("bootstrap.servers", &brokers)

@@ -63,6 +63,12 @@ impl ServiceSpec {
         self.variable(name, value)
     }
 
+    /// Sets several configuration keys.
+    #[must_use]
+    pub fn set_all(self, settings: &[(&str, &str)]) -> Self {
+        settings.iter().fold(self, |spec, (key, value)| spec.set(key, *value))
+    }
+
     /// Sets an environment variable without adding a prefix.
     #[must_use]
     pub fn variable(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
@@ -205,6 +211,15 @@ impl Service {
     #[must_use]
     pub fn ops_port(&self) -> u16 {
         self.spec.ops.number()
+    }
+
+    /// Returns the port of the public API.
+    ///
+    /// # Panics
+    /// Panics if the service has no public API.
+    #[must_use]
+    pub fn http_port(&self) -> u16 {
+        self.spec.http.as_ref().expect("the service has a public API").number()
     }
 
     /// Returns a client of the public API.

@@ -8,6 +8,7 @@ use std::{
     thread,
 };
 
+use local_stack::network::tcp_proxy::TcpProxy;
 use mongodb::{Client, options::ClientOptions};
 use rustix::process::{Signal, set_parent_process_death_signal};
 
@@ -61,34 +62,10 @@ impl Stack {
         &self.mongodb_uri
     }
 
-    /// Returns `host:port` of the broker.
-    #[must_use]
-    pub fn brokers(&self) -> &str {
-        &self.brokers
-    }
-
-    /// Returns the kind of the broker.
-    #[must_use]
-    pub fn broker_kind(&self) -> &BrokerKind {
-        &self.broker_kind
-    }
-
     /// Returns whether the broker is embedded.
     #[must_use]
     pub fn is_embedded(&self) -> bool {
         matches!(self.broker_kind, BrokerKind::Embedded { .. })
-    }
-
-    /// Returns `host:port` for SMTP.
-    #[must_use]
-    pub fn smtp_address(&self) -> &str {
-        &self.smtp_address
-    }
-
-    /// Returns the URL of the mail API, without a trailing slash.
-    #[must_use]
-    pub fn mail_api(&self) -> &str {
-        &self.mail_api
     }
 
     /// Returns the directory of the run. Its `logs` are kept after a failure.
@@ -102,6 +79,17 @@ impl Stack {
     pub fn pid(&self, name: &str) -> Option<u32> {
         let named = self.pids.split(',').find_map(|entry| entry.strip_prefix(name)?.strip_prefix('='));
         named.and_then(|pid| pid.parse().ok())
+    }
+
+    /// Starts a proxy in front of the shared MongoDB, and returns it with the connection string that leads through it.
+    ///
+    /// # Panics
+    /// Panics if the proxy cannot be started.
+    pub async fn mongodb_proxy(&self) -> (TcpProxy, String) {
+        let upstream = self.mongodb_uri.trim_start_matches("mongodb://").split(['/', '?']).next().unwrap_or_default();
+        let proxy = TcpProxy::start(upstream).await.expect("the proxy starts");
+        let uri = format!("mongodb://{}/?directConnection=true", proxy.address());
+        (proxy, uri)
     }
 
     /// Returns a new client of the shared MongoDB. Each test needs its own client, because a client belongs to the

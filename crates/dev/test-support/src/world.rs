@@ -10,7 +10,8 @@ use std::{
     },
 };
 
-use mongodb::Database;
+use bson::Document;
+use mongodb::{Collection, Database};
 
 use crate::{
     api::{Api, TestUser},
@@ -127,6 +128,15 @@ impl World {
         self.stack.directory.join("keys").join(&self.tag)
     }
 
+    /// Returns a key in the form in which the services read it.
+    ///
+    /// # Panics
+    /// Panics if there is no key of this name.
+    #[must_use]
+    pub fn read_key(&self, name: &str) -> String {
+        fs::read_to_string(self.keys().join(name)).expect("the world has created its keys").trim().to_owned()
+    }
+
     /// Returns the directory of the logs of the services.
     #[must_use]
     pub fn logs(&self) -> PathBuf {
@@ -153,6 +163,16 @@ impl World {
     /// Returns the database of the email service.
     pub async fn email_database(&self) -> Database {
         mongodb_client(&self.mongodb_uri).await.database(&self.email_database_name())
+    }
+
+    /// Returns a collection of the user service.
+    pub async fn user_collection(&self, name: &str) -> Collection<Document> {
+        self.user_database().await.collection(name)
+    }
+
+    /// Returns a collection of the email service.
+    pub async fn email_collection(&self, name: &str) -> Collection<Document> {
+        self.email_database().await.collection(name)
     }
 
     /// Returns the mailbox of an address on the shared mail server.
@@ -193,10 +213,13 @@ impl World {
     /// Starts both services, waits until they are ready, and returns them with a client of the user service. Links
     /// in mails point to that user service.
     pub async fn start_both(&self) -> (Service, Service, Api) {
-        let user_service = self.user_service();
-        let link_base_url = user_service.base_url();
-        let (user_service, email_service) =
-            tokio::join!(user_service.start(), self.email_service().set("MAIL__LINK_BASE_URL", link_base_url).start());
+        self.start_both_with(self.user_service()).await
+    }
+
+    /// Does the same as [`World::start_both`] with a changed configuration of the user service.
+    pub async fn start_both_with(&self, user_service: ServiceSpec) -> (Service, Service, Api) {
+        let email_service = self.email_service().set("MAIL__LINK_BASE_URL", user_service.base_url());
+        let (user_service, email_service) = tokio::join!(user_service.start(), email_service.start());
         let api = user_service.api();
         (user_service, email_service, api)
     }

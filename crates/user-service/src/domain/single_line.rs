@@ -3,7 +3,7 @@
 use unicode_normalization::UnicodeNormalization;
 
 use super::{
-    allowed_characters::{is_disruptive, is_blank},
+    allowed_characters::{is_blank, is_disruptive},
     invalid_value::Invalid,
 };
 

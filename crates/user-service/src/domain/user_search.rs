@@ -4,8 +4,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
-    allowed_characters::is_blank, email, invalid_value::Invalid, redacted::redacted_debug, user::UserStatus,
-    username,
+    allowed_characters::is_blank, email, invalid_value::Invalid, redacted::redacted_debug, user::UserStatus, username,
 };
 
 /// Maximum length of the typed text, in code points.

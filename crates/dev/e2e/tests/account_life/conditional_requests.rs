@@ -1,12 +1,15 @@
 //! Requests with `If-Match` and `If-None-Match`.
 
-use e2e::accounts::with_new_password;
+use e2e::{
+    accounts::{register_and_log_in, with_new_password},
+    start::start_user_service,
+};
 use reqwest::{
     Method,
     header::{IF_MATCH, IF_NONE_MATCH},
 };
 use serde_json::{Value, json};
-use test_support::{Api, ApiResponse, Stack, World};
+use test_support::{Api, ApiResponse};
 
 async fn send_conditional(
     api: &Api,
@@ -25,13 +28,10 @@ async fn send_conditional(
 
 #[tokio::test]
 async fn a_conditional_change_applies_only_to_the_named_version() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "ifmatch").await;
-    let service = world.user_service().start().await;
-    let api = service.api();
+    let (world, _service, api) = start_user_service("ifmatch").await;
     let ada = world.test_user("ada");
     let stale = api.register(&ada).await.expect(201).header("etag");
-    let me = api.with_token(&api.login(&ada).await.access);
+    let me = api.logged_in_as(&ada).await;
     let seen = me.get("/api/users/me").await.expect(200).header("etag");
     assert_ne!(seen, stale, "the login is a new version");
 
@@ -76,13 +76,8 @@ async fn a_conditional_change_applies_only_to_the_named_version() {
 
 #[tokio::test]
 async fn a_representation_that_the_client_already_has_is_not_sent_again() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "ifnone").await;
-    let service = world.user_service().start().await;
-    let api = service.api();
-    let ada = world.test_user("ada");
-    let _ = api.register(&ada).await.expect(201);
-    let me = api.with_token(&api.login(&ada).await.access);
+    let (world, _service, api) = start_user_service("ifnone").await;
+    let (_, me) = register_and_log_in(&world, &api, "ada").await;
     for (client, path) in [(&me, "/api/users/me"), (&api, "/.well-known/jwks.json")] {
         let first = client.get(path).await.expect(200);
         let tag = first.header("etag");

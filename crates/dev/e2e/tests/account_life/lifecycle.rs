@@ -3,18 +3,19 @@
 use std::fs;
 
 use bson::{Document, Uuid, doc};
-use e2e::accounts::with_new_password;
+use e2e::{
+    accounts::{parse_uuid, try_login, verify_email, with_new_password},
+    start::start_both_services,
+};
 use reqwest::{Method, header};
 use serde_json::{Value, json};
-use test_support::{Api, DEADLINE, Record, Stack, TestUser, Tokens, World, wait_for};
+use test_support::{Api, DEADLINE, Record, TestUser, Tokens, World, count, wait_for, wait_for_count};
 
 use crate::tokens::{assert_refresh_refused, refresh};
 
 #[tokio::test]
 async fn an_account_from_its_registration_to_its_deletion() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "life").await;
-    let (_users, _emails, api) = world.start_both().await;
+    let (world, _users, _emails, api) = start_both_services("life").await;
     let ada = world.test_user("ada");
     let mut topic = world.topic_reader();
 
@@ -155,7 +156,7 @@ fn assert_matches_contract(record: &Record, user: &str, sequence: u64) {
 }
 
 async fn ledger_row(world: &World, event_id: &str) -> Document {
-    let jobs = world.email_database().await.collection::<Document>("mailJobs");
+    let jobs = world.email_collection("mailJobs").await;
     wait_for(DEADLINE, "a row in the ledger", async || {
         jobs.find_one(doc! { "eventId": event_id }).await.expect("the ledger can be read")
     })
@@ -177,8 +178,7 @@ async fn verify_by_link(api: &Api, links: &[String], token: &str) {
     // The page shows a used token as done; the API refuses it.
     let again = api.submit("/verify-email", &[("token", token)]).await.expect(200);
     assert!(again.text.contains("It was confirmed before."), "{}", again.text);
-    let used = json!({ "token": token });
-    let _ = api.post("/api/auth/email-verification", &used).await.expect_problem(400, "token-invalid");
+    let _ = verify_email(api, token).await.expect_problem(400, "token-invalid");
 }
 
 async fn change_profile_with_etag(me: &Api) {
@@ -231,31 +231,24 @@ async fn change_password(api: &Api, user: &TestUser, own: &Tokens, other: &Token
     assert_refresh_refused(api, &other.refresh).await;
     let _ = me.get("/api/users/me").await.expect(200);
     refresh(api, &own.refresh).await;
-    let old = json!({ "identifier": user.email, "password": user.password });
-    let _ = api.post("/api/auth/login", &old).await.expect_problem(401, "invalid-credentials");
+    let _ = try_login(api, &user.email, &user.password).await.expect_problem(401, "invalid-credentials");
     api.login(&renewed).await;
     renewed
 }
 
 async fn wait_until_nothing_is_left(world: &World, id: &str) {
-    let id = Uuid::parse_str(id).expect("an id is a UUID");
-    let database = world.user_database().await;
+    let id = parse_uuid(id);
     for (collection, field) in [("users", "_id"), ("sessions", "userId"), ("audit", "userId")] {
-        let rows = database.collection::<Document>(collection);
-        wait_for(DEADLINE, &format!("{collection} without the deleted user"), async || {
-            let left = rows.count_documents(doc! { field: id }).await.expect("a collection can be read");
-            (left == 0).then_some(())
-        })
-        .await;
+        let rows = world.user_collection(collection).await;
+        wait_for_count(&rows, doc! { field: id }, 0).await;
     }
 }
 
-async fn wait_until_mails_are_sent(world: &World, count: usize) {
-    let jobs = world.email_database().await.collection::<Document>("mailJobs");
+async fn wait_until_mails_are_sent(world: &World, expected: u64) {
+    let jobs = world.email_collection("mailJobs").await;
     wait_for(DEADLINE, "every mail to be sent", async || {
-        let sent = jobs.count_documents(doc! { "state": "sent" }).await.expect("the ledger can be read");
-        let all = jobs.count_documents(doc! {}).await.expect("the ledger can be read");
-        (sent == all && usize::try_from(all) == Ok(count)).then_some(())
+        let (sent, all) = (count(&jobs, doc! { "state": "sent" }).await, count(&jobs, doc! {}).await);
+        (sent == all && all == expected).then_some(())
     })
     .await;
 }

@@ -1,20 +1,20 @@
 //! Registrations and the mails that they cause.
 
-use bson::{Document, doc};
-use reqwest::Method;
+use bson::doc;
+use e2e::{
+    accounts::{
+        change_password, delete_account, register, register_with_key, request_reset, request_verification, verify_email,
+    },
+    start::{start_both_services, start_user_service},
+};
 use serde_json::{Value, json};
-use test_support::{Stack, World, remember_secret};
+use test_support::count;
 
 #[tokio::test]
 async fn a_registration_sent_twice_with_one_idempotency_key_creates_one_user() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "idem").await;
-    let service = world.user_service().start().await;
-    let api = service.api();
+    let (world, _service, api) = start_user_service("idem").await;
     let ada = world.test_user("ada");
-    let register = async |key: &str, body: &Value| {
-        api.send(api.request(Method::POST, "/api/users").header("idempotency-key", key).json(body)).await
-    };
+    let register = async |key: &str, body: &Value| register_with_key(&api, key, body).await;
 
     let body = ada.registration();
     let first = register("\"first-attempt\"", &body).await.expect(201);
@@ -30,26 +30,20 @@ async fn a_registration_sent_twice_with_one_idempotency_key_creates_one_user() {
     assert_eq!(later.json()["displayName"], "Ada");
     assert_eq!(later.header("etag"), format!("\"{}\"", later.json()["version"]));
 
-    let with = |member: &str, value: &str| {
-        let mut body = body.clone();
-        body[member] = json!(value);
-        body
-    };
     // A key belongs to an address: with another address it is a different key, and only the username is taken.
-    let other_address = register("first-attempt", &with("email", &world.address("else"))).await;
+    let other_address = register("first-attempt", &ada.registration_with("email", world.address("else"))).await;
     let _ = other_address.expect_problem(409, "username-taken");
-    for other in [with("username", "other-user"), with("displayName", "Ada L."), with("password", "another password")] {
-        let reused = register("first-attempt", &other).await;
+    for (member, value) in [("username", "other-user"), ("displayName", "Ada L."), ("password", "another password")] {
+        let reused = register("first-attempt", &ada.registration_with(member, value)).await;
         let _ = reused.expect_problem(422, "idempotency-key-reused");
     }
     // The same address in other letters, under another key.
     let _ = register("second", &body).await.expect_problem(409, "email-taken");
     let _ = api.register(&ada).await.expect_problem(409, "email-taken");
 
-    let users = world.user_database().await.collection::<Document>("users");
-    assert_eq!(users.count_documents(doc! {}).await.expect("users can be counted"), 1);
-    let _ = me.delete("/api/users/me", Some(&json!({ "password": ada.password }))).await.expect(204);
-    let fresh = register("first-attempt", &with("displayName", "A new one")).await.expect(201);
+    assert_eq!(count(&world.user_collection("users").await, doc! {}).await, 1);
+    delete_account(&me, &ada).await;
+    let fresh = register("first-attempt", &ada.registration_with("displayName", "A new one")).await.expect(201);
     assert_ne!(fresh.string("id"), first.string("id"));
 
     let mut topic = world.topic_reader();
@@ -61,9 +55,7 @@ async fn a_registration_sent_twice_with_one_idempotency_key_creates_one_user() {
 
 #[tokio::test]
 async fn mails_are_written_in_the_language_of_their_recipient() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "lang").await;
-    let (_users, _emails, api) = world.start_both().await;
+    let (world, _users, _emails, api) = start_both_services("lang").await;
     for (name, locale, language, subject) in [
         ("german", Some("de-AT"), "de", "Willkommen bei "),
         ("british", Some("en-GB"), "en", "Welcome to "),
@@ -84,48 +76,35 @@ async fn mails_are_written_in_the_language_of_their_recipient() {
         assert!(mail.subject.contains(subject), "{name}: {}", mail.subject);
         assert_eq!(mail.header("content-language"), language);
         // The link works in every language.
-        let token = json!({ "token": mail.token("/verify-email") });
-        let _ = api.post("/api/auth/email-verification", &token).await.expect(204);
+        let _ = verify_email(&api, &mail.token("/verify-email")).await.expect(204);
     }
 }
 
 #[tokio::test]
 async fn a_verification_mail_is_resent_only_to_unverified_users() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "resend").await;
-    let (_users, _emails, api) = world.start_both().await;
-    let (pending, verified) = (world.test_user("pending"), world.test_user("verified"));
-    for user in [&pending, &verified] {
-        let _ = api.register(user).await.expect(201);
-    }
-    let welcome = world.mailbox(&verified.email).wait_for_mails(1).await.remove(0);
-    let token = json!({ "token": welcome.token("/verify-email") });
-    let _ = api.post("/api/auth/email-verification", &token).await.expect(204);
+    let (world, _users, _emails, api) = start_both_services("resend").await;
+    let (pending, verified) = (register(&world, &api, "pending").await, register(&world, &api, "verified").await);
+    let token = world.mailbox(&verified.email).wait_for_token("/verify-email", 1).await;
+    let _ = verify_email(&api, &token).await.expect(204);
     world.mailbox(&pending.email).wait_for_mails(1).await;
 
-    let resend = async |email: &str| {
-        let answer = api.post("/api/auth/email-verification/resend", &json!({ "email": email })).await.expect(202);
-        assert!(answer.text.is_empty(), "{}", answer.text);
-    };
-    resend(&verified.email).await;
-    resend(&world.address("unknown")).await;
-    resend(&pending.email.to_uppercase()).await;
+    for email in [&verified.email, &world.address("unknown"), &pending.email.to_uppercase()] {
+        request_verification(&api, email).await;
+    }
     let mails = world.mailbox(&pending.email).wait_for_mails(2).await;
     assert_eq!(mails[1].subject, "Confirm your email address");
     // The queue is processed in order, so the other two requests were processed before.
     let mut topic = world.topic_reader();
-    let requested = topic.read_type("user.email_verification_requested.v1", 1).await;
-    let all = topic.read_all().await;
-    let types = all.iter().filter(|record| record.event_type() == requested[0].event_type()).count();
-    assert_eq!(types, 1);
+    topic.read_type("user.email_verification_requested.v1", 1).await;
+    assert_eq!(topic.read_all_of_type("user.email_verification_requested.v1").await.len(), 1);
     assert_eq!(world.mailbox(&verified.email).mails().await.len(), 1);
     assert_eq!(world.mailbox(&world.address("unknown")).mails().await.len(), 0);
 
     // The older link still works, and the newer one no longer works after it.
     let older = world.mailbox(&pending.email).mails().await[0].token("/verify-email");
     let newer = mails[1].token("/verify-email");
-    let _ = api.post("/api/auth/email-verification", &json!({ "token": older })).await.expect(204);
-    let used = api.post("/api/auth/email-verification", &json!({ "token": newer })).await;
+    let _ = verify_email(&api, &older).await.expect(204);
+    let used = verify_email(&api, &newer).await;
     let _ = used.expect_problem(400, "token-invalid");
 }
 
@@ -134,16 +113,12 @@ const BAIT: &str = "You won 8755 EUR, call 0900-1234567";
 
 #[tokio::test]
 async fn no_text_of_a_registration_is_mailed_before_the_address_is_verified() {
-    let world = World::new(&Stack::from_env(), "bait").await;
-    let (_users, _emails, api) = world.start_both().await;
+    let (world, _users, _emails, api) = start_both_services("bait").await;
     let mut ada = world.test_user("ada");
     ada.username = format!("won-8755-EUR-{}", &world.tag()[world.tag().len().saturating_sub(10)..]);
-    let mut body = ada.registration();
-    body["displayName"] = json!(BAIT);
-    let _ = api.post("/api/users", &body).await.expect(201);
-    let resend = json!({ "email": ada.email });
-    let _ = api.post("/api/auth/email-verification/resend", &resend).await.expect(202);
-    let _ = api.post("/api/auth/password-reset", &resend).await.expect(202);
+    let _ = api.post("/api/users", &ada.registration_with("displayName", BAIT)).await.expect(201);
+    request_verification(&api, &ada.email).await;
+    request_reset(&api, &ada.email).await;
     let mailbox = world.mailbox(&ada.email);
     let mails = mailbox.wait_for_mails(3).await;
     for mail in &mails {
@@ -155,12 +130,9 @@ async fn no_text_of_a_registration_is_mailed_before_the_address_is_verified() {
     assert!(topic.read_all().await.iter().all(|record| !record.contains(b"8755 EUR")), "the topic contains the text");
 
     let welcome = mails.iter().find(|mail| mail.subject.starts_with("Welcome to ")).expect("there is a welcome mail");
-    let token = json!({ "token": welcome.token("/verify-email") });
-    let _ = api.post("/api/auth/email-verification", &token).await.expect(204);
-    let me = api.with_token(&api.login(&ada).await.access);
-    let new = json!({ "currentPassword": ada.password, "newPassword": format!("{} renewed", ada.password) });
-    remember_secret("password", &format!("{} renewed", ada.password));
-    let _ = me.put("/api/users/me/password", &new).await.expect(204);
+    let _ = verify_email(&api, &welcome.token("/verify-email")).await.expect(204);
+    let me = api.logged_in_as(&ada).await;
+    change_password(&me, &ada, "renewed").await;
     let notice = mailbox.wait_for_mails(4).await.pop().expect("there is a notice of the change");
     assert!(notice.text.contains(BAIT), "the owner is not greeted by name: {}", notice.text);
 }

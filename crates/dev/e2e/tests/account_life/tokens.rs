@@ -3,31 +3,27 @@
 use std::time::Duration;
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
-use bson::{Document, Uuid, doc};
+use bson::{Uuid, doc};
+use e2e::{
+    accounts::{register, register_with_id},
+    start::start_user_service,
+};
 use ed25519_dalek::{Signature, VerifyingKey};
 use serde_json::{Value, json};
-use test_support::{Api, ApiResponse, Stack, Tokens, World};
-
-async fn try_refresh(api: &Api, token: &str) -> ApiResponse {
-    api.post("/api/auth/refresh", &json!({ "refreshToken": token })).await
-}
+use test_support::{Api, Tokens, count};
 
 pub(crate) async fn refresh(api: &Api, token: &str) -> Tokens {
-    Tokens::from_response(&try_refresh(api, token).await.expect(200))
+    Tokens::from_response(&api.refresh(token).await.expect(200))
 }
 
 pub(crate) async fn assert_refresh_refused(api: &Api, token: &str) {
-    let _ = try_refresh(api, token).await.expect_problem(401, "unauthorized");
+    let _ = api.refresh(token).await.expect_problem(401, "unauthorized");
 }
 
 #[tokio::test]
 async fn an_access_token_can_be_verified_with_the_published_key_set() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "jwks").await;
-    let service = world.user_service().start().await;
-    let api = service.api();
-    let ada = world.test_user("ada");
-    let id = api.register(&ada).await.expect(201).string("id");
+    let (world, _service, api) = start_user_service("jwks").await;
+    let (ada, id) = register_with_id(&world, &api, "ada").await;
     let before = unix_seconds();
     let tokens = api.login(&ada).await;
 
@@ -75,12 +71,8 @@ fn decode_part(part: &str) -> Value {
 
 #[tokio::test]
 async fn logout_ends_the_session_and_does_not_reveal_whether_there_was_one() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "logout").await;
-    let service = world.user_service().start().await;
-    let api = service.api();
-    let ada = world.test_user("ada");
-    let _ = api.register(&ada).await.expect(201);
+    let (world, _service, api) = start_user_service("logout").await;
+    let ada = register(&world, &api, "ada").await;
     let logout = async |token: &str| {
         let answer = api.post("/api/auth/logout", &json!({ "refreshToken": token })).await.expect(204);
         assert!(answer.text.is_empty(), "{}", answer.text);
@@ -98,8 +90,7 @@ async fn logout_ends_the_session_and_does_not_reveal_whether_there_was_one() {
     logout(&first.refresh).await;
     assert_refresh_refused(&api, &second.refresh).await;
     logout(&second.refresh).await;
-    let sessions = world.user_database().await.collection::<Document>("sessions");
-    assert_eq!(sessions.count_documents(doc! {}).await.expect("sessions can be counted"), 0);
+    assert_eq!(count(&world.user_collection("sessions").await, doc! {}).await, 0);
     tokio::time::timeout(Duration::from_secs(5), api.login(&ada)).await.expect("a new session begins");
 }
 

@@ -2,25 +2,16 @@
 
 use std::time::{Duration, Instant};
 
-use bson::{Document, doc};
-use e2e::accounts::with_cheap_hashes;
-use futures_util::TryStreamExt as _;
-use mongodb::Collection;
+use bson::doc;
+use e2e::{
+    accounts::{register, update_user, verify_email, with_cheap_hashes},
+    profiler,
+};
 use serde_json::json;
-use test_support::{Api, DEADLINE, Stack, TestUser, World, wait_for};
-
-async fn users(world: &World) -> Collection<Document> {
-    world.user_database().await.collection("users")
-}
-
-async fn set_fields(world: &World, user: &TestUser, fields: Document) {
-    let changed = users(world).await.update_one(doc! { "email": &user.email }, doc! { "$set": fields }).await;
-    assert_eq!(changed.expect("users can be changed").matched_count, 1);
-}
+use test_support::{Api, DEADLINE, Stack, TestUser, World, count, find_all, wait_for};
 
 async fn exists(world: &World, user: &TestUser) -> bool {
-    let found = users(world).await.count_documents(doc! { "email": &user.email }).await;
-    found.expect("users can be counted") == 1
+    count(&world.user_collection("users").await, doc! { "email": &user.email }).await == 1
 }
 
 async fn wait_until_expired(world: &World, user: &TestUser) {
@@ -29,34 +20,30 @@ async fn wait_until_expired(world: &World, user: &TestUser) {
 }
 
 async fn verify(world: &World, api: &Api, user: &TestUser) {
-    let token = world.mailbox(&user.email).wait_for_mails(1).await.remove(0).token("/verify-email");
-    let _ = api.post("/api/auth/email-verification", &json!({ "token": token })).await.expect(204);
+    let token = world.mailbox(&user.email).wait_for_token("/verify-email", 1).await;
+    let _ = verify_email(api, &token).await.expect(204);
 }
 
 #[tokio::test]
 async fn only_accounts_that_were_never_verified_expire() {
     let world = World::new(&Stack::from_env(), "expiry").await;
-    let (mut service, _emails) =
-        tokio::join!(with_cheap_hashes(world.user_service()).start(), world.email_service().start());
-    let api = service.api();
+    let (mut service, _emails, api) = world.start_both_with(with_cheap_hashes(world.user_service())).await;
     let (ada, eve) = (world.test_user("ada"), world.test_user("eve"));
     let (root, shut_out) = (world.test_user("root"), world.test_user("shutout"));
     let id = api.register(&ada).await.expect(201).string("id");
     for user in [&eve, &root, &shut_out] {
         let _ = api.register(user).await.expect(201);
     }
-    let me = api.with_token(&api.login(&ada).await.access);
+    let me = api.logged_in_as(&ada).await;
     verify(&world, &api, &eve).await;
-    set_fields(&world, &root, doc! { "roles": ["admin"] }).await;
-    set_fields(&world, &shut_out, doc! { "status": "disabled" }).await;
+    update_user(&world, &root.email, doc! { "$set": { "roles": ["admin"] } }).await;
+    update_user(&world, &shut_out.email, doc! { "$set": { "status": "disabled" } }).await;
     assert_eq!(service.metric("user_service_unverified_expired_total", "").await, 0.0);
 
     // Expiry is off by default. When it is turned on, all four accounts are old enough.
     assert_eq!(service.terminate().await.code(), Some(0));
     let database = world.user_database().await;
-    let profile_collection = doc! { "create": "system.profile", "capped": true, "size": 16 * 1024 * 1024 };
-    let _ = database.run_command(profile_collection).await.expect("a capped collection can be created");
-    let _ = database.run_command(doc! { "profile": 2 }).await.expect("the profiler can be switched on");
+    profiler::start(&database).await;
     service.restart_with(|spec| spec.set("AUTH__UNVERIFIED_EXPIRY", "3s")).await;
     wait_until_expired(&world, &ada).await;
     let _ = me.get("/api/users/me").await.expect_problem(401, "unauthorized");
@@ -68,8 +55,7 @@ async fn only_accounts_that_were_never_verified_expire() {
     assert!(mails.iter().any(|mail| mail.subject == "Your account was deleted"), "{mails:?}");
 
     // An account that is registered later expires later. By then the others have been skipped.
-    let late = world.test_user("late");
-    let _ = api.register(&late).await.expect(201);
+    let late = register(&world, &api, "late").await;
     wait_until_expired(&world, &late).await;
     for user in [&eve, &root, &shut_out] {
         assert!(exists(&world, user).await, "{} is gone", user.username);
@@ -79,14 +65,7 @@ async fn only_accounts_that_were_never_verified_expire() {
     let _ = api.register(&ada).await.expect(201);
 
     let asked = doc! { "appName": "user-service", "command.filter.emailVerified": false };
-    let plans: Vec<Document> = database
-        .collection("system.profile")
-        .find(asked)
-        .await
-        .expect("the profile can be read")
-        .try_collect()
-        .await
-        .expect("the profile can be read");
+    let plans = find_all(&database.collection("system.profile"), asked).await;
     assert!(!plans.is_empty());
     for plan in plans {
         assert_eq!(plan.get_str("planSummary").ok(), Some("IXSCAN { createdAt: 1 }"), "{plan}");
@@ -101,8 +80,7 @@ async fn a_verification_at_the_last_moment_wins() {
     let keeper = spec.replica().set("AUTH__UNVERIFIED_EXPIRY", "2s").fail_points("expiry.before_commit=1*sleep(10000)");
     let (service, _keeper, _emails) = tokio::join!(spec.start(), keeper.start(), world.email_service().start());
     let api = service.api();
-    let ada = world.test_user("ada");
-    let _ = api.register(&ada).await.expect(201);
+    let ada = register(&world, &api, "ada").await;
     let registered = Instant::now();
     world.mailbox(&ada.email).wait_for_mails(1).await;
     // The account was found two to three seconds after its registration; the write has been waiting since then.
@@ -111,8 +89,7 @@ async fn a_verification_at_the_last_moment_wins() {
     })
     .await;
     verify(&world, &api, &ada).await;
-    let late = world.test_user("late");
-    let _ = api.register(&late).await.expect(201);
+    let late = register(&world, &api, "late").await;
     wait_until_expired(&world, &late).await;
     assert!(exists(&world, &ada).await);
     api.login(&ada).await;

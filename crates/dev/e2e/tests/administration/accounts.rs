@@ -1,22 +1,21 @@
 //! The changes that an administrator can make to an account.
 
-use bson::{Document, doc};
+use bson::doc;
 use e2e::{
-    accounts::with_cheap_hashes,
+    accounts::{fail_login, parse_uuid, register_with_id, try_login, verify_email},
     administrators::{Admin, create_admin},
+    rate_limits::log_in_from,
+    start::{start_both_services, start_user_service, start_user_service_with, start_with_limits},
 };
 use reqwest::{Method, header};
 use serde_json::{Value, json};
-use test_support::{Api, DEADLINE, Record, Stack, World, remember_secret, wait_for};
+use test_support::{Api, Record, TestUser, count, remember_secret, wait_for_count};
 
-use crate::audit_rows::{parse_uuid, refresh, text, wait_for_audit_rows};
+use crate::audit_rows::{text, wait_for_audit_rows};
 
 #[tokio::test]
 async fn white_space_around_a_text_is_trimmed_in_every_request() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "blanks").await;
-    let service = with_cheap_hashes(world.user_service()).start().await;
-    let api = service.api();
+    let (world, service, api) = start_user_service("blanks").await;
     let root = create_admin(&world, &service, "root").await;
     let mut body = world.test_user("ada").registration();
     let password = body["password"].clone();
@@ -56,12 +55,9 @@ async fn white_space_around_a_text_is_trimmed_in_every_request() {
 
 #[tokio::test]
 async fn an_administrator_changes_disables_signs_out_and_deletes_an_account() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "acts").await;
-    let (service, _emails, api) = world.start_both().await;
+    let (world, service, _emails, api) = start_both_services("acts").await;
     let root = create_admin(&world, &service, "root").await;
-    let bob = world.test_user("bob");
-    let id = api.register(&bob).await.expect(201).string("id");
+    let (bob, id) = register_with_id(&world, &api, "bob").await;
     let mailbox = world.mailbox(&bob.email);
     let welcome = mailbox.wait_for_mails(1).await.remove(0);
     let mut topic = world.topic_reader();
@@ -83,7 +79,7 @@ async fn an_administrator_changes_disables_signs_out_and_deletes_an_account() {
     let tokens = api.login(&bob).await;
     let _ = root.api.post(&path("/logout"), &json!({})).await.expect(204);
     let _ = api.with_token(&tokens.access).get("/api/users/me").await.expect_problem(401, "unauthorized");
-    let _ = refresh(&api, &tokens.refresh).await.expect_problem(401, "unauthorized");
+    let _ = api.refresh(&tokens.refresh).await.expect_problem(401, "unauthorized");
     let ended = topic.read_type("user.sessions_ended.v1", 1).await.remove(0);
     assert_eq!(ended.json(), json!({ "userId": id, "reason": "admin" }));
 
@@ -95,20 +91,18 @@ async fn an_administrator_changes_disables_signs_out_and_deletes_an_account() {
     let _ = root.api.post(&path("/disable"), &json!({})).await.expect(204);
     assert_eq!(root.api.get(&path("")).await.header("etag"), disabled.header("etag"));
     let _ = api.with_token(&tokens.access).get("/api/users/me").await.expect_problem(401, "unauthorized");
-    let _ = refresh(&api, &tokens.refresh).await.expect_problem(401, "unauthorized");
-    let credentials = json!({ "identifier": bob.email, "password": bob.password });
-    let _ = api.post("/api/auth/login", &credentials).await.expect_problem(403, "account-disabled");
-    let wrong = json!({ "identifier": bob.email, "password": "not the password" });
-    let _ = api.post("/api/auth/login", &wrong).await.expect_problem(401, "invalid-credentials");
-    let token = json!({ "token": welcome.token("/verify-email") });
-    let _ = api.post("/api/auth/email-verification", &token).await.expect_problem(400, "token-invalid");
+    let _ = api.refresh(&tokens.refresh).await.expect_problem(401, "unauthorized");
+    let _ = try_login(&api, &bob.email, &bob.password).await.expect_problem(403, "account-disabled");
+    fail_login(&api, &bob).await;
+    let token = welcome.token("/verify-email");
+    let _ = verify_email(&api, &token).await.expect_problem(400, "token-invalid");
 
     let _ = root.api.post(&path("/enable"), &json!({})).await.expect(204);
     let enabled = root.api.get(&path("")).await.expect(200);
     let _ = root.api.post(&path("/enable"), &json!({})).await.expect(204);
     assert_eq!(root.api.get(&path("")).await.header("etag"), enabled.header("etag"));
     let tokens = api.login(&bob).await;
-    let _ = api.post("/api/auth/email-verification", &token).await.expect_problem(400, "token-invalid");
+    let _ = verify_email(&api, &token).await.expect_problem(400, "token-invalid");
     for kind in ["user.disabled.v1", "user.enabled.v1"] {
         let events = topic.read_type(kind, 1).await;
         assert_eq!(events.iter().map(Record::json).collect::<Vec<_>>(), [json!({ "userId": id, "by": "admin" })]);
@@ -139,16 +133,11 @@ async fn an_administrator_changes_disables_signs_out_and_deletes_an_account() {
     assert_eq!(mailbox.wait_for_mails(2).await[1].subject, "Ihr Konto wurde gelöscht");
 
     // Nothing is left of the user except the administrator's audit entries, which contain the id.
-    let database = world.user_database().await;
-    wait_for(DEADLINE, "the tombstone to be removed", async || {
-        let users = database.collection::<Document>("users");
-        (users.count_documents(doc! { "_id": parse_uuid(&id) }).await.expect("users can be counted") == 0).then_some(())
-    })
-    .await;
-    let rows = database.collection::<Document>("audit");
-    assert_eq!(rows.count_documents(doc! { "userId": parse_uuid(&id) }).await.expect("audit can be counted"), 0);
-    let acts = rows.count_documents(doc! { "userId": parse_uuid(&root.id), "target": parse_uuid(&id) }).await;
-    assert_eq!(acts.expect("audit can be counted"), 6, "profile, roles, sessions, disabled, enabled, deleted");
+    wait_for_count(&world.user_collection("users").await, doc! { "_id": parse_uuid(&id) }, 0).await;
+    let rows = world.user_collection("audit").await;
+    assert_eq!(count(&rows, doc! { "userId": parse_uuid(&id) }).await, 0);
+    let acts = count(&rows, doc! { "userId": parse_uuid(&root.id), "target": parse_uuid(&id) }).await;
+    assert_eq!(acts, 6, "profile, roles, sessions, disabled, enabled, deleted");
     let deleted = wait_for_audit_rows(&world, &root.id, "user.deleted.v1", 1).await.remove(0);
     assert_eq!(deleted.get("target"), Some(&parse_uuid(&id).into()), "{deleted}");
 }
@@ -234,15 +223,11 @@ async fn change_account_with_etag(root: &Admin, id: &str) {
 
 #[tokio::test]
 async fn an_administrator_can_act_while_many_events_wait_for_kafka() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "adminfull").await;
     // Without a broker, no event leaves the pending lists.
-    let spec = with_cheap_hashes(world.user_service()).set("KAFKA__BROKERS", "127.0.0.1:9");
-    let service = spec.set("RELAY__MAX_PENDING_PER_USER", "4").start().await;
-    let api = service.api();
+    let settings = [("KAFKA__BROKERS", "127.0.0.1:9"), ("RELAY__MAX_PENDING_PER_USER", "4")];
+    let (world, service, api) = start_user_service_with("adminfull", &settings).await;
     let root = create_admin(&world, &service, "root").await;
-    let bob = world.test_user("bob");
-    let id = api.register(&bob).await.expect(201).string("id");
+    let (bob, id) = register_with_id(&world, &api, "bob").await;
     let path = |below: &str| Admin::user_path(&id, below);
     let mut refused = None;
     for n in 0..5 {
@@ -265,19 +250,12 @@ async fn an_administrator_can_act_while_many_events_wait_for_kafka() {
 
 #[tokio::test]
 async fn an_administrator_unlocks_an_account_that_is_under_attack() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "unlock").await;
-    let spec = with_cheap_hashes(world.user_service()).set("LIMITS__ENABLED", "true");
-    let spec = spec.set("LIMITS__LOGIN_FIRST_WAIT", "10m").set("LIMITS__LOGIN_MAX_WAIT", "1h");
-    let service = spec.set("HTTP__TRUSTED_PROXIES", "127.0.0.1").start().await;
-    let api = service.api();
+    let (world, service, api) = start_with_limits("unlock", &[]).await;
     let root = create_admin(&world, &service, "root").await;
-    let ada = world.test_user("ada");
-    let id = api.register(&ada).await.expect(201).string("id");
+    let (ada, id) = register_with_id(&world, &api, "ada").await;
     let login = async |network: usize, password: &str| {
-        let request = api.request(Method::POST, "/api/auth/login");
-        let request = request.header("x-forwarded-for", format!("198.51.{network}.1"));
-        api.send(request.json(&json!({ "identifier": ada.email, "password": password }))).await
+        let attempt = TestUser { password: password.to_owned(), ..ada.clone() };
+        log_in_from(&api, &format!("198.51.{network}.1"), &attempt).await
     };
     let unlock = async || {
         let _ = root.api.send(root.api.request(Method::POST, &Admin::user_path(&id, "/unlock"))).await.expect(204);

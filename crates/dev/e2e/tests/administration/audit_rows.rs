@@ -1,13 +1,14 @@
-//! Rows of the audit log, and small requests that several modules share.
+//! Rows of the audit log, and the roles in an access token.
 
-use bson::{Document, Uuid, doc};
+use bson::{Document, doc};
+use e2e::accounts::parse_uuid;
 use futures_util::TryStreamExt as _;
-use serde_json::{Value, json};
-use test_support::{Api, ApiResponse, DEADLINE, World, wait_for};
+use serde_json::Value;
+use test_support::{DEADLINE, World, wait_for};
 
 /// Waits until the log of an account has `count` rows of a type, and returns them.
 pub(crate) async fn wait_for_audit_rows(world: &World, user: &str, event_type: &str, count: usize) -> Vec<Document> {
-    let rows = world.user_database().await.collection::<Document>("audit");
+    let rows = world.user_collection("audit").await;
     let filter = doc! { "userId": parse_uuid(user), "type": event_type };
     wait_for(DEADLINE, &format!("{count} rows of {event_type}"), async || {
         let found = rows.find(filter.clone()).sort(doc! { "at": 1 }).await.expect("audit can be read");
@@ -20,14 +21,6 @@ pub(crate) async fn wait_for_audit_rows(world: &World, user: &str, event_type: &
 /// Returns a text field of a row, or an empty text if it is absent.
 pub(crate) fn text<'a>(row: &'a Document, field: &str) -> &'a str {
     row.get_str(field).unwrap_or_default()
-}
-
-pub(crate) fn parse_uuid(text: &str) -> Uuid {
-    Uuid::parse_str(text).expect("an id is a UUID")
-}
-
-pub(crate) async fn refresh(api: &Api, token: &str) -> ApiResponse {
-    api.post("/api/auth/refresh", &json!({ "refreshToken": token })).await
 }
 
 pub(crate) fn roles_claim(access_token: &str) -> Value {

@@ -1,25 +1,22 @@
 //! The role `admin`: how it is given, and what it allows.
 
-use bson::{Document, doc};
+use bson::doc;
 use e2e::{
-    accounts::with_cheap_hashes,
+    accounts::{parse_uuid, register_with_id},
     administrators::{Admin, create_admin},
+    start::{start_user_service, start_user_service_with},
 };
 use reqwest::Method;
 use serde_json::{Value, json};
-use test_support::{Api, Record, Stack, Tokens, World};
+use test_support::{Api, Record, Tokens};
 
-use crate::audit_rows::{parse_uuid, refresh, roles_claim, text, wait_for_audit_rows};
+use crate::audit_rows::{roles_claim, text, wait_for_audit_rows};
 
 #[tokio::test]
 async fn the_first_administrator_is_appointed_by_a_command() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "grant").await;
-    let spec = with_cheap_hashes(world.user_service());
-    let service = spec.set("RELAY__SWEEP_MIN_AGE", "0s").set("RELAY__SWEEP_INTERVAL", "100ms").start().await;
-    let api = service.api();
-    let ada = world.test_user("ada");
-    let id = api.register(&ada).await.expect(201).string("id");
+    let (world, service, api) =
+        start_user_service_with("grant", &[("RELAY__SWEEP_MIN_AGE", "0s"), ("RELAY__SWEEP_INTERVAL", "100ms")]).await;
+    let (ada, id) = register_with_id(&world, &api, "ada").await;
     let tokens = api.login(&ada).await;
     let me = api.with_token(&tokens.access);
     let _ = me.get("/api/admin/users").await.expect_problem(403, "forbidden");
@@ -51,7 +48,7 @@ async fn the_first_administrator_is_appointed_by_a_command() {
     // The stored roles decide, not the roles claim of the token. A new token has the new roles.
     assert_eq!(roles_claim(&tokens.access), json!([]));
     let _ = me.get("/api/admin/users").await.expect(200);
-    let refreshed = Tokens::from_response(&refresh(&api, &tokens.refresh).await.expect(200));
+    let refreshed = Tokens::from_response(&api.refresh(&tokens.refresh).await.expect(200));
     assert_eq!(roles_claim(&refreshed.access), json!(["admin", "read-only_7"]));
 
     let mut topic = world.topic_reader();
@@ -62,7 +59,7 @@ async fn the_first_administrator_is_appointed_by_a_command() {
     let rows = wait_for_audit_rows(&world, &id, "user.roles_changed.v1", 2).await;
     assert_eq!(rows.len(), 2, "granting an existing role is no change: {rows:?}");
     assert!(rows.iter().all(|row| text(row, "actor") == "operator" && !row.contains_key("address")), "{rows:?}");
-    let admins = world.user_database().await.collection::<Document>("admins");
+    let admins = world.user_collection("admins").await;
     let list = admins.find_one(doc! {}).await.expect("admins can be read").expect("the list exists");
     assert_eq!(list.get_array("ids").expect("the list has ids"), &vec![bson::Bson::from(parse_uuid(&id))]);
     assert_eq!(list.get("schemaVersion"), Some(&bson::Bson::Int32(1)));
@@ -70,14 +67,10 @@ async fn the_first_administrator_is_appointed_by_a_command() {
 
 #[tokio::test]
 async fn only_administrators_may_administrate() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "onlyadmins").await;
-    let service = with_cheap_hashes(world.user_service()).start().await;
-    let api = service.api();
+    let (world, service, api) = start_user_service("onlyadmins").await;
     let (ada, eve) = (create_admin(&world, &service, "ada").await, create_admin(&world, &service, "eve").await);
-    let bob = world.test_user("bob");
-    let bob_id = api.register(&bob).await.expect(201).string("id");
-    let bob_client = api.with_token(&api.login(&bob).await.access);
+    let (bob, bob_id) = register_with_id(&world, &api, "bob").await;
+    let bob_client = api.logged_in_as(&bob).await;
 
     let own = Admin::user_path(&bob_id, "");
     let all: Vec<(Method, String)> = [
@@ -138,7 +131,7 @@ async fn only_administrators_may_administrate() {
     assert_eq!(ada.set_roles(&eve.id, &[]).await, 200);
     let _ = eve.api.get(&own).await.expect_problem(403, "forbidden");
     assert_eq!(roles_claim(&eve.tokens.access), json!(["admin"]));
-    let refreshed = Tokens::from_response(&refresh(&api, &eve.tokens.refresh).await.expect(200));
+    let refreshed = Tokens::from_response(&api.refresh(&eve.tokens.refresh).await.expect(200));
     assert_eq!(roles_claim(&refreshed.access), json!([]));
     assert_eq!(ada.set_roles(&eve.id, &["admin"]).await, 200);
     let _ = eve.api.get(&own).await.expect(200);
@@ -146,9 +139,7 @@ async fn only_administrators_may_administrate() {
 
 #[tokio::test]
 async fn null_clears_the_roles_and_a_change_of_ones_own_account_is_logged_once() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "selfact").await;
-    let service = with_cheap_hashes(world.user_service()).start().await;
+    let (world, service, _api) = start_user_service("selfact").await;
     let (ada, eve) = (create_admin(&world, &service, "ada").await, create_admin(&world, &service, "eve").await);
     let patch =
         async |by: &Admin, id: &str, body: Value| by.api.patch(&Admin::user_path(id, ""), &body).await.expect(200);

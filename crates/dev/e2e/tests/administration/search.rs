@@ -1,18 +1,14 @@
 //! The list of accounts and the search in it.
 
 use e2e::{
-    accounts::with_cheap_hashes,
     administrators::{Admin, create_admin, user_ids},
+    start::start_user_service,
 };
 use serde_json::{Value, json};
-use test_support::{Stack, World};
 
 #[tokio::test]
 async fn accounts_are_listed_and_searched() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "search").await;
-    let service = with_cheap_hashes(world.user_service()).start().await;
-    let api = service.api();
+    let (world, service, api) = start_user_service("search").await;
     let root = create_admin(&world, &service, "root").await;
     let mut people = Vec::new();
     for (username, local) in
@@ -98,10 +94,7 @@ async fn accounts_are_listed_and_searched() {
 #[tokio::test]
 async fn paging_through_all_accounts_misses_and_repeats_none_while_users_register() {
     const BEFORE: usize = 60;
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "paging").await;
-    let service = with_cheap_hashes(world.user_service()).start().await;
-    let api = service.api();
+    let (world, service, api) = start_user_service("paging").await;
     let root = create_admin(&world, &service, "root").await;
     let register = async |prefix: &str, n: usize| {
         let user = world.test_user(&format!("{prefix}{n:03}"));

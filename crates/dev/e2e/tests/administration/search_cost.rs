@@ -4,10 +4,15 @@
 use std::collections::BTreeSet;
 
 use bson::{Document, Uuid, doc};
-use e2e::administrators::{Admin, create_admin, user_ids};
+use e2e::{
+    accounts::parse_uuid,
+    administrators::{Admin, create_admin, user_ids},
+    profiler,
+    start::start_user_service,
+};
 use futures_util::TryStreamExt as _;
 use mongodb::{Collection, Database};
-use test_support::{DEADLINE, Stack, World, wait_for};
+use test_support::{DEADLINE, wait_for};
 
 /// The number of accounts whose username and address begin with the same word.
 const MEMBERS: usize = 40_000;
@@ -17,22 +22,15 @@ const FOUND_BY_BOTH: usize = 10_000;
 /// One in this many accounts is disabled.
 const DISABLED_EVERY: usize = 4_000;
 const LIMIT: usize = 20;
-/// The index that the service builds last.
-const LAST_INDEX: (&str, &str) = ("audit", "retention");
 
 #[tokio::test]
 async fn a_page_of_fifty_thousand_accounts_examines_few_more_documents_than_it_shows() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "many").await;
-    let service = world.user_service().start().await;
+    let (world, service, _api) = start_user_service("many").await;
     let root = create_admin(&world, &service, "root").await;
     let database = world.user_database().await;
     let users = database.collection::<Document>("users");
-    wait_for_index(&database, LAST_INDEX).await;
     insert_accounts(&users, &root).await;
-    let profile_collection = doc! { "create": "system.profile", "capped": true, "size": 64 * 1024 * 1024 };
-    database.run_command(profile_collection).await.expect("a capped collection can be created");
-    database.run_command(doc! { "profile": 2 }).await.expect("the profiler can be switched on");
+    profiler::start(&database).await;
 
     // Covers each status and each order, first and later pages, and searches with no, few and very many results.
     let all = MEMBERS + FOUND_BY_BOTH + 1;
@@ -125,17 +123,9 @@ async fn scans(database: &Database) -> Vec<Document> {
     rows.try_collect().await.expect("the profile can be read")
 }
 
-async fn wait_for_index(database: &Database, (collection, name): (&str, &str)) {
-    wait_for(DEADLINE, "the last index", async || {
-        let names = database.collection::<Document>(collection).list_index_names().await.unwrap_or_default();
-        names.iter().any(|found| found == name).then_some(())
-    })
-    .await;
-}
-
 /// Inserts copies of an account under other names.
 async fn insert_accounts(users: &Collection<Document>, root: &Admin) {
-    let root = Uuid::parse_str(&root.id).expect("an id is a UUID");
+    let root = parse_uuid(&root.id);
     let mut template = wait_for(DEADLINE, "an account without pending events", async || {
         let user = users.find_one(doc! { "_id": root }).await.expect("users can be read").expect("the user exists");
         user.get_array("pendingEvents").is_ok_and(Vec::is_empty).then_some(user)

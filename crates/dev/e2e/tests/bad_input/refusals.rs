@@ -3,10 +3,12 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use bson::{Document, doc};
-use futures_util::TryStreamExt as _;
-use reqwest::Method;
-use serde_json::{Value, json};
-use test_support::{ApiResponse, DEADLINE, Stack, TestUser, World, wait_for};
+use e2e::{
+    accounts::{register, register_with_key, try_login, verify_email, wait_until_all_published},
+    comparable_response::ComparableResponse,
+    start::{start_both_services, start_user_service},
+};
+use test_support::{ApiResponse, DEADLINE, TestUser, World, find_all, wait_for};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -16,16 +18,13 @@ use crate::cases::{Cases, InvalidRequest};
 
 #[tokio::test]
 async fn each_invalid_request_gets_its_problem_and_changes_nothing() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "bad").await;
-    let (_users, _emails, api) = world.start_both().await;
+    let (world, _users, _emails, api) = start_both_services("bad").await;
     let user = TestUser { username: "modern1".to_owned(), ..world.test_user("modern") };
     let other = TestUser { username: "other-one".to_owned(), ..world.test_user("other") };
-    let first = api.request(Method::POST, "/api/users").header("idempotency-key", "the-key");
-    let _ = api.send(first.json(&user.registration())).await.expect(201);
+    let _ = register_with_key(&api, "the-key", &user.registration()).await.expect(201);
     let _ = api.register(&other).await.expect(201);
-    let used = world.mailbox(&other.email).wait_for_mails(1).await.remove(0).token("/verify-email");
-    let _ = api.post("/api/auth/email-verification", &json!({ "token": used })).await.expect(204);
+    let used = world.mailbox(&other.email).wait_for_token("/verify-email", 1).await;
+    let _ = verify_email(&api, &used).await.expect(204);
     let tokens = api.login(&user).await;
     let expired = expired_token(&world, &user).await;
     wait_until_all_published(&world).await;
@@ -85,18 +84,12 @@ fn check_response(case: &InvalidRequest, answer: &ApiResponse) -> Result<(), Str
     )?;
     expect(answer.header("allow").is_empty() == (case.status != 405), "Allow with 405 only")?;
     expect(body.get("errors").is_some() == (case.slug == "validation-failed"), "errors with validation-failed only")?;
-    let mut found: Vec<(String, String)> =
-        body["errors"].as_array().into_iter().flatten().map(pointer_and_code).collect();
+    let mut found = answer.errors();
     let mut expected: Vec<(String, String)> =
         case.errors.iter().map(|(place, code)| ((*place).to_owned(), (*code).to_owned())).collect();
     found.sort();
     expected.sort();
     expect(found == expected, &format!("the mistakes {expected:?}"))
-}
-
-fn pointer_and_code(error: &Value) -> (String, String) {
-    let place = ["pointer", "header", "parameter"].into_iter().find_map(|member| error[member].as_str());
-    (place.unwrap_or_default().to_owned(), error["code"].as_str().unwrap_or_default().to_owned())
 }
 
 /// Returns a genuine token that has expired.
@@ -111,32 +104,17 @@ async fn expired_token(world: &World, user: &TestUser) -> String {
     tokens.access
 }
 
-async fn wait_until_all_published(world: &World) {
-    let users = world.user_database().await.collection::<Document>("users");
-    wait_for(DEADLINE, "every event to be published", async || {
-        let pending = doc! { "pendingEvents.0": { "$exists": true } };
-        (users.count_documents(pending).await.expect("users can be read") == 0).then_some(())
-    })
-    .await;
-}
-
 async fn dump(world: &World) -> Vec<Document> {
-    let database = world.user_database().await;
     let mut all = Vec::new();
     for collection in ["users", "sessions", "keys"] {
-        let cursor = database.collection::<Document>(collection).find(doc! {}).sort(doc! { "_id": 1 }).await;
-        let documents: Vec<Document> =
-            cursor.expect("the collection can be read").try_collect().await.expect("the collection can be read");
-        all.extend(documents);
+        all.extend(find_all(&world.user_collection(collection).await, doc! {}).await);
     }
     all
 }
 
 #[tokio::test]
 async fn an_endless_chunked_body_is_cut_off_at_the_limit() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "chunked").await;
-    let service = world.user_service().start().await;
+    let (_, service, api) = start_user_service("chunked").await;
     let address = service.base_url().trim_start_matches("http://").to_owned();
     for path in ["/api/users", "/api/auth/login"] {
         let mut stream = TcpStream::connect(&address).await.expect("the service listens");
@@ -161,31 +139,18 @@ async fn an_endless_chunked_body_is_cut_off_at_the_limit() {
         assert!(ended.is_ok(), "{path}: the connection is still open");
         sender.abort();
     }
-    let _ = service.api().get("/.well-known/jwks.json").await.expect(200);
+    let _ = api.get("/.well-known/jwks.json").await.expect(200);
 }
 
 #[tokio::test]
 async fn an_unknown_account_and_a_wrong_password_get_the_same_response() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "alike").await;
-    let service = world.user_service().start().await;
-    let api = service.api();
-    let ada = world.test_user("ada");
-    let _ = api.register(&ada).await.expect(201);
+    let (world, _service, api) = start_user_service("alike").await;
+    let ada = register(&world, &api, "ada").await;
     let mut seen = BTreeSet::new();
     for identifier in [ada.email.as_str(), ada.username.as_str(), "unknown@example.org", "unknown", "no name at all"] {
-        let body = json!({ "identifier": identifier, "password": "not the password" });
-        let answer = api.post("/api/auth/login", &body).await.expect_problem(401, "invalid-credentials");
-        let mut problem = answer.json();
-        problem["requestId"] = Value::Null;
-        let mut headers: Vec<(String, String)> = answer
-            .headers
-            .iter()
-            .filter(|(name, _)| !["x-request-id", "date"].contains(&name.as_str()))
-            .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
-            .collect();
-        headers.sort();
-        seen.insert(format!("{problem} {headers:?}"));
+        let answer = try_login(&api, identifier, "not the password").await;
+        let response = ComparableResponse::new(&answer.expect_problem(401, "invalid-credentials"));
+        seen.insert(format!("{response:?}"));
     }
     assert_eq!(seen.len(), 1, "{seen:#?}");
 }

@@ -1,24 +1,24 @@
 //! A new address that is requested and confirmed.
 
-use e2e::accounts::{mark_email_verified, try_login, with_email};
-use serde_json::{Value, json};
-use test_support::{Api, DEADLINE, Record, Stack, TestUser, World, wait_for};
-
-use crate::requests::{
-    CONFIRM, UNDO, confirm, mailed_token, post_form, request_change, stored_user, undo, wait_for_linked_mails,
+use e2e::{
+    accounts::{
+        confirm_email_change, delete_account, mark_email_verified, register_with_id, request_reset,
+        request_verification, try_login, user_document_by_id, with_email,
+    },
+    start::{start_both_services, start_user_service},
 };
+use serde_json::json;
+use test_support::{Api, DEADLINE, Record, TestUser, World, wait_for};
+
+use crate::requests::{CONFIRM, UNDO, mailed_token, post_form, request_change, undo};
 
 #[tokio::test]
 async fn another_spelling_of_the_current_address_is_written_at_once_without_a_mail() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "spelling").await;
-    let service = world.user_service().start().await;
-    let api = service.api();
-    let ada = world.test_user("ada");
-    let id = api.register(&ada).await.expect(201).string("id");
+    let (world, _service, api) = start_user_service("spelling").await;
+    let (ada, id) = register_with_id(&world, &api, "ada").await;
     mark_email_verified(&world, &ada).await;
-    let me = api.with_token(&api.login(&ada).await.access);
-    let before = stored_user(&world, &id).await;
+    let me = api.logged_in_as(&ada).await;
+    let before = user_document_by_id(&world, &id).await;
 
     let other = ada.email.replacen('a', "A", 1);
     assert_ne!(other, ada.email);
@@ -32,7 +32,7 @@ async fn another_spelling_of_the_current_address_is_written_at_once_without_a_ma
     assert_eq!(refused.json()["errors"][0]["code"], "unchanged");
 
     // Only the spelling changes; keys, outstanding links and reserved addresses stay the same.
-    let after = stored_user(&world, &id).await;
+    let after = user_document_by_id(&world, &id).await;
     for field in ["emailKeys", "tokens", "reserved"] {
         assert_eq!(after.get(field), before.get(field), "{field}");
     }
@@ -47,9 +47,7 @@ async fn another_spelling_of_the_current_address_is_written_at_once_without_a_ma
 
 #[tokio::test]
 async fn the_address_changes_when_the_new_address_is_confirmed() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "newaddress").await;
-    let (_users, _emails, api) = world.start_both().await;
+    let (world, _users, _emails, api) = start_both_services("newaddress").await;
     let (ada, grace) = (world.test_user("ada"), world.test_user("grace"));
     let id = api.register(&ada).await.expect(201).string("id");
     let _ = api.register(&grace).await.expect(201);
@@ -69,7 +67,7 @@ async fn the_address_changes_when_the_new_address_is_confirmed() {
     let _ = request_change(&me, &typo, &ada.password).await.expect(202);
     let stale = mailed_token(&world, &typo, CONFIRM).await;
     assert!(request_change(&me, &new, &ada.password).await.expect(202).text.is_empty());
-    let _ = confirm(&api, &stale).await.expect_problem(400, "token-invalid");
+    let _ = confirm_email_change(&api, &stale).await.expect_problem(400, "token-invalid");
     let mut topic = world.topic_reader();
     let requested = topic.read_type("user.email_change_requested.v1", 2).await.remove(1);
     assert_eq!(requested.json()["newEmail"], new);
@@ -95,7 +93,7 @@ async fn the_address_changes_when_the_new_address_is_confirmed() {
     let done = post_form(&api, CONFIRM, &fresh).await.expect(200);
     assert!(done.text.contains("Your new email address is confirmed"), "{}", done.text);
     let _ = post_form(&api, CONFIRM, &fresh).await.expect(400);
-    let _ = confirm(&api, &fresh).await.expect_problem(400, "token-invalid");
+    let _ = confirm_email_change(&api, &fresh).await.expect_problem(400, "token-invalid");
     // Sessions continue.
     let after = me.get("/api/users/me").await.expect(200).json();
     assert_eq!((&after["email"], &after["emailVerified"]), (&json!(new), &json!(true)));
@@ -104,13 +102,13 @@ async fn the_address_changes_when_the_new_address_is_confirmed() {
     assert_eq!(changed.json()["oldEmail"], ada.email);
     assert_eq!(changed.json()["newEmail"], new);
     assert_eq!(changed.json()["recipient"]["email"], ada.email);
-    let undo_mail = wait_for_linked_mails(&world, &ada.email, UNDO, 1).await.remove(0);
+    let undo_mail = world.mailbox(&ada.email).wait_for_links(UNDO, 1).await.remove(0);
     assert_eq!(undo_mail.subject, "Your email address was changed");
 
     assert_old_address_is_reserved(&world, &api, &ada, &grace).await;
 
     // The account is deleted, and both addresses with it.
-    let _ = me.delete("/api/users/me", Some(&json!({ "password": ada.password }))).await.expect(204);
+    delete_account(&me, &ada).await;
     let undo_token = undo_mail.token(UNDO);
     let _ = undo(&api, &undo_token).await.expect_problem(400, "token-invalid");
     assert_ne!(api.register(&ada).await.expect(201).string("id"), id);
@@ -123,30 +121,28 @@ async fn assert_old_address_is_reserved(world: &World, api: &Api, ada: &TestUser
     let late = TestUser { username: "other-user".to_owned(), ..ada.clone() };
     let _ = api.register(&late).await.expect_problem(409, "email-taken");
     // The request does not reveal that the address is reserved. The confirmation does, and it does not use the token.
-    let grace_client = api.with_token(&api.login(grace).await.access);
+    let grace_client = api.logged_in_as(grace).await;
     let mails = world.mailbox(&ada.email).mails().await.len();
     assert!(request_change(&grace_client, &ada.email, &grace.password).await.expect(202).text.is_empty());
     let reserved = mailed_token(world, &ada.email, CONFIRM).await;
     for _ in 0..2 {
-        let _ = confirm(api, &reserved).await.expect_problem(409, "email-taken");
+        let _ = confirm_email_change(api, &reserved).await.expect_problem(409, "email-taken");
     }
     let page = post_form(api, CONFIRM, &reserved).await.expect(409);
     assert!(page.text.contains("This email address is taken"), "{}", page.text);
     assert_eq!(grace_client.get("/api/users/me").await.expect(200).json()["email"], grace.email);
 
     for email in [&ada.email, &grace.email] {
-        let _ = api.post("/api/auth/password-reset", &json!({ "email": email })).await.expect(202);
-        let _ = api.post("/api/auth/email-verification/resend", &json!({ "email": email })).await.expect(202);
+        request_reset(api, email).await;
+        request_verification(api, email).await;
     }
     // The queue is processed in order, and Grace's requests come last.
     let mut topic = world.topic_reader();
     topic.read_type("user.email_verification_requested.v1", 1).await;
-    topic.read_all().await;
     for event_type in ["user.password_reset_requested.v1", "user.email_verification_requested.v1"] {
-        let of_type: Vec<Value> =
-            topic.records().iter().filter(|it| it.event_type() == event_type).map(Record::json).collect();
-        assert_eq!(of_type.len(), 1, "{event_type}");
-        assert_eq!(of_type[0]["recipient"]["email"], grace.email);
+        let requested = topic.read_all_of_type(event_type).await;
+        assert_eq!(requested.len(), 1, "{event_type}");
+        assert_eq!(requested[0].json()["recipient"]["email"], grace.email);
     }
     assert_eq!(
         world.mailbox(&ada.email).mails().await.len(),
@@ -157,19 +153,18 @@ async fn assert_old_address_is_reserved(world: &World, api: &Api, ada: &TestUser
 
 #[tokio::test]
 async fn only_one_of_two_users_gets_an_address_that_both_want() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "oneaddress").await;
-    let (_users, _emails, api) = world.start_both().await;
+    let (world, _users, _emails, api) = start_both_services("oneaddress").await;
     let (ada, grace) = (world.test_user("ada"), world.test_user("grace"));
     let wanted = world.address("wanted");
     let mut tokens = Vec::new();
     for (count, user) in [&ada, &grace].into_iter().enumerate() {
         let _ = api.register(user).await.expect(201);
-        let me = api.with_token(&api.login(user).await.access);
+        let me = api.logged_in_as(user).await;
         let _ = request_change(&me, &wanted, &user.password).await.expect(202);
-        tokens.push((wait_for_linked_mails(&world, &wanted, CONFIRM, count + 1).await[count].token(CONFIRM), me));
+        tokens.push((world.mailbox(&wanted).wait_for_token(CONFIRM, count + 1).await, me));
     }
-    let (first, second) = tokio::join!(confirm(&api, &tokens[0].0), confirm(&api, &tokens[1].0));
+    let (first, second) =
+        tokio::join!(confirm_email_change(&api, &tokens[0].0), confirm_email_change(&api, &tokens[1].0));
     let (winner, loser, refused) = match first.status {
         204 => (0, 1, second),
         _ => (1, 0, first),
@@ -180,12 +175,11 @@ async fn only_one_of_two_users_gets_an_address_that_both_want() {
     assert_eq!(tokens[loser].1.get("/api/users/me").await.expect(200).json()["email"], people[loser].email);
     let mut topic = world.topic_reader();
     topic.read_type("user.email_changed.v1", 1).await;
-    topic.read_all().await;
-    assert_eq!(topic.records().iter().filter(|it| it.event_type() == "user.email_changed.v1").count(), 1);
+    assert_eq!(topic.read_all_of_type("user.email_changed.v1").await.len(), 1);
 
     // The token was not used: it works once the address is free.
     let confirmation = json!({ "password": people[winner].password });
     let _ = tokens[winner].1.delete("/api/users/me", Some(&confirmation)).await.expect(204);
-    let _ = confirm(&api, &tokens[loser].0).await.expect(204);
+    let _ = confirm_email_change(&api, &tokens[loser].0).await.expect(204);
     assert_eq!(tokens[loser].1.get("/api/users/me").await.expect(200).json()["email"], wanted);
 }

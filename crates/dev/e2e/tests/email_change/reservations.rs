@@ -1,26 +1,25 @@
 //! Addresses that stay reserved after a change.
 
 use bson::{DateTime, Document, doc};
-use e2e::accounts::with_email;
-use test_support::{Api, DEADLINE, Service, Stack, TestUser, World, wait_for};
-
-use crate::requests::{
-    CONFIRM, change_address, confirm, email_keys, request_change, stored_user, undo, wait_for_linked_mails,
+use e2e::{
+    accounts::{confirm_email_change, update_user, user_document_by_id, with_email},
+    start::start_both_services,
 };
+use test_support::{Api, DEADLINE, Service, TestUser, World, wait_for};
+
+use crate::requests::{CONFIRM, change_address, email_keys, request_change, undo};
 
 #[tokio::test]
 async fn an_address_is_free_once_the_change_can_no_longer_be_undone() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "undottl").await;
-    let (mut users, _emails, _) = world.start_both().await;
+    let (world, mut users, _emails, _) = start_both_services("undottl").await;
     assert_eq!(users.terminate().await.code(), Some(0));
     users.restart_with(|spec| spec.set("AUTH__UNDO_TTL", "10s")).await;
     let api = users.api();
     let (ada, grace) = (world.test_user("ada"), world.test_user("grace"));
     let id = api.register(&ada).await.expect(201).string("id");
     let _ = api.register(&grace).await.expect(201);
-    let me = api.with_token(&api.login(&ada).await.access);
-    let grace_client = api.with_token(&api.login(&grace).await.access);
+    let me = api.logged_in_as(&ada).await;
+    let grace_client = api.logged_in_as(&grace).await;
     let b = world.address("b");
     let late = TestUser { username: "late-comer".to_owned(), ..ada.clone() };
 
@@ -32,8 +31,8 @@ async fn an_address_is_free_once_the_change_can_no_longer_be_undone() {
     })
     .await;
     assert_ne!(came, id);
-    assert_eq!(email_keys(&stored_user(&world, &id).await), [&*b]);
-    assert!(stored_user(&world, &id).await.get("reserved").is_none());
+    assert_eq!(email_keys(&user_document_by_id(&world, &id).await), [&*b]);
+    assert!(user_document_by_id(&world, &id).await.get("reserved").is_none());
     let _ = undo(&api, &undo_token).await.expect_problem(400, "token-invalid");
     api.login(&late).await;
     assert_eq!(me.get("/api/users/me").await.expect(200).json()["email"], b);
@@ -43,9 +42,9 @@ async fn an_address_is_free_once_the_change_can_no_longer_be_undone() {
     let undo_token = change_address(&world, &me, &with_email(&ada, &b), &c).await;
     let _ = request_change(&grace_client, &b, &grace.password).await.expect(202);
     // The first confirmation mail to b was Ada's.
-    let waiting = wait_for_linked_mails(&world, &b, CONFIRM, 2).await[1].token(CONFIRM);
+    let waiting = world.mailbox(&b).wait_for_token(CONFIRM, 2).await;
     wait_for(DEADLINE, "the address to be free", async || {
-        let answer = confirm(&api, &waiting).await;
+        let answer = confirm_email_change(&api, &waiting).await;
         match answer.status {
             204 => Some(()),
             _ => (answer.problem() != "email-taken").then(|| panic!("{}", answer.text)),
@@ -53,7 +52,7 @@ async fn an_address_is_free_once_the_change_can_no_longer_be_undone() {
     })
     .await;
     assert_eq!(grace_client.get("/api/users/me").await.expect(200).json()["email"], b);
-    assert_eq!(email_keys(&stored_user(&world, &id).await), [&*c]);
+    assert_eq!(email_keys(&user_document_by_id(&world, &id).await), [&*c]);
     let _ = undo(&api, &undo_token).await.expect_problem(400, "token-invalid");
 
     assert_housekeeping_frees_address(&world, &mut users, &me, &with_email(&ada, &c), &id).await;
@@ -63,7 +62,7 @@ async fn an_address_is_free_once_the_change_can_no_longer_be_undone() {
 async fn assert_housekeeping_frees_address(world: &World, users: &mut Service, me: &Api, user: &TestUser, id: &str) {
     let d = world.address("d");
     change_address(world, me, user, &d).await;
-    let before = stored_user(world, id).await;
+    let before = user_document_by_id(world, id).await;
     assert_eq!(email_keys(&before), [&*d, &*user.email]);
     let until =
         before.get_array("reserved").expect("the user has reservations")[0].as_document().cloned().unwrap_or_default();
@@ -76,7 +75,7 @@ async fn assert_housekeeping_frees_address(world: &World, users: &mut Service, m
     assert_eq!(users.terminate().await.code(), Some(0));
     users.restart().await;
     let after = wait_for(DEADLINE, "the sweep", async || {
-        let document = stored_user(world, id).await;
+        let document = user_document_by_id(world, id).await;
         (email_keys(&document) == [&*d]).then_some(document)
     })
     .await;
@@ -85,10 +84,8 @@ async fn assert_housekeeping_frees_address(world: &World, users: &mut Service, m
     assert_eq!(after.get_datetime("updatedAt").ok(), before.get_datetime("updatedAt").ok());
 }
 
-pub(crate) async fn assert_at_most_ten_addresses_are_reserved(world: &World, api: &Api, user: &TestUser, id: &str) {
-    let me = api.with_token(&api.login(user).await.access);
-    let users = world.user_database().await.collection::<Document>("users");
-    let user_id = bson::Uuid::parse_str(id).expect("an id is a UUID");
+pub(crate) async fn assert_at_most_ten_addresses_are_reserved(world: &World, api: &Api, user: &TestUser) {
+    let me = api.logged_in_as(user).await;
     // This is in the year 2096.
     let far = DateTime::from_millis(4_000_000_000_000);
     let kept: Vec<Document> =
@@ -96,7 +93,7 @@ pub(crate) async fn assert_at_most_ten_addresses_are_reserved(world: &World, api
     let mut keys = vec![user.email.clone()];
     keys.extend((0..10).map(|n| world.address(&format!("kept-{n}"))));
     let update = doc! { "$set": { "reserved": kept, "emailKeys": keys }, "$inc": { "version": 1_i64 } };
-    let _ = users.update_one(doc! { "_id": user_id }, update).await.expect("users can be written");
+    update_user(world, &user.email, update).await;
     let refused = request_change(&me, &world.address("eleventh"), &user.password).await;
     let _ = refused.expect_problem(409, "conflict");
     let late = TestUser { username: "collector".to_owned(), ..with_email(user, &world.address("kept-3")) };

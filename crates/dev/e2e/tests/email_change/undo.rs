@@ -1,25 +1,27 @@
 //! Address changes that are undone.
 
-use e2e::accounts::{try_login, with_email, with_new_password};
+use e2e::{
+    accounts::{
+        change_password, confirm_email_change, confirm_reset, register_with_id, request_reset, try_login,
+        user_document_by_id, with_email, with_new_password,
+    },
+    start::start_both_services,
+};
 use reqwest::{Method, header};
 use serde_json::json;
-use test_support::{Api, DEADLINE, Stack, TestUser, Tokens, World, wait_for};
+use test_support::{Api, TestUser, Tokens, World};
 
 use crate::{
     requests::{
-        CONFIRM, UNDO, change_address, confirm, email_keys, mailed_token, post_form, recover_account, request_change,
-        stored_user, undo, wait_for_linked_mails,
+        CONFIRM, UNDO, change_address, email_keys, mailed_token, post_form, recover_account, request_change, undo,
     },
     reservations::assert_at_most_ten_addresses_are_reserved,
 };
 
 #[tokio::test]
 async fn the_owner_takes_a_stolen_account_back_from_the_old_address() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "takeover").await;
-    let (_users, _emails, api) = world.start_both().await;
-    let ada = world.test_user("ada");
-    let id = api.register(&ada).await.expect(201).string("id");
+    let (world, _users, _emails, api) = start_both_services("takeover").await;
+    let (ada, id) = register_with_id(&world, &api, "ada").await;
     let own = api.login(&ada).await;
 
     // Mallory knows the password.
@@ -41,13 +43,13 @@ async fn the_owner_takes_a_stolen_account_back_from_the_old_address() {
     // All sessions have ended, both access and refresh tokens.
     for Tokens { access, refresh } in [&own, &stolen] {
         let _ = api.with_token(access).get("/api/users/me").await.expect_problem(401, "unauthorized");
-        let refused = api.post("/api/auth/refresh", &json!({ "refreshToken": refresh })).await;
+        let refused = api.refresh(refresh).await;
         let _ = refused.expect_problem(401, "unauthorized");
     }
     for address in [&mallory, &ada.email] {
         let _ = try_login(&api, address, &ada.password).await.expect_problem(401, "invalid-credentials");
     }
-    let user = stored_user(&world, &id).await;
+    let user = user_document_by_id(&world, &id).await;
     assert_eq!(email_keys(&user), [ada.email.to_lowercase()]);
     assert!(user.get("reserved").is_none(), "{user}");
 
@@ -64,19 +66,15 @@ async fn the_owner_takes_a_stolen_account_back_from_the_old_address() {
 
     // After the reset, the password that Mallory knows no longer works.
     let renewed = with_new_password(&ada, "renewed");
-    let body =
-        json!({ "token": mailed_token(&world, &ada.email, "/reset-password").await, "newPassword": renewed.password });
-    let _ = api.post("/api/auth/password-reset/confirm", &body).await.expect(204);
+    let reset = mailed_token(&world, &ada.email, "/reset-password").await;
+    let _ = confirm_reset(&api, &reset, &renewed.password).await.expect(204);
     let _ = try_login(&api, &ada.email, &ada.password).await.expect_problem(401, "invalid-credentials");
     let tokens = api.login(&renewed).await;
     let me = api.with_token(&tokens.access).get("/api/users/me").await.expect(200).json();
     assert_eq!((&me["id"], &me["email"], &me["emailVerified"]), (&json!(id), &json!(ada.email), &json!(true)));
-    wait_for(DEADLINE, "both notices", async || {
-        let mails = world.mailbox(&ada.email).mails().await;
-        let has = |subject: &str| mails.iter().any(|mail| mail.subject == subject);
-        (has("The change of your email address was undone") && has("Your password was changed")).then_some(())
-    })
-    .await;
+    for notice in ["The change of your email address was undone", "Your password was changed"] {
+        world.mailbox(&ada.email).wait_for_subject(notice).await;
+    }
     // Mallory's address is free again.
     let _ =
         api.register(&TestUser { username: "mallory-too".to_owned(), ..with_email(&ada, &mallory) }).await.expect(201);
@@ -84,25 +82,23 @@ async fn the_owner_takes_a_stolen_account_back_from_the_old_address() {
 
 #[tokio::test]
 async fn each_of_two_changes_can_be_undone_and_undoing_the_first_undoes_both() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "chain").await;
-    let (_users, _emails, api) = world.start_both().await;
+    let (world, _users, _emails, api) = start_both_services("chain").await;
     let (ada, eve) = (world.test_user("ada"), world.test_user("eve"));
 
     // The address changes from a to b to c, and the first change is undone: everything is as before, and the second
     // change can no longer be undone.
     let id = api.register(&ada).await.expect(201).string("id");
-    let me = api.with_token(&api.login(&ada).await.access);
+    let me = api.logged_in_as(&ada).await;
     let (b, c) = (world.address("ada-b"), world.address("ada-c"));
     let first = change_address(&world, &me, &ada, &b).await;
     let second = change_address(&world, &me, &with_email(&ada, &b), &c).await;
-    assert_eq!(email_keys(&stored_user(&world, &id).await), [&*c, &*ada.email, &*b]);
+    assert_eq!(email_keys(&user_document_by_id(&world, &id).await), [&*c, &*ada.email, &*b]);
     for (reserved, name) in [(&ada.email, "late-one"), (&b, "late-two")] {
         let late = TestUser { username: name.to_owned(), ..with_email(&ada, reserved) };
         let _ = api.register(&late).await.expect_problem(409, "email-taken");
     }
     let _ = undo(&api, &first).await.expect(204);
-    assert_eq!(email_keys(&stored_user(&world, &id).await), [&*ada.email]);
+    assert_eq!(email_keys(&user_document_by_id(&world, &id).await), [&*ada.email]);
     let _ = undo(&api, &second).await.expect_problem(400, "token-invalid");
     api.login(&recover_account(&world, &api, &ada, 1).await).await;
     for (free, name) in [(&b, "free-one"), (&c, "free-two")] {
@@ -112,15 +108,15 @@ async fn each_of_two_changes_can_be_undone_and_undoing_the_first_undoes_both() {
     // The second change is undone first; the first can still be undone. So an intruder who changes the address twice
     // and undoes the second change does not void the owner's link.
     let id = api.register(&eve).await.expect(201).string("id");
-    let me = api.with_token(&api.login(&eve).await.access);
+    let me = api.logged_in_as(&eve).await;
     let (b, c) = (world.address("eve-b"), world.address("eve-c"));
     let first = change_address(&world, &me, &eve, &b).await;
     let second = change_address(&world, &me, &with_email(&eve, &b), &c).await;
     let _ = undo(&api, &second).await.expect(204);
-    assert_eq!(email_keys(&stored_user(&world, &id).await), [&*b, &*eve.email]);
+    assert_eq!(email_keys(&user_document_by_id(&world, &id).await), [&*b, &*eve.email]);
     let _ = undo(&api, &second).await.expect_problem(400, "token-invalid");
     let _ = undo(&api, &first).await.expect(204);
-    assert_eq!(email_keys(&stored_user(&world, &id).await), [&*eve.email]);
+    assert_eq!(email_keys(&user_document_by_id(&world, &id).await), [&*eve.email]);
     // The undo of the second change sent a reset link to b, which the undo of the first change voided.
     let b_token = mailed_token(&world, &b, "/reset-password").await;
     let body = json!({ "token": b_token, "newPassword": "anything at all" });
@@ -128,64 +124,52 @@ async fn each_of_two_changes_can_be_undone_and_undoing_the_first_undoes_both() {
     let eve = recover_account(&world, &api, &eve, 1).await;
 
     // The address is changed back, and the intruder undoes that change: the owner's link still works.
-    let me = api.with_token(&api.login(&eve).await.access);
+    let me = api.logged_in_as(&eve).await;
     let intruder = world.address("intruder");
     let first = change_and_get_undo_token(&world, &me, &eve, &intruder, 2).await;
-    let change_back_token = change_back_and_get_undo_token(&world, &me, &with_email(&eve, &intruder), &eve.email).await;
-    assert_eq!(email_keys(&stored_user(&world, &id).await), [&*eve.email, &*intruder]);
+    let change_back_token = change_and_get_undo_token(&world, &me, &with_email(&eve, &intruder), &eve.email, 1).await;
+    assert_eq!(email_keys(&user_document_by_id(&world, &id).await), [&*eve.email, &*intruder]);
     let _ = undo(&api, &change_back_token).await.expect(204);
-    assert_eq!(email_keys(&stored_user(&world, &id).await), [&*intruder, &*eve.email]);
+    assert_eq!(email_keys(&user_document_by_id(&world, &id).await), [&*intruder, &*eve.email]);
     let _ = undo(&api, &first).await.expect(204);
-    assert_eq!(email_keys(&stored_user(&world, &id).await), [&*eve.email]);
+    assert_eq!(email_keys(&user_document_by_id(&world, &id).await), [&*eve.email]);
     api.login(&recover_account(&world, &api, &eve, 2).await).await;
 }
 
 /// Changes the address of a mailbox that already has undo links, and returns the token of number `count`.
 async fn change_and_get_undo_token(world: &World, me: &Api, user: &TestUser, new: &str, count: usize) -> String {
     let _ = request_change(me, new, &user.password).await.expect(202);
-    let _ = confirm(me, &mailed_token(world, new, CONFIRM).await).await.expect(204);
-    wait_for_linked_mails(world, &user.email, UNDO, count).await[count - 1].token(UNDO)
-}
-
-/// Changes back to an earlier address of the account, and returns the undo token.
-async fn change_back_and_get_undo_token(world: &World, me: &Api, user: &TestUser, old: &str) -> String {
-    change_and_get_undo_token(world, me, user, old, 1).await
+    let _ = confirm_email_change(me, &mailed_token(world, new, CONFIRM).await).await.expect(204);
+    world.mailbox(&user.email).wait_for_token(UNDO, count).await
 }
 
 #[tokio::test]
 async fn a_new_password_voids_an_unconfirmed_change_but_not_the_undo_link() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "voided").await;
-    let (_users, _emails, api) = world.start_both().await;
-    let ada = world.test_user("ada");
-    let id = api.register(&ada).await.expect(201).string("id");
-    let me = api.with_token(&api.login(&ada).await.access);
+    let (world, _users, _emails, api) = start_both_services("voided").await;
+    let (ada, id) = register_with_id(&world, &api, "ada").await;
+    let me = api.logged_in_as(&ada).await;
     let (b, c) = (world.address("b"), world.address("c"));
     let undo_token = change_address(&world, &me, &ada, &b).await;
     // The change voided reset links of the old address; a link of the new address works.
     let _ = request_change(&me, &c, &ada.password).await.expect(202);
     let requested = mailed_token(&world, &c, CONFIRM).await;
-    let renewed = with_new_password(&with_email(&ada, &b), "renewed");
-    let body = json!({ "currentPassword": ada.password, "newPassword": renewed.password });
-    let _ = me.put("/api/users/me/password", &body).await.expect(204);
-    let _ = confirm(&api, &requested).await.expect_problem(400, "token-invalid");
+    change_password(&me, &with_email(&ada, &b), "renewed").await;
+    let _ = confirm_email_change(&api, &requested).await.expect_problem(400, "token-invalid");
 
-    let _ = api.post("/api/auth/password-reset", &json!({ "email": b })).await.expect(202);
+    request_reset(&api, &b).await;
     let reset = mailed_token(&world, &b, "/reset-password").await;
     let again = with_new_password(&with_email(&ada, &b), "again");
-    let body = json!({ "token": reset, "newPassword": again.password });
-    let _ = api.post("/api/auth/password-reset/confirm", &body).await.expect(204);
+    let _ = confirm_reset(&api, &reset, &again.password).await.expect(204);
     api.login(&again).await;
     // No token works for another purpose.
     for wrong in [&reset, &requested] {
         let _ = undo(&api, wrong).await.expect_problem(400, "token-invalid");
     }
-    let _ = confirm(&api, &undo_token).await.expect_problem(400, "token-invalid");
-    let body = json!({ "token": undo_token, "newPassword": again.password });
-    let _ = api.post("/api/auth/password-reset/confirm", &body).await.expect_problem(400, "token-invalid");
+    let _ = confirm_email_change(&api, &undo_token).await.expect_problem(400, "token-invalid");
+    let _ = confirm_reset(&api, &undo_token, &again.password).await.expect_problem(400, "token-invalid");
     let _ = undo(&api, &undo_token).await.expect(204);
-    assert_eq!(stored_user(&world, &id).await.get_str("email").expect("the text is an address"), ada.email);
+    assert_eq!(user_document_by_id(&world, &id).await.get_str("email").expect("the text is an address"), ada.email);
 
     let regained = recover_account(&world, &api, &with_email(&again, &ada.email), 1).await;
-    assert_at_most_ten_addresses_are_reserved(&world, &api, &regained, &id).await;
+    assert_at_most_ten_addresses_are_reserved(&world, &api, &regained).await;
 }

@@ -2,11 +2,12 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
+use e2e::{accounts::try_login, commands::json_lines};
 use serde_json::{Value, json};
 use test_support::{Stack, World};
 
 use crate::{
-    files::{Files, json_lines, run_users_command, summary, user_line},
+    files::{Files, run_users_command, summary, user_line},
     hashes::HASHES,
 };
 
@@ -19,13 +20,13 @@ async fn an_export_can_be_imported_elsewhere() {
     let api = service.api();
     let ada = source.test_user("ada");
     let _ = api.register(&ada).await.expect(201);
-    let me = api.with_token(&api.login(&ada).await.access);
+    let me = api.logged_in_as(&ada).await;
     let profile =
         json!({ "displayName": "Ada", "locale": "en-GB", "timezone": "Europe/London", "attributes": { "a": [1] } });
     let _ = me.patch("/api/users/me", &profile).await.expect(200);
     let deleted_user = source.test_user("gone");
     let _ = api.register(&deleted_user).await.expect(201);
-    let deleted_client = api.with_token(&api.login(&deleted_user).await.access);
+    let deleted_client = api.logged_in_as(&deleted_user).await;
     let _ =
         deleted_client.delete("/api/users/me", Some(&json!({ "password": deleted_user.password }))).await.expect(204);
     let mut lines: Vec<Value> = (0..1_200).map(|n| user_line(&source, &format!("user{n}"))).collect();
@@ -73,8 +74,7 @@ async fn an_export_can_be_imported_elsewhere() {
     let spec = third.user_service();
     let _ = run_users_command(&spec, &["import", &bare], 0).await;
     let third = spec.start().await;
-    let login = json!({ "identifier": ada.email, "password": ada.password });
-    let _ = third.api().post("/api/auth/login", &login).await.expect_problem(401, "invalid-credentials");
+    let _ = try_login(&third.api(), &ada.email, &ada.password).await.expect_problem(401, "invalid-credentials");
 
     // An import of the own export refuses every line, because all users exist, and changes nothing.
     let output = service.spec().command(&["users", "import", &out, "--json"]).await;

@@ -1,11 +1,11 @@
 //! Files of users, the `users` command, and the stored documents.
 
-use std::{fs, path::PathBuf, process::Output};
+use std::{fs, path::PathBuf};
 
 use bson::{Document, doc};
-use futures_util::TryStreamExt as _;
+use e2e::commands::{json_lines, stdout_of};
 use serde_json::{Value, json};
-use test_support::{ServiceSpec, TestUser, World};
+use test_support::{ServiceSpec, TestUser, World, find_all};
 
 /// The password of all hashes in these tests.
 pub(crate) const PASSWORD: &str = "correct horse";
@@ -39,20 +39,10 @@ impl Files {
     }
 }
 
-pub(crate) fn json_lines(text: &str) -> Vec<Value> {
-    text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}"))).collect()
-}
-
 /// Runs `users …`, checks its exit code, and returns its standard output.
 pub(crate) async fn run_users_command(spec: &ServiceSpec, arguments: &[&str], code: i32) -> String {
     let all: Vec<&str> = ["users"].into_iter().chain(arguments.iter().copied()).collect();
     stdout_of(&spec.command(&all).await, code)
-}
-
-pub(crate) fn stdout_of(output: &Output, code: i32) -> String {
-    let (out, error) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert_eq!(output.status.code(), Some(code), "{out}\n{error}");
-    out.into_owned()
 }
 
 /// Returns the last line of the `--json` output.
@@ -70,8 +60,7 @@ pub(crate) fn with_member(mut line: Value, member: &str, value: Value) -> Value 
 }
 
 pub(crate) async fn documents(world: &World, collection: &str) -> Vec<Document> {
-    let found = world.user_database().await.collection(collection).find(doc! {}).await.expect("MongoDB responds");
-    found.try_collect().await.expect("MongoDB responds")
+    find_all(&world.user_collection(collection).await, doc! {}).await
 }
 
 pub(crate) fn test_user(world: &World, name: &str, password: &str) -> TestUser {

@@ -1,8 +1,9 @@
 //! Password hashes of other systems.
 
-use bson::{Document, doc};
+use bson::doc;
+use e2e::accounts::{register, stored_hash, try_login};
 use serde_json::{Value, json};
-use test_support::{DEADLINE, Stack, World, wait_for};
+use test_support::{DEADLINE, Stack, World, count, wait_for};
 
 use crate::files::{
     Files, PASSWORD, run_users_command, summary, test_user, user_line, with_frequent_sweep, with_member,
@@ -41,16 +42,9 @@ pub(crate) const HASHES: &[(&str, &str)] = &[
 ];
 const KEYCLOAK: &str = r#"{"secretData":"{\"value\":\"/yFakMlDl2xIXcbIvCmwQ3f5b+vB2Ui5t7qa6qg93Z6NvAdTkzlGNgvVQDGF+H9HWKVKWQEKRd6jq7U5b+vBag==\",\"salt\":\"MDEyMzQ1Njc4OWFiY2RlZg==\"}","credentialData":"{\"hashIterations\":100,\"algorithm\":\"pbkdf2-sha512\"}"}"#;
 
-async fn stored_hash(world: &World, email: &str) -> String {
-    let users = world.user_database().await.collection::<Document>("users");
-    let user = users.find_one(doc! { "email": email }).await.expect("MongoDB responds").expect("the user exists");
-    user.get_str("passwordHash").expect("the user has a hash").to_owned()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn imported_users_log_in_with_their_passwords_and_their_hashes_are_renewed() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "takeover").await;
+    let world = World::new(&Stack::from_env(), "takeover").await;
     let files = Files::new();
     let mut lines: Vec<Value> =
         HASHES.iter().map(|(name, hash)| with_member(user_line(&world, name), "passwordHash", json!(hash))).collect();
@@ -65,14 +59,12 @@ async fn imported_users_log_in_with_their_passwords_and_their_hashes_are_renewed
     assert_eq!(done["imported"], lines.len());
     assert_eq!((&done["refused"], &done["dryRun"], &done["continuedAfterLine"]), (&json!(0), &json!(false), &json!(0)));
 
-    let (service, _emails) = tokio::join!(spec.start(), world.email_service().start());
-    let api = service.api();
+    let (_users, _emails, api) = world.start_both_with(spec).await;
     let names: Vec<&str> = HASHES.iter().map(|(name, _)| *name).chain(["keycloak"]).collect();
     for name in names {
         let user = test_user(&world, name, PASSWORD);
         let before = stored_hash(&world, &user.email).await;
-        let wrong = json!({ "identifier": user.email, "password": "correct house" });
-        let _ = api.post("/api/auth/login", &wrong).await.expect_problem(401, "invalid-credentials");
+        let _ = try_login(&api, &user.email, "correct house").await.expect_problem(401, "invalid-credentials");
         assert_eq!(stored_hash(&world, &user.email).await, before, "{name}");
         api.login(&user).await;
         let after = stored_hash(&world, &user.email).await;
@@ -80,8 +72,7 @@ async fn imported_users_log_in_with_their_passwords_and_their_hashes_are_renewed
         api.login(&user).await;
         assert_eq!(stored_hash(&world, &user.email).await, after, "{name}");
     }
-    let no_password = json!({ "identifier": "no-password", "password": PASSWORD });
-    let _ = api.post("/api/auth/login", &no_password).await.expect_problem(401, "invalid-credentials");
+    let _ = try_login(&api, "no-password", PASSWORD).await.expect_problem(401, "invalid-credentials");
     assert!(stored_hash(&world, &world.address("no-password")).await.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
 
     let mut topic = world.topic_reader();
@@ -89,14 +80,13 @@ async fn imported_users_log_in_with_their_passwords_and_their_hashes_are_renewed
     assert_eq!(imported.len(), lines.len());
     assert!(imported.iter().all(|record| record.json()["welcome"] == false && record.sequence() == 1));
     // A mail of a later event is sent after the email service has read all earlier events.
-    let ada = world.test_user("ada");
-    let _ = api.register(&ada).await.expect(201);
+    let ada = register(&world, &api, "ada").await;
     world.mailbox(&ada.email).wait_for_mails(1).await;
-    let jobs = world.email_database().await.collection::<Document>("mailJobs");
+    let jobs = world.email_collection("mailJobs").await;
     wait_for(DEADLINE, "exactly one mail", async || {
-        let count = jobs.count_documents(doc! {}).await.expect("the ledger can be read");
-        assert!(count <= 1, "no imported user gets a welcome mail");
-        (count == 1).then_some(())
+        let mails = count(&jobs, doc! {}).await;
+        assert!(mails <= 1, "no imported user gets a welcome mail");
+        (mails == 1).then_some(())
     })
     .await;
 }

@@ -7,17 +7,15 @@ use std::{
     process::Output,
 };
 
+use e2e::commands::{json_lines, stdout_of};
 use serde_json::{Value, json};
 use test_support::{Stack, World};
 
-use crate::files::{
-    Files, PASSWORD, documents, json_lines, run_users_command, stdout_of, summary, test_user, user_line, with_member,
-};
+use crate::files::{Files, PASSWORD, documents, run_users_command, summary, test_user, user_line, with_member};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn refused_lines_are_reported_one_by_one_and_the_others_are_imported() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "refused").await;
+    let world = World::new(&Stack::from_env(), "refused").await;
     let files = Files::new();
     let service = world.user_service().start().await;
     let holder = world.test_user("holder");

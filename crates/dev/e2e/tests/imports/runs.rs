@@ -2,15 +2,18 @@
 
 use std::{collections::BTreeSet, os::unix::process::ExitStatusExt as _};
 
-use bson::{Document, doc};
-use e2e::topic_order::first_occurrences;
+use bson::doc;
+use e2e::{
+    accounts::{register, update_user, wait_until_all_published},
+    commands::{json_lines, stdout_of},
+    topic_order::first_occurrences,
+};
 use serde_json::{Value, json};
-use test_support::{DEADLINE, Record, Stack, World, wait_for};
+use test_support::{Record, Stack, World, count, wait_for_count};
 
 use crate::{
     files::{
-        Files, PASSWORD, documents, json_lines, run_users_command, stdout_of, summary, test_user, user_line,
-        with_frequent_sweep, with_member,
+        Files, PASSWORD, documents, run_users_command, summary, test_user, user_line, with_frequent_sweep, with_member,
     },
     hashes::HASHES,
 };
@@ -18,8 +21,7 @@ use crate::{
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_import_can_be_resumed_and_imports_no_user_twice() {
     const PEOPLE: usize = 4_500;
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "killed").await;
+    let world = World::new(&Stack::from_env(), "killed").await;
     let files = Files::new();
     let mut lines: Vec<Value> = (0..PEOPLE).map(|n| user_line(&world, &format!("user{n}"))).collect();
     // One refused line is before the kill and one after it.
@@ -45,10 +47,10 @@ async fn a_killed_import_can_be_resumed_and_imports_no_user_twice() {
 
     let done = summary(&run_users_command(&spec, &["import", &file, "--report", &report, "--json"], 1).await);
     assert_eq!((&done["continuedAfterLine"], &done["lastLine"]), (&json!(2_000), &json!(PEOPLE)));
-    let count = |member: &str| done[member].as_u64().expect("the value is a number");
+    let number = |member: &str| done[member].as_u64().expect("the value is a number");
     // The second half refuses one line and recognises the users that the killed run had inserted.
-    assert_eq!(count("imported") + count("alreadyImported"), 2_499, "{done}");
-    assert!(count("alreadyImported") >= 1_000, "{done}");
+    assert_eq!(number("imported") + number("alreadyImported"), 2_499, "{done}");
+    assert!(number("alreadyImported") >= 1_000, "{done}");
     let refused: Vec<u64> = files.read("refused.ndjson").iter().filter_map(|line| line["line"].as_u64()).collect();
     assert_eq!(refused, [11, 4_001]);
     let imported = documents(&world, "users").await;
@@ -70,21 +72,15 @@ async fn a_killed_import_can_be_resumed_and_imports_no_user_twice() {
     assert_eq!(first_occurrences(records).len(), PEOPLE - 2);
     let people: BTreeSet<String> = records.iter().map(Record::key_text).collect();
     assert_eq!((records.len(), people.len()), (PEOPLE - 2, PEOPLE - 2));
-    let pending = world.user_database().await.collection::<Document>("users");
-    wait_for(DEADLINE, "no pending event", async || {
-        let left = pending.count_documents(doc! { "pendingEvents.0": { "$exists": true } }).await;
-        (left.expect("MongoDB responds") == 0).then_some(())
-    })
-    .await;
+    wait_until_all_published(&world).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_user_of_an_import_with_welcome_gets_one_mail() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "welcomed").await;
+    let world = World::new(&Stack::from_env(), "welcomed").await;
     let files = Files::new();
     let spec = with_frequent_sweep(world.user_service());
-    let (service, _emails) = tokio::join!(spec.start(), world.email_service().start());
+    let (service, _emails, api) = world.start_both_with(spec).await;
     let text: String = ["ada", "eve", "joe"].map(|name| format!("{}\n", user_line(&world, name))).concat();
     let file = files.write_text("users.ndjson", &text);
     let done = summary(&run_users_command(service.spec(), &["import", &file, "--welcome", "--json"], 0).await);
@@ -103,8 +99,7 @@ async fn each_user_of_an_import_with_welcome_gets_one_mail() {
     let mut topic = world.topic_reader();
     let records = topic.read_type("user.imported.v1", 4).await;
     assert_eq!(records.iter().filter(|record| record.json()["welcome"] == true).count(), 3);
-    let ada = world.test_user("after");
-    let _ = service.api().register(&ada).await.expect(201);
+    let ada = register(&world, &api, "after").await;
     world.mailbox(&ada.email).wait_for_mails(1).await;
     for (name, mails) in [("ada", 1), ("eve", 1), ("joe", 1), ("may", 0)] {
         assert_eq!(world.mailbox(&world.address(name)).mails().await.len(), mails, "{name}");
@@ -113,8 +108,7 @@ async fn each_user_of_an_import_with_welcome_gets_one_mail() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn administrators_are_imported_only_on_request_and_imported_users_do_not_expire() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "roles").await;
+    let world = World::new(&Stack::from_env(), "roles").await;
     let files = Files::new();
     let hash = json!(HASHES[0].1);
     let root = with_member(with_member(user_line(&world, "root"), "roles", json!(["admin"])), "passwordHash", hash);
@@ -139,17 +133,12 @@ async fn administrators_are_imported_only_on_request_and_imported_users_do_not_e
     let _ = admin.delete(&path, None).await.expect_problem(409, "conflict");
 
     // An account of the same age that was not imported expires, because a verification link was mailed to it.
-    let late = world.test_user("late");
-    let _ = api.register(&late).await.expect(201);
-    let all = world.user_database().await.collection::<Document>("users");
+    let late = register(&world, &api, "late").await;
+    let all = world.user_collection("users").await;
     let older = doc! { "$set": { "createdAt": bson::DateTime::from_millis(1_582_977_600_000) } };
-    let _ = all.update_one(doc! { "email": &late.email }, older).await.expect("MongoDB responds");
+    update_user(&world, &late.email, older).await;
     assert_eq!(service.terminate().await.code(), Some(0));
     service.restart().await;
-    wait_for(DEADLINE, "the old account to expire", async || {
-        let count = all.count_documents(doc! { "email": &late.email }).await.expect("MongoDB responds");
-        (count == 0).then_some(())
-    })
-    .await;
-    assert_eq!(all.count_documents(doc! { "email": world.address("old") }).await.expect("MongoDB responds"), 1);
+    wait_for_count(&all, doc! { "email": &late.email }, 0).await;
+    assert_eq!(count(&all, doc! { "email": world.address("old") }).await, 1);
 }

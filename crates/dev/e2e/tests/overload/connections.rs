@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use test_support::{DEADLINE, Service, Stack, World, report_skipped, wait_for};
+use test_support::{DEADLINE, Stack, World, report_skipped, wait_for};
 use tokio::{io::AsyncWriteExt, net::TcpStream, task::JoinSet, time::timeout};
 
 use crate::{
@@ -35,10 +35,6 @@ async fn open(port: u16, count: usize) -> Vec<TcpStream> {
     connections
 }
 
-fn port_of(service: &Service) -> u16 {
-    service.base_url().rsplit(':').next().and_then(|port| port.parse().ok()).expect("the URL has a port")
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_thousand_idle_connections_do_not_slow_others_down_and_leave_nothing_behind() {
     let _alone = run_exclusively().await;
@@ -58,7 +54,7 @@ async fn ten_thousand_idle_connections_do_not_slow_others_down_and_leave_nothing
     let usual = started.elapsed();
     let before = Usage::of(service.pid());
 
-    let connections = open(port_of(&service), IDLE).await;
+    let connections = open(service.http_port(), IDLE).await;
     wait_for(DEADLINE, "all connections to be accepted", async || {
         // The connections of earlier requests are closed meanwhile.
         (Usage::of(service.pid()).descriptors + 20 >= before.descriptors + IDLE).then_some(())
@@ -90,7 +86,7 @@ async fn there_are_never_more_connections_than_configured() {
     let service = spec.set("HTTP__REQUEST_TIMEOUT", "10m").start().await;
     let before = Usage::of(service.pid());
     // The other connections wait in the kernel's queue, where they cost the service nothing.
-    let connections = open(port_of(&service), 4 * MAX_CONNECTIONS).await;
+    let connections = open(service.http_port(), 4 * MAX_CONNECTIONS).await;
     wait_for(DEADLINE, "the maximum number of connections", async || {
         (Usage::of(service.pid()).descriptors + 10 >= before.descriptors + MAX_CONNECTIONS).then_some(())
     })

@@ -11,7 +11,7 @@ use rdkafka::{
     message::{Header, OwnedHeaders},
     producer::{FutureProducer, FutureRecord},
 };
-use test_support::{DEADLINE, ProxyMode, Service, Stack, TcpProxy, World, wait_for};
+use test_support::{DEADLINE, ProxyMode, Service, Stack, World, count, wait_for, wait_for_count};
 
 use crate::process::{Usage, number_from_env, run_exclusively};
 
@@ -56,19 +56,14 @@ async fn events_that_cannot_be_mailed_wait_outside_the_process() {
     let stack = Stack::from_env();
     // The embedded broker keeps only 5 MiB of a partition.
     let events = if stack.is_embedded() { 2_000 } else { number_from_env("OVERLOAD_EVENTS", 6_000) };
-    let upstream = stack.mongodb_uri().split("//").nth(1).and_then(|rest| rest.split(['/', '?']).next());
-    let mongodb = TcpProxy::start(upstream.expect("the URI has a host and a port")).await.expect("the proxy starts");
-    let uri = format!("mongodb://{}/?directConnection=true", mongodb.address());
+    let (mongodb, uri) = stack.mongodb_proxy().await;
     // Nothing listens there.
     let world = World::new(&stack, "waiting").await.on_smtp("smtp://127.0.0.1:9");
-    let ledger = world.email_database().await.collection::<bson::Document>("mailJobs");
+    let ledger = world.email_collection("mailJobs").await;
     let publisher = EventPublisher::new(&world);
     let service = world.clone().on_mongodb(uri).email_service().start().await;
     publish(&publisher, &world, 0, 100).await;
-    wait_for(DEADLINE, "the first rows", async || {
-        (ledger.count_documents(doc! {}).await.expect("MongoDB responds") == 100).then_some(())
-    })
-    .await;
+    wait_for_count(&ledger, doc! {}, 100).await;
     let before = Usage::of(service.pid());
 
     mongodb.set_mode(ProxyMode::Refuse);
@@ -83,10 +78,8 @@ async fn events_that_cannot_be_mailed_wait_outside_the_process() {
 
     mongodb.set_mode(ProxyMode::Pass);
     let within = Duration::from_secs(60) + Duration::from_millis(10 * events);
-    let after_outage = max_resident_kib(&service, "all rows", within, async || {
-        ledger.count_documents(doc! {}).await.expect("MongoDB responds") == 100 + events
-    })
-    .await;
+    let after_outage =
+        max_resident_kib(&service, "all rows", within, async || count(&ledger, doc! {}).await == 100 + events).await;
     println!("{events} mails wait in the ledger: {after_outage} KiB");
     assert!(after_outage < before.resident_kib + MAX_GROWTH_KIB, "{after_outage} KiB, {before:?}");
     let after = Usage::of(service.pid());

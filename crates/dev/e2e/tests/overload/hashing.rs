@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde_json::json;
+use e2e::accounts::try_login;
 use test_support::{Api, ApiResponse, DEADLINE, Service, Stack, TestUser, World, wait_for};
 use tokio::{sync::watch, task::JoinSet, time::sleep};
 
@@ -81,8 +81,7 @@ async fn client(
             let name = format!("new{}", REGISTERED.fetch_add(1, Ordering::Relaxed));
             api.register(&world.test_user(&name)).await
         } else {
-            let credentials = json!({ "identifier": user.email, "password": user.password });
-            api.post("/api/auth/login", &credentials).await
+            try_login(&api, &user.email, &user.password).await
         };
         let took = started.elapsed();
         responses.count(&answer, took);

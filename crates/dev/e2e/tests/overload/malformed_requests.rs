@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use test_support::{Service, Stack, World};
+use test_support::{Stack, World};
 
 use crate::{
     process::{Usage, run_exclusively, wait_for_descriptors},
@@ -63,10 +63,6 @@ fn malformed_requests() -> Vec<MalformedRequest> {
     ]
 }
 
-fn api_port(service: &Service) -> u16 {
-    service.base_url().rsplit(':').next().and_then(|port| port.parse().ok()).expect("the URL has a port")
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn malformed_requests_are_refused_or_closed_and_use_no_memory() {
     let _alone = run_exclusively().await;
@@ -74,7 +70,7 @@ async fn malformed_requests_are_refused_or_closed_and_use_no_memory() {
     let spec = world.user_service().set("HTTP__REQUEST_TIMEOUT", "2s");
     let service = spec.set("HTTP__UNREAD_TIMEOUT", "2s").set("HTTP__KEEP_ALIVE", "2s").start().await;
     let before = Usage::of(service.pid());
-    for port in [api_port(&service), service.ops_port()] {
+    for port in [service.http_port(), service.ops_port()] {
         let requests = malformed_requests().into_iter().map(|(what, bytes)| async move {
             let answer = exchange(port, bytes.as_bytes()).await;
             let answer = answer.unwrap_or_else(|| panic!("{what}: the connection stays open"));
@@ -109,7 +105,7 @@ async fn no_request_can_be_smuggled_in_the_body_of_another() {
         ("a length of nothing", format!("{POST}content-length: 0\r\ncontent-length: {}\r\n\r\n{INNER}", INNER.len())),
         ("a body for a GET", format!("{GET}content-length: {}\r\n\r\n{INNER}", INNER.len())),
     ] {
-        let answer = exchange(api_port(&service), bytes.as_bytes()).await.expect("the connection ends");
+        let answer = exchange(service.http_port(), bytes.as_bytes()).await.expect("the connection ends");
         assert!(!answer.contains("smuggled"), "{what}: {answer}");
         assert!(answer.matches("HTTP/1.1 ").count() <= 1, "{what}: {answer}");
         // A GET may have a body, which the service ignores.
@@ -125,7 +121,7 @@ async fn a_flood_of_requests_on_one_connection_is_answered_in_order_within_bound
     let service = world.user_service().start().await;
     let before = Usage::of(service.pid());
     let flood = format!("{GET}\r\n").repeat(REQUESTS - 1) + &format!("{GET}connection: close\r\n\r\n");
-    let (mut reader, mut writer) = crate::raw_client::connect(api_port(&service)).await.into_split();
+    let (mut reader, mut writer) = crate::raw_client::connect(service.http_port()).await.into_split();
     let sending = tokio::spawn(async move {
         let _ = tokio::io::AsyncWriteExt::write_all(&mut writer, flood.as_bytes()).await;
         // The writer stays open, because the service drops the requests of a client that disconnects.
@@ -141,7 +137,7 @@ async fn a_flood_of_requests_on_one_connection_is_answered_in_order_within_bound
     let answers = String::from_utf8_lossy(&answers);
     assert_eq!(answers.matches("HTTP/1.1 200").count(), REQUESTS);
     // HTTP/1.0 is still supported: one response, then the end.
-    let old = exchange(api_port(&service), b"GET /.well-known/jwks.json HTTP/1.0\r\n\r\n")
+    let old = exchange(service.http_port(), b"GET /.well-known/jwks.json HTTP/1.0\r\n\r\n")
         .await
         .expect("the connection ends");
     assert_eq!(status(&old), 200, "{old}");

@@ -47,6 +47,29 @@ async fn trickle(mut stream: TcpStream, at_once: &[u8], slowly: &[u8]) -> Option
     }
 }
 
+/// Sends the head of a request as slowly as possible, and checks that it is refused or cut off.
+async fn send_slow_head(port: u16) {
+    let response = trickle(connect(port).await, b"", HEAD).await.expect("a slow head ends");
+    assert!(matches!(status(&response), 0 | 408), "{response}");
+}
+
+/// Sends a body that the path does not need as slowly as possible, and checks that the request is served.
+async fn send_slow_unneeded_body(port: u16, path: &'static str) {
+    let head = format!("GET {path} HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n");
+    let response = trickle(connect(port).await, head.as_bytes(), b"1\r\n \r\n").await.expect("an unneeded body ends");
+    assert_eq!(status(&response), 200, "{response}");
+}
+
+/// Waits for a moment for clients that end, and checks that they got the expected response.
+async fn join_ended(clients: &mut JoinSet<()>) {
+    let _ = timeout(Duration::from_millis(200), async {
+        while let Some(ended) = clients.join_next().await {
+            ended.expect("a slow client got the expected response");
+        }
+    })
+    .await;
+}
+
 /// Requests something large repeatedly and reads none of the responses.
 async fn ask_and_never_read(port: u16, path: &'static str) -> TcpStream {
     let mut stream = connect_with_small_buffer(port).await;
@@ -62,12 +85,7 @@ async fn assert_others_are_served(service: &Service, clients: &mut JoinSet<()>) 
         let _ = service.api().get("/.well-known/jwks.json").await.expect(200);
         let took = started.elapsed();
         assert!(took < DEADLINE, "a key set takes {took:?} while slow clients are connected");
-        let _ = timeout(Duration::from_millis(200), async {
-            while let Some(ended) = clients.join_next().await {
-                ended.expect("a slow client got the expected response");
-            }
-        })
-        .await;
+        join_ended(clients).await;
     }
 }
 
@@ -78,16 +96,12 @@ async fn slow_clients_are_disconnected_at_their_deadlines_and_other_clients_do_n
     let spec = world.user_service().set("HTTP__REQUEST_TIMEOUT", "2s").set("HTTP__UNREAD_TIMEOUT", "2s");
     let service = spec.set("HTTP__KEEP_ALIVE", "2s").start().await;
     let _ = service.api().register(&world.test_user("regular")).await.expect(201);
-    let port: u16 =
-        service.base_url().rsplit(':').next().and_then(|port| port.parse().ok()).expect("the URL has a port");
+    let port = service.http_port();
     let before = Usage::of(service.pid());
 
     let mut clients = JoinSet::new();
     for _ in 0..CLIENTS_OF_EACH_KIND {
-        clients.spawn(async move {
-            let response = trickle(connect(port).await, b"", HEAD).await.expect("a slow head ends");
-            assert!(matches!(status(&response), 0 | 408), "{response}");
-        });
+        clients.spawn(send_slow_head(port));
         clients.spawn(async move {
             let head = format!("{LOGIN}content-length: 60000\r\n\r\n");
             let response = trickle(connect(port).await, head.as_bytes(), b" ").await.expect("a slow body ends");
@@ -98,11 +112,7 @@ async fn slow_clients_are_disconnected_at_their_deadlines_and_other_clients_do_n
             let response = trickle(connect(port).await, head.as_bytes(), b"1\r\n \r\n").await.expect("slow chunks end");
             assert!(matches!(status(&response), 400 | 408), "{response}");
         });
-        clients.spawn(async move {
-            let head = b"GET /.well-known/jwks.json HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n";
-            let response = trickle(connect(port).await, head, b"1\r\n \r\n").await.expect("an unneeded body ends");
-            assert_eq!(status(&response), 200, "{response}");
-        });
+        clients.spawn(send_slow_unneeded_body(port, "/.well-known/jwks.json"));
         clients.spawn(async move {
             let mut stream = connect(port).await;
             stream
@@ -138,24 +148,12 @@ async fn slow_clients_of_the_ops_port_do_not_block_the_probes() {
     let before = Usage::of(service.pid());
     let mut clients = JoinSet::new();
     for _ in 0..CLIENTS_OF_EACH_KIND {
-        clients.spawn(async move {
-            let response = trickle(connect(port).await, b"", HEAD).await.expect("a slow head ends");
-            assert!(matches!(status(&response), 0 | 408), "{response}");
-        });
-        clients.spawn(async move {
-            let head = b"GET /livez HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n";
-            let response = trickle(connect(port).await, head, b"1\r\n \r\n").await.expect("an unneeded body ends");
-            assert_eq!(status(&response), 200, "{response}");
-        });
+        clients.spawn(send_slow_head(port));
+        clients.spawn(send_slow_unneeded_body(port, "/livez"));
     }
     while !clients.is_empty() {
         assert!(service.readiness().await.is_some(), "the probe gets no response");
-        let _ = timeout(Duration::from_millis(200), async {
-            while let Some(ended) = clients.join_next().await {
-                ended.expect("a slow client got the expected response");
-            }
-        })
-        .await;
+        join_ended(&mut clients).await;
     }
     wait_for_descriptors(service.pid(), before.descriptors + 20).await;
 }

@@ -2,16 +2,13 @@
 
 use std::{collections::BTreeSet, fs, path::Path};
 
+use e2e::start::{start_user_service, start_user_service_with};
 use reqwest::Method;
 use serde_json::{Value, json};
-use test_support::{Stack, World};
 
 #[tokio::test]
 async fn the_api_documentation_is_served_by_the_binary() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "docs").await;
-    let service = world.user_service().start().await;
-    let api = service.api();
+    let (world, _service, api) = start_user_service("docs").await;
     assert_eq!(api.get("/docs").await.expect(308).header("location"), "/docs/");
     let index = api.get("/docs/").await.expect(200);
     assert!(index.header("content-type").starts_with("text/html"));
@@ -58,10 +55,7 @@ async fn the_api_documentation_is_served_by_the_binary() {
 
 #[tokio::test]
 async fn the_api_documentation_can_be_turned_off() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "nodocs").await;
-    let service = world.user_service().set("HTTP__DOCS", "false").start().await;
-    let api = service.api();
+    let (_world, _service, api) = start_user_service_with("nodocs", &[("HTTP__DOCS", "false")]).await;
     for path in ["/docs", "/docs/", "/docs/swagger-ui-bundle.js"] {
         let _ = api.get(path).await.expect_problem(404, "not-found");
     }

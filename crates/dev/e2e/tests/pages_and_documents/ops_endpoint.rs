@@ -1,15 +1,13 @@
 //! The ops endpoint and the health check.
 
+use e2e::{accounts::register, start::start_user_service};
 use reqwest::Method;
 use serde_json::json;
-use test_support::{Api, Service, Stack, World};
+use test_support::{Api, Service};
 
 #[tokio::test]
 async fn the_ops_endpoint_reports_health_and_metrics() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "ops").await;
-    let mut service = world.user_service().start().await;
-    let api = service.api();
+    let (world, mut service, api) = start_user_service("ops").await;
     let ops = Api::new(format!("http://127.0.0.1:{}", service.ops_port()));
     assert_eq!(ops.get("/livez").await.expect(200).json(), json!({ "status": "alive" }));
     test_support::wait_for(test_support::DEADLINE, "Kafka to be seen", async || {
@@ -28,8 +26,7 @@ async fn the_ops_endpoint_reports_health_and_metrics() {
     assert_eq!(api.send(sane).await.header("x-request-id"), "my-own.id_1");
     let odd = api.request(Method::GET, "/api/users/me").header("x-request-id", "not so sane");
     assert_ne!(api.send(odd).await.header("x-request-id"), "not so sane");
-    let ada = world.test_user("ada");
-    let _ = api.register(&ada).await.expect(201);
+    let ada = register(&world, &api, "ada").await;
     api.login(&ada).await;
     let metrics = ops.get("/metrics").await.expect(200);
     assert!(metrics.header("content-type").starts_with("text/plain"));

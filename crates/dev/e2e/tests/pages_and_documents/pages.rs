@@ -1,7 +1,8 @@
 //! The HTML pages.
 
+use e2e::start::start_user_service;
 use reqwest::Method;
-use test_support::{ApiResponse, Stack, World};
+use test_support::ApiResponse;
 
 const SLUGS: &[&str] = &[
     "malformed-body",
@@ -32,10 +33,7 @@ const SLUGS: &[&str] = &[
 
 #[tokio::test]
 async fn every_page_is_uncacheable_and_runs_no_script() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "pages").await;
-    let service = world.user_service().start().await;
-    let api = service.api();
+    let (_world, service, api) = start_user_service("pages").await;
     let index = api.get("/problems").await.expect(200);
     for slug in SLUGS {
         assert!(index.text.contains(&format!("/problems/{slug}\"")), "{slug} is not listed");

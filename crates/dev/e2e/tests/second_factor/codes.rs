@@ -1,13 +1,14 @@
 //! Which codes are accepted, and that each one works once.
 
-use bson::{Document, doc};
+use bson::doc;
 use e2e::{
-    accounts::{mark_email_verified, user_document, with_cheap_hashes},
+    accounts::{register_verified, update_user, user_document, wait_until_all_published, with_cheap_hashes},
+    start::{start_user_service, start_user_service_with},
     topic_order::first_occurrences,
     totp::{confirm_setup, recovery_codes, start_setup, unix_seconds},
 };
 use serde_json::{Value, json};
-use test_support::{ApiResponse, DEADLINE, Record, Stack, World, wait_for};
+use test_support::{ApiResponse, DEADLINE, Record, Stack, World, count};
 
 use crate::requests::{
     log_in_with_both_factors, mfa_token, reset_last_step, submit_code, totp_status, user_with_totp,
@@ -16,14 +17,8 @@ use crate::requests::{
 
 #[tokio::test]
 async fn a_code_is_accepted_in_the_digits_of_any_script() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "digits").await;
-    let service = with_cheap_hashes(world.user_service()).start().await;
-    let api = service.api();
-    let ada = world.test_user("ada");
-    let _ = api.register(&ada).await.expect(201);
-    mark_email_verified(&world, &ada).await;
-    let me = api.with_token(&api.login(&ada).await.access);
+    let (world, _service, api) = start_user_service("digits").await;
+    let (ada, me) = register_verified(&world, &api, "ada").await;
     let in_script = |code: &str, zero: char| -> String {
         let digit = |c: char| {
             let value = c.to_digit(10).map(|value| u32::from(zero) + value);
@@ -49,9 +44,7 @@ async fn a_code_is_accepted_in_the_digits_of_any_script() {
 
 #[tokio::test]
 async fn a_code_of_the_previous_or_next_step_is_accepted_and_no_older_one() {
-    let world = World::new(&Stack::from_env(), "drift").await;
-    let service = with_cheap_hashes(world.user_service()).start().await;
-    let api = service.api();
+    let (world, _service, api) = start_user_service("drift").await;
     let (ada, _me, authenticator, _codes) = user_with_totp(&world, &api, "ada").await;
     for (steps, status) in [(-2, 401), (-1, 200), (0, 200), (1, 200), (2, 401)] {
         wait_for_early_in_step().await;
@@ -110,28 +103,23 @@ async fn only_one_of_two_concurrent_logins_with_one_code_succeeds() {
     let records = topic.read_until(DEADLINE, "5 used recovery codes", |records| remaining(records).len() >= 5).await;
     assert_eq!(remaining(records), [9, 8, 7, 6, 5]);
     // Every successful login has a session and every refused one has none: the first login, and three per round.
-    let sessions = world.user_database().await.collection::<Document>("sessions");
-    assert_eq!(sessions.count_documents(doc! {}).await.expect("sessions can be counted"), 1 + 3 * 5);
+    assert_eq!(count(&world.user_collection("sessions").await, doc! {}).await, 1 + 3 * 5);
 }
 
 /// The bound of the pending list also applies to a login that uses a recovery code, because its notice is never left
 /// out.
 #[tokio::test]
 async fn a_recovery_code_is_never_used_without_its_event() {
-    let world = World::new(&Stack::from_env(), "fullpending").await;
-    let spec = with_cheap_hashes(world.user_service()).set("RELAY__MAX_PENDING_PER_USER", "6");
-    let service = spec.start().await;
-    let api = service.api();
+    let (world, _service, api) = start_user_service_with("fullpending", &[("RELAY__MAX_PENDING_PER_USER", "6")]).await;
     let (ada, _me, authenticator, codes) = user_with_totp(&world, &api, "ada").await;
-    let users = world.user_database().await.collection::<Document>("users");
     let pending = async || user_document(&world, &ada.email).await.get_array("pendingEvents").map_or(0, Vec::len);
-    wait_for(DEADLINE, "an empty pending list", async || (pending().await == 0).then_some(())).await;
+    wait_until_all_published(&world).await;
     // While the account is parked, none of its events is published.
     let parked = doc! { "parked": {
         "until": bson::DateTime::from_millis(i64::try_from((unix_seconds() + 600) * 1_000).expect("the time fits")),
         "attempts": 1, "error": "by the test",
     } };
-    users.update_one(doc! { "email": &ada.email }, doc! { "$set": parked }).await.expect("users can be written");
+    update_user(&world, &ada.email, doc! { "$set": parked }).await;
 
     for (code, status, waiting) in
         [(&codes[0], 200, 2), (&codes[1], 200, 4), (&codes[2], 200, 6), (&codes[3], 503, 6), (&codes[3], 503, 6)]
@@ -142,10 +130,9 @@ async fn a_recovery_code_is_never_used_without_its_event() {
     // The authenticator still works, without an event of the login.
     let _ = log_in_with_both_factors(&api, &ada, &authenticator.code()).await.expect(200);
     assert_eq!(pending().await, 6);
-    let unpark = doc! { "$unset": { "parked": "" } };
-    users.update_one(doc! { "email": &ada.email }, unpark).await.expect("users can be written");
+    update_user(&world, &ada.email, doc! { "$unset": { "parked": "" } }).await;
     let used = world.topic_reader().read_type("user.recovery_code_used.v1", 3).await;
     assert_eq!(used.iter().map(|record| record.json()["remaining"].clone()).collect::<Vec<_>>(), [9, 8, 7]);
-    wait_for(DEADLINE, "an empty pending list", async || (pending().await == 0).then_some(())).await;
+    wait_until_all_published(&world).await;
     let _ = log_in_with_both_factors(&api, &ada, &codes[3]).await.expect(200);
 }

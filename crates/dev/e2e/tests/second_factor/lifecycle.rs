@@ -1,33 +1,23 @@
 //! The second factor from its setup to its removal by its user.
 
-use bson::{Document, RawDocumentBuf, doc};
+use bson::{RawDocumentBuf, doc};
 use e2e::{
-    accounts::{mark_email_verified, user_document},
+    accounts::{register_verified, user_document},
+    start::start_both_services,
     totp::{Authenticator, confirm_setup, recovery_codes, start_setup},
 };
 use serde_json::{Value, json};
-use test_support::{Api, DEADLINE, Record, Stack, TestUser, Tokens, World, wait_for};
+use test_support::{Api, DEADLINE, TestUser, Tokens, World, count, wait_for};
 
 use crate::requests::{
     OFF_SUBJECT, log_in_with_both_factors, mfa_token, password_login, reset_last_step, submit_code, totp_status,
 };
 
-async fn read_events(world: &World, event_type: &str) -> Vec<Record> {
-    let mut topic = world.topic_reader();
-    let all = topic.read_all().await.iter().filter(|record| record.event_type() == event_type);
-    all.cloned().collect()
-}
-
 #[tokio::test]
 async fn a_second_factor_from_its_setup_to_its_removal() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "totp").await;
-    let (users, _emails, api) = world.start_both().await;
-    let ada = world.test_user("ada");
+    let (world, users, _emails, api) = start_both_services("totp").await;
+    let (ada, me) = register_verified(&world, &api, "ada").await;
     let mut topic = world.topic_reader();
-    let _ = api.register(&ada).await.expect(201);
-    mark_email_verified(&world, &ada).await;
-    let me = api.with_token(&api.login(&ada).await.access);
 
     assert_eq!(totp_status(&me).await, json!({ "enabled": false, "enabledAt": null, "recoveryCodesLeft": null }));
     let _ = confirm_setup(&me, "123456").await.expect_problem(409, "conflict");
@@ -95,11 +85,8 @@ async fn a_second_factor_from_its_setup_to_its_removal() {
     api.login(&ada).await;
     let stored = user_document(&world, &ada.email).await;
     assert!(stored.get("totp").is_none() && stored.get("totpSetup").is_none(), "{stored}");
-    let subjects = wait_for(DEADLINE, "the notice that it is off", async || {
-        let subjects: Vec<String> = mailbox.mails().await.into_iter().map(|mail| mail.subject).collect();
-        subjects.iter().any(|it| it == OFF_SUBJECT).then_some(subjects)
-    })
-    .await;
+    mailbox.wait_for_subject(OFF_SUBJECT).await;
+    let subjects: Vec<String> = mailbox.mails().await.into_iter().map(|mail| mail.subject).collect();
     assert_eq!(subjects.iter().filter(|it| *it == "A recovery code was used to sign in").count(), 2, "{subjects:?}");
     assert_eq!(subjects.iter().filter(|it| *it == OFF_SUBJECT).count(), 1, "{subjects:?}");
 
@@ -158,8 +145,8 @@ async fn assert_recovery_codes_work_once(world: &World, api: &Api, user: &TestUs
     let used = world.topic_reader().read_type("user.recovery_code_used.v1", 2).await;
     assert_eq!(used.iter().map(|record| record.json()["remaining"].clone()).collect::<Vec<_>>(), [9, 8]);
     assert!(used.iter().all(|record| record.json()["recipient"]["email"] == user.email));
-    let methods: Vec<Value> =
-        read_events(world, "user.logged_in.v1").await.iter().map(|record| record.json()["methods"].clone()).collect();
+    let logins = world.topic_reader().read_all_of_type("user.logged_in.v1").await;
+    let methods: Vec<Value> = logins.iter().map(|record| record.json()["methods"].clone()).collect();
     assert_eq!(methods.iter().filter(|it| **it == json!(["password", "recovery-code"])).count(), 2, "{methods:?}");
 }
 
@@ -207,12 +194,11 @@ async fn remove_with_password_and_code(world: &World, me: &Api, user: &TestUser,
     let _ = remove(body(&user.password, &right)).await.expect_problem(409, "conflict");
 
     // Each wrong code has an audit entry, up to a bound.
-    let audit = world.user_database().await.collection::<Document>("audit");
+    let audit = world.user_collection("audit").await;
     let document = user_document(world, &user.email).await;
     let refused = doc! { "userId": document.get("_id"), "type": "code_refused" };
     wait_for(DEADLINE, "the refused codes in the audit", async || {
-        let rows = audit.count_documents(refused.clone()).await.expect("the audit can be read");
-        (rows >= 5).then_some(())
+        (count(&audit, refused.clone()).await >= 5).then_some(())
     })
     .await;
 }

@@ -1,7 +1,8 @@
 //! The token between the two steps of a login.
 
 use e2e::{
-    accounts::{with_cheap_hashes, with_new_password},
+    accounts::{change_password, with_cheap_hashes},
+    start::start_user_service,
     totp::{confirm_setup, recovery_codes, start_setup, unix_seconds},
 };
 use futures_util::future::join_all;
@@ -12,9 +13,7 @@ use crate::requests::{mfa_token, submit_code, user_with_totp};
 
 #[tokio::test]
 async fn the_mfa_token_is_void_after_its_use_a_new_password_a_new_factor_and_its_lifetime() {
-    let world = World::new(&Stack::from_env(), "mfatoken").await;
-    let mut service = with_cheap_hashes(world.user_service()).start().await;
-    let api = service.api();
+    let (world, mut service, api) = start_user_service("mfatoken").await;
     let (ada, me, authenticator, codes) = user_with_totp(&world, &api, "ada").await;
     let (eve, ..) = user_with_totp(&world, &api, "eve").await;
     let assert_invalid = async |token: &str, code: &str| {
@@ -37,9 +36,7 @@ async fn the_mfa_token_is_void_after_its_use_a_new_password_a_new_factor_and_its
     }
 
     // The password changes.
-    let renewed = with_new_password(&ada, "renewed");
-    let body = json!({ "currentPassword": ada.password, "newPassword": renewed.password });
-    let _ = me.put("/api/users/me/password", &body).await.expect(204);
+    let renewed = change_password(&me, &ada, "renewed").await;
     assert_invalid(&token, &codes[1]).await;
     // The second factor is still enabled, and the new password needs a code.
     let token = mfa_token(&api, &renewed).await;

@@ -1,31 +1,27 @@
 //! The password of an account with a second factor.
 
-use bson::{Document, Uuid, doc};
+use bson::Uuid;
 use e2e::{
-    accounts::{mark_email_verified, user_document, with_cheap_hashes, with_new_password},
+    accounts::{
+        confirm_reset, register_verified, request_reset, stored_hash, user_document, wait_for_session_count,
+        with_cheap_hashes, with_new_password,
+    },
+    start::{start_both_services, start_user_service},
     totp::{confirm_setup, recovery_codes, start_setup},
 };
-use serde_json::json;
-use test_support::{DEADLINE, Stack, World, wait_for};
+use test_support::{Stack, World};
 
 use crate::requests::{log_in_with_both_factors, mfa_token, password_login, submit_code, user_with_totp};
 
 #[tokio::test]
 async fn a_password_reset_does_not_bypass_the_second_factor() {
-    let world = World::new(&Stack::from_env(), "totpreset").await;
-    let (_users, _emails, api) = world.start_both().await;
+    let (world, _users, _emails, api) = start_both_services("totpreset").await;
     let (ada, _me, authenticator, _codes) = user_with_totp(&world, &api, "ada").await;
     let before = mfa_token(&api, &ada).await;
-    let _ = api.post("/api/auth/password-reset", &json!({ "email": ada.email })).await.expect(202);
-    let mailbox = world.mailbox(&ada.email);
-    let link = wait_for(DEADLINE, "the mail with the link", async || {
-        let mails = mailbox.mails().await;
-        mails.iter().find(|mail| mail.subject == "Reset your password").map(|mail| mail.token("/reset-password"))
-    })
-    .await;
+    request_reset(&api, &ada.email).await;
+    let link = world.mailbox(&ada.email).wait_for_token("/reset-password", 1).await;
     let renewed = with_new_password(&ada, "forgotten");
-    let body = json!({ "token": link, "newPassword": renewed.password });
-    let _ = api.post("/api/auth/password-reset/confirm", &body).await.expect(204);
+    let _ = confirm_reset(&api, &link, &renewed.password).await.expect(204);
     let _ = submit_code(&api, &before, &authenticator.code()).await.expect_problem(400, "token-invalid");
     let _ = log_in_with_both_factors(&api, &renewed, &authenticator.wrong_code())
         .await
@@ -42,45 +38,30 @@ async fn a_password_login_in_progress_while_the_second_factor_is_enabled_gets_no
     let delayed = fast.replica().fail_points("login.before_commit=sleep(4000)");
     let (fast, delayed) = tokio::join!(fast.start(), delayed.start());
     let api = fast.api();
-    let ada = world.test_user("ada");
-    let _ = api.register(&ada).await.expect(201);
-    mark_email_verified(&world, &ada).await;
-    let me = api.with_token(&api.login(&ada).await.access);
+    let (ada, me) = register_verified(&world, &api, "ada").await;
     let authenticator = start_setup(&me, &ada).await;
 
-    let sessions = world.user_database().await.collection::<Document>("sessions");
-    let wait_for_session_count = async |count: u64| {
-        wait_for(DEADLINE, &format!("{count} session rows"), async || {
-            (sessions.count_documents(doc! {}).await.expect("sessions can be counted") == count).then_some(())
-        })
-        .await;
-    };
     let (slow, user) = (delayed.api(), ada.clone());
     let waiting = tokio::spawn(async move { password_login(&slow, &user).await });
-    wait_for_session_count(2).await;
+    wait_for_session_count(&world, 2).await;
     let codes = recovery_codes(&confirm_setup(&me, &authenticator.code()).await.expect(200));
     assert!(!waiting.is_finished(), "the login was not slow enough for this test");
     let late = waiting.await.expect("a login does not panic").expect_problem(401, "mfa-required");
-    wait_for_session_count(1).await;
+    wait_for_session_count(&world, 1).await;
     let _ = submit_code(&api, &late.string("mfaToken"), &codes[0]).await.expect(200);
 }
 
 #[tokio::test]
 async fn an_outdated_hash_is_renewed_even_if_the_login_is_not_complete() {
-    let world = World::new(&Stack::from_env(), "rehash").await;
-    let mut service = with_cheap_hashes(world.user_service()).start().await;
-    let api = service.api();
+    let (world, mut service, api) = start_user_service("rehash").await;
     let (ada, _me, _authenticator, codes) = user_with_totp(&world, &api, "ada").await;
-    let hash = async || {
-        user_document(&world, &ada.email).await.get_str("passwordHash").expect("the user has a hash").to_owned()
-    };
-    let outdated = hash().await;
+    let outdated = stored_hash(&world, &ada.email).await;
     service.kill().await;
     service.restart_with(|spec| spec.set("HASHING__ITERATIONS", "2")).await;
     let before = user_document(&world, &ada.email).await;
 
     let token = mfa_token(&api, &ada).await;
-    let renewed = hash().await;
+    let renewed = stored_hash(&world, &ada.email).await;
     assert!(outdated.contains(",t=1,") && renewed.contains(",t=2,"), "{outdated} {renewed}");
     let after = user_document(&world, &ada.email).await;
     assert_eq!(before.get("updatedAt"), after.get("updatedAt"), "renewing the hash updated the account");

@@ -4,9 +4,10 @@ use bson::Uuid;
 use e2e::{
     accounts::user_document,
     administrators::{Admin, create_admin},
+    start::start_both_services,
 };
 use serde_json::{Value, json};
-use test_support::{Api, DEADLINE, Record, Stack, World, wait_for};
+use test_support::{Api, DEADLINE, Record, wait_for};
 
 use crate::requests::{OFF_SUBJECT, totp_status, user_with_totp};
 
@@ -21,8 +22,7 @@ const REASON: &str = "lost phone and codes, identity checked, ticket 4711";
 
 #[tokio::test]
 async fn an_administrator_removes_the_second_factor_of_a_user_who_cannot() {
-    let world = World::new(&Stack::from_env(), "adminfactor").await;
-    let (users, _emails, api) = world.start_both().await;
+    let (world, users, _emails, api) = start_both_services("adminfactor").await;
     let (ada, me, ..) = user_with_totp(&world, &api, "ada").await;
     let id = me.get("/api/users/me").await.expect(200).string("id");
     let root = create_admin(&world, &users, "root").await;
@@ -47,7 +47,7 @@ async fn an_administrator_removes_the_second_factor_of_a_user_who_cannot() {
     let _ = root.api.post(&path, &body).await.expect_problem(409, "conflict");
     // The sessions have ended, and the password alone is enough to log in.
     let _ = me.get("/api/users/me").await.expect_problem(401, "unauthorized");
-    let me = api.with_token(&api.login(&ada).await.access);
+    let me = api.logged_in_as(&ada).await;
     assert_eq!(totp_status(&me).await["enabled"], false);
     let stored = user_document(&world, &ada.email).await;
     assert!(stored.get("totp").is_none() && stored.get("totpSetup").is_none(), "{stored}");
@@ -60,11 +60,7 @@ async fn an_administrator_removes_the_second_factor_of_a_user_who_cannot() {
     );
     let ended = topic.read_type("user.sessions_ended.v1", 1).await.remove(0).json();
     assert_eq!(ended, json!({ "userId": id, "reason": "admin" }));
-    let mailbox = world.mailbox(&ada.email);
-    wait_for(DEADLINE, "the notice", async || {
-        mailbox.mails().await.iter().any(|mail| mail.subject == OFF_SUBJECT).then_some(())
-    })
-    .await;
+    world.mailbox(&ada.email).wait_for_subject(OFF_SUBJECT).await;
     // Both audit logs contain the administrator and the reason; the topic and the service's log do not contain the
     // reason.
     let own = audit_entries(&me, "/api/users/me/audit", "user.totp_disabled.v1").await.remove(0);
@@ -81,8 +77,7 @@ async fn an_administrator_removes_the_second_factor_of_a_user_who_cannot() {
 
 #[tokio::test]
 async fn an_operator_removes_a_second_factor_by_a_command_that_asks_for_the_reason() {
-    let world = World::new(&Stack::from_env(), "opfactor").await;
-    let (users, _emails, api) = world.start_both().await;
+    let (world, users, _emails, api) = start_both_services("opfactor").await;
     let (ada, me, ..) = user_with_totp(&world, &api, "ada").await;
     let (eve, eve_client, ..) = user_with_totp(&world, &api, "eve").await;
     let eve_id = eve_client.get("/api/users/me").await.expect(200).string("id");
@@ -112,7 +107,7 @@ async fn an_operator_removes_a_second_factor_by_a_command_that_asks_for_the_reas
     let off = world.topic_reader().read_type("user.totp_disabled.v1", 2).await;
     let off = off.iter().map(Record::json).find(|off| off["userId"] == id).expect("there is an event of Ada");
     assert_eq!((&off["by"], &off["recipient"]["email"]), (&json!("operator"), &json!(ada.email)));
-    let me = api.with_token(&api.login(&ada).await.access);
+    let me = api.logged_in_as(&ada).await;
     let entry = audit_entries(&me, "/api/users/me/audit", "user.totp_disabled.v1").await.remove(0);
     assert_eq!(
         (&entry["actor"], &entry["actorId"], &entry["reason"]),

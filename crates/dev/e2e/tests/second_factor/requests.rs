@@ -2,7 +2,7 @@
 
 use bson::doc;
 use e2e::{
-    accounts::{mark_email_verified, update_user},
+    accounts::{register_verified, try_login, update_user},
     totp::{Authenticator, STEP, enable_totp, unix_seconds},
 };
 use serde_json::{Value, json};
@@ -28,18 +28,14 @@ pub(crate) async fn user_with_totp(
     api: &Api,
     name: &str,
 ) -> (TestUser, Api, Authenticator, Vec<String>) {
-    let user = world.test_user(name);
-    let _ = api.register(&user).await.expect(201);
-    mark_email_verified(world, &user).await;
-    let me = api.with_token(&api.login(&user).await.access);
+    let (user, me) = register_verified(world, api, name).await;
     let (authenticator, codes) = enable_totp(&me, &user).await;
     reset_last_step(world, &user).await;
     (user, me, authenticator, codes)
 }
 
 pub(crate) async fn password_login(api: &Api, user: &TestUser) -> ApiResponse {
-    let body = json!({ "identifier": user.email, "password": user.password });
-    api.post("/api/auth/login", &body).await
+    try_login(api, &user.email, &user.password).await
 }
 
 /// Logs in with the password and returns the token for the second step.

@@ -1,17 +1,17 @@
 //! All orders of changes with all orders of links.
 
 use e2e::{
-    accounts::{try_login, user_document, with_cheap_hashes, with_email},
+    accounts::{change_password, try_login, user_document, with_email},
     sealed_tokens::SealedTokens,
+    start::start_user_service,
     totp::enable_totp,
 };
 use futures_util::future::join_all;
 use serde_json::json;
-use test_support::{Api, Stack, TestUser, Tokens, World};
+use test_support::{Api, TestUser, Tokens, World};
 
 use crate::steps::{
-    ADDRESS_CHANGED, REGISTERED, assert_signed_out, change_address, change_password, register_owner, reset_by_mail,
-    undo,
+    ADDRESS_CHANGED, REGISTERED, assert_signed_out, change_address, register_owner, reset_by_mail, undo,
 };
 
 /// A change that a thief makes.
@@ -61,9 +61,7 @@ struct StolenAccount {
 
 #[tokio::test]
 async fn the_owner_gets_the_account_back_in_every_order_of_changes_and_links() {
-    let world = World::new(&Stack::from_env(), "orders").await;
-    let service = with_cheap_hashes(world.user_service()).start().await;
-    let api = service.api();
+    let (world, _service, api) = start_user_service("orders").await;
     let thefts = [TheftStep::Password, TheftStep::Factor, TheftStep::Address];
     let attempts = ORDERS.iter().enumerate().map(|(number, order)| {
         let (world, api) = (&world, &api);

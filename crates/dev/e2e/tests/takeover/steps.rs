@@ -2,11 +2,16 @@
 
 use bson::{Binary, DateTime, doc, spec::BinarySubtype};
 use e2e::{
-    accounts::{mark_email_verified, update_user, with_new_password},
+    accounts::{
+        confirm_email_change, confirm_reset, mark_email_verified, register, request_reset, update_user,
+        with_new_password,
+    },
     sealed_tokens::SealedTokens,
+    start::start_user_service,
+    totp::enable_totp,
 };
 use serde_json::json;
-use test_support::{Api, ApiResponse, TestUser, Tokens, World};
+use test_support::{Api, ApiResponse, Service, TestUser, Tokens, World};
 
 pub(crate) const REGISTERED: &str = "user.registered.v1";
 pub(crate) const PASSWORD_CHANGED: &str = "user.password_changed.v1";
@@ -16,10 +21,16 @@ pub(crate) const CHANGE_REQUESTED: &str = "user.email_change_requested.v1";
 pub(crate) const ADDRESS_CHANGED: &str = "user.email_changed.v1";
 pub(crate) const RESET_REQUESTED: &str = "user.password_reset_requested.v1";
 
+/// Starts a user service, and reads the tokens that it mails.
+pub(crate) async fn start_with_sealed_tokens(name: &str) -> (World, Service, Api, SealedTokens) {
+    let (world, service, api) = start_user_service(name).await;
+    let sealed_tokens = SealedTokens::new(&world);
+    (world, service, api, sealed_tokens)
+}
+
 /// Registers a user with a verified address and logs them in.
 pub(crate) async fn register_owner(world: &World, api: &Api, name: &str) -> (TestUser, Tokens) {
-    let user = world.test_user(name);
-    let _ = api.register(&user).await.expect(201);
+    let user = register(world, api, name).await;
     mark_email_verified(world, &user).await;
     let tokens = api.login(&user).await;
     (user, tokens)
@@ -34,11 +45,18 @@ pub(crate) async fn insert_totp(world: &World, email: &str) {
     update_user(world, email, doc! { "$set": { "totp": planted } }).await;
 }
 
-pub(crate) async fn change_password(me: &Api, user: &TestUser, how: &str) -> TestUser {
-    let renewed = with_new_password(user, how);
-    let body = json!({ "currentPassword": user.password, "newPassword": renewed.password });
-    let _ = me.put("/api/users/me/password", &body).await.expect(204);
-    renewed
+/// Enables a second factor with the password of the owner. Returns the thief's client, the recovery codes, and the
+/// token of the undo link number `nth` in the owner's mailbox.
+pub(crate) async fn enable_totp_as_thief(
+    api: &Api,
+    sealed_tokens: &mut SealedTokens,
+    owner: &TestUser,
+    nth: usize,
+) -> (Api, Vec<String>, String) {
+    let thief = api.logged_in_as(owner).await;
+    let (_, codes) = enable_totp(&thief, owner).await;
+    let undo_link = sealed_tokens.wait_for_nth(TOTP_ENABLED, "undo", &owner.email, nth).await;
+    (thief, codes, undo_link)
 }
 
 pub(crate) async fn disable_totp(me: &Api, user: &TestUser, code: &str) {
@@ -50,7 +68,7 @@ pub(crate) async fn disable_totp(me: &Api, user: &TestUser, code: &str) {
 pub(crate) async fn change_address(api: &Api, me: &Api, sealed_tokens: &mut SealedTokens, user: &TestUser, new: &str) {
     let _ = me.put("/api/users/me/email", &json!({ "newEmail": new, "password": user.password })).await.expect(202);
     let token = sealed_tokens.wait_for_nth(CHANGE_REQUESTED, "confirmation", new, 1).await;
-    let _ = api.post("/api/auth/email-change/confirm", &json!({ "token": token })).await.expect(204);
+    let _ = confirm_email_change(api, &token).await.expect(204);
 }
 
 /// Uses the undo link of an event.
@@ -60,14 +78,13 @@ pub(crate) async fn undo(api: &Api, event_type: &str, token: &str) -> ApiRespons
 }
 
 pub(crate) async fn reset(api: &Api, token: &str, user: &TestUser) -> ApiResponse {
-    let body = json!({ "token": token, "newPassword": user.password });
-    api.post("/api/auth/password-reset/confirm", &body).await
+    confirm_reset(api, token, &user.password).await
 }
 
 /// Requests and uses a reset with the mailbox alone.
 pub(crate) async fn reset_by_mail(api: &Api, sealed_tokens: &mut SealedTokens, user: &TestUser) -> TestUser {
     let before = sealed_tokens.all(&user.email).await.iter().filter(|mail| mail.0 == RESET_REQUESTED).count();
-    let _ = api.post("/api/auth/password-reset", &json!({ "email": user.email })).await.expect(202);
+    request_reset(api, &user.email).await;
     let token = sealed_tokens.wait_for_nth(RESET_REQUESTED, "reset", &user.email, before + 1).await;
     let renewed = with_new_password(user, "regained");
     let _ = reset(api, &token, &renewed).await.expect(204);
@@ -76,6 +93,6 @@ pub(crate) async fn reset_by_mail(api: &Api, sealed_tokens: &mut SealedTokens, u
 
 pub(crate) async fn assert_signed_out(api: &Api, tokens: &Tokens) {
     let _ = api.with_token(&tokens.access).get("/api/users/me").await.expect_problem(401, "unauthorized");
-    let refreshed = api.post("/api/auth/refresh", &json!({ "refreshToken": tokens.refresh })).await;
+    let refreshed = api.refresh(&tokens.refresh).await;
     let _ = refreshed.expect_problem(401, "unauthorized");
 }

@@ -2,33 +2,30 @@
 
 use bson::{DateTime, doc};
 use e2e::{
-    accounts::{try_login, update_user, user_document, with_cheap_hashes, with_email, with_new_password},
-    sealed_tokens::SealedTokens,
+    accounts::{
+        change_password, confirm_email_change, delete_account, try_login, update_user, user_document, with_email,
+        with_new_password,
+    },
+    administrators::create_admin,
     totp::{enable_totp, recovery_codes},
 };
 use serde_json::{Value, json};
-use test_support::{Stack, World, remember_secret};
+use test_support::remember_secret;
 
 use crate::steps::{
     ADDRESS_CHANGED, CHANGE_REQUESTED, CODES_RENEWED, PASSWORD_CHANGED, REGISTERED, RESET_REQUESTED, TOTP_ENABLED,
-    assert_signed_out, change_address, change_password, disable_totp, register_owner, reset, reset_by_mail, undo,
+    assert_signed_out, change_address, disable_totp, enable_totp_as_thief, register_owner, reset, reset_by_mail,
+    start_with_sealed_tokens, undo,
 };
 
 #[tokio::test]
 async fn enabling_a_second_factor_again_after_its_undo_sends_a_new_undo_link() {
-    let world = World::new(&Stack::from_env(), "again").await;
-    let service = with_cheap_hashes(world.user_service()).start().await;
-    let api = service.api();
-    let mut sealed_tokens = SealedTokens::new(&world);
+    let (world, _service, api, mut sealed_tokens) = start_with_sealed_tokens("again").await;
     let (ada, _) = register_owner(&world, &api, "ada").await;
-    let thief = api.with_token(&api.login(&ada).await.access);
-    enable_totp(&thief, &ada).await;
-    let first = sealed_tokens.wait_for_nth(TOTP_ENABLED, "undo", &ada.email, 1).await;
+    let (_, _, first) = enable_totp_as_thief(&api, &mut sealed_tokens, &ada, 1).await;
     let _ = undo(&api, TOTP_ENABLED, &first).await.expect(204);
     // The thief still knows the password.
-    let thief = api.with_token(&api.login(&ada).await.access);
-    let codes = enable_totp(&thief, &ada).await.1;
-    let second = sealed_tokens.wait_for_nth(TOTP_ENABLED, "undo", &ada.email, 2).await;
+    let (thief, codes, second) = enable_totp_as_thief(&api, &mut sealed_tokens, &ada, 2).await;
     // Disabling and enabling again within the period sends no other link, and the existing one stays valid.
     disable_totp(&thief, &ada, &codes[0]).await;
     enable_totp(&thief, &ada).await;
@@ -42,10 +39,7 @@ async fn enabling_a_second_factor_again_after_its_undo_sends_a_new_undo_link() {
 
 #[tokio::test]
 async fn the_mailbox_alone_cannot_remove_a_second_factor_that_is_older_than_the_links() {
-    let world = World::new(&Stack::from_env(), "mailboxonly").await;
-    let service = with_cheap_hashes(world.user_service()).start().await;
-    let api = service.api();
-    let mut sealed_tokens = SealedTokens::new(&world);
+    let (world, _service, api, mut sealed_tokens) = start_with_sealed_tokens("mailboxonly").await;
     let (ada, tokens) = register_owner(&world, &api, "ada").await;
     let me = api.with_token(&tokens.access);
     let codes = enable_totp(&me, &ada).await.1;
@@ -93,10 +87,7 @@ async fn the_mailbox_alone_cannot_remove_a_second_factor_that_is_older_than_the_
 
 #[tokio::test]
 async fn the_password_alone_gives_no_undo_link_and_does_not_bypass_the_second_factor() {
-    let world = World::new(&Stack::from_env(), "passwordonly").await;
-    let service = with_cheap_hashes(world.user_service()).start().await;
-    let api = service.api();
-    let mut sealed_tokens = SealedTokens::new(&world);
+    let (world, _service, api, mut sealed_tokens) = start_with_sealed_tokens("passwordonly").await;
     let (ada, tokens) = register_owner(&world, &api, "ada").await;
     let me = api.with_token(&tokens.access);
     enable_totp(&me, &ada).await;
@@ -130,10 +121,7 @@ async fn the_password_alone_gives_no_undo_link_and_does_not_bypass_the_second_fa
 
 #[tokio::test]
 async fn six_password_changes_do_not_displace_the_first_undo_link() {
-    let world = World::new(&Stack::from_env(), "sixtimes").await;
-    let service = with_cheap_hashes(world.user_service()).start().await;
-    let api = service.api();
-    let mut sealed_tokens = SealedTokens::new(&world);
+    let (world, _service, api, mut sealed_tokens) = start_with_sealed_tokens("sixtimes").await;
     let (ada, _) = register_owner(&world, &api, "ada").await;
     let tokens = api.login(&ada).await;
     let thief_client = api.with_token(&tokens.access);
@@ -161,7 +149,7 @@ async fn six_password_changes_do_not_displace_the_first_undo_link() {
     let token = sealed_tokens.wait_for_nth(RESET_REQUESTED, "reset", &ada.email, 1).await;
     let renewed = with_new_password(&ada, "renewed");
     let _ = reset(&api, &token, &renewed).await.expect(204);
-    let me = api.with_token(&api.login(&renewed).await.access);
+    let me = api.logged_in_as(&renewed).await;
     let log = me.get("/api/users/me/audit").await.expect(200).json();
     let kinds: Vec<&Value> = log["items"].as_array().into_iter().flatten().map(|entry| &entry["type"]).collect();
     assert!(kinds.contains(&&json!("user.change_undone.v1")), "{kinds:?}");
@@ -169,10 +157,7 @@ async fn six_password_changes_do_not_displace_the_first_undo_link() {
 
 #[tokio::test]
 async fn an_undo_link_is_void_when_its_address_changes_and_when_it_expires() {
-    let world = World::new(&Stack::from_env(), "deadlinks").await;
-    let service = with_cheap_hashes(world.user_service()).start().await;
-    let api = service.api();
-    let mut sealed_tokens = SealedTokens::new(&world);
+    let (world, _service, api, mut sealed_tokens) = start_with_sealed_tokens("deadlinks").await;
     let (ada, tokens) = register_owner(&world, &api, "ada").await;
     let me = api.with_token(&tokens.access);
     let b = world.address("b");
@@ -186,7 +171,7 @@ async fn an_undo_link_is_void_when_its_address_changes_and_when_it_expires() {
 
     // The link has expired.
     let ada = reset_by_mail(&api, &mut sealed_tokens, &with_email(&moved, &ada.email)).await;
-    let me = api.with_token(&api.login(&ada).await.access);
+    let me = api.logged_in_as(&ada).await;
     let ada = change_password(&me, &ada, "again").await;
     let late = sealed_tokens.wait_for_nth(PASSWORD_CHANGED, "undo", &ada.email, 1).await;
     update_user(&world, &ada.email, doc! { "$set": doc! { "undoTokens.0.expiresAt": DateTime::now() } }).await;
@@ -194,17 +179,14 @@ async fn an_undo_link_is_void_when_its_address_changes_and_when_it_expires() {
     // The account is deleted.
     let ada = change_password(&me, &ada, "last").await;
     let last = sealed_tokens.wait_for_nth(PASSWORD_CHANGED, "undo", &ada.email, 2).await;
-    let _ = me.delete("/api/users/me", Some(&json!({ "password": ada.password }))).await.expect(204);
+    delete_account(&me, &ada).await;
     let _ = undo(&api, PASSWORD_CHANGED, &last).await.expect_problem(400, "token-invalid");
 }
 
 #[tokio::test]
 async fn an_undo_link_does_not_change_a_disabled_account_and_works_after_it_is_enabled() {
-    let world = World::new(&Stack::from_env(), "disabled").await;
-    let service = with_cheap_hashes(world.user_service()).start().await;
-    let api = service.api();
-    let root = e2e::administrators::create_admin(&world, &service, "root").await;
-    let mut sealed_tokens = SealedTokens::new(&world);
+    let (world, service, api, mut sealed_tokens) = start_with_sealed_tokens("disabled").await;
+    let root = create_admin(&world, &service, "root").await;
     let (ada, tokens) = register_owner(&world, &api, "ada").await;
     let me = api.with_token(&tokens.access);
     let id = me.get("/api/users/me").await.expect(200).string("id");
@@ -218,19 +200,14 @@ async fn an_undo_link_does_not_change_a_disabled_account_and_works_after_it_is_e
 
 #[tokio::test]
 async fn an_undo_voids_a_change_of_address_that_is_not_yet_confirmed() {
-    let world = World::new(&Stack::from_env(), "waiting").await;
-    let service = with_cheap_hashes(world.user_service()).start().await;
-    let api = service.api();
-    let mut sealed_tokens = SealedTokens::new(&world);
+    let (world, _service, api, mut sealed_tokens) = start_with_sealed_tokens("waiting").await;
     let (ada, _) = register_owner(&world, &api, "ada").await;
-    let thief_client = api.with_token(&api.login(&ada).await.access);
-    enable_totp(&thief_client, &ada).await;
-    let link = sealed_tokens.wait_for_nth(TOTP_ENABLED, "undo", &ada.email, 1).await;
+    let (thief_client, _, link) = enable_totp_as_thief(&api, &mut sealed_tokens, &ada, 1).await;
     let mallory = world.address("mallory");
     let body = json!({ "newEmail": mallory, "password": ada.password });
     let _ = thief_client.put("/api/users/me/email", &body).await.expect(202);
     let waiting = sealed_tokens.wait_for_nth(CHANGE_REQUESTED, "confirmation", &mallory, 1).await;
     let _ = undo(&api, TOTP_ENABLED, &link).await.expect(204);
-    let confirm = api.post("/api/auth/email-change/confirm", &json!({ "token": waiting })).await;
+    let confirm = confirm_email_change(&api, &waiting).await;
     let _ = confirm.expect_problem(400, "token-invalid");
 }

@@ -1,25 +1,22 @@
 //! Accounts that were registered with the address of another person.
 
 use e2e::{
-    accounts::{try_login, user_document, with_cheap_hashes, with_email},
-    sealed_tokens::SealedTokens,
+    accounts::{
+        change_password, register, register_with_id, request_verification, try_login, user_document, verify_email,
+        with_email,
+    },
     totp::enable_totp,
 };
 use serde_json::json;
-use test_support::{Stack, World};
 
 use crate::steps::{
-    PASSWORD_CHANGED, REGISTERED, assert_signed_out, change_password, insert_totp, reset_by_mail, undo,
+    PASSWORD_CHANGED, REGISTERED, assert_signed_out, insert_totp, reset_by_mail, start_with_sealed_tokens, undo,
 };
 
 #[tokio::test]
 async fn an_account_registered_with_the_address_of_another_person_is_recovered_by_a_reset() {
-    let world = World::new(&Stack::from_env(), "squatter").await;
-    let service = with_cheap_hashes(world.user_service()).start().await;
-    let api = service.api();
-    let mut sealed_tokens = SealedTokens::new(&world);
-    let victim = world.test_user("victim");
-    let _ = api.register(&victim).await.expect(201);
+    let (world, _service, api, mut sealed_tokens) = start_with_sealed_tokens("squatter").await;
+    let victim = register(&world, &api, "victim").await;
     let tokens = api.login(&victim).await;
     let me = api.with_token(&tokens.access);
     let body = json!({ "password": victim.password });
@@ -39,7 +36,7 @@ async fn an_account_registered_with_the_address_of_another_person_is_recovered_b
     let disabled = topic.read_type("user.totp_disabled.v1", 1).await.remove(0);
     assert_eq!(disabled.json()["by"], "mailbox");
     assert_signed_out(&api, &tokens).await;
-    let me = api.with_token(&api.login(&owner).await.access);
+    let me = api.logged_in_as(&owner).await;
     assert_eq!(me.get("/api/users/me").await.expect(200).json()["emailVerified"], true);
     let after = user_document(&world, &victim.email).await;
     assert!(after.get("totp").is_none() && after.get("totpSetup").is_none(), "{after}");
@@ -52,12 +49,8 @@ async fn an_account_registered_with_the_address_of_another_person_is_recovered_b
 
 #[tokio::test]
 async fn a_disowned_account_stays_closed_until_a_reset() {
-    let world = World::new(&Stack::from_env(), "disown").await;
-    let service = with_cheap_hashes(world.user_service()).start().await;
-    let api = service.api();
-    let mut sealed_tokens = SealedTokens::new(&world);
-    let victim = world.test_user("victim");
-    let id = api.register(&victim).await.expect(201).string("id");
+    let (world, _service, api, mut sealed_tokens) = start_with_sealed_tokens("disown").await;
+    let (victim, id) = register_with_id(&world, &api, "victim").await;
     let tokens = api.login(&victim).await;
     let squatter = change_password(&api.with_token(&tokens.access), &victim, "changed").await;
     insert_totp(&world, &victim.email).await;
@@ -66,7 +59,7 @@ async fn a_disowned_account_stays_closed_until_a_reset() {
     let disown = async |token: &str| api.post("/api/auth/email-verification/disown", &json!({ "token": token })).await;
     // A password change voids verification links, so a new one is requested.
     let _ = disown(&verification).await.expect_problem(400, "token-invalid");
-    let _ = api.post("/api/auth/email-verification/resend", &json!({ "email": victim.email })).await.expect(202);
+    request_verification(&api, &victim.email).await;
     let verification =
         sealed_tokens.wait_for_nth("user.email_verification_requested.v1", "verification", &victim.email, 1).await;
     for wrong in [&*link, "no token at all"] {
@@ -79,7 +72,7 @@ async fn a_disowned_account_stays_closed_until_a_reset() {
         let _ = try_login(&api, &victim.email, password).await.expect_problem(401, "invalid-credentials");
     }
     let _ = disown(&verification).await.expect_problem(400, "token-invalid");
-    let confirm = api.post("/api/auth/email-verification", &json!({ "token": verification })).await;
+    let confirm = verify_email(&api, &verification).await;
     let _ = confirm.expect_problem(400, "token-invalid");
     let _ = undo(&api, PASSWORD_CHANGED, &link).await.expect_problem(400, "token-invalid");
     let user = user_document(&world, &victim.email).await;
@@ -97,7 +90,7 @@ async fn a_disowned_account_stays_closed_until_a_reset() {
     assert_eq!((disabled.sequence(), &disabled.json()["by"]), (disowned.sequence() + 1, &json!("mailbox")));
 
     let owner = reset_by_mail(&api, &mut sealed_tokens, &victim).await;
-    let me = api.with_token(&api.login(&owner).await.access);
+    let me = api.logged_in_as(&owner).await;
     let account = me.get("/api/users/me").await.expect(200).json();
     assert_eq!((&account["id"], &account["emailVerified"]), (&json!(id), &json!(true)));
 }

@@ -1,18 +1,17 @@
 //! The client address that determines the network of a request.
 
+use e2e::{
+    rate_limits::{guess_password, with_limits},
+    start::start_with_limits,
+};
 use reqwest::Method;
 use serde_json::json;
 use test_support::{Api, DEADLINE, Stack, World, wait_for};
 
-use crate::requests::{LOGIN, guess_password, with_limits};
-
 #[tokio::test]
 async fn an_ipv6_network_counts_as_one_client_and_its_wait_ends() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "six").await;
-    let spec = with_limits(&world).set("LIMITS__LOGIN_FREE_FAILURES", "2").set("LIMITS__LOGIN_FIRST_WAIT", "1s");
-    let service = spec.start().await;
-    let api = service.api();
+    let (world, _service, api) =
+        start_with_limits("six", &[("LOGIN_FREE_FAILURES", "2"), ("LOGIN_FIRST_WAIT", "1s")]).await;
     let unknown = world.address("unknown");
     let _ = guess_password(&api, "2001:db8:0:1201::1", &unknown).await.expect(401);
     let _ = guess_password(&api, "2001:db8:0:1202::2", &unknown).await.expect(401);
@@ -34,10 +33,9 @@ async fn an_ipv6_network_counts_as_one_client_and_its_wait_ends() {
 
 #[tokio::test]
 async fn without_a_trusted_proxy_a_client_cannot_choose_its_network() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "noproxy").await;
-    let spec = with_limits(&world).set("HTTP__TRUSTED_PROXIES", "").set("LIMITS__LOGIN_FREE_FAILURES", "2");
-    let service = spec.start().await;
+    let world = World::new(&Stack::from_env(), "noproxy").await;
+    let spec = with_limits(&world, &[("LOGIN_FREE_FAILURES", "2")]);
+    let service = spec.set("HTTP__TRUSTED_PROXIES", "").start().await;
     let api = service.api();
     let unknown = world.address("unknown");
     for (address, status) in [("198.51.100.1", 401), ("198.51.100.2", 401), ("198.51.100.3", 429)] {
@@ -47,13 +45,12 @@ async fn without_a_trusted_proxy_a_client_cannot_choose_its_network() {
 
 #[tokio::test]
 async fn only_the_configured_header_determines_the_client_address() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "header").await;
-    let spec = with_limits(&world).set("LIMITS__LOGIN_FREE_FAILURES", "2");
+    let world = World::new(&Stack::from_env(), "header").await;
+    let spec = with_limits(&world, &[("LOGIN_FREE_FAILURES", "2")]);
     let named = spec.replica().set("HTTP__CLIENT_ADDRESS_HEADER", "CF-Connecting-IP");
     let (service, named) = tokio::join!(spec.start(), named.start());
     let guess_with = async |api: &Api, headers: [(&'static str, String); 2], unknown: &str| {
-        let mut request = api.request(Method::POST, LOGIN);
+        let mut request = api.request(Method::POST, "/api/auth/login");
         for (name, value) in headers {
             request = request.header(name, value);
         }

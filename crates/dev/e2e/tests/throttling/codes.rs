@@ -1,31 +1,40 @@
 //! Wrong codes of the second factor.
 
-use e2e::{accounts::mark_email_verified, totp::enable_totp};
+use e2e::{
+    accounts::mark_email_verified,
+    rate_limits::{log_in_from, post_from, register_from},
+    start::start_with_limits,
+    totp::{Authenticator, enable_totp},
+};
 use serde_json::json;
-use test_support::{Stack, Tokens, World, remember_secret};
+use test_support::{Api, ApiResponse, TestUser, Tokens, World, remember_secret};
 
-use crate::requests::{assert_about, log_in_from, post_from, seconds_until_reset, with_limits};
+use crate::requests::{assert_about, seconds_until_reset};
+
+/// Logs in from a network and enables the second factor.
+async fn enable_totp_from(world: &World, api: &Api, address: &str, user: &TestUser) -> Authenticator {
+    let tokens = Tokens::from_response(&log_in_from(api, address, user).await.expect(200));
+    mark_email_verified(world, user).await;
+    enable_totp(&api.with_token(&tokens.access), user).await.0
+}
+
+/// Logs in with the password and this code from a network, and returns the response to the code.
+async fn log_in_with_code(api: &Api, address: &str, user: &TestUser, code: &str) -> ApiResponse {
+    let first = log_in_from(api, address, user).await.expect_problem(401, "mfa-required");
+    let token = first.string("mfaToken");
+    remember_secret("mfa token", &token);
+    post_from(api, address, "/api/auth/login/totp", &json!({ "mfaToken": token, "code": code })).await
+}
 
 #[tokio::test]
 async fn wrong_codes_are_rate_limited_like_wrong_passwords() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "codes").await;
-    let spec = with_limits(&world).set("LIMITS__LOGIN_FREE_FAILURES", "3").set("LIMITS__ACCOUNT_FREE_FAILURES", "5");
-    let service = spec.start().await;
-    let api = service.api();
-    let ada = world.test_user("ada");
-    let _ = post_from(&api, "203.0.113.1", "/api/users", &ada.registration()).await.expect(201);
-    let tokens = Tokens::from_response(&log_in_from(&api, "203.0.113.7", &ada).await.expect(200));
-    mark_email_verified(&world, &ada).await;
-    let (authenticator, _) = enable_totp(&api.with_token(&tokens.access), &ada).await;
+    let (world, service, api) =
+        start_with_limits("codes", &[("LOGIN_FREE_FAILURES", "3"), ("ACCOUNT_FREE_FAILURES", "5")]).await;
+    let ada = register_from(&world, &api, "203.0.113.1", "ada").await;
+    let authenticator = enable_totp_from(&world, &api, "203.0.113.7", &ada).await;
 
     // An attacker who knows the password is limited at the code, however often the attacker logs in.
-    let second_step = async |address: &str, code: &str| {
-        let first = log_in_from(&api, address, &ada).await.expect_problem(401, "mfa-required");
-        let token = first.string("mfaToken");
-        remember_secret("mfa token", &token);
-        post_from(&api, address, "/api/auth/login/totp", &json!({ "mfaToken": token, "code": code })).await
-    };
+    let second_step = async |address: &str, code: &str| log_in_with_code(&api, address, &ada, code).await;
     for left in (0..3).rev() {
         let answer = second_step("198.51.100.1", "abc-def").await.expect_problem(401, "invalid-credentials");
         assert!(answer.header("ratelimit").starts_with(&format!("\"code\";r={left};")), "{:?}", answer.headers);
@@ -48,23 +57,12 @@ async fn wrong_codes_are_rate_limited_like_wrong_passwords() {
 
 #[tokio::test]
 async fn wrong_codes_are_counted_per_known_network_and_the_owner_is_notified() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "neighbours").await;
-    let spec = with_limits(&world).set("LIMITS__LOGIN_FREE_FAILURES", "3").set("LIMITS__ACCOUNT_FREE_FAILURES", "4");
-    let service = spec.start().await;
-    let api = service.api();
-    let ada = world.test_user("ada");
-    let _ = post_from(&api, "203.0.113.1", "/api/users", &ada.registration()).await.expect(201);
-    let tokens = Tokens::from_response(&log_in_from(&api, "203.0.113.7", &ada).await.expect(200));
+    let (world, _service, api) =
+        start_with_limits("neighbours", &[("LOGIN_FREE_FAILURES", "3"), ("ACCOUNT_FREE_FAILURES", "4")]).await;
+    let ada = register_from(&world, &api, "203.0.113.1", "ada").await;
     let _ = log_in_from(&api, "2001:db8:7:700::1", &ada).await.expect(200);
-    mark_email_verified(&world, &ada).await;
-    let (authenticator, _) = enable_totp(&api.with_token(&tokens.access), &ada).await;
-    let second_step = async |address: &str, code: &str| {
-        let first = log_in_from(&api, address, &ada).await.expect_problem(401, "mfa-required");
-        let token = first.string("mfaToken");
-        remember_secret("mfa token", &token);
-        post_from(&api, address, "/api/auth/login/totp", &json!({ "mfaToken": token, "code": code })).await
-    };
+    let authenticator = enable_totp_from(&world, &api, "203.0.113.7", &ada).await;
+    let second_step = async |address: &str, code: &str| log_in_with_code(&api, address, &ada, code).await;
 
     // An attacker in the same network knows the password and uses another address for each guess.
     for last in 101..104 {

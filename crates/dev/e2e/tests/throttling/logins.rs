@@ -3,25 +3,24 @@
 use std::net::Ipv4Addr;
 
 use bson::{DateTime, Document, doc, spec::BinarySubtype};
-use e2e::accounts::{user_document, with_new_password};
+use e2e::{
+    accounts::{update_user, user_document, with_new_password},
+    administrators::grant_admin,
+    comparable_response::ComparableResponse,
+    rate_limits::{guess_password, log_in_from, post_from, register_from, with_limits},
+    start::start_with_limits,
+};
 use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::json;
 use test_support::{Api, DEADLINE, Stack, TestUser, Tokens, World, wait_for};
 
-use crate::requests::{
-    RESET, assert_about, guess_password, known_networks, log_in_from, post_from, seconds_until_reset, summarize,
-    throttle_rows, with_limits,
-};
+use crate::requests::{RESET, assert_about, known_networks, seconds_until_reset, throttle_rows};
 
 #[tokio::test]
 async fn an_unknown_identifier_is_rate_limited_exactly_like_a_known_one() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "held").await;
-    let service = with_limits(&world).set("LIMITS__LOGIN_FREE_FAILURES", "3").start().await;
-    let api = service.api();
-    let ada = world.test_user("ada");
-    let _ = post_from(&api, "203.0.113.1", "/api/users", &ada.registration()).await.expect(201);
+    let (world, service, api) = start_with_limits("held", &[("LOGIN_FREE_FAILURES", "3")]).await;
+    let ada = register_from(&world, &api, "203.0.113.1", "ada").await;
 
     let unknown = (world.address("unknown"), "unknown-user".to_owned());
     let identifiers = [&ada.email, &unknown.0, &ada.username, &unknown.1];
@@ -37,15 +36,19 @@ async fn an_unknown_identifier_is_rate_limited_exactly_like_a_known_one() {
                 _ => 600,
             };
             assert_about(seconds_until_reset(&answer), expected);
-            responses.push(summarize(&answer));
+            responses.push(ComparableResponse::new(&answer));
         }
         all_responses.push(responses);
     }
-    let statuses: Vec<(u16, &str)> = all_responses[0].iter().map(|it| (it.status, it.remaining.as_str())).collect();
+    let statuses: Vec<(u16, &str)> = all_responses[0].iter().map(|it| (it.status, it.header("ratelimit"))).collect();
     let left = ["\"login\";r=2", "\"login\";r=1", "\"login\";r=0", "\"login\";r=0", "\"login\";r=0"];
     assert_eq!(statuses, [401, 401, 401, 429, 429].into_iter().zip(left).collect::<Vec<_>>());
-    assert!(all_responses[0].iter().all(|it| it.policy == "\"login\";q=3;w=10800"), "{:?}", all_responses[0]);
-    assert_eq!(all_responses[0][4].problem, "rate-limited");
+    assert!(
+        all_responses[0].iter().all(|it| it.header("ratelimit-policy") == "\"login\";q=3;w=10800"),
+        "{:?}",
+        all_responses[0]
+    );
+    assert!(all_responses[0][4].body.contains("\"/problems/rate-limited\""), "{:?}", all_responses[0][4]);
     assert!(all_responses.iter().all(|responses| *responses == all_responses[0]), "{all_responses:#?}");
     assert!(service.metric("user_service_throttled_total", "scope=\"login\"").await >= 8.0);
     assert!(service.metric("user_service_logins_total", "outcome=\"throttled\"").await >= 8.0);
@@ -91,13 +94,11 @@ async fn an_unknown_identifier_is_rate_limited_exactly_like_a_known_one() {
 
 #[tokio::test]
 async fn concurrent_guesses_cannot_exceed_the_limit() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "burst").await;
-    let spec = with_limits(&world).set("LIMITS__LOGIN_FREE_FAILURES", "3");
+    let world = World::new(&Stack::from_env(), "burst").await;
+    let spec = with_limits(&world, &[("LOGIN_FREE_FAILURES", "3")]);
     let replica = spec.replica();
     let (one, other) = tokio::join!(spec.start(), replica.start());
-    let ada = world.test_user("ada");
-    let _ = post_from(&one.api(), "203.0.113.1", "/api/users", &ada.registration()).await.expect(201);
+    let ada = register_from(&world, &one.api(), "203.0.113.1", "ada").await;
 
     // Both replicas see the same rows.
     let apis = [one.api(), other.api()];
@@ -112,16 +113,12 @@ async fn concurrent_guesses_cannot_exceed_the_limit() {
 
 #[tokio::test]
 async fn the_owner_can_log_in_from_a_known_network_during_an_attack() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "victim").await;
-    let spec = with_limits(&world).set("LIMITS__ACCOUNT_FREE_FAILURES", "4");
-    let (service, _emails) = tokio::join!(spec.start(), world.email_service().start());
-    let api = service.api();
-    let (ada, eve) = (world.test_user("ada"), world.test_user("eve"));
+    let world = World::new(&Stack::from_env(), "victim").await;
+    let spec = with_limits(&world, &[("ACCOUNT_FREE_FAILURES", "4")]);
+    let (service, _emails, api) = world.start_both_with(spec).await;
+    let ada = register_from(&world, &api, "203.0.113.1", "ada").await;
+    let eve = register_from(&world, &api, "203.0.113.1", "eve").await;
     let unknown = world.address("unknown");
-    for user in [&ada, &eve] {
-        let _ = post_from(&api, "203.0.113.1", "/api/users", &user.registration()).await.expect(201);
-    }
     let _ = log_in_from(&api, "203.0.113.7", &ada).await.expect(200);
     let _ = log_in_from(&api, "2001:db8:7:700::1", &ada).await.expect(200);
     let networks = known_networks(&world, &ada).await;
@@ -134,7 +131,7 @@ async fn the_owner_can_log_in_from_a_known_network_during_an_attack() {
             let address = Ipv4Addr::new(198, 51, 100, last).to_string();
             let answer = guess_password(&api, &address, identifier).await;
             assert!(seconds_until_reset(&answer) > 0);
-            responses.push(summarize(&answer));
+            responses.push(ComparableResponse::new(&answer));
         }
         responses
     };
@@ -179,13 +176,11 @@ async fn the_owner_can_log_in_from_a_known_network_during_an_attack() {
     assert_eq!(attack(&ada.username).await, responses, "the username is another identifier");
     let _ = log_in_from(&api, "203.0.113.7", &ada).await.expect(200);
     topic.read_type("user.logged_in.v1", 9).await;
-    let records = topic.read_all().await;
-    assert_eq!(records.iter().filter(|record| record.event_type() == "user.locked.v1").count(), 1);
+    assert_eq!(topic.read_all_of_type("user.locked.v1").await.len(), 1);
     assert_eq!(known_networks(&world, &ada).await.len(), 3);
 
     // An administrator unlocks the account: all networks may try again.
-    let granted = service.spec().command(&["grant-role", &eve.email, "admin"]).await;
-    assert!(granted.status.success(), "{}", String::from_utf8_lossy(&granted.stderr));
+    grant_admin(&service, &eve.email).await;
     let admin =
         api.with_token(&Tokens::from_response(&log_in_from(&api, "198.51.100.1", &eve).await.expect(200)).access);
     let (id, path) = (locked.key_text(), format!("/api/admin/users/{}/unlock", locked.key_text()));
@@ -204,8 +199,7 @@ async fn the_owner_can_log_in_from_a_known_network_during_an_attack() {
     // The second unlock had nothing to do. The next attack counts as a new one.
     assert_eq!(attack(&ada.username).await, responses);
     topic.read_type("user.locked.v1", 2).await;
-    let records = topic.read_all().await;
-    assert_eq!(records.iter().filter(|record| record.event_type() == "user.unlocked.v1").count(), 1);
+    assert_eq!(topic.read_all_of_type("user.unlocked.v1").await.len(), 1);
     for unknown in ["0190d3f0-0000-7000-8000-000000000000", "unknown"] {
         let path = format!("/api/admin/users/{unknown}/unlock");
         let _ = admin.send(admin.request(Method::POST, &path)).await.expect_problem(404, "not-found");
@@ -221,25 +215,17 @@ async fn locked_until(world: &World, user: &TestUser) -> Option<DateTime> {
 /// Resets the password with the mailed link, all from `address`.
 async fn reset_password_from(api: &Api, world: &World, address: &str, user: &TestUser) -> TestUser {
     let _ = post_from(api, address, RESET, &json!({ "email": user.email })).await.expect(202);
-    let mail = wait_for(DEADLINE, "the mail with the link", async || {
-        let mails = world.mailbox(&user.email).mails().await;
-        mails.into_iter().find(|mail| mail.text.contains("/reset-password?token="))
-    })
-    .await;
+    let token = world.mailbox(&user.email).wait_for_token("/reset-password", 1).await;
     let renewed = with_new_password(user, "once more");
-    let body = json!({ "token": mail.token("/reset-password"), "newPassword": renewed.password });
+    let body = json!({ "token": token, "newPassword": renewed.password });
     let _ = post_from(api, address, &format!("{RESET}/confirm"), &body).await.expect(204);
     renewed
 }
 
 #[tokio::test]
 async fn at_most_eight_networks_are_remembered_for_thirty_days() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "networks").await;
-    let service = with_limits(&world).set("LIMITS__ACCOUNT_FREE_FAILURES", "1").start().await;
-    let api = service.api();
-    let ada = world.test_user("ada");
-    let _ = post_from(&api, "203.0.113.1", "/api/users", &ada.registration()).await.expect(201);
+    let (world, _service, api) = start_with_limits("networks", &[("ACCOUNT_FREE_FAILURES", "1")]).await;
+    let ada = register_from(&world, &api, "203.0.113.1", "ada").await;
     for third in 1..=10 {
         let _ = log_in_from(&api, &format!("10.0.{third}.1"), &ada).await.expect(200);
     }
@@ -249,9 +235,7 @@ async fn at_most_eight_networks_are_remembered_for_thirty_days() {
     let _ = log_in_from(&api, "10.0.2.1", &ada).await.expect(429);
     let _ = log_in_from(&api, "10.0.3.1", &ada).await.expect(200);
 
-    let users = world.user_database().await.collection::<Document>("users");
     let old = DateTime::from_millis(DateTime::now().timestamp_millis() - 30 * 24 * 60 * 60 * 1000 - 1000);
-    let older = doc! { "$set": { "knownNetworks.$[].lastSeen": old } };
-    let _ = users.update_one(doc! { "email": &ada.email }, older).await.expect("a user can be changed");
+    update_user(&world, &ada.email, doc! { "$set": { "knownNetworks.$[].lastSeen": old } }).await;
     let _ = log_in_from(&api, "10.0.3.1", &ada).await.expect(429);
 }

@@ -1,20 +1,17 @@
 //! Wrong passwords of a signed-in user.
 
+use e2e::{rate_limits::register_from, start::start_with_limits};
 use serde_json::json;
-use test_support::{Stack, World, remember_secret};
+use test_support::remember_secret;
 
-use crate::requests::{assert_about, post_from, seconds_until_reset, with_limits};
+use crate::requests::{assert_about, seconds_until_reset};
 
 #[tokio::test]
 async fn a_stolen_session_can_neither_guess_the_password_nor_lock_the_owner_out() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "again").await;
-    let service = with_limits(&world).set("LIMITS__LOGIN_FREE_FAILURES", "3").start().await;
-    let api = service.api();
-    let ada = world.test_user("ada");
-    let _ = post_from(&api, "203.0.113.1", "/api/users", &ada.registration()).await.expect(201);
-    let stolen = api.with_token(&api.login(&ada).await.access);
-    let own = api.with_token(&api.login(&ada).await.access);
+    let (world, _service, api) = start_with_limits("again", &[("LOGIN_FREE_FAILURES", "3")]).await;
+    let ada = register_from(&world, &api, "203.0.113.1", "ada").await;
+    let stolen = api.logged_in_as(&ada).await;
+    let own = api.logged_in_as(&ada).await;
 
     let body =
         |current: &str| json!({ "currentPassword": current, "newPassword": format!("{} changed", ada.password) });
@@ -33,13 +30,9 @@ async fn a_stolen_session_can_neither_guess_the_password_nor_lock_the_owner_out(
 
 #[tokio::test]
 async fn a_password_change_is_counted_before_the_new_password_is_checked() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "orderchange").await;
-    let service = with_limits(&world).set("LIMITS__LOGIN_FREE_FAILURES", "2").start().await;
-    let api = service.api();
-    let ada = world.test_user("ada");
-    let _ = post_from(&api, "203.0.113.1", "/api/users", &ada.registration()).await.expect(201);
-    let me = api.with_token(&api.login(&ada).await.access);
+    let (world, _service, api) = start_with_limits("orderchange", &[("LOGIN_FREE_FAILURES", "2")]).await;
+    let ada = register_from(&world, &api, "203.0.113.1", "ada").await;
+    let me = api.logged_in_as(&ada).await;
     let change = async |new: &str| {
         me.put("/api/users/me/password", &json!({ "currentPassword": ada.password, "newPassword": new })).await
     };

@@ -1,23 +1,21 @@
 //! Quotas of requests, registrations and mails; limits that are off or cannot be read.
 
+use e2e::{
+    comparable_response::ComparableResponse,
+    rate_limits::{guess_password, log_in_from, post_from, register_from, with_limits},
+    start::start_with_limits,
+};
 use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::json;
-use test_support::{ApiResponse, DEADLINE, ProxyMode, Stack, TcpProxy, Tokens, World, wait_for};
+use test_support::{ApiResponse, DEADLINE, ProxyMode, Stack, Tokens, World, wait_for};
 
-use crate::requests::{
-    RESEND, RESET, assert_about, guess_password, log_in_from, post_from, seconds_until_reset, summarize, throttle_rows,
-    with_limits,
-};
+use crate::requests::{RESEND, RESET, assert_about, seconds_until_reset, throttle_rows};
 
 #[tokio::test]
 async fn requests_and_registrations_of_a_network_are_counted() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "quota").await;
-    let spec =
-        with_limits(&world).set("LIMITS__REQUESTS_PER_NETWORK", "6").set("LIMITS__REGISTRATIONS_PER_NETWORK", "2");
-    let service = spec.start().await;
-    let api = service.api();
+    let (world, service, api) =
+        start_with_limits("quota", &[("REQUESTS_PER_NETWORK", "6"), ("REGISTRATIONS_PER_NETWORK", "2")]).await;
     let register = async |name: &str, address: &str| {
         post_from(&api, address, "/api/users", &world.test_user(name).registration()).await
     };
@@ -51,12 +49,8 @@ async fn requests_and_registrations_of_a_network_are_counted() {
 
 #[tokio::test]
 async fn mails_to_an_address_are_counted_whether_or_not_it_has_an_account() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "mails").await;
-    let service = with_limits(&world).set("LIMITS__MAILS_PER_ADDRESS", "2").start().await;
-    let api = service.api();
-    let ada = world.test_user("ada");
-    let _ = post_from(&api, "203.0.113.1", "/api/users", &ada.registration()).await.expect(201);
+    let (world, _service, api) = start_with_limits("mails", &[("MAILS_PER_ADDRESS", "2")]).await;
+    let ada = register_from(&world, &api, "203.0.113.1", "ada").await;
     let mut all_responses = Vec::new();
     for (path, email) in
         [RESEND, RESET].into_iter().flat_map(|path| [(path, ada.email.clone()), (path, world.address("unknown"))])
@@ -66,14 +60,14 @@ async fn mails_to_an_address_are_counted_whether_or_not_it_has_an_account() {
             // The requests come from other networks, because this limit protects the address.
             let answer = post_from(&api, &format!("198.51.100.{last}"), path, &json!({ "email": email })).await;
             assert!(seconds_until_reset(&answer) > 0);
-            responses.push(summarize(&answer));
+            responses.push(ComparableResponse::new(&answer));
         }
         all_responses.push(responses);
     }
     // One kind of mail does not use the quota of the other.
     assert_eq!(all_responses[0].iter().map(|it| it.status).collect::<Vec<_>>(), [202, 202, 429, 429]);
     assert!(all_responses.iter().all(|responses| *responses == all_responses[0]), "{all_responses:#?}");
-    assert_eq!(all_responses[0][0].policy, "\"mail\";q=2;w=3600");
+    assert_eq!(all_responses[0][0].header("ratelimit-policy"), "\"mail\";q=2;w=3600");
 
     let mut topic = world.topic_reader();
     topic.read_type("user.email_verification_requested.v1", 2).await;
@@ -81,20 +75,17 @@ async fn mails_to_an_address_are_counted_whether_or_not_it_has_an_account() {
     // This event of the same user comes later, so nothing else was queued before it.
     let _ = log_in_from(&api, "203.0.113.1", &ada).await.expect(200);
     topic.read_type("user.logged_in.v1", 1).await;
-    let records = topic.read_all().await;
     for requested in ["user.email_verification_requested.v1", "user.password_reset_requested.v1"] {
-        assert_eq!(records.iter().filter(|it| it.event_type() == requested).count(), 2, "{requested}");
+        assert_eq!(topic.read_all_of_type(requested).await.len(), 2, "{requested}");
     }
 }
 
 #[tokio::test]
 async fn logins_are_refused_while_the_limits_cannot_be_read() {
     let stack = Stack::from_env();
-    let upstream = stack.mongodb_uri().trim_start_matches("mongodb://").split(['/', '?']).next().unwrap_or_default();
-    let proxy = TcpProxy::start(upstream).await.expect("the proxy starts");
-    let uri = format!("mongodb://{}/?directConnection=true", proxy.address());
+    let (proxy, uri) = stack.mongodb_proxy().await;
     let world = World::new(&stack, "away").await.on_mongodb(uri);
-    let service = with_limits(&world).start().await;
+    let service = with_limits(&world, &[]).start().await;
     let api = service.api();
     let unknown = world.address("unknown");
     let _ = guess_password(&api, "198.51.100.1", &unknown).await.expect(401);
@@ -112,11 +103,7 @@ async fn logins_are_refused_while_the_limits_cannot_be_read() {
 
 #[tokio::test]
 async fn disabled_limits_set_no_headers_and_refuse_no_request() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "off").await;
-    let service =
-        with_limits(&world).set("LIMITS__ENABLED", "false").set("LIMITS__LOGIN_FREE_FAILURES", "1").start().await;
-    let api = service.api();
+    let (world, _service, api) = start_with_limits("off", &[("ENABLED", "false"), ("LOGIN_FREE_FAILURES", "1")]).await;
     for _ in 0..4 {
         let answer = guess_password(&api, "198.51.100.1", &world.address("unknown")).await.expect(401);
         assert!(answer.headers.get("ratelimit").is_none() && answer.headers.get("ratelimit-policy").is_none());
@@ -126,37 +113,31 @@ async fn disabled_limits_set_no_headers_and_refuse_no_request() {
 
 #[tokio::test]
 async fn a_registration_is_counted_before_its_password_is_checked() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "order").await;
-    let spec =
-        with_limits(&world).set("LIMITS__REQUESTS_PER_NETWORK", "3").set("LIMITS__REGISTRATIONS_PER_NETWORK", "1");
-    let service = spec.set("LIMITS__MAILS_PER_ADDRESS", "1").start().await;
-    let api = service.api();
+    let (world, _service, api) = start_with_limits(
+        "order",
+        &[("REQUESTS_PER_NETWORK", "3"), ("REGISTRATIONS_PER_NETWORK", "1"), ("MAILS_PER_ADDRESS", "1")],
+    )
+    .await;
     let ada = world.test_user("ada");
-    let with = |member: &str, value: &str| {
-        let mut body = ada.registration();
-        body[member] = json!(value);
-        body
-    };
-    let codes = |answer: ApiResponse| {
-        let answer = answer.expect_problem(422, "validation-failed").json();
-        let errors = answer["errors"].as_array().cloned().unwrap_or_default();
-        errors.iter().map(|it| format!("{} {}", it["pointer"], it["code"]).replace('"', "")).collect::<Vec<_>>()
+    let only_error = |answer: ApiResponse, pointer: &str, code: &str| {
+        let errors = answer.expect_problem(422, "validation-failed").errors();
+        assert_eq!(errors, [(pointer.to_owned(), code.to_owned())]);
     };
     // A member that is too long is refused alone: neither a derived value nor the password is checked.
-    let mut long = with("displayName", &"Ada Lovelace ".repeat(4000));
+    let mut long = ada.registration_with("displayName", "Ada Lovelace ".repeat(4000));
     long["password"] = json!("password");
     for _ in 0..4 {
         let answer = post_from(&api, "203.0.113.1", "/api/users", &long).await;
         assert!(answer.headers.get("ratelimit").is_none(), "{:?}", answer.headers);
-        assert_eq!(codes(answer), ["#/displayName too-long"]);
+        only_error(answer, "#/displayName", "too-long");
     }
+    let common = ada.registration_with("password", "password");
     // Each refused password counts as a request, but neither as a registration nor as a mail.
     for _ in 0..3 {
-        let answer = post_from(&api, "203.0.113.1", "/api/users", &with("password", "password")).await;
-        assert_eq!(codes(answer), ["#/password common"]);
+        let answer = post_from(&api, "203.0.113.1", "/api/users", &common).await;
+        only_error(answer, "#/password", "common");
     }
-    let over = post_from(&api, "203.0.113.1", "/api/users", &with("password", "password")).await;
+    let over = post_from(&api, "203.0.113.1", "/api/users", &common).await;
     let over = over.expect_problem(429, "rate-limited");
     assert_eq!(over.header("ratelimit-policy"), "\"network\";q=3;w=60");
     let _ = post_from(&api, "203.0.113.2", "/api/users", &ada.registration()).await.expect(201);
@@ -164,12 +145,8 @@ async fn a_registration_is_counted_before_its_password_is_checked() {
 
 #[tokio::test]
 async fn a_flood_of_refreshes_and_of_pages_is_refused_by_the_local_limiter() {
-    let stack = Stack::from_env();
-    let world = World::new(&stack, "flood").await;
-    let service = with_limits(&world).set("LIMITS__REQUESTS_PER_NETWORK", "2").start().await;
-    let api = service.api();
-    let ada = world.test_user("ada");
-    let _ = post_from(&api, "203.0.113.1", "/api/users", &ada.registration()).await.expect(201);
+    let (world, _service, api) = start_with_limits("flood", &[("REQUESTS_PER_NETWORK", "2")]).await;
+    let ada = register_from(&world, &api, "203.0.113.1", "ada").await;
     let tokens = Tokens::from_response(&log_in_from(&api, "203.0.113.2", &ada).await.expect(200));
     let refresh = json!({ "refreshToken": tokens.refresh });
 

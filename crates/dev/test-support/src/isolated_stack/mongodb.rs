@@ -150,7 +150,7 @@ impl IsolatedMongod {
 pub struct IsolatedReplicaSet {
     /// The members; the first one is the primary.
     members: Vec<Mongod>,
-    _ports: Vec<Port>,
+    ports: Vec<Port>,
 }
 
 impl IsolatedReplicaSet {
@@ -170,13 +170,13 @@ impl IsolatedReplicaSet {
             tls: None,
             command_prefix: Vec::new(),
         };
-        Self { members: expect_ok(Mongod::start_replica_set(ports.iter().map(spec).collect()).await), _ports: ports }
+        Self { members: expect_ok(Mongod::start_replica_set(ports.iter().map(spec).collect()).await), ports }
     }
 
     /// Returns the connection string, which names every member.
     #[must_use]
     pub fn uri(&self) -> String {
-        let hosts: Vec<String> = self._ports.iter().map(|port| format!("127.0.0.1:{}", port.number())).collect();
+        let hosts: Vec<String> = self.ports.iter().map(|port| format!("127.0.0.1:{}", port.number())).collect();
         format!("mongodb://{}/?replicaSet=rs0", hosts.join(","))
     }
 
@@ -189,10 +189,5 @@ impl IsolatedReplicaSet {
     /// Sends SIGCONT.
     pub fn resume_secondaries(&mut self) {
         self.members[1..].iter_mut().for_each(|member| member.child().resume());
-    }
-
-    /// Sends SIGSTOP to the primary. Its connections hang, and the other members elect another primary.
-    pub fn pause_primary(&mut self) {
-        self.members[0].child().pause();
     }
 }

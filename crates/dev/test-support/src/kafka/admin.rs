@@ -19,16 +19,10 @@ const CALL_DEADLINE: Duration = Duration::from_secs(10);
 /// # Panics
 /// Panics if the topic cannot be created.
 pub async fn create_topic(brokers: &str, kind: &BrokerKind, topic: &str, partitions: i32) {
-    if let Err(error) = try_create_topic(brokers, kind, topic, partitions).await {
-        panic!("{error:#}");
-    }
+    try_create_topic(brokers, kind, topic, partitions).await.unwrap_or_else(|error| panic!("{error:#}"));
 }
 
-/// Creates a topic. An existing topic is left as it is.
-///
-/// # Errors
-/// Returns an error if the topic cannot be created, for example because the broker is down.
-pub async fn try_create_topic(brokers: &str, kind: &BrokerKind, topic: &str, partitions: i32) -> Result<()> {
+async fn try_create_topic(brokers: &str, kind: &BrokerKind, topic: &str, partitions: i32) -> Result<()> {
     if let BrokerKind::Embedded { control } = kind {
         let url = format!("{control}/topics/{topic}?partitions={partitions}");
         let client = reqwest::Client::builder().no_proxy().timeout(CALL_DEADLINE).build()?;

@@ -32,22 +32,6 @@ impl Producer {
 
     /// Writes one record to a given partition, or to the partition of the key. Returns the partition and the offset.
     ///
-    /// # Panics
-    /// Panics if the broker does not acknowledge the record.
-    pub async fn produce(
-        &self,
-        topic: &str,
-        partition: Option<i32>,
-        key: Option<&[u8]>,
-        value: Option<&[u8]>,
-        headers: &[(&str, &str)],
-    ) -> (i32, i64) {
-        let produced = self.try_produce(topic, partition, key, value, headers).await;
-        produced.unwrap_or_else(|error| panic!("the record was not acknowledged: {error}"))
-    }
-
-    /// Writes one record to a given partition, or to the partition of the key. Returns the partition and the offset.
-    ///
     /// # Errors
     /// Returns an error if the broker does not acknowledge the record within 30 s. The topic may contain it
     /// nevertheless.
@@ -72,20 +56,4 @@ impl Producer {
             Err((error, _)) => Err(error.into()),
         }
     }
-}
-
-/// Writes one record to a given partition, or to the partition of the key, over a new connection. Returns the
-/// partition and the offset.
-///
-/// # Panics
-/// Panics if the broker does not acknowledge the record.
-pub async fn produce(
-    brokers: &str,
-    topic: &str,
-    partition: Option<i32>,
-    key: Option<&[u8]>,
-    value: Option<&[u8]>,
-    headers: &[(&str, &str)],
-) -> (i32, i64) {
-    Producer::new(brokers).produce(topic, partition, key, value, headers).await
 }

@@ -67,10 +67,19 @@ impl TopicReader {
     /// # Panics
     /// Panics if there are fewer at the deadline.
     pub async fn read_type(&mut self, event_type: &str, count: usize) -> Vec<Record> {
-        let of_type = |records: &[Record]| records.iter().filter(|record| record.event_type() == event_type).count();
         let what = format!("{count} × {event_type}");
-        self.read_until(DEADLINE, &what, |records| of_type(records) >= count).await;
-        self.records.iter().filter(|record| record.event_type() == event_type).cloned().collect()
+        of_type(
+            self.read_until(DEADLINE, &what, |records| of_type(records, event_type).len() >= count).await,
+            event_type,
+        )
+    }
+
+    /// Reads all records that are in the topic at the time of the call, and returns those of this event type.
+    ///
+    /// # Panics
+    /// Panics if this takes longer than 30 s.
+    pub async fn read_all_of_type(&mut self, event_type: &str) -> Vec<Record> {
+        of_type(self.read_all().await, event_type)
     }
 
     /// Reads all records that are in the topic at the time of the call.
@@ -160,6 +169,10 @@ impl TopicReader {
         let lines: Vec<String> = self.records.iter().rev().take(50).rev().map(line).collect();
         if lines.is_empty() { "  none".to_owned() } else { lines.join("\n") }
     }
+}
+
+fn of_type(records: &[Record], event_type: &str) -> Vec<Record> {
+    records.iter().filter(|record| record.event_type() == event_type).cloned().collect()
 }
 
 fn open_consumer(brokers: &str, topic: &str) -> Option<BaseConsumer> {

@@ -36,8 +36,8 @@ pub(in crate::usecase) enum ResetOccasion {
     RegistrationAttempted,
 }
 
-/// Sets the new password and redeems the token. The policy judges the password after the token and before it is hashed:
-/// a refused password does not use the token, and only the holder of a valid token learns that it was refused.
+/// Sets the new password and redeems the token. The password is validated after the token and before it is hashed: a
+/// refused password does not use the token, and only the holder of a valid token learns that it was refused.
 ///
 /// # Errors
 /// Returns [`Problem::TokenInvalid`], or [`Problem::ValidationFailed`] for a refused password.
@@ -47,10 +47,10 @@ pub async fn reset_password(
     new: &SecretString,
     origin: Origin,
 ) -> Result<(), Problem> {
-    let new = Validation::only("newPassword", accounts.passwords.parse(new))?;
     accounts.rate_limiter.charge_request(&origin).await?;
     let mut holder = accounts.token_holder(token, Purpose::PasswordReset)?;
     let (user, _) = holder.load(accounts.clock.now()).await?;
+    let new = Validation::only("newPassword", accounts.passwords.parse(new))?;
     let new = accounts.passwords.judge("newPassword", new, &user.context_words(), &accounts.hashes).await?;
     let hash = accounts.hashes.hash(&new).await?;
     let this = Arc::clone(accounts);
