@@ -44,6 +44,9 @@ impl Writes {
         &self,
         write: impl Future<Output = Result<T, Problem>> + Send + 'static,
     ) -> Result<T, Problem> {
+        // The future of a write is large, and each wrapper below would move it: without the box, an unoptimized build
+        // runs out of stack on a request thread.
+        let write = Box::pin(write);
         let Some(budget) = RequestBudget::current() else { return self.run(write).await };
         tokio::select! {
             biased;
