@@ -141,8 +141,7 @@ impl AccountService {
         decide: impl FnMut(&UserRecord, L::Proof, Attempt) -> Result<Decision<T>, Problem> + Send + 'static,
     ) -> Result<Updated<T>, Problem> {
         let writer = self.writer.clone();
-        // On the heap: accounts and changes are large, and each layer of futures would hold a copy of them.
-        self.writes.run_to_completion(Box::pin(async move { writer.update(load, decide).await })).await
+        self.writes.run_to_completion(async move { writer.update(load, decide).await }).await
     }
 }
 

@@ -119,8 +119,7 @@ async fn validate_and_insert(
         };
     }
     let this = Arc::clone(accounts);
-    let user =
-        accounts.writes.run_to_completion(Box::pin(async move { this.insert(account, &hash, &origin).await })).await?;
+    let user = accounts.writes.run_to_completion(async move { this.insert(account, &hash, &origin).await }).await?;
     Ok(Registered::Account(Box::new(user)))
 }
 

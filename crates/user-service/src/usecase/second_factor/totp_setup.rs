@@ -53,7 +53,7 @@ pub async fn start_totp(
     require_ready(&caller.user)?;
     let verified = accounts.reauthenticate_for(AccountWrite::SecondFactor, &caller, &password, &origin).await?;
     let this = Arc::clone(accounts);
-    accounts.writes.run_to_completion(Box::pin(async move { this.store_totp_setup(caller, &verified).await })).await
+    accounts.writes.run_to_completion(async move { this.store_totp_setup(caller, &verified).await }).await
 }
 
 /// Turns the second factor on and returns the recovery codes, which are shown once.

@@ -115,9 +115,9 @@ async fn verify_password_and_start_session(
         };
         let this = Arc::clone(accounts);
         let origin = origin.clone();
-        let started = accounts.writes.run_to_completion(Box::pin(async move {
+        let started = accounts.writes.run_to_completion(async move {
             this.start_session_or_ask_second_factor(&user, &hash, rehashed, &origin).await
-        }));
+        });
         if let Some(signed_in) = started.await? {
             return Ok(signed_in);
         }
