@@ -1,12 +1,9 @@
-//! The table of all event types. A new event needs one struct and one line here.
+//! Expands the list of all events in `payloads.rs`.
 
 use schemars::{JsonSchema, generate::SchemaSettings};
-use serde::{Serialize, Serializer};
 use serde_json::Value;
-use uuid::Uuid;
 
-use crate::decode::{DecodeError, parse_data};
-use crate::payloads::*;
+use crate::{EventType, Payload};
 
 /// Expands the table into [`EventType`], [`Payload`] and all functions with one arm per type, so
 /// that all lists stay consistent.
@@ -28,8 +25,8 @@ macro_rules! catalogue {
             }
 
             /// Returns the JSON Schema (2020-12) of this type's data.
-            pub fn schema(self) -> Value {
-                match self { $( EventType::$variant => schema_for::<$variant>(self), )+ }
+            pub fn schema(self) -> serde_json::Value {
+                match self { $( EventType::$variant => $crate::catalogue::schema_for::<$variant>(self), )+ }
             }
         }
 
@@ -52,23 +49,22 @@ macro_rules! catalogue {
 
             /// Returns the recipient, for types that can cause a mail.
             pub fn recipient(&self) -> Option<&Recipient> {
-                match self { $( Payload::$variant(data) => recipient_of!($recipient, data), )+ }
+                match self { $( Payload::$variant(data) => $crate::catalogue::recipient_of!($recipient, data), )+ }
             }
 
             /// Parses the data of a record of this type. Unknown fields are ignored.
             ///
             /// # Errors
-            /// Returns [`DecodeError::TooLarge`], [`DecodeError::NotJson`] or
-            /// [`DecodeError::InvalidData`].
-            pub fn from_json(event_type: EventType, json: &[u8]) -> Result<Payload, DecodeError> {
+            /// Returns [`DecodeError::TooLarge`](crate::DecodeError), `NotJson` or `InvalidData`.
+            pub fn from_json(event_type: EventType, json: &[u8]) -> Result<Payload, $crate::DecodeError> {
                 match event_type {
-                    $( EventType::$variant => parse_data(event_type, json).map(Payload::$variant), )+
+                    $( EventType::$variant => $crate::decode::parse_data(event_type, json).map(Payload::$variant), )+
                 }
             }
         }
 
         impl Serialize for Payload {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 match self { $( Payload::$variant(data) => data.serialize(serializer), )+ }
             }
         }
@@ -93,34 +89,7 @@ macro_rules! recipient_of {
     }};
 }
 
-// A `mailed` event can cause a mail, so its data has a `recipient`.
-catalogue! {
-    UserRegistered = "user.registered.v1", mailed;
-    UserRegistrationAttempted = "user.registration_attempted.v1", mailed;
-    UserDisowned = "user.disowned.v1", silent;
-    UserImported = "user.imported.v1", mailed;
-    UserEmailVerificationRequested = "user.email_verification_requested.v1", mailed;
-    UserEmailVerified = "user.email_verified.v1", silent;
-    UserLoggedIn = "user.logged_in.v1", silent;
-    UserProfileUpdated = "user.profile_updated.v1", silent;
-    UserPasswordChanged = "user.password_changed.v1", mailed;
-    UserPasswordResetRequested = "user.password_reset_requested.v1", mailed;
-    UserEmailChangeRequested = "user.email_change_requested.v1", mailed;
-    UserEmailChanged = "user.email_changed.v1", mailed;
-    UserEmailChangeUndone = "user.email_change_undone.v1", mailed;
-    UserTotpEnabled = "user.totp_enabled.v1", mailed;
-    UserTotpDisabled = "user.totp_disabled.v1", mailed;
-    UserRecoveryCodeUsed = "user.recovery_code_used.v1", mailed;
-    UserRecoveryCodesRenewed = "user.recovery_codes_renewed.v1", mailed;
-    UserChangeUndone = "user.change_undone.v1", mailed;
-    UserLocked = "user.locked.v1", mailed;
-    UserUnlocked = "user.unlocked.v1", silent;
-    UserSessionsEnded = "user.sessions_ended.v1", silent;
-    UserRolesChanged = "user.roles_changed.v1", silent;
-    UserDisabled = "user.disabled.v1", silent;
-    UserEnabled = "user.enabled.v1", silent;
-    UserDeleted = "user.deleted.v1", mailed;
-}
+pub(crate) use {catalogue, recipient_of};
 
 impl Payload {
     /// Returns the value of the record: compact JSON.
@@ -131,7 +100,7 @@ impl Payload {
 
 /// Returns the JSON Schema (2020-12) of `T`, with the type's URN as `$id`. The members are in
 /// alphabetical order, so that the text does not depend on the features of serde_json.
-fn schema_for<T: JsonSchema>(event_type: EventType) -> Value {
+pub(crate) fn schema_for<T: JsonSchema>(event_type: EventType) -> Value {
     let mut schema = SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<T>();
     schema.insert("$id".to_owned(), event_type.data_schema().into());
     let mut value = schema.to_value();

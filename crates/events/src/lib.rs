@@ -15,7 +15,6 @@ pub mod sealing;
 pub mod topic;
 mod trace_parent;
 
-pub use catalogue::{EventType, Payload};
 pub use decode::{DecodeError, Decoded, MAX_VALUE_BYTES, decode};
 pub use envelope::{Envelope, Event, MAX_SEQUENCE, SOURCE, header};
 pub use event_type::UnknownType;

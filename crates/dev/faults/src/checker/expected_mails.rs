@@ -24,16 +24,7 @@ pub(crate) fn templates_for(event: &Event) -> &'static [&'static str] {
         Payload::UserRegistrationAttempted(_) => &["registration-attempted"],
         Payload::UserRecoveryCodesRenewed(_) => &["recovery-codes-renewed"],
         Payload::UserChangeUndone(_) => &["change-undone"],
-        Payload::UserImported(_)
-        | Payload::UserDisowned(_)
-        | Payload::UserEmailVerified(_)
-        | Payload::UserLoggedIn(_)
-        | Payload::UserProfileUpdated(_)
-        | Payload::UserUnlocked(_)
-        | Payload::UserSessionsEnded(_)
-        | Payload::UserRolesChanged(_)
-        | Payload::UserDisabled(_)
-        | Payload::UserEnabled(_) => &[],
+        _ => &[],
     }
 }
 
