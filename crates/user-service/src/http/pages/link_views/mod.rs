@@ -348,11 +348,12 @@ impl LocalizedPages {
     /// reached.
     pub(super) fn try_again_page(&self, problem: &Problem) -> HttpResponse {
         let texts = &self.texts().failed;
-        let is_limited = matches!(problem, Problem::RateLimited { .. });
+        let is_limited = matches!(problem, Problem::RateLimited(_));
         self.failure_page(problem, if is_limited { &texts.rate_limited_text } else { &texts.unavailable_text })
     }
 
     fn failure_page(&self, problem: &Problem, text: &str) -> HttpResponse {
+        problem.log_cause();
         let mut response = self.message_page(problem.status(), &self.texts().failed.title, text);
         if let Some(seconds) = problem.retry_after() {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
