@@ -6,7 +6,7 @@ use std::{
 };
 
 use actix_web::{
-    FromRequest, HttpRequest, HttpResponse, ResponseError,
+    FromRequest, HttpRequest, HttpResponse,
     dev::Payload,
     http::{
         StatusCode,
@@ -140,7 +140,7 @@ impl LocalizedPages {
                 .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
                 .insert_header((header::CONTENT_SECURITY_POLICY, self.pages.security_policy.as_str()))
                 .body(html),
-            Err(error) => Problem::internal(error).error_response(),
+            Err(error) => HttpResponse::from_error(Problem::internal(error)),
         }
     }
 }

@@ -129,7 +129,7 @@ impl LinkRequest {
         };
         match sent {
             Ok(()) => self.pages.link_sent_page(),
-            Err(failure) => self.pages.link_not_sent_page(&failure),
+            Err(problem) => self.pages.link_not_sent_page(&problem),
         }
     }
 }

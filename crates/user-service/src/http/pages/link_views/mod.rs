@@ -15,7 +15,7 @@ use serde::Serialize;
 use super::{
     layout::LocalizedPages,
     link_page::LinkPage,
-    texts::{MessageTexts, PageTexts, UndoneTexts},
+    texts::{FormTexts, MessageTexts, PageTexts, UndoneTexts},
 };
 use crate::{
     problem::{FieldError, Problem},
@@ -163,9 +163,11 @@ impl LocalizedPages {
     pub(super) fn form_page(&self, page: LinkPage, form: &LinkForm<'_>) -> HttpResponse {
         let texts = self.texts();
         let (title, forms) = match page {
-            LinkPage::VerifyEmail => (&texts.verify.title, vec![self.verify_form(form), self.disown_form(form)]),
+            LinkPage::VerifyEmail => {
+                (&texts.verify.title, vec![self.account_form(page, &texts.verify, form), self.disown_form(form)])
+            }
             LinkPage::ResetPassword => (&texts.reset.title, vec![self.reset_form(form)]),
-            LinkPage::ConfirmEmail => (&texts.change.title, vec![self.change_form(form)]),
+            LinkPage::ConfirmEmail => (&texts.change.title, vec![self.account_form(page, &texts.change, form)]),
             LinkPage::UndoEmailChange | LinkPage::UndoChange => {
                 (&undo_texts(texts, form.account.purpose).title, vec![self.undo_form(page, form)])
             }
@@ -177,13 +179,13 @@ impl LocalizedPages {
         self.link_response(status, title, &LinkView { forms, ..LinkView::default() })
     }
 
-    fn verify_form<'a>(&'a self, form: &LinkForm<'a>) -> FormView<'a> {
-        let texts = &self.texts().verify;
+    /// Returns the form of a page that names the account.
+    fn account_form<'a>(&'a self, page: LinkPage, texts: &'a FormTexts, form: &LinkForm<'a>) -> FormView<'a> {
         FormView {
             text: Some(&texts.text),
             account: Some(self.account(form.account)),
             button: &texts.button,
-            ..main_form(LinkPage::VerifyEmail, form)
+            ..main_form(page, form)
         }
     }
 
@@ -216,16 +218,6 @@ impl LocalizedPages {
             password: Some(PasswordView { email: &form.account.email, label: &texts.label, hint, refused }),
             button: &texts.button,
             ..main_form(LinkPage::ResetPassword, form)
-        }
-    }
-
-    fn change_form<'a>(&'a self, form: &LinkForm<'a>) -> FormView<'a> {
-        let texts = &self.texts().change;
-        FormView {
-            text: Some(&texts.text),
-            account: Some(self.account(form.account)),
-            button: &texts.button,
-            ..main_form(LinkPage::ConfirmEmail, form)
         }
     }
 
@@ -348,11 +340,12 @@ impl LocalizedPages {
     /// reached.
     pub(super) fn try_again_page(&self, problem: &Problem) -> HttpResponse {
         let texts = &self.texts().failed;
-        let is_limited = matches!(problem, Problem::RateLimited { .. });
+        let is_limited = matches!(problem, Problem::RateLimited(_));
         self.failure_page(problem, if is_limited { &texts.rate_limited_text } else { &texts.unavailable_text })
     }
 
     fn failure_page(&self, problem: &Problem, text: &str) -> HttpResponse {
+        problem.log_cause();
         let mut response = self.message_page(problem.status(), &self.texts().failed.title, text);
         if let Some(seconds) = problem.retry_after() {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
