@@ -367,12 +367,13 @@ pub(crate) fn whole_seconds(duration: Duration) -> u64 {
     duration.as_millis().div_ceil(1000).clamp(1, u64::MAX.into()).try_into().unwrap_or(u64::MAX)
 }
 
-/// For the log.
+/// For the log, and for commands.
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Internal(error) => write!(f, "internal error: {error:#}"),
             Self::Unavailable(reason) => write!(f, "unavailable: {reason}"),
+            Self::Conflict(detail) => f.write_str(detail),
             _ => f.write_str(self.slug()),
         }
     }

@@ -226,13 +226,7 @@ impl Sender {
                 }
                 self.handle_body_reply(job, reply, permit).await
             }
-            Err(broken) => {
-                permit.report_broken(&job.id);
-                drop(permit);
-                let note = format!("no reply to the body: {broken}");
-                tracing::warn!(note, "it is unknown whether the mail was accepted");
-                self.record_outcome(job, SendOutcome::Unknown, || self.ledger.mark_unknown(job, &note)).await
-            }
+            Err(broken) => self.handle_missing_reply(job, &broken, permit).await,
         }
     }
 

@@ -49,6 +49,22 @@ impl Sender {
         }
     }
 
+    /// Handles a server that did not reply to the body in time, or closed the connection: it may have the mail.
+    pub(super) async fn handle_missing_reply(
+        &self,
+        job: &MailJob,
+        broken: &ConnectionBroken,
+        permit: ServerPermit,
+    ) -> SendOutcome {
+        permit.report_broken(&job.id);
+        drop(permit);
+        let note = format!("no reply to the body: {broken}");
+        tracing::warn!(note, "it is unknown whether the mail was accepted");
+        self.record_outcome(job, SendOutcome::Unknown, || self.ledger.mark_unknown(job, &note)).await
+    }
+
+    /// Handles a transaction that was not opened, so the server has no mail: it refused the mail, did not reply in time,
+    /// or closed the connection.
     pub(super) async fn handle_transaction_error(&self, job: &MailJob, why: TransactionError) -> SendOutcome {
         match why {
             TransactionError::Refused { phase, reply, permit } => {

@@ -2,7 +2,7 @@
 
 use toml::{Table, Value};
 
-use super::{ConfigError, Origin, typed::create_tables};
+use super::{ConfigError, Origin, tables::create_tables};
 
 /// The default of a key that the defaults do not contain: a secret, the file of a secret, or a member of an open table.
 const NO_DEFAULT: &Value = &Value::String(String::new());

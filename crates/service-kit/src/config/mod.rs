@@ -17,6 +17,7 @@ mod layers;
 mod render;
 mod secrets;
 mod sections;
+mod tables;
 mod typed;
 
 use std::{env, ffi::OsString, path::Path};

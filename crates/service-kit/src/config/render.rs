@@ -5,7 +5,7 @@ use toml::{Table, Value};
 use super::{
     keys::KnownKeys,
     layers::Values,
-    typed::{create_tables, insert_at},
+    tables::{create_tables, insert_at},
 };
 
 const REDACTED: &str = "<redacted>";

@@ -28,7 +28,7 @@ use super::{
         parameters::Query,
     },
     middleware::{cross_origin::AllowedOrigins, request_context},
-    pages::layout::{LocalizedPages, Pages},
+    pages::{self, layout::LocalizedPages},
 };
 use crate::domain::{
     ExpectedVersion,
@@ -127,7 +127,7 @@ fn a_conditional_header_is_a_list_of_tags_or_refused() {
 
 #[test]
 fn any_accept_language_selects_a_supported_language() {
-    let pages = Arc::new(Pages::new().expect("the embedded files are valid"));
+    let pages = Arc::new(pages::load().expect("the embedded files are valid"));
     corpus!("header").holds_for_bytes(|value| {
         let localized = LocalizedPages::new(Arc::clone(&pages), &headers(&header::ACCEPT_LANGUAGE, value));
         prop_assert!(["ar", "de", "en", "es", "fr", "ja"].contains(&localized.tag()));

@@ -1,10 +1,15 @@
 //! The dependencies of the use cases.
 
+use std::sync::Arc;
+
 use service_kit::{Clock, Ids};
 
 use super::{
-    background_queue::BackgroundQueue, password::password_validation::PasswordValidation,
-    rate_limit::limiter::RateLimiter, update::AccountWriter, write_tasks::Writes,
+    background_queue::BackgroundQueue,
+    password::password_validation::PasswordValidation,
+    rate_limit::limiter::RateLimiter,
+    update::{AccountWriter, Attempt, ById, Decision, Load, Updated},
+    write_tasks::Writes,
 };
 use crate::{
     domain::{AttributeRules, Lifetimes},
@@ -13,7 +18,7 @@ use crate::{
     metrics::AccountMetrics,
     outbox::EventBuilder,
     problem::Problem,
-    store::Store,
+    store::{Store, UserRecord},
     tokens::{AccessTokens, MfaTokens, RefreshTokens},
 };
 
@@ -59,5 +64,20 @@ impl AccountService {
         } else {
             Err(Problem::unavailable("the unique indexes do not exist yet"))
         }
+    }
+
+    /// Names the account of an update by its id.
+    pub(in crate::usecase) fn by_id(&self, id: uuid::Uuid) -> ById {
+        ById { users: self.store.users.clone(), id }
+    }
+
+    /// Updates an account as [`AccountWriter::update`] does, to completion even if the client disconnects.
+    pub(in crate::usecase) async fn update<L: Load, T: Send + 'static>(
+        self: &Arc<Self>,
+        load: L,
+        decide: impl FnMut(&UserRecord, L::Proof, Attempt) -> Result<Decision<T>, Problem> + Send + 'static,
+    ) -> Result<Updated<T>, Problem> {
+        let writer = self.writer.clone();
+        self.writes.run_to_completion(async move { writer.update(load, decide).await }).await
     }
 }

@@ -111,7 +111,7 @@ impl BackgroundQueue {
     /// Queues the notice of an attack. If the queue is full the notice is dropped: the next failed attempt queues
     /// another one.
     pub(super) fn enqueue_attack_notice(&self, attack: DetectedAttack) {
-        // A queue that is full has counted the notice; the next attack is reported.
+        // A queue that is full has counted the notice; the next failed attempt reports the attack.
         let _ = self.enqueue(&self.attacks, attack);
     }
 

@@ -1,5 +1,5 @@
-//! The use cases, one file each. A use case takes domain values, decides, writes once, and offers the events to the
-//! relay.
+//! The use cases, one file each. A use case parses what a client sent, decides, writes once, and offers the events to
+//! the relay.
 
 mod account_service;
 mod administration;

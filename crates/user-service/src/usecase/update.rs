@@ -2,13 +2,10 @@
 //! another writer came first. What follows from a change is done here as well: its events are offered to the relay, the
 //! list of administrators stays correct, a reservation that has expired gives way, and ended sessions are deleted.
 
-use std::sync::Arc;
-
 use bson::Uuid;
 use jiff::Timestamp;
 use service_kit::{Clock, fail_point, mongo::StoreError};
 
-use super::account_service::AccountService;
 use crate::{
     domain::{Email, ExpectedVersion},
     problem::Problem,
@@ -128,23 +125,6 @@ pub struct AccountWriter {
     pub relay: Option<Relay>,
 }
 
-impl AccountService {
-    /// Names the account of an update by its id.
-    pub(in crate::usecase) fn by_id(&self, id: uuid::Uuid) -> ById {
-        ById { users: self.store.users.clone(), id }
-    }
-
-    /// Updates an account as [`AccountWriter::update`] does, to completion even if the client disconnects.
-    pub(in crate::usecase) async fn update<L: Load, T: Send + 'static>(
-        self: &Arc<Self>,
-        load: L,
-        decide: impl FnMut(&UserRecord, L::Proof, Attempt) -> Result<Decision<T>, Problem> + Send + 'static,
-    ) -> Result<Updated<T>, Problem> {
-        let writer = self.writer.clone();
-        self.writes.run_to_completion(async move { writer.update(load, decide).await }).await
-    }
-}
-
 impl AccountWriter {
     /// Loads the account, decides, and writes what was decided. If the account has changed meanwhile, it is loaded and
     /// decided again.
@@ -184,6 +164,10 @@ impl AccountWriter {
                     if is_username_index(&index) && matches!(claims, Some(ClaimedKey::UsernameOrAnother(_))) =>
                 {
                     taken_usernames += 1;
+                }
+                // A change that claims no key cannot find one taken: this is a defect, not a conflict of the client.
+                Err(WriteError::Store(error @ StoreError::DuplicateKey { .. })) if claims.is_none() => {
+                    return Err(Problem::internal(error));
                 }
                 Err(error) => return Err(error.into()),
             }

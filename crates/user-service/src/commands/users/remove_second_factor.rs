@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::{
     domain::{AdminReason, Email},
+    problem::Problem,
     store::Store,
     usecase::{self, AccountRef, AccountWriter},
 };
@@ -27,7 +28,11 @@ pub(super) async fn run(store: &Store, account: &str, reason: &str, json: bool) 
     };
     let reason = AdminReason::parse(reason).map_err(|invalid| UsageError(invalid.detail))?;
     let writer = AccountWriter { store: store.clone(), clock: Clock::system(), relay: None };
-    let user = usecase::remove_second_factor_as_operator(&writer, &Ids::random(), &account, &reason).await?;
+    let removed = usecase::remove_second_factor_as_operator(&writer, &Ids::random(), &account, &reason).await;
+    let user = removed.map_err(|problem| match problem {
+        Problem::NotFound => anyhow::anyhow!("there is no such account"),
+        other => other.into(),
+    })?;
     // The output never contains the address, because it ends up in logs.
     let value = serde_json::json!({ "userId": user, "removed": true });
     print_result(json, &value, format_args!("the second factor of user {user} was removed; all sessions have ended"))

@@ -36,7 +36,11 @@ pub async fn catch_panics<B: MessageBody + 'static>(
     next: Next<B>,
 ) -> Result<ServiceResponse<B>, Error> {
     let response = panics::catch_future(BOUNDARY, async { next.call(request).await });
-    response.await.unwrap_or_else(|panicked| Err(Problem::from(panicked).into()))
+    response.await.unwrap_or_else(|panicked| {
+        let problem = Problem::from(panicked);
+        problem.log_cause();
+        Err(problem.into())
+    })
 }
 
 /// Returns a body that ends with an error where the stream `body` panics. Middlewares cannot catch these panics, because

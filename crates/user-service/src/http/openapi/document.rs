@@ -13,7 +13,7 @@ use utoipa::{
 };
 
 use super::problem_responses;
-use crate::http::{errors::problem_response::ProblemDetails, routes::endpoints};
+use crate::http::{endpoints::endpoints, errors::problem_response::ProblemDetails};
 
 /// What the document says besides the endpoints.
 #[derive(OpenApi)]

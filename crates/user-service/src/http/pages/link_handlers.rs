@@ -4,8 +4,8 @@
 use actix_web::{HttpResponse, web};
 
 use super::{
-    link_page::LinkPage,
-    link_request::{FormAction, LinkQuery, LinkRequest, SentForm},
+    link_page::{FormAction, LinkPage},
+    link_request::{LinkQuery, LinkRequest, SentForm},
     link_views::{DonePage, FormError},
 };
 use crate::{problem::Problem, usecase};

@@ -1,9 +1,19 @@
 //! The pages behind mailed links, and what each may be used for.
 
 use events::sealing::Purpose;
+use serde::Deserialize;
 
-use super::link_request::FormAction;
 use crate::usecase::RequestedMail;
+
+/// The action of a second form on a page.
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum FormAction {
+    /// Sends a new link.
+    Resend,
+    /// Reports that the reader did not create the account.
+    Disown,
+}
 
 /// The page behind one kind of link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use super::{
     layout::LocalizedPages,
-    link_page::LinkPage,
+    link_page::{FormAction, LinkPage},
     link_views::{FormError, LinkForm},
 };
 use crate::{
@@ -40,16 +40,6 @@ pub(crate) struct SentForm {
     /// The address from the form that sends a new link to an entered address.
     pub email: Option<String>,
     pub new_password: Option<SecretString>,
-}
-
-/// The action of a second form on a page.
-#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum FormAction {
-    /// Sends a new link.
-    Resend,
-    /// Reports that the reader did not create the account.
-    Disown,
 }
 
 impl SentForm {

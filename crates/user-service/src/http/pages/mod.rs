@@ -8,4 +8,19 @@ mod link_views;
 pub mod problem_pages;
 mod texts;
 
+use i18n::InvalidFile;
 pub use layout::Pages;
+
+/// Parses the embedded catalogues and templates and checks them completely, so that no page fails later because of a
+/// missing text or value.
+///
+/// # Errors
+/// Returns the first invalid file.
+pub fn load() -> Result<Pages, InvalidFile> {
+    let pages = Pages::parse()?;
+    for page in link_views::examples() {
+        pages.check(link_views::TEMPLATE, &page)?;
+    }
+    problem_pages::check(&pages)?;
+    Ok(pages)
+}

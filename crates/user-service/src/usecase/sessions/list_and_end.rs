@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use service_kit::mongo::StoreError;
 use uuid::Uuid;
 
-use super::authenticate::Caller;
+use super::authenticate::{Caller, SignedInUser};
 use crate::{
     domain::{Cursor, device_name},
     outbox::Origin,
@@ -17,7 +17,7 @@ use crate::{
     tokens::RefreshToken,
     usecase::{
         account_service::AccountService,
-        update::{Attempt, Decision},
+        update::{Attempt, Decision, Load},
     },
 };
 
@@ -94,11 +94,12 @@ fn to_listed_session(row: SessionRow, current: Uuid) -> ListedSession {
 /// Returns [`Problem`]. If the store was unavailable, the outcome is unknown.
 pub async fn end_other_sessions(accounts: &Arc<AccountService>, caller: Caller, origin: Origin) -> Result<(), Problem> {
     let session = caller.session;
-    if !accounts.has_sessions_to_end(&caller.user, Some(session)).await? {
-        return Ok(());
-    }
+    let load = WithOtherSessions { accounts: Arc::clone(accounts), session, user: accounts.signed_in(caller, None) };
     let outbox = accounts.outbox.clone();
-    let end = move |user: &UserRecord, (), Attempt { now, .. }: Attempt| {
+    let end = move |user: &UserRecord, has_others: bool, Attempt { now, .. }: Attempt| {
+        if !has_others {
+            return Ok(Decision::Unchanged(()));
+        }
         let payload = UserSessionsEnded { user_id: user.id.into(), reason: SessionsEndedReason::User };
         let change = Change {
             end_sessions: EndSessions::AllBut(session),
@@ -108,7 +109,24 @@ pub async fn end_other_sessions(accounts: &Arc<AccountService>, caller: Caller, 
         };
         Ok(Decision::Write(change, ()))
     };
-    accounts.update(accounts.signed_in(caller, None), end).await.map(|_| ())
+    accounts.update(load, end).await.map(|_| ())
+}
+
+/// The signed-in user, and whether there are other sessions to end.
+struct WithOtherSessions {
+    accounts: Arc<AccountService>,
+    session: Uuid,
+    user: SignedInUser,
+}
+
+impl Load for WithOtherSessions {
+    type Proof = bool;
+
+    async fn load(&mut self, now: Timestamp) -> Result<(UserRecord, bool), Problem> {
+        let (user, ()) = self.user.load(now).await?;
+        let has_others = self.accounts.has_sessions_to_end(&user, Some(self.session)).await?;
+        Ok((user, has_others))
+    }
 }
 
 /// Ends one session of the caller; this may be the calling one. Its refresh token is invalid immediately, its access
