@@ -14,6 +14,7 @@ use crate::{
         claims::{Requeue, WriteOutcome},
     },
     mailer::{
+        connection::ConnectionBroken,
         reply::Reply,
         server_pool::ServerPermit,
         verdict::{Phase, Verdict, judge},
