@@ -198,12 +198,12 @@ problems! {
     }
 
     /// The text is the value of the `Allow` header.
-    MethodNotAllowed(&'static str) {
+    MethodNotAllowed(String) {
         status: METHOD_NOT_ALLOWED, slug: "method-not-allowed", title: "The method is not allowed here",
         detail: "This resource supports GET, HEAD.",
         when: "The path exists, but it does not support this method.",
         remedy: "Use one of the methods in the Allow header.",
-        example: Problem::MethodNotAllowed("GET, HEAD"),
+        example: Problem::MethodNotAllowed("GET, HEAD".to_owned()),
     }
 
     EmailTaken {

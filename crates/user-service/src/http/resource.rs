@@ -40,8 +40,7 @@ impl Resource {
 
 impl HttpServiceFactory for Resource {
     fn register(self, config: &mut AppService) {
-        // Leaked on purpose: each worker thread registers its resources once, for the life of the process.
-        self.resource.default_service(method_not_allowed(self.allow.leak())).register(config);
+        self.resource.default_service(method_not_allowed(self.allow)).register(config);
     }
 }
 

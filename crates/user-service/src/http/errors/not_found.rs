@@ -13,6 +13,6 @@ pub async fn not_found() -> Result<HttpResponse, Problem> {
 }
 
 /// Returns the route for methods that a resource does not serve: 405 with `Allow`, also for OPTIONS.
-pub fn method_not_allowed(allow: &'static str) -> Route {
-    web::to(move || std::future::ready(Err::<HttpResponse, _>(Problem::MethodNotAllowed(allow))))
+pub fn method_not_allowed(allow: String) -> Route {
+    web::to(move || std::future::ready(Err::<HttpResponse, _>(Problem::MethodNotAllowed(allow.clone()))))
 }

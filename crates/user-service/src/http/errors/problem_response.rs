@@ -45,7 +45,7 @@ impl Problem {
             Self::TokenMissing | Self::InvalidCredentials | Self::MfaRequired(_) => {
                 Some((header::WWW_AUTHENTICATE, r#"Bearer realm="user-service""#.to_owned()))
             }
-            Self::MethodNotAllowed(allow) => Some((header::ALLOW, (*allow).to_owned())),
+            Self::MethodNotAllowed(allow) => Some((header::ALLOW, allow.clone())),
             _ => self.retry_after().map(|seconds| (header::RETRY_AFTER, seconds.to_string())),
         }
     }
