@@ -59,6 +59,8 @@ impl Cases {
             ("POST", "/api/users/me/totp", Some(json!({ "password": self.user.password }))),
             ("POST", "/api/users/me/totp/confirm", Some(json!({ "code": "123456" }))),
             ("PATCH", "/api/users/me", Some(json!({ "displayName": "Mallory" }))),
+            // The token is checked before the body, which is also invalid.
+            ("PATCH", "/api/users/me", Some(json!({ "displayName": 7, "unknown": true }))),
             ("DELETE", "/api/users/me", Some(json!({ "password": self.user.password }))),
             ("POST", "/api/users/me/delete", Some(json!({ "password": self.user.password }))),
             (

@@ -1,21 +1,22 @@
 //! `/api/users/me/audit` and `/api/admin/users/{id}/audit`: read the audit log of an account in pages.
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse};
 use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::responses::ApiResult;
 use crate::{
     domain::Cursor,
     http::extractors::{
         paging::{PageParameters, PageRequest, page_response},
         parameters::{PathId, Query},
-        signed_in::{SignedInAdmin, SignedInCaller},
+        requests::{AdminRequest, UserRequest},
     },
     outbox::Actor,
     problem::Problem,
-    usecase::{self, AccountService, AuditLogEntry, AuditPage},
+    usecase::{self, AuditLogEntry, AuditPage},
 };
 
 /// An entry of an audit log: an action on an account.
@@ -88,11 +89,10 @@ fn audit_page_response(request: &HttpRequest, limit: u32, page: AuditPage) -> Ht
     params(PageParameters),
     responses((status = 200, description = "A page of the audit log", body = AuditPageBody, headers(("Link" = String, description = "The next page (RFC 8288)")))))]
 pub(in crate::http) async fn get_my_audit_log(
-    accounts: web::Data<AccountService>,
-    SignedInCaller(caller): SignedInCaller,
+    UserRequest { accounts, caller, .. }: UserRequest,
     query: Query,
     request: HttpRequest,
-) -> Result<HttpResponse, Problem> {
+) -> ApiResult {
     let requested = PageRequest::<Cursor>::from_only(&query)?;
     let page = usecase::audit_log(&accounts, &caller.user, requested.limit, requested.after).await?;
     Ok(audit_page_response(&request, requested.limit, page))
@@ -102,15 +102,14 @@ pub(in crate::http) async fn get_my_audit_log(
 ///
 /// The log of an administrator also has the actions of the administrator on other accounts.
 #[utoipa::path(get, path = "/api/admin/users/{id}/audit", tag = "administration", operation_id = "getUserAuditLog", security(("bearer" = [])),
-    params(("id" = Uuid, Path, description = "The account's id"), PageParameters),
+    params(PathId, PageParameters),
     responses((status = 200, description = "A page of the audit log", body = AuditPageBody, headers(("Link" = String, description = "The next page (RFC 8288)")))))]
 pub(in crate::http) async fn get_user_audit_log(
-    accounts: web::Data<AccountService>,
-    _admin: SignedInAdmin,
+    AdminRequest { accounts, .. }: AdminRequest,
     id: PathId,
     query: Query,
     request: HttpRequest,
-) -> Result<HttpResponse, Problem> {
+) -> ApiResult {
     let requested = PageRequest::<Cursor>::from_only(&query)?;
     let page = usecase::find_audit_log(&accounts, id.uuid()?, requested.limit, requested.after).await?;
     Ok(audit_page_response(&request, requested.limit, page.ok_or(Problem::NotFound)?))

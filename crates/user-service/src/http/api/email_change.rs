@@ -1,17 +1,19 @@
 //! `/api/users/me/email` and `/api/auth/email-change`: request, confirm and undo a change of the email address.
 
-use actix_web::{HttpResponse, web};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use super::{
+    link_token_body::EmailChangeTokenBody,
+    responses::{ApiResult, accepted, no_content},
+};
 use crate::{
-    http::{
-        extractors::{json_body::JsonBody, signed_in::SignedInCaller},
-        middleware::request_context::RequestContext,
+    http::extractors::{
+        json_body::JsonBody,
+        requests::{ClientRequest, UserRequest},
     },
-    problem::Problem,
-    usecase::{self, AccountService, ChangeEmail},
+    usecase::{self, ChangeEmail},
 };
 
 /// The new email address, and the password of the account.
@@ -36,23 +38,11 @@ pub(crate) struct EmailChangeBody {
     responses((status = 202, description = "A link is mailed to the new address and a notice to the current one; or the new spelling of the current address is saved")),
     extensions(("x-problems" = json!(["wrong-password", "conflict: the account already has ten earlier addresses", "rate-limited"]))))]
 pub(in crate::http) async fn change_email(
-    accounts: web::Data<AccountService>,
-    SignedInCaller(caller): SignedInCaller,
-    context: RequestContext,
+    request: UserRequest,
     JsonBody(body): JsonBody<EmailChangeBody>,
-) -> Result<HttpResponse, Problem> {
+) -> ApiResult {
     let change = ChangeEmail { new_email: body.new_email, password: body.password };
-    usecase::change_email(&accounts.into_inner(), caller, change, context.origin()).await?;
-    Ok(HttpResponse::Accepted().finish())
-}
-
-/// The token from the link in the mail.
-#[derive(Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schema(as = EmailChangeToken)]
-pub(crate) struct EmailChangeTokenBody {
-    #[schema(value_type = String)]
-    token: SecretString,
+    usecase::change_email(&request.accounts, request.caller, change, request.origin).await.map(accepted)
 }
 
 /// Confirms a change of the email address.
@@ -63,12 +53,10 @@ pub(crate) struct EmailChangeTokenBody {
     responses((status = 204, description = "Changed")),
     extensions(("x-problems" = json!(["token-invalid", "email-taken", "rate-limited"]))))]
 pub(in crate::http) async fn confirm_email_change(
-    accounts: web::Data<AccountService>,
-    context: RequestContext,
+    request: ClientRequest,
     JsonBody(body): JsonBody<EmailChangeTokenBody>,
-) -> Result<HttpResponse, Problem> {
-    usecase::confirm_email_change(&accounts.into_inner(), body.token.expose_secret(), context.origin()).await?;
-    Ok(HttpResponse::NoContent().finish())
+) -> ApiResult {
+    usecase::confirm_email_change(&request.accounts, body.token.expose_secret(), request.origin).await.map(no_content)
 }
 
 /// Undoes a change of the email address, and all later changes of it.
@@ -78,10 +66,8 @@ pub(in crate::http) async fn confirm_email_change(
     responses((status = 204, description = "The account has the old address again")),
     extensions(("x-problems" = json!(["token-invalid", "rate-limited"]))))]
 pub(in crate::http) async fn undo_email_change(
-    accounts: web::Data<AccountService>,
-    context: RequestContext,
+    request: ClientRequest,
     JsonBody(body): JsonBody<EmailChangeTokenBody>,
-) -> Result<HttpResponse, Problem> {
-    usecase::undo_email_change(&accounts.into_inner(), body.token.expose_secret(), context.origin()).await?;
-    Ok(HttpResponse::NoContent().finish())
+) -> ApiResult {
+    usecase::undo_email_change(&request.accounts, body.token.expose_secret(), request.origin).await.map(no_content)
 }

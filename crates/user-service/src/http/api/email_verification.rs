@@ -1,24 +1,17 @@
 //! `/api/auth/email-verification`: verify an email address, request a new link, or disown the account.
 
-use actix_web::{HttpResponse, web};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use crate::{
-    http::{extractors::json_body::JsonBody, middleware::request_context::RequestContext},
-    problem::Problem,
-    usecase::{self, AccountService, RequestedMail},
+use super::{
+    link_token_body::VerificationTokenBody,
+    responses::{ApiResult, accepted, no_content},
 };
-
-/// The token from the link in the mail.
-#[derive(Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schema(as = EmailVerification)]
-pub(crate) struct VerificationTokenBody {
-    #[schema(value_type = String)]
-    token: SecretString,
-}
+use crate::{
+    http::extractors::{json_body::JsonBody, requests::ClientRequest},
+    usecase::{self, RequestedMail},
+};
 
 /// The email address to which a new link is mailed.
 #[derive(Deserialize, ToSchema)]
@@ -36,12 +29,10 @@ pub(crate) struct ResendVerificationBody {
     responses((status = 204, description = "Verified")),
     extensions(("x-problems" = json!(["token-invalid", "rate-limited"]))))]
 pub(in crate::http) async fn verify_email(
-    accounts: web::Data<AccountService>,
-    context: RequestContext,
+    request: ClientRequest,
     JsonBody(body): JsonBody<VerificationTokenBody>,
-) -> Result<HttpResponse, Problem> {
-    usecase::verify_email(&accounts.into_inner(), body.token.expose_secret(), context.origin()).await?;
-    Ok(HttpResponse::NoContent().finish())
+) -> ApiResult {
+    usecase::verify_email(&request.accounts, body.token.expose_secret(), request.origin).await.map(no_content)
 }
 
 /// Requests a new verification mail.
@@ -51,12 +42,12 @@ pub(in crate::http) async fn verify_email(
     responses((status = 202, description = "A mail is sent if an account has this email address and it is not verified")),
     extensions(("x-problems" = json!(["rate-limited"]))))]
 pub(in crate::http) async fn resend_verification(
-    accounts: web::Data<AccountService>,
-    context: RequestContext,
+    request: ClientRequest,
     JsonBody(body): JsonBody<ResendVerificationBody>,
-) -> Result<HttpResponse, Problem> {
-    usecase::request_mail(&accounts, RequestedMail::Verification, &body.email, context.origin()).await?;
-    Ok(HttpResponse::Accepted().finish())
+) -> ApiResult {
+    usecase::request_mail(&request.accounts, RequestedMail::Verification, &body.email, request.origin)
+        .await
+        .map(accepted)
 }
 
 /// Disowns an account: reports, with the token of a verification mail, that the owner of the mailbox did not create it.
@@ -68,10 +59,8 @@ pub(in crate::http) async fn resend_verification(
     responses((status = 204, description = "Disowned")),
     extensions(("x-problems" = json!(["token-invalid", "rate-limited"]))))]
 pub(in crate::http) async fn disown_account(
-    accounts: web::Data<AccountService>,
-    context: RequestContext,
+    request: ClientRequest,
     JsonBody(body): JsonBody<VerificationTokenBody>,
-) -> Result<HttpResponse, Problem> {
-    usecase::disown_account(&accounts.into_inner(), body.token.expose_secret(), context.origin()).await?;
-    Ok(HttpResponse::NoContent().finish())
+) -> ApiResult {
+    usecase::disown_account(&request.accounts, body.token.expose_secret(), request.origin).await.map(no_content)
 }

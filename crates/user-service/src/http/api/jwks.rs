@@ -1,17 +1,16 @@
 //! `GET /.well-known/jwks.json`: returns the public keys of access tokens (RFC 7517, RFC 8037).
 
-use actix_web::{HttpResponse, http::header, web};
+use actix_web::{
+    http::header::{self, HeaderValue},
+    web,
+};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
-use crate::{
-    domain::key_schedule::JWKS_MAX_AGE,
-    http::extractors::conditional::{IfNoneMatch, etag_header},
-    problem::Problem,
-    usecase::AccountService,
-};
+use super::responses::ApiResult;
+use crate::{domain::key_schedule::JWKS_MAX_AGE, http::extractors::conditional::IfNoneMatch, usecase::AccountService};
 
 /// A JWK set (RFC 7517).
 #[derive(Serialize, ToSchema)]
@@ -39,15 +38,12 @@ struct Jwk {
 
 /// Returns the public keys that verify access tokens.
 #[utoipa::path(get, path = "/.well-known/jwks.json", tag = "keys", operation_id = "getJwks",
-    params(("If-None-Match" = Option<String>, Header, description = "The ETags that the client already has")),
+    params(IfNoneMatch),
     responses(
         (status = 200, description = "The key set", body = JwkSet, headers(("ETag" = String))),
         (status = 304, description = "Not modified"),
     ))]
-pub(in crate::http) async fn get_jwks(
-    accounts: web::Data<AccountService>,
-    if_none_match: IfNoneMatch,
-) -> Result<HttpResponse, Problem> {
+pub(in crate::http) async fn get_jwks(accounts: web::Data<AccountService>, if_none_match: IfNoneMatch) -> ApiResult {
     let published = accounts.access_tokens.published_keys()?;
     let keys: Vec<Jwk> = published
         .into_iter()
@@ -60,11 +56,10 @@ pub(in crate::http) async fn get_jwks(
             x: BASE64_URL_SAFE_NO_PAD.encode(key.public.as_bytes()),
         })
         .collect();
-    let max_age = format!("public, max-age={}", JWKS_MAX_AGE.as_secs());
-    let version = key_set_version(&keys);
-    let mut response = if if_none_match.matches(&version) { HttpResponse::NotModified() } else { HttpResponse::Ok() };
-    response.insert_header((header::CACHE_CONTROL, max_age)).insert_header(etag_header(&version));
-    Ok(if if_none_match.matches(&version) { response.finish() } else { response.json(JwkSet { keys }) })
+    let max_age = HeaderValue::try_from(format!("public, max-age={}", JWKS_MAX_AGE.as_secs())).expect("visible ASCII");
+    let mut response = if_none_match.respond(key_set_version(&keys), JwkSet { keys });
+    response.headers_mut().insert(header::CACHE_CONTROL, max_age);
+    Ok(response)
 }
 
 /// Returns a version that is equal for the same keys in the same order, because an id is the thumbprint of its key.

@@ -1,15 +1,14 @@
 //! `POST /api/auth/login` and `POST /api/auth/login/totp`: start a session.
 
-use actix_web::{HttpResponse, web};
+use actix_web::HttpResponse;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::user_body::UserBody;
+use super::{responses::ApiResult, user_body::UserBody};
 use crate::{
-    http::{extractors::json_body::JsonBody, middleware::request_context::RequestContext},
-    problem::Problem,
-    usecase::{self, AccountService, Login, SignedIn},
+    http::extractors::{json_body::JsonBody, requests::ClientRequest},
+    usecase::{self, Login, SignedIn},
 };
 
 /// The credentials of a user.
@@ -28,13 +27,9 @@ pub(crate) struct LoginBody {
 #[utoipa::path(post, path = "/api/auth/login", tag = "session", operation_id = "login", request_body = LoginBody,
     responses((status = 200, description = "The tokens and the account", body = SignedInBody)),
     extensions(("x-problems" = json!(["invalid-credentials", "mfa-required: send `mfaToken` to `/api/auth/login/totp`", "account-disabled", "email-not-verified", "rate-limited"]))))]
-pub(in crate::http) async fn login(
-    accounts: web::Data<AccountService>,
-    context: RequestContext,
-    JsonBody(body): JsonBody<LoginBody>,
-) -> Result<HttpResponse, Problem> {
+pub(in crate::http) async fn login(request: ClientRequest, JsonBody(body): JsonBody<LoginBody>) -> ApiResult {
     let login = Login { identifier: body.identifier, password: body.password };
-    Ok(usecase::login(&accounts.into_inner(), login, context.origin()).await?.into())
+    usecase::login(&request.accounts, login, request.origin).await.map(HttpResponse::from)
 }
 
 /// The token that stands for the verified password, and a code of the second factor.
@@ -54,13 +49,8 @@ pub(crate) struct LoginTotpBody {
 #[utoipa::path(post, path = "/api/auth/login/totp", tag = "session", operation_id = "loginTotp", request_body = LoginTotpBody,
     responses((status = 200, description = "The tokens and the account", body = SignedInBody)),
     extensions(("x-problems" = json!(["token-invalid: the token is unknown, used or expired; log in again", "invalid-credentials: the code is wrong or was already used", "rate-limited"]))))]
-pub(in crate::http) async fn login_totp(
-    accounts: web::Data<AccountService>,
-    context: RequestContext,
-    JsonBody(body): JsonBody<LoginTotpBody>,
-) -> Result<HttpResponse, Problem> {
-    let accounts = accounts.into_inner();
-    Ok(usecase::login_totp(&accounts, &body.mfa_token, body.code, context.origin()).await?.into())
+pub(in crate::http) async fn login_totp(request: ClientRequest, JsonBody(body): JsonBody<LoginTotpBody>) -> ApiResult {
+    usecase::login_totp(&request.accounts, &body.mfa_token, body.code, request.origin).await.map(HttpResponse::from)
 }
 
 /// The tokens of a session, and the account.

@@ -1,17 +1,13 @@
 //! `PUT /api/users/me/password`: changes the password of the caller.
 
-use actix_web::{HttpResponse, web};
 use secrecy::SecretString;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use super::responses::{ApiResult, no_content};
 use crate::{
-    http::{
-        extractors::{conditional::IfMatch, json_body::JsonBody, signed_in::SignedInCaller},
-        middleware::request_context::RequestContext,
-    },
-    problem::Problem,
-    usecase::{self, AccountService, ChangePassword},
+    http::extractors::{conditional::IfMatch, json_body::JsonBody, requests::UserRequest},
+    usecase::{self, ChangePassword},
 };
 
 /// The current password and the new one.
@@ -30,17 +26,16 @@ pub(crate) struct PasswordChangeBody {
 /// Changes the password of the caller. All other sessions end.
 #[utoipa::path(put, path = "/api/users/me/password", tag = "account", operation_id = "changePassword", security(("bearer" = [])),
     request_body = PasswordChangeBody,
-    params(("If-Match" = Option<String>, Header, description = "The ETag of the version that the change is based on")),
+    params(IfMatch),
     responses((status = 204, description = "Changed")),
     extensions(("x-problems" = json!(["wrong-password", "rate-limited"]))))]
 pub(in crate::http) async fn change_password(
-    accounts: web::Data<AccountService>,
-    SignedInCaller(caller): SignedInCaller,
+    request: UserRequest,
     if_match: IfMatch,
-    context: RequestContext,
     JsonBody(body): JsonBody<PasswordChangeBody>,
-) -> Result<HttpResponse, Problem> {
+) -> ApiResult {
     let change = ChangePassword { current: body.current_password, new: body.new_password };
-    usecase::change_password(&accounts.into_inner(), caller, change, if_match.into(), context.origin()).await?;
-    Ok(HttpResponse::NoContent().finish())
+    usecase::change_password(&request.accounts, request.caller, change, if_match.into(), request.origin)
+        .await
+        .map(no_content)
 }

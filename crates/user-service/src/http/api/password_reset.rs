@@ -1,14 +1,13 @@
 //! `/api/auth/password-reset`: request a reset link, and set a new password with it.
 
-use actix_web::{HttpResponse, web};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use super::responses::{ApiResult, accepted, no_content};
 use crate::{
-    http::{extractors::json_body::JsonBody, middleware::request_context::RequestContext},
-    problem::Problem,
-    usecase::{self, AccountService, RequestedMail},
+    http::extractors::{json_body::JsonBody, requests::ClientRequest},
+    usecase::{self, RequestedMail},
 };
 
 /// The email address of the account whose password is forgotten.
@@ -40,12 +39,10 @@ pub(crate) struct PasswordResetConfirmationBody {
     responses((status = 202, description = "A mail is sent if an account has this email address")),
     extensions(("x-problems" = json!(["rate-limited"]))))]
 pub(in crate::http) async fn request_password_reset(
-    accounts: web::Data<AccountService>,
-    context: RequestContext,
+    request: ClientRequest,
     JsonBody(body): JsonBody<PasswordResetBody>,
-) -> Result<HttpResponse, Problem> {
-    usecase::request_mail(&accounts, RequestedMail::Reset, &body.email, context.origin()).await?;
-    Ok(HttpResponse::Accepted().finish())
+) -> ApiResult {
+    usecase::request_mail(&request.accounts, RequestedMail::Reset, &body.email, request.origin).await.map(accepted)
 }
 
 /// Sets a new password.
@@ -56,11 +53,9 @@ pub(in crate::http) async fn request_password_reset(
     responses((status = 204, description = "Changed")),
     extensions(("x-problems" = json!(["token-invalid", "rate-limited"]))))]
 pub(in crate::http) async fn confirm_password_reset(
-    accounts: web::Data<AccountService>,
-    context: RequestContext,
+    request: ClientRequest,
     JsonBody(body): JsonBody<PasswordResetConfirmationBody>,
-) -> Result<HttpResponse, Problem> {
+) -> ApiResult {
     let token = body.token.expose_secret();
-    usecase::reset_password(&accounts.into_inner(), token, &body.new_password, context.origin()).await?;
-    Ok(HttpResponse::NoContent().finish())
+    usecase::reset_password(&request.accounts, token, &body.new_password, request.origin).await.map(no_content)
 }

@@ -3,22 +3,19 @@
 
 use std::{pin::Pin, sync::Arc};
 
-use actix_web::{
-    HttpResponse,
-    http::header,
-    web::{self, Bytes},
-};
+use actix_web::{HttpResponse, http::header, web::Bytes};
 use futures_util::{Stream, StreamExt, TryStreamExt, future::ready, stream};
 use serde::Serialize;
 
 use super::{
     audit_log::AuditEntryBody,
     personal_data_body::{ExportBody, ExportHead, ExportedSessionBody},
+    responses::ApiResult,
 };
 use crate::{
-    http::{extractors::signed_in::SignedInCaller, middleware::panic_boundary::catch_panics_of_body},
+    http::{extractors::requests::UserRequest, middleware::panic_boundary::catch_panics_of_body},
     problem::Problem,
-    usecase::{self, AccountService},
+    usecase,
 };
 
 /// Returns all data that is stored about the user, except secrets.
@@ -26,11 +23,8 @@ use crate::{
 /// If the export cannot be completed, the connection is closed early. So a complete response is a complete export.
 #[utoipa::path(get, path = "/api/users/me/export", tag = "account", operation_id = "exportMe", security(("bearer" = [])),
     responses((status = 200, description = "The export", body = ExportBody, headers(("Content-Disposition" = String, description = "A file name for the export")))))]
-pub(in crate::http) async fn export_me(
-    accounts: web::Data<AccountService>,
-    SignedInCaller(caller): SignedInCaller,
-) -> Result<HttpResponse, Problem> {
-    let (accounts, user) = (accounts.into_inner(), Arc::new(caller.user));
+pub(in crate::http) async fn export_me(UserRequest { accounts, caller, .. }: UserRequest) -> ApiResult {
+    let user = Arc::new(caller.user);
     let head = ExportHead::new(usecase::personal_data(&user), accounts.clock.now());
     // The first chunk of each list is read before the response starts, so that an unavailable database is a 503.
     let sessions = read_first_chunk(usecase::export_sessions(Arc::clone(&accounts), Arc::clone(&user))).await?;

@@ -1,20 +1,25 @@
 //! `POST /api/users`: registers an account.
 
-use actix_web::{HttpRequest, HttpResponse, http::header, web};
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::{
+        StatusCode,
+        header::{self, HeaderMap, HeaderValue},
+    },
+};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::user_body::UserBody;
+use super::{
+    responses::ApiResult,
+    user_body::{UserBody, user_response},
+};
 use crate::{
     domain::{IdempotencyKey, Invalid},
-    http::{
-        extractors::{conditional::etag_header, json_body::JsonBody},
-        middleware::request_context::RequestContext,
-    },
-    problem::Problem,
-    usecase::{self, AccountService, Registered, Registration},
+    http::extractors::{json_body::JsonBody, requests::ClientRequest},
+    usecase::{self, Registered, Registration},
 };
 
 /// The data of a new account.
@@ -63,25 +68,26 @@ const VERIFICATION_PENDING: RegistrationPendingBody = RegistrationPendingBody { 
     ),
     extensions(("x-problems" = json!(["email-taken", "username-taken", "idempotency-key-reused", "rate-limited"]))))]
 pub(in crate::http) async fn register(
-    accounts: web::Data<AccountService>,
-    request: HttpRequest,
-    context: RequestContext,
+    request: ClientRequest,
+    http_request: HttpRequest,
     JsonBody(body): JsonBody<RegistrationBody>,
-) -> Result<HttpResponse, Problem> {
+) -> ApiResult {
     let RegistrationBody { username, email, password, display_name, locale, attributes } = body;
-    let idempotency_key = idempotency_key(&request);
+    let idempotency_key = idempotency_key(http_request.headers());
     let registration = Registration { username, email, password, display_name, locale, attributes, idempotency_key };
-    Ok(match usecase::register(&accounts.into_inner(), registration, context.origin()).await? {
-        Registered::Account(user) => HttpResponse::Created()
-            .insert_header((header::LOCATION, "/api/users/me"))
-            .insert_header(etag_header(user.version))
-            .json(UserBody::from(*user)),
+    Ok(match usecase::register(&request.accounts, registration, request.origin).await? {
+        Registered::Account(user) => {
+            let mut response = user_response(*user);
+            *response.status_mut() = StatusCode::CREATED;
+            response.headers_mut().insert(header::LOCATION, HeaderValue::from_static("/api/users/me"));
+            response
+        }
         Registered::VerificationPending => HttpResponse::Accepted().json(VERIFICATION_PENDING),
     })
 }
 
-fn idempotency_key(request: &HttpRequest) -> Option<Result<IdempotencyKey, Invalid>> {
-    let mut values = request.headers().get_all("idempotency-key");
+fn idempotency_key(headers: &HeaderMap) -> Option<Result<IdempotencyKey, Invalid>> {
+    let mut values = headers.get_all("idempotency-key");
     let value = values.next()?;
     if values.next().is_some() {
         return Some(Err(Invalid::new("repeated", "The header occurs more than once.")));

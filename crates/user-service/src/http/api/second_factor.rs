@@ -1,19 +1,19 @@
 //! `/api/users/me/totp`: set up, confirm and remove TOTP, and renew the recovery codes.
 
-use actix_web::{HttpResponse, web};
+use actix_web::HttpResponse;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::totp_qr_code as qr_code;
+use super::{
+    responses::{ApiResult, no_content},
+    totp_qr_code as qr_code,
+};
 use crate::{
-    http::{
-        extractors::{json_body::JsonBody, signed_in::SignedInCaller},
-        middleware::request_context::RequestContext,
-    },
+    http::extractors::{json_body::JsonBody, requests::UserRequest},
     problem::Problem,
-    usecase::{self, AccountService, BothFactors},
+    usecase::{self, BothFactors},
 };
 
 /// The password, and a code of the second factor.
@@ -45,8 +45,8 @@ pub(in crate::http) struct RecoveryCodesBody {
 }
 
 impl RecoveryCodesBody {
-    fn response(codes: &[SecretString]) -> HttpResponse {
-        let recovery_codes = codes.iter().map(|code| code.expose_secret().to_owned()).collect();
+    fn response(codes: Vec<SecretString>) -> HttpResponse {
+        let recovery_codes = codes.into_iter().map(|code| code.expose_secret().to_owned()).collect();
         HttpResponse::Ok().json(Self { recovery_codes })
     }
 }
@@ -68,8 +68,8 @@ pub(crate) struct TotpStatusBody {
 #[utoipa::path(get, path = "/api/users/me/totp", tag = "second factor", operation_id = "getTotp",
     security(("bearer" = [])),
     responses((status = 200, description = "The state", body = TotpStatusBody)))]
-pub(in crate::http) async fn get_totp(SignedInCaller(caller): SignedInCaller) -> Result<HttpResponse, Problem> {
-    let totp = caller.user.totp.as_ref();
+pub(in crate::http) async fn get_totp(request: UserRequest) -> ApiResult {
+    let totp = request.caller.user.totp.as_ref();
     Ok(HttpResponse::Ok().json(TotpStatusBody {
         enabled: totp.is_some(),
         enabled_at: totp.map(|totp| totp.enabled_at.into()),
@@ -108,13 +108,8 @@ pub(crate) struct TotpStartedBody {
     security(("bearer" = [])), request_body = TotpSetupBody,
     responses((status = 200, description = "The secret, in three forms", body = TotpStartedBody)),
     extensions(("x-problems" = json!(["wrong-password", "email-not-verified", "conflict: the second factor is already on", "rate-limited"]))))]
-pub(in crate::http) async fn start_totp(
-    accounts: web::Data<AccountService>,
-    SignedInCaller(caller): SignedInCaller,
-    context: RequestContext,
-    JsonBody(body): JsonBody<TotpSetupBody>,
-) -> Result<HttpResponse, Problem> {
-    let started = usecase::start_totp(&accounts.into_inner(), caller, &body.password, context.origin()).await?;
+pub(in crate::http) async fn start_totp(request: UserRequest, JsonBody(body): JsonBody<TotpSetupBody>) -> ApiResult {
+    let started = usecase::start_totp(&request.accounts, request.caller, &body.password, request.origin).await?;
     let qr_code = qr_code::svg(&started.otpauth_uri).map_err(Problem::internal)?;
     Ok(HttpResponse::Ok().json(TotpStartedBody {
         secret: started.secret.expose_secret().to_owned(),
@@ -141,13 +136,12 @@ pub(crate) struct TotpConfirmationBody {
     responses((status = 200, description = "The second factor is on; the recovery codes work without the authenticator", body = RecoveryCodesBody)),
     extensions(("x-problems" = json!(["wrong-code", "email-not-verified", "conflict: the set-up is not started or has expired, or the second factor is already on", "rate-limited"]))))]
 pub(in crate::http) async fn confirm_totp(
-    accounts: web::Data<AccountService>,
-    SignedInCaller(caller): SignedInCaller,
-    context: RequestContext,
+    request: UserRequest,
     JsonBody(body): JsonBody<TotpConfirmationBody>,
-) -> Result<HttpResponse, Problem> {
-    let codes = usecase::confirm_totp(&accounts.into_inner(), caller, body.code, context.origin()).await?;
-    Ok(RecoveryCodesBody::response(&codes))
+) -> ApiResult {
+    usecase::confirm_totp(&request.accounts, request.caller, body.code, request.origin)
+        .await
+        .map(RecoveryCodesBody::response)
 }
 
 /// Removes the second factor. Its recovery codes become void.
@@ -158,14 +152,8 @@ pub(in crate::http) async fn confirm_totp(
         ("x-post-alias" = json!("/api/users/me/totp/remove")),
         ("x-problems" = json!(["wrong-password", "wrong-code", "conflict: the second factor is not on", "rate-limited"])),
     ))]
-pub(in crate::http) async fn remove_totp(
-    accounts: web::Data<AccountService>,
-    SignedInCaller(caller): SignedInCaller,
-    context: RequestContext,
-    JsonBody(body): JsonBody<BothFactorsBody>,
-) -> Result<HttpResponse, Problem> {
-    usecase::remove_totp(&accounts.into_inner(), caller, body.into(), context.origin()).await?;
-    Ok(HttpResponse::NoContent().finish())
+pub(in crate::http) async fn remove_totp(request: UserRequest, JsonBody(body): JsonBody<BothFactorsBody>) -> ApiResult {
+    usecase::remove_totp(&request.accounts, request.caller, body.into(), request.origin).await.map(no_content)
 }
 
 /// Creates new recovery codes. All old ones become void.
@@ -174,12 +162,10 @@ pub(in crate::http) async fn remove_totp(
     responses((status = 200, description = "The new codes, shown only once", body = RecoveryCodesBody)),
     extensions(("x-problems" = json!(["wrong-password", "wrong-code", "conflict: the second factor is not on", "rate-limited"]))))]
 pub(in crate::http) async fn renew_recovery_codes(
-    accounts: web::Data<AccountService>,
-    SignedInCaller(caller): SignedInCaller,
-    context: RequestContext,
+    request: UserRequest,
     JsonBody(body): JsonBody<BothFactorsBody>,
-) -> Result<HttpResponse, Problem> {
-    let accounts = accounts.into_inner();
-    let codes = usecase::renew_recovery_codes(&accounts, caller, body.into(), context.origin()).await?;
-    Ok(RecoveryCodesBody::response(&codes))
+) -> ApiResult {
+    usecase::renew_recovery_codes(&request.accounts, request.caller, body.into(), request.origin)
+        .await
+        .map(RecoveryCodesBody::response)
 }

@@ -1,26 +1,25 @@
 //! Sessions: list and end them (`/api/users/me/sessions`), refresh and log out (`/api/auth/refresh`, `/api/auth/logout`).
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse};
 use jiff::Timestamp;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::login::SignedInBody;
+use super::{
+    login::SignedInBody,
+    responses::{ApiResult, no_content},
+};
 use crate::{
     domain::Cursor,
-    http::{
-        extractors::{
-            json_body::JsonBody,
-            paging::{PageParameters, PageRequest, page_response},
-            parameters::{PathId, Query},
-            signed_in::SignedInCaller,
-        },
-        middleware::request_context::RequestContext,
+    http::extractors::{
+        json_body::JsonBody,
+        paging::{PageParameters, PageRequest, page_response},
+        parameters::{PathId, Query},
+        requests::{ClientRequest, UserRequest},
     },
-    problem::Problem,
-    usecase::{self, AccountService, ListedSession},
+    usecase::{self, ListedSession},
 };
 
 /// A session of the caller.
@@ -72,11 +71,10 @@ impl From<ListedSession> for SessionBody {
     params(PageParameters),
     responses((status = 200, description = "A page of sessions", body = SessionPageBody, headers(("Link" = String, description = "The next page (RFC 8288)")))))]
 pub(in crate::http) async fn list_sessions(
-    accounts: web::Data<AccountService>,
-    SignedInCaller(caller): SignedInCaller,
+    UserRequest { accounts, caller, .. }: UserRequest,
     query: Query,
     request: HttpRequest,
-) -> Result<HttpResponse, Problem> {
+) -> ApiResult {
     let page: PageRequest<Cursor> = PageRequest::from_only(&query)?;
     let found = usecase::list_sessions(&accounts, &caller, page.limit, page.after).await?;
     let items = found.items.into_iter().map(SessionBody::from).collect();
@@ -87,13 +85,8 @@ pub(in crate::http) async fn list_sessions(
 /// Ends all sessions of the caller except the current one.
 #[utoipa::path(delete, path = "/api/users/me/sessions", tag = "session", operation_id = "endOtherSessions", security(("bearer" = [])),
     responses((status = 204, description = "All other sessions have ended")))]
-pub(in crate::http) async fn end_other_sessions(
-    accounts: web::Data<AccountService>,
-    SignedInCaller(caller): SignedInCaller,
-    context: RequestContext,
-) -> Result<HttpResponse, Problem> {
-    usecase::end_other_sessions(&accounts.into_inner(), caller, context.origin()).await?;
-    Ok(HttpResponse::NoContent().finish())
+pub(in crate::http) async fn end_other_sessions(request: UserRequest) -> ApiResult {
+    usecase::end_other_sessions(&request.accounts, request.caller, request.origin).await.map(no_content)
 }
 
 /// Ends one session of the caller.
@@ -103,14 +96,8 @@ pub(in crate::http) async fn end_other_sessions(
     params(("id" = Uuid, Path, description = "The session's id")),
     responses((status = 204, description = "The session has ended")),
     extensions(("x-problems" = json!(["not-found: the caller has no such active session"]))))]
-pub(in crate::http) async fn end_session(
-    accounts: web::Data<AccountService>,
-    SignedInCaller(caller): SignedInCaller,
-    id: PathId,
-    context: RequestContext,
-) -> Result<HttpResponse, Problem> {
-    usecase::end_session(&accounts.into_inner(), caller, id.uuid()?, context.origin()).await?;
-    Ok(HttpResponse::NoContent().finish())
+pub(in crate::http) async fn end_session(request: UserRequest, id: PathId) -> ApiResult {
+    usecase::end_session(&request.accounts, request.caller, id.uuid()?, request.origin).await.map(no_content)
 }
 
 /// A refresh token.
@@ -128,12 +115,8 @@ pub(crate) struct RefreshTokenBody {
 #[utoipa::path(post, path = "/api/auth/refresh", tag = "session", operation_id = "refresh", request_body = RefreshTokenBody,
     responses((status = 200, description = "The tokens and the account", body = SignedInBody)),
     extensions(("x-problems" = json!(["unauthorized", "rate-limited: this response has `RateLimit-Policy` and `RateLimit`"]))))]
-pub(in crate::http) async fn refresh(
-    accounts: web::Data<AccountService>,
-    context: RequestContext,
-    JsonBody(body): JsonBody<RefreshTokenBody>,
-) -> Result<HttpResponse, Problem> {
-    Ok(usecase::refresh(&accounts.into_inner(), &body.refresh_token, context.origin()).await?.into())
+pub(in crate::http) async fn refresh(request: ClientRequest, JsonBody(body): JsonBody<RefreshTokenBody>) -> ApiResult {
+    usecase::refresh(&request.accounts, &body.refresh_token, request.origin).await.map(HttpResponse::from)
 }
 
 /// Ends the session of the refresh token.
@@ -142,11 +125,6 @@ pub(in crate::http) async fn refresh(
 #[utoipa::path(post, path = "/api/auth/logout", tag = "session", operation_id = "logout", request_body = RefreshTokenBody,
     responses((status = 204, description = "The session has ended, if there was one")),
     extensions(("x-problems" = json!(["rate-limited: this response has `RateLimit-Policy` and `RateLimit`"]))))]
-pub(in crate::http) async fn logout(
-    accounts: web::Data<AccountService>,
-    context: RequestContext,
-    JsonBody(body): JsonBody<RefreshTokenBody>,
-) -> Result<HttpResponse, Problem> {
-    usecase::logout(&accounts.into_inner(), &body.refresh_token, context.origin()).await?;
-    Ok(HttpResponse::NoContent().finish())
+pub(in crate::http) async fn logout(request: ClientRequest, JsonBody(body): JsonBody<RefreshTokenBody>) -> ApiResult {
+    usecase::logout(&request.accounts, &body.refresh_token, request.origin).await.map(no_content)
 }

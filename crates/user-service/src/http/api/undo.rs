@@ -1,24 +1,15 @@
 //! `POST /api/auth/undo`: undoes a change with the token from its notice.
 
-use actix_web::{HttpResponse, web};
-use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
-use utoipa::ToSchema;
+use secrecy::ExposeSecret;
 
-use crate::{
-    http::{extractors::json_body::JsonBody, middleware::request_context::RequestContext},
-    problem::Problem,
-    usecase::{self, AccountService},
+use super::{
+    link_token_body::UndoTokenBody,
+    responses::{ApiResult, no_content},
 };
-
-/// The token from the link in the mail.
-#[derive(Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schema(as = UndoToken)]
-pub(crate) struct UndoTokenBody {
-    #[schema(value_type = String)]
-    token: SecretString,
-}
+use crate::{
+    http::extractors::{json_body::JsonBody, requests::ClientRequest},
+    usecase,
+};
 
 /// Undoes a change of the password, of TOTP or of the recovery codes, with the token from the notice of the change.
 ///
@@ -27,11 +18,6 @@ pub(crate) struct UndoTokenBody {
 #[utoipa::path(post, path = "/api/auth/undo", tag = "password", operation_id = "undoChange", request_body = UndoTokenBody,
     responses((status = 204, description = "The change is undone")),
     extensions(("x-problems" = json!(["token-invalid", "rate-limited"]))))]
-pub(in crate::http) async fn undo_change(
-    accounts: web::Data<AccountService>,
-    context: RequestContext,
-    JsonBody(body): JsonBody<UndoTokenBody>,
-) -> Result<HttpResponse, Problem> {
-    usecase::undo_change(&accounts.into_inner(), body.token.expose_secret(), context.origin()).await?;
-    Ok(HttpResponse::NoContent().finish())
+pub(in crate::http) async fn undo_change(request: ClientRequest, JsonBody(body): JsonBody<UndoTokenBody>) -> ApiResult {
+    usecase::undo_change(&request.accounts, body.token.expose_secret(), request.origin).await.map(no_content)
 }

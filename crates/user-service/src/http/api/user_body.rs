@@ -1,12 +1,13 @@
 //! The representation of an account in the API.
 
+use actix_web::HttpResponse;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::domain::User;
+use crate::{domain::User, http::extractors::conditional::json_with_etag};
 
 /// An account. Every member is always present, and null if it is not set.
 #[derive(Serialize, ToSchema)]
@@ -56,4 +57,9 @@ impl From<User> for UserBody {
             version: user.version,
         }
     }
+}
+
+/// Returns the 200 response with the account and its `ETag`.
+pub(super) fn user_response(user: User) -> HttpResponse {
+    json_with_etag(user.version, UserBody::from(user))
 }

@@ -11,6 +11,8 @@ use actix_web::{
     dev::Payload,
     http::header::{self, HeaderMap, HeaderName},
 };
+use serde::Serialize;
+use utoipa::IntoParams;
 
 /// Returns the strong entity tag of a version: the quoted number.
 #[must_use]
@@ -18,21 +20,20 @@ pub fn etag(version: impl fmt::Display) -> String {
     format!("\"{version}\"")
 }
 
-/// Returns the `ETag` header of a version, for `insert_header`.
+/// Returns a 200 response with `body` as JSON and the `ETag` of its version.
 #[must_use]
-pub fn etag_header(version: impl fmt::Display) -> (HeaderName, String) {
-    (header::ETAG, etag(version))
-}
-
-/// Returns a 304 response with the `ETag` that the client already has.
-#[must_use]
-pub fn not_modified(version: impl fmt::Display) -> HttpResponse {
-    HttpResponse::NotModified().insert_header(etag_header(version)).finish()
+pub fn json_with_etag(version: impl fmt::Display, body: impl Serialize) -> HttpResponse {
+    HttpResponse::Ok().insert_header((header::ETAG, etag(version))).json(body)
 }
 
 /// The `If-Match` header: which current versions the request may change. An extractor.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct IfMatch(Condition);
+#[derive(Debug, Clone, PartialEq, Eq, IntoParams)]
+#[into_params(names("If-Match"), parameter_in = Header)]
+pub struct IfMatch(
+    /// The ETag of the version that the request is based on
+    #[param(value_type = Option<String>)]
+    Condition,
+);
 
 impl IfMatch {
     /// Parses the header.
@@ -64,8 +65,13 @@ impl FromRequest for IfMatch {
 }
 
 /// The `If-None-Match` header: which versions the client of a GET or HEAD already has. An extractor.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct IfNoneMatch(Condition);
+#[derive(Debug, Clone, PartialEq, Eq, IntoParams)]
+#[into_params(names("If-None-Match"), parameter_in = Header)]
+pub struct IfNoneMatch(
+    /// The ETags that the client already has
+    #[param(value_type = Option<String>)]
+    Condition,
+);
 
 impl IfNoneMatch {
     /// Parses the header.
@@ -76,7 +82,18 @@ impl IfNoneMatch {
         Condition::parse(headers, &header::IF_NONE_MATCH).map(Self)
     }
 
-    /// Returns whether the client already has `version`, so that the response is 304. The comparison is weak.
+    /// Returns the response to the request: 304 if the client already has `version`, else 200 with `body` as JSON. Both
+    /// have the `ETag`.
+    #[must_use]
+    pub fn respond(&self, version: impl fmt::Display, body: impl Serialize) -> HttpResponse {
+        if self.matches(&version) {
+            HttpResponse::NotModified().insert_header((header::ETAG, etag(version))).finish()
+        } else {
+            json_with_etag(version, body)
+        }
+    }
+
+    /// Returns whether the client already has `version`. The comparison is weak.
     #[must_use]
     pub fn matches(&self, version: impl fmt::Display) -> bool {
         match &self.0 {
@@ -175,7 +192,10 @@ impl EntityTag {
 
 #[cfg(test)]
 mod tests {
-    use actix_web::test::TestRequest;
+    use actix_web::{
+        body::{BodySize, MessageBody},
+        test::TestRequest,
+    };
 
     use super::*;
 
@@ -241,8 +261,11 @@ mod tests {
     #[test]
     fn the_etag_of_a_version_is_quoted_and_strong() {
         assert_eq!(etag(7), "\"7\"");
-        let response = not_modified(7);
-        assert_eq!(response.status(), 304);
-        assert_eq!(response.headers().get(header::ETAG).unwrap(), "\"7\"");
+        for (line, status) in [("\"7\"", 304), ("\"8\"", 200)] {
+            let response = if_none_match(&[line]).unwrap().respond(7, "body");
+            assert_eq!(response.status(), status);
+            assert_eq!(response.headers().get(header::ETAG).unwrap(), "\"7\"");
+            assert_eq!(response.body().size(), if status == 304 { BodySize::Sized(0) } else { BodySize::Sized(6) });
+        }
     }
 }

@@ -9,4 +9,4 @@ mod forwarding_headers;
 pub mod json_body;
 pub(super) mod paging;
 pub(super) mod parameters;
-pub(super) mod signed_in;
+pub(super) mod requests;

@@ -8,6 +8,7 @@ use std::{
 
 use crate::problem::{FieldError, Problem};
 use actix_web::{FromRequest, HttpRequest, dev::Payload, web};
+use utoipa::IntoParams;
 use uuid::Uuid;
 
 /// The query parameters of a request by name. An extractor; a query that is not
@@ -71,7 +72,13 @@ fn truncated(name: &str) -> String {
 }
 
 /// The id in the path. An extractor that never fails, so that a request without a valid access token gets 401 first.
-pub(in crate::http) struct PathId(Option<Uuid>);
+#[derive(IntoParams)]
+#[into_params(names("id"), parameter_in = Path)]
+pub(in crate::http) struct PathId(
+    /// The account's id
+    #[param(value_type = Uuid)]
+    Option<Uuid>,
+);
 
 impl PathId {
     /// Returns the id.

@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use actix_web::{FromRequest, HttpRequest, HttpResponse, dev::Payload, web};
+use actix_web::{FromRequest, HttpRequest, HttpResponse, dev::Payload};
 use secrecy::SecretString;
 use serde::Deserialize;
 
@@ -16,7 +16,7 @@ use super::{
     link_views::{FormError, LinkForm},
 };
 use crate::{
-    http::middleware::request_context::RequestContext,
+    http::extractors::requests::ClientRequest,
     outbox::Origin,
     problem::Problem,
     usecase::{self, AccountService, LinkState, RequestedMail},
@@ -62,13 +62,8 @@ impl FromRequest for LinkRequest {
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let pages = LocalizedPages::from_request(request, payload).into_inner();
-        let context = RequestContext::from_request(request, payload).into_inner();
-        let accounts = request.app_data::<web::Data<AccountService>>().cloned();
-        ready(context.and_then(|context| {
-            let accounts = accounts
-                .ok_or_else(|| Problem::internal(anyhow::anyhow!("no AccountService in the application's data")))?;
-            Ok(Self { accounts: accounts.into_inner(), origin: context.origin(), pages: pages? })
-        }))
+        let client = ClientRequest::from_request(request, payload).into_inner();
+        ready(client.and_then(|ClientRequest { accounts, origin }| Ok(Self { accounts, origin, pages: pages? })))
     }
 }
 

@@ -1,0 +1,93 @@
+//! Extractors for what a handler passes to a use case: the account service, the origin of the request, and the caller.
+//! There is one for each kind of caller: any client, a signed-in user, and an administrator.
+
+use std::{
+    future::{Ready, ready},
+    sync::Arc,
+};
+
+use actix_web::{FromRequest, HttpRequest, dev::Payload, web};
+use futures_util::{FutureExt, future::LocalBoxFuture};
+use uuid::Uuid;
+
+use super::bearer_token::bearer_token;
+use crate::{
+    domain::role,
+    http::middleware::request_context::RequestContext,
+    outbox::Origin,
+    problem::Problem,
+    usecase::{AccountService, Caller, authenticate},
+};
+
+/// A request of any client, with or without an access token.
+pub(in crate::http) struct ClientRequest {
+    pub accounts: Arc<AccountService>,
+    pub origin: Origin,
+}
+
+impl FromRequest for ClientRequest {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let context = RequestContext::from_request(request, payload).into_inner();
+        let accounts = request.app_data::<web::Data<AccountService>>().cloned();
+        ready(context.and_then(|context| {
+            let accounts = accounts
+                .ok_or_else(|| Problem::internal(anyhow::anyhow!("no AccountService in the application's data")))?;
+            Ok(Self { accounts: accounts.into_inner(), origin: context.origin() })
+        }))
+    }
+}
+
+/// A request with a valid access token. It has to be the first parameter of a handler: actix polls the parameters in
+/// their order, so a missing or forged token is 401 before any other parameter is looked at.
+pub(in crate::http) struct UserRequest {
+    pub accounts: Arc<AccountService>,
+    pub caller: Caller,
+    pub origin: Origin,
+}
+
+impl FromRequest for UserRequest {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let client = ClientRequest::from_request(request, payload).into_inner();
+        let token = bearer_token(request.headers()).map(str::to_owned);
+        async move {
+            let ClientRequest { accounts, origin } = client?;
+            let caller = authenticate(&accounts, &token?).await?;
+            Ok(Self { accounts, caller, origin })
+        }
+        .boxed_local()
+    }
+}
+
+/// A request with a valid access token whose account currently has the role `admin`. The roles in the token do not
+/// count. Like [`UserRequest`], it has to be the first parameter of a handler.
+pub(in crate::http) struct AdminRequest {
+    pub accounts: Arc<AccountService>,
+    /// The id of the administrator.
+    pub admin: Uuid,
+    /// The origin, with the administrator as the actor.
+    pub origin: Origin,
+}
+
+impl FromRequest for AdminRequest {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let user = UserRequest::from_request(request, payload);
+        async move {
+            let UserRequest { accounts, caller, origin } = user.await?;
+            if !role::has_admin(&caller.user.roles) {
+                return Err(Problem::Forbidden);
+            }
+            let admin = caller.user.id.into();
+            Ok(Self { accounts, admin, origin: origin.by_admin(admin) })
+        }
+        .boxed_local()
+    }
+}
