@@ -60,11 +60,8 @@ pub struct AuditEntry {
     /// The type of the event, or the name of an [`AuditOnlyKind`].
     #[serde(rename = "type")]
     pub kind: String,
-    pub actor: String,
-    pub address: Option<String>,
-    pub client: Option<String>,
-    /// The reason that an admin or operator gave.
-    pub reason: Option<String>,
+    #[serde(flatten)]
+    pub details: AuditDetails,
     /// The account that the action was done to, in the log of an admin.
     pub target: Option<Uuid>,
 }
@@ -73,9 +70,8 @@ impl AuditEntry {
     /// Creates the entry of an event of `user` that is not published yet.
     #[must_use]
     pub fn from_pending(user: uuid::Uuid, event: &PendingEvent) -> Self {
-        let AuditDetails { actor, address, client, reason } = event.audit_details_for(user);
         let (id, at, kind) = (event.id, event.at, event.event_type.clone());
-        Self { id, at, kind, actor, address, client, reason, target: None }
+        Self { id, at, kind, details: event.audit_details_for(user), target: None }
     }
 
     /// Returns the position of the entry in the list, which is sorted newest first.

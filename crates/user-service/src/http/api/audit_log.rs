@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
-    domain::Cursor,
+    domain::{Cursor, Page},
     http::extractors::{
         paging::{PageParameters, PageRequest, page_response},
         parameters::{PathId, Query},
@@ -15,7 +15,7 @@ use crate::{
     },
     outbox::Actor,
     problem::Problem,
-    usecase::{self, AccountService, AuditLogEntry, AuditPage},
+    usecase::{self, AccountService, AuditLogEntry},
 };
 
 /// An entry of an audit log: an action on an account.
@@ -46,7 +46,7 @@ pub(crate) struct AuditEntryBody {
 
 impl From<AuditLogEntry> for AuditEntryBody {
     fn from(entry: AuditLogEntry) -> Self {
-        let (actor, actor_id) = match entry.actor {
+        let (actor, actor_id) = match entry.origin.actor {
             Actor::User => ("self", None),
             Actor::Admin(id) => ("admin", Some(id)),
             Actor::Operator => ("operator", None),
@@ -58,9 +58,9 @@ impl From<AuditLogEntry> for AuditEntryBody {
             kind: entry.kind,
             actor,
             actor_id,
-            address: entry.address,
-            client: entry.client,
-            reason: entry.reason,
+            address: entry.origin.address,
+            client: entry.origin.client,
+            reason: entry.origin.reason,
             target_id: entry.target,
         }
     }
@@ -77,7 +77,7 @@ pub(crate) struct AuditPageBody {
 }
 
 /// Returns the response with a page of a log.
-fn audit_page_response(request: &HttpRequest, limit: u32, page: AuditPage) -> HttpResponse {
+fn audit_page_response(request: &HttpRequest, limit: u32, page: Page<AuditLogEntry>) -> HttpResponse {
     let items = page.items.into_iter().map(AuditEntryBody::from).collect();
     let kept = [("limit", &*limit.to_string())];
     page_response(request.path(), &kept, page.next.as_ref(), |next_cursor| AuditPageBody { items, next_cursor })
