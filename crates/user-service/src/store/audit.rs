@@ -139,3 +139,26 @@ impl AuditStore {
         .await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_is_read_with_and_without_optional_details() {
+        let (id, at) = (Uuid::from_bytes([7; 16]), DateTime::from_millis(1));
+        let mut stored = doc! { "_id": id, "schemaVersion": 1, "userId": id, "at": at, "type": "login_failed" };
+        stored.insert("actor", "self");
+        let read = |stored: &bson::Document| {
+            let bytes = bson::serialize_to_vec(stored).unwrap();
+            let entry: AuditEntry = bson::deserialize_from_slice(&bytes).unwrap();
+            assert_eq!((entry.id, entry.at, entry.kind.as_str()), (id, at, "login_failed"));
+            let AuditDetails { actor, address, client, reason } = entry.details;
+            (actor, address, client, reason, entry.target)
+        };
+        assert_eq!(read(&stored), ("self".to_owned(), None, None, None, None));
+        stored.extend(doc! { "address": "192.0.2.1", "client": "curl", "reason": "asked", "target": id });
+        let text = |text: &str| Some(text.to_owned());
+        assert_eq!(read(&stored), ("self".to_owned(), text("192.0.2.1"), text("curl"), text("asked"), Some(id)));
+    }
+}
