@@ -87,10 +87,9 @@ mod tests {
     #[test]
     fn doubling_stops_at_the_longest_delay() {
         let delay = |failures| exponential(failures, seconds(1), seconds(10), 0.0);
-        assert_eq!(delay(1), seconds(1));
-        assert_eq!(delay(3), seconds(4));
-        assert_eq!(delay(5), seconds(10));
-        assert_eq!(delay(u32::MAX), seconds(10));
+        for (failures, expected) in [(1, 1), (3, 4), (5, 10), (u32::MAX, 10)] {
+            assert_eq!(delay(failures), seconds(expected), "{failures}");
+        }
     }
 
     #[test]
@@ -103,11 +102,9 @@ mod tests {
     #[test]
     fn the_steps_are_taken_in_order_and_the_last_repeats() {
         let middle = |attempts| backoff().delay_after(attempts, None, 0.5);
-        assert_eq!(middle(1), seconds(10));
-        assert_eq!(middle(2), seconds(30));
-        assert_eq!(middle(3), seconds(120));
-        assert_eq!(middle(50), seconds(120));
-        assert_eq!(middle(u32::MAX), seconds(120));
+        for (attempts, expected) in [(1, 10), (2, 30), (3, 120), (50, 120), (u32::MAX, 120)] {
+            assert_eq!(middle(attempts), seconds(expected), "{attempts}");
+        }
     }
 
     #[test]

@@ -36,7 +36,7 @@ use crate::{
 };
 
 pub use from_config::attribute_rules;
-use from_config::{ParsedConfig, lifetimes, limits, relay_settings};
+use from_config::{ParsedConfig, lifetimes, relay_settings};
 
 /// The running service; [`run`](Self::run) waits for it.
 pub struct Application {
@@ -99,7 +99,12 @@ impl Application {
             mfa_tokens: MfaTokens::new(&encryption, lifetimes.mfa_token),
             outbox: EventBuilder::new(ids.clone(), parsed.sealing),
             background: queue,
-            rate_limiter: RateLimiter::new(store.throttles.clone(), &encryption, limits(&config), metrics.clone()),
+            rate_limiter: RateLimiter::new(
+                store.throttles.clone(),
+                &encryption,
+                config.limits.clone(),
+                metrics.clone(),
+            ),
             keys: encryption,
             clock: clock.clone(),
             ids: ids.clone(),

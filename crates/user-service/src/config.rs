@@ -129,13 +129,21 @@ pub struct LimitsConfig {
     pub login_first_wait: Duration,
     #[serde(deserialize_with = "service_kit::config::duration")]
     pub login_max_wait: Duration,
+    /// The quota per hour and kind of mail.
     pub mails_per_address: u32,
+    /// The quota per minute.
     pub requests_per_network: u32,
+    /// The quota per hour.
     pub registrations_per_network: u32,
+    /// The quota per hour.
     pub profile_changes_per_account: u32,
+    /// The quota per day.
     pub username_changes_per_account: u32,
+    /// The quota per hour.
     pub email_changes_per_account: u32,
+    /// The quota per hour.
     pub password_changes_per_account: u32,
+    /// The quota per hour.
     pub second_factor_changes_per_account: u32,
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 use test_support::{ServiceSpec, Stack, World};
 
-use crate::processes::Processes;
+use crate::{processes::Processes, smtp_sink::SmtpSink};
 
 /// The number of interleaved rounds in a full run.
 const ROUNDS: usize = 5;
@@ -54,6 +54,12 @@ impl Environment {
     pub(crate) fn dependency_processes(&self) -> Processes {
         let known = ["mongod", "kafka"].into_iter().filter_map(|name| Some((name, self.stack.pid(name)?)));
         known.fold(Processes::default(), |processes, (name, pid)| processes.with(name, pid))
+    }
+
+    /// Creates a world whose mails go to a mail sink of its own.
+    pub(crate) async fn world_with_sink(&self, name: &str) -> Result<(World, SmtpSink)> {
+        let sink = SmtpSink::start().await?;
+        Ok((self.world(name).await.on_smtp(sink.url()), sink))
     }
 
     /// Creates a world with its own topic, databases and keys.

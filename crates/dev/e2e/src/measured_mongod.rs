@@ -5,7 +5,7 @@ use std::{env, fs, path::PathBuf};
 use anyhow::Result;
 use local_stack::{
     dependencies::{
-        Dependencies,
+        Dependencies, ServerFiles,
         mongod::{Mongod, MongodSpec},
     },
     network::ports::Port,
@@ -30,8 +30,7 @@ impl MeasuredMongod {
         let spec = MongodSpec {
             program: Dependencies::locate(true)?.mongod,
             port: port.number(),
-            data: directory.join("data"),
-            log: directory.join("mongod.log"),
+            files: ServerFiles { data: directory.join("data"), log: directory.join("mongod.log") },
             replica_set: Some(name.to_owned()),
             tls: None,
             command_prefix: Vec::new(),

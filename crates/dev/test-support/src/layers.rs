@@ -9,11 +9,14 @@ use std::{
 /// A module of a crate, and the modules that it may import besides itself.
 pub type Layer = (&'static str, &'static [&'static str]);
 
-/// Checks that the files of each layer import only allowed modules, and that each layer has files.
+/// Checks that the files of each layer import only allowed modules, that each layer has files, and that each public
+/// module of the crate is a layer or listed in `above`, the modules above all layers. `folder` is that of the crate.
 ///
 /// # Panics
-/// Panics with all violations, or if a file in `source` cannot be read.
-pub fn assert_layers(source: &Path, layers: &[Layer]) {
+/// Panics with all violations, or if a file of the crate cannot be read.
+pub fn assert_layers(folder: &Path, layers: &[Layer], above: &[&str]) {
+    let source = &folder.join("src");
+    assert_every_module_is_a_layer(source, layers, above);
     let mut violations = Vec::new();
     for (layer, allowed) in layers {
         let files = rust_files(source, layer);
@@ -31,11 +34,7 @@ pub fn assert_layers(source: &Path, layers: &[Layer]) {
     assert!(violations.is_empty(), "{}", violations.join("\n"));
 }
 
-/// Checks that each public module of the crate is a layer or listed in `above`, the modules above all layers.
-///
-/// # Panics
-/// Panics with the name of a module that is neither, or if `lib.rs` in `source` cannot be read.
-pub fn assert_every_module_is_a_layer(source: &Path, layers: &[Layer], above: &[&str]) {
+fn assert_every_module_is_a_layer(source: &Path, layers: &[Layer], above: &[&str]) {
     let text = fs::read_to_string(source.join("lib.rs")).expect("the source can be read");
     for module in text.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';')) {
         let known = above.contains(&module) || layers.iter().any(|(layer, _)| *layer == module);

@@ -10,6 +10,7 @@
 mod api;
 mod catalogues;
 mod documents;
+mod hostile_names;
 mod isolated_stack;
 mod kafka;
 mod layers;
@@ -23,9 +24,10 @@ mod world;
 pub use api::{Api, ApiResponse, TestUser, Tokens};
 pub use catalogues::assert_catalogues;
 pub use documents::{count, find_all, wait_for_count};
+pub use hostile_names::HOSTILE_NAMES;
 pub use isolated_stack::{IsolatedKafka, IsolatedMongod, IsolatedReplicaSet};
 pub use kafka::{Producer, Record, TopicReader, add_partitions, create_topic, delete_topic};
-pub use layers::{Layer, assert_every_module_is_a_layer, assert_layers};
+pub use layers::{Layer, assert_layers};
 pub use local_stack::{
     dependencies::{kafka::SecureListener, mock_kafka::MockKafka},
     network::{

@@ -112,76 +112,65 @@ mod tests {
 
     use super::*;
 
-    struct Directory(PathBuf);
-
-    impl Directory {
-        fn new(test: &str) -> Self {
-            let path = std::env::temp_dir().join(format!("keygen-{test}-{}", std::process::id()));
-            let _ = fs::remove_dir_all(&path);
-            Self(path)
-        }
-
-        fn read(&self, name: &str) -> String {
-            fs::read_to_string(self.0.join(name)).unwrap()
-        }
+    fn directory() -> tempfile::TempDir {
+        tempfile::tempdir().unwrap()
     }
 
-    impl Drop for Directory {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
-        }
+    fn read(directory: &tempfile::TempDir, name: &str) -> String {
+        fs::read_to_string(directory.path().join(name)).unwrap()
     }
 
     #[test]
     fn the_key_pair_matches_and_only_the_owner_can_read_the_private_half() {
-        let directory = Directory::new("pair");
-        let files = KeyPairFiles::new(&directory.0, None);
+        let directory = directory();
+        let files = KeyPairFiles::new(directory.path(), None);
         let kid = files.create().unwrap();
 
-        let mode = |name| fs::metadata(directory.0.join(name)).unwrap().permissions().mode() & 0o777;
-        let private = PrivateKey::from_base64(&directory.read(PRIVATE)).unwrap();
+        let mode = |name| fs::metadata(directory.path().join(name)).unwrap().permissions().mode() & 0o777;
+        let private = PrivateKey::from_base64(&read(&directory, PRIVATE)).unwrap();
         assert_eq!(private.public().kid(), kid);
-        assert_eq!(PublicKey::from_base64(&directory.read(PUBLIC)).unwrap().kid(), kid);
+        assert_eq!(PublicKey::from_base64(&read(&directory, PUBLIC)).unwrap().kid(), kid);
         assert_eq!((mode(PRIVATE), mode(PUBLIC)), (0o600, 0o644));
 
-        let before = directory.read(PRIVATE);
+        let before = read(&directory, PRIVATE);
         let error = files.create().unwrap_err().to_string();
         assert!(error.contains("never overwritten"), "{error}");
-        fs::remove_file(directory.0.join(PUBLIC)).unwrap();
+        fs::remove_file(directory.path().join(PUBLIC)).unwrap();
         assert!(files.create().is_err(), "an incomplete pair is not completed by `create`");
-        assert_eq!(directory.read(PRIVATE), before);
-        assert!(!directory.0.join(PUBLIC).exists());
+        assert_eq!(read(&directory, PRIVATE), before);
+        assert!(!directory.path().join(PUBLIC).exists());
     }
 
     #[test]
     fn a_missing_half_is_created_and_an_existing_half_is_kept() {
-        let directory = Directory::new("missing");
-        let (out, public_out) = (directory.0.join("private"), directory.0.join("public"));
+        let directory = directory();
+        let (out, public_out) = (directory.path().join("private"), directory.path().join("public"));
         let files = KeyPairFiles::new(&out, Some(&public_out));
 
         let kid = files.create_if_missing().unwrap();
-        let (private, public) = (directory.read("private/sealing.private"), directory.read("public/sealing.public"));
+        let (private, public) =
+            (read(&directory, "private/sealing.private"), read(&directory, "public/sealing.public"));
         assert!(!public_out.join(PRIVATE).exists() && !out.join(PUBLIC).exists(), "each half is in its own directory");
         assert_eq!(files.create_if_missing().unwrap(), kid);
 
         fs::remove_file(public_out.join(PUBLIC)).unwrap();
         assert_eq!(files.create_if_missing().unwrap(), kid);
-        assert_eq!(directory.read("private/sealing.private"), private);
-        assert_eq!(directory.read("public/sealing.public"), public);
+        assert_eq!(read(&directory, "private/sealing.private"), private);
+        assert_eq!(read(&directory, "public/sealing.public"), public);
     }
 
     #[test]
     fn mismatched_key_halves_are_refused() {
-        let directory = Directory::new("mismatch");
-        let files = KeyPairFiles::new(&directory.0, None);
+        let directory = directory();
+        let files = KeyPairFiles::new(directory.path(), None);
         files.create().unwrap();
         let (_, other) = PrivateKey::generate();
-        fs::write(directory.0.join(PUBLIC), other.to_base64()).unwrap();
+        fs::write(directory.path().join(PUBLIC), other.to_base64()).unwrap();
         let error = files.create_if_missing().unwrap_err().to_string();
         assert!(error.contains("does not belong"), "{error}");
 
-        fs::remove_file(directory.0.join(PRIVATE)).unwrap();
+        fs::remove_file(directory.path().join(PRIVATE)).unwrap();
         assert!(files.create_if_missing().is_err(), "the private half is missing");
-        assert!(!directory.0.join(PRIVATE).exists());
+        assert!(!directory.path().join(PRIVATE).exists());
     }
 }

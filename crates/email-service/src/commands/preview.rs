@@ -103,9 +103,8 @@ fn page(renderer: &Renderer) -> Result<PreviewPage, RenderError> {
     Ok(PreviewPage { product: renderer.product().to_owned(), languages, templates })
 }
 
-fn mail(renderer: &Renderer, mut example: ExampleMail, language: &str) -> Result<PreviewMail, RenderError> {
-    example.facts.locale = Some(language.to_owned());
-    let composed = renderer.compose(&example.content())?;
+fn mail(renderer: &Renderer, example: ExampleMail, language: &str) -> Result<PreviewMail, RenderError> {
+    let composed = renderer.compose(&example.in_language(language).content())?;
     Ok(PreviewMail {
         language: language.to_owned(),
         subject: composed.subject,
@@ -152,22 +151,6 @@ mod tests {
     use super::*;
     use crate::{config::SOURCE, plan::Template};
 
-    struct Directory(PathBuf);
-
-    impl Directory {
-        fn new(test: &str) -> Self {
-            let path = std::env::temp_dir().join(format!("preview-{test}-{}", std::process::id()));
-            let _ = fs::remove_dir_all(&path);
-            Self(path)
-        }
-    }
-
-    impl Drop for Directory {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
-        }
-    }
-
     fn config(from: &str) -> MailConfig {
         let mut config: MailConfig = SOURCE.load_section_from("mail", None, Vec::new()).unwrap();
         from.clone_into(&mut config.from);
@@ -176,10 +159,10 @@ mod tests {
 
     #[test]
     fn the_page_contains_every_mail_in_every_language_and_loads_nothing() {
-        let directory = Directory::new("all");
-        let preview = write(&directory.0.join("deep/er"), &config("\"A & <B>\" <no-reply@example.org>")).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let preview = write(&directory.path().join("deep/er"), &config("\"A & <B>\" <no-reply@example.org>")).unwrap();
         assert_eq!((preview.mails, preview.languages), ((16 + 9) * 6, 6));
-        assert_eq!(preview.file, directory.0.join("deep/er/index.html"));
+        assert_eq!(preview.file, directory.path().join("deep/er/index.html"));
 
         let html = fs::read_to_string(&preview.file).unwrap();
         let undone = ["change-undone.password", "totp-disabled.by-mailbox", "password-changed.undo"];
@@ -196,32 +179,33 @@ mod tests {
         }
         assert!(html.contains("<title>Mails of A &amp; &lt;B&gt;</title>"));
         assert!(html.contains(TOKEN));
-        assert_eq!(fs::read_dir(directory.0.join("deep/er")).unwrap().count(), 1, "no other file is left");
+        assert_eq!(fs::read_dir(directory.path().join("deep/er")).unwrap().count(), 1, "no other file is left");
     }
 
     #[test]
     fn a_preview_page_is_replaced_and_any_other_file_is_kept() {
-        let directory = Directory::new("again");
-        let file = write(&directory.0, &config("One <a@example.org>")).unwrap().file;
+        let directory = tempfile::tempdir().unwrap();
+        let file = write(directory.path(), &config("One <a@example.org>")).unwrap().file;
         let first = fs::read(&file).unwrap();
-        assert!(write(&directory.0, &config("Two <a@example.org>")).is_ok());
+        assert!(write(directory.path(), &config("Two <a@example.org>")).is_ok());
         assert_ne!(fs::read(&file).unwrap(), first);
-        write(&directory.0, &config("One <a@example.org>")).unwrap();
+        write(directory.path(), &config("One <a@example.org>")).unwrap();
         assert_eq!(fs::read(&file).unwrap(), first, "the page is deterministic");
 
         fs::write(&file, "<p>my own page</p>").unwrap();
-        let error = write(&directory.0, &config("One <a@example.org>")).unwrap_err().to_string();
+        let error = write(directory.path(), &config("One <a@example.org>")).unwrap_err().to_string();
         assert!(error.contains("is not replaced"), "{error}");
         assert_eq!(fs::read_to_string(&file).unwrap(), "<p>my own page</p>");
     }
 
     #[test]
     fn an_unwritable_directory_and_an_invalid_sender_are_errors() {
-        let directory = Directory::new("errors");
-        fs::write(&directory.0, "a file, not a directory").unwrap();
-        assert!(write(&directory.0, &config("One <a@example.org>")).is_err());
-        fs::remove_file(&directory.0).unwrap();
-        assert!(write(&directory.0, &config("no address")).is_err());
-        assert!(!directory.0.exists(), "the directory was not created");
+        let directory = tempfile::tempdir().unwrap();
+        let out = directory.path().join("out");
+        fs::write(&out, "a file, not a directory").unwrap();
+        assert!(write(&out, &config("One <a@example.org>")).is_err());
+        fs::remove_file(&out).unwrap();
+        assert!(write(&out, &config("no address")).is_err());
+        assert!(!out.exists(), "the directory was not created");
     }
 }

@@ -82,29 +82,29 @@ mod tests {
     #[test]
     fn the_offset_to_commit_is_the_one_after_the_last_record() {
         let assignments = AssignmentCounts::default();
-        let mut offsets = BatchOffsets::default();
-        for offset in [4, 5, 6] {
-            offsets.add("t", 0, offset, &assignments);
-        }
-        offsets.add("t", 1, 0, &assignments);
+        let offsets = offsets_of(&[(0, 4), (0, 5), (0, 6), (1, 0)], &assignments);
         assert_eq!(stored(&offsets, &assignments), [(0, 7), (1, 1)]);
+    }
+
+    fn offsets_of(records: &[(i32, i64)], assignments: &AssignmentCounts) -> BatchOffsets {
+        let mut offsets = BatchOffsets::default();
+        for (partition, offset) in records {
+            offsets.add("t", *partition, *offset, assignments);
+        }
+        offsets
     }
 
     #[test]
     fn the_order_of_reading_does_not_matter() {
         let assignments = AssignmentCounts::default();
-        let mut offsets = BatchOffsets::default();
-        offsets.add("t", 0, 9, &assignments);
-        offsets.add("t", 0, 3, &assignments);
+        let offsets = offsets_of(&[(0, 9), (0, 3)], &assignments);
         assert_eq!(stored(&offsets, &assignments), [(0, 10)]);
     }
 
     #[test]
     fn a_revoked_partition_stores_no_offset() {
         let mut assignments = AssignmentCounts::default();
-        let mut offsets = BatchOffsets::default();
-        offsets.add("t", 0, 9, &assignments);
-        offsets.add("t", 1, 9, &assignments);
+        let offsets = offsets_of(&[(0, 9), (1, 9)], &assignments);
         assignments.revoked("t", 0);
         assert_eq!(stored(&offsets, &assignments), [(1, 10)]);
     }
@@ -112,8 +112,7 @@ mod tests {
     #[test]
     fn a_partition_assigned_again_counts_from_its_new_records() {
         let mut assignments = AssignmentCounts::default();
-        let mut offsets = BatchOffsets::default();
-        offsets.add("t", 0, 9, &assignments);
+        let mut offsets = offsets_of(&[(0, 9)], &assignments);
         assignments.revoked("t", 0);
         offsets.add("t", 0, 5, &assignments);
         assert_eq!(stored(&offsets, &assignments), [(0, 6)]);

@@ -18,14 +18,14 @@ pub mod suppressions;
 mod transition;
 
 pub use claims::Ledger;
-pub use dead_letter::{ConsumedRecord, DeadLetter, DeadLetterState};
+pub use dead_letter::{ConsumedRecord, DeadLetter};
 pub use dead_letter_store::DeadLetterStore;
 pub use filter::{DeadLetterFilter, MailFilter};
 pub use insert_result::InsertResult;
 pub use mail_job::{MailJob, NewMail};
 pub use operator_actions::{ActionRefusal, ActionResult, MailSnapshot, OperatorAction};
 pub use queries::MailList;
-pub use states::State;
+pub use states::{DeadLetterState, State};
 pub use suppressions::{Suppression, Suppressions};
 
 /// The collection of the small document that `/readyz` writes.

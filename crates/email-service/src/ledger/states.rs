@@ -1,4 +1,4 @@
-//! The states of a mail, and the transitions between them.
+//! The states of mails and dead letters, and the transitions between those of a mail.
 
 use std::fmt;
 
@@ -106,6 +106,39 @@ impl fmt::Display for State {
     }
 }
 
+/// The state of a dead letter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DeadLetterState {
+    /// Waits for an operator.
+    Open,
+    /// Its record was processed again, with success.
+    Replayed,
+    /// An operator decided not to process it.
+    Discarded,
+}
+
+impl DeadLetterState {
+    pub const ALL: &'static [DeadLetterState] =
+        &[DeadLetterState::Open, DeadLetterState::Replayed, DeadLetterState::Discarded];
+
+    /// Returns the name in the database.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            DeadLetterState::Open => "open",
+            DeadLetterState::Replayed => "replayed",
+            DeadLetterState::Discarded => "discarded",
+        }
+    }
+}
+
+impl fmt::Display for DeadLetterState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -113,6 +146,9 @@ mod tests {
     #[test]
     fn every_state_has_one_name() {
         for state in State::ALL {
+            assert_eq!(serde_json::to_value(state).unwrap(), state.as_str());
+        }
+        for state in DeadLetterState::ALL {
             assert_eq!(serde_json::to_value(state).unwrap(), state.as_str());
         }
     }

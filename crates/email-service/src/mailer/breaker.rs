@@ -197,12 +197,18 @@ mod tests {
         assert!(!breaker.allows_mail());
     }
 
-    #[test]
-    fn a_new_connection_alone_does_not_reset_the_refusals() {
-        let now = Instant::now();
+    /// Returns a breaker with a new connection after a refusal.
+    fn reconnected(now: Instant) -> Breaker {
         let mut breaker = Breaker::default();
         breaker.refused("a", true, now, 0.0);
         breaker.connected(now);
+        breaker
+    }
+
+    #[test]
+    fn a_new_connection_alone_does_not_reset_the_refusals() {
+        let now = Instant::now();
+        let mut breaker = reconnected(now);
         breaker.refused("a", true, now, 0.0);
         assert_eq!(pause(&breaker, now), FIRST_PAUSE * 2);
     }
@@ -259,9 +265,7 @@ mod tests {
     #[test]
     fn a_trial_without_a_result_lets_the_next_mail_through() {
         let now = Instant::now();
-        let mut breaker = Breaker::default();
-        breaker.refused("a", true, now, 0.0);
-        breaker.connected(now);
+        let mut breaker = reconnected(now);
         assert!(breaker.start_mail());
         breaker.end_trial();
         assert!(breaker.allows_mail());

@@ -117,23 +117,28 @@ mod tests {
     const RETRY_AFTER_GREYLISTING: Verdict = Verdict::Retry { greylisted: true, close: false };
     const RETRY_ON_NEW_CONNECTION: Verdict = Verdict::Retry { greylisted: false, close: true };
 
-    #[test]
-    fn every_4xx_is_retried_and_greylisting_after_minutes() {
+    fn assert_in_every_phase(replies: &[(&str, Verdict)]) {
         for phase in Phase::ALL {
-            assert_eq!(verdict(*phase, "421 4.3.2 shutting down"), RETRY_ON_NEW_CONNECTION);
-            assert_eq!(verdict(*phase, "450 4.2.0 greylisted"), RETRY_AFTER_GREYLISTING);
-            assert_eq!(verdict(*phase, "451 try later"), RETRY_AFTER_GREYLISTING);
-            assert_eq!(verdict(*phase, "452 4.3.1 no space"), RETRY_LATER);
+            for (line, expected) in replies {
+                assert_eq!(verdict(*phase, line), *expected, "{line} to {phase}");
+            }
         }
     }
 
     #[test]
+    fn every_4xx_is_retried_and_greylisting_after_minutes() {
+        assert_in_every_phase(&[
+            ("421 4.3.2 shutting down", RETRY_ON_NEW_CONNECTION),
+            ("450 4.2.0 greylisted", RETRY_AFTER_GREYLISTING),
+            ("451 try later", RETRY_AFTER_GREYLISTING),
+            ("452 4.3.1 no space", RETRY_LATER),
+        ]);
+    }
+
+    #[test]
     fn a_full_mailbox_is_retried_whatever_the_code() {
-        for phase in Phase::ALL {
-            assert_eq!(verdict(*phase, "552 5.2.2 over quota"), RETRY_LATER);
-            assert_eq!(verdict(*phase, "552 too much"), RETRY_LATER);
-            assert_eq!(verdict(*phase, "550 5.2.2 mailbox full"), RETRY_LATER);
-        }
+        let lines = ["552 5.2.2 over quota", "552 too much", "550 5.2.2 mailbox full"];
+        assert_in_every_phase(&lines.map(|line| (line, RETRY_LATER)));
     }
 
     #[test]

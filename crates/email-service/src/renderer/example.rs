@@ -23,6 +23,12 @@ pub struct ExampleMail {
 }
 
 impl ExampleMail {
+    /// Returns the same mail to a user with this locale.
+    pub(crate) fn in_language(mut self, locale: &str) -> Self {
+        self.facts.locale = Some(locale.to_owned());
+        self
+    }
+
     /// Creates a mail that has all values and a link with `token`.
     pub(super) fn new(template: Template, token: &str) -> Self {
         let event_time = Timestamp::from_second(EVENT_TIME).unwrap_or_default();

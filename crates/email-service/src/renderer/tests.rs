@@ -8,27 +8,12 @@ use std::sync::LazyLock;
 
 use mailparse::{MailAddr, MailHeaderMap, ParsedMail};
 use proptest::prelude::*;
+use test_support::HOSTILE_NAMES;
 
 use super::*;
 use crate::plan::Template;
 
 const TOKEN: &str = "Zm9vYmFyYmF6cXV4Zm9vYmFyYmF6cXV4Zm9vYmFyYmE";
-
-/// Display names that an attacker may try.
-const HOSTILE_NAMES: [&str; 12] = [
-    "Ada\r\nBcc: eve@evil.example\r\n\r\nHello",
-    "Ada\nSubject: You won",
-    "\" <eve@evil.example>, \"Ada",
-    "Ada <eve@evil.example>",
-    "<script>alert(1)</script><img src=x onerror=alert(1)>",
-    "</p></td></table><a href=\"https://evil.example\">Click</a>",
-    "{{ mail.link.url }} {% raw %} {product} {link_expires_at}",
-    "\u{202E}moc.live\u{202C} \u{2066}Ada\u{200F}",
-    "👩‍👩‍👧‍👦🏳️‍🌈 Zoë \u{0301}\u{0301}\u{0301}",
-    "=?utf-8?q?=0D=0ABcc:_eve@evil.example?=",
-    "\0\u{7}\u{1b}[31m\u{85}\u{2028}\u{2029}",
-    "Congratulations! Visit www.evil.example or https://evil.example/?a=b&c=d now",
-];
 
 fn renderer() -> Renderer {
     Renderer::new("Acme <no-reply@acme.example>".parse().unwrap(), "https://accounts.acme.example".parse().unwrap())
@@ -44,6 +29,15 @@ fn every_mail_in_every_case() -> impl Iterator<Item = (String, ExampleMail)> {
     ExampleMail::all(TOKEN).map(|mail| (mail.name().replace('.', ", "), mail))
 }
 
+/// Returns the same in each language, with the language first.
+fn every_mail_in_every_language(renderer: &Renderer) -> impl Iterator<Item = (&str, String, ExampleMail)> {
+    let in_language =
+        |language| every_mail_in_every_case().map(move |(title, mail)| (title, mail.in_language(language)));
+    renderer
+        .languages()
+        .flat_map(move |(language, _)| in_language(language).map(move |(title, mail)| (language, title, mail)))
+}
+
 fn composed(mail: &ExampleMail) -> ComposedMail {
     renderer().compose(&mail.content()).unwrap()
 }
@@ -51,29 +45,26 @@ fn composed(mail: &ExampleMail) -> ComposedMail {
 #[test]
 fn headers_and_bodies_parse_back_unchanged() {
     let renderer = renderer();
-    for (language, _) in renderer.languages() {
-        for (title, mut mail) in every_mail_in_every_case() {
-            mail.facts.locale = Some(language.to_owned());
-            let name = mail.facts.display_name.clone().filter(|_| mail.facts.template.names_recipient());
-            let mail = renderer.compose(&mail.content()).unwrap();
-            let parsed = mailparse::parse_mail(mail.message.as_bytes()).unwrap();
-            assert_eq!(recipient(&parsed), (name, "ada@example.org".to_owned()), "{title}");
-            for (name, value) in [
-                ("From", "Acme <no-reply@acme.example>"),
-                ("Subject", mail.subject.as_str()),
-                ("Date", "Sun, 22 Nov 2026 20:10:43 +0000"),
-                ("Message-ID", "<0193590c-7a4e@mail.acme.example>"),
-                ("Auto-Submitted", "auto-generated"),
-                ("X-Auto-Response-Suppress", "All"),
-                ("Content-Language", language),
-                ("MIME-Version", "1.0"),
-            ] {
-                assert_eq!(parsed.headers.get_all_values(name), [value], "{title}");
-            }
-            assert_eq!(parsed.ctype.mimetype, "multipart/alternative");
-            assert_bodies(&mail, &parsed);
-            assert_well_formed(mail.message.as_bytes());
+    for (language, title, mail) in every_mail_in_every_language(&renderer) {
+        let name = mail.facts.display_name.clone().filter(|_| mail.facts.template.names_recipient());
+        let mail = renderer.compose(&mail.content()).unwrap();
+        let parsed = mailparse::parse_mail(mail.message.as_bytes()).unwrap();
+        assert_eq!(recipient(&parsed), (name, "ada@example.org".to_owned()), "{title}");
+        for (name, value) in [
+            ("From", "Acme <no-reply@acme.example>"),
+            ("Subject", mail.subject.as_str()),
+            ("Date", "Sun, 22 Nov 2026 20:10:43 +0000"),
+            ("Message-ID", "<0193590c-7a4e@mail.acme.example>"),
+            ("Auto-Submitted", "auto-generated"),
+            ("X-Auto-Response-Suppress", "All"),
+            ("Content-Language", language),
+            ("MIME-Version", "1.0"),
+        ] {
+            assert_eq!(parsed.headers.get_all_values(name), [value], "{title}");
         }
+        assert_eq!(parsed.ctype.mimetype, "multipart/alternative");
+        assert_bodies(&mail, &parsed);
+        assert_well_formed(mail.message.as_bytes());
     }
 }
 
@@ -384,28 +375,25 @@ fn the_greeting_is_by_display_name_or_neutral() {
 #[test]
 fn a_mail_to_an_unverified_address_contains_no_text_of_the_registrant() {
     let renderer = renderer();
-    for (language, _) in renderer.languages() {
-        for (title, mut plain) in every_mail_in_every_case() {
-            plain.facts.locale = Some(language.to_owned());
-            for name in HOSTILE_NAMES.into_iter().chain(["Ada Lovelace", "Your account was hacked call 555 0100"]) {
-                // The bytes must be the same for every name: it is neither in `To` nor in the text.
-                let with = |display_name: Option<&str>, username: Option<&str>| {
-                    let mut mail = plain.clone();
-                    mail.facts.display_name = display_name.map(str::to_owned);
-                    mail.facts.values.username = username.map(str::to_owned);
-                    renderer.compose(&mail.content()).unwrap().message
-                };
-                if plain.facts.template == Template::EmailChangeConfirm {
-                    let username = plain.facts.values.username.as_deref();
-                    assert_eq!(with(Some(name), username), with(None, username), "{title}: {name:?}");
-                } else {
-                    assert_eq!(with(None, Some(name)), with(None, None), "{title}: {name:?} as username");
-                }
-                if [Template::Welcome, Template::VerifyEmail, Template::RegistrationAttempted]
-                    .contains(&plain.facts.template)
-                {
-                    assert_eq!(with(Some(name), Some(name)), with(None, None), "{title}: {name:?}");
-                }
+    for (_, title, plain) in every_mail_in_every_language(&renderer) {
+        for name in HOSTILE_NAMES.into_iter().chain(["Ada Lovelace", "Your account was hacked call 555 0100"]) {
+            // The bytes must be the same for every name: it is neither in `To` nor in the text.
+            let with = |display_name: Option<&str>, username: Option<&str>| {
+                let mut mail = plain.clone();
+                mail.facts.display_name = display_name.map(str::to_owned);
+                mail.facts.values.username = username.map(str::to_owned);
+                renderer.compose(&mail.content()).unwrap().message
+            };
+            if plain.facts.template == Template::EmailChangeConfirm {
+                let username = plain.facts.values.username.as_deref();
+                assert_eq!(with(Some(name), username), with(None, username), "{title}: {name:?}");
+            } else {
+                assert_eq!(with(None, Some(name)), with(None, None), "{title}: {name:?} as username");
+            }
+            if [Template::Welcome, Template::VerifyEmail, Template::RegistrationAttempted]
+                .contains(&plain.facts.template)
+            {
+                assert_eq!(with(Some(name), Some(name)), with(None, None), "{title}: {name:?}");
             }
         }
     }

@@ -6,7 +6,7 @@ use bson::doc;
 use email_service::ledger::{State, claims::WriteOutcome};
 use test_support::{Behavior, Phase, ProxyMode, ScriptedSmtp, SmtpRule, TcpProxy, wait_for};
 
-use crate::setup::{LEASE, Store, claim_and_pass_fence, send_next, state_history};
+use crate::setup::{LEASE, Store, claimed_notice, send_next, state_history, welcome_past_fence};
 
 const SOON: Duration = Duration::from_secs(10);
 
@@ -58,10 +58,7 @@ async fn a_mail_that_was_taken_over_before_the_fence_is_not_sent() {
 
 #[tokio::test]
 async fn an_expired_lease_blocks_the_fence_even_if_no_other_sender_took_over() {
-    let store = Store::new("ended").await;
-    let id = store.queue(store.notice("ada@example.com")).await;
-    let ledger = store.ledger("a");
-    let job = ledger.claim(LEASE).await.unwrap().unwrap();
+    let (store, ledger, job, id) = claimed_notice("ended").await;
     store.end_lease(&id).await;
     assert!(!ledger.pass_fence(&job, LEASE).await.unwrap());
     assert_eq!(store.row(&id).await.state, State::Preparing);
@@ -69,10 +66,7 @@ async fn an_expired_lease_blocks_the_fence_even_if_no_other_sender_took_over() {
 
 #[tokio::test]
 async fn a_late_fence_write_matches_nothing() {
-    let store = Store::new("lateflip").await;
-    let id = store.queue(store.notice("ada@example.com")).await;
-    let ledger = store.ledger("a");
-    let job = ledger.claim(LEASE).await.unwrap().unwrap();
+    let (store, ledger, job, id) = claimed_notice("lateflip").await;
     assert_eq!(ledger.undo_fence(&job, "test").await.unwrap(), WriteOutcome::Done);
     assert!(!ledger.pass_fence(&job, LEASE).await.unwrap());
     // It does not match after the next claim either.
@@ -154,10 +148,7 @@ async fn a_250_is_recorded_when_the_ledger_is_reachable_again() {
 
 #[tokio::test]
 async fn a_late_250_does_not_change_a_mail_that_was_queued_again() {
-    let store = Store::new("latesent").await;
-    let id = store.queue(store.welcome("ada@example.com")).await;
-    let ledger = store.ledger("a");
-    let job = claim_and_pass_fence(&ledger).await;
+    let (store, ledger, job, id) = welcome_past_fence("latesent").await;
     store.end_lease(&id).await;
     assert_eq!(ledger.recover().await.unwrap().unknown, 1);
     store.change(&id, doc! { "nextAttemptAt": "$$NOW" }).await;

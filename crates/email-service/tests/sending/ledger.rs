@@ -12,7 +12,7 @@ use email_service::ledger::{
 use jiff::Timestamp;
 use service_kit::mongo::ensure_indexes;
 
-use crate::setup::{LEASE, Store, claim_and_pass_fence};
+use crate::setup::{LEASE, Store, welcome_past_fence};
 
 #[tokio::test]
 async fn an_existing_mail_is_not_changed_by_an_insert() {
@@ -29,9 +29,7 @@ async fn an_existing_mail_is_not_changed_by_an_insert() {
 #[tokio::test]
 async fn two_claims_never_get_the_same_mail() {
     let store = Store::new("claims").await;
-    for n in 0..20 {
-        store.queue(store.notice(&format!("u{n}@example.com"))).await;
-    }
+    store.queue_notices(20).await;
     let claims = (0..40).map(|n| {
         let ledger = store.ledger(if n % 2 == 0 { "a" } else { "b" });
         async move { ledger.claim(LEASE).await.unwrap().map(|job| job.id) }
@@ -45,9 +43,7 @@ async fn two_claims_never_get_the_same_mail() {
 #[tokio::test]
 async fn mails_claimed_in_batches_are_claimed_once() {
     let store = Store::new("together").await;
-    for n in 0..20 {
-        store.queue(store.notice(&format!("u{n}@example.com"))).await;
-    }
+    store.queue_notices(20).await;
     let claims = (0..8).map(|n| {
         let ledger = store.ledger(&format!("sender {n}"));
         async move { ledger.claim_batch(5, LEASE).await.unwrap() }
@@ -137,10 +133,7 @@ async fn a_queued_mail_past_its_expiry_is_expired_and_not_claimed() {
 
 #[tokio::test]
 async fn an_unknown_mail_that_expires_before_its_resend_becomes_terminal() {
-    let store = Store::new("heldforgood").await;
-    let id = store.queue(store.welcome("ada@example.com")).await;
-    let ledger = store.ledger("a");
-    let job = claim_and_pass_fence(&ledger).await;
+    let (store, ledger, job, id) = welcome_past_fence("heldforgood").await;
     ledger.mark_unknown(&job, "test").await.unwrap();
     store.change(&id, doc! { "expiresAt": "$$NOW", "nextAttemptAt": "$$NOW" }).await;
     let recovered = ledger.recover().await.unwrap();
@@ -211,10 +204,7 @@ async fn a_mail_that_only_a_newer_release_can_read_does_not_block_other_mails() 
 
 #[tokio::test]
 async fn history_is_bounded_but_keeps_what_concerns_unknown() {
-    let store = Store::new("history").await;
-    let id = store.queue(store.welcome("ada@example.com")).await;
-    let ledger = store.ledger("a");
-    let job = claim_and_pass_fence(&ledger).await;
+    let (store, ledger, job, id) = welcome_past_fence("history").await;
     ledger.mark_unknown(&job, "test").await.unwrap();
     store.change(&id, doc! { "nextAttemptAt": "$$NOW" }).await;
     assert_eq!(ledger.recover().await.unwrap().resent, 1);

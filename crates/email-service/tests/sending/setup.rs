@@ -63,6 +63,13 @@ impl Store {
         Ledger::new(&self.database, Duration::from_secs(2), instance.to_owned())
     }
 
+    /// Queues this number of notices, each to another address.
+    pub(crate) async fn queue_notices(&self, count: usize) {
+        for n in 0..count {
+            self.queue(self.notice(&format!("u{n}@example.com"))).await;
+        }
+    }
+
     /// Returns a ledger on the same database through another address.
     pub(crate) async fn ledger_through(&self, address: &str, instance: &str) -> Ledger {
         let client = client(&format!("mongodb://{address}/?directConnection=true")).await;
@@ -200,6 +207,25 @@ pub(crate) async fn claim_and_pass_fence(ledger: &Ledger) -> MailJob {
     let job = ledger.claim(LEASE).await.unwrap().expect("a mail is due");
     assert!(ledger.pass_fence(&job, LEASE).await.unwrap());
     job
+}
+
+/// Returns a store with a welcome mail that a sender with this ledger has claimed and taken past the fence, and the id
+/// of the mail.
+pub(crate) async fn welcome_past_fence(name: &str) -> (Store, Ledger, MailJob, String) {
+    let store = Store::new(name).await;
+    let id = store.queue(store.welcome("ada@example.com")).await;
+    let ledger = store.ledger("a");
+    let job = claim_and_pass_fence(&ledger).await;
+    (store, ledger, job, id)
+}
+
+/// Returns a store with a notice that a sender with this ledger has claimed, and the id of the notice.
+pub(crate) async fn claimed_notice(name: &str) -> (Store, Ledger, MailJob, String) {
+    let store = Store::new(name).await;
+    let id = store.queue(store.notice("ada@example.com")).await;
+    let ledger = store.ledger("a");
+    let job = ledger.claim(LEASE).await.unwrap().unwrap();
+    (store, ledger, job, id)
 }
 
 /// Returns the states in a row's history, the oldest first.

@@ -63,9 +63,7 @@ impl ConfigSource {
         file: Option<&Path>,
         env: impl IntoIterator<Item = (String, String)>,
     ) -> Result<T, ConfigError> {
-        let keys = self.known_keys()?;
-        let mut values = Values::merge(&keys, file, env)?;
-        values.resolve_secrets(&keys)?;
+        let (keys, values) = self.resolve(file, env)?;
         Ok(values.deserialize(&keys)?.0)
     }
 
@@ -103,9 +101,7 @@ impl ConfigSource {
         file: Option<&Path>,
         env: impl IntoIterator<Item = (String, String)>,
     ) -> Result<String, ConfigError> {
-        let keys = self.known_keys()?;
-        let mut values = Values::merge(&keys, file, env)?;
-        values.resolve_secrets(&keys)?;
+        let (keys, values) = self.resolve(file, env)?;
         Ok(render::effective(&keys, &values))
     }
 
@@ -137,6 +133,18 @@ impl ConfigSource {
             })
         };
         env::vars_os().filter_map(ours).collect()
+    }
+
+    /// Returns the known keys, and their values with the secrets from files.
+    fn resolve(
+        &self,
+        file: Option<&Path>,
+        env: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<(KnownKeys, Values), ConfigError> {
+        let keys = self.known_keys()?;
+        let mut values = Values::merge(&keys, file, env)?;
+        values.resolve_secrets(&keys)?;
+        Ok((keys, values))
     }
 
     fn known_keys(&self) -> Result<KnownKeys, ConfigError> {

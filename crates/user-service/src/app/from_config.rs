@@ -20,7 +20,7 @@ use crate::{
     },
     keys::KeyEncryptionKey,
     relay::{PRODUCER_PROPERTIES, RelaySettings},
-    usecase::{Limits, PasswordValidation},
+    usecase::PasswordValidation,
 };
 
 /// The parts that depend on nothing but the configuration. `check-config` makes the same parts as a start.
@@ -76,25 +76,6 @@ pub(super) fn lifetimes(config: &Config) -> Lifetimes {
         verification_link: auth.verification_ttl,
         reset_link: auth.reset_ttl,
         undo_link: auth.undo_ttl,
-    }
-}
-
-pub(super) fn limits(config: &Config) -> Limits {
-    let limits = &config.limits;
-    Limits {
-        enabled: limits.enabled,
-        login_free_failures: limits.login_free_failures,
-        account_free_failures: limits.account_free_failures,
-        login_first_wait: limits.login_first_wait,
-        login_max_wait: limits.login_max_wait,
-        mails_per_address: limits.mails_per_address,
-        requests_per_network: limits.requests_per_network,
-        registrations_per_network: limits.registrations_per_network,
-        profile_changes_per_account: limits.profile_changes_per_account,
-        username_changes_per_account: limits.username_changes_per_account,
-        email_changes_per_account: limits.email_changes_per_account,
-        password_changes_per_account: limits.password_changes_per_account,
-        second_factor_changes_per_account: limits.second_factor_changes_per_account,
     }
 }
 

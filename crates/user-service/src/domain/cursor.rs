@@ -13,6 +13,14 @@ pub struct Cursor {
     pub id: Uuid,
 }
 
+/// A page of a list.
+#[derive(Debug)]
+pub struct Page<T> {
+    pub items: Vec<T>,
+    /// The cursor of the next page, if there is one.
+    pub next: Option<Cursor>,
+}
+
 impl Cursor {
     /// The position before every row of a list that starts with the newest.
     pub const NEWEST: Self = Self { at: i64::MAX, id: Uuid::max() };

@@ -47,7 +47,7 @@ pub use self::admin_reason::AdminReason;
 pub use self::attribute_rules::{AttributeRules, Writer};
 pub use self::attributes::Attributes;
 pub use self::context_words::ContextWords;
-pub use self::cursor::Cursor;
+pub use self::cursor::{Cursor, Page};
 pub use self::device_name::device_name;
 pub use self::display_name::DisplayName;
 pub use self::email::Email;

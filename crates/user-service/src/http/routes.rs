@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, sync::LazyLock};
 
 use actix_web::{
+    Route,
     http::Method,
     web::{self, ServiceConfig},
 };
@@ -12,7 +13,14 @@ use super::{
     errors::not_found::not_found,
     extractors::extractor_errors,
     openapi::{document, endpoint::Handler, swagger_ui},
-    pages::{link_handlers, problem_pages},
+    pages::{
+        link_handlers::{
+            show_confirm_email, show_reset_password, show_undo_change, show_undo_email_change, show_verify_email,
+            submit_confirm_email, submit_reset_password, submit_undo_change, submit_undo_email_change,
+            submit_verify_email,
+        },
+        problem_pages,
+    },
     resource::Resource,
 };
 
@@ -30,6 +38,11 @@ static API: LazyLock<BTreeMap<(bool, String), Handlers>> = LazyLock::new(|| {
     resources
 });
 
+/// Returns a page that a mailed link opens: `show` is its form, and `submit` answers the form.
+fn link_page(path: &'static str, show: Route, submit: Route) -> Resource {
+    Resource::at(path).on(Method::GET, show).on(Method::POST, submit)
+}
+
 /// Registers every route; the routes below `/docs` only if `docs` is true.
 pub fn configure(config: &mut ServiceConfig, docs: bool) {
     config.configure(extractor_errors::configure);
@@ -39,31 +52,11 @@ pub fn configure(config: &mut ServiceConfig, docs: bool) {
     }
     config
         .service(Resource::at("/api/openapi.json").on(Method::GET, web::to(document::get_openapi)))
-        .service(
-            Resource::at("/verify-email")
-                .on(Method::GET, web::to(link_handlers::show_verify_email))
-                .on(Method::POST, web::to(link_handlers::submit_verify_email)),
-        )
-        .service(
-            Resource::at("/reset-password")
-                .on(Method::GET, web::to(link_handlers::show_reset_password))
-                .on(Method::POST, web::to(link_handlers::submit_reset_password)),
-        )
-        .service(
-            Resource::at("/confirm-email")
-                .on(Method::GET, web::to(link_handlers::show_confirm_email))
-                .on(Method::POST, web::to(link_handlers::submit_confirm_email)),
-        )
-        .service(
-            Resource::at("/undo-email-change")
-                .on(Method::GET, web::to(link_handlers::show_undo_email_change))
-                .on(Method::POST, web::to(link_handlers::submit_undo_email_change)),
-        )
-        .service(
-            Resource::at("/undo-change")
-                .on(Method::GET, web::to(link_handlers::show_undo_change))
-                .on(Method::POST, web::to(link_handlers::submit_undo_change)),
-        )
+        .service(link_page("/verify-email", web::to(show_verify_email), web::to(submit_verify_email)))
+        .service(link_page("/reset-password", web::to(show_reset_password), web::to(submit_reset_password)))
+        .service(link_page("/confirm-email", web::to(show_confirm_email), web::to(submit_confirm_email)))
+        .service(link_page("/undo-email-change", web::to(show_undo_email_change), web::to(submit_undo_email_change)))
+        .service(link_page("/undo-change", web::to(show_undo_change), web::to(submit_undo_change)))
         .configure(problem_pages::configure)
         .default_service(web::to(not_found));
     if docs {

@@ -22,8 +22,7 @@ pub enum Actor {
 
 impl Actor {
     /// Parses what `Display` writes.
-    #[must_use]
-    pub fn from_stored(stored: &str) -> Self {
+    fn from_stored(stored: &str) -> Self {
         match stored {
             "self" => Self::User,
             "operator" => Self::Operator,
@@ -48,6 +47,7 @@ impl fmt::Display for Actor {
 pub struct Origin {
     pub actor: Actor,
     pub address: Option<String>,
+    /// The user agent.
     pub client: Option<String>,
     /// The reason that an administrator or operator gives, for the audit log.
     pub reason: Option<String>,
@@ -77,6 +77,13 @@ impl Origin {
     #[must_use]
     pub fn operator() -> Self {
         Self { actor: Actor::Operator, ..Self::default() }
+    }
+
+    /// Returns the origin that [`Origin::audit_details`] wrote. The trace is not stored with it.
+    #[must_use]
+    pub fn from_stored(details: AuditDetails) -> Self {
+        let AuditDetails { actor, address, client, reason } = details;
+        Self { actor: Actor::from_stored(&actor), address, client, reason, trace_parent: None }
     }
 
     /// Returns the private part of the entry in the outbox.

@@ -60,11 +60,8 @@ pub struct AuditEntry {
     /// The type of the event, or the name of an [`AuditOnlyKind`].
     #[serde(rename = "type")]
     pub kind: String,
-    pub actor: String,
-    pub address: Option<String>,
-    pub client: Option<String>,
-    /// The reason that an admin or operator gave.
-    pub reason: Option<String>,
+    #[serde(flatten)]
+    pub details: AuditDetails,
     /// The account that the action was done to, in the log of an admin.
     pub target: Option<Uuid>,
 }
@@ -73,9 +70,8 @@ impl AuditEntry {
     /// Creates the entry of an event of `user` that is not published yet.
     #[must_use]
     pub fn from_pending(user: uuid::Uuid, event: &PendingEvent) -> Self {
-        let AuditDetails { actor, address, client, reason } = event.audit_details_for(user);
         let (id, at, kind) = (event.id, event.at, event.event_type.clone());
-        Self { id, at, kind, actor, address, client, reason, target: None }
+        Self { id, at, kind, details: event.audit_details_for(user), target: None }
     }
 
     /// Returns the position of the entry in the list, which is sorted newest first.
@@ -141,5 +137,28 @@ impl AuditStore {
             cursor.with_type::<AuditEntry>().try_collect().await
         })
         .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_is_read_with_and_without_optional_details() {
+        let (id, at) = (Uuid::from_bytes([7; 16]), DateTime::from_millis(1));
+        let mut stored = doc! { "_id": id, "schemaVersion": 1, "userId": id, "at": at, "type": "login_failed" };
+        stored.insert("actor", "self");
+        let read = |stored: &bson::Document| {
+            let bytes = bson::serialize_to_vec(stored).unwrap();
+            let entry: AuditEntry = bson::deserialize_from_slice(&bytes).unwrap();
+            assert_eq!((entry.id, entry.at, entry.kind.as_str()), (id, at, "login_failed"));
+            let AuditDetails { actor, address, client, reason } = entry.details;
+            (actor, address, client, reason, entry.target)
+        };
+        assert_eq!(read(&stored), ("self".to_owned(), None, None, None, None));
+        stored.extend(doc! { "address": "192.0.2.1", "client": "curl", "reason": "asked", "target": id });
+        let text = |text: &str| Some(text.to_owned());
+        assert_eq!(read(&stored), ("self".to_owned(), text("192.0.2.1"), text("curl"), text("asked"), Some(id)));
     }
 }

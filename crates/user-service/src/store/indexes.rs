@@ -18,23 +18,20 @@ pub(super) const ID_BY_STATUS: &str = "statusId";
 pub(super) const EMAIL_BY_STATUS: &str = "statusEmail";
 pub(super) const USERNAME_BY_STATUS: &str = "statusUsername";
 
+/// Returns an index of the accounts that have the field, by that field.
+fn index_of_users_with(field: &str, name: &'static str) -> IndexSpec {
+    IndexSpec::new("users", name, doc! { field: 1 }).partial(doc! { field: { "$exists": true } })
+}
+
 /// Returns the indexes that decide uniqueness. They must exist before the first registration.
 #[must_use]
 pub fn unique_indexes() -> Vec<IndexSpec> {
     vec![
-        IndexSpec::new("users", EMAIL_KEYS, doc! { "emailKeys": 1 })
-            .unique()
-            .partial(doc! { "emailKeys": { "$exists": true } }),
-        IndexSpec::new("users", USERNAME_KEY, doc! { "usernameKey": 1 })
-            .unique()
-            .partial(doc! { "usernameKey": { "$exists": true } }),
+        index_of_users_with("emailKeys", EMAIL_KEYS).unique(),
+        index_of_users_with("usernameKey", USERNAME_KEY).unique(),
         // The index before this one is also needed: it covers documents of releases without reservations.
-        IndexSpec::new("users", USERNAME_KEYS, doc! { "usernameKeys": 1 })
-            .unique()
-            .partial(doc! { "usernameKeys": { "$exists": true } }),
-        IndexSpec::new("users", IDEMPOTENCY_KEY, doc! { "idempotency.key": 1 })
-            .unique()
-            .partial(doc! { "idempotency.key": { "$exists": true } }),
+        index_of_users_with("usernameKeys", USERNAME_KEYS).unique(),
+        index_of_users_with("idempotency.key", IDEMPOTENCY_KEY).unique(),
     ]
 }
 
@@ -43,20 +40,13 @@ pub fn unique_indexes() -> Vec<IndexSpec> {
 #[must_use]
 pub fn non_unique_indexes(audit_retention: Duration) -> Vec<IndexSpec> {
     vec![
-        IndexSpec::new("users", "pending", doc! { "pendingEvents.0.at": 1 })
-            .partial(doc! { "pendingEvents.0.at": { "$exists": true } }),
-        IndexSpec::new("users", "tokens", doc! { "tokens.hash": 1 })
-            .partial(doc! { "tokens.hash": { "$exists": true } }),
-        IndexSpec::new("users", "undoTokens", doc! { "undoTokens.hash": 1 })
-            .partial(doc! { "undoTokens.hash": { "$exists": true } }),
-        IndexSpec::new("users", "usedTokens", doc! { "usedTokens.hash": 1 })
-            .partial(doc! { "usedTokens.hash": { "$exists": true } }),
-        IndexSpec::new("users", "reservedUntil", doc! { "reserved.until": 1 })
-            .partial(doc! { "reserved.until": { "$exists": true } }),
-        IndexSpec::new("users", "usernamesUntil", doc! { "reservedUsernames.until": 1 })
-            .partial(doc! { "reservedUsernames.until": { "$exists": true } }),
-        IndexSpec::new("users", "idempotencyUntil", doc! { "idempotency.until": 1 })
-            .partial(doc! { "idempotency.until": { "$exists": true } }),
+        index_of_users_with("pendingEvents.0.at", "pending"),
+        index_of_users_with("tokens.hash", "tokens"),
+        index_of_users_with("undoTokens.hash", "undoTokens"),
+        index_of_users_with("usedTokens.hash", "usedTokens"),
+        index_of_users_with("reserved.until", "reservedUntil"),
+        index_of_users_with("reservedUsernames.until", "usernamesUntil"),
+        index_of_users_with("idempotency.until", "idempotencyUntil"),
         // Lists and searches: the order of their pages. Tombstones have no status.
         IndexSpec::new("users", ID_BY_STATUS, doc! { "status": 1, "_id": -1 })
             .partial(doc! { "status": { "$exists": true } }),

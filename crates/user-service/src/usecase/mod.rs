@@ -33,16 +33,16 @@ pub use self::import::{
 pub use self::mailed_links::{LinkState, LinkedAccount, link_state, request_mail, resend_link, undo_change};
 pub use self::password::{ChangePassword, PasswordValidation, change_password, reset_password};
 pub use self::privacy::{
-    AuditLogEntry, AuditPage, ExportedFactor, ExportedKey, ExportedPendingEvent, ExportedSession, ExportedToken,
-    ExportedUsedLink, PersonalData, audit_log, delete_account, export_audit, export_sessions, personal_data,
+    AuditLogEntry, ExportedFactor, ExportedKey, ExportedPendingEvent, ExportedSession, ExportedToken, ExportedUsedLink,
+    PersonalData, audit_log, delete_account, export_audit, export_sessions, personal_data,
 };
 pub use self::profile::{ProfilePatch, edit_user, update_profile};
-pub use self::rate_limit::{Limits, RateLimitStatus, RateLimiter, with_rate_limit_status};
+pub use self::rate_limit::{RateLimitStatus, RateLimiter, with_rate_limit_status};
 pub use self::registration::{ExpiryBatch, Registered, Registration, disown_account, expire_unverified, register};
 pub use self::second_factor::{BothFactors, TotpStarted, confirm_totp, remove_totp, renew_recovery_codes, start_totp};
 pub use self::sessions::{
-    Caller, ListedSession, Login, SessionPage, SignedIn, authenticate, end_other_sessions, end_session, list_sessions,
-    login, login_totp, logout, refresh, unlock,
+    Caller, ListedSession, Login, SignedIn, authenticate, end_other_sessions, end_session, list_sessions, login,
+    login_totp, logout, refresh, unlock,
 };
 pub use self::update::AccountWriter;
 pub use self::write_tasks::Writes;

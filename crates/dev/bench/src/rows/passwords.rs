@@ -17,7 +17,6 @@ use crate::{
     processes::{HASH_THREADS, Processes, thread_seconds},
     report::{Findings, Goal, Row},
     sampling::{Comparison, Sample, millis},
-    smtp_sink::SmtpSink,
 };
 
 const ROUND_DURATION: Duration = Duration::from_secs(8);
@@ -80,8 +79,7 @@ struct Round {
 }
 
 pub(super) async fn measure(environment: &Environment) -> Result<Findings> {
-    let sink = SmtpSink::start().await?;
-    let world = environment.world("passwords").await.on_smtp(sink.url());
+    let (world, sink) = environment.world_with_sink("passwords").await?;
     let (service, emails) = tokio::join!(user_service(&world).start(), world.email_service().start());
     let processes = WatchedProcesses {
         service: service.pid(),

@@ -8,6 +8,12 @@ fn build_example() -> HistoryBuilder {
     HistoryBuilder::with_example().0
 }
 
+fn build_example_with(add: impl FnOnce(&mut HistoryBuilder)) -> History {
+    let mut builder = build_example();
+    add(&mut builder);
+    builder.build()
+}
+
 /// Checks that only this promise is broken, and that the report contains the expected text.
 #[track_caller]
 fn assert_breaks_only(promise: Promise, expected_text: &str, history: &History) {
@@ -111,9 +117,7 @@ fn a_mail_that_no_event_asked_for_breaks_i2() {
 
 #[test]
 fn a_record_of_the_service_that_is_no_event_breaks_i2() {
-    let mut builder = build_example();
-    builder.add_poison_record();
-    let mut history = builder.build();
+    let mut history = build_example_with(HistoryBuilder::add_poison_record);
     for record in &mut history.records {
         record.foreign = false;
     }
@@ -133,9 +137,7 @@ fn first_occurrences_in_the_wrong_order_break_i3() {
 
 #[test]
 fn a_duplicate_with_different_contents_breaks_i3() {
-    let mut builder = build_example();
-    builder.republish_last_record();
-    let mut history = builder.build();
+    let mut history = build_example_with(HistoryBuilder::republish_last_record);
     let position = position(&history, "user.password_changed.v1", 1);
     set_header(&mut history.records[position], "ce_time", "2031-01-01T00:00:00Z");
     assert_breaks_only(Promise::I3, "two different records with the same ce_id", &history);
@@ -172,8 +174,7 @@ fn a_mail_that_is_missing_unfinished_or_not_accepted_breaks_i4() {
 #[test]
 fn a_second_handover_without_a_reason_breaks_i5() {
     let mut history = build_example().build();
-    let copy = history.smtp[0].clone();
-    history.smtp.push(copy);
+    history.smtp.push(history.smtp[0].clone());
     assert_breaks_only(Promise::I5, "handed over 2 times, but resent 0 times", &history);
 }
 
@@ -183,8 +184,7 @@ fn a_second_handover_is_allowed_once_if_the_policy_permits_it() {
     builder.register(MailOutcome::Unknown);
     let mut history = builder.build();
     check(&history).assert();
-    let copy = history.smtp[0].clone();
-    history.smtp.push(copy);
+    history.smtp.push(history.smtp[0].clone());
     assert_breaks_only(Promise::I5, "handed over 3 times", &history);
 }
 

@@ -11,10 +11,10 @@ use anyhow::{Context as _, Result, ensure};
 
 use super::{
     readiness,
-    server::{Server, ServerSpec},
+    server::{Server, ServerFiles, ServerSpec},
 };
 use crate::{
-    process::child::{Child, ChildSpec, Output},
+    process::child::{Child, ChildSpec},
     wait_for::try_wait_for,
 };
 
@@ -37,10 +37,8 @@ pub struct KafkaSpec {
     pub controller_port: u16,
     /// The port that the broker advertises to clients, if a proxy stands in front of it.
     pub advertised_port: Option<u16>,
-    /// The data directory; it is created and formatted if it is missing, and kept.
-    pub data: PathBuf,
-    /// The log file.
-    pub log: PathBuf,
+    /// The data directory is formatted when it is created.
+    pub files: ServerFiles,
     /// A second listener with TLS and authentication.
     pub secure: Option<SecureListener>,
 }
@@ -98,7 +96,7 @@ impl ServerSpec for KafkaSpec {
     /// Starts the broker, after its storage was formatted if necessary.
     async fn launch(&self) -> Result<Child> {
         let properties = write_properties(self)?;
-        if !self.data.join("logs/meta.properties").is_file() {
+        if !self.files.data.join("logs/meta.properties").is_file() {
             format_storage(self, &properties).await?;
         }
         java_command(self, "kafka").arg("kafka.Kafka").arg(properties).start()
@@ -118,11 +116,11 @@ impl ServerSpec for KafkaSpec {
 }
 
 fn write_properties(spec: &KafkaSpec) -> Result<PathBuf> {
-    fs::create_dir_all(&spec.data).with_context(|| format!("cannot make {}", spec.data.display()))?;
-    let path = spec.data.join("server.properties");
-    let KafkaSpec { port, controller_port, advertised_port, data, .. } = spec;
+    spec.files.create_data()?;
+    let path = spec.files.data.join("server.properties");
+    let KafkaSpec { port, controller_port, advertised_port, files, .. } = spec;
     let advertised = advertised_port.unwrap_or(*port);
-    let logs = data.join("logs");
+    let logs = files.data.join("logs");
     let mut text = format!(
         "\
 process.roles=broker,controller
@@ -173,7 +171,7 @@ async fn format_storage(spec: &KafkaSpec, properties: &Path) -> Result<()> {
 fn java_command(spec: &KafkaSpec, name: &str) -> ChildSpec {
     let mut class_path = OsString::from(&spec.libs);
     class_path.push("/*");
-    ChildSpec::new(name, &spec.java, Output::File(spec.log.clone()))
+    ChildSpec::new(name, &spec.java, spec.files.output())
         // A small heap, and the compiler and the garbage collector that start fastest on two cores.
         .args(["-Xms64m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.awt.headless=true"])
         .args(["-Dorg.slf4j.simpleLogger.showDateTime=true", "-cp"])

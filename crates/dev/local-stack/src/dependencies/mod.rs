@@ -18,4 +18,4 @@ mod server;
 
 pub use locate::{Dependencies, KafkaBackend, MailBackend};
 pub use running::{AlreadyRunning, DependenciesSpec, DependencyPorts, PARTITIONS, RunningDependencies, TOPIC};
-pub use server::{Server, ServerSpec};
+pub use server::{Server, ServerFiles, ServerSpec};

@@ -1,16 +1,16 @@
 //! Runs `mongod`: standalone, as a replica set of one member, or as the members of a larger replica set.
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, Result};
 use bson::{Document, doc};
 
 use super::{
     mongo_wire,
-    server::{Server, ServerSpec},
+    server::{Server, ServerFiles, ServerSpec},
 };
 use crate::{
-    process::child::{Child, ChildSpec, Output},
+    process::child::{Child, ChildSpec},
     wait_for::try_wait_for,
 };
 
@@ -25,10 +25,7 @@ pub struct MongodSpec {
     pub program: PathBuf,
     /// The port on 127.0.0.1.
     pub port: u16,
-    /// The data directory; it is created if it is missing, and kept.
-    pub data: PathBuf,
-    /// The log file.
-    pub log: PathBuf,
+    pub files: ServerFiles,
     /// The name of its replica set; `None` for a standalone server.
     pub replica_set: Option<String>,
     /// A PEM file with the certificate and the key. With it, the server accepts TLS connections beside plain ones.
@@ -126,9 +123,9 @@ fn has_role(hello: &Document, role: &str) -> bool {
 }
 
 fn launch(spec: &MongodSpec) -> Result<Child> {
-    fs::create_dir_all(&spec.data).with_context(|| format!("cannot make {}", spec.data.display()))?;
+    spec.files.create_data()?;
     let replica_set = spec.replica_set.as_ref().map(|name| format!("--replSet={name}"));
-    let output = Output::File(spec.log.clone());
+    let output = spec.files.output();
     let started = match spec.command_prefix.split_first() {
         None => ChildSpec::new("mongod", &spec.program, output),
         Some((program, arguments)) => ChildSpec::new("mongod", program, output)
@@ -139,7 +136,7 @@ fn launch(spec: &MongodSpec) -> Result<Child> {
     };
     started
         .arg("--dbpath")
-        .arg(&spec.data)
+        .arg(&spec.files.data)
         .args(["--port", &spec.port.to_string(), "--bind_ip", "127.0.0.1", "--nounixsocket"])
         // The default is half of the memory, which is too much for a development database.
         .args(["--wiredTigerCacheSizeGB", "0.25", "--setParameter", "diagnosticDataCollectionEnabled=false"])

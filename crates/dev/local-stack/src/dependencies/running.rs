@@ -11,6 +11,7 @@ use super::{
     mailhog::{MailHog, MailHogSpec},
     mock_kafka::{MockControl, MockKafka},
     mongod::{Mongod, MongodSpec},
+    server::ServerFiles,
 };
 use crate::{network::tcp_proxy::TcpProxy, process::child::Child};
 
@@ -235,8 +236,7 @@ async fn start_mongod(spec: &DependenciesSpec) -> Result<Option<Mongod>> {
     let mongod_spec = MongodSpec {
         program: spec.programs.mongod.clone(),
         port: spec.ports.mongodb,
-        data: spec.data.join("mongodb"),
-        log: spec.logs.join("mongod.log"),
+        files: ServerFiles { data: spec.data.join("mongodb"), log: spec.logs.join("mongod.log") },
         replica_set: None,
         tls: None,
         command_prefix: Vec::new(),
@@ -256,8 +256,7 @@ async fn start_broker(spec: &DependenciesSpec) -> Result<Broker> {
                 port: spec.ports.kafka,
                 controller_port: spec.ports.kafka_control,
                 advertised_port: None,
-                data: spec.data.join("kafka"),
-                log: spec.logs.join("kafka.log"),
+                files: ServerFiles { data: spec.data.join("kafka"), log: spec.logs.join("kafka.log") },
                 secure: None,
             };
             Ok(Broker::ApacheKafka(Box::new(Kafka::start(kafka_spec).await?)))

@@ -1,10 +1,10 @@
 //! A server that runs as a child process and can be started again.
 
-use std::time::Duration;
+use std::{fs, path::PathBuf, time::Duration};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
-use crate::process::child::Child;
+use crate::process::child::{Child, Output};
 
 /// How to run a server.
 #[expect(async_fn_in_trait, reason = "the futures are used with concrete types only")]
@@ -17,6 +17,27 @@ pub trait ServerSpec {
 
     /// Waits until the process can be used.
     async fn wait_until_ready(&self, child: &mut Child) -> Result<()>;
+}
+
+/// The files of a server.
+#[derive(Debug, Clone)]
+pub struct ServerFiles {
+    /// The data directory; it is created if it is missing, and kept.
+    pub data: PathBuf,
+    /// The log file.
+    pub log: PathBuf,
+}
+
+impl ServerFiles {
+    /// Creates the data directory if it is missing.
+    pub(super) fn create_data(&self) -> Result<()> {
+        fs::create_dir_all(&self.data).with_context(|| format!("cannot make {}", self.data.display()))
+    }
+
+    /// Returns the output of the process.
+    pub(super) fn output(&self) -> Output {
+        Output::File(self.log.clone())
+    }
 }
 
 /// A running server.

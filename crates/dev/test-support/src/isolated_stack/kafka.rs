@@ -3,7 +3,7 @@
 use anyhow::Result;
 use local_stack::{
     dependencies::{
-        Dependencies, KafkaBackend, PARTITIONS,
+        Dependencies, KafkaBackend, PARTITIONS, ServerFiles,
         kafka::{Kafka, KafkaSpec, SecureListener},
         mock_kafka::{MockControl, MockKafka},
     },
@@ -85,8 +85,10 @@ impl IsolatedKafka {
                     port: ports[0].number(),
                     controller_port: ports[1].number(),
                     advertised_port,
-                    data: data_directory(stack, "kafka", &ports[0]),
-                    log: log_file(stack, &format!("kafka-{name}")),
+                    files: ServerFiles {
+                        data: data_directory(stack, "kafka", &ports[0]),
+                        log: log_file(stack, &format!("kafka-{name}")),
+                    },
                     secure,
                 })
                 .await?,

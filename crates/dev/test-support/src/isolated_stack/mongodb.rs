@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use local_stack::{
     dependencies::{
-        Dependencies,
+        Dependencies, ServerFiles,
         mongod::{Mongod, MongodSpec},
     },
     network::ports::Port,
@@ -75,8 +75,10 @@ impl IsolatedMongod {
         let spec = MongodSpec {
             program: Dependencies::locate(true)?.mongod,
             port: port.number(),
-            data: data.unwrap_or_else(|| data_directory(stack, "mongod", &port)),
-            log: log_file(stack, &format!("mongod-{name}")),
+            files: ServerFiles {
+                data: data.unwrap_or_else(|| data_directory(stack, "mongod", &port)),
+                log: log_file(stack, &format!("mongod-{name}")),
+            },
             replica_set,
             tls,
             command_prefix: disk.as_ref().map(SmallDisk::command_prefix).unwrap_or_default(),
@@ -164,8 +166,10 @@ impl IsolatedReplicaSet {
         let spec = |port: &Port| MongodSpec {
             program: program.clone(),
             port: port.number(),
-            data: data_directory(stack, "mongod", port),
-            log: log_file(stack, &format!("mongod-{name}-{}", port.number())),
+            files: ServerFiles {
+                data: data_directory(stack, "mongod", port),
+                log: log_file(stack, &format!("mongod-{name}-{}", port.number())),
+            },
             replica_set: Some("rs0".to_owned()),
             tls: None,
             command_prefix: Vec::new(),

@@ -1,6 +1,6 @@
 //! `dead-letters list` and `dead-letters show`.
 
-use anyhow::bail;
+use anyhow::Context as _;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bson::Binary;
 use jiff::Timestamp;
@@ -124,12 +124,9 @@ pub(super) async fn list(stores: &Stores, args: &ListArgs<DeadLetterFilter>, jso
 /// # Errors
 /// Returns an error if there is no such dead letter, or the database does not answer.
 pub(super) async fn show(stores: &Stores, id: &str, json: bool) -> anyhow::Result<()> {
-    let Some(letter) = stores.letters.find(id).await? else {
-        bail!("no dead letter has the id {id}");
-    };
+    let letter = stores.letters.find(id).await?.with_context(|| format!("no dead letter has the id {id}"))?;
     if json {
-        print_line(serde_json::to_string(&DeadLetterJson::new(&letter, true))?)?;
-        return Ok(());
+        return Ok(print_line(serde_json::to_string(&DeadLetterJson::new(&letter, true))?)?);
     }
     let text = |binary: &Option<Binary>| match binary {
         Some(binary) => printable(&String::from_utf8_lossy(&binary.bytes)),

@@ -1,6 +1,6 @@
 //! `mail list` and `mail show`.
 
-use anyhow::bail;
+use anyhow::Context as _;
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -100,12 +100,9 @@ pub(super) async fn list(stores: &Stores, args: &ListArgs<MailFilter>, json: boo
 /// # Errors
 /// Returns an error if there is no such mail, or the ledger cannot be read.
 pub(super) async fn show(stores: &Stores, id: &str, json: bool) -> anyhow::Result<()> {
-    let Some(job) = stores.ledger.find(id).await? else {
-        bail!("no mail has the id {id}");
-    };
+    let job = stores.ledger.find(id).await?.with_context(|| format!("no mail has the id {id}"))?;
     if json {
-        print_line(serde_json::to_string(&MailJson::from(&job))?)?;
-        return Ok(());
+        return Ok(print_line(serde_json::to_string(&MailJson::from(&job))?)?);
     }
     let time = |time: Option<Timestamp>| time.map_or("-".to_owned(), |time| time.to_string());
     for (name, value) in [

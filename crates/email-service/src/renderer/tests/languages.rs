@@ -47,9 +47,7 @@ fn a_recipient_gets_the_closest_language() {
         ("jam", "en"),
         ("", "en"),
     ] {
-        let mut mail = example(Template::Welcome);
-        mail.facts.locale = Some(locale.to_owned());
-        let html = renderer.compose(&mail.content()).unwrap().html;
+        let html = renderer.compose(&example(Template::Welcome).in_language(locale).content()).unwrap().html;
         assert!(html.contains(&format!("<html lang=\"{expected}\"")), "{locale}");
     }
 }
@@ -64,8 +62,7 @@ fn times_are_formatted_for_each_language() {
         ("fr", "1er mars 2026 à 08:05 (UTC)"),
         ("ja", "2026年3月1日 08:05（UTC）"),
     ] {
-        let mut mail = example(Template::PasswordChanged);
-        mail.facts.locale = Some(language.to_owned());
+        let mut mail = example(Template::PasswordChanged).in_language(language);
         mail.facts.event_time = "2026-03-01T09:05:59+01:00".parse().unwrap();
         let html = composed(&mail).html;
         assert!(html.contains(&format!("<bdi>{expected}</bdi>")), "{language}: {html}");
@@ -84,8 +81,7 @@ fn codes_use_the_plural_forms_of_each_language() {
         ("ja", ["なし", "1個", "2個", "3個", "11個", "100個"]),
     ] {
         for (remaining, expected) in [0, 1, 2, 3, 11, 100].into_iter().zip(expected) {
-            let mut mail = example(Template::RecoveryCodeUsed);
-            mail.facts.locale = Some(language.to_owned());
+            let mut mail = example(Template::RecoveryCodeUsed).in_language(language);
             mail.facts.values.remaining = Some(remaining);
             let text = renderer.compose(&mail.content()).unwrap().text;
             assert!(text.lines().any(|line| line.ends_with(&format!("{}{expected}", colon(language)))), "{text}");
@@ -133,14 +129,11 @@ fn subjects_and_names_are_encoded_words_that_each_decode_alone() {
 fn no_line_of_text_is_too_wide_in_any_script() {
     use unicode_width::UnicodeWidthStr as _;
     let renderer = renderer();
-    for (language, _) in renderer.languages() {
-        for (_, mut mail) in every_mail_in_every_case() {
-            mail.facts.locale = Some(language.to_owned());
-            let text = renderer.compose(&mail.content()).unwrap().text;
-            for line in text.lines().filter(|line| !line.contains("://")) {
-                assert!(line.width() <= 76, "{language}: {line}");
-                assert!(!line.starts_with(['。', '、', '」', '）', 'ー', '，']), "{line}");
-            }
+    for (language, _, mail) in every_mail_in_every_language(&renderer) {
+        let text = renderer.compose(&mail.content()).unwrap().text;
+        for line in text.lines().filter(|line| !line.contains("://")) {
+            assert!(line.width() <= 76, "{language}: {line}");
+            assert!(!line.starts_with(['。', '、', '」', '）', 'ー', '，']), "{line}");
         }
     }
 }

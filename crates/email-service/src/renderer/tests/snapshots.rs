@@ -29,9 +29,8 @@ fn every_mail_in_every_language() {
     let renderer = renderer();
     for (language, _) in renderer.languages() {
         let (mut texts, mut html) = (String::new(), String::new());
-        for (name, mut mail) in every_mail_in_every_case() {
-            mail.facts.locale = Some(language.to_owned());
-            let mail = renderer.compose(&mail.content()).unwrap();
+        for (name, mail) in every_mail_in_every_case() {
+            let mail = renderer.compose(&mail.in_language(language).content()).unwrap();
             let title = format!("====== {name}: {}\n\n", mail.subject);
             texts.push_str(&format!("{title}{}", headers_and_text(&mail)));
             html.push_str(&format!("{title}{}\n\n\n", mail.html));
@@ -41,38 +40,35 @@ fn every_mail_in_every_language() {
     }
 }
 
+fn shown_in_every_language(show: impl Fn(&Renderer, &str) -> String) -> String {
+    let renderer = renderer();
+    renderer.languages().map(|(language, _)| format!("====== {language}\n\n{}", show(&renderer, language))).collect()
+}
+
 #[test]
 fn an_imported_user_gets_a_welcome_mail_without_a_link() {
-    let renderer = renderer();
-    let mut shown = String::new();
-    for (language, _) in renderer.languages() {
-        let mut mail = example(Template::Welcome);
-        mail.facts.locale = Some(language.to_owned());
+    let shown = shown_in_every_language(|renderer, language| {
+        let mut mail = example(Template::Welcome).in_language(language);
         mail.link_token = None;
         mail.facts.display_name = None;
         mail.facts.values.username = None;
         let mail = renderer.compose(&mail.content()).unwrap();
         assert!(!mail.html.contains("href"));
-        shown.push_str(&format!("====== {language}\n\n{}", headers_and_text(&mail)));
-    }
+        headers_and_text(&mail)
+    });
     assert_snapshot("welcome-imported", &shown);
 }
 
 #[test]
 fn a_mail_with_a_hostile_name_and_a_hostile_address() {
-    let renderer = renderer();
-    let mut shown = String::new();
-    for (language, _) in renderer.languages() {
-        let mut mail = example(Template::EmailChanged);
-        mail.facts.locale = Some(language.to_owned());
+    let shown = shown_in_every_language(|renderer, language| {
+        let mut mail = example(Template::EmailChanged).in_language(language);
         mail.facts.display_name = Some("Ada \"<b>\r\nBcc eve\u{202E} 👩‍💻 O'Neill & محمد Zoë evil.example".to_owned());
         mail.facts.values.new_email = Some("\"</td><a href=x>محمد\"@\u{202E}evil.example\r\n".to_owned());
         let mail = renderer.compose(&mail.content()).unwrap();
-        shown.push_str(&format!("====== {language}\n\n{}", headers_and_text(&mail)));
-        if ["en", "ar"].contains(&language) {
-            shown.push_str(&format!("{}\n\n\n", mail.html));
-        }
-    }
+        let html = if ["en", "ar"].contains(&language) { format!("{}\n\n\n", mail.html) } else { String::new() };
+        headers_and_text(&mail) + &html
+    });
     assert_snapshot("hostile", &shown);
 }
 

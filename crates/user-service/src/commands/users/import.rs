@@ -24,14 +24,26 @@ use crate::{
 };
 
 /// The arguments of `users import`.
-pub(super) struct ImportArgs {
-    pub(super) file: PathBuf,
-    pub(super) dry_run: bool,
-    pub(super) welcome: bool,
-    pub(super) admins: bool,
-    pub(super) repeat_finished: bool,
-    pub(super) report: Option<PathBuf>,
-    pub(super) json: bool,
+#[derive(clap::Args)]
+pub(in crate::commands) struct ImportArgs {
+    /// Import this file; `-` is standard input, whose import cannot be continued
+    file: PathBuf,
+    /// Check everything, including conflicts with existing accounts, and write nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Send a welcome mail to each imported user
+    #[arg(long)]
+    welcome: bool,
+    /// Allow lines with the role `admin`
+    #[arg(long)]
+    admins: bool,
+    /// Process a file again whose import was finished: existing accounts stay unchanged, refused lines are tried
+    /// again, and deleted accounts are created again
+    #[arg(long)]
+    again: bool,
+    /// Write one JSON object for each refused line to this file: its number and all of its errors
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
 }
 
 /// The numbers of the final message.
@@ -44,7 +56,13 @@ struct ImportSummary {
     refused: u64,
 }
 
-pub(super) async fn run(config: &Config, database: &Database, store: Store, args: ImportArgs) -> anyhow::Result<()> {
+pub(super) async fn run(
+    config: &Config,
+    database: &Database,
+    store: Store,
+    args: ImportArgs,
+    json: bool,
+) -> anyhow::Result<()> {
     config.validate()?;
     let mut file = open_input(&args.file)?;
     let (clock, ids) = (Clock::system(), Ids::random());
@@ -62,7 +80,7 @@ pub(super) async fn run(config: &Config, database: &Database, store: Store, args
         dry_run: args.dry_run,
         welcome: args.welcome,
         admins: args.admins,
-        repeat_finished: args.repeat_finished,
+        repeat_finished: args.again,
     };
     let attributes = app::attribute_rules(config)?;
     let importer = Importer::new(store, &config.hashing.settings(), attributes, clock.clone(), ids)?;
@@ -70,13 +88,13 @@ pub(super) async fn run(config: &Config, database: &Database, store: Store, args
     let (running, progress) = usecase::begin_import(importer, import).await?;
     let (after, bytes) = match progress {
         ImportProgress::At { line, bytes } => (line, bytes),
-        ImportProgress::Finished { at, imported, refused } => return print_finished(&args, &id, at, imported, refused),
+        ImportProgress::Finished { at, imported, refused } => return print_finished(json, &id, at, imported, refused),
     };
     let mut report = match &args.report {
         Some(path) => {
             RefusedLineReport::file(path, after).with_context(|| format!("{} cannot be written", path.display()))?
         }
-        None if args.json => RefusedLineReport::Json,
+        None if json => RefusedLineReport::Json,
         None => RefusedLineReport::Screen { shown: 0 },
     };
     if let Some(file) = &mut file {
@@ -102,7 +120,7 @@ pub(super) async fn run(config: &Config, database: &Database, store: Store, args
         .await;
     bar.finish_and_clear();
     let seconds = clock.now().duration_since(started).as_secs_f64();
-    let printed = print_line(summary.render(&args, &id, seconds));
+    let printed = print_line(summary.render(args.dry_run, json, &id, seconds));
     ended?;
     printed?;
     if summary.refused > 0 {
@@ -127,8 +145,8 @@ fn cannot_read(path: &Path) -> String {
     format!("{} cannot be read", path.display())
 }
 
-fn print_finished(args: &ImportArgs, id: &str, at: jiff::Timestamp, imported: u64, refused: u64) -> anyhow::Result<()> {
-    if args.json {
+fn print_finished(json: bool, id: &str, at: jiff::Timestamp, imported: u64, refused: u64) -> anyhow::Result<()> {
+    if json {
         let line = json!({ "import": id, "finishedAt": at, "alreadyImported": imported, "alreadyRefused": refused });
         print_line(line)?;
     } else {
@@ -144,12 +162,12 @@ fn print_finished(args: &ImportArgs, id: &str, at: jiff::Timestamp, imported: u6
 }
 
 impl ImportSummary {
-    fn render(&self, args: &ImportArgs, id: &str, seconds: f64) -> String {
+    fn render(&self, dry_run: bool, json: bool, id: &str, seconds: f64) -> String {
         let Self { after, line, imported, already_imported, refused } = self;
-        if args.json {
+        if json {
             return json!({
                 "import": id,
-                "dryRun": args.dry_run,
+                "dryRun": dry_run,
                 "continuedAfterLine": after,
                 "lastLine": line,
                 "imported": imported,
@@ -163,7 +181,7 @@ impl ImportSummary {
         if *after > 0 {
             text += &format!("continued after line {after}; ");
         }
-        text += if args.dry_run { "dry run: " } else { "" };
+        text += if dry_run { "dry run: " } else { "" };
         text += &format!("{imported} imported, {refused} refused");
         if *already_imported > 0 {
             text += &format!(", {already_imported} were there already");

@@ -21,26 +21,7 @@ pub(super) enum UsersCommand {
     ///
     /// To continue an import that was killed, run the same command again. If lines were refused, all others are
     /// imported and the exit code is 1.
-    Import {
-        /// Import this file; `-` is standard input, whose import cannot be continued
-        file: PathBuf,
-        /// Check everything, including conflicts with existing accounts, and write nothing
-        #[arg(long)]
-        dry_run: bool,
-        /// Send a welcome mail to each imported user
-        #[arg(long)]
-        welcome: bool,
-        /// Allow lines with the role `admin`
-        #[arg(long)]
-        admins: bool,
-        /// Process a file again whose import was finished: existing accounts stay unchanged, refused lines are tried
-        /// again, and deleted accounts are created again
-        #[arg(long)]
-        again: bool,
-        /// Write one JSON object for each refused line to this file: its number and all of its errors
-        #[arg(long, value_name = "FILE")]
-        report: Option<PathBuf>,
-    },
+    Import(import::ImportArgs),
     /// Export all users as JSON lines that can be imported elsewhere
     ///
     /// The hashes of the passwords are included by default. Second factors, sessions and the audit log are not
@@ -69,10 +50,7 @@ pub(super) enum UsersCommand {
 pub(super) async fn run(config: &Config, command: UsersCommand, json: bool) -> anyhow::Result<()> {
     let (database, store) = open_store(config).await?;
     match command {
-        UsersCommand::Import { file, dry_run, welcome, admins, again, report } => {
-            let args = import::ImportArgs { file, dry_run, welcome, admins, repeat_finished: again, report, json };
-            import::run(config, &database, store, args).await
-        }
+        UsersCommand::Import(args) => import::run(config, &database, store, args, json).await,
         UsersCommand::Export { out, without_hashes } => {
             export::run(&store, out.as_deref(), !without_hashes, json).await
         }

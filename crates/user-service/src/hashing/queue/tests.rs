@@ -9,12 +9,18 @@ fn queue(threads: usize) -> Queue<&'static str> {
     Queue::new(threads, 3 * SECOND, 1e9, IntGauge::new("length", "length").unwrap())
 }
 
+/// Returns such a queue with a job of one unit of work for each item.
+fn queue_of(threads: usize, jobs: &[(QueueLane, &'static str)]) -> Queue<&'static str> {
+    let queue = queue(threads);
+    for (lane, item) in jobs {
+        queue.push(*lane, 1, None, item).unwrap();
+    }
+    queue
+}
+
 #[test]
 fn jobs_are_served_in_the_order_of_arrival() {
-    let queue = queue(1);
-    queue.push(QueueLane::Shared, 1, None, "a").unwrap();
-    queue.push(QueueLane::Single, 1, None, "b").unwrap();
-    queue.push(QueueLane::Shared, 1, None, "c").unwrap();
+    let queue = queue_of(1, &[(QueueLane::Shared, "a"), (QueueLane::Single, "b"), (QueueLane::Shared, "c")]);
     assert_eq!(queue.length.get(), 3);
     let order: Vec<_> = (0..3).map(|_| queue.pop().unwrap().item).collect();
     assert_eq!(order, ["a", "b", "c"]);
@@ -74,10 +80,8 @@ fn the_length_is_bounded_even_if_hashing_takes_no_time() {
 
 #[test]
 fn only_one_thread_at_a_time_has_a_job_of_the_single_lane() {
-    let queue = queue(4);
-    queue.push(QueueLane::Single, 1, None, "large 1").unwrap();
-    queue.push(QueueLane::Single, 1, None, "large 2").unwrap();
-    queue.push(QueueLane::Shared, 1, None, "small").unwrap();
+    let lanes = [(QueueLane::Single, "large 1"), (QueueLane::Single, "large 2"), (QueueLane::Shared, "small")];
+    let queue = queue_of(4, &lanes);
     assert_eq!(queue.pop().unwrap().item, "large 1");
     assert_eq!(queue.pop().unwrap().item, "small");
     queue.finish(QueueLane::Single, 1, SECOND);

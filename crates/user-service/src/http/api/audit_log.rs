@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::responses::ApiResult;
 use crate::{
-    domain::Cursor,
+    domain::{Cursor, Page},
     http::extractors::{
         paging::{PageParameters, PageRequest, page_response},
         parameters::{PathId, Query},
@@ -16,7 +16,7 @@ use crate::{
     },
     outbox::Actor,
     problem::Problem,
-    usecase::{self, AuditLogEntry, AuditPage},
+    usecase::{self, AuditLogEntry},
 };
 
 /// An entry of an audit log: an action on an account.
@@ -47,7 +47,7 @@ pub(crate) struct AuditEntryBody {
 
 impl From<AuditLogEntry> for AuditEntryBody {
     fn from(entry: AuditLogEntry) -> Self {
-        let (actor, actor_id) = match entry.actor {
+        let (actor, actor_id) = match entry.origin.actor {
             Actor::User => ("self", None),
             Actor::Admin(id) => ("admin", Some(id)),
             Actor::Operator => ("operator", None),
@@ -59,9 +59,9 @@ impl From<AuditLogEntry> for AuditEntryBody {
             kind: entry.kind,
             actor,
             actor_id,
-            address: entry.address,
-            client: entry.client,
-            reason: entry.reason,
+            address: entry.origin.address,
+            client: entry.origin.client,
+            reason: entry.origin.reason,
             target_id: entry.target,
         }
     }
@@ -78,7 +78,7 @@ pub(crate) struct AuditPageBody {
 }
 
 /// Returns the response with a page of a log.
-fn audit_page_response(request: &HttpRequest, limit: u32, page: AuditPage) -> HttpResponse {
+fn audit_page_response(request: &HttpRequest, limit: u32, page: Page<AuditLogEntry>) -> HttpResponse {
     let items = page.items.into_iter().map(AuditEntryBody::from).collect();
     let kept = [("limit", &*limit.to_string())];
     page_response(request.path(), &kept, page.next.as_ref(), |next_cursor| AuditPageBody { items, next_cursor })

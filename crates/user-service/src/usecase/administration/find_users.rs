@@ -3,12 +3,12 @@
 use uuid::Uuid;
 
 use crate::{
-    domain::{Cursor, User, UserCursor, UserSearch},
+    domain::{Cursor, Page, User, UserCursor, UserSearch},
     problem::Problem,
     store::UserRecord,
     usecase::{
         account_service::AccountService,
-        privacy::audit_log::{AuditPage, audit_log},
+        privacy::audit_log::{AuditLogEntry, audit_log},
     },
 };
 
@@ -51,7 +51,7 @@ pub async fn find_audit_log(
     id: Uuid,
     limit: u32,
     after: Option<Cursor>,
-) -> Result<Option<AuditPage>, Problem> {
+) -> Result<Option<Page<AuditLogEntry>>, Problem> {
     let Some(user) = accounts.store.users.by_id(id).await? else { return Ok(None) };
     audit_log(accounts, &user, limit, after).await.map(Some)
 }

@@ -175,7 +175,7 @@ impl KeyHolders {
 
 fn duplicate_error(reader: &AccountReader, member: &str, holder: &KeyHolder) -> LineError {
     match &holder.imported {
-        Some(from) if from.import == reader.import => LineError::for_member(
+        Some(from) if from.import == reader.import.id => LineError::for_member(
             member,
             "duplicate-line",
             format!("Line {} of this file has the same value.", from.line),

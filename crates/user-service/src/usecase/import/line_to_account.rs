@@ -11,6 +11,7 @@ use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use super::{
+    Import,
     json_members::{LineError, Members},
     lines::{Line, MAX_LINE_BYTES},
 };
@@ -29,17 +30,27 @@ pub(super) struct AccountReader {
     pub(super) hashes: HashImporter,
     pub(super) attributes: Arc<AttributeRules>,
     pub(super) ids: Ids,
-    /// The id of the import.
-    pub(super) import: String,
-    /// Whether each user gets a welcome mail.
-    pub(super) welcome: bool,
-    /// Whether lines with the role `admin` are allowed.
-    pub(super) admins: bool,
+    pub(super) import: Import,
     /// When the import began. It is the creation time of accounts whose line has none.
     pub(super) started_at: Timestamp,
 }
 
 impl AccountReader {
+    /// Creates the reader of an import without administrators that began when [`Clock::manual`](service_kit::Clock)
+    /// starts.
+    #[cfg(test)]
+    pub(super) fn for_test(welcome: bool) -> Self {
+        let settings = crate::hashing::HashingSettings::for_test();
+        let id = "0123456789abcdef0123456789abcdef".to_owned();
+        Self {
+            hashes: HashImporter::new(&settings).expect("the settings are valid"),
+            attributes: Arc::default(),
+            ids: Ids::sequence(1),
+            import: Import { id, size: 0, dry_run: false, welcome, admins: false, repeat_finished: false },
+            started_at: service_kit::Clock::manual().now(),
+        }
+    }
+
     /// Converts a line to an account that can be inserted, with its event. The id is the same each time the file is
     /// read.
     ///
@@ -78,7 +89,7 @@ impl AccountReader {
             roles,
             status,
             imported: Some(ImportedFrom {
-                import: self.import.clone(),
+                import: self.import.id.clone(),
                 line: i64::try_from(line.number).unwrap_or(i64::MAX),
                 at: now.into(),
             }),
@@ -88,7 +99,7 @@ impl AccountReader {
         };
         let user = record.user();
         let (user_id, recipient) = (user.id, user.recipient());
-        let payload = UserImported { user_id, username: user.username, welcome: self.welcome, recipient };
+        let payload = UserImported { user_id, username: user.username, welcome: self.import.welcome, recipient };
         let event = event(&self.ids, now, &Origin::operator(), payload);
         record.pending_events = vec![event.to_pending_event(1)];
         Ok(record)
@@ -96,13 +107,13 @@ impl AccountReader {
 
     /// Returns whether the account with this origin was imported from this line.
     pub(super) fn is_source_of(&self, line: u64, origin: &ImportedFrom) -> bool {
-        origin.import == self.import && u64::try_from(origin.line) == Ok(line)
+        origin.import == self.import.id && u64::try_from(origin.line) == Ok(line)
     }
 
     /// Returns a UUIDv7 of the creation time whose random part is a digest of the file and the line number. Without the
     /// file it cannot be guessed.
     pub(super) fn derived_id(&self, line: u64, created_at: Timestamp) -> Uuid {
-        let digest = Sha256::new().chain_update(&self.import).chain_update(line.to_be_bytes()).finalize();
+        let digest = Sha256::new().chain_update(&self.import.id).chain_update(line.to_be_bytes()).finalize();
         let mut random = [0; 10];
         random.copy_from_slice(&digest[..10]);
         let millis = u64::try_from(created_at.as_millisecond()).unwrap_or(0);
@@ -140,7 +151,7 @@ impl AccountReader {
             return members.wrong_type("roles", "a list of strings").unwrap_or_default();
         };
         match members.check("roles", Roles::parse(names)) {
-            Some(roles) if roles.has_admin() && !self.admins => {
+            Some(roles) if roles.has_admin() && !self.import.admins => {
                 members.add_error("roles", "not-allowed", "The role admin requires the option --admins.");
                 Vec::new()
             }
@@ -180,33 +191,13 @@ fn parse_time(text: &str, now: Timestamp) -> Result<Timestamp, Invalid> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use serde_json::json;
     use service_kit::Clock;
 
     use super::*;
-    use crate::hashing::HashingSettings;
 
     fn reader() -> AccountReader {
-        let settings = HashingSettings {
-            memory_kib: 64,
-            iterations: 1,
-            parallelism: 1,
-            threads: 1,
-            max_wait: Duration::from_secs(1),
-            foreign_max_memory_kib: 1024,
-            foreign_max_cost: 6,
-        };
-        AccountReader {
-            hashes: HashImporter::new(&settings).unwrap(),
-            attributes: Arc::default(),
-            ids: Ids::sequence(1),
-            import: "0123456789abcdef0123456789abcdef".into(),
-            welcome: false,
-            admins: false,
-            started_at: Clock::manual().now(),
-        }
+        AccountReader::for_test(false)
     }
 
     fn read(line: &str) -> Result<UserRecord, Vec<LineError>> {
@@ -269,7 +260,7 @@ mod tests {
         assert_eq!(id, reader.derived_id(7, reader.started_at));
         assert_ne!(id, reader.derived_id(8, reader.started_at));
         assert_eq!(id.get_version_num(), 7);
-        let other = AccountReader { import: "f".repeat(32), ..self::reader() };
+        let other = AccountReader { import: Import { id: "f".repeat(32), ..self::reader().import }, ..self::reader() };
         assert_ne!(id, other.derived_id(7, other.started_at));
     }
 

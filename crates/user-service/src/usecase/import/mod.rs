@@ -138,7 +138,6 @@ pub fn fingerprint(mut file: impl Read) -> io::Result<(String, u64)> {
 pub struct RunningImport {
     importer: Arc<Importer>,
     reader: Arc<AccountReader>,
-    import: Import,
     record: ImportCheckpoint,
 }
 
@@ -175,12 +174,10 @@ pub async fn begin_import(importer: Importer, import: Import) -> Result<(Running
         hashes: importer.hashes.clone(),
         attributes: Arc::clone(&importer.attributes),
         ids: importer.ids.clone(),
-        import: record.id.clone(),
-        welcome: import.welcome,
-        admins: import.admins,
+        import,
         started_at: record.started_at.to_jiff(),
     };
-    Ok((RunningImport { importer: Arc::new(importer), reader: Arc::new(reader), import, record }, progress))
+    Ok((RunningImport { importer: Arc::new(importer), reader: Arc::new(reader), record }, progress))
 }
 
 impl RunningImport {
@@ -197,7 +194,7 @@ impl RunningImport {
         let at = (to_u64(self.record.lines), to_u64(self.record.bytes));
         let mut blocks = lines::read(source, at);
         let blocks = futures_util::stream::poll_fn(move |context| blocks.poll_recv(context));
-        let (importer, reader, dry_run) = (&self.importer, &self.reader, self.import.dry_run);
+        let (importer, reader, dry_run) = (&self.importer, &self.reader, self.reader.import.dry_run);
         let results = blocks.map(|block| {
             let (importer, reader) = (Arc::clone(importer), Arc::clone(reader));
             #[expect(
@@ -231,7 +228,7 @@ impl RunningImport {
             }
         }
         drop(results);
-        if self.import.size != 0 && to_u64(self.record.bytes) != self.import.size {
+        if self.reader.import.size != 0 && to_u64(self.record.bytes) != self.reader.import.size {
             return Err(ImportError::FileChanged);
         }
         if !dry_run {

@@ -1,49 +1,25 @@
 //! Properties of the import: every file is read in bounded blocks, and each of its lines becomes an account by the
 //! rules for every account, or is refused without its values.
 
-use std::{io::Cursor, sync::Arc, time::Duration};
+use std::io::Cursor;
 
 use corpus::corpus;
 use proptest::prelude::*;
-use service_kit::{Clock, Ids};
+use service_kit::Clock;
 
 use super::{
     line_to_account::AccountReader,
     lines::{self, Line, MAX_LINE_BYTES},
 };
-use crate::{
-    domain::{Email, Username},
-    hashing::{HashImporter, HashingSettings},
-};
+use crate::domain::{Email, Username};
 
 /// Occurs in lines of the corpus, and must never occur in an error.
 const SECRET: &str = "s3cr3t-p4ss";
 const LONGEST_DETAIL: usize = 400;
 
-fn reader() -> AccountReader {
-    let settings = HashingSettings {
-        memory_kib: 64,
-        iterations: 1,
-        parallelism: 1,
-        threads: 1,
-        max_wait: Duration::from_secs(1),
-        foreign_max_memory_kib: 1024,
-        foreign_max_cost: 6,
-    };
-    AccountReader {
-        hashes: HashImporter::new(&settings).expect("the settings are valid"),
-        attributes: Arc::default(),
-        ids: Ids::sequence(1),
-        import: "0123456789abcdef0123456789abcdef".into(),
-        welcome: true,
-        admins: false,
-        started_at: Clock::manual().now(),
-    }
-}
-
 #[test]
 fn any_line_becomes_an_account_or_is_refused_without_its_values() {
-    let (reader, now) = (reader(), Clock::manual().now());
+    let (reader, now) = (AccountReader::for_test(true), Clock::manual().now());
     corpus!("json").holds_for_bytes(|bytes| {
         match reader.read(&Line { number: 1, text: Some(bytes.to_vec()) }, now) {
             Ok(user) => {

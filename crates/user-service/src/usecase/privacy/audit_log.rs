@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::{
-    domain::Cursor,
-    outbox::Actor,
+    domain::{Cursor, Page},
+    outbox::Origin,
     problem::Problem,
     store::{AuditEntry, UserRecord},
     usecase::account_service::AccountService,
@@ -18,22 +18,9 @@ pub struct AuditLogEntry {
     pub at: Timestamp,
     /// The type of the event, or the name of an action that has no event.
     pub kind: String,
-    pub actor: Actor,
-    pub address: Option<String>,
-    /// The user agent.
-    pub client: Option<String>,
-    /// The reason that an administrator or operator gave.
-    pub reason: Option<String>,
+    pub origin: Origin,
     /// The account that an administrator acted on.
     pub target: Option<Uuid>,
-}
-
-/// A page of the log.
-#[derive(Debug)]
-pub struct AuditPage {
-    pub items: Vec<AuditLogEntry>,
-    /// The cursor of the next page, if there is one.
-    pub next: Option<Cursor>,
 }
 
 /// Returns at most `limit` entries of this account after the cursor. The account must have been read before: its
@@ -46,12 +33,12 @@ pub async fn audit_log(
     user: &UserRecord,
     limit: u32,
     after: Option<Cursor>,
-) -> Result<AuditPage, Problem> {
+) -> Result<Page<AuditLogEntry>, Problem> {
     let after = after.unwrap_or(Cursor::NEWEST);
     let rows = accounts.store.audit.page(user.id.into(), after, i64::from(limit) + 1).await?;
     let size = usize::try_from(limit).unwrap_or(usize::MAX);
     let (entries, next) = merge_page(rows, pending_entries(user), after, size);
-    Ok(AuditPage { items: entries.into_iter().map(AuditLogEntry::from).collect(), next })
+    Ok(Page { items: entries.into_iter().map(AuditLogEntry::from).collect(), next })
 }
 
 fn pending_entries(user: &UserRecord) -> impl Iterator<Item = AuditEntry> {
@@ -82,10 +69,7 @@ impl From<AuditEntry> for AuditLogEntry {
             id: entry.id.into(),
             at: entry.at.into(),
             kind: entry.kind,
-            actor: Actor::from_stored(&entry.actor),
-            address: entry.address,
-            client: entry.client,
-            reason: entry.reason,
+            origin: Origin::from_stored(entry.details),
             target: entry.target.map(Into::into),
         }
     }
@@ -96,16 +80,14 @@ mod tests {
     use bson::DateTime;
 
     use super::*;
+    use crate::store::AuditDetails;
 
     fn entry(at: i64) -> AuditEntry {
         AuditEntry {
             id: bson::Uuid::from(Uuid::from_u128(u128::try_from(at).unwrap())),
             at: DateTime::from_millis(at),
             kind: "login_failed".to_owned(),
-            actor: "self".to_owned(),
-            address: None,
-            client: None,
-            reason: None,
+            details: AuditDetails { actor: "self".to_owned(), ..AuditDetails::default() },
             target: None,
         }
     }

@@ -8,9 +8,9 @@ use uuid::Uuid;
 use super::{
     charges::Charges,
     limiter::RateLimiter,
-    limits::{HOUR, Limits, RateLimitPolicy},
+    limits::{HOUR, RateLimitPolicy},
 };
-use crate::{problem::Problem, store::ThrottleKey};
+use crate::{config::LimitsConfig, problem::Problem, store::ThrottleKey};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -47,12 +47,14 @@ impl RateLimiter {
     pub(super) fn account_write_counter(&self, write: AccountWrite, user: Uuid) -> (RateLimitPolicy, ThrottleKey) {
         let limits = &self.limits;
         let policy = match write {
-            AccountWrite::Profile => Limits::rate_policy("profile", limits.profile_changes_per_account, HOUR),
-            AccountWrite::Username => Limits::rate_policy("username", limits.username_changes_per_account, DAY),
-            AccountWrite::Email => Limits::rate_policy("email-change", limits.email_changes_per_account, HOUR),
-            AccountWrite::Password => Limits::rate_policy("password-change", limits.password_changes_per_account, HOUR),
+            AccountWrite::Profile => LimitsConfig::rate_policy("profile", limits.profile_changes_per_account, HOUR),
+            AccountWrite::Username => LimitsConfig::rate_policy("username", limits.username_changes_per_account, DAY),
+            AccountWrite::Email => LimitsConfig::rate_policy("email-change", limits.email_changes_per_account, HOUR),
+            AccountWrite::Password => {
+                LimitsConfig::rate_policy("password-change", limits.password_changes_per_account, HOUR)
+            }
             AccountWrite::SecondFactor => {
-                Limits::rate_policy("second-factor", limits.second_factor_changes_per_account, HOUR)
+                LimitsConfig::rate_policy("second-factor", limits.second_factor_changes_per_account, HOUR)
             }
         };
         (policy, self.hash.subject_key(policy.name, user.as_bytes()))

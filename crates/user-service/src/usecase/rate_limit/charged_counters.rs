@@ -6,11 +6,12 @@ use super::{
     account_writes::AccountWrite,
     charges::Charges,
     limiter::RateLimiter,
-    limits::{HOUR, Limits, RateLimitPolicy},
+    limits::{HOUR, RateLimitPolicy},
     networks::client_network,
 };
 use crate::{
-    domain::Email, outbox::Origin, problem::Problem, store::ThrottleKey, usecase::background_queue::RequestedMail,
+    config::LimitsConfig, domain::Email, outbox::Origin, problem::Problem, store::ThrottleKey,
+    usecase::background_queue::RequestedMail,
 };
 
 impl RateLimiter {
@@ -29,7 +30,7 @@ impl RateLimiter {
     /// Returns [`Problem::RateLimited`], or an error if the database is unavailable.
     pub async fn charge_registration(&self, email: &Email, origin: &Origin) -> Result<Charges, Problem> {
         let mail = self.mail_counter("mail/registration", email);
-        let policy = Limits::rate_policy("registration", self.limits.registrations_per_network, HOUR);
+        let policy = LimitsConfig::rate_policy("registration", self.limits.registrations_per_network, HOUR);
         let registration = self.hash.subject_key("registration", &client_network(origin).to_bytes());
         let charges = self.charge_request_and(origin, &[mail, (policy, registration)]).await?;
         Ok(charges.with_mail_key(mail.1))
@@ -55,7 +56,7 @@ impl RateLimiter {
 
     /// Returns the counter of the mailbox. Addresses that differ only in a `+tag` share it.
     fn mail_counter(&self, kind: &'static str, email: &Email) -> (RateLimitPolicy, ThrottleKey) {
-        let policy = Limits::rate_policy("mail", self.limits.mails_per_address, HOUR);
+        let policy = LimitsConfig::rate_policy("mail", self.limits.mails_per_address, HOUR);
         (policy, self.hash.subject_key(kind, email.mailbox().as_bytes()))
     }
 

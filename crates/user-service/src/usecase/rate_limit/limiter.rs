@@ -5,12 +5,15 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     keyed_hash::KeyedHash,
-    limits::{Limits, MINUTE, RateLimitPolicy},
+    limits::{MINUTE, RateLimitPolicy},
     local_limiter::LocalLimiter,
     networks::client_network,
     status::{RateLimitStatus, report},
 };
-use crate::{keys::KeyEncryptionKey, metrics::AccountMetrics, outbox::Origin, problem::Problem, store::ThrottleStore};
+use crate::{
+    config::LimitsConfig, keys::KeyEncryptionKey, metrics::AccountMetrics, outbox::Origin, problem::Problem,
+    store::ThrottleStore,
+};
 
 /// The factor between the quota of a network in this process and its shared quota.
 const REQUEST_QUOTA_FACTOR: u32 = 2;
@@ -24,7 +27,7 @@ pub struct RateLimiter {
     pub(super) hash: KeyedHash,
     request_limiter: LocalLimiter,
     session_limiter: LocalLimiter,
-    pub(super) limits: Limits,
+    pub(super) limits: LimitsConfig,
     pub(super) metrics: AccountMetrics,
     /// The refunds for clients that have disconnected. They outlive their requests, and the threads of the requests.
     pub(super) refunds: TaskTracker,
@@ -37,7 +40,7 @@ impl RateLimiter {
     /// # Panics
     /// Panics outside a Tokio runtime.
     #[must_use]
-    pub fn new(store: ThrottleStore, keys: &KeyEncryptionKey, limits: Limits, metrics: AccountMetrics) -> Self {
+    pub fn new(store: ThrottleStore, keys: &KeyEncryptionKey, limits: LimitsConfig, metrics: AccountMetrics) -> Self {
         let local = |times: u32| LocalLimiter::new(limits.requests_per_network.saturating_mul(times));
         let (request_limiter, session_limiter) = (local(REQUEST_QUOTA_FACTOR), local(SESSION_QUOTA_FACTOR));
         Self {
@@ -78,7 +81,7 @@ impl RateLimiter {
     /// Returns [`Problem::RateLimited`].
     pub fn check_session_request(&self, origin: &Origin) -> Result<(), Problem> {
         let quota = self.limits.requests_per_network.saturating_mul(SESSION_QUOTA_FACTOR);
-        self.check_local_limit(&self.session_limiter, &Limits::rate_policy("session", quota, MINUTE), origin)
+        self.check_local_limit(&self.session_limiter, &LimitsConfig::rate_policy("session", quota, MINUTE), origin)
     }
 
     fn check_local_limit(

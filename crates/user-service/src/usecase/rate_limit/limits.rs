@@ -1,39 +1,13 @@
-//! The configured limits, and the policies that follow from them.
+//! The policies that follow from the configured limits.
 
 use std::time::Duration;
 
-use crate::store::ThrottleRule;
+use crate::{config::LimitsConfig, store::ThrottleRule};
 
 pub(super) const MINUTE: Duration = Duration::from_secs(60);
 pub(super) const HOUR: Duration = Duration::from_secs(60 * 60);
 /// The first wait of an account under attack is the maximum wait divided by this number.
 pub(super) const ACCOUNT_FIRST_WAIT_DIVISOR: u32 = 4;
-
-/// The limits from the configuration.
-#[derive(Debug, Clone)]
-pub struct Limits {
-    pub enabled: bool,
-    pub login_free_failures: u32,
-    pub account_free_failures: u32,
-    pub login_first_wait: Duration,
-    pub login_max_wait: Duration,
-    /// The quota per hour and kind of mail.
-    pub mails_per_address: u32,
-    /// The quota per minute.
-    pub requests_per_network: u32,
-    /// The quota per hour.
-    pub registrations_per_network: u32,
-    /// The quota per hour.
-    pub profile_changes_per_account: u32,
-    /// The quota per day.
-    pub username_changes_per_account: u32,
-    /// The quota per hour.
-    pub email_changes_per_account: u32,
-    /// The quota per hour.
-    pub password_changes_per_account: u32,
-    /// The quota per hour.
-    pub second_factor_changes_per_account: u32,
-}
 
 /// A limit: its rule, its name for clients, and its label in the metric.
 #[derive(Debug, Clone, Copy)]
@@ -43,10 +17,10 @@ pub(super) struct RateLimitPolicy {
     pub(super) rule: ThrottleRule,
 }
 
-impl Limits {
+impl LimitsConfig {
     /// Returns the policy for the failed attempts of one network or one session.
     pub(super) fn backoff_policy(&self, name: &'static str) -> RateLimitPolicy {
-        let Limits { login_free_failures: free, login_first_wait: first, login_max_wait: longest, .. } = *self;
+        let Self { login_free_failures: free, login_first_wait: first, login_max_wait: longest, .. } = *self;
         RateLimitPolicy { name, scope: name, rule: ThrottleRule::Backoff { free, first, longest } }
     }
 

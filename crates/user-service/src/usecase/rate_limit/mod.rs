@@ -18,6 +18,5 @@ pub(super) mod status;
 
 pub use self::{
     limiter::RateLimiter,
-    limits::Limits,
     status::{RateLimitStatus, with_rate_limit_status},
 };

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::authenticate::{Caller, SignedInUser};
 use crate::{
-    domain::{Cursor, device_name},
+    domain::{Cursor, Page, device_name},
     outbox::Origin,
     problem::Problem,
     store::{AuditOnlyKind, Change, EndSessions, SessionRow, UserRecord},
@@ -34,13 +34,6 @@ pub struct ListedSession {
     pub current: bool,
 }
 
-/// A page of the list.
-pub struct SessionPage {
-    pub items: Vec<ListedSession>,
-    /// The cursor of the next page, if there is one.
-    pub next: Option<Cursor>,
-}
-
 /// Returns the caller's valid sessions, newest first: at most `limit` of those after the cursor. The first page always
 /// contains the calling session, at its end if it is older than the others.
 ///
@@ -51,7 +44,7 @@ pub async fn list_sessions(
     caller: &Caller,
     limit: u32,
     after: Option<Cursor>,
-) -> Result<SessionPage, Problem> {
+) -> Result<Page<ListedSession>, Problem> {
     let (user, rule) = (caller.user.id.into(), caller.user.sessions);
     let size = usize::try_from(limit).unwrap_or(usize::MAX).max(1);
     let one_more = i64::from(limit.max(1)) + 1;
@@ -73,7 +66,7 @@ pub async fn list_sessions(
     let next = more.then(|| rows.last().map_or(Cursor::NEWEST, SessionRow::cursor));
     rows.extend(current_row);
     let items = rows.into_iter().map(|row| to_listed_session(row, caller.session)).collect();
-    Ok(SessionPage { items, next })
+    Ok(Page { items, next })
 }
 
 fn to_listed_session(row: SessionRow, current: Uuid) -> ListedSession {

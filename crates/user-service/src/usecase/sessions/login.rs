@@ -38,17 +38,25 @@ pub async fn login(accounts: &Arc<AccountService>, login: Login, origin: Origin)
     let password = Validation::only("password", Password::parse_attempt(&login.password))?;
     let identifier = LoginIdentifier::parse(&login.identifier);
     let result = login_within_limits(accounts, &identifier, &password, &origin).await;
-    let outcome = match &result {
-        Ok(_) => "success",
-        Err(Problem::InvalidCredentials) => "invalid",
-        Err(Problem::AccountDisabled) => "disabled",
-        Err(Problem::EmailNotVerified) => "unverified",
-        Err(Problem::MfaRequired(_)) => "mfa_required",
-        Err(Problem::RateLimited(_)) => "throttled",
-        Err(_) => "failure",
-    };
-    accounts.metrics.logins.with_label_values(&[outcome]).inc();
+    accounts.count_login(&result);
     result
+}
+
+impl AccountService {
+    /// Counts a login, or the second step of one, by its outcome.
+    pub(super) fn count_login(&self, result: &Result<SignedIn, Problem>) {
+        let outcome = match result {
+            Ok(_) => "success",
+            Err(Problem::InvalidCredentials) => "invalid",
+            Err(Problem::AccountDisabled) => "disabled",
+            Err(Problem::EmailNotVerified) => "unverified",
+            Err(Problem::MfaRequired(_)) => "mfa_required",
+            Err(Problem::TokenInvalid) => "mfa_token_invalid",
+            Err(Problem::RateLimited(_)) => "throttled",
+            Err(_) => "failure",
+        };
+        self.metrics.logins.with_label_values(&[outcome]).inc();
+    }
 }
 
 async fn login_within_limits(

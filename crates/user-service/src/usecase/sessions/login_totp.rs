@@ -39,14 +39,7 @@ pub async fn login_totp(
 ) -> Result<SignedIn, Problem> {
     accounts.rate_limiter.charge_request(&origin).await?;
     let result = complete_login(accounts, token, code, origin).await;
-    let outcome = match &result {
-        Ok(_) => "success",
-        Err(Problem::TokenInvalid) => "mfa_token_invalid",
-        Err(Problem::InvalidCredentials) => "invalid",
-        Err(Problem::RateLimited(_)) => "throttled",
-        Err(_) => "failure",
-    };
-    accounts.metrics.logins.with_label_values(&[outcome]).inc();
+    accounts.count_login(&result);
     result
 }
 

@@ -11,7 +11,7 @@ pub(super) mod start_session;
 pub(super) mod unlock;
 
 pub use authenticate::{Caller, authenticate};
-pub use list_and_end::{ListedSession, SessionPage, end_other_sessions, end_session, list_sessions, logout};
+pub use list_and_end::{ListedSession, end_other_sessions, end_session, list_sessions, logout};
 pub use login::{Login, login};
 pub use login_totp::login_totp;
 pub use refresh::refresh;

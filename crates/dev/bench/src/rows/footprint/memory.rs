@@ -66,8 +66,7 @@ pub(super) async fn rows(environment: &Environment) -> Result<Vec<Row>> {
 }
 
 async fn round(environment: &Environment) -> Result<Round> {
-    let mut sink = SmtpSink::start().await?;
-    let world = environment.world("memory").await.on_smtp(sink.url());
+    let (world, mut sink) = environment.world_with_sink("memory").await?;
     let (user, mut email) = tokio::join!(user_service(&world).start(), world.email_service().start());
     let arenas = arenas(environment);
 

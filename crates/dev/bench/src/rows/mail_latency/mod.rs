@@ -37,8 +37,7 @@ struct WelcomeMails {
 }
 
 pub(super) async fn measure(environment: &Environment) -> Result<Findings> {
-    let sink = SmtpSink::start().await?;
-    let world = environment.world("latency").await.on_smtp(sink.url());
+    let (world, sink) = environment.world_with_sink("latency").await?;
     let (service, _emails) = tokio::join!(user_service(&world).start(), world.email_service().start());
     let connection = Connection::open(&service.base_url()).await?;
     database::wait_for_index(&world.email_database().await.collection("mailJobs"), "retention").await?;

@@ -17,7 +17,6 @@ use crate::{
     limits::ledger::Ledger,
     report::{Findings, Goal, Row},
     sampling::{Comparison, Sample},
-    smtp_sink::SmtpSink,
     test_users::TestUserEvents,
 };
 
@@ -40,8 +39,7 @@ struct Rounds {
 }
 
 pub(super) async fn measure(environment: &Environment) -> Result<Findings> {
-    let sink = SmtpSink::start().await?;
-    let world = environment.world("sending").await.on_smtp(sink.url());
+    let (world, sink) = environment.world_with_sink("sending").await?;
     let client = database::client(world.stack().mongodb_uri()).await?;
     let ours = client.database(world.email_database().await.name());
     let mails = environment.scaled(MAILS);

@@ -7,29 +7,15 @@ use events::Recipient;
 use faults::{FaultRun, Recorder};
 use reqwest::Method;
 use serde_json::json;
-use test_support::{Delivery, ScriptedSmtp, Stack, World};
+use test_support::{Delivery, HOSTILE_NAMES, ScriptedSmtp, Stack, World};
 
 use crate::mail_fixture::{IDLE_DEADLINE, MailFixture};
 
 /// Returns hostile texts for names.
 fn hostile_names() -> Vec<String> {
-    let texts = [
-        "Ada\r\nBcc: eve@evil.example\r\n\r\nHello",
-        "Ada\nSubject: You won",
-        "\" <eve@evil.example>, \"Ada",
-        "Ada <eve@evil.example>",
-        "<script>alert(1)</script><img src=x onerror=alert(1)>",
-        "</p></td></table><a href=\"https://evil.example\">Click</a>",
-        "{{ mail.link.url }} {% raw %} {product}",
-        "\u{202E}moc.live\u{202C} \u{2066}Ada\u{200F}",
-        "👩‍👩‍👧‍👦🏳️‍🌈 Zoë \u{0301}\u{0301}",
-        "=?utf-8?q?=0D=0ABcc:_eve@evil.example?=",
-        "\0\u{7}\u{1b}[31m\u{85}\u{2028}\u{2029}",
-        "\r\n.\r\nMAIL FROM:<eve@evil.example>",
-        "Visit www.evil.example or https://evil.example/?a=b&c=d now",
-    ];
     let long = ["a".repeat(320), "😀".repeat(80), "<\"&'>".repeat(64)];
-    texts.into_iter().map(str::to_owned).chain(long).collect()
+    let smtp = ["\r\n.\r\nMAIL FROM:<eve@evil.example>"];
+    HOSTILE_NAMES.into_iter().chain(smtp).map(str::to_owned).chain(long).collect()
 }
 
 /// Returns hostile texts for email addresses.

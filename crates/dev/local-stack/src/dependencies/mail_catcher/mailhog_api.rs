@@ -103,8 +103,8 @@ async fn search(store: Data<MailStore>, search: Query<SearchQuery>) -> HttpRespo
     let wanted = search.query.to_lowercase();
     let has = |text: &str| text.to_lowercase().contains(&wanted);
     let matches = |mail: &CaughtMail| match search.kind.as_str() {
-        "to" => mail.to.iter().any(|to| has(to)),
-        "from" => has(&mail.from),
+        "to" => mail.envelope.to.iter().any(|to| has(to)),
+        "from" => has(&mail.envelope.from),
         _ => has(&String::from_utf8_lossy(&mail.data)),
     };
     let found: Vec<Arc<CaughtMail>> = store.all().into_iter().filter(|mail| matches(mail)).collect();
@@ -135,16 +135,16 @@ fn message(mail: &CaughtMail) -> Message {
     let parsed = mailparse::parse_mail(&mail.data).ok();
     Message {
         id: mail.id.clone(),
-        from: address(&mail.from),
-        to: mail.to.iter().map(|to| address(to)).collect(),
+        from: address(&mail.envelope.from),
+        to: mail.envelope.to.iter().map(|to| address(to)).collect(),
         content: whole_content(mail, parsed.as_ref()),
         created: mail.created.to_string(),
         mime: parsed.as_ref().and_then(mime_parts),
         raw: Raw {
-            from: mail.from.clone(),
-            to: mail.to.clone(),
+            from: mail.envelope.from.clone(),
+            to: mail.envelope.to.clone(),
             data: String::from_utf8_lossy(&mail.data).into_owned(),
-            helo: mail.helo.clone(),
+            helo: mail.envelope.helo.clone(),
         },
     }
 }

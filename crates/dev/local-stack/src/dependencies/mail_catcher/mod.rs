@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::embedded_http;
 
-pub use store::{CaughtMail, MailStore};
+pub use store::{CaughtMail, Envelope, MailStore};
 
 /// A running mail catcher. Dropping it stops it and discards its mails.
 #[derive(Debug)]

@@ -53,7 +53,7 @@ fn row(mail: &CaughtMail) -> String {
     let subject = if subject.is_empty() { "(no subject)" } else { &subject };
     format!(
         "<tr><td>{}<td><a href=\"/mails/{}\">{}</a><td><small>{}</small></tr>",
-        escape(&mail.to.join(", ")),
+        escape(&mail.envelope.to.join(", ")),
         escape(&mail.id),
         escape(subject),
         mail.created.strftime("%H:%M:%S")
@@ -74,7 +74,7 @@ async fn show(store: Data<MailStore>, id: Path<String>) -> HttpResponse {
          <table><tr><th>From<td>{}</tr><tr><th>To<td>{}</tr><tr><th>Received<td>{}</tr></table>{frame}{text}",
         escape(&decoded.subject),
         escape(&decoded.from),
-        escape(&mail.to.join(", ")),
+        escape(&mail.envelope.to.join(", ")),
         mail.created
     );
     page(&decoded.subject, "", &body)

@@ -10,7 +10,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::store::MailStore;
+use super::store::{Envelope, MailStore};
 
 const MAX_CONNECTIONS: usize = 256;
 const MAX_RECIPIENTS: usize = 100;
@@ -31,14 +31,7 @@ pub(super) async fn serve(listener: TcpListener, store: Arc<MailStore>, stop: Ca
         }
         let _ = stream.set_nodelay(true);
         let (read, write) = stream.into_split();
-        let mut session = Session {
-            read: BufReader::new(read),
-            write,
-            store: Arc::clone(&store),
-            helo: String::new(),
-            from: None,
-            to: Vec::new(),
-        };
+        let mut session = Session::new(BufReader::new(read), write, Arc::clone(&store));
         let stop = stop.clone();
         sessions.spawn(async move {
             // An error means that the client has closed the connection or sent garbage; the session ends either way.
@@ -57,6 +50,10 @@ struct Session<R, W> {
 }
 
 impl<R: AsyncBufRead + Unpin, W: AsyncWrite + Unpin> Session<R, W> {
+    fn new(read: R, write: W, store: Arc<MailStore>) -> Self {
+        Self { read, write, store, helo: String::new(), from: None, to: Vec::new() }
+    }
+
     async fn run(&mut self) -> Result<()> {
         self.reply("220 mail-catcher ESMTP").await?;
         loop {
@@ -139,7 +136,7 @@ impl<R: AsyncBufRead + Unpin, W: AsyncWrite + Unpin> Session<R, W> {
         match self.read_body().await? {
             None => self.reply("552 5.3.4 too large").await?,
             Some(data) => {
-                let id = self.store.add(&self.helo, &from, &self.to, data);
+                let id = self.store.add(Envelope { helo: self.helo.clone(), from, to: self.to.clone() }, data);
                 self.reply(&format!("250 2.0.0 accepted as {id}")).await?;
             }
         }
@@ -211,14 +208,7 @@ mod tests {
     async fn session(input: &str) -> (Vec<String>, Arc<MailStore>) {
         let store = Arc::new(MailStore::default());
         let mut output = Vec::new();
-        let mut session = Session {
-            read: BufReader::new(input.as_bytes()),
-            write: &mut output,
-            store: Arc::clone(&store),
-            helo: String::new(),
-            from: None,
-            to: Vec::new(),
-        };
+        let mut session = Session::new(BufReader::new(input.as_bytes()), &mut output, Arc::clone(&store));
         let _ = session.run().await;
         let codes = String::from_utf8(output).unwrap().lines().map(|line| line[..4].trim_end().to_owned()).collect();
         (codes, store)
@@ -234,11 +224,11 @@ mod tests {
         assert_eq!(codes, ["220", "250-", "250-", "250-", "250-", "250", "250", "250", "354", "250", "221"]);
         let mail = &store.all()[0];
         assert_eq!(
-            (mail.from.as_str(), mail.to.as_slice()),
+            (mail.envelope.from.as_str(), mail.envelope.to.as_slice()),
             ("a@example.test", &["jürgen@example.test".to_owned()][..])
         );
         assert_eq!(mail.data, b"Subject: hi\r\n\r\n.dotted\r\nlast\r\n");
-        assert_eq!(mail.helo, "client");
+        assert_eq!(mail.envelope.helo, "client");
     }
 
     #[tokio::test]

@@ -17,14 +17,20 @@ pub struct CaughtMail {
     pub id: String,
     /// When the mail was accepted.
     pub created: Timestamp,
-    /// The host name that the client sent with EHLO or HELO.
-    pub helo: String,
-    /// The envelope sender.
-    pub from: String,
-    /// The envelope recipients.
-    pub to: Vec<String>,
+    pub envelope: Envelope,
     /// The headers and the body, with dots unstuffed.
     pub data: Vec<u8>,
+}
+
+/// What the client sent before the mail.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Envelope {
+    /// The host name that the client sent with EHLO or HELO.
+    pub helo: String,
+    /// The sender.
+    pub from: String,
+    /// The recipients.
+    pub to: Vec<String>,
 }
 
 /// The stored mails, newest first.
@@ -42,13 +48,12 @@ struct Contents {
 
 impl MailStore {
     /// Stores a mail and returns its id. The oldest mails are removed to stay within the limits.
-    pub fn add(&self, helo: &str, from: &str, to: &[String], data: Vec<u8>) -> String {
+    pub fn add(&self, envelope: Envelope, data: Vec<u8>) -> String {
         let created = now();
         let mut contents = self.contents();
         contents.accepted += 1;
         let id = format!("{}-{}@mail-catcher.local", created.as_millisecond(), contents.accepted);
-        let mail =
-            CaughtMail { id: id.clone(), created, helo: helo.to_owned(), from: from.to_owned(), to: to.to_vec(), data };
+        let mail = CaughtMail { id: id.clone(), created, envelope, data };
         contents.bytes += mail.data.len();
         contents.mails.push_front(Arc::new(mail));
         while contents.mails.len() > MAX_MAILS || (contents.bytes > MAX_BYTES && contents.mails.len() > 1) {
@@ -98,7 +103,7 @@ mod tests {
     fn the_newest_thousand_mails_are_kept_newest_first() {
         let store = MailStore::default();
         for n in 0..1_005 {
-            store.add("client", "a@example.test", &["b@example.test".to_owned()], format!("{n}").into_bytes());
+            store.add(Envelope::default(), format!("{n}").into_bytes());
         }
         let mails = store.all();
         assert_eq!(mails.len(), 1_000);
@@ -109,8 +114,8 @@ mod tests {
     #[test]
     fn mails_can_be_removed_one_by_one_or_all_at_once() {
         let store = MailStore::default();
-        let first = store.add("c", "a@example.test", &[], b"1".to_vec());
-        store.add("c", "a@example.test", &[], b"2".to_vec());
+        let first = store.add(Envelope::default(), b"1".to_vec());
+        store.add(Envelope::default(), b"2".to_vec());
         assert!(store.remove(Some(&first)));
         assert!(!store.remove(Some(&first)));
         assert_eq!(store.all().len(), 1);
