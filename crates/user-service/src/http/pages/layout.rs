@@ -20,17 +20,24 @@ use include_dir::{Dir, include_dir};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::{link_views, problem_pages, texts::PageTexts};
+use super::texts::PageTexts;
 use crate::problem::Problem;
 
 /// The texts: every file of this folder is a language.
 static CATALOGUES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/catalogues");
 
+/// The template of the pages behind mailed links.
+pub(super) const LINK: &str = "link.html";
+/// The template of the page of a problem type.
+pub(super) const PROBLEM: &str = "problem.html";
+/// The template of the list of problem types.
+pub(super) const PROBLEMS: &str = "problems.html";
+
 const TEMPLATES: [(&str, &str); 4] = [
     ("layout.html", include_str!("../../../templates/layout.html")),
-    (link_views::TEMPLATE, include_str!("../../../templates/link.html")),
-    (problem_pages::TEMPLATE, include_str!("../../../templates/problem.html")),
-    (problem_pages::INDEX_TEMPLATE, include_str!("../../../templates/problems.html")),
+    (LINK, include_str!("../../../templates/link.html")),
+    (PROBLEM, include_str!("../../../templates/problem.html")),
+    (PROBLEMS, include_str!("../../../templates/problems.html")),
 ];
 
 /// The style sheet of all pages. The policy allows only this one, by its hash.
@@ -167,8 +174,8 @@ pub(in crate::http) mod tests {
 
     #[test]
     fn a_page_is_private_and_cannot_be_framed_or_scripted() {
-        let page = link_views::examples().pop().unwrap();
-        let response = pages_in("de").response(StatusCode::OK, link_views::TEMPLATE, "A < B", &page);
+        let page = crate::http::pages::link_views::examples().pop().unwrap();
+        let response = pages_in("de").response(StatusCode::OK, LINK, "A < B", &page);
         let header = |name| response.headers().get(name).unwrap().to_str().unwrap();
         assert_eq!(header(header::REFERRER_POLICY), "no-referrer");
         assert_eq!(header(header::CACHE_CONTROL), "no-store");

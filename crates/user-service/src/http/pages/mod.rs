@@ -19,7 +19,7 @@ pub use layout::Pages;
 pub fn load() -> Result<Pages, InvalidFile> {
     let pages = Pages::parse()?;
     for page in link_views::examples() {
-        pages.check(link_views::TEMPLATE, &page)?;
+        pages.check(layout::LINK, &page)?;
     }
     problem_pages::check(&pages)?;
     Ok(pages)

@@ -8,7 +8,7 @@ use actix_web::{
 use i18n::InvalidFile;
 use serde::Serialize;
 
-use super::layout::{LocalizedPages, Pages};
+use super::layout::{LocalizedPages, PROBLEM, PROBLEMS, Pages};
 use crate::{
     http::resource::Resource,
     problem::{Problem, ProblemType},
@@ -20,9 +20,6 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .service(Resource::at("/problems").on(Method::GET, web::to(index)))
         .service(Resource::at("/problems/{slug}").on(Method::GET, web::to(page)));
 }
-
-pub(super) const TEMPLATE: &str = "problem.html";
-pub(super) const INDEX_TEMPLATE: &str = "problems.html";
 
 #[derive(Serialize)]
 struct IndexView {
@@ -46,12 +43,12 @@ struct ProblemView {
 }
 
 async fn index(pages: LocalizedPages) -> HttpResponse {
-    pages.in_english().response(StatusCode::OK, INDEX_TEMPLATE, "Problem types", &index_view())
+    pages.in_english().response(StatusCode::OK, PROBLEMS, "Problem types", &index_view())
 }
 
 async fn page(slug: web::Path<String>, pages: LocalizedPages) -> Result<HttpResponse, Problem> {
     let problem_type = *ProblemType::ALL.iter().find(|it| it.slug() == *slug).ok_or(Problem::NotFound)?;
-    Ok(pages.in_english().response(StatusCode::OK, TEMPLATE, problem_type.title(), &view(problem_type)))
+    Ok(pages.in_english().response(StatusCode::OK, PROBLEM, problem_type.title(), &view(problem_type)))
 }
 
 fn index_view() -> IndexView {
@@ -72,8 +69,8 @@ fn view(problem_type: ProblemType) -> ProblemView {
 
 /// Renders every page, to check the templates.
 pub(super) fn check(pages: &Pages) -> Result<(), InvalidFile> {
-    pages.check(INDEX_TEMPLATE, &index_view())?;
-    ProblemType::ALL.iter().try_for_each(|problem_type| pages.check(TEMPLATE, &view(*problem_type)))
+    pages.check(PROBLEMS, &index_view())?;
+    ProblemType::ALL.iter().try_for_each(|problem_type| pages.check(PROBLEM, &view(*problem_type)))
 }
 
 #[cfg(test)]

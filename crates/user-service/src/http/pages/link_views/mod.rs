@@ -13,7 +13,7 @@ use events::{UndoneChange, sealing::Purpose};
 use serde::Serialize;
 
 use super::{
-    layout::LocalizedPages,
+    layout::{LINK, LocalizedPages},
     link_page::LinkPage,
     texts::{FormTexts, MessageTexts, PageTexts, UndoneTexts},
 };
@@ -21,8 +21,6 @@ use crate::{
     problem::{FieldError, Problem},
     usecase::{LinkState, LinkedAccount},
 };
-
-pub(super) const TEMPLATE: &str = "link.html";
 
 /// The values of the template.
 #[derive(Default, Serialize)]
@@ -151,7 +149,7 @@ impl LocalizedPages {
     }
 
     fn link_response(&self, status: StatusCode, title: &str, view: &LinkView<'_>) -> HttpResponse {
-        self.response(status, TEMPLATE, title, view)
+        self.response(status, LINK, title, view)
     }
 
     fn message_page(&self, status: StatusCode, title: &str, text: &str) -> HttpResponse {
