@@ -1,4 +1,4 @@
-//! Which mails an event causes: one pure, exhaustive function.
+//! The kinds of mail, the values that they contain, and the mails that an event causes ([`plan`]).
 
 use std::fmt;
 

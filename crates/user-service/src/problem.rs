@@ -19,7 +19,7 @@ pub(crate) use validation::Validation;
 use crate::{
     hashing::HashError,
     keys::SigningUnavailable,
-    store::{EMAIL_KEYS, USERNAME_KEY, USERNAME_KEYS},
+    store::{EMAIL_KEYS, is_username_index},
 };
 
 /// The time after which a client may try again when a dependency is unavailable.
@@ -277,6 +277,15 @@ problems! {
         example: Problem::RateLimited(EXAMPLE_WAIT),
     }
 
+    /// A defect of the service; only the log gets the error chain.
+    Internal(anyhow::Error) {
+        status: INTERNAL_SERVER_ERROR, slug: "internal", title: "Something went wrong on our side",
+        detail: "The request could not be completed. The log has the cause under the request id.",
+        when: "An internal error of the service.",
+        remedy: "Report it with the requestId, under which the log has the cause.",
+        example: Problem::Internal(anyhow::anyhow!("an example")),
+    }
+
     /// The service has more work than it can do, for this duration.
     Overloaded(Duration) {
         status: SERVICE_UNAVAILABLE, slug: "overloaded", title: "The service is overloaded",
@@ -293,15 +302,6 @@ problems! {
         when: "A component that this request needs, such as the database, is not available. Whether a change was made may be unknown.",
         remedy: "Try again after Retry-After. Registrations with an Idempotency-Key can be repeated safely.",
         example: Problem::Unavailable("the store is unavailable".to_owned()),
-    }
-
-    /// A defect of the service; only the log gets the error chain.
-    Internal(anyhow::Error) {
-        status: INTERNAL_SERVER_ERROR, slug: "internal", title: "Something went wrong on our side",
-        detail: "The request could not be completed. The log has the cause under the request id.",
-        when: "An internal error of the service.",
-        remedy: "Report it with the requestId, under which the log has the cause.",
-        example: Problem::Internal(anyhow::anyhow!("an example")),
     }
 }
 
@@ -387,9 +387,7 @@ impl From<StoreError> for Problem {
         match error {
             StoreError::Timeout | StoreError::Unavailable(_) => Self::Unavailable(error.to_string()),
             StoreError::DuplicateKey { index } if index == EMAIL_KEYS => Self::EmailTaken,
-            StoreError::DuplicateKey { index } if [USERNAME_KEY, USERNAME_KEYS].contains(&index.as_str()) => {
-                Self::UsernameTaken
-            }
+            StoreError::DuplicateKey { index } if is_username_index(&index) => Self::UsernameTaken,
             other => Self::internal(other),
         }
     }

@@ -18,6 +18,12 @@ pub(super) const ID_BY_STATUS: &str = "statusId";
 pub(super) const EMAIL_BY_STATUS: &str = "statusEmail";
 pub(super) const USERNAME_BY_STATUS: &str = "statusUsername";
 
+/// Returns whether this index decides that a username is unique.
+#[must_use]
+pub fn is_username_index(index: &str) -> bool {
+    [USERNAME_KEY, USERNAME_KEYS].contains(&index)
+}
+
 /// Returns an index of the accounts that have the field, by that field.
 fn index_of_users_with(field: &str, name: &'static str) -> IndexSpec {
     IndexSpec::new("users", name, doc! { field: 1 }).partial(doc! { field: { "$exists": true } })

@@ -36,7 +36,7 @@ pub use collection::SCHEMA_VERSION;
 pub(crate) use collection::binary;
 pub use conditional_write::{Change, ClaimedKey, Commit, EndSessions, Precondition, TokenChange, TotpChange};
 pub use import_checkpoint::ImportCheckpoint;
-pub use indexes::{EMAIL_KEYS, IDEMPOTENCY_KEY, USERNAME_KEY, USERNAME_KEYS, non_unique_indexes, unique_indexes};
+pub use indexes::{EMAIL_KEYS, IDEMPOTENCY_KEY, is_username_index, non_unique_indexes, unique_indexes};
 pub use keys::{KeyStore, StoredKey, StoredKeySet};
 pub use leases::LeaseStore;
 pub use outbox::{AcknowledgedEvents, Backlog, OutboxStore};

@@ -19,9 +19,9 @@ const MAIL_CAPACITY: usize = 1_000;
 /// A queued registration has up to 16 KiB of attributes.
 const REGISTRATION_CAPACITY: usize = 1_000;
 const AUDIT_CAPACITY: usize = 1_000;
+const ATTACK_CAPACITY: usize = 100;
 /// The `Retry-After` of a request that found its queue full.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
-const ATTACK_CAPACITY: usize = 100;
 
 /// The kind of a requested mail.
 #[derive(Debug, Clone, Copy)]

@@ -1,5 +1,6 @@
 //! The one way to change an account: read it, decide, write under the precondition of what was read, and decide again if
-//! another writer came first. What follows from a change is done here as well: its events are offered to the relay, the
+//! another writer came first. Login, the start of a setup and the expiry of an account write once instead, under a
+//! precondition of their own. What follows from a change is done here as well: its events are offered to the relay, the
 //! list of administrators stays correct, a reservation that has expired gives way, and ended sessions are deleted.
 
 use bson::Uuid;
@@ -12,7 +13,7 @@ use crate::{
     relay::Relay,
     store::{
         Backlog, Change, ClaimedKey, Commit, EMAIL_KEYS, EndSessions, PendingEvent, Precondition, SessionRow, Store,
-        USERNAME_KEY, USERNAME_KEYS, UserRecord, UserStore,
+        UserRecord, UserStore, is_username_index,
     },
 };
 
@@ -254,10 +255,6 @@ pub(in crate::usecase) fn require_version(expected: &ExpectedVersion, user: &Use
 /// Returns the problem of an account whose pending list is full.
 pub(in crate::usecase) fn pending_full() -> Problem {
     Problem::unavailable("this account has too many unpublished events")
-}
-
-fn is_username_index(index: &str) -> bool {
-    [USERNAME_KEY, USERNAME_KEYS].contains(&index)
 }
 
 /// Releases reservations that have expired and that a write has run into, each kind of key once.

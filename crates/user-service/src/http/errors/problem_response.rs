@@ -70,7 +70,7 @@ impl ResponseError for Problem {
 }
 
 /// The body of every error response (RFC 9457, `application/problem+json`).
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Problem)]
 pub struct ProblemDetails {

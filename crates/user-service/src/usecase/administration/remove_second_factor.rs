@@ -50,8 +50,7 @@ pub async fn remove_second_factor(
             "This is your own account. Remove its second factor with your password and a code.",
         ));
     }
-    let remove =
-        decide_removal(TotpDisabledBy::Admin, accounts.ids.clone(), origin.by_admin(admin).with_reason(&reason));
+    let remove = decide_removal(TotpDisabledBy::Admin, accounts.ids.clone(), origin.with_reason(&reason));
     accounts.update(accounts.by_id(id), remove).await.map(|_| ())
 }
 

@@ -76,7 +76,7 @@ impl RateLimiter {
     }
 
     /// Returns the result. If it is an error, refunds the charges.
-    pub async fn refund_on_error<T, E>(&self, charges: &Charges, result: Result<T, E>) -> Result<T, E> {
+    pub async fn refund_on_error<T>(&self, charges: &Charges, result: Result<T, Problem>) -> Result<T, Problem> {
         if result.is_err() {
             self.refund(charges).await;
         }
@@ -85,11 +85,11 @@ impl RateLimiter {
 
     /// Returns the result of `proof`, which writes nothing. Refunds the charges if it is an error, or if the client
     /// disconnects meanwhile.
-    pub async fn refund_unless_verified<T, E>(
+    pub async fn refund_unless_verified<T>(
         &self,
         charges: Charges,
-        proof: impl Future<Output = Result<T, E>>,
-    ) -> Result<T, E> {
+        proof: impl Future<Output = Result<T, Problem>>,
+    ) -> Result<T, Problem> {
         let mut guard = RefundOnDrop { limiter: self, charges };
         let result = proof.await;
         if result.is_err() {

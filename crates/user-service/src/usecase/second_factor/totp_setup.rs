@@ -41,8 +41,8 @@ pub struct TotpStarted {
 /// Starts a setup and replaces any unconfirmed one.
 ///
 /// # Errors
-/// Returns [`Problem::WrongPassword`], [`Problem::EmailNotVerified`], a conflict if the second factor is on, or
-/// [`Problem::Unauthorized`].
+/// Returns [`Problem::ValidationFailed`] for a bad password, [`Problem::WrongPassword`], [`Problem::EmailNotVerified`], a
+/// conflict if the second factor is on, or [`Problem::Unauthorized`].
 pub async fn start_totp(
     accounts: &Arc<AccountService>,
     caller: Caller,

@@ -32,8 +32,8 @@ const MAX_VERIFICATIONS: usize = 3;
 /// Logs in and starts a session.
 ///
 /// # Errors
-/// Returns [`Problem::InvalidCredentials`], [`Problem::AccountDisabled`], [`Problem::EmailNotVerified`] or
-/// [`Problem::MfaRequired`]. If the store was unavailable, a session may have started whose tokens no client has.
+/// Returns [`Problem::ValidationFailed`] for a bad password, [`Problem::InvalidCredentials`],
+/// [`Problem::AccountDisabled`], [`Problem::EmailNotVerified`] or [`Problem::MfaRequired`]. If the store was unavailable, a session may have started whose tokens no client has.
 pub async fn login(accounts: &Arc<AccountService>, login: Login, origin: Origin) -> Result<SignedIn, Problem> {
     let password = Validation::only("password", Password::parse_attempt(&login.password))?;
     let identifier = LoginIdentifier::parse(&login.identifier);
