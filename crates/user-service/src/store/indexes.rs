@@ -8,9 +8,9 @@ use service_kit::mongo::IndexSpec;
 /// The name of the index of the keys of email addresses. A duplicate-key error names it.
 pub const EMAIL_KEYS: &str = "emailKeys";
 /// The name of the index of the keys of current usernames.
-pub const USERNAME_KEY: &str = "usernameKey";
+const USERNAME_KEY: &str = "usernameKey";
 /// The name of the index of the keys of current and reserved usernames.
-pub const USERNAME_KEYS: &str = "usernameKeys";
+const USERNAME_KEYS: &str = "usernameKeys";
 /// The name of the index of the idempotency keys.
 pub const IDEMPOTENCY_KEY: &str = "idempotencyKey";
 /// The names of the indexes for lists and searches of accounts.

@@ -11,10 +11,9 @@ use secrecy::SecretString;
 
 use crate::{
     domain::{Password, TotpSecret, expires_at, lifetimes},
-    hashing::PasswordHash,
     outbox::Origin,
     problem::{Problem, Validation},
-    store::{Change, Commit, Precondition, TotpChange, TotpRecord, TotpSetup, UserRecord},
+    store::{Change, TotpChange, TotpRecord, TotpSetup, UserRecord},
     usecase::{
         account_service::AccountService,
         rate_limit::{
@@ -22,7 +21,7 @@ use crate::{
             code_attempts::{ChargedCode, CodeChallenge},
         },
         sessions::authenticate::{Caller, SignedInUser},
-        update::{Attempt, Decision, Load, pending_full},
+        update::{Attempt, Decision, Load},
     },
 };
 
@@ -52,8 +51,20 @@ pub async fn start_totp(
     let password = Validation::only("password", Password::parse_attempt(password))?;
     require_ready(&caller.user)?;
     let verified = accounts.reauthenticate_for(AccountWrite::SecondFactor, &caller, &password, &origin).await?;
-    let this = Arc::clone(accounts);
-    accounts.writes.run_to_completion(async move { this.store_totp_setup(caller, &verified).await }).await
+    let secret = TotpSecret::generate();
+    let started = TotpStarted {
+        secret: secret.to_base32(),
+        otpauth_uri: secret.otpauth_uri(&accounts.rules.totp_issuer, &caller.user.email).map_err(Problem::internal)?,
+    };
+    let sealed = accounts.seal_totp_secret(caller.user.id.into(), &secret);
+    let start = move |user: &UserRecord, (): (), Attempt { now, .. }: Attempt| {
+        require_ready(user)?;
+        let expires_at = expires_at(now, lifetimes::TOTP_SETUP).into();
+        let setup = TotpSetup { secret: sealed.clone(), expires_at };
+        Ok(Decision::Write(Change { totp: TotpChange::SetUp(setup), ..Change::default() }, ()))
+    };
+    accounts.update(accounts.signed_in(caller, Some(verified)), start).await?;
+    Ok(started)
 }
 
 /// Turns the second factor on and returns the recovery codes, which are shown once.
@@ -117,28 +128,6 @@ impl Load for WithSetupCode {
 }
 
 impl AccountService {
-    async fn store_totp_setup(&self, caller: Caller, verified: &PasswordHash) -> Result<TotpStarted, Problem> {
-        let user = &caller.user;
-        let secret = TotpSecret::generate();
-        let started = TotpStarted {
-            secret: secret.to_base32(),
-            otpauth_uri: secret.otpauth_uri(&self.rules.totp_issuer, &user.email).map_err(Problem::internal)?,
-        };
-        let expires_at = expires_at(self.clock.now(), lifetimes::TOTP_SETUP).into();
-        let setup = TotpSetup { secret: self.seal_totp_secret(user.id.into(), &secret), expires_at };
-        let change = Change { totp: TotpChange::SetUp(setup), ..Change::default() };
-        let precondition = Precondition::CredentialsWithoutSecondFactor { hash: verified, epoch: user.sessions.epoch };
-        match self.writer.write(user, precondition, change).await? {
-            Commit::Done(_) => Ok(started),
-            Commit::PendingFull => Err(pending_full()),
-            Commit::Conflict | Commit::Tombstoned(_) => match self.store.users.by_id(user.id.into()).await? {
-                Some(user) if caller.is_signed_in(&user) && user.totp.is_some() => Err(ALREADY_ON),
-                // The password was changed, or all sessions ended.
-                _ => Err(Problem::Unauthorized),
-            },
-        }
-    }
-
     fn enable_totp(
         &self,
         record: &UserRecord,

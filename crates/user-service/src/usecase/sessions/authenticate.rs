@@ -19,13 +19,7 @@ pub struct Caller {
     pub epoch: i64,
 }
 
-impl Caller {
-    /// Returns whether the session of this caller is still valid for the account as it is now.
-    pub(in crate::usecase) fn is_signed_in(&self, user: &UserRecord) -> bool {
-        is_signed_in(user, self.session, self.epoch)
-    }
-}
-
+/// Returns whether the session is still valid for the account as it is now.
 fn is_signed_in(user: &UserRecord, session: Uuid, epoch: i64) -> bool {
     user.status == UserStatus::Active && user.is_session_valid(session, epoch)
 }
