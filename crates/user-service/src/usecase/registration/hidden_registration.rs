@@ -38,17 +38,16 @@ enum InsertOutcome {
 }
 
 impl AccountService {
-    /// Queues the registration. Returns `false` if another account has the username. The work is the same for a free
-    /// and a taken address.
+    /// Queues the registration. The work is the same for a free and a taken address.
     ///
     /// # Errors
-    /// Returns an error if the store is unavailable, or the queue is full.
+    /// Returns [`Problem::UsernameTaken`], or an error if the store is unavailable or the queue is full.
     pub(in crate::usecase) async fn queue_registration(
         &self,
         new: &NewAccount,
         hash: &PasswordHash,
         origin: Origin,
-    ) -> Result<bool, Problem> {
+    ) -> Result<(), Problem> {
         let mut account = self.new_record(new, hash, &origin);
         // No valid username has such a key.
         account.username_key = format!("@{}", account.id);
@@ -59,10 +58,9 @@ impl AccountService {
         // A repeated request gets the same response as the first one, even if its account has claimed the username
         // meanwhile.
         if holder.is_some_and(|holder| !is_same_request(&holder, &account)) {
-            return Ok(false);
+            return Err(Problem::UsernameTaken);
         }
-        self.background.enqueue_registration(HiddenRegistration { account: Box::new(account), origin })?;
-        Ok(true)
+        self.background.enqueue_registration(HiddenRegistration { account: Box::new(account), origin })
     }
 
     /// Inserts the account, or notifies the owner of its address. Runs after the response.

@@ -113,10 +113,8 @@ async fn validate_and_insert(
     validation.finish()?;
     let hash = accounts.hashes.hash(&account.password).await?;
     if accounts.rules.hidden_registration {
-        return match accounts.queue_registration(&account, &hash, origin).await? {
-            true => Ok(Registered::VerificationPending),
-            false => Err(Problem::UsernameTaken),
-        };
+        accounts.queue_registration(&account, &hash, origin).await?;
+        return Ok(Registered::VerificationPending);
     }
     let this = Arc::clone(accounts);
     let user = accounts.writes.run_to_completion(async move { this.insert(account, &hash, &origin).await }).await?;
