@@ -1,7 +1,8 @@
 //! Reads the access token of a request (RFC 6750, section 2.1). The token is validated in `tokens/access_token.rs`.
 
-use crate::problem::Problem;
 use actix_web::http::header::{self, HeaderMap};
+
+use crate::problem::Problem;
 
 /// The longest token that is parsed. The tokens of this service have less than 3 KiB, even with the most roles.
 pub const MAX_TOKEN_BYTES: usize = 4 * 1024;

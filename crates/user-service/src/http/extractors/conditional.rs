@@ -2,10 +2,6 @@
 
 use std::{fmt, future::Ready};
 
-use crate::{
-    domain::ExpectedVersion,
-    problem::{FieldError, Problem},
-};
 use actix_web::{
     FromRequest, HttpRequest, HttpResponse,
     dev::Payload,
@@ -13,6 +9,11 @@ use actix_web::{
 };
 use serde::Serialize;
 use utoipa::IntoParams;
+
+use crate::{
+    domain::ExpectedVersion,
+    problem::{FieldError, Problem},
+};
 
 /// Returns the strong entity tag of a version: the quoted number.
 #[must_use]

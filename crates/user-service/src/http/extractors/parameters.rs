@@ -6,10 +6,11 @@ use std::{
     future::{Ready, ready},
 };
 
-use crate::problem::{FieldError, Problem};
 use actix_web::{FromRequest, HttpRequest, dev::Payload, web};
 use utoipa::IntoParams;
 use uuid::Uuid;
+
+use crate::problem::{FieldError, Problem};
 
 /// The query parameters of a request by name. An extractor; a query that is not
 /// `application/x-www-form-urlencoded`, or repeats a parameter, is `validation-failed`.

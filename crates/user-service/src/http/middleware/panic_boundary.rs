@@ -1,6 +1,5 @@
 //! Turns a panic during a request into the problem `internal` for that request; the process continues.
 
-use crate::problem::Problem;
 use actix_web::{
     Error,
     body::MessageBody,
@@ -10,6 +9,8 @@ use actix_web::{
 };
 use futures_util::{Stream, StreamExt, stream};
 use service_kit::{fail_point, panics};
+
+use crate::problem::Problem;
 
 /// The label of the panic metric.
 const BOUNDARY: &str = "request";

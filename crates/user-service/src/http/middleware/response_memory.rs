@@ -11,7 +11,6 @@ use std::{
     time::Duration,
 };
 
-use crate::problem::Problem;
 use actix_web::{
     Error,
     body::{BodySize, BoxBody, MessageBody},
@@ -20,6 +19,8 @@ use actix_web::{
     web::Bytes,
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::problem::Problem;
 
 /// Responses up to this size are not counted, because they fit into the buffer of their connection.
 const UNCOUNTED_BYTES: usize = 64 * 1024;

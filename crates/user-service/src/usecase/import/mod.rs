@@ -19,12 +19,13 @@ use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
 use self::{block::BlockResult, duplicate_check::DuplicateCheck, line_to_account::AccountReader};
+use service_kit::{Clock, Ids, fail_point, mongo::StoreError};
+
 use crate::{
     domain::AttributeRules,
     hashing::{HashImporter, HashingSettings, InvalidSetting},
     store::{ImportCheckpoint, Store},
 };
-use service_kit::{Clock, Ids, fail_point, mongo::StoreError};
 
 pub use self::json_members::LineError;
 

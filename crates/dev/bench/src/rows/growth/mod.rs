@@ -10,6 +10,7 @@ use bson::doc;
 use mongodb::Client;
 
 use self::{measured_service::MeasuredService, request_kind::RequestKind};
+
 use crate::{
     database,
     environment::Environment,

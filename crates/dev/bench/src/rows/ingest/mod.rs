@@ -9,6 +9,7 @@ use anyhow::Result;
 use test_support::{Port, Service, World};
 
 use self::limit::LedgerCopy;
+
 use crate::{
     alternating_runs::{AlternatingRuns, MetricCounter},
     database,

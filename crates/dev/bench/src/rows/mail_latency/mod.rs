@@ -11,6 +11,7 @@ use serde_json::json;
 use test_support::World;
 
 use self::stages::{StageTimes, Stages};
+
 use crate::{
     database,
     environment::{Environment, user_service},

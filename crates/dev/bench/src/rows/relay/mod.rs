@@ -12,6 +12,7 @@ use mongodb::{Collection, Database};
 use test_support::Service;
 
 use self::pending_users::PendingUserModel;
+
 use crate::{
     alternating_runs::{MetricCounter, cost_per_item},
     database,

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::cluster::Cluster;
 use actor::Actor;
+
+use crate::cluster::Cluster;
 
 /// The number of concurrent actors.
 const ACTORS: u64 = 8;
