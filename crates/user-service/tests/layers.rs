@@ -37,7 +37,7 @@ const LAYERS: &[Layer] = &[
     ("http", &["domain", "outbox", "problem", "usecase"]),
     ("housekeeping", &["problem", "usecase"]),
     ("config", &["hashing"]),
-    ("commands", &["app", "config", "domain", "http", "store", "usecase"]),
+    ("commands", &["app", "config", "domain", "http", "problem", "store", "usecase"]),
 ];
 
 #[test]
