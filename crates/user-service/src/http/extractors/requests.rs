@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use actix_web::{FromRequest, HttpRequest, dev::Payload, web};
+use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload, web};
 use futures_util::{FutureExt, future::LocalBoxFuture};
 use uuid::Uuid;
 
@@ -29,14 +29,13 @@ impl FromRequest for ClientRequest {
     type Error = Problem;
     type Future = Ready<Result<Self, Problem>>;
 
-    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let context = RequestContext::from_request(request, payload).into_inner();
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let origin = request.extensions().get().map(RequestContext::origin);
         let accounts = request.app_data::<web::Data<AccountService>>().cloned();
-        ready(context.and_then(|context| {
-            let accounts = accounts
-                .ok_or_else(|| Problem::internal(anyhow::anyhow!("no AccountService in the application's data")))?;
-            Ok(Self { accounts: accounts.into_inner(), origin: context.origin() })
-        }))
+        ready(match (origin, accounts) {
+            (Some(origin), Some(accounts)) => Ok(Self { accounts: accounts.into_inner(), origin }),
+            _ => Err(Problem::internal(anyhow::anyhow!("no request context, or no AccountService"))),
+        })
     }
 }
 
