@@ -93,7 +93,8 @@ pub enum KafkaConfigError {
     },
 }
 
-/// Returns the configuration of a client: the operator's `properties`, then the `fixed` ones.
+/// Returns the configuration of a client: the operator's `properties`, then the `fixed` ones. TLS trusts the
+/// system's certificate authorities if the operator names no others.
 ///
 /// # Errors
 /// Returns an error if `properties` contains one of `fixed` or of [`FIXED_PROPERTIES`], under
@@ -113,6 +114,9 @@ pub fn client_config(
     }
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", brokers);
+    // Otherwise OpenSSL looks for the authorities in the directory that it was compiled with, which exists on few
+    // machines and in no image.
+    config.set("ssl.ca.location", "probe");
     for (name, value) in properties {
         config.set(name, value);
     }

@@ -25,6 +25,15 @@ fn tls_with_scram_passes_through() {
 }
 
 #[test]
+fn tls_trusts_the_authorities_of_the_system_unless_others_are_configured() {
+    let config = configure(&[("security.protocol", "ssl")], &[]).unwrap();
+    assert_eq!(config.get("ssl.ca.location"), Some("probe"));
+    let config = configure(&[("security.protocol", "ssl"), ("ssl.ca.location", "/etc/ca.pem")], &[]).unwrap();
+    assert_eq!(config.get("ssl.ca.location"), Some("/etc/ca.pem"));
+    configure(&[("security.protocol", "ssl"), ("ssl.ca.pem", "-----BEGIN CERTIFICATE-----")], &[]).unwrap();
+}
+
+#[test]
 fn properties_that_the_guarantees_depend_on_cannot_be_configured() {
     for name in [
         "acks",
