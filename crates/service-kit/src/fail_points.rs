@@ -1,4 +1,4 @@
-//! Fail points: named places at which a test build can be killed, delayed, or made to panic.
+//! Fail points: named places at which a development build can be killed, delayed, or made to panic.
 //!
 //! The variable `FAILPOINTS` configures them; several entries are joined by `;`:
 //!
@@ -7,8 +7,9 @@
 //! - `name=sleep(500)` blocks the thread for 500 ms.
 //! - `name=1*panic(why)->off` panics once.
 //!
-//! In a build without the feature `fail-points`, a fail point is an empty function and the variable is
-//! ignored.
+//! Only a build with debug assertions (`cargo build` without `--release`) has fail points, so that tests
+//! use the same programs as `cargo run`. In a released binary a fail point is an empty function and the
+//! variable is ignored.
 
 /// Marks a fail point: `service_kit::fail_point!("relay-before-publish")`.
 #[macro_export]
@@ -20,7 +21,7 @@ macro_rules! fail_point {
 
 /// Returns whether this build has fail points. A released binary has none.
 pub const fn fail_points_compiled() -> bool {
-    cfg!(feature = "fail-points")
+    cfg!(debug_assertions)
 }
 
 /// The variable `FAILPOINTS` is invalid.
@@ -29,7 +30,7 @@ pub const fn fail_points_compiled() -> bool {
 pub struct FailPointsError(String);
 
 /// Activates the fail points named by `FAILPOINTS`. Call it once, at the start of `main`.
-#[cfg(feature = "fail-points")]
+#[cfg(debug_assertions)]
 pub fn setup() -> Result<(), FailPointsError> {
     let Ok(points) = std::env::var("FAILPOINTS") else {
         return Ok(());
@@ -43,12 +44,12 @@ pub fn setup() -> Result<(), FailPointsError> {
 }
 
 /// Performs the action that `FAILPOINTS` configures for this place.
-#[cfg(feature = "fail-points")]
+#[cfg(debug_assertions)]
 pub fn reach(name: &str) {
     fail::fail_point!(name, |_| kill_self());
 }
 
-#[cfg(feature = "fail-points")]
+#[cfg(debug_assertions)]
 fn kill_self() {
     use rustix::process::{Signal, getpid, kill_process};
     // Nothing may run after the fail point, not even a destructor.
@@ -59,12 +60,12 @@ fn kill_self() {
 }
 
 /// Does nothing in a build without fail points.
-#[cfg(not(feature = "fail-points"))]
+#[cfg(not(debug_assertions))]
 pub fn setup() -> Result<(), FailPointsError> {
     Ok(())
 }
 
 /// Does nothing in a build without fail points.
-#[cfg(not(feature = "fail-points"))]
+#[cfg(not(debug_assertions))]
 #[inline(always)]
 pub fn reach(_name: &str) {}

@@ -14,7 +14,7 @@
 //! | [`backoff`] | growing delays with jitter |
 //! | [`clock`] | time and identifiers as arguments, so that tests can choose them |
 //! | [`random_bytes`] | random bytes for keys, tokens and salts |
-//! | [`fail_points`] | places at which a test build can be killed |
+//! | [`fail_points`] | places at which a development build can be killed |
 #![warn(missing_docs)]
 
 pub mod backoff;

@@ -149,7 +149,7 @@ fn a_panic_that_ends_the_process_is_logged_without_its_message() {
     }
 }
 
-#[cfg(feature = "fail-points")]
+#[cfg(debug_assertions)]
 #[test]
 fn a_fail_point_kills_the_process() {
     use std::os::unix::process::ExitStatusExt as _;
@@ -158,7 +158,7 @@ fn a_fail_point_kills_the_process() {
     assert_eq!(child.end().signal(), Some(Signal::KILL.as_raw()));
 }
 
-#[cfg(feature = "fail-points")]
+#[cfg(debug_assertions)]
 #[test]
 fn fail_points_that_cannot_be_understood_are_refused() {
     let mut child = ChildProcess::start_with("fail-point", &[("FAILPOINTS", "there=explode")]);
