@@ -120,6 +120,29 @@ fn advisories_are_checked_where_their_database_can_be_fetched() {
     }
 }
 
+/// Builds with cargo, as scripts/up, scripts/test and `cargo run -p` do, and returns what had to be compiled.
+fn compiled_by(arguments: &[&str]) -> Vec<String> {
+    let output = Command::new(env!("CARGO"))
+        .args(["build", "--locked", "--message-format=json-render-diagnostics"])
+        .args(arguments)
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.."))
+        .output()
+        .expect("cargo runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let messages = output.stdout.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok());
+    let compiled = messages.filter(|message: &serde_json::Value| message["fresh"] == false);
+    compiled.map(|message| message["package_id"].to_string()).collect()
+}
+
+#[test]
+fn cargo_run_compiles_nothing_after_a_build_of_the_workspace() {
+    compiled_by(&["--workspace", "--bins"]);
+    for package in ["user-service", "email-service", "local-stack"] {
+        let compiled = compiled_by(&["--package", package]);
+        assert_eq!(compiled, [""; 0], "{package} has other features alone: run `cargo hakari generate`");
+    }
+}
+
 /// Checks the Dockerfile: `docker exec CONTAINER user-service …` looks for the program in the container's `PATH`, and
 /// the images contain only what the Dockerfile puts there.
 #[test]
@@ -244,8 +267,23 @@ fn without_rust_or_a_compiler_the_message_says_what_to_install() {
         let (output, text) =
             TestMachine::new().with_program("cargo", "echo cargo >>\"$CALLS\"").with_program("cc", "").run(script, &[]);
         assert_eq!(output.status.code(), Some(1));
-        assert!(text.contains("a C++ compiler") && text.contains("apt-get install -y build-essential perl"), "{text}");
+        assert!(text.contains("a C++ compiler") && text.contains("apt-get install -y build-essential libssl-dev pkg-config"), "{text}");
     }
+}
+
+#[test]
+fn the_openssl_of_the_system_is_used_where_its_headers_are_and_compiled_elsewhere() {
+    let mut machine = TestMachine::new();
+    for tool in ["cc", "c++", "make", "perl"] {
+        machine = machine.with_program(tool, "");
+    }
+    let machine = machine.with_program("cargo", "exit 1").with_program("pkg-config", "exit 0");
+    let choice = machine.path("clone/.local/openssl.toml");
+    machine.run("generate", &[]);
+    assert_eq!(fs::read_to_string(&choice).expect("written"), "[env]\nOPENSSL_NO_VENDOR = \"1\"\n");
+    let machine = machine.with_program("pkg-config", "exit 1");
+    let (_, text) = machine.run("generate", &[]);
+    assert!(!choice.exists() && text.contains("compiling OpenSSL"), "{text}");
 }
 
 #[test]

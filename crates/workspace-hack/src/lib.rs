@@ -1,0 +1,1 @@
+//! Contains nothing. Its manifest selects features of dependencies, so that they are compiled once.
