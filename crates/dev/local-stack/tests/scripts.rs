@@ -124,7 +124,8 @@ fn advisories_are_checked_where_their_database_can_be_fetched() {
 fn compiled_by(arguments: &[&str]) -> Vec<String> {
     let mut cargo = Command::new(env!("CARGO"));
     // Build scripts run again when a variable changes that `cargo test` sets for this test.
-    for (name, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CARGO_MANIFEST_")) {
+    let set_by_cargo = |name: &str| name.starts_with("CARGO_MANIFEST_") || name.starts_with("CARGO_PKG_");
+    for (name, _) in env::vars_os().filter(|(name, _)| set_by_cargo(&name.to_string_lossy())) {
         cargo.env_remove(name);
     }
     let output = cargo
@@ -272,7 +273,11 @@ fn without_rust_or_a_compiler_the_message_says_what_to_install() {
         let (output, text) =
             TestMachine::new().with_program("cargo", "echo cargo >>\"$CALLS\"").with_program("cc", "").run(script, &[]);
         assert_eq!(output.status.code(), Some(1));
-        assert!(text.contains("a C++ compiler") && text.contains("apt-get install -y build-essential libssl-dev pkg-config"), "{text}");
+        assert!(
+            text.contains("a C++ compiler")
+                && text.contains("apt-get install -y build-essential libssl-dev pkg-config"),
+            "{text}"
+        );
     }
 }
 
