@@ -54,6 +54,12 @@ impl TestMachine {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("our own file");
     }
 
+    /// Adds Java 17 and this Maven to PATH.
+    fn with_java_17(self, maven: &str) -> Self {
+        let java = "echo 'Picked up something' >&2; echo 'openjdk version \"17.0.15\" 2025-04-15' >&2";
+        self.with_program("java", java).with_program("mvn", maven)
+    }
+
     fn with_fetched_mongod(self) -> Self {
         self.write_program("parts/mongod-6.0.5/mongod", "");
         self
@@ -175,15 +181,11 @@ fn each_image_has_its_program_on_its_path() {
 }
 
 #[test]
-fn without_java_maven_and_go_the_stand_ins_are_chosen_and_reported() {
+fn without_java_the_embedded_broker_is_chosen_and_reported() {
     let machine = TestMachine::new().with_fetched_mongod();
     let (output, text) = machine.run("parts", &[]);
     assert!(output.status.success(), "{text}");
-    for line in [
-        "parts: MongoDB  mongod 6.0.5",
-        "parts: Kafka    embedded broker: Java 17 or later is not installed",
-        "parts: Mail     built-in mail catcher: neither MailHog nor Go is installed",
-    ] {
+    for line in ["parts: MongoDB  mongod 6.0.5", "parts: Kafka    embedded broker: Java 17 or later is not installed"] {
         assert!(text.lines().any(|printed| printed == line), "{line} is not in: {text}");
     }
     let link = fs::read_link(machine.path("clone/.local/parts")).expect("a link");
@@ -198,18 +200,17 @@ fn without_mongod_and_pip_the_message_says_what_to_install() {
 }
 
 #[test]
-fn programs_on_path_are_used_as_they_are() {
-    let machine = TestMachine::new().with_program("mongod", "").with_program("MailHog", "");
+fn a_mongod_on_path_is_used_as_it_is() {
+    let machine = TestMachine::new().with_program("mongod", "");
     let (output, text) = machine.run("parts", &[]);
-    assert!(output.status.success(), "{text}");
-    assert!(text.contains("bin/mongod, from PATH") && text.contains("bin/MailHog, from PATH"), "{text}");
+    assert!(output.status.success() && text.contains("bin/mongod, from PATH"), "{text}");
 }
 
 #[test]
-fn a_mailhog_that_cannot_be_built_is_retried_once_a_day_or_on_request() {
-    let machine = TestMachine::new().with_fetched_mongod().with_program("go", "echo go >>\"$CALLS\"; exit 1");
+fn a_kafka_that_cannot_be_fetched_is_retried_once_a_day_or_on_request() {
+    let machine = TestMachine::new().with_fetched_mongod().with_java_17("echo mvn >>\"$CALLS\"; exit 1");
     let (output, text) = machine.run("parts", &[]);
-    assert!(output.status.success() && text.contains("built-in mail catcher: MailHog could not be built"), "{text}");
+    assert!(output.status.success() && text.contains("embedded broker: Maven could not fetch Apache Kafka"), "{text}");
     let (_, text) = machine.run("parts", &[]);
     assert!(text.contains("(scripts/parts --retry)"), "{text}");
     assert_eq!(machine.call_count(), 1);
@@ -218,13 +219,17 @@ fn a_mailhog_that_cannot_be_built_is_retried_once_a_day_or_on_request() {
 }
 
 #[test]
-fn a_mailhog_that_was_built_is_used_the_next_time() {
-    let go = "echo go >>\"$CALLS\"; printf '#!/bin/sh\\n' >\"$GOBIN/MailHog\"; chmod +x \"$GOBIN/MailHog\"";
-    let machine = TestMachine::new().with_fetched_mongod().with_program("go", go);
-    assert!(machine.run("parts", &[]).1.contains("MailHog 1.0.1 fetched"));
-    assert!(machine.run("parts", &[]).1.contains("parts: Mail     MailHog 1.0.1\n"));
+fn a_kafka_that_was_fetched_is_used_the_next_time() {
+    let maven = r#"echo mvn >>"$CALLS"
+        for argument in "$@"; do
+          case $argument in -DoutputDirectory=*) libs=${argument#*=} ;; esac
+        done
+        mkdir -p "$libs" && echo jar >"$libs/kafka_2.13-4.1.0.jar""#;
+    let machine = TestMachine::new().with_fetched_mongod().with_java_17(maven);
+    assert!(machine.run("parts", &[]).1.contains("Apache Kafka 4.1.0 fetched"));
+    assert!(machine.run("parts", &[]).1.contains("parts: Kafka    Apache Kafka 4.1.0\n"));
     assert_eq!(machine.call_count(), 1);
-    assert!(machine.path("parts/mailhog-1.0.1/MailHog").is_file());
+    assert!(machine.path("parts/kafka-4.1.0/libs/kafka_2.13-4.1.0.jar").is_file());
 }
 
 #[test]
@@ -232,11 +237,7 @@ fn the_embedded_broker_is_chosen_if_java_is_too_old_or_maven_fails() {
     let old = "echo 'openjdk version \"11.0.2\" 2019-01-15' >&2";
     let machine = TestMachine::new().with_fetched_mongod().with_program("java", old).with_program("mvn", "exit 1");
     assert!(machine.run("parts", &[]).1.contains("embedded broker: Java 11 is older than 17"));
-    let new = "echo 'Picked up something' >&2; echo 'openjdk version \"17.0.15\" 2025-04-15' >&2";
-    let machine = TestMachine::new()
-        .with_fetched_mongod()
-        .with_program("java", new)
-        .with_program("mvn", "echo '[ERROR] no network'; exit 1");
+    let machine = TestMachine::new().with_fetched_mongod().with_java_17("echo '[ERROR] no network'; exit 1");
     let (output, text) = machine.run("parts", &[]);
     assert!(
         output.status.success() && text.contains("Maven could not fetch Apache Kafka: [ERROR] no network"),
@@ -256,12 +257,16 @@ fn the_embedded_broker_needs_no_maven() {
 
 #[test]
 fn partial_downloads_are_removed() {
-    let machine = TestMachine::new().with_fetched_mongod().with_program("go", "echo half >\"$GOBIN/MailHog\"; exit 1");
+    let maven = r#"for argument in "$@"; do
+          case $argument in -DoutputDirectory=*) libs=${argument#*=} ;; esac
+        done
+        mkdir -p "$libs" && echo half >"$libs/kafka_2.13-4.1.0.jar"; exit 1"#;
+    let machine = TestMachine::new().with_fetched_mongod().with_java_17(maven);
     machine.run("parts", &[]);
     let left = fs::read_dir(machine.path("parts")).expect("the directory exists").flatten();
     let mut names: Vec<String> = left.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
     names.sort();
-    assert_eq!(names, [".lock", "mailhog-1.0.1.missing", "mongod-6.0.5"]);
+    assert_eq!(names, [".lock", "kafka-4.1.0.missing", "mongod-6.0.5"]);
 }
 
 #[test]
@@ -298,7 +303,7 @@ fn the_openssl_of_the_system_is_used_where_its_headers_are_and_compiled_elsewher
 
 #[test]
 fn an_unknown_option_is_a_usage_error() {
-    for script in ["up", "parts"] {
+    for script in ["up", "parts", "pictures"] {
         let (output, text) = TestMachine::new().run(script, &["--nonsense"]);
         assert_eq!(output.status.code(), Some(2));
         assert!(text.contains("--nonsense"), "{text}");
@@ -307,7 +312,7 @@ fn an_unknown_option_is_a_usage_error() {
 
 #[test]
 fn help_shows_the_usage_of_a_script() {
-    for script in ["up", "test", "parts"] {
+    for script in ["up", "test", "parts", "pictures"] {
         let (output, text) = TestMachine::new().run(script, &["--help"]);
         assert!(output.status.success() && text.contains(&format!("scripts/{script} [")), "{text}");
     }

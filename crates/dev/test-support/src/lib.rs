@@ -8,6 +8,7 @@
 //! returning an error, because the message is the report of the test.
 
 mod api;
+mod browser;
 mod catalogues;
 mod documents;
 mod hostile_names;
@@ -22,6 +23,7 @@ mod stack;
 mod world;
 
 pub use api::{Api, ApiResponse, TestUser, Tokens};
+pub use browser::Browser;
 pub use catalogues::assert_catalogues;
 pub use documents::{count, find_all, wait_for_count};
 pub use hostile_names::HOSTILE_NAMES;

@@ -1,4 +1,4 @@
-//! Chooses the program for each dependency: from PATH, fetched by `scripts/parts`, or an embedded stand-in.
+//! Chooses the programs of MongoDB and Kafka: from PATH, fetched by `scripts/parts`, or an embedded stand-in for Kafka.
 
 use std::{
     env,
@@ -11,7 +11,6 @@ use anyhow::{Context as _, Result};
 /// The directories that `scripts/parts` fills. The same names are in that script.
 const MONGOD_DIRECTORY: &str = "mongod-6.0.5";
 const KAFKA_DIRECTORY: &str = "kafka-4.1.0";
-const MAILHOG_DIRECTORY: &str = "mailhog-1.0.1";
 
 /// The implementation of Kafka.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,31 +21,20 @@ pub enum KafkaBackend {
     Embedded { reason: &'static str },
 }
 
-/// The implementation of the mail server.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum MailBackend {
-    /// The path of the MailHog program.
-    MailHog(PathBuf),
-    /// The built-in mail catcher in this process.
-    Catcher,
-}
-
-/// The program for each dependency.
+/// The programs of MongoDB and Kafka. The mail catcher is part of this process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dependencies {
     /// The path of the `mongod` program.
     pub mongod: PathBuf,
     /// The implementation of Kafka.
     pub kafka: KafkaBackend,
-    /// The implementation of the mail server.
-    pub mail: MailBackend,
 }
 
 impl Dependencies {
     /// Looks for the programs on PATH first, then in the directory of `scripts/parts`.
     ///
     /// # Errors
-    /// Returns an error if there is no `mongod`. The other dependencies have a stand-in.
+    /// Returns an error if there is no `mongod`. Kafka has a stand-in.
     pub fn locate(embedded_kafka: bool) -> Result<Self> {
         let fetched = fetched_directory();
         let path = env::var_os("PATH").unwrap_or_default();
@@ -55,16 +43,10 @@ impl Dependencies {
             .map(|home| Path::new(&home).join("bin/java"))
             .filter(|java| is_executable(java))
             .or_else(|| on_path("java"));
-        Self::choose(&fetched, on_path("mongod"), java, on_path("MailHog"), embedded_kafka)
+        Self::choose(&fetched, on_path("mongod"), java, embedded_kafka)
     }
 
-    fn choose(
-        fetched: &Path,
-        mongod: Option<PathBuf>,
-        java: Option<PathBuf>,
-        mailhog: Option<PathBuf>,
-        embedded_kafka: bool,
-    ) -> Result<Self> {
+    fn choose(fetched: &Path, mongod: Option<PathBuf>, java: Option<PathBuf>, embedded_kafka: bool) -> Result<Self> {
         let program = |path: PathBuf| is_executable(&path).then_some(path);
         let mongod = mongod.or_else(|| program(fetched.join(MONGOD_DIRECTORY).join("mongod"))).with_context(|| {
             format!(
@@ -79,10 +61,7 @@ impl Dependencies {
             Some(_) if !libs.is_dir() => KafkaBackend::Embedded { reason: "Apache Kafka was not fetched" },
             Some(java) => KafkaBackend::ApacheKafka { java, libs },
         };
-        let mail = mailhog
-            .or_else(|| program(fetched.join(MAILHOG_DIRECTORY).join("MailHog")))
-            .map_or(MailBackend::Catcher, MailBackend::MailHog);
-        Ok(Self { mongod, kafka, mail })
+        Ok(Self { mongod, kafka })
     }
 }
 
@@ -116,7 +95,7 @@ mod tests {
     #[test]
     fn without_a_mongod_the_error_names_the_script_that_fetches_one() {
         let fetched = tempfile::tempdir().unwrap();
-        let error = Dependencies::choose(fetched.path(), None, None, None, false).unwrap_err().to_string();
+        let error = Dependencies::choose(fetched.path(), None, None, false).unwrap_err().to_string();
         assert!(error.contains("scripts/parts"), "{error}");
     }
 
@@ -125,25 +104,21 @@ mod tests {
         let fetched = tempfile::tempdir().unwrap();
         program(&fetched.path().join("mongod-6.0.5/mongod"));
         let on_path = PathBuf::from("/usr/bin/mongod");
-        let dependencies = Dependencies::choose(fetched.path(), Some(on_path.clone()), None, None, false).unwrap();
+        let dependencies = Dependencies::choose(fetched.path(), Some(on_path.clone()), None, false).unwrap();
         assert_eq!(dependencies.mongod, on_path);
     }
 
     #[test]
-    fn without_java_or_jars_kafka_is_embedded_and_without_mailhog_the_mail_catcher_is_used() {
+    fn without_java_or_jars_kafka_is_embedded() {
         let fetched = tempfile::tempdir().unwrap();
         let mongod = program(&fetched.path().join("mongod-6.0.5/mongod"));
-        let dependencies = Dependencies::choose(fetched.path(), None, None, None, false).unwrap();
+        let dependencies = Dependencies::choose(fetched.path(), None, None, false).unwrap();
         assert_eq!(
             dependencies,
-            Dependencies {
-                mongod,
-                kafka: KafkaBackend::Embedded { reason: "Java is not installed" },
-                mail: MailBackend::Catcher
-            }
+            Dependencies { mongod, kafka: KafkaBackend::Embedded { reason: "Java is not installed" } }
         );
         let java = Some(PathBuf::from("/usr/bin/java"));
-        let dependencies = Dependencies::choose(fetched.path(), None, java, None, false).unwrap();
+        let dependencies = Dependencies::choose(fetched.path(), None, java, false).unwrap();
         assert_eq!(dependencies.kafka, KafkaBackend::Embedded { reason: "Apache Kafka was not fetched" });
     }
 
@@ -151,14 +126,12 @@ mod tests {
     fn with_everything_fetched_the_real_programs_are_used() {
         let fetched = tempfile::tempdir().unwrap();
         program(&fetched.path().join("mongod-6.0.5/mongod"));
-        let mailhog = program(&fetched.path().join("mailhog-1.0.1/MailHog"));
         let libs = fetched.path().join("kafka-4.1.0/libs");
         fs::create_dir_all(&libs).unwrap();
         let java = PathBuf::from("/usr/bin/java");
-        let dependencies = Dependencies::choose(fetched.path(), None, Some(java.clone()), None, false).unwrap();
+        let dependencies = Dependencies::choose(fetched.path(), None, Some(java.clone()), false).unwrap();
         assert_eq!(dependencies.kafka, KafkaBackend::ApacheKafka { java: java.clone(), libs });
-        assert_eq!(dependencies.mail, MailBackend::MailHog(mailhog));
-        let dependencies = Dependencies::choose(fetched.path(), None, Some(java), None, true).unwrap();
+        let dependencies = Dependencies::choose(fetched.path(), None, Some(java), true).unwrap();
         assert_eq!(dependencies.kafka, KafkaBackend::Embedded { reason: "as requested" });
     }
 }

@@ -1,14 +1,13 @@
 //! The dependencies of the services: MongoDB, Kafka and a mail server.
 //!
-//! Each has a real program ([`mongod`], [`kafka`], [`mailhog`]). Kafka and the mail server also have an embedded
-//! stand-in ([`mock_kafka`], [`mail_catcher`]) for machines where the real program cannot be installed.
+//! MongoDB and Kafka are real programs ([`mongod`], [`kafka`]); for machines where Kafka cannot be installed there is an
+//! embedded stand-in ([`mock_kafka`]). The mail server is the built-in [`mail_catcher`].
 //! [`Dependencies`] chooses the programs, [`RunningDependencies`] starts and stops all of them together.
 
 mod embedded_http;
 pub mod kafka;
 mod locate;
 pub mod mail_catcher;
-pub mod mailhog;
 pub mod mock_kafka;
 pub mod mongo_wire;
 pub mod mongod;
@@ -16,6 +15,6 @@ pub mod readiness;
 mod running;
 mod server;
 
-pub use locate::{Dependencies, KafkaBackend, MailBackend};
+pub use locate::{Dependencies, KafkaBackend};
 pub use running::{AlreadyRunning, DependenciesSpec, DependencyPorts, PARTITIONS, RunningDependencies, TOPIC};
 pub use server::{Server, ServerFiles, ServerSpec};

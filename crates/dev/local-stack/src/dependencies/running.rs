@@ -6,9 +6,8 @@ use anyhow::Result;
 
 use super::{
     kafka::{Kafka, KafkaSpec},
-    locate::{Dependencies, KafkaBackend, MailBackend},
-    mail_catcher::MailCatcher,
-    mailhog::{MailHog, MailHogSpec},
+    locate::{Dependencies, KafkaBackend},
+    mail_catcher::{self, MailCatcher},
     mock_kafka::{MockControl, MockKafka},
     mongod::{Mongod, MongodSpec},
     server::ServerFiles,
@@ -86,20 +85,13 @@ enum Broker {
     External,
 }
 
-#[derive(Debug)]
-enum MailServer {
-    MailHog(Box<MailHog>),
-    Catcher { _catcher: MailCatcher },
-    External,
-}
-
 /// The running dependencies. Dropping this value kills the processes that it started.
 #[derive(Debug)]
 pub struct RunningDependencies {
     ports: DependencyPorts,
     mongod: Option<Mongod>,
     broker: Broker,
-    mail_server: MailServer,
+    mail_catcher: Option<MailCatcher>,
 }
 
 impl RunningDependencies {
@@ -108,9 +100,9 @@ impl RunningDependencies {
     /// # Errors
     /// Returns an error if a dependency does not start.
     pub async fn start(spec: &DependenciesSpec) -> Result<Self> {
-        let (mongod, broker, mail_server) =
-            tokio::try_join!(start_mongod(spec), start_broker(spec), start_mail_server(spec))?;
-        Ok(Self { ports: spec.ports, mongod, broker, mail_server })
+        let (mongod, broker, mail_catcher) =
+            tokio::try_join!(start_mongod(spec), start_broker(spec), start_mail_catcher(spec))?;
+        Ok(Self { ports: spec.ports, mongod, broker, mail_catcher })
     }
 
     /// Returns the MongoDB connection string.
@@ -158,13 +150,7 @@ impl RunningDependencies {
                 format!("embedded broker ({reason}): loses its records on restart; control at {}", control.url())
             }
         };
-        let mail = match &self.mail_server {
-            MailServer::MailHog(_) => "MailHog",
-            MailServer::Catcher { .. } => {
-                "built-in mail catcher (MailHog is not installed): keeps the newest 1000 mails in memory"
-            }
-            MailServer::External => EXTERNAL,
-        };
+        let mail = if self.mail_catcher.is_some() { mail_catcher::DESCRIPTION } else { EXTERNAL };
         [
             ("MongoDB", format!("{}  {mongodb}", self.mongodb_uri())),
             ("Kafka", format!("{}  {kafka}", self.brokers())),
@@ -178,9 +164,6 @@ impl RunningDependencies {
         children.extend(self.mongod.as_mut().map(Mongod::child));
         if let Broker::ApacheKafka(kafka) = &mut self.broker {
             children.push(kafka.child());
-        }
-        if let MailServer::MailHog(mailhog) = &mut self.mail_server {
-            children.push(mailhog.child());
         }
         children
     }
@@ -210,12 +193,7 @@ impl RunningDependencies {
                 kafka.stop().await;
             }
         };
-        let mail_server = async {
-            if let MailServer::MailHog(mailhog) = &mut self.mail_server {
-                mailhog.stop().await;
-            }
-        };
-        tokio::join!(mongod, broker, mail_server);
+        tokio::join!(mongod, broker);
     }
 
     /// Kills all child processes at once. Use this when the data is not needed any more.
@@ -272,17 +250,9 @@ async fn start_broker(spec: &DependenciesSpec) -> Result<Broker> {
     }
 }
 
-async fn start_mail_server(spec: &DependenciesSpec) -> Result<MailServer> {
+async fn start_mail_catcher(spec: &DependenciesSpec) -> Result<Option<MailCatcher>> {
     if spec.already_running.mail {
-        return Ok(MailServer::External);
+        return Ok(None);
     }
-    let DependencyPorts { smtp, mail, .. } = spec.ports;
-    match &spec.programs.mail {
-        MailBackend::MailHog(program) => {
-            let log = spec.logs.join("mailhog.log");
-            let mailhog_spec = MailHogSpec { program: program.clone(), smtp_port: smtp, http_port: mail, log };
-            Ok(MailServer::MailHog(Box::new(MailHog::start(mailhog_spec).await?)))
-        }
-        MailBackend::Catcher => Ok(MailServer::Catcher { _catcher: MailCatcher::start(smtp, mail).await? }),
-    }
+    MailCatcher::start(spec.ports.smtp, spec.ports.mail).await.map(Some)
 }

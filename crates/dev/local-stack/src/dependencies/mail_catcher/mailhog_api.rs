@@ -1,17 +1,24 @@
-//! The part of MailHog's HTTP API that tests and people use, with the same JSON.
+//! The part of MailHog's HTTP API that clients use, with the same JSON.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use actix_web::{
     HttpResponse,
+    error::BlockingError,
+    http::header,
     web::{self, Data, Path, Query, ServiceConfig},
 };
 use mailparse::ParsedMail;
 use serde::{Deserialize, Serialize};
 
-use super::store::{CaughtMail, MailStore};
+use super::{
+    search,
+    store::{CaughtMail, MailStore},
+};
 
+/// The page size if the client names none, or 0.
 const DEFAULT_LIMIT: usize = 50;
+/// The maximum page size. A larger one means this one.
 const MAX_LIMIT: usize = 250;
 
 /// Adds the routes of the API.
@@ -21,21 +28,64 @@ pub(super) fn routes(config: &mut ServiceConfig) {
         .route("/api/v2/search", web::get().to(search))
         .route("/api/v1/messages", web::delete().to(delete_all))
         .route("/api/v1/messages/{id}", web::get().to(show))
-        .route("/api/v1/messages/{id}", web::delete().to(delete_one));
+        .route("/api/v1/messages/{id}", web::delete().to(delete_one))
+        .route("/api/v1/messages/{id}/download", web::get().to(download));
 }
 
+/// The parameters of both lists, as texts: each error names its parameter.
 #[derive(Deserialize)]
-struct PageQuery {
-    start: Option<usize>,
-    limit: Option<usize>,
+struct ListQuery {
+    start: Option<String>,
+    limit: Option<String>,
+    kind: Option<String>,
+    query: Option<String>,
 }
 
-#[derive(Deserialize)]
-struct SearchQuery {
-    kind: String,
-    query: String,
-    start: Option<usize>,
-    limit: Option<usize>,
+impl ListQuery {
+    fn page(&self) -> Result<Page, BadParameter> {
+        let start = number("start", self.start.as_deref())?.unwrap_or(0);
+        let limit = number("limit", self.limit.as_deref())?.filter(|limit| *limit > 0);
+        Ok(Page { start, limit: limit.unwrap_or(DEFAULT_LIMIT).min(MAX_LIMIT) })
+    }
+
+    fn search(&self) -> Result<Search, BadParameter> {
+        let matches = match self.kind.as_deref() {
+            Some("from") => search::is_from,
+            Some("to") => search::is_to,
+            Some("containing") => search::is_containing,
+            _ => return Err(BadParameter("`kind` must be from, to or containing.".to_owned())),
+        };
+        match self.query.as_deref() {
+            None | Some("") => Err(BadParameter("`query` must not be empty.".to_owned())),
+            Some(query) => Ok(Search { matches, wanted: query.to_lowercase() }),
+        }
+    }
+}
+
+fn number(name: &str, value: Option<&str>) -> Result<Option<usize>, BadParameter> {
+    let parse =
+        |value: &str| value.parse().map_err(|_| BadParameter(format!("`{name}` must be a number, at least 0.")));
+    value.map(parse).transpose()
+}
+
+struct Page {
+    start: usize,
+    limit: usize,
+}
+
+struct Search {
+    matches: fn(&CaughtMail, &str) -> bool,
+    wanted: String,
+}
+
+/// Says which parameter is wrong; the response is 400.
+#[derive(Debug)]
+struct BadParameter(String);
+
+impl BadParameter {
+    fn response(&self) -> HttpResponse {
+        HttpResponse::BadRequest().content_type("text/plain; charset=utf-8").body(format!("{}\n", self.0))
+    }
 }
 
 #[derive(Serialize)]
@@ -94,29 +144,42 @@ struct Raw {
     helo: String,
 }
 
-async fn list(store: Data<MailStore>, page: Query<PageQuery>) -> HttpResponse {
-    HttpResponse::Ok().json(page_of(&store.all(), page.start, page.limit))
+async fn list(store: Data<MailStore>, query: Query<ListQuery>) -> HttpResponse {
+    match query.page() {
+        Ok(page) => HttpResponse::Ok().json(page_of(&store.all(), &page)),
+        Err(error) => error.response(),
+    }
 }
 
-/// Searches mails. `kind` is `to`, `from` or `containing`; the query matches any part of the text and ignores case.
-async fn search(store: Data<MailStore>, search: Query<SearchQuery>) -> HttpResponse {
-    let wanted = search.query.to_lowercase();
-    let has = |text: &str| text.to_lowercase().contains(&wanted);
-    let matches = |mail: &CaughtMail| match search.kind.as_str() {
-        "to" => mail.envelope.to.iter().any(|to| has(to)),
-        "from" => has(&mail.envelope.from),
-        _ => has(&String::from_utf8_lossy(&mail.data)),
+/// Searches mails on another thread, because `containing` decodes every mail.
+async fn search(store: Data<MailStore>, query: Query<ListQuery>) -> Result<HttpResponse, BlockingError> {
+    let (page, search) = match (query.page(), query.search()) {
+        (Ok(page), Ok(search)) => (page, search),
+        (Err(error), _) | (_, Err(error)) => return Ok(error.response()),
     };
-    let found: Vec<Arc<CaughtMail>> = store.all().into_iter().filter(|mail| matches(mail)).collect();
-    HttpResponse::Ok().json(page_of(&found, search.start, search.limit))
+    let found = web::block(move || {
+        let Search { matches, wanted } = search;
+        let found: Vec<Arc<CaughtMail>> = store.all().into_iter().filter(|mail| matches(mail, &wanted)).collect();
+        page_of(&found, &page)
+    });
+    Ok(HttpResponse::Ok().json(found.await?))
 }
 
 async fn show(store: Data<MailStore>, id: Path<String>) -> HttpResponse {
-    store.get(&id).map_or_else(|| HttpResponse::NotFound().finish(), |mail| HttpResponse::Ok().json(message(&mail)))
+    store.get(&id).map_or_else(no_such_message, |mail| HttpResponse::Ok().json(message(&mail)))
+}
+
+async fn download(store: Data<MailStore>, id: Path<String>) -> HttpResponse {
+    let Some(mail) = store.get(&id) else { return no_such_message() };
+    HttpResponse::Ok()
+        .content_type("message/rfc822")
+        .insert_header((header::CONTENT_DISPOSITION, format!("attachment; filename=\"{}.eml\"", mail.id)))
+        .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .body(mail.data.clone())
 }
 
 async fn delete_one(store: Data<MailStore>, id: Path<String>) -> HttpResponse {
-    if store.remove(Some(&id)) { HttpResponse::Ok().finish() } else { HttpResponse::NotFound().finish() }
+    if store.remove(Some(&id)) { HttpResponse::Ok().finish() } else { no_such_message() }
 }
 
 async fn delete_all(store: Data<MailStore>) -> HttpResponse {
@@ -124,11 +187,13 @@ async fn delete_all(store: Data<MailStore>) -> HttpResponse {
     HttpResponse::Ok().finish()
 }
 
-fn page_of(mails: &[Arc<CaughtMail>], start: Option<usize>, limit: Option<usize>) -> MessageList {
-    let start = start.unwrap_or(0);
-    let limit = limit.unwrap_or(DEFAULT_LIMIT).min(MAX_LIMIT);
-    let items: Vec<Message> = mails.iter().skip(start).take(limit).map(|mail| message(mail)).collect();
-    MessageList { total: mails.len(), count: items.len(), start, items }
+fn no_such_message() -> HttpResponse {
+    HttpResponse::NotFound().content_type("text/plain; charset=utf-8").body("There is no message with this id.\n")
+}
+
+fn page_of(mails: &[Arc<CaughtMail>], page: &Page) -> MessageList {
+    let items: Vec<Message> = mails.iter().skip(page.start).take(page.limit).map(|mail| message(mail)).collect();
+    MessageList { total: mails.len(), count: items.len(), start: page.start, items }
 }
 
 fn message(mail: &CaughtMail) -> Message {

@@ -1,9 +1,11 @@
-//! The built-in mail catcher, for machines without MailHog: it accepts mails by SMTP and shows them with MailHog's API
-//! and on a web page.
+//! The built-in mail catcher: it accepts mails by SMTP, delivers none, and shows them on a web page and with MailHog's
+//! API.
 
 mod decoded_mail;
+mod events;
 mod mailhog_api;
 mod pages;
+mod search;
 mod smtp;
 mod store;
 
@@ -14,9 +16,13 @@ use anyhow::{Context as _, Result};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use self::{events::Listeners, pages::SmtpPort};
 use super::embedded_http;
 
 pub use store::{CaughtMail, Envelope, MailStore};
+
+/// What it is, and what it keeps.
+pub const DESCRIPTION: &str = "built-in mail catcher: keeps the newest 1000 mails in memory";
 
 /// A running mail catcher. Dropping it stops it and discards its mails.
 #[derive(Debug)]
@@ -38,11 +44,14 @@ impl MailCatcher {
         let listener = TcpListener::bind(("127.0.0.1", smtp_port))
             .await
             .with_context(|| format!("cannot listen on port {smtp_port}"))?;
-        let store_data = Data::from(Arc::clone(&store));
-        let http = embedded_http::serve(http_port, move |config| {
-            config.app_data(store_data.clone()).configure(mailhog_api::routes).configure(pages::routes);
-        })?;
         let stop = CancellationToken::new();
+        let store_data = Data::from(Arc::clone(&store));
+        let listeners = Data::new(Listeners::new(stop.clone()));
+        let smtp_data = Data::new(SmtpPort(smtp_port));
+        let http = embedded_http::serve(http_port, move |config| {
+            config.app_data(store_data.clone()).app_data(listeners.clone()).app_data(smtp_data.clone());
+            config.configure(mailhog_api::routes).configure(pages::routes).configure(events::routes);
+        })?;
         tokio::spawn(smtp::serve(listener, Arc::clone(&store), stop.clone()));
         Ok(Self { store, stop, http, smtp_port, http_port })
     }
