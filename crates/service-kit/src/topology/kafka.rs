@@ -8,6 +8,7 @@ use rdkafka::{
     admin::{AdminClient, AdminOptions, ConfigResource, ResourceSpecifier},
     config::RDKafkaLogLevel,
     error::{KafkaError, RDKafkaErrorCode},
+    metadata::MetadataBroker,
 };
 use serde::Serialize;
 use tokio::runtime::Handle;
@@ -73,7 +74,7 @@ pub(super) async fn look(client: ClientConfig, topic: String) -> anyhow::Result<
 async fn look_blocking(client: &ClientConfig, topic: &str) -> anyhow::Result<Report> {
     let admin: AdminClient<QuietContext> = client.create_with_context(QuietContext)?;
     let metadata = admin.inner().fetch_metadata(Some(topic), DEADLINE)?;
-    let brokers: Vec<i32> = metadata.brokers().iter().map(|broker| broker.id()).collect();
+    let brokers: Vec<i32> = metadata.brokers().iter().map(MetadataBroker::id).collect();
     let found = metadata.topics().iter().find(|found| found.name() == topic && found.error().is_none());
     let partitions = found.context("the topic does not exist")?.partitions();
     let partitions: Vec<_> = partitions

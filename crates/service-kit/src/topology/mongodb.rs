@@ -91,7 +91,7 @@ pub(super) fn is_direct(config: &MongoConfig) -> bool {
 impl Deployment {
     /// Reads the answer to `hello`. `available` has the members that the driver can use, if it knows all of them.
     fn new(hello: &Document, available: Option<&BTreeSet<String>>) -> Self {
-        if hello.get_str("msg") == Ok("isdbgrid") {
+        if hello.get_str("msg").is_ok_and(|it| it == "isdbgrid") {
             return Self::Sharded;
         }
         let Ok(name) = hello.get_str("setName") else { return Self::Standalone };

@@ -34,7 +34,7 @@ fn logged(reporter: &mut Reporter, reports: Vec<Report>) -> Vec<(String, String)
 fn gauge(registry: &Registry, finding: Finding) -> Option<f64> {
     let family = registry.gather().into_iter().find(|family| family.name() == "test_topology_finding")?;
     let metric = family.get_metric().iter().find(|metric| metric.get_label()[0].value() == finding.slug())?;
-    Some(metric.get_gauge().value())
+    Some(metric.get_gauge().get_value())
 }
 
 fn line(level: &str, finding: &str) -> (String, String) {
