@@ -4,7 +4,7 @@ mod from_config;
 
 use std::{sync::Arc, time::Duration};
 
-use service_kit::{Clock, Health, Ids, Lifecycle, Stage, mongo, ops};
+use service_kit::{Clock, Health, Ids, Lifecycle, Stage, mongo, ops, topology::Topology};
 use tokio::{runtime::Handle, sync::Notify};
 
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
     ledger::{DeadLetterStore, Ledger, READINESS, Suppressions, indexes},
     ledger_gauges,
     mailer::{connection::DeliveryTimeouts, endpoint::Endpoint, server_pool::Pool},
-    metrics::Metrics,
+    metrics::{Metrics, TOPOLOGY_FINDING},
     sender::{delivery::Sender, dispatcher::Dispatcher, recovery},
 };
 
@@ -81,7 +81,9 @@ impl Application {
             wake: Arc::clone(&wake),
         };
         let (runtime, stopping) = (Handle::current(), lifecycle.stopping());
-        let consumer = Consumer::new(parsed.consumer, config.kafka.topic, decider, writer, kafka, runtime, stopping);
+        let topic = config.kafka.topic.clone();
+        let consumer = Consumer::new(parsed.consumer, topic, decider, writer, kafka, runtime, stopping);
+        let topology = Topology::register(&metrics.registry(), TOPOLOGY_FINDING, health.clone())?;
 
         // Binds the listener before the tasks start that would have to be stopped on an error.
         ops::serve(&config.ops, health.clone(), metrics.registry(), &lifecycle)?;
@@ -107,6 +109,8 @@ impl Application {
                 mongo::create_indexes(&database, &indexes, &stop)
             );
         });
+        topology.watch_mongodb(parsed.client, &config.mongodb, &lifecycle);
+        topology.watch_kafka(parsed.admin, config.kafka.topic, &lifecycle);
         Ok(Self { lifecycle, health, grace: config.shutdown.grace })
     }
 

@@ -11,6 +11,9 @@ use crate::{ledger::State, plan::Template};
 /// The counter of caught panics, and the places where panics are caught.
 const PANICS: (&str, &[&str]) = ("email_panics_total", &["record", "mail", "smtp", "ops"]);
 
+/// The gauge of the findings about the topology of MongoDB and Kafka.
+pub const TOPOLOGY_FINDING: &str = "email_topology_finding";
+
 /// Handles to the metrics. Clones share them.
 #[derive(Clone)]
 pub struct Metrics {

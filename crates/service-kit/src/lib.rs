@@ -11,6 +11,7 @@
 //! | [`ops`] | `/livez`, `/readyz`, `/metrics`, and the `healthcheck` command |
 //! | [`mongo`] | a client with the services' guarantees, operations with a deadline, errors that are safe to log, indexes |
 //! | [`kafka`] | a client configuration whose guarantees cannot be overridden |
+//! | [`topology`] | what can be seen of the topology of MongoDB and Kafka, and which findings follow |
 //! | [`backoff`] | growing delays with jitter |
 //! | [`clock`] | time and identifiers as arguments, so that tests can choose them |
 //! | [`random_bytes`] | random bytes for keys, tokens and salts |
@@ -30,6 +31,7 @@ pub mod ops;
 pub mod panics;
 mod random;
 pub mod telemetry;
+pub mod topology;
 
 pub use clock::{Clock, Ids};
 pub use config::{ConfigError, ConfigSource, LogConfig, MongoConfig, OpsConfig, ShutdownConfig};

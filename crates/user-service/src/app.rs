@@ -18,6 +18,7 @@ use service_kit::{
     mongo::{self, WorkerClients},
     ops, panics,
     prometheus::Registry,
+    topology::Topology,
 };
 use tokio::sync::watch;
 
@@ -27,7 +28,7 @@ use crate::{
     housekeeping::Housekeeping,
     http::{self, AllowedOrigins, HttpMetrics, RequestScope, ResponseMemory, pages::Pages},
     keys::SigningKeys,
-    metrics::{AccountMetrics, PANICS, RelayMetrics},
+    metrics::{AccountMetrics, PANICS, RelayMetrics, TOPOLOGY_FINDING},
     outbox::EventBuilder,
     relay::Relay,
     store::{self, Store},
@@ -83,6 +84,7 @@ impl Application {
         )?;
         let metrics = AccountMetrics::register(&registry)?;
         panics::register(&registry, PANICS.0, PANICS.1)?;
+        let topology = Topology::register(&registry, TOPOLOGY_FINDING, health.clone())?;
         let (queue, background) = BackgroundQueue::new(clock.clone(), ids.clone(), metrics.clone());
         let (set_unique_indexes_ready, unique_indexes_ready) = watch::channel(false);
         let (auth, lifetimes) = (&config.auth, lifetimes(&config));
@@ -168,6 +170,8 @@ impl Application {
                 mongo::create_indexes(&database, &indexes, &stop)
             );
         });
+        topology.watch_mongodb(parsed.client, &config.mongodb, &lifecycle);
+        topology.watch_kafka(parsed.admin, config.kafka.topic, &lifecycle);
         let (holder, unverified_expiry) = (ids.v4(), config.auth.unverified_expiry);
         let housekeeping = Housekeeping { accounts: Arc::clone(&accounts), holder, unverified_expiry };
         lifecycle.spawn(Stage::Support, "housekeeping", |stop| housekeeping.run(stop));

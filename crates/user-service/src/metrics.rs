@@ -13,6 +13,9 @@ pub const PANICS: (&str, &[&str]) = (
     &["request", "write", "hash", "password_policy", "relay", "background", "housekeeping", "import", "ops"],
 );
 
+/// The gauge of the findings about the topology of MongoDB and Kafka.
+pub const TOPOLOGY_FINDING: &str = "user_service_topology_finding";
+
 /// The metrics of the relay.
 #[derive(Clone)]
 pub struct RelayMetrics {

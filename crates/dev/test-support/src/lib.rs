@@ -28,7 +28,9 @@ pub use catalogues::assert_catalogues;
 pub use documents::{count, find_all, wait_for_count};
 pub use hostile_names::HOSTILE_NAMES;
 pub use isolated_stack::{IsolatedKafka, IsolatedMongod, IsolatedReplicaSet};
-pub use kafka::{Producer, Record, TopicReader, add_partitions, create_topic, delete_topic};
+pub use kafka::{
+    Producer, Record, TopicReader, add_partitions, create_topic, create_topic_with_settings, delete_topic,
+};
 pub use layers::{Layer, assert_layers};
 pub use local_stack::{
     dependencies::{kafka::SecureListener, mock_kafka::MockKafka},

@@ -5,7 +5,7 @@ use events::sealing::KeyRing;
 use jiff::SignedDuration;
 use mongodb::Client;
 use rdkafka::ClientConfig;
-use service_kit::{backoff::Backoff, mongo};
+use service_kit::{backoff::Backoff, kafka, mongo};
 
 use crate::{config::Config, ingest::client::client_config, mailer::server_config::Server, renderer::Renderer};
 
@@ -13,6 +13,7 @@ use crate::{config::Config, ingest::client::client_config, mailer::server_config
 pub(super) struct ParsedConfig {
     pub(super) client: Client,
     pub(super) consumer: ClientConfig,
+    pub(super) admin: ClientConfig,
     pub(super) keys: KeyRing,
     pub(super) servers: Vec<Server>,
     pub(super) backoff: Backoff,
@@ -37,6 +38,7 @@ impl ParsedConfig {
             renderer: Renderer::new(from, link_base_url).context("mail.from, mail.link_base_url")?,
             max_event_age: config.mail.max_event_age()?,
             consumer: client_config(&config.kafka, config.ingest.max_poll_interval, instance)?,
+            admin: kafka::admin_config(&config.kafka.brokers, &config.kafka.properties)?,
             client: mongo::client(&config.mongodb, "email-service").await?,
         })
     }

@@ -127,6 +127,14 @@ pub fn client_config(
     Ok(config)
 }
 
+/// Returns the configuration of a client that asks for a topic and its settings, and never creates one.
+///
+/// # Errors
+/// Returns the same errors as [`client_config`].
+pub fn admin_config(brokers: &str, properties: &BTreeMap<String, String>) -> Result<ClientConfig, KafkaConfigError> {
+    client_config(brokers, properties, &[("allow.auto.create.topics", "false")])
+}
+
 fn canonical(name: &str) -> &str {
     let alias = ALIASES.iter().find(|(alias, _)| *alias == name);
     alias.map_or(name, |(_, canonical)| canonical)

@@ -3,6 +3,7 @@
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
+use serde_json::{Map, Value};
 
 /// The state of a dependency.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -36,6 +37,9 @@ pub struct Readiness {
     /// The state of each dependency, in the order in which the service listed them.
     #[serde(serialize_with = "as_map")]
     pub checks: Vec<(&'static str, CheckState)>,
+    /// What was seen last of dependencies, by their names; those that were not seen yet are missing.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub details: Map<String, Value>,
 }
 
 fn as_map<S: Serializer>(checks: &[(&'static str, CheckState)], serializer: S) -> Result<S::Ok, S::Error> {
@@ -53,6 +57,7 @@ pub struct Health(Arc<RwLock<HealthState>>);
 #[derive(Debug, Default)]
 struct HealthState {
     dependencies: Vec<Dependency>,
+    details: Map<String, Value>,
     stopping: bool,
 }
 
@@ -93,6 +98,11 @@ impl Health {
         Check { health: self.clone(), index: all.dependencies.len() - 1 }
     }
 
+    /// Sets what was seen of a dependency. It does not influence the status.
+    pub fn set_details(&self, name: &'static str, details: Value) {
+        self.write().details.insert(name.to_owned(), details);
+    }
+
     /// Marks the service as stopping: it is unavailable from now on, whatever its checks report.
     pub fn stop(&self) {
         self.write().stopping = true;
@@ -110,7 +120,8 @@ impl Health {
         } else {
             Status::Ready
         };
-        Readiness { status, checks: state.dependencies.iter().map(|it| (it.name, it.state)).collect() }
+        let checks = state.dependencies.iter().map(|it| (it.name, it.state)).collect();
+        Readiness { status, checks, details: state.details.clone() }
     }
 
     fn read(&self) -> RwLockReadGuard<'_, HealthState> {
@@ -189,6 +200,11 @@ mod tests {
         assert_eq!(
             serde_json::to_string(&health.report()).unwrap(),
             r#"{"status":"degraded","checks":{"mongodb":"ok","kafka":"degraded"}}"#
+        );
+        health.set_details("mongodb", serde_json::json!({ "findings": [] }));
+        assert_eq!(
+            serde_json::to_string(&health.report()).unwrap(),
+            r#"{"status":"degraded","checks":{"mongodb":"ok","kafka":"degraded"},"details":{"mongodb":{"findings":[]}}}"#
         );
     }
 }

@@ -129,7 +129,7 @@ impl Visit for Fields {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::{
         io,
         sync::{Arc, Mutex},
@@ -159,7 +159,8 @@ mod tests {
         }
     }
 
-    fn lines(log: impl FnOnce()) -> Vec<Value> {
+    /// Returns the lines that `log` writes on this thread.
+    pub(crate) fn lines(log: impl FnOnce()) -> Vec<Value> {
         let buffer = Buffer::default();
         let subscriber = tracing_subscriber::registry().with(
             tracing_subscriber::fmt::layer()

@@ -11,6 +11,9 @@ use tracing_subscriber::{
 
 use crate::config::{LogConfig, LogFormat};
 
+#[cfg(test)]
+pub(crate) use json::tests::lines as logged_lines;
+
 /// The dependencies that log too much at `info` for an operator.
 const NOISY_DEPENDENCIES: &[&str] = &[
     "actix_server",

@@ -27,6 +27,7 @@ use crate::{
 pub(super) struct ParsedConfig {
     pub(super) client: Client,
     pub(super) producer: ClientConfig,
+    pub(super) admin: ClientConfig,
     pub(super) encryption: KeyEncryptionKey,
     pub(super) sealing: PublicKey,
     pub(super) hashing: HashingSettings,
@@ -56,6 +57,7 @@ impl ParsedConfig {
             passwords: password_rules(config)?,
             attributes: attribute_rules(config)?,
             producer: kafka::client_config(&config.kafka.brokers, &config.kafka.properties, PRODUCER_PROPERTIES)?,
+            admin: kafka::admin_config(&config.kafka.brokers, &config.kafka.properties)?,
             client: mongo::client(&config.mongodb, "user-service").await?,
         })
     }

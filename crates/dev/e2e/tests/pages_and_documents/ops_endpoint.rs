@@ -14,8 +14,9 @@ async fn the_ops_endpoint_reports_health_and_metrics() {
         (service.check("kafka").await == "ok").then_some(())
     })
     .await;
-    let ready = json!({ "status": "ready", "checks": { "mongodb": "ok", "kafka": "ok" } });
-    assert_eq!(ops.get("/readyz").await.expect(200).json(), ready);
+    let ready = ops.get("/readyz").await.expect(200).json();
+    // The details follow as soon as they are known; the test `topology` has them.
+    assert_eq!((&ready["status"], &ready["checks"]), (&json!("ready"), &json!({ "mongodb": "ok", "kafka": "ok" })));
     // The ops endpoint is not public: neither port serves the paths of the other.
     for path in ["/livez", "/readyz", "/metrics"] {
         let _ = api.get(path).await.expect_problem(404, "not-found");

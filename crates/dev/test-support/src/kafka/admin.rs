@@ -29,8 +29,22 @@ async fn try_create_topic(brokers: &str, kind: &BrokerKind, topic: &str, partiti
         client.put(url).send().await?.error_for_status().context("the embedded broker's control endpoint")?;
         return Ok(());
     }
+    try_create_real_topic(brokers, topic, partitions, &[]).await
+}
+
+/// Creates a topic with these settings on a real broker.
+///
+/// # Panics
+/// Panics if the topic cannot be created.
+pub async fn create_topic_with_settings(brokers: &str, topic: &str, partitions: i32, settings: &[(&str, &str)]) {
+    let created = try_create_real_topic(brokers, topic, partitions, settings).await;
+    created.unwrap_or_else(|error| panic!("{error:#}"));
+}
+
+async fn try_create_real_topic(brokers: &str, topic: &str, partitions: i32, settings: &[(&str, &str)]) -> Result<()> {
     let admin: AdminClient<DefaultClientContext> = ClientConfig::new().set("bootstrap.servers", brokers).create()?;
     let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
+    let new = settings.iter().fold(new, |new, (name, value)| new.set(name, value));
     let options = AdminOptions::new().operation_timeout(Some(CALL_DEADLINE)).request_timeout(Some(CALL_DEADLINE));
     for result in admin.create_topics([&new], &options).await? {
         match result {
