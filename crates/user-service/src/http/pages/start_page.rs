@@ -119,7 +119,8 @@ fn registration_command(base_url: &str) -> String {
     format!(
         r#"curl -i {base_url}/api/users \
   -H 'content-type: application/json' \
-  -d '{{"username":"ada","email":"ada@example.org","password":"correct horse battery staple"}}'"#
+  -d '{{"username": "ada", "email": "ada@example.org",
+       "password": "correct horse battery staple"}}'"#
     )
 }
 
