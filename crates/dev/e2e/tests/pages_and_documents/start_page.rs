@@ -8,7 +8,7 @@ use e2e::{
 };
 use reqwest::{Method, header};
 use serde_json::Value;
-use test_support::{Api, ApiResponse, DEADLINE, ProxyMode, Service, Stack, World, wait_for};
+use test_support::{Api, ApiResponse, Browser, DEADLINE, ProxyMode, Service, Stack, World, report_skipped, wait_for};
 
 use crate::pages::assert_is_a_safe_page;
 
@@ -142,6 +142,33 @@ async fn the_page_shows_the_status_of_readyz_also_while_mongodb_is_away() {
         assert_eq!(shown_status(&page), status);
         assert_is_a_safe_page(&page);
     }
+}
+
+#[tokio::test]
+async fn in_a_browser_the_page_has_its_style_fits_any_width_and_its_links_work() {
+    let Some(mut browser) = Browser::start().await else {
+        let test = "in_a_browser_the_page_has_its_style_fits_any_width_and_its_links_work";
+        return report_skipped(test, "Chromium is not installed");
+    };
+    let (_world, service, _api) = start_user_service("startbrowser").await;
+    let root = format!("http://127.0.0.1:{}/", service.http_port());
+    for (scheme, card) in [("light", "rgb(255, 255, 255)"), ("dark", "rgb(29, 33, 37)")] {
+        browser.set_color_scheme(scheme).await;
+        for width in [320, 1280] {
+            browser.set_size(width, 860).await;
+            browser.open(&root).await;
+            // The policy of the page would block a style sheet with another hash.
+            let background = "getComputedStyle(document.querySelector('main')).backgroundColor";
+            assert_eq!(browser.evaluate(background).await, card, "{scheme} {width}");
+            let fits = "document.documentElement.scrollWidth <= innerWidth";
+            assert_eq!(browser.evaluate(fits).await, true, "{scheme} {width}");
+        }
+    }
+    browser.click("a[href='/problems']").await;
+    browser.wait_until("location.pathname === '/problems' && document.querySelectorAll('li').length > 20").await;
+    browser.open(&root).await;
+    browser.click("a[href='/docs']").await;
+    browser.wait_until("location.pathname === '/docs/' && !!document.querySelector('.opblock')").await;
 }
 
 #[tokio::test]
