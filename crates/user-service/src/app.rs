@@ -26,7 +26,10 @@ use crate::{
     config::{Config, RegistrationMode},
     hashing::{HashMetrics, HashPool},
     housekeeping::Housekeeping,
-    http::{self, AllowedOrigins, HttpMetrics, RequestScope, ResponseMemory, pages::Pages},
+    http::{
+        self, AllowedOrigins, HttpMetrics, RequestScope, ResponseMemory,
+        pages::{Pages, StartPage},
+    },
     keys::SigningKeys,
     metrics::{AccountMetrics, PANICS, RelayMetrics, TOPOLOGY_FINDING},
     outbox::EventBuilder,
@@ -131,8 +134,14 @@ impl Application {
             trusted_proxies: parsed.trusted_proxies,
             metrics: HttpMetrics::register(&registry)?,
         };
-        let (server, intake, api_addresses) =
-            api_server(&config, Arc::clone(&accounts), scope, (parsed.origins, parsed.pages), worker_clients)?;
+        let start_page = StartPage::new(health.clone(), config.http.mails_url.as_ref());
+        let (server, intake, api_addresses) = api_server(
+            &config,
+            Arc::clone(&accounts),
+            scope,
+            (parsed.origins, parsed.pages, start_page),
+            worker_clients,
+        )?;
         let ops_address = ops::serve(&config.ops, health.clone(), registry, &lifecycle)?;
         lifecycle.watch_signals()?;
 
@@ -212,12 +221,12 @@ fn api_server(
     config: &Config,
     accounts: Arc<AccountService>,
     scope: RequestScope,
-    (origins, pages): (AllowedOrigins, Pages),
+    (origins, pages, start_page): (AllowedOrigins, Pages, StartPage),
     worker_clients: WorkerClients,
 ) -> anyhow::Result<(Server, Intake, Vec<SocketAddr>)> {
     let accounts = web::Data::from(accounts);
     let scope = web::Data::new(scope);
-    let pages = web::Data::new(pages);
+    let (pages, start_page) = (web::Data::new(pages), web::Data::new(start_page));
     let http = &config.http;
     let operation_timeout = config.mongodb.operation_timeout;
     let (host, port, request_timeout, docs) = (http.host.as_str(), http.port, http.request_timeout, http.docs);
@@ -237,6 +246,7 @@ fn api_server(
             .app_data(accounts.clone())
             .app_data(scope.clone())
             .app_data(pages.clone())
+            .app_data(start_page.clone())
             .wrap(from_fn(move |request, next| answers.clone().reserve(request, next)))
             .wrap(origins.middleware())
             .wrap(from_fn(http::rate_limit_headers))

@@ -54,6 +54,8 @@ pub struct HttpConfig {
     #[serde(deserialize_with = "service_kit::config::list")]
     pub cors_allowed_origins: Vec<String>,
     pub docs: bool,
+    #[serde(deserialize_with = "service_kit::config::optional")]
+    pub mails_url: Option<Url>,
     pub max_connections: usize,
     #[serde(deserialize_with = "service_kit::config::duration")]
     pub request_timeout: Duration,
@@ -77,6 +79,11 @@ impl HttpConfig {
         ] {
             anyhow::ensure!(bounds.contains(&value), "http.{key} must be between 1s and 1h");
         }
+        let mails = self.mails_url.as_ref();
+        anyhow::ensure!(
+            mails.is_none_or(|url| matches!(url.scheme(), "http" | "https")),
+            "http.mails_url must start with http:// or https://"
+        );
         Ok(())
     }
 }

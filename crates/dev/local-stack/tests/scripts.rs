@@ -66,6 +66,11 @@ impl TestMachine {
     }
 
     fn run(&self, script: &str, arguments: &[&str]) -> (Output, String) {
+        self.run_with(&[], script, arguments)
+    }
+
+    /// Runs a script with these variables in its environment.
+    fn run_with(&self, variables: &[(&str, &str)], script: &str, arguments: &[&str]) -> (Output, String) {
         // The scripts are called from another directory, because they must not depend on the current one.
         let output = Command::new(self.path("clone/scripts").join(script))
             .args(arguments)
@@ -74,6 +79,7 @@ impl TestMachine {
             .env("PATH", self.path("bin"))
             .env("LOCAL_STACK_PARTS", self.path("parts"))
             .env("CALLS", self.path("calls"))
+            .envs(variables.iter().copied())
             .output()
             .expect("the script runs");
         let text = [output.stdout.as_slice(), output.stderr.as_slice()].concat();
@@ -243,6 +249,66 @@ fn the_embedded_broker_is_chosen_if_java_is_too_old_or_maven_fails() {
         output.status.success() && text.contains("Maven could not fetch Apache Kafka: [ERROR] no network"),
         "{text}"
     );
+}
+
+/// A `mvn` that fetches only Apache Kafka 3.9.1.
+const FAKE_MAVEN: &str = r#"
+    for argument in "$@"; do
+      case $argument in
+        -Dkafka.version=*) version=${argument#*=} ;;
+        -DoutputDirectory=*) libs=${argument#*=} ;;
+      esac
+    done
+    echo "mvn $version" >>"$CALLS"
+    if [[ $version != 3.9.1 ]]; then echo "[ERROR] there is no $version"; exit 1; fi
+    mkdir -p "$libs"
+    echo jar >"$libs/kafka_2.13-$version.jar""#;
+
+#[test]
+fn a_requested_version_of_kafka_is_fetched_into_its_own_directory_or_the_script_fails() {
+    let java = "echo 'openjdk version \"17.0.15\" 2025-04-15' >&2";
+    let machine = TestMachine::new().with_fetched_mongod().with_program("java", java).with_program("mvn", FAKE_MAVEN);
+    for report in ["parts: Kafka    Apache Kafka 3.9.1 fetched\n", "parts: Kafka    Apache Kafka 3.9.1\n"] {
+        let (output, text) = machine.run_with(&[("KAFKA_VERSION", "3.9.1")], "parts", &[]);
+        assert!(output.status.success() && text.contains(report), "{text}");
+    }
+    assert_eq!(machine.call_count(), 1);
+    assert!(machine.path("parts/kafka-3.9.1/libs/kafka_2.13-3.9.1.jar").is_file());
+
+    for (version, reason) in [("3.9.99", "[ERROR] there is no 3.9.99"), ("../3.9.1", "this is not a version")] {
+        // It is tried each time, and the error does not depend on an earlier one.
+        for _ in 0..2 {
+            let (output, text) = machine.run_with(&[("KAFKA_VERSION", version)], "parts", &[]);
+            assert_eq!(output.status.code(), Some(1), "{text}");
+            let message = format!("no Apache Kafka {version}, which KAFKA_VERSION requests: ");
+            assert!(text.contains(&message) && text.contains(reason) && !text.contains("embedded"), "{text}");
+        }
+    }
+    assert_eq!(machine.call_count(), 3);
+    let (output, text) = machine.run_with(&[("KAFKA_VERSION", "3.9.99")], "parts", &["--embedded"]);
+    assert!(output.status.success() && text.contains("embedded broker, as requested"), "{text}");
+
+    let without_java = TestMachine::new().with_fetched_mongod().with_program("mvn", FAKE_MAVEN);
+    let (output, text) = without_java.run_with(&[("KAFKA_VERSION", "3.9.1")], "parts", &[]);
+    assert!(output.status.code() == Some(1) && text.contains("Java 17 or later is not installed"), "{text}");
+}
+
+#[test]
+fn a_requested_mongod_is_used_and_its_version_shown_or_the_script_fails() {
+    let version = "echo 'db version v8.0.4'; echo 'Build Info: {'";
+    let machine = TestMachine::new().with_fetched_mongod().with_program("mongod", "").with_program("other", version);
+    let other = machine.path("bin/other").display().to_string();
+    let (output, text) = machine.run_with(&[("MONGOD", &other)], "parts", &[]);
+    let report = format!("parts: MongoDB  mongod 8.0.4, {other}, from MONGOD\n");
+    assert!(output.status.success() && text.contains(&report), "{text}");
+
+    let no_mongod = machine.path("bin/cat").display().to_string();
+    let missing = machine.path("bin/missing").display().to_string();
+    for mongod in ["bin/other", &no_mongod, &missing] {
+        let (output, text) = machine.run_with(&[("MONGOD", mongod)], "parts", &[]);
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        assert!(text.contains(&format!("MONGOD={mongod} is not the absolute path of a mongod")), "{text}");
+    }
 }
 
 #[test]

@@ -19,6 +19,7 @@ use serde_json::Value;
 use super::{
     api::registration,
     extractors::{
+        accept::prefers_html,
         bearer_token::{MAX_TOKEN_BYTES, bearer_token},
         body_schema,
         client_address::{ClientAddressHeader, TrustedProxies},
@@ -28,7 +29,7 @@ use super::{
         parameters::Query,
     },
     middleware::{cross_origin::AllowedOrigins, request_context},
-    pages::{self, layout::LocalizedPages},
+    pages::{self, layout::LocalizedPages, start_page::base_url},
 };
 use crate::domain::{
     ExpectedVersion,
@@ -131,6 +132,32 @@ fn any_accept_language_selects_a_supported_language() {
     corpus!("header").holds_for_bytes(|value| {
         let localized = LocalizedPages::new(Arc::clone(&pages), &headers(&header::ACCEPT_LANGUAGE, value));
         prop_assert!(["ar", "de", "en", "es", "fr", "ja"].contains(&localized.tag()));
+        Ok(())
+    });
+}
+
+#[test]
+fn a_client_that_accepts_json_fully_never_prefers_html() {
+    corpus!("header").holds_for_bytes(|value| {
+        let headers = headers(&header::ACCEPT, value);
+        let request = || {
+            let lines = headers.get_all(header::ACCEPT);
+            lines.fold(TestRequest::get(), |it, line| it.append_header((header::ACCEPT, line.clone())))
+        };
+        let _ = prefers_html(&request().to_http_request());
+        let with_json = request().append_header((header::ACCEPT, "application/json"));
+        prop_assert!(!prefers_html(&with_json.to_http_request()));
+        Ok(())
+    });
+}
+
+#[test]
+fn the_address_of_the_service_has_no_character_that_a_shell_or_html_reads() {
+    corpus!("header").holds_for_bytes(|value| {
+        if let Some(address) = base_url(false, &headers(&header::HOST, value)) {
+            let special = |c: char| !c.is_ascii_alphanumeric() && !"-._:/[]".contains(c);
+            prop_assert!(!address.contains(special), "{}", address);
+        }
         Ok(())
     });
 }

@@ -19,7 +19,7 @@ use super::{
             submit_confirm_email, submit_reset_password, submit_undo_change, submit_undo_email_change,
             submit_verify_email,
         },
-        problem_pages,
+        problem_pages, start_page,
     },
     resource::Resource,
 };
@@ -43,7 +43,7 @@ fn link_page(path: &'static str, show: Route, submit: Route) -> Resource {
     Resource::at(path).on(Method::GET, show).on(Method::POST, submit)
 }
 
-/// Registers every route; the routes below `/docs` only if `docs` is true.
+/// Registers every route; the start page and the routes below `/docs` only if `docs` is true.
 pub fn configure(config: &mut ServiceConfig, docs: bool) {
     config.configure(extractor_errors::configure);
     for ((_, path), handlers) in API.iter() {
@@ -60,7 +60,7 @@ pub fn configure(config: &mut ServiceConfig, docs: bool) {
         .configure(problem_pages::configure)
         .default_service(web::to(not_found));
     if docs {
-        config.configure(swagger_ui::configure);
+        config.configure(start_page::configure).configure(swagger_ui::configure);
     }
 }
 

@@ -22,6 +22,8 @@ async fn the_configuration_is_checked_and_shown_without_secrets() {
         ("HTTP__PORT", "a lot", "HTTP__PORT"),
         ("HTTP__CLIENT_ADDRESS_HEADER", "authorization", "http.client_address_header"),
         ("HTTP__CLIENT_ADDRESS_HEADER", "x forwarded for", "http.client_address_header"),
+        ("HTTP__MAILS_URL", "127.0.0.1:8025", "HTTP__MAILS_URL"),
+        ("HTTP__MAILS_URL", "javascript:alert(1)", "http.mails_url"),
         ("AUTH__ACCESS_TOKEN_TTL", "soon", "AUTH__ACCESS_TOKEN_TTL"),
         ("KAFKA__PROPERTIES__ENABLE_IDEMPOTENCE", "false", "enable.idempotence"),
         ("MONGODB__URI", "mongodb://root:hunter2hunter2@h/?w=1", "mongodb.uri"),

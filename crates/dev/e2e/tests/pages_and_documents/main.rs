@@ -4,3 +4,4 @@ mod commands;
 mod documentation;
 mod ops_endpoint;
 mod pages;
+mod start_page;

@@ -83,7 +83,7 @@ async fn every_page_is_uncacheable_and_runs_no_script() {
     assert!(service.log().contains("\"/verify-email\""), "the route is not in the log");
 }
 
-fn assert_is_a_safe_page(page: &ApiResponse) {
+pub(crate) fn assert_is_a_safe_page(page: &ApiResponse) {
     assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
     assert_eq!(page.header("referrer-policy"), "no-referrer");
     assert_eq!(page.header("cache-control"), "no-store");

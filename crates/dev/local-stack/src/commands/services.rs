@@ -50,13 +50,15 @@ impl ServicePorts {
         ]
     }
 
-    /// Returns the configuration of the services as environment variables. It is empty for the default ports, so that
-    /// the services run with the same configuration as under `cargo run -p`.
+    /// Returns the configuration of the services as environment variables. For the default ports it is only the link of
+    /// the start page to the mails, so that the services run with the same configuration as under `cargo run -p`.
     fn configuration(&self, dependencies: &RunningDependencies) -> Vec<(&'static str, String)> {
+        let mails_url = ("USER_SERVICE__HTTP__MAILS_URL", dependencies.mail_url());
         if self.offset == 0 {
-            return Vec::new();
+            return vec![mails_url];
         }
         vec![
+            mails_url,
             ("USER_SERVICE__HTTP__PORT", self.http.to_string()),
             ("USER_SERVICE__OPS__PORT", self.user_ops.to_string()),
             ("USER_SERVICE__MONGODB__URI", dependencies.mongodb_uri()),

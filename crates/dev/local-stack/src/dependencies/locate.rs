@@ -6,11 +6,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail, ensure};
 
 /// The directories that `scripts/parts` fills. The same names are in that script.
 const MONGOD_DIRECTORY: &str = "mongod-6.0.5";
-const KAFKA_DIRECTORY: &str = "kafka-4.1.0";
+const KAFKA_DIRECTORY: &str = "kafka-";
+/// The version of Apache Kafka, unless `KAFKA_VERSION` requests another one. The same version is in `scripts/parts`.
+const KAFKA_VERSION: &str = "4.1.0";
 
 /// The implementation of Kafka.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +21,17 @@ pub enum KafkaBackend {
     ApacheKafka { java: PathBuf, libs: PathBuf },
     /// librdkafka's mock cluster in this process, and the reason for this choice.
     Embedded { reason: &'static str },
+}
+
+impl KafkaBackend {
+    /// Returns the version of Apache Kafka, from the name of its directory.
+    #[must_use]
+    pub fn version(&self) -> Option<&str> {
+        match self {
+            Self::ApacheKafka { libs, .. } => libs.parent()?.file_name()?.to_str()?.strip_prefix(KAFKA_DIRECTORY),
+            Self::Embedded { .. } => None,
+        }
+    }
 }
 
 /// The programs of MongoDB and Kafka. The mail catcher is part of this process.
@@ -31,10 +44,11 @@ pub struct Dependencies {
 }
 
 impl Dependencies {
-    /// Looks for the programs on PATH first, then in the directory of `scripts/parts`.
+    /// Looks for the programs on PATH first, then in the directory of `scripts/parts`. `MONGOD` is the path of another
+    /// `mongod`, and `KAFKA_VERSION` another version of Apache Kafka.
     ///
     /// # Errors
-    /// Returns an error if there is no `mongod`. Kafka has a stand-in.
+    /// Returns an error if there is no `mongod`, or not what these variables request. Kafka has a stand-in.
     pub fn locate(embedded_kafka: bool) -> Result<Self> {
         let fetched = fetched_directory();
         let path = env::var_os("PATH").unwrap_or_default();
@@ -43,10 +57,25 @@ impl Dependencies {
             .map(|home| Path::new(&home).join("bin/java"))
             .filter(|java| is_executable(java))
             .or_else(|| on_path("java"));
-        Self::choose(&fetched, on_path("mongod"), java, embedded_kafka)
+        let mongod = match non_empty_path("MONGOD") {
+            None => on_path("mongod"),
+            Some(path) => {
+                let usable = path.is_absolute() && is_executable(&path);
+                ensure!(usable, "MONGOD={} is not the absolute path of a program", path.display());
+                Some(path)
+            }
+        };
+        let kafka_version = env::var("KAFKA_VERSION").ok().filter(|version| !version.is_empty());
+        Self::choose(&fetched, mongod, java, kafka_version.as_deref(), embedded_kafka)
     }
 
-    fn choose(fetched: &Path, mongod: Option<PathBuf>, java: Option<PathBuf>, embedded_kafka: bool) -> Result<Self> {
+    fn choose(
+        fetched: &Path,
+        mongod: Option<PathBuf>,
+        java: Option<PathBuf>,
+        kafka_version: Option<&str>,
+        embedded_kafka: bool,
+    ) -> Result<Self> {
         let program = |path: PathBuf| is_executable(&path).then_some(path);
         let mongod = mongod.or_else(|| program(fetched.join(MONGOD_DIRECTORY).join("mongod"))).with_context(|| {
             format!(
@@ -54,13 +83,17 @@ impl Dependencies {
                 fetched.join(MONGOD_DIRECTORY).display()
             )
         })?;
-        let libs = fetched.join(KAFKA_DIRECTORY).join("libs");
+        let kafka_directory = format!("{KAFKA_DIRECTORY}{}", kafka_version.unwrap_or(KAFKA_VERSION));
+        let libs = fetched.join(kafka_directory).join("libs");
         let kafka = match java {
             _ if embedded_kafka => KafkaBackend::Embedded { reason: "as requested" },
             None => KafkaBackend::Embedded { reason: "Java is not installed" },
             Some(_) if !libs.is_dir() => KafkaBackend::Embedded { reason: "Apache Kafka was not fetched" },
             Some(java) => KafkaBackend::ApacheKafka { java, libs },
         };
+        if let (Some(version), KafkaBackend::Embedded { reason }, false) = (kafka_version, &kafka, embedded_kafka) {
+            bail!("no Apache Kafka {version}, which KAFKA_VERSION requests: {reason}; scripts/parts fetches it");
+        }
         Ok(Self { mongod, kafka })
     }
 }
@@ -68,11 +101,15 @@ impl Dependencies {
 /// Returns the directory of the programs that `scripts/parts` has fetched, by the same rule as `scripts/environment`.
 fn fetched_directory() -> PathBuf {
     const CACHE_SUBDIRECTORY: &str = "user-email-services/parts";
-    let non_empty_path = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     non_empty_path("LOCAL_STACK_PARTS")
         .or_else(|| non_empty_path("XDG_CACHE_HOME").map(|cache| cache.join(CACHE_SUBDIRECTORY)))
         .or_else(|| non_empty_path("HOME").map(|home| home.join(".cache").join(CACHE_SUBDIRECTORY)))
         .unwrap_or_else(|| PathBuf::from(".local/parts"))
+}
+
+/// Returns the path in a variable of the environment, unless it is empty.
+fn non_empty_path(name: &str) -> Option<PathBuf> {
+    env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
 fn is_executable(path: &Path) -> bool {
@@ -95,7 +132,7 @@ mod tests {
     #[test]
     fn without_a_mongod_the_error_names_the_script_that_fetches_one() {
         let fetched = tempfile::tempdir().unwrap();
-        let error = Dependencies::choose(fetched.path(), None, None, false).unwrap_err().to_string();
+        let error = Dependencies::choose(fetched.path(), None, None, None, false).unwrap_err().to_string();
         assert!(error.contains("scripts/parts"), "{error}");
     }
 
@@ -104,7 +141,7 @@ mod tests {
         let fetched = tempfile::tempdir().unwrap();
         program(&fetched.path().join("mongod-6.0.5/mongod"));
         let on_path = PathBuf::from("/usr/bin/mongod");
-        let dependencies = Dependencies::choose(fetched.path(), Some(on_path.clone()), None, false).unwrap();
+        let dependencies = Dependencies::choose(fetched.path(), Some(on_path.clone()), None, None, false).unwrap();
         assert_eq!(dependencies.mongod, on_path);
     }
 
@@ -112,13 +149,13 @@ mod tests {
     fn without_java_or_jars_kafka_is_embedded() {
         let fetched = tempfile::tempdir().unwrap();
         let mongod = program(&fetched.path().join("mongod-6.0.5/mongod"));
-        let dependencies = Dependencies::choose(fetched.path(), None, None, false).unwrap();
+        let dependencies = Dependencies::choose(fetched.path(), None, None, None, false).unwrap();
         assert_eq!(
             dependencies,
             Dependencies { mongod, kafka: KafkaBackend::Embedded { reason: "Java is not installed" } }
         );
         let java = Some(PathBuf::from("/usr/bin/java"));
-        let dependencies = Dependencies::choose(fetched.path(), None, java, false).unwrap();
+        let dependencies = Dependencies::choose(fetched.path(), None, java, None, false).unwrap();
         assert_eq!(dependencies.kafka, KafkaBackend::Embedded { reason: "Apache Kafka was not fetched" });
     }
 
@@ -129,9 +166,43 @@ mod tests {
         let libs = fetched.path().join("kafka-4.1.0/libs");
         fs::create_dir_all(&libs).unwrap();
         let java = PathBuf::from("/usr/bin/java");
-        let dependencies = Dependencies::choose(fetched.path(), None, Some(java.clone()), false).unwrap();
+        let dependencies = Dependencies::choose(fetched.path(), None, Some(java.clone()), None, false).unwrap();
         assert_eq!(dependencies.kafka, KafkaBackend::ApacheKafka { java: java.clone(), libs });
-        let dependencies = Dependencies::choose(fetched.path(), None, Some(java), true).unwrap();
+        let dependencies = Dependencies::choose(fetched.path(), None, Some(java), None, true).unwrap();
         assert_eq!(dependencies.kafka, KafkaBackend::Embedded { reason: "as requested" });
+    }
+
+    #[test]
+    fn a_requested_version_of_kafka_is_used_and_never_replaced() {
+        let fetched = tempfile::tempdir().unwrap();
+        program(&fetched.path().join("mongod-6.0.5/mongod"));
+        fs::create_dir_all(fetched.path().join("kafka-4.1.0/libs")).unwrap();
+        fs::create_dir_all(fetched.path().join("kafka-3.9.1/libs")).unwrap();
+        let choose = |version, java: Option<&str>, embedded| {
+            Dependencies::choose(fetched.path(), None, java.map(PathBuf::from), version, embedded)
+        };
+        for (version, used) in [(None, KAFKA_VERSION), (Some("3.9.1"), "3.9.1"), (Some("4.1.0"), "4.1.0")] {
+            let kafka = choose(version, Some("/usr/bin/java"), false).unwrap().kafka;
+            assert_eq!(kafka.version(), Some(used), "{version:?}");
+        }
+        for (java, reason) in [(Some("/usr/bin/java"), "was not fetched"), (None, "Java is not installed")] {
+            let error = choose(Some("3.9.0"), java, false).unwrap_err().to_string();
+            assert!(error.contains("3.9.0") && error.contains(reason), "{error}");
+        }
+        let embedded = choose(Some("3.9.0"), None, true).unwrap().kafka;
+        assert_eq!(embedded, KafkaBackend::Embedded { reason: "as requested" });
+        assert_eq!(embedded.version(), None);
+    }
+
+    #[test]
+    fn the_script_fetches_into_the_same_directories() {
+        let script = include_str!("../../../../../scripts/parts");
+        for line in [
+            format!("mongod=$LOCAL_STACK_PARTS/{MONGOD_DIRECTORY}"),
+            format!("kafka_version=${{KAFKA_VERSION:-{KAFKA_VERSION}}}"),
+            format!("kafka=$LOCAL_STACK_PARTS/{KAFKA_DIRECTORY}$kafka_version"),
+        ] {
+            assert!(script.lines().any(|it| it == line), "{line}");
+        }
     }
 }

@@ -143,5 +143,8 @@ fn launch(spec: &MongodSpec) -> Result<Child> {
         .args(replica_set)
         .args(spec.tls.iter().flat_map(|_| ["--tlsMode", "preferTLS", "--tlsCertificateKeyFile"]))
         .args(&spec.tls)
+        // Newer versions refuse TLS without an authority. It is for certificates of clients, which need none here.
+        .args(spec.tls.iter().flat_map(|_| ["--tlsAllowConnectionsWithoutCertificates", "--tlsCAFile"]))
+        .args(&spec.tls)
         .start()
 }

@@ -3,12 +3,14 @@
 use std::{path::PathBuf, process::ExitStatus, time::Duration};
 
 use anyhow::Result;
+use bson::doc;
 
 use super::{
     kafka::{Kafka, KafkaSpec},
     locate::{Dependencies, KafkaBackend},
     mail_catcher::{self, MailCatcher},
     mock_kafka::{MockControl, MockKafka},
+    mongo_wire,
     mongod::{Mongod, MongodSpec},
     server::ServerFiles,
 };
@@ -18,6 +20,8 @@ use crate::{network::tcp_proxy::TcpProxy, process::child::Child};
 pub const TOPIC: &str = "user.events";
 /// The number of partitions of [`TOPIC`].
 pub const PARTITIONS: i32 = 12;
+
+const VERSION_DEADLINE: Duration = Duration::from_secs(5);
 
 /// The ports of the dependencies, all on 127.0.0.1.
 #[derive(Debug, Clone, Copy)]
@@ -90,7 +94,11 @@ enum Broker {
 pub struct RunningDependencies {
     ports: DependencyPorts,
     mongod: Option<Mongod>,
+    /// `None` if a server that was already running does not tell it.
+    mongodb_version: Option<String>,
     broker: Broker,
+    /// The version of Apache Kafka, if this process has started it.
+    kafka_version: Option<String>,
     mail_catcher: Option<MailCatcher>,
 }
 
@@ -102,7 +110,10 @@ impl RunningDependencies {
     pub async fn start(spec: &DependenciesSpec) -> Result<Self> {
         let (mongod, broker, mail_catcher) =
             tokio::try_join!(start_mongod(spec), start_broker(spec), start_mail_catcher(spec))?;
-        Ok(Self { ports: spec.ports, mongod, broker, mail_catcher })
+        let build = mongo_wire::command(spec.ports.mongodb, doc! { "buildInfo": 1 }, VERSION_DEADLINE).await;
+        let mongodb_version = build.ok().and_then(|build| build.get_str("version").ok().map(str::to_owned));
+        let kafka_version = spec.programs.kafka.version().map(str::to_owned);
+        Ok(Self { ports: spec.ports, mongod, mongodb_version, broker, kafka_version, mail_catcher })
     }
 
     /// Returns the MongoDB connection string.
@@ -142,9 +153,10 @@ impl RunningDependencies {
     #[must_use]
     pub fn descriptions(&self) -> [(&'static str, String); 3] {
         const EXTERNAL: &str = "already running";
+        let version = |version: &Option<String>| version.clone().unwrap_or_else(|| "of unknown version".to_owned());
         let mongodb = if self.mongod.is_some() { "mongod" } else { EXTERNAL };
         let kafka = match &self.broker {
-            Broker::ApacheKafka(_) => "Apache Kafka".to_owned(),
+            Broker::ApacheKafka(_) => format!("Apache Kafka {}", version(&self.kafka_version)),
             Broker::External => EXTERNAL.to_owned(),
             Broker::Embedded { reason, control, .. } => {
                 format!("embedded broker ({reason}): loses its records on restart; control at {}", control.url())
@@ -152,7 +164,7 @@ impl RunningDependencies {
         };
         let mail = if self.mail_catcher.is_some() { mail_catcher::DESCRIPTION } else { EXTERNAL };
         [
-            ("MongoDB", format!("{}  {mongodb}", self.mongodb_uri())),
+            ("MongoDB", format!("{}  {mongodb} {}", self.mongodb_uri(), version(&self.mongodb_version))),
             ("Kafka", format!("{}  {kafka}", self.brokers())),
             ("Mail", format!("{}  {mail}; SMTP on {}", self.mail_url(), self.ports.smtp)),
         ]

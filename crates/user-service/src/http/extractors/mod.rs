@@ -1,5 +1,6 @@
 //! The extractors: each reads and validates one part of a request for the handlers.
 
+pub(super) mod accept;
 pub mod bearer_token;
 pub mod body_schema;
 pub mod client_address;

@@ -26,6 +26,8 @@ use crate::problem::Problem;
 /// The texts: every file of this folder is a language.
 static CATALOGUES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/catalogues");
 
+/// The template of the start page.
+pub(super) const START: &str = "start.html";
 /// The template of the pages behind mailed links.
 pub(super) const LINK: &str = "link.html";
 /// The template of the page of a problem type.
@@ -33,8 +35,9 @@ pub(super) const PROBLEM: &str = "problem.html";
 /// The template of the list of problem types.
 pub(super) const PROBLEMS: &str = "problems.html";
 
-const TEMPLATES: [(&str, &str); 4] = [
+const TEMPLATES: [(&str, &str); 5] = [
     ("layout.html", include_str!("../../../templates/layout.html")),
+    (START, include_str!("../../../templates/start.html")),
     (LINK, include_str!("../../../templates/link.html")),
     (PROBLEM, include_str!("../../../templates/problem.html")),
     (PROBLEMS, include_str!("../../../templates/problems.html")),

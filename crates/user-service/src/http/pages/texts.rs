@@ -1,4 +1,4 @@
-//! The texts of the pages behind mailed links, from `catalogues/<tag>.toml`.
+//! The texts of the start page and of the pages behind mailed links, from `catalogues/<tag>.toml`.
 
 use i18n::{Language, MessagePattern, Placeholder, Text};
 use serde::Deserialize;
@@ -7,6 +7,7 @@ use serde::Deserialize;
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PageTexts {
+    pub(super) start: StartTexts,
     pub(super) verify: FormTexts,
     pub(super) account: AccountTexts,
     pub(super) verified: MessageTexts,
@@ -23,6 +24,25 @@ pub(super) struct PageTexts {
     pub(super) sent: MessageTexts,
     pub(super) fields: FieldTexts,
     pub(super) failed: FailedTexts,
+}
+
+/// The texts of the start page.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct StartTexts {
+    /// What this service is.
+    pub(super) about: Text,
+    pub(super) ready: Text,
+    pub(super) degraded: Text,
+    pub(super) unavailable: Text,
+    pub(super) documentation: Text,
+    pub(super) api: Text,
+    pub(super) problems: Text,
+    pub(super) keys: Text,
+    pub(super) mails: Text,
+    /// The heading above the example of a request.
+    pub(super) request_title: Text,
+    pub(super) request_text: Text,
 }
 
 /// The texts of a page with a form.

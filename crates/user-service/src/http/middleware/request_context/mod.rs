@@ -58,6 +58,8 @@ pub struct RequestContext {
     pub request_id: String,
     /// The address of the client, as [`TrustedProxies::client_address`] returns it.
     pub client_address: IpAddr,
+    /// Whether the client used TLS, as [`TrustedProxies::client_used_https`] returns it.
+    pub is_https: bool,
     /// The `User-Agent` header: at most 256 characters, without control characters.
     pub user_agent: Option<String>,
     /// The client's `traceparent` if it is valid, else that of a new trace.
@@ -85,6 +87,7 @@ impl RequestScope {
         RequestContext {
             request_id: valid_request_id(headers).unwrap_or_else(|| self.ids.v7(self.clock.now()).to_string()),
             client_address: self.trusted_proxies.client_address(peer, headers),
+            is_https: self.trusted_proxies.client_used_https(peer, headers),
             user_agent: user_agent(headers),
             trace_parent: headers
                 .get(&TRACE_PARENT)
@@ -127,9 +130,7 @@ pub async fn request_context<B: MessageBody + 'static>(
     let request_id = context.request_id.clone();
     let route = request.match_pattern().unwrap_or_else(|| NO_ROUTE.to_owned());
     let method = method_label(request.method());
-    let peer = request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |it| it.ip());
-    let is_https = scope.trusted_proxies.client_used_https(peer, request.headers());
-    let headers = ResponseHeaders::new(&request_id, request.path(), is_https);
+    let headers = ResponseHeaders::new(&request_id, request.path(), context.is_https);
     let span = tracing::info_span!("request", request_id, method, route);
     let observation =
         Observation { metrics: scope.metrics.clone(), method, route, started: Instant::now(), done: false };
