@@ -1,7 +1,9 @@
 //! Properties of all payload types: an encoded event decodes to the same event, and is valid
-//! according to the published schema.
+//! according to the published schema, also to those of earlier releases.
 
 use std::collections::HashMap;
+use std::fs;
+use std::path::Path;
 use std::sync::LazyLock;
 
 use events::*;
@@ -172,6 +174,24 @@ static VALIDATORS: LazyLock<HashMap<EventType, jsonschema::Validator>> = LazyLoc
     EventType::ALL.iter().map(validator).collect()
 });
 
+/// The schemas in `released/`, by the type and with the version of the release.
+static RELEASED: LazyLock<HashMap<EventType, Vec<(String, jsonschema::Validator)>>> = LazyLock::new(|| {
+    let mut released: HashMap<EventType, Vec<(String, jsonschema::Validator)>> = HashMap::new();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("released");
+    let releases = fs::read_dir(root).expect("a directory").map(|entry| entry.expect("a directory entry").path());
+    for release in releases.filter(|path| path.is_dir()) {
+        for event_type in EventType::ALL {
+            let Ok(text) = fs::read_to_string(release.join(format!("schemas/{event_type}.json"))) else { continue };
+            let schema = serde_json::from_str(&text).expect("valid JSON");
+            let options = jsonschema::options().should_validate_formats(true);
+            let validator = options.build(&schema).expect("a schema");
+            released.entry(*event_type).or_default().push((release.display().to_string(), validator));
+        }
+    }
+    assert!(!released.is_empty(), "there is a released type");
+    released
+});
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
@@ -190,6 +210,14 @@ proptest! {
     fn an_encoded_event_is_valid_by_its_schema(event in event()) {
         let value = serde_json::from_str(&event.payload.to_json()).expect("valid JSON");
         prop_assert!(VALIDATORS[&event.envelope.event_type].is_valid(&value), "{}", value);
+    }
+
+    #[test]
+    fn an_encoded_event_is_valid_by_the_schemas_of_earlier_releases(event in event()) {
+        let value = serde_json::from_str(&event.payload.to_json()).expect("valid JSON");
+        for (release, validator) in RELEASED.get(&event.envelope.event_type).into_iter().flatten() {
+            prop_assert!(validator.is_valid(&value), "{}: {}", release, value);
+        }
     }
 
     #[test]

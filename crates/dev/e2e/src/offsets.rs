@@ -35,6 +35,21 @@ pub async fn wait_until_consumed(world: &World, within: Duration) {
     .await;
 }
 
+/// Waits until the group has committed the offsets that are the ends of the partitions now, while more is published.
+///
+/// # Panics
+/// Panics at the deadline.
+pub async fn wait_until_read_so_far(world: &World, within: Duration) {
+    let ends = wait_for(within, "the ends of the partitions", async || end_offsets(world).await).await;
+    wait_for(within, "the present end of the topic as committed offset", async || {
+        let committed = try_committed(world).await?;
+        let read =
+            |(partition, end): (&i32, &i64)| *end == 0 || committed.get(partition).is_some_and(|next| next >= end);
+        ends.iter().all(read).then_some(())
+    })
+    .await;
+}
+
 /// Describes the partitions whose end offset the group has not committed, or returns `None` if there are none.
 pub async fn describe_lag(world: &World) -> Option<String> {
     let Some((committed, ends)) = try_committed(world).await.zip(end_offsets(world).await) else {

@@ -125,3 +125,18 @@ async fn an_account_of_the_previous_release_is_protected_from_its_next_change_on
         .expect("the keys are texts");
     assert_eq!(kept.as_array().map(Vec::len), Some(2), "{kept}");
 }
+
+#[tokio::test]
+async fn a_username_that_the_previous_release_has_changed_is_free_for_others() {
+    let (world, _service, api) = start_user_service("leftnames").await;
+    let (ada, me) = register_and_log_in(&world, &api, "ada").await;
+    let (_, eve_client) = register_and_log_in(&world, &api, "eve").await;
+    // Release 0.1.0 does not know `usernameKeys`.
+    update_user(&world, &ada.email, doc! { "$set": { "username": "ada-there", "usernameKey": "ada-there" } }).await;
+    let _ = rename(&eve_client, "ada-there").await.expect_problem(409, "username-taken");
+    let _ = rename(&eve_client, &ada.username).await.expect(200);
+    let stored = user_document(&world, &ada.email).await;
+    assert_eq!(stored.get_array("usernameKeys").ok(), Some(&vec!["ada-there".into()]), "{stored}");
+    let _ = rename(&me, &ada.username).await.expect_problem(409, "username-taken");
+    let _ = rename(&me, "ada-back").await.expect(200);
+}

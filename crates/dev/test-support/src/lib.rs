@@ -16,6 +16,7 @@ mod isolated_stack;
 mod kafka;
 mod layers;
 mod mailbox;
+mod released_documents;
 mod scripted_smtp;
 mod secrets;
 mod service;
@@ -41,6 +42,9 @@ pub use local_stack::{
     wait_for::{DEADLINE, wait_for},
 };
 pub use mailbox::{Mailbox, ReceivedMail};
+pub use released_documents::{
+    DocumentBreach, DocumentRule, ReleasedCollection, check_stored_document, released_collections,
+};
 pub use scripted_smtp::{
     Behavior, CertificateAuthority, Delivery, Phase, ScriptedSmtp, SmtpOptions, SmtpRule, SmtpSession, SmtpStep,
     SmtpTransaction,

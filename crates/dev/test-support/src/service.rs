@@ -35,6 +35,7 @@ pub struct ServiceSpec {
     prefix: &'static str,
     log: PathBuf,
     variables: BTreeMap<String, String>,
+    binaries: Option<PathBuf>,
     ops: Arc<Port>,
     http: Option<Arc<Port>>,
 }
@@ -44,7 +45,7 @@ impl ServiceSpec {
         let ops = free_port();
         // The port distinguishes the logs of several replicas in one world.
         let log = logs.join(format!("{name}-{}.log", ops.number()));
-        let spec = Self { name, prefix, log, variables: BTreeMap::new(), ops, http: None };
+        let spec = Self { name, prefix, log, variables: BTreeMap::new(), binaries: None, ops, http: None };
         let port = spec.ops.number().to_string();
         spec.set("OPS__PORT", port)
     }
@@ -93,6 +94,13 @@ impl ServiceSpec {
         self
     }
 
+    /// Runs the binary in this directory, for example that of an earlier release; without a directory, the one that was
+    /// built with the tests.
+    #[must_use]
+    pub fn with_binaries(self, directory: Option<&Path>) -> Self {
+        Self { binaries: directory.map(Path::to_owned), ..self }
+    }
+
     /// Returns the URL that the public API will have, or an empty text for a service without one.
     #[must_use]
     pub fn base_url(&self) -> String {
@@ -103,7 +111,7 @@ impl ServiceSpec {
     #[must_use]
     pub fn replica(&self) -> Self {
         let logs = self.log.parent().map(Path::to_owned).unwrap_or_default();
-        let mut replica = Self::new(self.name, self.prefix, &logs);
+        let mut replica = Self::new(self.name, self.prefix, &logs).with_binaries(self.binaries.as_deref());
         if self.http.is_some() {
             replica = replica.with_http();
         }
@@ -156,7 +164,7 @@ impl ServiceSpec {
     /// # Panics
     /// Panics if the command cannot be run.
     pub async fn command_with_input(&self, arguments: &[&str], input: Vec<u8>) -> CommandOutput {
-        let mut command = Command::new(binary(self.name));
+        let mut command = Command::new(self.binary());
         command.args(arguments).envs(&self.variables);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let run = move || {
@@ -172,8 +180,15 @@ impl ServiceSpec {
         output.expect("the service's binary runs")
     }
 
+    fn binary(&self) -> PathBuf {
+        match &self.binaries {
+            Some(directory) => directory.join(self.name),
+            None => binary(self.name),
+        }
+    }
+
     fn child(&self) -> Child {
-        let mut spec = ChildSpec::new(self.name, binary(self.name), Output::File(self.log.clone()));
+        let mut spec = ChildSpec::new(self.name, self.binary(), Output::File(self.log.clone()));
         for (name, value) in &self.variables {
             spec = spec.env(name, value);
         }

@@ -23,9 +23,26 @@ impl UserStore {
         self.release_expired(&EMAILS, key, now).await
     }
 
-    /// Releases the username with this key, like [`release_expired_email`](Self::release_expired_email).
+    /// Releases the username with this key, like [`release_expired_email`](Self::release_expired_email). Also
+    /// releases a username that release 0.1.0 has changed.
     pub async fn release_expired_username(&self, key: &str, now: jiff::Timestamp) -> Result<bool, StoreError> {
-        self.release_expired(&USERNAMES, key, now).await
+        Ok(self.release_expired(&USERNAMES, key, now).await? || self.release_abandoned_username(key).await?)
+    }
+
+    /// Releases a username that is neither the current one of its account nor reserved. Release 0.1.0 leaves it
+    /// behind: it changes `usernameKey`, and does not know `usernameKeys`.
+    async fn release_abandoned_username(&self, key: &str) -> Result<bool, StoreError> {
+        let filter =
+            doc! { "usernameKeys": key, "usernameKey": { "$ne": key }, "reservedUsernames.key": { "$ne": key } };
+        let reserved = doc! { "$ifNull": ["$reservedUsernames.key", []] };
+        let kept = doc! { "$filter": { "input": "$usernameKeys", "cond": { "$in": ["$$this", reserved] } } };
+        let update = vec![doc! { "$set": {
+            "usernameKeys": { "$concatArrays": [["$usernameKey"], kept] },
+            "version": { "$add": ["$version", 1_i64] },
+        } }];
+        let result =
+            with_deadline(self.handle.deadline, async { self.handle.collection.update_one(filter, update).await });
+        Ok(result.await?.modified_count == 1)
     }
 
     async fn release_expired(&self, fields: &KeyFields, key: &str, now: jiff::Timestamp) -> Result<bool, StoreError> {

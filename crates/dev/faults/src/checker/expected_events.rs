@@ -74,6 +74,12 @@ pub(crate) fn expected_events(action: Action) -> Vec<ExpectedEvent> {
         }
         Action::EnableTotp => vec![on_every_success(UserTotpEnabled)],
         Action::DisableTotp => vec![on_every_success(UserTotpDisabled)],
+        Action::RenewRecoveryCodes => vec![on_every_success(UserRecoveryCodesRenewed)],
+        // Undoing a change of the password starts a reset, and undoing TOTP disables it.
+        Action::UndoChange => {
+            vec![on_every_success(UserChangeUndone), possible(UserPasswordResetRequested), possible(UserTotpDisabled)]
+        }
+        Action::Disown => vec![on_every_success(UserDisowned)],
         Action::Delete => vec![at_least_once(UserDeleted)],
         Action::Disable => vec![at_least_once(UserDisabled)],
         Action::Enable => vec![possible(UserEnabled)],

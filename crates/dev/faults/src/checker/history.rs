@@ -98,6 +98,12 @@ pub enum Action {
     EnableTotp,
     /// `DELETE /api/users/me/totp`
     DisableTotp,
+    /// `POST /api/users/me/totp/recovery-codes`
+    RenewRecoveryCodes,
+    /// `POST /api/auth/undo`
+    UndoChange,
+    /// `POST /api/auth/email-verification/disown`
+    Disown,
     /// `DELETE /api/users/me`, or a deletion by an administrator
     Delete,
     /// Disabling by an administrator
