@@ -4,7 +4,7 @@
 #   docker build --target email-service -t email-service .
 #
 # The build argument PROFILE is the cargo profile: `image`, which compiles fastest, or `release`, with smaller programs
-# (`scripts/release`).
+# (`PROFILE=release docker compose build`).
 #
 # Both images share the stages that take time. The dependencies are cached in a layer and not
 # in a cache mount, because Debian's docker-compose 1.29 uses the engine's older builder, which
