@@ -18,6 +18,7 @@ mod mailbox;
 mod scripted_smtp;
 mod secrets;
 mod service;
+mod shifted_clock;
 mod stack;
 mod world;
 
@@ -25,11 +26,14 @@ pub use api::{Api, ApiResponse, TestUser, Tokens};
 pub use catalogues::assert_catalogues;
 pub use documents::{count, find_all, wait_for_count};
 pub use hostile_names::HOSTILE_NAMES;
-pub use isolated_stack::{IsolatedKafka, IsolatedMongod, IsolatedReplicaSet};
+pub use isolated_stack::{IsolatedCluster, IsolatedKafka, IsolatedMongod, IsolatedReplicaSet};
 pub use kafka::{Producer, Record, TopicReader, add_partitions, create_topic, delete_topic};
 pub use layers::{Layer, assert_layers};
 pub use local_stack::{
-    dependencies::{kafka::SecureListener, mock_kafka::MockKafka},
+    dependencies::{
+        Cluster, Isolation, KafkaCluster, MemberRole, NewLeader, NewPrimary, PartitionState, ReplicaSet,
+        kafka::SecureListener, mock_kafka::MockKafka,
+    },
     network::{
         ports::Port,
         tcp_proxy::{ProxyMode, TcpProxy},

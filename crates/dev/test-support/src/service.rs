@@ -21,7 +21,7 @@ use local_stack::{
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::api::Api;
+use crate::{api::Api, shifted_clock};
 
 const START_DEADLINE: Duration = Duration::from_secs(45);
 const END_DEADLINE: Duration = Duration::from_secs(40);
@@ -84,6 +84,15 @@ impl ServiceSpec {
     pub fn fail_points(self, points: &str) -> Self {
         assert!(has_fail_points(self.name), "{} was built without fail points; run scripts/test", self.name);
         self.variable("FAILPOINTS", points)
+    }
+
+    /// Shifts the clock of the service by this many seconds: what it reads as the time of day, not how fast time passes.
+    ///
+    /// # Errors
+    /// Returns the reason why this machine cannot shift it: libfaketime is not installed.
+    pub fn shift_clock(self, seconds: i64) -> Result<Self, String> {
+        let variables = shifted_clock::variables(seconds)?;
+        Ok(variables.into_iter().fold(self, |spec, (name, value)| spec.variable(name, value)))
     }
 
     /// Deactivates the fail points.
@@ -331,6 +340,7 @@ impl Service {
     /// Panics if the service still runs.
     pub fn relaunch_with(&mut self, change: impl FnOnce(ServiceSpec) -> ServiceSpec) {
         assert!(!self.is_running(), "{} still runs", self.spec.name);
+        shifted_clock::remove_shared_memory(self.child.pid());
         self.spec = change(self.spec.clone());
         self.child = self.spec.child();
     }
@@ -350,6 +360,7 @@ impl Service {
 
 impl Drop for Service {
     fn drop(&mut self) {
+        shifted_clock::remove_shared_memory(self.child.pid());
         if std::thread::panicking() {
             let log = tail(&self.spec.log, LOG_LINES_SHOWN);
             // The text is written at once, so that the logs of two services do not mix.

@@ -1,80 +1,315 @@
 //! A replica set of MongoDB whose members a test can kill, stop, isolate and restart.
 //!
-//! All settings are MongoDB's defaults: an election timeout of 10 s, equal priorities, and the implicit write concern
+//! Its settings are MongoDB's defaults: an election timeout of 10 s, equal priorities, and the implicit write concern
 //! `majority`. All operations take `&self`, so one task can disturb a member while others observe the set. Members are
-//! numbered from 0.
+//! numbered from 0; the first one is the first primary.
+
+use std::{
+    net::SocketAddrV4,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, ensure};
+use bson::{Document, doc, oid::ObjectId};
+use futures_util::future::join_all;
+use tokio::sync::Mutex;
+
+use super::{
+    links::{Isolation, MemberLinks},
+    mongo_wire,
+    mongod::{Mongod, MongodSpec, has_role},
+};
+use crate::wait_for::try_wait_for;
+
+/// How long a member may take to answer a question about its role.
+const ANSWER_DEADLINE: Duration = Duration::from_secs(1);
+/// How long a command may take that waits for other members.
+const COMMAND_DEADLINE: Duration = Duration::from_secs(30);
+const RESTART_DEADLINE: Duration = Duration::from_secs(60);
+/// How long a member that shuts down lets running operations finish. MongoDB's default is 15 s.
+const QUIESCE_SECONDS: i32 = 5;
 
 /// The role of a member, as it states itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MemberRole {
+    /// It accepts writes. An isolated primary keeps this role for up to 10 s.
     Primary,
+    /// It follows a primary, or waits for one.
     Secondary,
-    /// It recovers, rolls back, or has just started.
+    /// It starts, recovers or rolls back.
     Other,
     /// It did not answer within a second.
     Unreachable,
 }
 
-/// A new primary.
+/// A primary, and how long it took until there was one.
 #[derive(Debug, Clone, Copy)]
 pub struct NewPrimary {
-    /// The index of the member.
+    /// The member.
     pub member: usize,
-    /// The time from the call until the member was seen as the primary.
+    /// The time from the call until the member accepted writes.
     pub took: Duration,
 }
 
-/// A running replica set of three members.
+/// A running replica set.
 #[derive(Debug)]
-pub struct ReplicaSet { /* .. */ }
+pub struct ReplicaSet {
+    name: String,
+    members: Vec<Member>,
+    links: MemberLinks,
+}
+
+#[derive(Debug)]
+struct Member {
+    spec: MongodSpec,
+    server: Mutex<Mongod>,
+}
 
 impl ReplicaSet {
+    /// Starts a new replica set and waits until it is complete. Every spec names the replica set.
+    ///
+    /// # Errors
+    /// Returns an error if a member does not start, or if the members do not form a replica set.
+    pub(super) async fn start(specs: Vec<MongodSpec>, links: MemberLinks) -> Result<Self> {
+        let name = specs[0].replica_set.clone().context("a member has no replica set name")?;
+        let servers = Mongod::start_replica_set(specs.clone()).await?;
+        let member = |(spec, server)| Member { spec, server: Mutex::new(server) };
+        Ok(Self { name, members: specs.into_iter().zip(servers).map(member).collect(), links })
+    }
+
     /// Returns the number of members.
-    pub fn len(&self) -> usize;
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.members.len()
+    }
+
     /// Returns the connection string, which names every member and the replica set.
-    pub fn uri(&self) -> String;
+    #[must_use]
+    pub fn uri(&self) -> String {
+        let hosts: Vec<String> = self.members.iter().map(|member| member.spec.address().to_string()).collect();
+        format!("mongodb://{}/?replicaSet={}", hosts.join(","), self.name)
+    }
+
     /// Returns a connection string for one member, whatever its role.
-    pub fn direct_uri(&self, member: usize) -> String;
-    /// Returns the directory of a member's data.
-    pub fn data(&self, member: usize) -> &Path;
+    #[must_use]
+    pub fn direct_uri(&self, member: usize) -> String {
+        format!("mongodb://{}/?directConnection=true", self.address(member))
+    }
+
     /// Returns the log file of a member.
-    pub fn log(&self, member: usize) -> &Path;
+    #[must_use]
+    pub fn log(&self, member: usize) -> &Path {
+        &self.members[member].spec.files.log
+    }
 
-    /// Returns the role of every member, as it states itself. An isolated primary calls itself primary for up to 10 s.
-    pub async fn roles(&self) -> Vec<MemberRole>;
+    /// Returns the process id of a member.
+    pub async fn pid(&self, member: usize) -> u32 {
+        self.members[member].server.lock().await.child().pid()
+    }
+
+    /// Returns the role of every member.
+    pub async fn roles(&self) -> Vec<MemberRole> {
+        let role = |hello: Option<Document>| match hello {
+            None => MemberRole::Unreachable,
+            Some(hello) if has_role(&hello, "isWritablePrimary") => MemberRole::Primary,
+            Some(hello) if has_role(&hello, "secondary") => MemberRole::Secondary,
+            Some(_) => MemberRole::Other,
+        };
+        self.ask_all().await.into_iter().map(role).collect()
+    }
+
     /// Returns the primary, or `None`. If two members call themselves primary, the one of the later election counts.
-    pub async fn primary(&self) -> Option<usize>;
-    /// Waits until there is a primary.
-    pub async fn wait_for_primary(&self, deadline: Duration) -> Result<NewPrimary>;
-    /// Waits until another member than `former` is the primary.
-    pub async fn wait_for_new_primary(&self, former: usize, deadline: Duration) -> Result<NewPrimary>;
-    /// Waits until a member is a secondary, and returns the time that took.
-    pub async fn wait_for_secondary(&self, member: usize, deadline: Duration) -> Result<Duration>;
-    /// Waits until one member is the primary and all others are secondaries, and returns the time that took.
-    pub async fn wait_until_complete(&self, deadline: Duration) -> Result<Duration>;
-    /// Returns the rollback id of a member, which each rollback increases (`replSetGetRBID`).
-    pub async fn rollback_id(&self, member: usize) -> Result<i32>;
+    pub async fn primary(&self) -> Option<usize> {
+        let election = |(member, hello): (usize, Option<Document>)| -> Option<(ObjectId, usize)> {
+            let hello = hello.filter(|hello| has_role(hello, "isWritablePrimary"))?;
+            // It begins with the term of the election.
+            Some((hello.get_object_id("electionId").ok()?, member))
+        };
+        let primaries = self.ask_all().await.into_iter().enumerate().filter_map(election);
+        primaries.max().map(|(_, member)| member)
+    }
 
-    /// Sends SIGKILL to a member and waits until the process has ended.
-    pub async fn kill(&self, member: usize);
+    /// Waits until there is a primary.
+    ///
+    /// # Errors
+    /// Returns an error if there is none within `deadline`.
+    pub async fn wait_for_primary(&self, deadline: Duration) -> Result<NewPrimary> {
+        self.wait_for_primary_among(deadline, "a primary", |_| true).await
+    }
+
+    /// Waits until another member than `former` is the primary.
+    ///
+    /// # Errors
+    /// Returns an error if there is none within `deadline`.
+    pub async fn wait_for_new_primary(&self, former: usize, deadline: Duration) -> Result<NewPrimary> {
+        self.wait_for_primary_among(deadline, "a new primary", |member| member != former).await
+    }
+
+    async fn wait_for_primary_among(
+        &self,
+        deadline: Duration,
+        what: &str,
+        accepts: impl Fn(usize) -> bool,
+    ) -> Result<NewPrimary> {
+        let start = Instant::now();
+        let member = try_wait_for(deadline, what, async || Ok(self.primary().await.filter(|member| accepts(*member))));
+        Ok(NewPrimary { member: member.await?, took: start.elapsed() })
+    }
+
+    /// Waits until a member is a secondary, and returns the time that it took.
+    ///
+    /// # Errors
+    /// Returns an error if it is not within `deadline`.
+    pub async fn wait_for_secondary(&self, member: usize, deadline: Duration) -> Result<Duration> {
+        self.wait_for_roles(deadline, "a secondary", |roles| roles[member] == MemberRole::Secondary).await
+    }
+
+    /// Waits until one member is the primary and all others are secondaries, and returns the time that it took.
+    ///
+    /// # Errors
+    /// Returns an error if they are not within `deadline`.
+    pub async fn wait_until_complete(&self, deadline: Duration) -> Result<Duration> {
+        self.wait_for_roles(deadline, "a primary and otherwise secondaries", |roles| {
+            let count = |role| roles.iter().filter(|other| **other == role).count();
+            count(MemberRole::Primary) == 1 && count(MemberRole::Secondary) == roles.len() - 1
+        })
+        .await
+    }
+
+    async fn wait_for_roles(
+        &self,
+        deadline: Duration,
+        what: &str,
+        satisfied: impl Fn(&[MemberRole]) -> bool,
+    ) -> Result<Duration> {
+        let start = Instant::now();
+        try_wait_for(deadline, what, async || Ok(satisfied(&self.roles().await).then_some(()))).await?;
+        Ok(start.elapsed())
+    }
+
+    /// Returns the rollback id of a member. Each rollback increases it (`replSetGetRBID`).
+    ///
+    /// # Errors
+    /// Returns an error if the member does not answer.
+    pub async fn rollback_id(&self, member: usize) -> Result<i32> {
+        let reply = mongo_wire::command(self.address(member), doc! { "replSetGetRBID": 1 }, ANSWER_DEADLINE).await?;
+        Ok(reply.get_i32("rbid")?)
+    }
+
+    /// Sends SIGKILL to a member and waits until its process has ended.
+    pub async fn kill(&self, member: usize) {
+        self.members[member].server.lock().await.child().kill().await;
+    }
+
     /// Sends SIGSTOP to a member, so that its connections hang.
-    pub async fn pause(&self, member: usize);
+    pub async fn pause(&self, member: usize) {
+        self.members[member].server.lock().await.child().pause();
+    }
+
     /// Sends SIGCONT to a member.
-    pub async fn resume(&self, member: usize);
-    /// Shuts a member down as an operator does: a primary hands over to an up-to-date secondary first.
-    pub async fn shut_down(&self, member: usize) -> Result<()>;
+    pub async fn resume(&self, member: usize) {
+        self.members[member].server.lock().await.child().resume();
+    }
+
+    /// Shuts a member down as an operator does: a primary first hands over to a secondary that has all of its writes.
+    ///
+    /// # Errors
+    /// Returns an error if it does not end, for example because a primary has no secondary to hand over to.
+    pub async fn shut_down(&self, member: usize) -> Result<()> {
+        let shutdown = doc! { "shutdown": 1, "timeoutSecs": QUIESCE_SECONDS };
+        // The server ends without a reply, so the process shows whether it has obeyed.
+        let refusal = mongo_wire::command(self.address(member), shutdown, COMMAND_DEADLINE).await.err();
+        let ended = self.members[member].server.lock().await.child().wait_within(COMMAND_DEADLINE).await;
+        ensure!(ended.is_some(), "member {member} does not shut down: {refusal:?}");
+        Ok(())
+    }
+
     /// Starts a member again after it was killed or shut down, and waits until it is a secondary or the primary.
-    pub async fn restart(&self, member: usize) -> Result<()>;
-    /// Starts a member again and does not wait.
-    pub async fn relaunch(&self, member: usize) -> Result<()>;
+    ///
+    /// # Errors
+    /// Returns an error if it does not start within a minute.
+    pub async fn restart(&self, member: usize) -> Result<()> {
+        self.relaunch(member).await?;
+        try_wait_for(RESTART_DEADLINE, "a restarted member", async || {
+            self.members[member].server.lock().await.child().ensure_running()?;
+            let hello = hello(self.address(member)).await;
+            let ready = |hello: &Document| has_role(hello, "isWritablePrimary") || has_role(hello, "secondary");
+            Ok(hello.is_some_and(|hello| ready(&hello)).then_some(()))
+        })
+        .await
+    }
+
+    /// Starts a member again after it was killed or shut down, and does not wait.
+    ///
+    /// # Errors
+    /// Returns an error if the process cannot be started.
+    pub async fn relaunch(&self, member: usize) -> Result<()> {
+        self.members[member].server.lock().await.relaunch().await
+    }
+
     /// Returns whether the process of a member runs.
-    pub async fn is_running(&self, member: usize) -> bool;
-    /// Makes the primary step down: for `period` it does not stand for election. Returns its index.
-    pub async fn step_down(&self, period: Duration) -> Result<usize>;
-    /// Isolates a member. Packets vanish, connections stay open and hang.
-    pub async fn isolate(&self, member: usize, isolation: Isolation) -> Result<()>;
+    pub async fn is_running(&self, member: usize) -> bool {
+        self.members[member].server.lock().await.child().exit_status().is_none()
+    }
+
+    /// Makes the primary step down. For `period`, at least 1 s, it does not stand for election. Returns its index.
+    ///
+    /// # Errors
+    /// Returns an error if there is no primary, or if no secondary has all of its writes within `period`.
+    pub async fn step_down(&self, period: Duration) -> Result<usize> {
+        let primary = self.primary().await.context("there is no primary that could step down")?;
+        let seconds = i32::try_from(period.as_secs().max(1))?;
+        // The default of the second period is 10 s, and it may not be longer than the first one.
+        let command = doc! { "replSetStepDown": seconds, "secondaryCatchUpPeriodSecs": seconds.min(10) };
+        mongo_wire::command(self.address(primary), command, COMMAND_DEADLINE).await?;
+        Ok(primary)
+    }
+
+    /// Isolates a member. Packets vanish, so connections stay open and hang.
+    ///
+    /// # Errors
+    /// Returns an error if no link can be cut on this machine.
+    pub fn isolate(&self, member: usize, isolation: Isolation) -> Result<()> {
+        self.links.isolate(member, isolation)
+    }
+
     /// Ends the isolation of a member.
-    pub async fn heal(&self, member: usize) -> Result<()>;
-    /// Ends every disturbance: heals, resumes and restarts all members, and waits until the set is complete.
-    pub async fn recover(&self, deadline: Duration) -> Result<Duration>;
+    ///
+    /// # Errors
+    /// Returns an error if no link can be cut on this machine.
+    pub fn heal(&self, member: usize) -> Result<()> {
+        self.links.heal(member)
+    }
+
+    /// Ends every disturbance: heals and resumes all members, starts those that do not run, and waits until the set is
+    /// complete. Returns the time that it took.
+    ///
+    /// # Errors
+    /// Returns an error if the set is not complete within `deadline`.
+    pub async fn recover(&self, deadline: Duration) -> Result<Duration> {
+        let start = Instant::now();
+        self.links.heal_all()?;
+        for member in 0..self.size() {
+            self.resume(member).await;
+            if !self.is_running(member).await {
+                self.relaunch(member).await?;
+            }
+        }
+        self.wait_until_complete(deadline).await?;
+        Ok(start.elapsed())
+    }
+
+    fn address(&self, member: usize) -> SocketAddrV4 {
+        self.members[member].spec.address()
+    }
+
+    /// Returns the answer of each member to `hello`, or `None` if it does not answer.
+    async fn ask_all(&self) -> Vec<Option<Document>> {
+        join_all(self.members.iter().map(|member| hello(member.spec.address()))).await
+    }
+}
+
+async fn hello(address: SocketAddrV4) -> Option<Document> {
+    mongo_wire::command(address, doc! { "hello": 1 }, ANSWER_DEADLINE).await.ok()
 }

@@ -233,15 +233,8 @@ async fn start_mongod(spec: &DependenciesSpec) -> Result<Option<Mongod>> {
     if spec.already_running.mongodb {
         return Ok(None);
     }
-    let mongod_spec = MongodSpec {
-        program: spec.programs.mongod.clone(),
-        port: spec.ports.mongodb,
-        files: ServerFiles { data: spec.data.join("mongodb"), log: spec.logs.join("mongod.log") },
-        replica_set: None,
-        tls: None,
-        command_prefix: Vec::new(),
-    };
-    Mongod::start(mongod_spec).await.map(Some)
+    let files = ServerFiles { data: spec.data.join("mongodb"), log: spec.logs.join("mongod.log") };
+    Mongod::start(MongodSpec::new(spec.programs.mongod.clone(), spec.ports.mongodb, files)).await.map(Some)
 }
 
 async fn start_broker(spec: &DependenciesSpec) -> Result<Broker> {
@@ -250,15 +243,9 @@ async fn start_broker(spec: &DependenciesSpec) -> Result<Broker> {
     }
     match &spec.programs.kafka {
         KafkaBackend::ApacheKafka { java, libs } => {
-            let kafka_spec = KafkaSpec {
-                java: java.clone(),
-                libs: libs.clone(),
-                port: spec.ports.kafka,
-                controller_port: spec.ports.kafka_control,
-                advertised_port: None,
-                files: ServerFiles { data: spec.data.join("kafka"), log: spec.logs.join("kafka.log") },
-                secure: None,
-            };
+            let files = ServerFiles { data: spec.data.join("kafka"), log: spec.logs.join("kafka.log") };
+            let ports = (spec.ports.kafka, spec.ports.kafka_control);
+            let kafka_spec = KafkaSpec::new(java.clone(), libs.clone(), ports, files);
             Ok(Broker::ApacheKafka(Box::new(Kafka::start(kafka_spec).await?)))
         }
         KafkaBackend::Embedded { reason } => {
