@@ -31,8 +31,8 @@ pub use kafka::{Producer, Record, TopicReader, add_partitions, create_topic, del
 pub use layers::{Layer, assert_layers};
 pub use local_stack::{
     dependencies::{
-        Cluster, Isolation, KafkaCluster, MemberRole, NewLeader, NewPrimary, PartitionState, ReplicaSet,
-        kafka::SecureListener, mock_kafka::MockKafka,
+        Cluster, Isolation, KafkaCluster, MemberRole, PartitionState, ReplicaSet, Takeover, kafka::SecureListener,
+        mock_kafka::MockKafka,
     },
     network::{
         ports::Port,

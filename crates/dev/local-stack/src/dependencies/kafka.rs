@@ -175,7 +175,8 @@ fn write_properties(spec: &KafkaSpec) -> Result<PathBuf> {
     let replicas = voters.len();
     // A write survives the loss of one broker, and a cluster of three accepts writes without one broker.
     let min_in_sync = replicas.div_ceil(2);
-    let voters: Vec<String> = (1..).zip(voters).map(|(node, address): (usize, _)| format!("{node}@{address}")).collect();
+    let voters: Vec<String> =
+        (1..).zip(voters).map(|(node, address): (usize, _)| format!("{node}@{address}")).collect();
     let (voters, logs) = (voters.join(","), files.data.join("logs"));
     let mut text = format!(
         "\

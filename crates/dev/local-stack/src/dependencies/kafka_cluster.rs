@@ -17,9 +17,10 @@ use tokio::sync::Mutex;
 
 use super::{
     kafka::{Kafka, KafkaSpec},
-    kafka_wire::{self, ClusterMetadata, PartitionMetadata},
+    kafka_wire::{self, ClusterMetadata, PartitionMetadata, QuorumLeader},
     links::{Isolation, MemberLinks},
-    server::{Server, ServerSpec as _},
+    server::Server,
+    takeover::{Takeover, wait_for_takeover},
 };
 use crate::wait_for::try_wait_for;
 
@@ -39,15 +40,6 @@ pub struct PartitionState {
     pub replicas: Vec<usize>,
     /// The brokers whose replica is in sync. If the brokers disagree, the smallest set.
     pub in_sync: Vec<usize>,
-}
-
-/// A leader of a partition or of the controllers, and how long it took until there was one.
-#[derive(Debug, Clone, Copy)]
-pub struct NewLeader {
-    /// The broker.
-    pub broker: usize,
-    /// The time from the call until the broker was the leader.
-    pub took: Duration,
 }
 
 /// A running Kafka cluster.
@@ -125,12 +117,14 @@ impl KafkaCluster {
         partition: i32,
         former: usize,
         deadline: Duration,
-    ) -> Result<NewLeader> {
-        let start = Instant::now();
-        let broker = try_wait_for(deadline, "a new leader", async || {
-            Ok(self.leader(topic, partition).await.filter(|leader| *leader != former))
-        });
-        Ok(NewLeader { broker: broker.await?, took: start.elapsed() })
+    ) -> Result<Takeover> {
+        let claim = async |broker: usize| {
+            let metadata = self.ask(broker, Some(&[topic])).await?;
+            let state = metadata.topics.get(topic)?.iter().find(|state| state.partition == partition)?;
+            index(state.leader).filter(|leader| *leader != former)
+        };
+        let holder = async || self.leader(topic, partition).await;
+        wait_for_takeover(deadline, "a new leader", &self.all_but(former), claim, holder).await
     }
 
     /// Waits until every broker is alive and all replicas of one topic, or with `None` of all topics, are in sync.
@@ -157,9 +151,8 @@ impl KafkaCluster {
 
     /// Returns the active controller, or `None` while there is none. If two claim to be it, the later election counts.
     pub async fn controller(&self) -> Option<usize> {
-        let ask = |member: &Member| kafka_wire::quorum_leader(member.spec.controller, ANSWER_DEADLINE);
-        let answers = join_all(self.members.iter().map(ask)).await;
-        let leaders = answers.into_iter().filter_map(|answer| answer.ok().flatten());
+        let answers = join_all((0..self.size()).map(|broker| self.ask_controller(broker))).await;
+        let leaders = answers.into_iter().flatten();
         leaders.max_by_key(|leader| leader.epoch).and_then(|leader| index(leader.node_id))
     }
 
@@ -167,12 +160,10 @@ impl KafkaCluster {
     ///
     /// # Errors
     /// Returns an error if there is none within `deadline`.
-    pub async fn wait_for_new_controller(&self, former: usize, deadline: Duration) -> Result<NewLeader> {
-        let start = Instant::now();
-        let broker = try_wait_for(deadline, "a new controller", async || {
-            Ok(self.controller().await.filter(|controller| *controller != former))
-        });
-        Ok(NewLeader { broker: broker.await?, took: start.elapsed() })
+    pub async fn wait_for_new_controller(&self, former: usize, deadline: Duration) -> Result<Takeover> {
+        let claim = async |broker: usize| index(self.ask_controller(broker).await?.node_id);
+        let holder = async || self.controller().await;
+        wait_for_takeover(deadline, "a new active controller", &self.all_but(former), claim, holder).await
     }
 
     /// Sends SIGKILL to a broker and waits until its process has ended.
@@ -275,13 +266,26 @@ impl KafkaCluster {
     /// Returns every broker with the addresses of the controllers of the others.
     fn other_controllers(&self) -> impl Iterator<Item = (usize, Vec<Ipv4Addr>)> {
         let controller = |broker: usize| *self.members[broker].spec.controller.ip();
-        (0..self.size()).map(move |broker| (broker, self.links.peers(broker).map(controller).collect()))
+        (0..self.size()).map(move |broker| (broker, self.all_but(broker).into_iter().map(controller).collect()))
+    }
+
+    /// Returns the brokers without one.
+    fn all_but(&self, broker: usize) -> Vec<usize> {
+        self.links.peers(broker).collect()
     }
 
     /// Returns what each broker knows, or `None` if it does not answer.
     async fn ask_all(&self, topics: Option<&[&str]>) -> Vec<Option<ClusterMetadata>> {
-        let ask = async |member: &Member| kafka_wire::metadata(member.spec.address(), topics, ANSWER_DEADLINE).await.ok();
-        join_all(self.members.iter().map(ask)).await
+        join_all((0..self.size()).map(|broker| self.ask(broker, topics))).await
+    }
+
+    async fn ask(&self, broker: usize, topics: Option<&[&str]>) -> Option<ClusterMetadata> {
+        kafka_wire::metadata(self.members[broker].spec.address(), topics, ANSWER_DEADLINE).await.ok()
+    }
+
+    /// Returns the election that a controller has won, or `None` if it is not the active one or does not answer.
+    async fn ask_controller(&self, broker: usize) -> Option<QuorumLeader> {
+        kafka_wire::quorum_leader(self.members[broker].spec.controller, ANSWER_DEADLINE).await.ok().flatten()
     }
 }
 

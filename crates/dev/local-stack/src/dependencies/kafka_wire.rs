@@ -185,7 +185,9 @@ struct Response {
 impl Response {
     fn take(&mut self, count: usize) -> Result<&[u8]> {
         let start = self.next;
-        let Some(field) = self.bytes.get(start..start.saturating_add(count)) else { bail!("Kafka's response is too short") };
+        let Some(field) = self.bytes.get(start..start.saturating_add(count)) else {
+            bail!("Kafka's response is too short")
+        };
         self.next = start + count;
         Ok(field)
     }

@@ -21,11 +21,13 @@ pub mod readiness;
 mod replica_set;
 mod running;
 mod server;
+mod takeover;
 
 pub use cluster::{Cluster, ClusterSpec};
-pub use kafka_cluster::{KafkaCluster, NewLeader, PartitionState};
+pub use kafka_cluster::{KafkaCluster, PartitionState};
 pub use links::Isolation;
 pub use locate::{Dependencies, KafkaBackend, MailBackend};
-pub use replica_set::{MemberRole, NewPrimary, ReplicaSet};
+pub use replica_set::{MemberRole, ReplicaSet};
 pub use running::{AlreadyRunning, DependenciesSpec, DependencyPorts, PARTITIONS, RunningDependencies, TOPIC};
 pub use server::{Server, ServerFiles, ServerSpec};
+pub use takeover::Takeover;

@@ -1,6 +1,9 @@
 //! Readiness checks: whether MongoDB, Kafka, an SMTP server or a web page answers on a local port.
 
-use std::{net::{Ipv4Addr, SocketAddrV4}, time::Duration};
+use std::{
+    net::{Ipv4Addr, SocketAddrV4},
+    time::Duration,
+};
 
 use bson::doc;
 use rdkafka::{

@@ -19,6 +19,7 @@ use super::{
     links::{Isolation, MemberLinks},
     mongo_wire,
     mongod::{Mongod, MongodSpec, has_role},
+    takeover::{Takeover, wait_for_takeover},
 };
 use crate::wait_for::try_wait_for;
 
@@ -41,15 +42,6 @@ pub enum MemberRole {
     Other,
     /// It did not answer within a second.
     Unreachable,
-}
-
-/// A primary, and how long it took until there was one.
-#[derive(Debug, Clone, Copy)]
-pub struct NewPrimary {
-    /// The member.
-    pub member: usize,
-    /// The time from the call until the member accepted writes.
-    pub took: Duration,
 }
 
 /// A running replica set.
@@ -134,27 +126,25 @@ impl ReplicaSet {
     ///
     /// # Errors
     /// Returns an error if there is none within `deadline`.
-    pub async fn wait_for_primary(&self, deadline: Duration) -> Result<NewPrimary> {
-        self.wait_for_primary_among(deadline, "a primary", |_| true).await
+    pub async fn wait_for_primary(&self, deadline: Duration) -> Result<Takeover> {
+        self.wait_for_primary_among(deadline, |_| true).await
     }
 
     /// Waits until another member than `former` is the primary.
     ///
     /// # Errors
     /// Returns an error if there is none within `deadline`.
-    pub async fn wait_for_new_primary(&self, former: usize, deadline: Duration) -> Result<NewPrimary> {
-        self.wait_for_primary_among(deadline, "a new primary", |member| member != former).await
+    pub async fn wait_for_new_primary(&self, former: usize, deadline: Duration) -> Result<Takeover> {
+        self.wait_for_primary_among(deadline, |member| member != former).await
     }
 
-    async fn wait_for_primary_among(
-        &self,
-        deadline: Duration,
-        what: &str,
-        accepts: impl Fn(usize) -> bool,
-    ) -> Result<NewPrimary> {
-        let start = Instant::now();
-        let member = try_wait_for(deadline, what, async || Ok(self.primary().await.filter(|member| accepts(*member))));
-        Ok(NewPrimary { member: member.await?, took: start.elapsed() })
+    async fn wait_for_primary_among(&self, deadline: Duration, accepts: impl Fn(usize) -> bool) -> Result<Takeover> {
+        let candidates: Vec<usize> = (0..self.size()).filter(|member| accepts(*member)).collect();
+        let claim = async |member: usize| {
+            let hello = hello(self.address(member)).await?;
+            has_role(&hello, "isWritablePrimary").then_some(member)
+        };
+        wait_for_takeover(deadline, "a primary", &candidates, claim, async || self.primary().await).await
     }
 
     /// Waits until a member is a secondary, and returns the time that it took.

@@ -244,7 +244,11 @@ fn run_ip(holder: Option<&Child>, lines: &[String]) -> Result<()> {
     drop(stdin);
     let output = child.wait_with_output()?;
     let message = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "`ip` cannot change the network: {}", message.lines().next().unwrap_or("no reason given"));
+    ensure!(
+        output.status.success(),
+        "`ip` cannot change the network: {}",
+        message.lines().next().unwrap_or("no reason given")
+    );
     Ok(())
 }
 
@@ -279,7 +283,11 @@ mod tests {
         let (server, client, host) = (Endpoint::Node(0), Endpoint::Node(1), Endpoint::Host);
         let run = |node: usize, arguments: &[&str]| {
             let prefix = network.command_prefix(node);
-            ChildSpec::new("python", &prefix[0], Output::Inherit).args(&prefix[1..]).arg("python3").args(arguments).start()
+            ChildSpec::new("python", &prefix[0], Output::Inherit)
+                .args(&prefix[1..])
+                .arg("python3")
+                .args(arguments)
+                .start()
         };
         let _server = run(0, &["-c", SERVER]).unwrap();
         let [first, second] = network.addresses(server)[..] else { panic!("two addresses") };

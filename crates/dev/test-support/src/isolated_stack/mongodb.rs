@@ -168,10 +168,7 @@ impl IsolatedReplicaSet {
                 data: data_directory(stack, "mongod", port),
                 log: log_file(stack, &format!("mongod-{name}-{}", port.number())),
             };
-            MongodSpec {
-                replica_set: Some("rs0".to_owned()),
-                ..MongodSpec::new(program.clone(), port.number(), files)
-            }
+            MongodSpec { replica_set: Some("rs0".to_owned()), ..MongodSpec::new(program.clone(), port.number(), files) }
         };
         Self { members: expect_ok(Mongod::start_replica_set(ports.iter().map(spec).collect()).await), ports }
     }
