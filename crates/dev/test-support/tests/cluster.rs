@@ -88,10 +88,10 @@ async fn an_isolated_primary_is_replaced_and_rolls_back_what_it_accepted_alone()
 
 /// Writes a document that only this member stores.
 async fn write_without_majority(uri: &str) {
-    let client = mongodb::Client::with_uri_str(uri).await.unwrap();
+    let client = mongodb::Client::with_uri_str(uri).await.expect("the connection string is well-formed");
     let concern = mongodb::options::WriteConcern::nodes(1);
     let collection = client.database("cluster").collection::<bson::Document>("rolled_back");
-    collection.insert_one(bson::doc! { "alone": true }).write_concern(concern).await.unwrap();
+    collection.insert_one(bson::doc! { "alone": true }).write_concern(concern).await.expect("it is the primary");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -135,7 +135,8 @@ async fn a_killed_leader_and_an_isolated_one_are_replaced_and_come_back_in_sync(
 }
 
 async fn produce(producer: &Producer, value: &str) {
-    producer.try_produce(TOPIC, Some(0), None, Some(value.as_bytes()), &[]).await.unwrap();
+    let produced = producer.try_produce(TOPIC, Some(0), None, Some(value.as_bytes()), &[]).await;
+    produced.expect("a majority of the brokers acknowledges it");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -203,6 +204,8 @@ async fn services_whose_clock_is_ten_minutes_off_work() {
 
 /// Returns the time at which an access token was issued, in seconds.
 fn seconds_of_issue(tokens: &Tokens) -> i64 {
-    let claims = URL_SAFE_NO_PAD.decode(tokens.access.split('.').nth(1).unwrap()).unwrap();
-    serde_json::from_slice::<Value>(&claims).unwrap()["iat"].as_i64().unwrap()
+    let claims = tokens.access.split('.').nth(1).expect("a token has three parts");
+    let claims = URL_SAFE_NO_PAD.decode(claims).expect("claims are base64url");
+    let claims: Value = serde_json::from_slice(&claims).expect("claims are JSON");
+    claims["iat"].as_i64().expect("the time of issue is a number")
 }

@@ -6,7 +6,7 @@
 //! numbered from 0; the `node.id` is one more.
 
 use std::{
-    net::{Ipv4Addr, SocketAddrV4},
+    net::Ipv4Addr,
     path::Path,
     time::{Duration, Instant},
 };

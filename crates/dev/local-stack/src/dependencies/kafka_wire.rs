@@ -123,9 +123,11 @@ fn decode_quorum(response: &mut Response) -> Result<Option<QuorumLeader>> {
     if response.i16()? != NONE {
         return Ok(None);
     }
-    let (_topics, name_length) = (response.take(1)?, response.take(1)?[0]);
+    let _topics = response.take(1)?;
+    let name_length = response.take(1)?[0];
     ensure!(usize::from(name_length) == QUORUM_TOPIC.len() + 1, "the quorum of another topic was described");
-    let (_name, _partitions) = (response.take(QUORUM_TOPIC.len())?, response.take(1)?);
+    let _name = response.take(QUORUM_TOPIC.len())?;
+    let _partitions = response.take(1)?;
     let _partition = response.i32()?;
     let error = response.i16()?;
     let leader = QuorumLeader { node_id: response.i32()?, epoch: response.i32()? };

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use futures_util::future::select_ok;
 
 use crate::wait_for::try_wait_for;
@@ -32,16 +32,12 @@ pub(super) async fn wait_for_takeover(
     holder: impl AsyncFn() -> Option<usize>,
 ) -> Result<Takeover> {
     let start = Instant::now();
-    let ask = async || {
-        let left = deadline.saturating_sub(start.elapsed());
-        let claims =
-            witnesses.iter().map(|witness| Box::pin(try_wait_for(left, what, async || Ok(claim(*witness).await))));
-        let (member, _others) = select_ok(claims).await.with_context(|| format!("waited for {deadline:?}"))?;
-        Ok(Takeover { member, took: start.elapsed() })
-    };
     loop {
-        let takeover = ask().await?;
-        if holder().await == Some(takeover.member) {
+        let left = deadline.saturating_sub(start.elapsed());
+        let ask = async |witness: usize| try_wait_for(left, what, async || Ok(claim(witness).await)).await;
+        let (member, _others) = select_ok(witnesses.iter().map(|witness| Box::pin(ask(*witness)))).await?;
+        let takeover = Takeover { member, took: start.elapsed() };
+        if holder().await == Some(member) {
             return Ok(takeover);
         }
         tokio::time::sleep(PAUSE).await;
