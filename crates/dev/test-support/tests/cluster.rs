@@ -1,6 +1,6 @@
 //! The cluster that tests disturb: members are killed, stopped, isolated and restarted, and come back.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD as URL_SAFE_NO_PAD};
 use serde_json::Value;
@@ -15,7 +15,9 @@ const ELECTION_DEADLINE: Duration = Duration::from_secs(25);
 const RECOVERY_DEADLINE: Duration = Duration::from_secs(90);
 
 async fn start(name: &str) -> Option<IsolatedCluster> {
+    let begin = Instant::now();
     let started = IsolatedCluster::start(&Stack::from_env(), name).await;
+    println!("started after {:?}", begin.elapsed());
     started.map_err(|reason| report_skipped(name, &reason)).ok()
 }
 
@@ -55,10 +57,13 @@ async fn a_killed_primary_and_a_stopped_one_are_replaced_and_come_back_as_second
     let fourth = set.wait_for_new_primary(third.member, ELECTION_DEADLINE).await.unwrap();
     println!("stepped down: a new primary after {:?}", fourth.took);
 
-    set.shut_down(fourth.member).await.unwrap();
+    let shut_down = async { println!("shut down: ended after {:?}", set.shut_down(fourth.member).await.unwrap()) };
+    let replaced = async {
+        let fifth = set.wait_for_new_primary(fourth.member, ELECTION_DEADLINE).await.unwrap();
+        println!("shut down: a new primary after {:?}", fifth.took);
+    };
+    tokio::join!(shut_down, replaced);
     assert!(!set.is_running(fourth.member).await);
-    let fifth = set.wait_for_new_primary(fourth.member, ELECTION_DEADLINE).await.unwrap();
-    println!("shut down: a new primary after {:?}", fifth.took);
     println!("complete after {:?}", set.recover(RECOVERY_DEADLINE).await.unwrap());
 }
 

@@ -127,8 +127,8 @@ impl KafkaCluster {
         wait_for_takeover(deadline, "a new leader", &self.all_but(former), claim, holder).await
     }
 
-    /// Waits until every broker is alive and all replicas of one topic, or with `None` of all topics, are in sync.
-    /// Returns the time that it took.
+    /// Waits until there is an active controller, every broker is alive, and all replicas of one topic, or with `None`
+    /// of all topics, are in sync. Returns the time that it took.
     ///
     /// # Errors
     /// Returns an error if a replica is not in sync within `deadline`.
@@ -143,7 +143,9 @@ impl KafkaCluster {
         };
         try_wait_for(deadline, "a full in-sync set of every partition", async || {
             let answers = self.ask_all(topic.is_some().then_some(topics)).await;
-            Ok(answers.iter().all(|answer| answer.as_ref().is_some_and(is_complete)).then_some(()))
+            let complete = answers.iter().all(|answer| answer.as_ref().is_some_and(is_complete));
+            // Without a controller the brokers repeat what they knew before.
+            Ok((complete && self.controller().await.is_some()).then_some(()))
         })
         .await?;
         Ok(start.elapsed())

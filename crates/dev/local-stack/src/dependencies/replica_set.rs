@@ -11,7 +11,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use bson::{Document, doc, oid::ObjectId};
+use bson::{doc, oid::ObjectId};
 use futures_util::future::join_all;
 use tokio::sync::Mutex;
 
@@ -27,9 +27,9 @@ use crate::wait_for::try_wait_for;
 const ANSWER_DEADLINE: Duration = Duration::from_secs(1);
 /// How long a command may take that waits for other members.
 const COMMAND_DEADLINE: Duration = Duration::from_secs(30);
-const RESTART_DEADLINE: Duration = Duration::from_secs(60);
-/// How long a member that shuts down lets running operations finish. MongoDB's default is 15 s.
-const QUIESCE_SECONDS: i32 = 5;
+const START_DEADLINE: Duration = Duration::from_secs(60);
+/// By default a member gives other members and its clients 15 s each.
+const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(40);
 
 /// The role of a member, as it states itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,24 +102,16 @@ impl ReplicaSet {
 
     /// Returns the role of every member.
     pub async fn roles(&self) -> Vec<MemberRole> {
-        let role = |hello: Option<Document>| match hello {
-            None => MemberRole::Unreachable,
-            Some(hello) if has_role(&hello, "isWritablePrimary") => MemberRole::Primary,
-            Some(hello) if has_role(&hello, "secondary") => MemberRole::Secondary,
-            Some(_) => MemberRole::Other,
-        };
-        self.ask_all().await.into_iter().map(role).collect()
+        self.ask_all()
+            .await
+            .into_iter()
+            .map(|state| state.map_or(MemberRole::Unreachable, |state| state.role))
+            .collect()
     }
 
     /// Returns the primary, or `None`. If two members call themselves primary, the one of the later election counts.
     pub async fn primary(&self) -> Option<usize> {
-        let election = |(member, hello): (usize, Option<Document>)| -> Option<(ObjectId, usize)> {
-            let hello = hello.filter(|hello| has_role(hello, "isWritablePrimary"))?;
-            // It begins with the term of the election.
-            Some((hello.get_object_id("electionId").ok()?, member))
-        };
-        let primaries = self.ask_all().await.into_iter().enumerate().filter_map(election);
-        primaries.max().map(|(_, member)| member)
+        latest_primary(&self.ask_all().await).map(|(member, _)| member)
     }
 
     /// Waits until there is a primary.
@@ -141,40 +133,44 @@ impl ReplicaSet {
     async fn wait_for_primary_among(&self, deadline: Duration, accepts: impl Fn(usize) -> bool) -> Result<Takeover> {
         let candidates: Vec<usize> = (0..self.size()).filter(|member| accepts(*member)).collect();
         let claim = async |member: usize| {
-            let hello = hello(self.address(member)).await?;
-            has_role(&hello, "isWritablePrimary").then_some(member)
+            let state = ask(self.address(member)).await?;
+            (state.role == MemberRole::Primary).then_some(member)
         };
         wait_for_takeover(deadline, "a primary", &candidates, claim, async || self.primary().await).await
     }
 
-    /// Waits until a member is a secondary, and returns the time that it took.
+    /// Waits until a member is a secondary that has written operations of the primary's term, so it has rolled back what
+    /// it had accepted alone. Returns the time that it took.
     ///
     /// # Errors
     /// Returns an error if it is not within `deadline`.
     pub async fn wait_for_secondary(&self, member: usize, deadline: Duration) -> Result<Duration> {
-        self.wait_for_roles(deadline, "a secondary", |roles| roles[member] == MemberRole::Secondary).await
+        self.wait_for_secondaries(&[member], deadline).await
     }
 
-    /// Waits until one member is the primary and all others are secondaries, and returns the time that it took.
+    /// Waits until one member is the primary and all others are secondaries as in [`ReplicaSet::wait_for_secondary`].
+    /// Returns the time that it took.
     ///
     /// # Errors
     /// Returns an error if they are not within `deadline`.
     pub async fn wait_until_complete(&self, deadline: Duration) -> Result<Duration> {
-        self.wait_for_roles(deadline, "a primary and otherwise secondaries", |roles| {
-            let count = |role| roles.iter().filter(|other| **other == role).count();
-            count(MemberRole::Primary) == 1 && count(MemberRole::Secondary) == roles.len() - 1
-        })
-        .await
+        let all: Vec<usize> = (0..self.size()).collect();
+        self.wait_for_secondaries(&all, deadline).await
     }
 
-    async fn wait_for_roles(
-        &self,
-        deadline: Duration,
-        what: &str,
-        satisfied: impl Fn(&[MemberRole]) -> bool,
-    ) -> Result<Duration> {
+    /// Waits until there is a primary, and these members, except the primary, follow it.
+    async fn wait_for_secondaries(&self, members: &[usize], deadline: Duration) -> Result<Duration> {
         let start = Instant::now();
-        try_wait_for(deadline, what, async || Ok(satisfied(&self.roles().await).then_some(()))).await?;
+        try_wait_for(deadline, "a primary with its secondaries", async || {
+            let states = self.ask_all().await;
+            let Some((primary, term)) = latest_primary(&states) else { return Ok(None) };
+            let follows = |member: &usize| {
+                let state = states[*member];
+                state.is_some_and(|state| state.role == MemberRole::Secondary && state.term == term)
+            };
+            Ok(members.iter().filter(|member| **member != primary).all(follows).then_some(()))
+        })
+        .await?;
         Ok(start.elapsed())
     }
 
@@ -202,17 +198,16 @@ impl ReplicaSet {
         self.members[member].server.lock().await.child().resume();
     }
 
-    /// Shuts a member down as an operator does: a primary first hands over to a secondary that has all of its writes.
+    /// Shuts a member down as an operator does (SIGTERM): a primary first hands over to a secondary that has all of its
+    /// writes. Every member then refuses new operations for a while before it ends. Returns the time that it took.
     ///
     /// # Errors
-    /// Returns an error if it does not end, for example because a primary has no secondary to hand over to.
-    pub async fn shut_down(&self, member: usize) -> Result<()> {
-        let shutdown = doc! { "shutdown": 1, "timeoutSecs": QUIESCE_SECONDS };
-        // The server ends without a reply, so the process shows whether it has obeyed.
-        let refusal = mongo_wire::command(self.address(member), shutdown, COMMAND_DEADLINE).await.err();
-        let ended = self.members[member].server.lock().await.child().wait_within(COMMAND_DEADLINE).await;
-        ensure!(ended.is_some(), "member {member} does not shut down: {refusal:?}");
-        Ok(())
+    /// Returns an error if it has not ended within 40 s. It is killed then.
+    pub async fn shut_down(&self, member: usize) -> Result<Duration> {
+        let start = Instant::now();
+        let ended = self.members[member].server.lock().await.child().stop(SHUTDOWN_DEADLINE).await;
+        ensure!(ended.is_some(), "member {member} did not shut down within {SHUTDOWN_DEADLINE:?}");
+        Ok(start.elapsed())
     }
 
     /// Starts a member again after it was killed or shut down, and waits until it is a secondary or the primary.
@@ -221,11 +216,10 @@ impl ReplicaSet {
     /// Returns an error if it does not start within a minute.
     pub async fn restart(&self, member: usize) -> Result<()> {
         self.relaunch(member).await?;
-        try_wait_for(RESTART_DEADLINE, "a restarted member", async || {
+        try_wait_for(START_DEADLINE, "a restarted member", async || {
             self.members[member].server.lock().await.child().ensure_running()?;
-            let hello = hello(self.address(member)).await;
-            let ready = |hello: &Document| has_role(hello, "isWritablePrimary") || has_role(hello, "secondary");
-            Ok(hello.is_some_and(|hello| ready(&hello)).then_some(()))
+            let role = ask(self.address(member)).await.map(|state| state.role);
+            Ok(matches!(role, Some(MemberRole::Primary | MemberRole::Secondary)).then_some(()))
         })
         .await
     }
@@ -294,12 +288,55 @@ impl ReplicaSet {
         self.members[member].spec.address()
     }
 
-    /// Returns the answer of each member to `hello`, or `None` if it does not answer.
-    async fn ask_all(&self) -> Vec<Option<Document>> {
-        join_all(self.members.iter().map(|member| hello(member.spec.address()))).await
+    /// Returns the state of each member, or `None` if it does not answer.
+    async fn ask_all(&self) -> Vec<Option<MemberState>> {
+        join_all(self.members.iter().map(|member| ask(member.spec.address()))).await
     }
 }
 
-async fn hello(address: SocketAddrV4) -> Option<Document> {
-    mongo_wire::command(address, doc! { "hello": 1 }, ANSWER_DEADLINE).await.ok()
+/// What a member states about itself.
+#[derive(Debug, Clone, Copy)]
+struct MemberState {
+    role: MemberRole,
+    /// The id of the election that a primary has won, which begins with the term.
+    election: Option<ObjectId>,
+    /// The term of its last write.
+    term: Option<i64>,
+}
+
+async fn ask(address: SocketAddrV4) -> Option<MemberState> {
+    let hello = mongo_wire::command(address, doc! { "hello": 1 }, ANSWER_DEADLINE).await.ok()?;
+    let role = match &hello {
+        hello if has_role(hello, "isWritablePrimary") => MemberRole::Primary,
+        hello if has_role(hello, "secondary") => MemberRole::Secondary,
+        _ => MemberRole::Other,
+    };
+    let last_write = hello.get_document("lastWrite").and_then(|write| write.get_document("opTime"));
+    let term = last_write.and_then(|time| time.get_i64("t")).ok();
+    Some(MemberState { role, election: hello.get_object_id("electionId").ok(), term })
+}
+
+/// Returns the primary of the latest election, with the term of its last write.
+fn latest_primary(states: &[Option<MemberState>]) -> Option<(usize, Option<i64>)> {
+    let primaries = states.iter().enumerate().filter_map(|(member, state)| {
+        let state = state.filter(|state| state.role == MemberRole::Primary)?;
+        Some((state.election, member, state.term))
+    });
+    primaries.max().map(|(_, member, term)| (member, term))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_primary_of_the_latest_election_counts() {
+        let state = |role, term: u8| {
+            let election = Some(ObjectId::from_bytes([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, term]));
+            Some(MemberState { role, election, term: Some(i64::from(term)) })
+        };
+        let (old, new) = (state(MemberRole::Primary, 1), state(MemberRole::Primary, 2));
+        assert_eq!(latest_primary(&[None, new, old]), Some((1, Some(2))));
+        assert_eq!(latest_primary(&[state(MemberRole::Secondary, 2), None, None]), None);
+    }
 }
