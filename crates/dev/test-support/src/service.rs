@@ -89,9 +89,10 @@ impl ServiceSpec {
     /// Shifts the clock of the service by this many seconds: what it reads as the time of day, not how fast time passes.
     ///
     /// # Errors
-    /// Returns the reason why this machine cannot shift it: libfaketime is not installed.
+    /// Returns the reason why this machine cannot shift it: it has no C compiler, or another libc than glibc.
     pub fn shift_clock(self, seconds: i64) -> Result<Self, String> {
-        let variables = shifted_clock::variables(seconds)?;
+        let directory = self.log.parent().unwrap_or(Path::new("."));
+        let variables = shifted_clock::variables(seconds, directory)?;
         Ok(variables.into_iter().fold(self, |spec, (name, value)| spec.variable(name, value)))
     }
 
@@ -340,7 +341,6 @@ impl Service {
     /// Panics if the service still runs.
     pub fn relaunch_with(&mut self, change: impl FnOnce(ServiceSpec) -> ServiceSpec) {
         assert!(!self.is_running(), "{} still runs", self.spec.name);
-        shifted_clock::remove_shared_memory(self.child.pid());
         self.spec = change(self.spec.clone());
         self.child = self.spec.child();
     }
@@ -360,7 +360,6 @@ impl Service {
 
 impl Drop for Service {
     fn drop(&mut self) {
-        shifted_clock::remove_shared_memory(self.child.pid());
         if std::thread::panicking() {
             let log = tail(&self.spec.log, LOG_LINES_SHOWN);
             // The text is written at once, so that the logs of two services do not mix.

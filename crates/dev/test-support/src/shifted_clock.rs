@@ -1,31 +1,38 @@
-//! Runs a service with its clock off, by libfaketime: a library that the dynamic linker loads before libc and that
-//! changes what the real-time clock says. The monotonic clock, timers and the times of files are not affected.
+//! Runs a service with its clock off, by a library that the dynamic linker loads before libc.
+//!
+//! The library is `shifted_clock.c`, compiled when it is first used. libfaketime cannot do this: librdkafka waits with
+//! `cnd_timedwait`, which libfaketime 0.9.10 does not replace, so a service with a clock in the past waits in a busy
+//! loop, and with one in the future for the whole difference.
 
-use std::{env::consts::ARCH, fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
-const LIBRARY: &str = "libfaketimeMT.so.1";
+const SOURCE: &str = include_str!("shifted_clock.c");
 
-/// Returns the environment variables that shift the clock of a process.
+/// Returns the environment variables that shift the clock of a process by this many seconds. The library is written
+/// into `directory`.
 ///
 /// # Errors
 /// Returns the reason why this machine cannot shift it.
-pub(crate) fn variables(seconds: i64) -> Result<[(&'static str, String); 4], String> {
-    let directories = [format!("/usr/lib/{ARCH}-linux-gnu"), "/usr/lib".to_owned(), "/usr/lib64".to_owned()];
-    let libraries = directories.map(|directory| PathBuf::from(directory).join("faketime").join(LIBRARY));
-    let library = libraries.iter().find(|library| library.is_file()).ok_or("libfaketime is not installed")?;
-    Ok([
-        ("LD_PRELOAD", library.display().to_string()),
-        ("FAKETIME", format!("{seconds:+}")),
-        ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
-        ("NO_FAKE_STAT", "1".to_owned()),
-    ])
+pub(crate) fn variables(seconds: i64, directory: &Path) -> Result<[(&'static str, String); 2], String> {
+    let library = compile(directory)?;
+    Ok([("LD_PRELOAD", library.display().to_string()), ("SHIFT_CLOCK_SECONDS", seconds.to_string())])
 }
 
-/// Removes what the library leaves in shared memory if the process was killed. Otherwise a later process with the same
-/// id could not start with this library.
-pub(crate) fn remove_shared_memory(pid: u32) {
-    for name in [format!("faketime_shm_{pid}"), format!("sem.faketime_sem_{pid}")] {
-        // A process that has ended by itself, and one without the library, have none.
-        let _ = fs::remove_file(PathBuf::from("/dev/shm").join(name));
+fn compile(directory: &Path) -> Result<PathBuf, String> {
+    let (source, library) = (directory.join("shifted_clock.c"), directory.join("shifted_clock.so"));
+    // A process that runs with the library still has it open.
+    if !library.is_file() {
+        fs::create_dir_all(directory).and_then(|()| fs::write(&source, SOURCE)).map_err(|error| error.to_string())?;
+        let mut compiler = Command::new("cc");
+        compiler.args(["-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-o"]).arg(&library).arg(&source);
+        let output = compiler.output().map_err(|error| format!("cc cannot be run: {error}"))?;
+        if !output.status.success() {
+            return Err(format!("cc cannot compile the library: {}", String::from_utf8_lossy(&output.stderr)));
+        }
     }
+    Ok(library)
 }
