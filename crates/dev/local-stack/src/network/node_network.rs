@@ -179,7 +179,7 @@ fn connect_host(hub: &Child) -> Result<u8> {
     for step in 0..SUBNETS {
         let subnet = u8::try_from((start + u32::from(step)) % u32::from(SUBNETS))?;
         let interface = host_interface(subnet);
-        if fs::exists(format!("/sys/class/net/{interface}"))? {
+        if interface_exists(&interface)? {
             continue;
         }
         match run_ip(None, &[format!("link add {interface} type veth peer name host netns {}", hub.pid())]) {
@@ -190,11 +190,17 @@ fn connect_host(hub: &Child) -> Result<u8> {
                 return Ok(subnet);
             }
             // Another process may have taken the name in the meantime. Anything else fails for every name.
-            Err(error) if fs::exists(format!("/sys/class/net/{interface}"))? => refusal = Some(error),
+            Err(error) if interface_exists(&interface)? => refusal = Some(error),
             Err(error) => return Err(error),
         }
     }
     Err(refusal.unwrap_or_else(|| anyhow::anyhow!("this machine already has {SUBNETS} such networks")))
+}
+
+/// Returns whether the namespace of this process has an interface of this name. (`/sys` may show another namespace.)
+fn interface_exists(name: &str) -> Result<bool> {
+    let table = fs::read_to_string("/proc/self/net/dev")?;
+    Ok(table.lines().any(|line| line.trim_start().strip_prefix(name).is_some_and(|rest| rest.starts_with(':'))))
 }
 
 fn host_interface(subnet: u8) -> String {
@@ -322,7 +328,7 @@ mod tests {
         };
         assert_ne!(first.addresses(Endpoint::Node(0)), second.addresses(Endpoint::Node(0)));
         let interfaces = [host_interface(first.subnet), host_interface(second.subnet)];
-        let exists = |interface: &String| fs::exists(format!("/sys/class/net/{interface}")).unwrap();
+        let exists = |interface: &String| interface_exists(interface).unwrap();
         assert!(interfaces.iter().all(exists));
         drop((first, second));
         wait_for(START_DEADLINE, "the interfaces to disappear", async || {
