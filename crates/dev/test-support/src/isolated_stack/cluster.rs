@@ -13,7 +13,8 @@ use crate::stack::Stack;
 pub struct IsolatedCluster(Cluster);
 
 impl IsolatedCluster {
-    /// Starts a cluster, with links that can be cut where this machine allows it.
+    /// Starts a cluster, with links that can be cut where this machine allows it. `name` is unique within the test
+    /// process.
     ///
     /// # Errors
     /// Returns the reason why this machine cannot run a Kafka cluster.
