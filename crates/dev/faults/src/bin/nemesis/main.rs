@@ -2,7 +2,7 @@
 //! everything is healed, the run waits until the system is idle, and the checker judges the recorded history. The
 //! schedule of the faults depends on the seed alone.
 
-mod cluster;
+mod deployment;
 mod fault_injection;
 mod load;
 mod nemesis_run;

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Arguments,
-    cluster::Cluster,
+    deployment::Deployment,
     fault_injection::{heal, inject},
     load, process_samples, report_table,
     schedule::{PlannedFault, schedule},
@@ -32,20 +32,20 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<bool> {
     println!("seed {seed}, {} minute(s)", arguments.minutes);
     let length = Duration::from_secs(60 * u64::from(arguments.minutes));
     let stack = Stack::from_env();
-    let cluster = Arc::new(Cluster::start(&stack).await?);
+    let deployment = Arc::new(Deployment::start(&stack).await?);
     let stop = CancellationToken::new();
-    let samples = tokio::spawn(process_samples::sample_processes(Arc::clone(&cluster), stop.clone()));
-    let load = load::start(&cluster, seed, &stop);
-    let done = inject_schedule(&cluster, schedule(seed, length), Instant::now(), length).await;
+    let samples = tokio::spawn(process_samples::sample_processes(Arc::clone(&deployment), stop.clone()));
+    let load = load::start(&deployment, seed, &stop);
+    let done = inject_schedule(&deployment, schedule(seed, length), Instant::now(), length).await;
 
     println!("healing");
-    heal(&cluster).await;
+    heal(&deployment).await;
     stop.cancel();
     load.join_all().await;
     let began = Instant::now();
-    let not_idle = try_wait_until_idle(&cluster.run, IDLE_DEADLINE).await.err();
+    let not_idle = try_wait_until_idle(&deployment.run, IDLE_DEADLINE).await.err();
     println!("idle after {:.1} s", began.elapsed().as_secs_f64());
-    let mut history = collect_history(&cluster.run).await;
+    let mut history = collect_history(&deployment.run).await;
     history.samples = samples.await.context("sampling")?;
 
     let report = faults::checker::check(&history);
@@ -71,7 +71,7 @@ fn random_seed() -> u64 {
 
 /// Injects every planned fault at its time. Returns those that this machine could inject.
 async fn inject_schedule(
-    cluster: &Cluster,
+    deployment: &Deployment,
     planned: Vec<PlannedFault>,
     began: Instant,
     length: Duration,
@@ -79,7 +79,7 @@ async fn inject_schedule(
     let faults = planned.into_iter().enumerate().map(|(nth, planned)| async move {
         sleep_until(began + planned.at).await;
         println!("{planned}");
-        inject(cluster, &planned, nth).await.then_some(planned)
+        inject(deployment, &planned, nth).await.then_some(planned)
     });
     let (done, ()) = tokio::join!(join_all(faults), sleep_until(began + length));
     done.into_iter().flatten().collect()

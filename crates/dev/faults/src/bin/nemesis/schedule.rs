@@ -6,7 +6,7 @@ use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use test_support::{Behavior, Phase};
 
-use crate::cluster::{NetworkLink, REPLICAS, ServiceKind};
+use crate::deployment::{NetworkLink, REPLICAS, ServiceKind};
 
 /// The delay before the first fault, in milliseconds.
 const LEAD_MS: u64 = 2_000;

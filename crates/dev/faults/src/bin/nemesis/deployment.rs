@@ -1,4 +1,4 @@
-//! The cluster under test: replicas of both services, the broker, the database, the mail server, and a proxy on
+//! The processes under test: replicas of both services, the broker, the database, the mail server, and a proxy on
 //! every network link between them.
 
 use std::collections::BTreeMap;
@@ -47,7 +47,7 @@ pub(crate) enum NetworkLink {
 }
 
 /// All processes and proxies of a run. Everything that a fault changes has its own lock.
-pub(crate) struct Cluster {
+pub(crate) struct Deployment {
     pub(crate) run: FaultRun,
     pub(crate) users: Vec<Mutex<Service>>,
     pub(crate) emails: Vec<Mutex<Service>>,
@@ -62,7 +62,7 @@ pub(crate) struct Cluster {
     pub(crate) admin: TestUser,
 }
 
-impl Cluster {
+impl Deployment {
     /// Starts all processes and creates the administrator.
     ///
     /// # Errors
