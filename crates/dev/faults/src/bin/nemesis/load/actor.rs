@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use super::account::Account;
-use crate::deployment::Deployment;
+use crate::deployment::{Deployment, Servers};
 
 /// The pause between two requests, in milliseconds.
 const PAUSE_MS: std::ops::Range<u64> = 40..200;
@@ -33,7 +33,7 @@ pub(crate) struct Actor {
 impl Actor {
     pub(crate) fn new(deployment: Arc<Deployment>, seed: u64, number: u64) -> Self {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
-        let api = random_api(&deployment, &mut random);
+        let (api, _) = random_apis(&deployment, &mut random);
         let (client, admin) = (deployment.run.recorder.client(api.clone()), deployment.run.recorder.client(api));
         Self { deployment, random, number, names: 0, used: Vec::new(), client, admin }
     }
@@ -47,9 +47,9 @@ impl Actor {
     /// Waits for a random time, then selects a random replica.
     pub(super) async fn pause(&mut self) {
         sleep(Duration::from_millis(self.random.random_range(PAUSE_MS))).await;
-        let api = random_api(&self.deployment, &mut self.random);
-        self.client.use_api(api.clone());
-        self.admin.use_api(api);
+        let (api, others) = random_apis(&self.deployment, &mut self.random);
+        self.client.use_apis(api.clone(), others.clone());
+        self.admin.use_apis(api, others);
     }
 
     /// Returns the token of the newest mail to `address` that links to `page`, or `None` if no such mail arrives in
@@ -133,9 +133,14 @@ impl Actor {
     }
 }
 
-fn random_api(deployment: &Deployment, random: &mut ChaCha8Rng) -> Api {
-    let n = random.random_range(0..deployment.apis.len().max(1));
-    deployment.apis.get(n).expect("at least one replica exists").clone()
+/// Selects a random replica. On clusters, the other replicas get a request if this one accepts no connection.
+fn random_apis(deployment: &Deployment, random: &mut ChaCha8Rng) -> (Api, Vec<Api>) {
+    let mut apis = deployment.apis.clone();
+    let api = apis.remove(random.random_range(0..apis.len()));
+    match deployment.servers {
+        Servers::Single { .. } => (api, Vec::new()),
+        Servers::Cluster(_) => (api, apis),
+    }
 }
 
 pub(super) fn status(outcome: &Outcome) -> Option<u16> {

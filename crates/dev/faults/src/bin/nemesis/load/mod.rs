@@ -16,10 +16,11 @@ use crate::deployment::Deployment;
 /// The number of concurrent actors.
 const ACTORS: u64 = 8;
 
-/// Starts all actors. When `stop` is cancelled, each actor ends after its current request.
-pub(crate) fn start(deployment: &Arc<Deployment>, seed: u64, stop: &CancellationToken) -> JoinSet<()> {
+/// Starts all actors. When `stop` is cancelled, each actor ends after its current request. A later round of load in
+/// the same run has another number and uses other accounts.
+pub(crate) fn start(deployment: &Arc<Deployment>, seed: u64, round: u64, stop: &CancellationToken) -> JoinSet<()> {
     let mut load = JoinSet::new();
-    for number in 0..ACTORS {
+    for number in round * ACTORS..(round + 1) * ACTORS {
         let mut actor = Actor::new(Arc::clone(deployment), seed.wrapping_add(number + 1), number);
         let stop = stop.clone();
         load.spawn(async move {
