@@ -278,11 +278,7 @@ impl Client {
 
     /// Sends a request to the first replica that accepts a connection. Sets `server` to the address of the last one
     /// that was tried.
-    async fn send_to_any(
-        &self,
-        request: RequestBuilder,
-        server: &mut String,
-    ) -> Result<ApiResponse, reqwest::Error> {
+    async fn send_to_any(&self, request: RequestBuilder, server: &mut String) -> Result<ApiResponse, reqwest::Error> {
         let (client, request) = request.build_split();
         let mut request = request?;
         let mut others = self.others.iter();

@@ -97,7 +97,8 @@ impl Recorder {
         let id = u64::try_from(state.operations.len()).unwrap_or(u64::MAX);
         let outcome = Outcome::Unknown { why: "the client did not wait for the response".to_owned() };
         let server = String::new();
-        let operation = Operation { id, client, action, user, invoked: now, completed: now, outcome, comparison_group, server };
+        let operation =
+            Operation { id, client, action, user, invoked: now, completed: now, outcome, comparison_group, server };
         state.operations.push(RecordedOperation { operation, email });
         id
     }

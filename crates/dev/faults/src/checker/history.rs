@@ -316,6 +316,9 @@ pub struct Election {
     pub member: String,
     /// The id of the election, which increases.
     pub id: String,
+    /// When it first acknowledged a write of the observer on a majority. Until then, no client can write.
+    #[serde(default)]
+    pub majority_at: Option<Timestamp>,
 }
 
 /// The readiness of all replicas of all services together.

@@ -39,8 +39,10 @@ pub struct Recovery {
     pub first_write: Option<i64>,
     /// The number of elections after the fault.
     pub elections: usize,
-    /// The longest time from a new primary to the first acknowledged write.
+    /// The longest time from a new primary to the first acknowledged write of a client of the services.
     pub election_to_write: Option<i64>,
+    /// The longest time from a new primary until MongoDB acknowledged a write of the observer.
+    pub election_to_majority: Option<i64>,
     /// The time from the healing until all services were ready; `None` if another fault came first.
     pub heal_to_ready: Option<i64>,
     /// The longest time of a request during the fault and shortly after it.
@@ -88,7 +90,8 @@ pub fn measure_recovery(history: &History) -> RecoveryReport {
     for (n, election) in history.elections.iter().enumerate().skip(1) {
         let took = time_to_write(history, election, history.elections.get(n + 1));
         if let Some(took) = took.filter(|took| *took > MAX_ELECTION_TO_WRITE) {
-            let what = format!("no write for {took} ms after {} became the primary at {}", election.member, election.at);
+            let what =
+                format!("no write for {took} ms after {} became the primary at {}", election.member, election.at);
             missed.entry(Goal::WritesAfterElection).or_default().push(Violation::new(what, []));
         }
         elections.push((election, took));
@@ -125,18 +128,15 @@ fn recovery(
     let began_after = |operation: &&Operation| operation.invoked >= fault.began && is_acknowledged_write(operation);
     let first = history.operations.iter().filter(began_after).map(|operation| operation.completed).min();
     let belongs = |election: &Election| last_replica_set_fault(history, election.at) == Some(fault);
-    let own: Vec<Option<i64>> =
-        elections.iter().filter(|(election, _)| belongs(election)).map(|(_, took)| *took).collect();
+    let own: Vec<&(&Election, Option<i64>)> = elections.iter().filter(|(election, _)| belongs(election)).collect();
+    let majority = |election: &Election| election.majority_at.map(|at| between(election.at, at));
     let heal_to_ready = heal_to_ready(history, fault);
     let end = fault.healed.as_millisecond() + heal_to_ready.unwrap_or(0) + AFTERMATH;
-    let is_during = |operation: &&&Operation| {
-        operation.completed >= fault.began && operation.invoked.as_millisecond() <= end
-    };
+    let is_during =
+        |operation: &&&Operation| operation.completed >= fault.began && operation.invoked.as_millisecond() <= end;
     let during: Vec<&&Operation> = counted.iter().filter(is_during).collect();
     let with_status = |status: u16| {
-        let has_it = |operation: &&&&Operation| {
-            matches!(&operation.outcome, Outcome::Answered(response) if response.status == status)
-        };
+        let has_it = |operation: &&&&Operation| matches!(&operation.outcome, Outcome::Answered(response) if response.status == status);
         during.iter().filter(has_it).count()
     };
     Recovery {
@@ -144,7 +144,8 @@ fn recovery(
         name: fault.name.clone(),
         first_write: first.map(|at| between(fault.began, at)),
         elections: own.len(),
-        election_to_write: own.into_iter().flatten().max(),
+        election_to_write: own.iter().filter_map(|(_, took)| *took).max(),
+        election_to_majority: own.iter().filter_map(|(election, _)| majority(election)).max(),
         heal_to_ready,
         slowest: during.iter().map(|operation| duration(operation)).max().unwrap_or(0),
         operations: during.len(),
@@ -271,6 +272,7 @@ fn worse(one: Recovery, other: Recovery) -> Recovery {
         first_write: one.first_write.max(other.first_write),
         elections: one.elections + other.elections,
         election_to_write: one.election_to_write.max(other.election_to_write),
+        election_to_majority: one.election_to_majority.max(other.election_to_majority),
         heal_to_ready: one.heal_to_ready.max(other.heal_to_ready),
         slowest: one.slowest.max(other.slowest),
         operations: one.operations + other.operations,
@@ -284,10 +286,11 @@ impl Recovery {
     #[must_use]
     pub fn figures(&self) -> String {
         format!(
-            "fault to write {}, election to write {} ({} elections), heal to ready {}, slowest request {}, \
+            "fault to write {}, election to write {} (MongoDB itself {}; {} elections), heal to ready {}, slowest request {}, \
              {} operations, {} refused, {} without answer",
             seconds(self.first_write),
             seconds(self.election_to_write),
+            seconds(self.election_to_majority),
             self.elections,
             seconds(self.heal_to_ready),
             seconds(Some(self.slowest)),

@@ -48,7 +48,8 @@ impl Run {
     }
 
     fn election(mut self, time: i64) -> Self {
-        self.0.elections.push(Election { at: at(time), member: "member 1".into(), id: time.to_string() });
+        let (member, id, majority_at) = ("member 1".into(), time.to_string(), Some(at(time + 40)));
+        self.0.elections.push(Election { at: at(time), member, id, majority_at });
         self
     }
 
@@ -91,6 +92,7 @@ fn the_times_of_a_recovery_that_reaches_every_goal_are_measured() {
     let recovery = report.worst(27).unwrap();
     assert_eq!(recovery.first_write, Some(4_300));
     assert_eq!((recovery.elections, recovery.election_to_write), (1, Some(300)));
+    assert_eq!(recovery.election_to_majority, Some(40));
     assert_eq!(recovery.heal_to_ready, Some(250));
     assert_eq!((recovery.slowest, report.slowest), (2_100, 2_100));
     assert_eq!((recovery.operations, recovery.refused, recovery.unanswered), (4, 1, 0));
@@ -148,7 +150,8 @@ fn a_slow_request_misses_its_goal_even_if_it_has_no_answer() {
 fn a_request_to_a_stopped_service_may_be_slow_and_one_to_another_service_may_not() {
     let stopped = |server: &str| {
         let target = FaultTarget::StoppedService(server.into());
-        let mut run = Run::new().operation(Action::Read, 1_500, 7_000, answered(200, None)).fault(0, target, 1_000, 6_900);
+        let mut run =
+            Run::new().operation(Action::Read, 1_500, 7_000, answered(200, None)).fault(0, target, 1_000, 6_900);
         run.0.faults[0].number = None;
         run.measure()
     };

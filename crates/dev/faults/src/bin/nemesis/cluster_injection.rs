@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::{
     cluster_schedule::ClusterFault,
-    deployment::{ClusterServers, Deployment, ServiceKind, Servers},
+    deployment::{ClusterServers, Deployment, Servers, ServiceKind},
     fault_injection::Injection,
 };
 
@@ -112,7 +112,10 @@ async fn disturb_replica_set(set: &ReplicaSet, fault: &ClusterFault, duration: D
             elected?;
             set.wait_until_complete(RECOVERY_DEADLINE).await?;
             let rolled_back = set.rollback_id(primary).await? != before;
-            println!("          the isolated primary {}", if rolled_back { "rolled back" } else { "had nothing to roll back" });
+            println!(
+                "          the isolated primary {}",
+                if rolled_back { "rolled back" } else { "had nothing to roll back" }
+            );
             (began, healed)
         }
         ClusterFault::NoMajority { with_primary } => {
@@ -152,12 +155,7 @@ async fn step_down(set: &ReplicaSet) -> Result<()> {
     Ok(())
 }
 
-async fn disturb_brokers(
-    kafka: &KafkaCluster,
-    topic: &str,
-    fault: &ClusterFault,
-    duration: Duration,
-) -> Result<Times> {
+async fn disturb_brokers(kafka: &KafkaCluster, topic: &str, fault: &ClusterFault, duration: Duration) -> Result<Times> {
     let times = match fault {
         ClusterFault::LeaderKilled(partition) => {
             let leader = kafka.leader(topic, *partition).await.context("the partition has no leader")?;

@@ -9,9 +9,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::{
     deployment::{CLUSTER_REPLICAS, ServiceKind},
-    schedule::{
-        EMAIL_POINTS, Fault, FaultTarget, POISON_KINDS, PlannedFault, SMTP_PHASES, USER_POINTS, smtp_action,
-    },
+    schedule::{EMAIL_POINTS, Fault, FaultTarget, POISON_KINDS, PlannedFault, SMTP_PHASES, USER_POINTS, smtp_action},
 };
 
 /// The number of members of the replica set, and of brokers.

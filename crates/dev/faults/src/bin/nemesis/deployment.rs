@@ -7,8 +7,8 @@ use anyhow::{Context as _, Result, anyhow, ensure};
 use faults::checker::Limits;
 use faults::{FaultRun, Recorder};
 use test_support::{
-    Api, BrokerKind, IsolatedCluster, IsolatedKafka, IsolatedMongod, Port, ScriptedSmtp, Service, ServiceSpec, Stack, TcpProxy,
-    TestUser, World,
+    Api, BrokerKind, IsolatedCluster, IsolatedKafka, IsolatedMongod, Port, ScriptedSmtp, Service, ServiceSpec, Stack,
+    TcpProxy, TestUser, World,
 };
 use tokio::sync::Mutex;
 
@@ -51,7 +51,10 @@ pub(crate) enum NetworkLink {
 /// The servers that the services depend on.
 pub(crate) enum Servers {
     /// One broker and one replica set of one member.
-    Single { kafka: Mutex<IsolatedKafka>, mongod: Mutex<IsolatedMongod> },
+    Single {
+        kafka: Mutex<IsolatedKafka>,
+        mongod: Mutex<IsolatedMongod>,
+    },
     Cluster(ClusterServers),
 }
 
@@ -91,8 +94,7 @@ impl Deployment {
         links.insert(NetworkLink::EmailMongo, TcpProxy::start(&mongod.address()).await?);
         let uri = |address: &str| format!("mongodb://{address}/?directConnection=true");
         let through = |link| links.get(&link).map(TcpProxy::address).unwrap_or_default();
-        let uris =
-            (uri(&through(NetworkLink::UserMongo)), uri(&through(NetworkLink::EmailMongo)));
+        let uris = (uri(&through(NetworkLink::UserMongo)), uri(&through(NetworkLink::EmailMongo)));
         let world = World::without_topic(stack, "nemesis")
             .on_brokers(kafka.brokers(), kafka.broker_kind())
             .on_mongodb(uri(&mongod.address()));

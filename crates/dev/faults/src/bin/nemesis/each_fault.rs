@@ -84,6 +84,7 @@ fn undisturbed(history: &History) -> Recovery {
         first_write: None,
         elections: 0,
         election_to_write: None,
+        election_to_majority: None,
         heal_to_ready: None,
         slowest: history.operations.iter().map(milliseconds).max().unwrap_or(0),
         operations: history.operations.len(),

@@ -10,7 +10,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::{
     cluster_injection,
-    deployment::{Deployment, ServiceKind, Servers},
+    deployment::{Deployment, Servers, ServiceKind},
     poison_records,
     schedule::{Fault, NetworkFault, PlannedFault},
 };

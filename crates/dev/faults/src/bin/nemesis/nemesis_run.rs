@@ -91,11 +91,8 @@ pub(crate) struct RoundEnd {
 impl NemesisRun {
     async fn start(seed: u64, on_clusters: bool) -> Result<Self> {
         let stack = Stack::from_env();
-        let deployment = if on_clusters {
-            Deployment::start_on_clusters(&stack).await?
-        } else {
-            Deployment::start(&stack).await?
-        };
+        let deployment =
+            if on_clusters { Deployment::start_on_clusters(&stack).await? } else { Deployment::start(&stack).await? };
         let (deployment, stop_samples) = (Arc::new(deployment), CancellationToken::new());
         let samples = process_samples::sample_processes(Arc::clone(&deployment), stop_samples.clone());
         Ok(Self {

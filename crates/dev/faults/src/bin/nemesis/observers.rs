@@ -10,7 +10,10 @@ use bson::{Document, doc};
 use faults::checker::{Election, History, ReadinessChange};
 use futures_util::future::join_all;
 use local_stack::network::http;
-use mongodb::{Client, options::ClientOptions};
+use mongodb::{
+    Client,
+    options::{Acknowledgment, ClientOptions, WriteConcern},
+};
 use service_kit::Clock;
 use test_support::Service;
 use tokio::{
@@ -23,6 +26,8 @@ use crate::deployment::{Deployment, Servers};
 /// The time between two questions to a member of the replica set.
 const HELLO_INTERVAL: Duration = Duration::from_millis(50);
 const HELLO_DEADLINE: Duration = Duration::from_millis(500);
+/// The deadline of the write that shows when a new primary has a majority.
+const WRITE_DEADLINE: Duration = Duration::from_secs(10);
 /// The time between two questions to the services.
 const READINESS_INTERVAL: Duration = Duration::from_millis(100);
 const READINESS_DEADLINE: Duration = Duration::from_secs(1);
@@ -76,20 +81,39 @@ async fn direct_client(uri: &str) -> Result<Client> {
     options.server_selection_timeout = Some(HELLO_DEADLINE);
     options.connect_timeout = Some(HELLO_DEADLINE);
     options.heartbeat_freq = Some(HELLO_DEADLINE);
+    options.write_concern = Some(WriteConcern::builder().w(Acknowledgment::Majority).journal(true).build());
     Ok(Client::with_options(options)?)
 }
 
 async fn observe_elections(client: Client, member: String, observed: Arc<Mutex<Observed>>) {
     let (clock, admin, mut ticks) = (Clock::system(), client.database("admin"), ticks(HELLO_INTERVAL));
+    let probe = client.database("nemesis").collection::<Document>("elections");
     loop {
         ticks.tick().await;
         let Ok(Ok(hello)) = timeout(HELLO_DEADLINE, admin.run_command(doc! { "hello": 1 })).await else { continue };
         let Some(id) = election_of_primary(&hello) else { continue };
-        let mut observed = observed.lock().unwrap_or_else(PoisonError::into_inner);
-        if observed.elections.iter().all(|election| election.id != id) {
-            observed.elections.push(Election { at: clock.now(), member: member.clone(), id });
+        if !add_election(
+            &observed,
+            Election { at: clock.now(), member: member.clone(), id: id.clone(), majority_at: None },
+        ) {
+            continue;
+        }
+        if let Ok(Ok(_)) = timeout(WRITE_DEADLINE, probe.insert_one(doc! { "election": &id })).await {
+            let mut observed = observed.lock().unwrap_or_else(PoisonError::into_inner);
+            let election = observed.elections.iter_mut().find(|election| election.id == id);
+            election.into_iter().for_each(|election| election.majority_at = Some(clock.now()));
         }
     }
+}
+
+/// Adds an election and returns whether it was not known yet.
+fn add_election(observed: &Mutex<Observed>, election: Election) -> bool {
+    let mut observed = observed.lock().unwrap_or_else(PoisonError::into_inner);
+    let is_new = observed.elections.iter().all(|known| known.id != election.id);
+    if is_new {
+        observed.elections.push(election);
+    }
+    is_new
 }
 
 /// Returns the id of the election that the member has won, if it is the primary.

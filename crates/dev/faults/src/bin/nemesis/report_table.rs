@@ -39,8 +39,8 @@ const CLUSTER_FAULTS: Table = Table {
     begin: "<!-- cluster-faults:begin -->",
     end: "<!-- cluster-faults:end -->",
     head: "\
-| # | fault | operations | refused | without answer | slowest request | fault to write | elections | election to write | heal to ready | result |
-|---:|---|---:|---:|---:|---:|---:|---:|---:|---:|---|
+| # | fault | operations | refused | without answer | slowest request | fault to write | elections | election to write | of it MongoDB | heal to ready | result |
+|---:|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---|
 ",
 };
 
@@ -76,9 +76,8 @@ fn run_row(summary: &Summary) -> String {
         summary.lost,
         summary.doubled,
     ];
-    let mut cells: Vec<String> = std::iter::once(summary.seed.to_string())
-        .chain(figures.iter().map(ToString::to_string))
-        .collect();
+    let mut cells: Vec<String> =
+        std::iter::once(summary.seed.to_string()).chain(figures.iter().map(ToString::to_string)).collect();
     if let Some(recovery) = &summary.recovery {
         let worst = recovery.worst.as_ref();
         cells.extend([
@@ -106,6 +105,7 @@ fn fault_row(line: &FaultLine) -> String {
         seconds(recovery.and_then(|recovery| recovery.first_write)),
         count(|recovery| recovery.elections),
         seconds(recovery.and_then(|recovery| recovery.election_to_write)),
+        seconds(recovery.and_then(|recovery| recovery.election_to_majority)),
         seconds(recovery.and_then(|recovery| recovery.heal_to_ready)),
         line.result.clone(),
     ])
