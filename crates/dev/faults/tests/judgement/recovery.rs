@@ -48,8 +48,14 @@ impl Run {
     }
 
     fn election(mut self, time: i64) -> Self {
-        let (member, id, majority_at) = ("member 1".into(), time.to_string(), Some(at(time + 40)));
-        self.0.elections.push(Election { at: at(time), member, id, majority_at });
+        let (member, id) = ("member 1".into(), time.to_string());
+        self.0.elections.push(Election { at: at(time), member, id, majority_at: Some(at(time)) });
+        self
+    }
+
+    /// Sets the time at which the last elected primary has a majority.
+    fn majority(mut self, time: i64) -> Self {
+        self.0.elections.last_mut().expect("an election came before").majority_at = Some(at(time));
         self
     }
 
@@ -64,7 +70,7 @@ impl Run {
 }
 
 fn at(milliseconds: i64) -> Timestamp {
-    Timestamp::from_millisecond(1_900_000_000_000 + milliseconds).unwrap()
+    Timestamp::from_millisecond(1_900_000_000_000 + milliseconds).expect("the time is valid")
 }
 
 fn answered(status: u16, retry_after: Option<u64>) -> Outcome {
@@ -85,6 +91,7 @@ fn the_times_of_a_recovery_that_reaches_every_goal_are_measured() {
         .operation(Action::Login, 2_000, 4_100, answered(503, Some(1)))
         .operation(Action::Read, 2_000, 2_010, answered(200, None))
         .election(5_000)
+        .majority(5_040)
         .write(4_200, 5_300)
         .readiness(9_250, true);
     let report = run.measure();
@@ -104,6 +111,16 @@ fn a_late_write_after_an_election_misses_its_goal() {
     let report = late.measure();
     assert_eq!(report.missed(), [Goal::WritesAfterElection], "{report}");
     assert_eq!(report.worst(27).unwrap().election_to_write, Some(1_001));
+}
+
+#[test]
+fn the_time_that_mongodb_needs_for_a_majority_is_not_counted() {
+    let run = |written| Run::new().primary_killed().election(5_000).majority(6_100).write(4_900, written);
+    assert!(run(7_100).measure().is_clean());
+    assert_eq!(run(7_101).measure().missed(), [Goal::WritesAfterElection]);
+    let mut without_a_majority = run(6_001);
+    without_a_majority.0.elections[1].majority_at = None;
+    assert_eq!(without_a_majority.measure().missed(), [Goal::WritesAfterElection]);
 }
 
 #[test]

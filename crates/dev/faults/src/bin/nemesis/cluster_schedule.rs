@@ -173,6 +173,9 @@ pub(crate) fn one_fault(number: u32) -> (Vec<PlannedFault>, Duration) {
     (planned, Duration::from_millis(at))
 }
 
+/// Chooses a fault and its possible durations, in milliseconds.
+type Card = fn(&mut ChaCha8Rng) -> (Fault, Range<u64>);
+
 /// A sequence of faults that do not overlap.
 struct Lane {
     /// The time before the first fault, in milliseconds.
@@ -180,7 +183,7 @@ struct Lane {
     /// The time between the end of a fault and the next one, in milliseconds.
     gap_ms: Range<u64>,
     /// The faults that are dealt.
-    cards: &'static [fn(&mut ChaCha8Rng) -> (Fault, Range<u64>)],
+    cards: &'static [Card],
 }
 
 const LANES: [Lane; 5] = [

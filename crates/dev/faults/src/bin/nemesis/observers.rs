@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::Result;
-use bson::{Document, doc};
+use bson::{Document, doc, oid::ObjectId};
 use faults::checker::{Election, History, ReadinessChange};
 use futures_util::future::join_all;
 use local_stack::network::http;
@@ -119,7 +119,7 @@ fn add_election(observed: &Mutex<Observed>, election: Election) -> bool {
 /// Returns the id of the election that the member has won, if it is the primary.
 fn election_of_primary(hello: &Document) -> Option<String> {
     let is_primary = hello.get_bool("isWritablePrimary").is_ok_and(|it| it);
-    is_primary.then(|| hello.get_object_id("electionId").ok().map(|id| id.to_hex()))?
+    is_primary.then(|| hello.get_object_id("electionId").ok().map(ObjectId::to_hex))?
 }
 
 async fn observe_readiness(ports: Vec<u16>, observed: Arc<Mutex<Observed>>) {
