@@ -27,13 +27,10 @@ impl MeasuredMongod {
         let directory = env::temp_dir().join(format!("{name}-{}", std::process::id()));
         fs::create_dir_all(&directory)?;
         let port = Port::free()?;
+        let files = ServerFiles { data: directory.join("data"), log: directory.join("mongod.log") };
         let spec = MongodSpec {
-            program: Dependencies::locate(true)?.mongod,
-            port: port.number(),
-            files: ServerFiles { data: directory.join("data"), log: directory.join("mongod.log") },
             replica_set: Some(name.to_owned()),
-            tls: None,
-            command_prefix: Vec::new(),
+            ..MongodSpec::new(Dependencies::locate(true)?.mongod, port.number(), files)
         };
         Ok(Self { mongod: Mongod::start(spec).await?, directory, _port: port })
     }

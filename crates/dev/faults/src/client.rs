@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use reqwest::{Method, RequestBuilder};
+use reqwest::{Method, Request, RequestBuilder};
 use serde_json::{Value, json};
-use test_support::{Api, TestUser, remember_secret};
+use test_support::{Api, ApiResponse, TestUser, remember_secret};
 use uuid::Uuid;
 
 use crate::{
@@ -21,6 +21,8 @@ pub struct Client {
     recorder: Recorder,
     number: u32,
     api: Api,
+    /// The replicas that get a request if the first one accepts no connection.
+    others: Vec<Api>,
     user: Option<Uuid>,
     access: Option<String>,
     refresh: Option<String>,
@@ -42,6 +44,7 @@ impl Client {
             recorder,
             number,
             api,
+            others: Vec::new(),
             user: None,
             access: None,
             refresh: None,
@@ -52,7 +55,13 @@ impl Client {
 
     /// Switches to another replica, where the client's tokens are valid too.
     pub fn use_api(&mut self, api: Api) {
-        self.api = api;
+        self.use_apis(api, Vec::new());
+    }
+
+    /// Switches to another replica. A request that gets no connection to it is sent to one of `others`, as by a load
+    /// balancer.
+    pub fn use_apis(&mut self, api: Api, others: Vec<Api>) {
+        (self.api, self.others) = (api, others);
     }
 
     /// Returns the account that the client registered or is logged in as.
@@ -252,7 +261,8 @@ impl Client {
         self.last_response = None;
         let email = email.map(str::to_owned);
         let id = self.recorder.record_invocation(self.number, action, user, email, self.comparison_group);
-        let (response, outcome) = match self.api.try_send(request.timeout(REQUEST_TIMEOUT)).await {
+        let mut server = String::new();
+        let (response, outcome) = match self.send_to_any(request.timeout(REQUEST_TIMEOUT), &mut server).await {
             Ok(response) => {
                 let outcome = Outcome::Answered(recorded_response(&response, self.comparison_group.is_some()));
                 (Some(response), outcome)
@@ -262,8 +272,29 @@ impl Client {
         };
         self.last_response = response;
         let named = self.user_in_last_response().filter(|_| matches!(action, Action::Register | Action::Login));
-        self.recorder.record_completion(id, named, &outcome);
+        self.recorder.record_completion(id, named, server, &outcome);
         outcome
+    }
+
+    /// Sends a request to the first replica that accepts a connection. Sets `server` to the address of the last one
+    /// that was tried.
+    async fn send_to_any(&self, request: RequestBuilder, server: &mut String) -> Result<ApiResponse, reqwest::Error> {
+        let (client, request) = request.build_split();
+        let mut request = request?;
+        let mut others = self.others.iter();
+        loop {
+            *server = address(&request);
+            let next = request.try_clone().zip(others.next());
+            let sent = self.api.try_send(RequestBuilder::from_parts(client.clone(), request)).await;
+            match (sent, next) {
+                // Without a connection, the request has no effect.
+                (Err(error), Some((copy, other))) if error.is_connect() => {
+                    request = copy;
+                    redirect(&mut request, other)?;
+                }
+                (result, _) => return result,
+            }
+        }
     }
 
     fn keep_tokens(&mut self, outcome: &Outcome) {
@@ -281,6 +312,21 @@ impl Client {
         let id = body["id"].as_str().or_else(|| body["user"]["id"].as_str())?;
         Uuid::try_parse(id).ok()
     }
+}
+
+/// Returns host and port.
+fn address(request: &Request) -> String {
+    let url = request.url();
+    format!("{}:{}", url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or_default())
+}
+
+/// Changes the host and the port of a request to those of another replica.
+fn redirect(request: &mut Request, other: &Api) -> Result<(), reqwest::Error> {
+    let other = other.request(Method::GET, "/").build()?;
+    // Both URLs have the scheme `http`, so neither part can be refused.
+    let _ = request.url_mut().set_host(other.url().host_str());
+    let _ = request.url_mut().set_port(other.url().port());
+    Ok(())
 }
 
 fn succeeded(outcome: &Outcome) -> bool {

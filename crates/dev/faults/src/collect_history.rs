@@ -49,10 +49,10 @@ pub async fn collect_history(run: &FaultRun) -> History {
         dead_letters: documents(&email, "deadLetters").await.iter().map(letter).collect(),
         committed,
         smtp: run.smtp.transactions().into_iter().map(transaction).collect(),
-        samples: Vec::new(),
         secrets: secrets.collect(),
         texts: texts(&run.world.logs()),
         limits: run.limits.clone(),
+        ..History::default()
     }
 }
 

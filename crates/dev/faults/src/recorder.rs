@@ -96,17 +96,20 @@ impl Recorder {
         let mut state = self.state();
         let id = u64::try_from(state.operations.len()).unwrap_or(u64::MAX);
         let outcome = Outcome::Unknown { why: "the client did not wait for the response".to_owned() };
-        let operation = Operation { id, client, action, user, invoked: now, completed: now, outcome, comparison_group };
+        let server = String::new();
+        let operation =
+            Operation { id, client, action, user, invoked: now, completed: now, outcome, comparison_group, server };
         state.operations.push(RecordedOperation { operation, email });
         id
     }
 
-    pub(crate) fn record_completion(&self, id: u64, user: Option<Uuid>, outcome: &Outcome) {
+    pub(crate) fn record_completion(&self, id: u64, user: Option<Uuid>, server: String, outcome: &Outcome) {
         let now = self.now();
         let mut state = self.state();
         let place = usize::try_from(id).unwrap_or(usize::MAX);
         if let Some(RecordedOperation { operation, .. }) = state.operations.get_mut(place) {
             operation.completed = now;
+            operation.server = server;
             operation.outcome = outcome.clone();
             operation.user = user.or(operation.user);
         }

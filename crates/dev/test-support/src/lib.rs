@@ -20,6 +20,7 @@ mod released_documents;
 mod scripted_smtp;
 mod secrets;
 mod service;
+mod shifted_clock;
 mod stack;
 mod world;
 
@@ -28,13 +29,16 @@ pub use browser::Browser;
 pub use catalogues::assert_catalogues;
 pub use documents::{count, find_all, wait_for_count};
 pub use hostile_names::HOSTILE_NAMES;
-pub use isolated_stack::{IsolatedKafka, IsolatedMongod, IsolatedReplicaSet};
+pub use isolated_stack::{IsolatedCluster, IsolatedKafka, IsolatedMongod, IsolatedReplicaSet};
 pub use kafka::{
     Producer, Record, TopicReader, add_partitions, create_topic, create_topic_with_settings, delete_topic,
 };
 pub use layers::{Layer, assert_layers};
 pub use local_stack::{
-    dependencies::{kafka::SecureListener, mock_kafka::MockKafka},
+    dependencies::{
+        Cluster, Isolation, KafkaCluster, MemberRole, PartitionState, ReplicaSet, Takeover, kafka::SecureListener,
+        mock_kafka::MockKafka,
+    },
     network::{
         ports::Port,
         tcp_proxy::{ProxyMode, TcpProxy},

@@ -21,7 +21,7 @@ use local_stack::{
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::api::Api;
+use crate::{api::Api, shifted_clock};
 
 const START_DEADLINE: Duration = Duration::from_secs(45);
 const END_DEADLINE: Duration = Duration::from_secs(40);
@@ -85,6 +85,16 @@ impl ServiceSpec {
     pub fn fail_points(self, points: &str) -> Self {
         assert!(has_fail_points(self.name), "{} was built without fail points; run scripts/test", self.name);
         self.variable("FAILPOINTS", points)
+    }
+
+    /// Shifts the clock of the service by this many seconds: what it reads as the time of day, not how fast time passes.
+    ///
+    /// # Errors
+    /// Returns the reason why this machine cannot shift it: it has no C compiler, or another libc than glibc.
+    pub fn shift_clock(self, seconds: i64) -> Result<Self, String> {
+        let directory = self.log.parent().unwrap_or(Path::new("."));
+        let variables = shifted_clock::variables(seconds, directory)?;
+        Ok(variables.into_iter().fold(self, |spec, (name, value)| spec.variable(name, value)))
     }
 
     /// Deactivates the fail points.

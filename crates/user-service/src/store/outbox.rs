@@ -59,8 +59,10 @@ impl OutboxStore {
     }
 
     /// Returns the backlogs of users who are not parked and whose oldest pending event is older than `min_age`
-    /// at `now`, but not older than `from`; oldest first. It is a majority read, because an event that could be
-    /// rolled back must not be published.
+    /// at `now`, but not older than `from`; oldest first. An event that is more than `min_age` in the future
+    /// counts as old, because the clock of the replica that wrote it is ahead: it would wait until `now` has
+    /// reached that time. It is a majority read, because an event that could be rolled back must not be
+    /// published.
     pub async fn backlogs_older_than(
         &self,
         now: jiff::Timestamp,
@@ -69,10 +71,17 @@ impl OutboxStore {
         limit: i64,
     ) -> Result<Vec<Backlog>, StoreError> {
         let before = now.saturating_sub(min_age).unwrap_or(jiff::Timestamp::MIN);
+        let after = now.saturating_add(min_age).unwrap_or(jiff::Timestamp::MAX);
         let now = DateTime::from(now);
         let filter = doc! {
-            "pendingEvents.0.at": { "$exists": true, "$gte": from, "$lt": DateTime::from(before) },
-            "$or": [{ "parked": { "$exists": false } }, { "parked.until": { "$lte": now } }],
+            "pendingEvents.0.at": { "$exists": true, "$gte": from },
+            "$and": [
+                { "$or": [
+                    { "pendingEvents.0.at": { "$lt": DateTime::from(before) } },
+                    { "pendingEvents.0.at": { "$gt": DateTime::from(after) } },
+                ] },
+                { "$or": [{ "parked": { "$exists": false } }, { "parked.until": { "$lte": now } }] },
+            ],
         };
         self.find(filter, limit).await
     }

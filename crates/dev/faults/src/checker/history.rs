@@ -32,6 +32,16 @@ pub struct History {
     pub texts: Vec<SearchedText>,
     /// The limits for which the run was set up.
     pub limits: Limits,
+    /// The faults of a run on clusters, in the order in which they began.
+    #[serde(default)]
+    pub faults: Vec<InjectedFault>,
+    /// The elections of a run on clusters, in the order in which they were observed. The first one precedes all
+    /// faults.
+    #[serde(default)]
+    pub elections: Vec<Election>,
+    /// Whether all replicas of all services were ready, at the beginning of a run on clusters and at each change.
+    #[serde(default)]
+    pub readiness: Vec<ReadinessChange>,
 }
 
 /// One request of one client.
@@ -56,6 +66,9 @@ pub struct Operation {
     /// account exists.
     #[serde(rename = "alike")]
     pub comparison_group: Option<u32>,
+    /// The address of the replica that got the request, or that was the last one to refuse the connection.
+    #[serde(default)]
+    pub server: String,
 }
 
 /// The kind of a request. Module `expected_events` maps each action to its events.
@@ -266,6 +279,61 @@ pub struct ProcessSample {
     pub descriptors: u64,
     /// The number of threads.
     pub threads: u64,
+}
+
+/// A fault that was injected and healed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InjectedFault {
+    /// The number in the table of faults in `docs/GUARANTEES.md`, if it disturbs a cluster. Only these faults have
+    /// recovery times.
+    pub number: Option<u32>,
+    /// The name of the fault.
+    pub name: String,
+    /// What it disturbs.
+    pub target: FaultTarget,
+    /// When the injection began.
+    pub began: Timestamp,
+    /// When the last step of the healing was done.
+    pub healed: Timestamp,
+}
+
+/// What a fault disturbs, as far as recovery times depend on it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FaultTarget {
+    /// The replica set.
+    ReplicaSet,
+    /// The Kafka cluster.
+    Brokers,
+    /// Service processes, which are ended and started again.
+    Services,
+    /// The service at this address, which is stopped (SIGSTOP): it accepts connections and does not answer.
+    StoppedService(String),
+    /// Anything else.
+    Other,
+}
+
+/// A member of the replica set that became its primary.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Election {
+    /// When the member first said that it is the primary.
+    pub at: Timestamp,
+    /// The address of the member.
+    pub member: String,
+    /// The id of the election, which increases.
+    pub id: String,
+    /// When it first acknowledged a write of the observer on a majority. Until then, no client can write.
+    #[serde(default)]
+    pub majority_at: Option<Timestamp>,
+}
+
+/// The readiness of all replicas of all services together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReadinessChange {
+    /// The time of the observation.
+    pub at: Timestamp,
+    /// Whether every `/readyz` was answered with 200 and `ready`.
+    pub ready: bool,
 }
 
 /// A secret that may not occur in any output.

@@ -12,11 +12,13 @@ mod expected_events;
 mod expected_mails;
 mod history;
 mod promises;
+mod recovery;
 mod report;
 mod topic_events;
 
 pub use history::*;
 pub use promises::Promise;
+pub use recovery::{Goal, Recovery, RecoveryReport, measure_recovery, seconds};
 pub use report::{Report, Violation};
 
 /// Checks a history against every promise.

@@ -225,6 +225,7 @@ impl HistoryBuilder {
             completed,
             outcome,
             comparison_group: None,
+            server: "127.0.0.1:1".into(),
         });
     }
 

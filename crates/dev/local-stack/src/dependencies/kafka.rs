@@ -1,8 +1,10 @@
-//! Runs one Apache Kafka broker in KRaft mode: broker and controller in one Java process.
+//! Runs an Apache Kafka broker in KRaft mode, alone or as a member of a cluster: broker and controller in one Java
+//! process.
 
 use std::{
     ffi::OsString,
     fs,
+    net::{Ipv4Addr, SocketAddrV4},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -10,7 +12,7 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 
 use super::{
-    readiness,
+    kafka_wire,
     server::{Server, ServerFiles, ServerSpec},
 };
 use crate::{
@@ -21,7 +23,7 @@ use crate::{
 const FORMAT_DEADLINE: Duration = Duration::from_secs(60);
 const READY_DEADLINE: Duration = Duration::from_secs(90);
 const PROBE_DEADLINE: Duration = Duration::from_secs(2);
-/// Any 16 bytes in base64; a single cluster needs no unique id.
+/// Any 16 bytes in base64. No broker ever reaches another cluster, so the id need not be unique.
 const CLUSTER_ID: &str = "bG9jYWwtc3RhY2sta2Fma2E";
 
 /// How to run a broker.
@@ -31,16 +33,66 @@ pub struct KafkaSpec {
     pub java: PathBuf,
     /// The directory of Kafka's jars.
     pub libs: PathBuf,
-    /// The port for clients on 127.0.0.1.
+    /// The address for clients: 127.0.0.1, or that of a node of a
+    /// [`NodeNetwork`](crate::network::node_network::NodeNetwork).
+    pub host: Ipv4Addr,
+    /// The port for clients.
     pub port: u16,
-    /// The port of the controller on 127.0.0.1.
-    pub controller_port: u16,
+    /// The address of the controller.
+    pub controller: SocketAddrV4,
     /// The port that the broker advertises to clients, if a proxy stands in front of it.
     pub advertised_port: Option<u16>,
     /// The data directory is formatted when it is created.
     pub files: ServerFiles,
     /// A second listener with TLS and authentication.
     pub secure: Option<SecureListener>,
+    /// The cluster that the broker is a member of; `None` for a single broker.
+    pub membership: Option<Membership>,
+    /// The command and the arguments that start the program in other namespaces, if there are any.
+    pub command_prefix: Vec<String>,
+    /// The limit of the Java heap.
+    pub heap_megabytes: u32,
+}
+
+/// The membership of a broker in a cluster.
+#[derive(Debug, Clone)]
+pub struct Membership {
+    /// The position of this broker in `controllers`. Its `node.id` is one more.
+    pub index: usize,
+    /// The addresses of all controllers.
+    pub controllers: Vec<SocketAddrV4>,
+}
+
+impl KafkaSpec {
+    /// Returns the spec of a single broker on 127.0.0.1. `ports` are those for clients and of the controller.
+    #[must_use]
+    pub fn new(java: PathBuf, libs: PathBuf, ports: (u16, u16), files: ServerFiles) -> Self {
+        Self {
+            java,
+            libs,
+            host: Ipv4Addr::LOCALHOST,
+            port: ports.0,
+            controller: SocketAddrV4::new(Ipv4Addr::LOCALHOST, ports.1),
+            advertised_port: None,
+            files,
+            secure: None,
+            membership: None,
+            command_prefix: Vec::new(),
+            heap_megabytes: 384,
+        }
+    }
+
+    /// Returns the address for clients, without a proxy.
+    #[must_use]
+    pub fn address(&self) -> SocketAddrV4 {
+        SocketAddrV4::new(self.host, self.port)
+    }
+
+    /// Returns the `node.id`.
+    #[must_use]
+    pub fn node_id(&self) -> usize {
+        self.membership.as_ref().map_or(1, |membership| membership.index + 1)
+    }
 }
 
 /// A listener on 127.0.0.1 that requires TLS and SASL/SCRAM.
@@ -57,13 +109,14 @@ pub struct SecureListener {
 }
 
 impl SecureListener {
-    fn properties(&self, port: u16, controller_port: u16, advertised: u16) -> String {
+    fn properties(&self, broker: &KafkaSpec) -> String {
         let Self { port: secure, pem, .. } = self;
-        let pem = pem.display();
+        let (pem, host, listener, controller) = (pem.display(), broker.host, broker.address(), broker.controller);
+        let advertised = broker.advertised_port.unwrap_or(broker.port);
         format!(
             "\
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port},SASL_SSL://127.0.0.1:{secure}
-advertised.listeners=PLAINTEXT://127.0.0.1:{advertised},SASL_SSL://127.0.0.1:{secure}
+listeners=PLAINTEXT://{listener},CONTROLLER://{controller},SASL_SSL://{host}:{secure}
+advertised.listeners=PLAINTEXT://{host}:{advertised},SASL_SSL://{host}:{secure}
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL_SSL:SASL_SSL
 sasl.enabled.mechanisms=SCRAM-SHA-256
 listener.name.sasl_ssl.scram-sha-256.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
@@ -86,11 +139,12 @@ impl Kafka {
     /// Returns `host:port` for clients.
     #[must_use]
     pub fn brokers(&self) -> String {
-        format!("127.0.0.1:{}", self.spec.advertised_port.unwrap_or(self.spec.port))
+        format!("{}:{}", self.spec.host, self.spec.advertised_port.unwrap_or(self.spec.port))
     }
 }
 
 impl ServerSpec for KafkaSpec {
+    // A member of a cluster hands its partitions over first.
     const STOP_DEADLINE: Duration = Duration::from_secs(15);
 
     /// Starts the broker, after its storage was formatted if necessary.
@@ -104,12 +158,9 @@ impl ServerSpec for KafkaSpec {
 
     /// Waits until it serves metadata.
     async fn wait_until_ready(&self, child: &mut Child) -> Result<()> {
-        let address = format!("127.0.0.1:{}", self.port);
         try_wait_for(READY_DEADLINE, "Kafka", async || {
             child.ensure_running()?;
-            let ready =
-                readiness::is_port_open(self.port).await && readiness::is_kafka_ready(&address, PROBE_DEADLINE).await;
-            Ok(ready.then_some(()))
+            Ok(kafka_wire::is_registered(self.address(), self.node_id(), PROBE_DEADLINE).await.then_some(()))
         })
         .await
     }
@@ -118,32 +169,38 @@ impl ServerSpec for KafkaSpec {
 fn write_properties(spec: &KafkaSpec) -> Result<PathBuf> {
     spec.files.create_data()?;
     let path = spec.files.data.join("server.properties");
-    let KafkaSpec { port, controller_port, advertised_port, files, .. } = spec;
-    let advertised = advertised_port.unwrap_or(*port);
-    let logs = files.data.join("logs");
+    let KafkaSpec { host, port, controller, advertised_port, files, .. } = spec;
+    let (node, listener, advertised) = (spec.node_id(), spec.address(), advertised_port.unwrap_or(*port));
+    let voters = spec.membership.as_ref().map_or(vec![*controller], |membership| membership.controllers.clone());
+    let replicas = voters.len();
+    // A write survives the loss of one broker, and a cluster of three accepts writes without one broker.
+    let min_in_sync = replicas.div_ceil(2);
+    let voters: Vec<String> =
+        (1..).zip(voters).map(|(node, address): (usize, _)| format!("{node}@{address}")).collect();
+    let (voters, logs) = (voters.join(","), files.data.join("logs"));
     let mut text = format!(
         "\
 process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@127.0.0.1:{controller_port}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
-advertised.listeners=PLAINTEXT://127.0.0.1:{advertised}
+node.id={node}
+controller.quorum.voters={voters}
+listeners=PLAINTEXT://{listener},CONTROLLER://{controller}
+advertised.listeners=PLAINTEXT://{host}:{advertised}
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
 log.dirs={logs}
 # The user service creates its topic, with the number of partitions that it needs.
 auto.create.topics.enable=false
-# With one broker there is no replication.
-default.replication.factor=1
-min.insync.replicas=1
-offsets.topic.replication.factor=1
+default.replication.factor={replicas}
+min.insync.replicas={min_in_sync}
+unclean.leader.election.enable=false
+offsets.topic.replication.factor={replicas}
 offsets.topic.num.partitions=4
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
+transaction.state.log.replication.factor={replicas}
+transaction.state.log.min.isr={min_in_sync}
 transaction.state.log.num.partitions=2
-share.coordinator.state.topic.replication.factor=1
-share.coordinator.state.topic.min.isr=1
+share.coordinator.state.topic.replication.factor={replicas}
+share.coordinator.state.topic.min.isr={min_in_sync}
 # A consumer group starts immediately instead of after three seconds.
 group.initial.rebalance.delay.ms=0
 num.network.threads=2
@@ -152,7 +209,7 @@ num.io.threads=4
         logs = logs.display()
     );
     // If a property occurs twice, the later one counts.
-    text.extend(spec.secure.iter().map(|secure| secure.properties(*port, *controller_port, advertised)));
+    text.extend(spec.secure.iter().map(|secure| secure.properties(spec)));
     fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
     Ok(path)
 }
@@ -171,9 +228,12 @@ async fn format_storage(spec: &KafkaSpec, properties: &Path) -> Result<()> {
 fn java_command(spec: &KafkaSpec, name: &str) -> ChildSpec {
     let mut class_path = OsString::from(&spec.libs);
     class_path.push("/*");
-    ChildSpec::new(name, &spec.java, spec.files.output())
+    let java = spec.java.display().to_string();
+    let command = [spec.command_prefix.as_slice(), &[java]].concat();
+    ChildSpec::new(name, &command[0], spec.files.output())
+        .args(&command[1..])
         // A small heap, and the compiler and the garbage collector that start fastest on two cores.
-        .args(["-Xms64m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.awt.headless=true"])
-        .args(["-Dorg.slf4j.simpleLogger.showDateTime=true", "-cp"])
+        .args(["-Xms64m", &format!("-Xmx{}m", spec.heap_megabytes), "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"])
+        .args(["-Djava.awt.headless=true", "-Dorg.slf4j.simpleLogger.showDateTime=true", "-cp"])
         .arg(class_path)
 }

@@ -1,6 +1,6 @@
 //! Sends one command to a MongoDB server in its wire protocol (OP_MSG), for readiness checks and set-up.
 
-use std::time::Duration;
+use std::{net::SocketAddrV4, time::Duration};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use bson::Document;
@@ -14,22 +14,22 @@ const HEADER: usize = 16;
 /// The server's limit for the size of a message.
 const MAX_MESSAGE_BYTES: usize = 48_000_000;
 
-/// Runs `command` against the `admin` database of `127.0.0.1:port` and returns the reply.
+/// Runs `command` against the `admin` database of the server at `address` and returns the reply.
 ///
 /// # Errors
 /// Returns an error if no MongoDB server answers within `deadline`, or if the reply is not `ok`.
-pub async fn command(port: u16, mut command: Document, deadline: Duration) -> Result<Document> {
+pub async fn command(address: SocketAddrV4, mut command: Document, deadline: Duration) -> Result<Document> {
     command.insert("$db", "admin");
     let exchange = async {
-        let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
+        let mut stream = TcpStream::connect(address).await?;
         stream.write_all(&encode_message(&command)?).await?;
         read_reply(&mut stream).await
     };
     let reply = tokio::time::timeout(deadline, exchange)
         .await
-        .with_context(|| format!("MongoDB on port {port} did not answer within {deadline:?}"))??;
+        .with_context(|| format!("MongoDB at {address} did not answer within {deadline:?}"))??;
     let ok = reply.get("ok").is_some_and(|ok| ok.as_f64() == Some(1.0) || ok.as_i32() == Some(1));
-    ensure!(ok, "MongoDB on port {port} refused: {}", reply.get_str("errmsg").unwrap_or("no reason given"));
+    ensure!(ok, "MongoDB at {address} refused: {}", reply.get_str("errmsg").unwrap_or("no reason given"));
     Ok(reply)
 }
 

@@ -1,6 +1,10 @@
 //! Runs `mongod`: standalone, as a replica set of one member, or as the members of a larger replica set.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    net::{Ipv4Addr, SocketAddrV4},
+    path::PathBuf,
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result};
 use bson::{Document, doc};
@@ -23,16 +27,43 @@ const SMALL_JOURNAL: &str = "log=(enabled=true,remove=true,path=journal,compress
 pub struct MongodSpec {
     /// The path of the program.
     pub program: PathBuf,
-    /// The port on 127.0.0.1.
+    /// The address that it listens on: 127.0.0.1, or that of a node of a
+    /// [`NodeNetwork`](crate::network::node_network::NodeNetwork).
+    pub host: Ipv4Addr,
+    /// The port that it listens on.
     pub port: u16,
     pub files: ServerFiles,
     /// The name of its replica set; `None` for a standalone server.
     pub replica_set: Option<String>,
     /// A PEM file with the certificate and the key. With it, the server accepts TLS connections beside plain ones.
     pub tls: Option<PathBuf>,
-    /// The command and the arguments that start the program, if its data is on a
-    /// [`SmallDisk`](crate::small_disk::SmallDisk); the journal is small then too.
+    /// The command and the arguments that start the program in other namespaces, if there are any.
     pub command_prefix: Vec<String>,
+    /// Whether the journal is small, for data on a [`SmallDisk`](crate::small_disk::SmallDisk).
+    pub small_journal: bool,
+}
+
+impl MongodSpec {
+    /// Returns the spec of a standalone server on 127.0.0.1.
+    #[must_use]
+    pub fn new(program: PathBuf, port: u16, files: ServerFiles) -> Self {
+        Self {
+            program,
+            host: Ipv4Addr::LOCALHOST,
+            port,
+            files,
+            replica_set: None,
+            tls: None,
+            command_prefix: Vec::new(),
+            small_journal: false,
+        }
+    }
+
+    /// Returns the address for clients.
+    #[must_use]
+    pub fn address(&self) -> SocketAddrV4 {
+        SocketAddrV4::new(self.host, self.port)
+    }
 }
 
 /// A running `mongod`.
@@ -46,14 +77,14 @@ impl Mongod {
     /// Returns an error if a member does not start, or if the members do not form a replica set.
     pub async fn start_replica_set(specs: Vec<MongodSpec>) -> Result<Vec<Self>> {
         let name = specs[0].replica_set.clone().context("a member has no replica set name")?;
-        let host = |(n, spec): (i32, &MongodSpec)| doc! { "_id": n, "host": format!("127.0.0.1:{}", spec.port) };
+        let host = |(n, spec): (i32, &MongodSpec)| doc! { "_id": n, "host": spec.address().to_string() };
         let members: Vec<_> = (0..).zip(&specs).map(host).collect();
         let start = |spec: MongodSpec| Ok(Self { child: launch(&spec)?, spec });
         let mut set = specs.into_iter().map(start).collect::<Result<Vec<_>>>()?;
         for member in &mut set {
             member.wait_for_hello("mongod", |_| true).await?;
         }
-        let first = set[0].spec.port;
+        let first = set[0].spec.address();
         let initiate = doc! { "replSetInitiate": { "_id": name, "members": members } };
         mongo_wire::command(first, initiate, READY_DEADLINE).await?;
         set[0].wait_for_hello("a secondary", |hello| has_role(hello, "secondary")).await?;
@@ -73,14 +104,14 @@ impl Mongod {
     #[must_use]
     pub fn uri(&self) -> String {
         let options = self.spec.replica_set.as_ref().map(|name| format!("/?replicaSet={name}")).unwrap_or_default();
-        format!("mongodb://127.0.0.1:{}{options}", self.spec.port)
+        format!("mongodb://{}{options}", self.spec.address())
     }
 
     async fn wait_for_hello(&mut self, what: &str, wanted: impl Fn(&Document) -> bool) -> Result<()> {
         let Self { spec, child } = self;
         try_wait_for(READY_DEADLINE, what, async || {
             child.ensure_running()?;
-            let hello = mongo_wire::command(spec.port, doc! { "hello": 1 }, PROBE_DEADLINE).await.ok();
+            let hello = mongo_wire::command(spec.address(), doc! { "hello": 1 }, PROBE_DEADLINE).await.ok();
             Ok(hello.is_some_and(|hello| wanted(&hello)).then_some(()))
         })
         .await
@@ -99,17 +130,17 @@ impl ServerSpec for MongodSpec {
         let mut initiated = self.replica_set.is_none();
         try_wait_for(READY_DEADLINE, "mongod", async || {
             child.ensure_running()?;
-            let Ok(hello) = mongo_wire::command(self.port, doc! { "hello": 1 }, PROBE_DEADLINE).await else {
+            let Ok(hello) = mongo_wire::command(self.address(), doc! { "hello": 1 }, PROBE_DEADLINE).await else {
                 return Ok(None);
             };
             if has_role(&hello, "isWritablePrimary") {
                 return Ok(Some(()));
             }
             if let (false, Some(name)) = (initiated, &self.replica_set) {
-                let member = doc! { "_id": 0, "host": format!("127.0.0.1:{}", self.port) };
+                let member = doc! { "_id": 0, "host": self.address().to_string() };
                 let initiate = doc! { "replSetInitiate": { "_id": name, "members": [member] } };
                 // The server refuses this if an earlier run has initiated the set; then it elects itself.
-                let _ = mongo_wire::command(self.port, initiate, READY_DEADLINE).await;
+                let _ = mongo_wire::command(self.address(), initiate, READY_DEADLINE).await;
                 initiated = true;
             }
             Ok(None)
@@ -118,7 +149,7 @@ impl ServerSpec for MongodSpec {
     }
 }
 
-fn has_role(hello: &Document, role: &str) -> bool {
+pub(super) fn has_role(hello: &Document, role: &str) -> bool {
     hello.get_bool(role).is_ok_and(|has_it| has_it)
 }
 
@@ -126,18 +157,16 @@ fn launch(spec: &MongodSpec) -> Result<Child> {
     spec.files.create_data()?;
     let replica_set = spec.replica_set.as_ref().map(|name| format!("--replSet={name}"));
     let output = spec.files.output();
-    let started = match spec.command_prefix.split_first() {
-        None => ChildSpec::new("mongod", &spec.program, output),
-        Some((program, arguments)) => ChildSpec::new("mongod", program, output)
-            .args(arguments)
-            .arg(&spec.program)
-            // Journal files have 100 MB by default. The other settings are those of mongod itself.
-            .args(["--wiredTigerEngineConfigString", SMALL_JOURNAL]),
-    };
-    started
+    let program = spec.program.display().to_string();
+    let command = [spec.command_prefix.as_slice(), &[program]].concat();
+    // Journal files have 100 MB by default. The other settings are those of mongod itself.
+    let journal = spec.small_journal.then_some(["--wiredTigerEngineConfigString", SMALL_JOURNAL]);
+    ChildSpec::new("mongod", &command[0], output)
+        .args(&command[1..])
+        .args(journal.into_iter().flatten())
         .arg("--dbpath")
         .arg(&spec.files.data)
-        .args(["--port", &spec.port.to_string(), "--bind_ip", "127.0.0.1", "--nounixsocket"])
+        .args(["--port", &spec.port.to_string(), "--bind_ip", &spec.host.to_string(), "--nounixsocket"])
         // The default is half of the memory, which is too much for a development database.
         .args(["--wiredTigerCacheSizeGB", "0.25", "--setParameter", "diagnosticDataCollectionEnabled=false"])
         .args(replica_set)

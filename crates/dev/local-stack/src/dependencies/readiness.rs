@@ -1,6 +1,9 @@
 //! Readiness checks: whether MongoDB, Kafka, an SMTP server or a web page answers on a local port.
 
-use std::time::Duration;
+use std::{
+    net::{Ipv4Addr, SocketAddrV4},
+    time::Duration,
+};
 
 use bson::doc;
 use rdkafka::{
@@ -23,7 +26,7 @@ pub async fn is_port_open(port: u16) -> bool {
 
 /// Returns whether a MongoDB server answers on this port.
 pub async fn is_mongodb_ready(port: u16) -> bool {
-    mongo_wire::command(port, doc! { "hello": 1 }, DEADLINE).await.is_ok()
+    mongo_wire::command(SocketAddrV4::new(Ipv4Addr::LOCALHOST, port), doc! { "hello": 1 }, DEADLINE).await.is_ok()
 }
 
 /// Returns whether a Kafka cluster with at least one live broker answers at `brokers`.

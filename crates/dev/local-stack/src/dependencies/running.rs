@@ -1,6 +1,11 @@
 //! Starts and stops all dependencies together.
 
-use std::{path::PathBuf, process::ExitStatus, time::Duration};
+use std::{
+    net::{Ipv4Addr, SocketAddrV4},
+    path::PathBuf,
+    process::ExitStatus,
+    time::Duration,
+};
 
 use anyhow::Result;
 use bson::doc;
@@ -110,7 +115,8 @@ impl RunningDependencies {
     pub async fn start(spec: &DependenciesSpec) -> Result<Self> {
         let (mongod, broker, mail_catcher) =
             tokio::try_join!(start_mongod(spec), start_broker(spec), start_mail_catcher(spec))?;
-        let build = mongo_wire::command(spec.ports.mongodb, doc! { "buildInfo": 1 }, VERSION_DEADLINE).await;
+        let mongodb = SocketAddrV4::new(Ipv4Addr::LOCALHOST, spec.ports.mongodb);
+        let build = mongo_wire::command(mongodb, doc! { "buildInfo": 1 }, VERSION_DEADLINE).await;
         let mongodb_version = build.ok().and_then(|build| build.get_str("version").ok().map(str::to_owned));
         let kafka_version = spec.programs.kafka.version().map(str::to_owned);
         Ok(Self { ports: spec.ports, mongod, mongodb_version, broker, kafka_version, mail_catcher })
@@ -223,15 +229,8 @@ async fn start_mongod(spec: &DependenciesSpec) -> Result<Option<Mongod>> {
     if spec.already_running.mongodb {
         return Ok(None);
     }
-    let mongod_spec = MongodSpec {
-        program: spec.programs.mongod.clone(),
-        port: spec.ports.mongodb,
-        files: ServerFiles { data: spec.data.join("mongodb"), log: spec.logs.join("mongod.log") },
-        replica_set: None,
-        tls: None,
-        command_prefix: Vec::new(),
-    };
-    Mongod::start(mongod_spec).await.map(Some)
+    let files = ServerFiles { data: spec.data.join("mongodb"), log: spec.logs.join("mongod.log") };
+    Mongod::start(MongodSpec::new(spec.programs.mongod.clone(), spec.ports.mongodb, files)).await.map(Some)
 }
 
 async fn start_broker(spec: &DependenciesSpec) -> Result<Broker> {
@@ -240,15 +239,9 @@ async fn start_broker(spec: &DependenciesSpec) -> Result<Broker> {
     }
     match &spec.programs.kafka {
         KafkaBackend::ApacheKafka { java, libs } => {
-            let kafka_spec = KafkaSpec {
-                java: java.clone(),
-                libs: libs.clone(),
-                port: spec.ports.kafka,
-                controller_port: spec.ports.kafka_control,
-                advertised_port: None,
-                files: ServerFiles { data: spec.data.join("kafka"), log: spec.logs.join("kafka.log") },
-                secure: None,
-            };
+            let files = ServerFiles { data: spec.data.join("kafka"), log: spec.logs.join("kafka.log") };
+            let ports = (spec.ports.kafka, spec.ports.kafka_control);
+            let kafka_spec = KafkaSpec::new(java.clone(), libs.clone(), ports, files);
             Ok(Broker::ApacheKafka(Box::new(Kafka::start(kafka_spec).await?)))
         }
         KafkaBackend::Embedded { reason } => {

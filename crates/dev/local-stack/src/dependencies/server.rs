@@ -63,8 +63,17 @@ impl<S: ServerSpec> Server<S> {
     /// # Errors
     /// Returns an error under the conditions of [`Server::start`].
     pub async fn restart(&mut self) -> Result<()> {
-        self.child = self.spec.launch().await?;
+        self.relaunch().await?;
         self.spec.wait_until_ready(&mut self.child).await
+    }
+
+    /// Starts it again like [`Server::restart`], and does not wait until it can be used.
+    ///
+    /// # Errors
+    /// Returns an error if the process cannot be started.
+    pub async fn relaunch(&mut self) -> Result<()> {
+        self.child = self.spec.launch().await?;
+        Ok(())
     }
 
     /// Returns the child process, for signals.

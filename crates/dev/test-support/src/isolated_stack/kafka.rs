@@ -78,21 +78,15 @@ impl IsolatedKafka {
         let ports = [Port::free()?, Port::free()?];
         let dependencies = Dependencies::locate(stack.is_embedded())?;
         let broker = match dependencies.kafka {
-            KafkaBackend::ApacheKafka { java, libs } => Broker::ApacheKafka(Box::new(
-                Kafka::start(KafkaSpec {
-                    java,
-                    libs,
-                    port: ports[0].number(),
-                    controller_port: ports[1].number(),
-                    advertised_port,
-                    files: ServerFiles {
-                        data: data_directory(stack, "kafka", &ports[0]),
-                        log: log_file(stack, &format!("kafka-{name}")),
-                    },
-                    secure,
-                })
-                .await?,
-            )),
+            KafkaBackend::ApacheKafka { java, libs } => {
+                let files = ServerFiles {
+                    data: data_directory(stack, "kafka", &ports[0]),
+                    log: log_file(stack, &format!("kafka-{name}")),
+                };
+                let numbers = (ports[0].number(), ports[1].number());
+                let spec = KafkaSpec { advertised_port, secure, ..KafkaSpec::new(java, libs, numbers, files) };
+                Broker::ApacheKafka(Box::new(Kafka::start(spec).await?))
+            }
             KafkaBackend::Embedded { .. } => start_embedded_broker(&ports[1]).await?,
         };
         Ok(Self { broker, _ports: ports })

@@ -72,16 +72,16 @@ impl IsolatedMongod {
     ) -> Result<Self> {
         let port = Port::free()?;
         let (disk, data) = disk.unzip();
+        let files = ServerFiles {
+            data: data.unwrap_or_else(|| data_directory(stack, "mongod", &port)),
+            log: log_file(stack, &format!("mongod-{name}")),
+        };
         let spec = MongodSpec {
-            program: Dependencies::locate(true)?.mongod,
-            port: port.number(),
-            files: ServerFiles {
-                data: data.unwrap_or_else(|| data_directory(stack, "mongod", &port)),
-                log: log_file(stack, &format!("mongod-{name}")),
-            },
             replica_set,
             tls,
             command_prefix: disk.as_ref().map(SmallDisk::command_prefix).unwrap_or_default(),
+            small_journal: disk.is_some(),
+            ..MongodSpec::new(Dependencies::locate(true)?.mongod, port.number(), files)
         };
         Ok(Self { mongod: Mongod::start(spec).await?, disk, _port: port })
     }
@@ -163,16 +163,12 @@ impl IsolatedReplicaSet {
     pub async fn start(stack: &Stack, name: &str) -> Self {
         let program = expect_ok(Dependencies::locate(true)).mongod;
         let ports: Vec<Port> = (0..3).map(|_| expect_ok(Port::free())).collect();
-        let spec = |port: &Port| MongodSpec {
-            program: program.clone(),
-            port: port.number(),
-            files: ServerFiles {
+        let spec = |port: &Port| {
+            let files = ServerFiles {
                 data: data_directory(stack, "mongod", port),
                 log: log_file(stack, &format!("mongod-{name}-{}", port.number())),
-            },
-            replica_set: Some("rs0".to_owned()),
-            tls: None,
-            command_prefix: Vec::new(),
+            };
+            MongodSpec { replica_set: Some("rs0".to_owned()), ..MongodSpec::new(program.clone(), port.number(), files) }
         };
         Self { members: expect_ok(Mongod::start_replica_set(ports.iter().map(spec).collect()).await), ports }
     }

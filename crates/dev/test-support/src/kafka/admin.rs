@@ -13,6 +13,8 @@ use rdkafka::{
 use crate::stack::BrokerKind;
 
 const CALL_DEADLINE: Duration = Duration::from_secs(10);
+/// The number of replicas that stands for the broker's default.
+const BROKER_DEFAULT: i32 = -1;
 
 /// Creates a topic. An existing topic is left as it is.
 ///
@@ -43,7 +45,7 @@ pub async fn create_topic_with_settings(brokers: &str, topic: &str, partitions: 
 
 async fn try_create_real_topic(brokers: &str, topic: &str, partitions: i32, settings: &[(&str, &str)]) -> Result<()> {
     let admin: AdminClient<DefaultClientContext> = ClientConfig::new().set("bootstrap.servers", brokers).create()?;
-    let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
+    let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(BROKER_DEFAULT));
     let new = settings.iter().fold(new, |new, (name, value)| new.set(name, value));
     let options = AdminOptions::new().operation_timeout(Some(CALL_DEADLINE)).request_timeout(Some(CALL_DEADLINE));
     for result in admin.create_topics([&new], &options).await? {

@@ -26,11 +26,12 @@ use crate::{
 /// default of 10 is exhausted at a latency of 50 ms and 200 operations per second.
 const MAX_POOL_SIZE: u32 = 64;
 /// The interval at which the driver asks each server for its state, unless the URI sets
-/// `heartbeatFrequencyMS`. The driver polls instead of streaming, because a missing answer in a
-/// stream is noticed only after 10 s. The driver has no deadline for the handshake of a connection
-/// and makes two at a time: if both hang, no operation gets a connection until an unanswered
-/// heartbeat ends them.
-const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
+/// `heartbeatFrequencyMS`. It is the shortest that the driver permits, because an operation that
+/// waits for a new primary notices it with the next answer. The driver polls instead of streaming,
+/// because a missing answer in a stream is noticed only after 10 s. The driver has no deadline for
+/// the handshake of a connection and makes two at a time: if both hang, no operation gets a
+/// connection until an unanswered heartbeat ends them.
+const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(500);
 /// The interval between two probe writes.
 const PROBE_INTERVAL: Duration = Duration::from_secs(2);
 /// The deadline of a probe write.

@@ -26,7 +26,7 @@ async fn the_guarantees_are_set() {
     assert_eq!(options.max_pool_size, Some(64));
     assert_eq!(options.server_selection_timeout, Some(Duration::from_secs(2)));
     assert_eq!(options.connect_timeout, Some(Duration::from_secs(2)));
-    assert_eq!(options.heartbeat_freq, Some(Duration::from_secs(1)));
+    assert_eq!(options.heartbeat_freq, Some(Duration::from_millis(500)));
     assert!(matches!(options.server_monitoring_mode, Some(ServerMonitoringMode::Poll)));
     assert_eq!(options.app_name.as_deref(), Some("user-service"));
     assert_eq!(options.repl_set_name.as_deref(), Some("rs0"));

@@ -2,25 +2,67 @@
 
 use std::time::Duration;
 
+use anyhow::Result;
+use faults::checker::{FaultTarget, InjectedFault};
+use service_kit::Clock;
 use test_support::{ProxyMode, Service, ServiceSpec, SmtpRule, TcpProxy};
-use tokio::{
-    sync::Mutex,
-    time::{sleep, timeout},
-};
+use tokio::time::{sleep, timeout};
 
 use crate::{
-    cluster::{Cluster, ServiceKind},
+    cluster_injection,
+    deployment::{Deployment, Servers, ServiceKind},
     poison_records,
     schedule::{Fault, NetworkFault, PlannedFault},
 };
 
-/// Injects a fault, waits for its duration, and heals it. Returns false if this machine cannot inject it (for
+/// The result of an injection.
+pub(crate) enum Injection {
+    Done(InjectedFault),
+    /// This machine cannot inject the fault; with the reason.
+    Skipped(String),
+}
+
+/// Injects a fault, waits for its duration, and heals it.
+///
+/// # Errors
+/// Returns an error if a cluster does not recover from its fault.
+pub(crate) async fn inject(deployment: &Deployment, planned: &PlannedFault, nth: usize) -> Result<Injection> {
+    if let Fault::Cluster(fault) = &planned.fault {
+        return cluster_injection::inject(deployment, fault, planned.duration).await;
+    }
+    let (clock, target) = (Clock::system(), disturbed(deployment, &planned.fault).await);
+    let began = clock.now();
+    if !inject_and_heal(deployment, planned, nth).await {
+        return Ok(Injection::Skipped("no process and no connection that can be disturbed".to_owned()));
+    }
+    let name = planned.fault.kind().to_owned();
+    Ok(Injection::Done(InjectedFault { number: None, name, target, began, healed: clock.now() }))
+}
+
+/// Returns what a fault disturbs, for the history.
+async fn disturbed(deployment: &Deployment, fault: &Fault) -> FaultTarget {
+    match fault {
+        Fault::Stop(ServiceKind::User, n) => {
+            let service = deployment.replica(ServiceKind::User, *n).lock().await;
+            FaultTarget::StoppedService(service.base_url().trim_start_matches("http://").to_owned())
+        }
+        Fault::Kill(..)
+        | Fault::Stop(..)
+        | Fault::Terminate(..)
+        | Fault::TerminateCutOff(..)
+        | Fault::FailPoint(..)
+        | Fault::Rebalance(_) => FaultTarget::Services,
+        _ => FaultTarget::Other,
+    }
+}
+
+/// Injects a fault of anything but a cluster and heals it. Returns false if this machine cannot inject it (for
 /// example, pausing a broker that is not a process).
-pub(crate) async fn inject(cluster: &Cluster, planned: &PlannedFault, nth: usize) -> bool {
+async fn inject_and_heal(deployment: &Deployment, planned: &PlannedFault, nth: usize) -> bool {
     let duration = planned.duration;
     match &planned.fault {
         Fault::Kill(kind, n) | Fault::Terminate(kind, n) => {
-            let mut service = replica(cluster, *kind, *n).lock().await;
+            let mut service = deployment.replica(*kind, *n).lock().await;
             if matches!(planned.fault, Fault::Kill(..)) {
                 service.kill().await;
             } else {
@@ -30,14 +72,14 @@ pub(crate) async fn inject(cluster: &Cluster, planned: &PlannedFault, nth: usize
             start_again(&mut service);
         }
         Fault::Stop(kind, n) => {
-            let mut service = replica(cluster, *kind, *n).lock().await;
+            let mut service = deployment.replica(*kind, *n).lock().await;
             service.pause();
             sleep(duration).await;
             service.resume();
         }
         Fault::TerminateCutOff(kind, n) => {
-            let mut service = replica(cluster, *kind, *n).lock().await;
-            let Some(proxy) = cluster.links.get(&kind.mongodb()) else { return false };
+            let mut service = deployment.replica(*kind, *n).lock().await;
+            let Some(proxy) = deployment.links.get(&kind.mongodb()) else { return false };
             proxy.set_mode(ProxyMode::Refuse);
             sleep(duration).await;
             service.terminate().await;
@@ -45,30 +87,34 @@ pub(crate) async fn inject(cluster: &Cluster, planned: &PlannedFault, nth: usize
             start_again(&mut service);
         }
         Fault::FailPoint(kind, n, place, times) => {
-            let mut service = replica(cluster, *kind, *n).lock().await;
+            let mut service = deployment.replica(*kind, *n).lock().await;
             kill_at_fail_point(&mut service, place, *times, duration).await;
         }
-        Fault::Rebalance(more) => rebalance(cluster, *more, duration).await,
+        Fault::Rebalance(more) => rebalance(deployment, *more, duration).await,
         Fault::MongodKilled => {
-            let mut mongod = cluster.mongod.lock().await;
+            let Servers::Single { mongod, .. } = &deployment.servers else { return false };
+            let mut mongod = mongod.lock().await;
             mongod.take_down().await;
             sleep(duration).await;
             mongod.bring_up().await;
         }
         Fault::MongodStopped => {
-            let mut mongod = cluster.mongod.lock().await;
+            let Servers::Single { mongod, .. } = &deployment.servers else { return false };
+            let mut mongod = mongod.lock().await;
             mongod.pause();
             sleep(duration).await;
             mongod.resume();
         }
         Fault::BrokerKilled => {
-            let mut kafka = cluster.kafka.lock().await;
+            let Servers::Single { kafka, .. } = &deployment.servers else { return false };
+            let mut kafka = kafka.lock().await;
             kafka.take_down().await;
             sleep(duration).await;
             kafka.bring_up().await;
         }
         Fault::BrokerStopped => {
-            let mut kafka = cluster.kafka.lock().await;
+            let Servers::Single { kafka, .. } = &deployment.servers else { return false };
+            let mut kafka = kafka.lock().await;
             if !kafka.pause() {
                 return false;
             }
@@ -76,21 +122,18 @@ pub(crate) async fn inject(cluster: &Cluster, planned: &PlannedFault, nth: usize
             kafka.resume();
         }
         Fault::Network(link, fault) => {
-            let Some(proxy) = cluster.links.get(link) else { return false };
+            let Some(proxy) = deployment.links.get(link) else { return false };
             disturb_connections(proxy, *fault, duration).await;
         }
         Fault::Smtp(phase, act) => {
-            cluster.run.smtp.add_rule(SmtpRule::always(*phase, act.clone()));
+            deployment.run.smtp.add_rule(SmtpRule::always(*phase, act.clone()));
             sleep(duration).await;
-            cluster.run.smtp.clear_rules();
+            deployment.run.smtp.clear_rules();
         }
-        Fault::Poison(kind) => poison_records::publish(cluster, *kind, nth).await,
+        Fault::Poison(kind) => poison_records::publish(deployment, *kind, nth).await,
+        Fault::Cluster(_) => return false,
     }
     true
-}
-
-fn replica(cluster: &Cluster, kind: ServiceKind, n: usize) -> &Mutex<Service> {
-    cluster.services(kind).get(n).expect("the schedule only contains existing replicas")
 }
 
 /// Starts the service again without waiting until it is ready, because its dependencies may be down.
@@ -114,8 +157,8 @@ async fn kill_at_fail_point(service: &mut Service, place: &str, times: u32, dura
     start_again(service);
 }
 
-async fn rebalance(cluster: &Cluster, more: usize, duration: Duration) {
-    let mut services: Vec<Service> = (0..more).map(|_| cluster.email.replica().launch()).collect();
+async fn rebalance(deployment: &Deployment, more: usize, duration: Duration) {
+    let mut services: Vec<Service> = (0..more).map(|_| deployment.email.replica().launch()).collect();
     sleep(duration).await;
     for service in &mut services {
         service.terminate().await;
@@ -147,13 +190,13 @@ async fn disturb_connections(proxy: &TcpProxy, fault: NetworkFault, duration: Du
 }
 
 /// Removes all network faults and waits until every service is running and ready.
-pub(crate) async fn heal(cluster: &Cluster) {
-    for proxy in cluster.links.values() {
+pub(crate) async fn heal(deployment: &Deployment) {
+    for proxy in deployment.links.values() {
         proxy.set_mode(ProxyMode::Pass);
         proxy.cut();
     }
-    cluster.run.smtp.clear_rules();
-    for service in cluster.users.iter().chain(&cluster.emails) {
+    deployment.run.smtp.clear_rules();
+    for service in deployment.users.iter().chain(&deployment.emails) {
         let mut service = service.lock().await;
         if !service.is_running() {
             start_again(&mut service);

@@ -1,11 +1,16 @@
 //! The nemesis: several replicas of both services, steady load of all flows, and random faults. Afterwards
 //! everything is healed, the run waits until the system is idle, and the checker judges the recorded history. The
-//! schedule of the faults depends on the seed alone.
+//! schedule of the faults depends on the seed alone. With `--cluster`, the services depend on a replica set and a
+//! Kafka cluster, whose faults are injected too.
 
-mod cluster;
+mod cluster_injection;
+mod cluster_schedule;
+mod deployment;
+mod each_fault;
 mod fault_injection;
 mod load;
 mod nemesis_run;
+mod observers;
 mod poison_records;
 mod process_samples;
 mod report_table;
@@ -28,11 +33,21 @@ pub(crate) struct Arguments {
     #[arg(long)]
     seed: Option<u64>,
     /// Writes a row of figures into the table of this Markdown file, between the markers `<!-- faults:begin -->` and
-    /// `<!-- faults:end -->`.
+    /// `<!-- faults:end -->`; on clusters `cluster:begin`, with --each `cluster-faults:begin`.
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
+    /// Uses a replica set of three members, three Kafka brokers and two replicas of each service.
+    #[arg(long)]
+    cluster: bool,
+    /// Injects the faults of clusters one after the other, each alone.
+    #[arg(long, requires = "cluster", conflicts_with = "minutes")]
+    each: bool,
+    /// Injects only this fault of a cluster, alone; can be repeated.
+    #[arg(long = "fault", value_name = "NUMBER", requires = "cluster", conflicts_with_all = ["minutes", "each"],
+        value_parser = clap::value_parser!(u32).range(27..=37))]
+    faults: Vec<u32>,
     /// Judges the `history.json` of an earlier run again, without running anything.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["minutes", "seed", "report"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["minutes", "seed", "report", "cluster"])]
     judge: Option<PathBuf>,
 }
 
@@ -57,5 +72,10 @@ fn check_saved_history(path: &PathBuf) -> anyhow::Result<bool> {
     let history: History = serde_json::from_slice(&fs::read(path)?)?;
     let report = ::faults::checker::check(&history);
     print!("{report}");
-    Ok(report.is_clean())
+    let is_on_clusters = !history.elections.is_empty();
+    let recovery = is_on_clusters.then(|| ::faults::checker::measure_recovery(&history));
+    if let Some(recovery) = &recovery {
+        print!("{recovery}");
+    }
+    Ok(report.is_clean() && recovery.is_none_or(|recovery| recovery.is_clean()))
 }

@@ -1,21 +1,28 @@
-//! One nemesis run: load and faults, healing, checking, reporting.
+//! A nemesis run: load and faults, healing, checking, reporting.
 
 use std::{fs, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result};
-use faults::checker::{History, Report};
+use faults::checker::{History, InjectedFault, ProcessSample, RecoveryReport, Report, measure_recovery};
 use faults::{collect_history, try_wait_until_idle};
 use futures_util::future::join_all;
 use service_kit::Ids;
 use test_support::Stack;
-use tokio::time::{Instant, sleep_until};
+use tokio::{
+    task::JoinHandle,
+    time::{Instant, sleep_until},
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     Arguments,
-    cluster::Cluster,
-    fault_injection::{heal, inject},
-    load, process_samples, report_table,
+    cluster_schedule::cluster_schedule,
+    deployment::Deployment,
+    each_fault,
+    fault_injection::{Injection, heal, inject},
+    load,
+    observers::Observers,
+    process_samples, report_table,
     schedule::{PlannedFault, schedule},
     summary::Summary,
 };
@@ -23,66 +30,177 @@ use crate::{
 /// How long the run waits after healing until the system is idle.
 const IDLE_DEADLINE: Duration = Duration::from_secs(300);
 
-/// Runs the nemesis. Returns whether every promise was kept.
+/// Runs the nemesis. Returns whether every promise was kept and, on clusters, every goal was reached.
 ///
 /// # Errors
 /// Returns an error when the run cannot be carried out or reported.
 pub(crate) async fn run(arguments: &Arguments) -> Result<bool> {
     let seed = arguments.seed.unwrap_or_else(random_seed);
-    println!("seed {seed}, {} minute(s)", arguments.minutes);
+    println!("seed {seed}");
+    let run = NemesisRun::start(seed, arguments.cluster).await?;
+    if arguments.each || !arguments.faults.is_empty() {
+        return each_fault::run(run, &arguments.faults, arguments.report.as_deref()).await;
+    }
+    run_schedule(run, arguments).await
+}
+
+/// Injects the faults of the seed's schedule.
+async fn run_schedule(mut run: NemesisRun, arguments: &Arguments) -> Result<bool> {
+    println!("{} minute(s)", arguments.minutes);
     let length = Duration::from_secs(60 * u64::from(arguments.minutes));
-    let stack = Stack::from_env();
-    let cluster = Arc::new(Cluster::start(&stack).await?);
-    let stop = CancellationToken::new();
-    let samples = tokio::spawn(process_samples::sample_processes(Arc::clone(&cluster), stop.clone()));
-    let load = load::start(&cluster, seed, &stop);
-    let done = inject_schedule(&cluster, schedule(seed, length), Instant::now(), length).await;
-
-    println!("healing");
-    heal(&cluster).await;
-    stop.cancel();
-    load.join_all().await;
-    let began = Instant::now();
-    let not_idle = try_wait_until_idle(&cluster.run, IDLE_DEADLINE).await.err();
-    println!("idle after {:.1} s", began.elapsed().as_secs_f64());
-    let mut history = collect_history(&cluster.run).await;
-    history.samples = samples.await.context("sampling")?;
-
-    let report = faults::checker::check(&history);
-    let summary = Summary::new(seed, arguments.minutes, &history, &done, &report);
+    let planned = if arguments.cluster { cluster_schedule(run.seed, length) } else { schedule(run.seed, length) };
+    let end = run.run_round(planned, length).await?;
+    for (fault, why) in &end.skipped {
+        println!("skipped: {fault}: {why}");
+    }
+    let (history, report) = run.judge_all().await?;
+    let recovery = arguments.cluster.then(|| measure_recovery(&history));
+    let summary = Summary::new(run.seed, arguments.minutes, &history, &report, recovery.as_ref());
     println!("{summary}\n{report}");
-    let clean = report.is_clean() && not_idle.is_none();
-    if let Some(not_idle) = not_idle {
-        println!("{not_idle}");
+    if let Some(recovery) = &recovery {
+        println!("{recovery}");
     }
-    if !clean {
-        save_history(&stack, &history, &report)?;
-    }
+    let clean = run.conclude(&history, &report, recovery.as_ref(), end.not_idle)?;
     if let Some(path) = &arguments.report {
-        report_table::update(path, &summary)?;
+        report_table::update_runs(path, &summary)?;
     }
     Ok(clean)
+}
+
+/// A run whose processes have been started.
+pub(crate) struct NemesisRun {
+    pub(crate) seed: u64,
+    stack: Stack,
+    deployment: Arc<Deployment>,
+    observers: Observers,
+    stop_samples: CancellationToken,
+    samples: Option<JoinHandle<Vec<ProcessSample>>>,
+    /// The number of finished rounds of load.
+    rounds: u64,
+    injected: Vec<InjectedFault>,
+}
+
+/// How a round ended.
+pub(crate) struct RoundEnd {
+    /// The faults that this machine cannot inject, with the reasons.
+    pub(crate) skipped: Vec<(PlannedFault, String)>,
+    /// The work that was unfinished at the deadline, if there was any.
+    pub(crate) not_idle: Option<String>,
+}
+
+impl NemesisRun {
+    async fn start(seed: u64, on_clusters: bool) -> Result<Self> {
+        let stack = Stack::from_env();
+        let deployment =
+            if on_clusters { Deployment::start_on_clusters(&stack).await? } else { Deployment::start(&stack).await? };
+        let (deployment, stop_samples) = (Arc::new(deployment), CancellationToken::new());
+        let samples = process_samples::sample_processes(Arc::clone(&deployment), stop_samples.clone());
+        Ok(Self {
+            seed,
+            stack,
+            observers: Observers::start(&deployment).await?,
+            stop_samples,
+            samples: Some(tokio::spawn(samples)),
+            deployment,
+            rounds: 0,
+            injected: Vec::new(),
+        })
+    }
+
+    /// Runs load for this length with these faults, heals everything, and waits until the system is idle.
+    ///
+    /// # Errors
+    /// Returns an error if a cluster does not recover from a fault.
+    pub(crate) async fn run_round(&mut self, planned: Vec<PlannedFault>, length: Duration) -> Result<RoundEnd> {
+        let stop = CancellationToken::new();
+        let load = load::start(&self.deployment, self.seed, self.rounds, &stop);
+        self.rounds += 1;
+        let skipped = self.inject_schedule(planned, Instant::now(), length).await?;
+        println!("healing");
+        heal(&self.deployment).await;
+        stop.cancel();
+        load.join_all().await;
+        let began = Instant::now();
+        let not_idle = try_wait_until_idle(&self.deployment.run, IDLE_DEADLINE).await.err();
+        println!("idle after {:.1} s", began.elapsed().as_secs_f64());
+        Ok(RoundEnd { skipped, not_idle })
+    }
+
+    /// Injects every planned fault at its time. Returns those that this machine cannot inject.
+    async fn inject_schedule(
+        &mut self,
+        planned: Vec<PlannedFault>,
+        began: Instant,
+        length: Duration,
+    ) -> Result<Vec<(PlannedFault, String)>> {
+        let deployment = &self.deployment;
+        let faults = planned.into_iter().enumerate().map(|(nth, planned)| async move {
+            sleep_until(began + planned.at).await;
+            println!("{planned}");
+            let injection = inject(deployment, &planned, nth).await;
+            injection.map(|injection| (planned, injection))
+        });
+        let (done, ()) = tokio::join!(join_all(faults), sleep_until(began + length));
+        let mut skipped = Vec::new();
+        for done in done {
+            match done? {
+                (_, Injection::Done(fault)) => self.injected.push(fault),
+                (planned, Injection::Skipped(why)) => skipped.push((planned, why)),
+            }
+        }
+        self.injected.sort_by_key(|fault| fault.began);
+        Ok(skipped)
+    }
+
+    /// Collects the history so far, without the samples of the processes, and checks it.
+    pub(crate) async fn judge(&self) -> (History, Report) {
+        let mut history = collect_history(&self.deployment.run).await;
+        history.faults.clone_from(&self.injected);
+        self.observers.add_to(&mut history);
+        let report = faults::checker::check(&history);
+        (history, report)
+    }
+
+    /// Ends the run, collects its whole history and checks it.
+    ///
+    /// # Errors
+    /// Returns an error if the processes could not be sampled.
+    pub(crate) async fn judge_all(&mut self) -> Result<(History, Report)> {
+        let (mut history, _) = self.judge().await;
+        self.stop_samples.cancel();
+        if let Some(samples) = self.samples.take() {
+            history.samples = samples.await.context("sampling")?;
+        }
+        let report = faults::checker::check(&history);
+        Ok((history, report))
+    }
+
+    /// Returns whether the run was clean. Otherwise, the history and the report are saved beside the logs, for
+    /// `--judge`.
+    ///
+    /// # Errors
+    /// Returns an error if they cannot be saved.
+    pub(crate) fn conclude(
+        &self,
+        history: &History,
+        report: &Report,
+        recovery: Option<&RecoveryReport>,
+        not_idle: Option<String>,
+    ) -> Result<bool> {
+        let clean = report.is_clean() && recovery.is_none_or(RecoveryReport::is_clean) && not_idle.is_none();
+        if let Some(not_idle) = not_idle {
+            println!("{not_idle}");
+        }
+        if !clean {
+            save_history(&self.stack, history, report)?;
+        }
+        Ok(clean)
+    }
 }
 
 /// Returns a random seed that is short enough to be typed.
 fn random_seed() -> u64 {
     Ids::random().v4().as_u64_pair().0 >> 32
-}
-
-/// Injects every planned fault at its time. Returns those that this machine could inject.
-async fn inject_schedule(
-    cluster: &Cluster,
-    planned: Vec<PlannedFault>,
-    began: Instant,
-    length: Duration,
-) -> Vec<PlannedFault> {
-    let faults = planned.into_iter().enumerate().map(|(nth, planned)| async move {
-        sleep_until(began + planned.at).await;
-        println!("{planned}");
-        inject(cluster, &planned, nth).await.then_some(planned)
-    });
-    let (done, ()) = tokio::join!(join_all(faults), sleep_until(began + length));
-    done.into_iter().flatten().collect()
 }
 
 /// Saves the history and the report next to the logs, for `--judge`.

@@ -4,13 +4,16 @@ use e2e::event_publisher::EventPublisher;
 use events::Event;
 use test_support::Producer;
 
-use crate::cluster::Cluster;
+use crate::deployment::{Deployment, Servers};
 
 /// Publishes one of the [`crate::schedule::POISON_KINDS`] kinds of poison records. `nth` makes its key unique.
-pub(crate) async fn publish(cluster: &Cluster, kind: usize, nth: usize) {
-    let (world, recorder) = (&cluster.run.world, &cluster.run.recorder);
-    // Holding the lock ensures that a killed broker has been restarted.
-    let _broker = cluster.kafka.lock().await;
+pub(crate) async fn publish(deployment: &Deployment, kind: usize, nth: usize) {
+    let (world, recorder) = (&deployment.run.world, &deployment.run.recorder);
+    // Holding the lock ensures that a killed broker has been restarted. A cluster may refuse the record.
+    let _broker = match &deployment.servers {
+        Servers::Single { kafka, .. } => Some(kafka.lock().await),
+        Servers::Cluster(_) => None,
+    };
     let publisher = EventPublisher::new(world);
     let address = |name: &str| world.address(&format!("{name}{nth}"));
     let event = publisher.welcome(&address("poison"));

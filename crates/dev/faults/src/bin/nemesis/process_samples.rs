@@ -7,16 +7,16 @@ use service_kit::Clock;
 use tokio::time::interval;
 use tokio_util::sync::CancellationToken;
 
-use crate::cluster::{Cluster, ServiceKind};
+use crate::deployment::{Deployment, ServiceKind};
 
 const SAMPLE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Samples all processes until `stop` is cancelled.
-pub(crate) async fn sample_processes(cluster: Arc<Cluster>, stop: CancellationToken) -> Vec<ProcessSample> {
+pub(crate) async fn sample_processes(deployment: Arc<Deployment>, stop: CancellationToken) -> Vec<ProcessSample> {
     let (clock, mut samples, mut ticks) = (Clock::system(), Vec::new(), interval(SAMPLE_INTERVAL));
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
         for (kind, name) in [(ServiceKind::User, "user-service"), (ServiceKind::Email, "email-service")] {
-            for (n, service) in cluster.services(kind).iter().enumerate() {
+            for (n, service) in deployment.services(kind).iter().enumerate() {
                 // A replica that a fault currently locks is skipped.
                 let Ok(service) = service.try_lock() else { continue };
                 let process = format!("{name} {}", n + 1);

@@ -6,7 +6,10 @@ use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use test_support::{Behavior, Phase};
 
-use crate::cluster::{NetworkLink, REPLICAS, ServiceKind};
+use crate::{
+    cluster_schedule::ClusterFault,
+    deployment::{NetworkLink, REPLICAS, ServiceKind},
+};
 
 /// The delay before the first fault, in milliseconds.
 const LEAD_MS: u64 = 2_000;
@@ -16,9 +19,9 @@ const GAP_MS: std::ops::Range<u64> = 200..2_600;
 const DURATION_MS: std::ops::Range<u64> = 800..7_000;
 
 /// The fail points at which a replica kills itself.
-const USER_POINTS: [&str; 4] =
+pub(crate) const USER_POINTS: [&str; 4] =
     ["register.after_insert", "login.before_commit", "relay.before_publish", "relay.after_ack"];
-const EMAIL_POINTS: [&str; 6] = [
+pub(crate) const EMAIL_POINTS: [&str; 6] = [
     "ingest.after_ledger_write",
     "sender.after_claim",
     "sender.before_flip",
@@ -26,7 +29,7 @@ const EMAIL_POINTS: [&str; 6] = [
     "sender.after_body",
     "sender.after_reply",
 ];
-const SMTP_PHASES: [Phase; 7] =
+pub(crate) const SMTP_PHASES: [Phase; 7] =
     [Phase::Greeting, Phase::Ehlo, Phase::Mail, Phase::Rcpt, Phase::Data, Phase::Body, Phase::Dot];
 /// 450 and 451 are missing, because greylisting delays a mail by five minutes. 550 at RCPT is missing, because it
 /// would suppress addresses whose tokens the load needs.
@@ -58,6 +61,8 @@ pub(crate) enum Fault {
     Smtp(Phase, Behavior),
     /// A record that cannot be processed, by its kind.
     Poison(usize),
+    /// A fault of a run on clusters.
+    Cluster(ClusterFault),
 }
 
 /// A fault on the connections of a network link.
@@ -82,7 +87,7 @@ pub(crate) struct PlannedFault {
 
 /// The target of a fault. Each target has at most one fault at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum FaultTarget {
+pub(crate) enum FaultTarget {
     Replica(ServiceKind, usize),
     MoreReplicas,
     Mongod,
@@ -116,10 +121,11 @@ impl Fault {
             Self::Network(NetworkLink::Smtp, _) => "SMTP connections disturbed",
             Self::Smtp(..) => "SMTP server misbehaves",
             Self::Poison(_) => "poison",
+            Self::Cluster(fault) => fault.name(),
         }
     }
 
-    fn targets(&self) -> Vec<FaultTarget> {
+    pub(crate) fn targets(&self) -> Vec<FaultTarget> {
         match self {
             Self::Kill(kind, n) | Self::Stop(kind, n) | Self::Terminate(kind, n) | Self::FailPoint(kind, n, ..) => {
                 vec![FaultTarget::Replica(*kind, *n)]
@@ -132,6 +138,7 @@ impl Fault {
             Self::Smtp(..) => vec![FaultTarget::SmtpServer],
             // The record must reach the broker.
             Self::Poison(_) => vec![FaultTarget::Broker, FaultTarget::Link(NetworkLink::Kafka)],
+            Self::Cluster(fault) => fault.targets(),
         }
     }
 }
@@ -216,7 +223,7 @@ fn network_fault(random: &mut ChaCha8Rng) -> NetworkFault {
     }
 }
 
-fn smtp_action(random: &mut ChaCha8Rng) -> Behavior {
+pub(crate) fn smtp_action(random: &mut ChaCha8Rng) -> Behavior {
     match random.random_range(0..4_u32) {
         0 => Behavior::Hang,
         1 => Behavior::Drop,

@@ -2,9 +2,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use faults::checker::{History, Outcome, Promise, Report};
-
-use crate::schedule::PlannedFault;
+use faults::checker::{History, Outcome, Promise, Recovery, RecoveryReport, Report};
 
 /// The figures of a run.
 pub(crate) struct Summary {
@@ -12,7 +10,7 @@ pub(crate) struct Summary {
     pub(crate) minutes: u32,
     /// The numbers of succeeded, refused and unknown operations, by action.
     operations: BTreeMap<String, [usize; 3]>,
-    faults: BTreeMap<&'static str, usize>,
+    faults: BTreeMap<String, usize>,
     pub(crate) events: usize,
     pub(crate) duplicates: usize,
     mails: BTreeMap<String, usize>,
@@ -22,10 +20,25 @@ pub(crate) struct Summary {
     pub(crate) doubled: usize,
     /// The maximum of memory in bytes, file descriptors and threads, by service.
     largest: BTreeMap<String, [u64; 3]>,
+    /// The recovery of a run on clusters.
+    pub(crate) recovery: Option<RecoverySummary>,
+}
+
+/// The worst times of a run on clusters, in milliseconds.
+pub(crate) struct RecoverySummary {
+    pub(crate) slowest: i64,
+    /// `None` if no fault of a cluster was injected.
+    pub(crate) worst: Option<Recovery>,
 }
 
 impl Summary {
-    pub(crate) fn new(seed: u64, minutes: u32, history: &History, done: &[PlannedFault], report: &Report) -> Self {
+    pub(crate) fn new(
+        seed: u64,
+        minutes: u32,
+        history: &History,
+        report: &Report,
+        recovery: Option<&RecoveryReport>,
+    ) -> Self {
         let mut operations: BTreeMap<String, [usize; 3]> = BTreeMap::new();
         for operation in &history.operations {
             let [succeeded, refused, unknown] = operations.entry(format!("{:?}", operation.action)).or_default();
@@ -52,7 +65,7 @@ impl Summary {
             seed,
             minutes,
             operations,
-            faults: counted(done.iter().map(|planned| planned.fault.kind())),
+            faults: counted(history.faults.iter().map(|fault| fault.name.clone())),
             events,
             duplicates: all - events,
             mails: counted(history.mails.iter().map(|mail| mail.state.clone())),
@@ -61,6 +74,8 @@ impl Summary {
             lost: [Promise::I1, Promise::I4, Promise::I8, Promise::I9].iter().map(|lost| report.count(*lost)).sum(),
             doubled: report.count(Promise::I5),
             largest,
+            recovery: recovery
+                .map(|recovery| RecoverySummary { slowest: recovery.slowest, worst: recovery.worst_of_all() }),
         }
     }
 

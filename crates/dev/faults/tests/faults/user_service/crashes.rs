@@ -13,7 +13,7 @@ use bson::{Document, doc};
 use faults::checker::History;
 use faults::{FaultRun, assert_promises_kept};
 use futures_util::TryStreamExt as _;
-use test_support::{DEADLINE, World, wait_for};
+use test_support::{DEADLINE, World, report_skipped, wait_for};
 
 use crate::setup::*;
 
@@ -55,6 +55,27 @@ async fn fault_01_a_user_service_killed_between_write_and_publish_publishes_the_
     for person in &people {
         assert_eq!(mails_to(&run, &person.email), 1);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fault_01_the_event_of_a_killed_service_whose_clock_was_ahead_does_not_wait_for_that_time() {
+    let run = run("clock-ahead").await;
+    let (mut service, _emails) = start(&run).await;
+    let right = service.spec().clone();
+    let ahead = match right.clone().shift_clock(600) {
+        Ok(ahead) => ahead,
+        Err(reason) => return report_skipped("fault_01 with a clock that is ahead", &reason),
+    };
+    service.kill().await;
+    service.restart_with(|_| ahead.fail_points("relay.before_publish=return")).await;
+    let person = run.world.test_user("early");
+    let answered = client(&run, &service).register(&person, None).await;
+    assert!(matches!(status(&answered), None | Some(201)), "{answered:?}");
+    service.wait_for_exit(DEADLINE).await;
+    service.restart_with(|_| right).await;
+    let history = assert_promises_kept(&run, DEADLINE).await;
+    assert_all_and_only_accounts_are_published(&history);
+    assert_eq!(mails_to(&run, &person.email), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

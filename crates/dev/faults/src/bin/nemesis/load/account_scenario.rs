@@ -34,7 +34,7 @@ impl Actor {
 
     async fn register(&mut self) -> Option<Account> {
         let name = self.unique("n");
-        let person = self.cluster.run.world.test_user(&name);
+        let person = self.deployment.run.world.test_user(&name);
         let key = format!("key-{}", person.username);
         for _ in 0..REGISTRATION_ATTEMPTS {
             self.pause().await;
@@ -120,7 +120,7 @@ impl Actor {
             return;
         }
         let name = self.unique("m");
-        let (old, new) = (account.person.email.clone(), self.cluster.run.world.address(&name));
+        let (old, new) = (account.person.email.clone(), self.deployment.run.world.address(&name));
         if !succeeded(&self.client.request_email_change(&account.person, &new).await) {
             return;
         }
@@ -196,11 +196,11 @@ impl Actor {
     /// Sends the same request for an existing account and for one that does not exist.
     async fn probe_account_existence(&mut self, account: &Account) {
         let name = self.unique("absent");
-        let mut absent = self.cluster.run.world.test_user(&name);
+        let mut absent = self.deployment.run.world.test_user(&name);
         let mut existing = account.person.clone();
         absent.password = "surely not the password".to_owned();
         existing.password.clone_from(&absent.password);
-        let group = self.cluster.run.recorder.new_comparison_group();
+        let group = self.deployment.run.recorder.new_comparison_group();
         self.client.set_comparison_group(Some(group));
         let by_login = self.random.random_bool(0.5);
         for person in [&existing, &absent] {

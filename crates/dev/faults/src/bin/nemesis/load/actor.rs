@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use super::account::Account;
-use crate::cluster::Cluster;
+use crate::deployment::{Deployment, Servers};
 
 /// The pause between two requests, in milliseconds.
 const PAUSE_MS: std::ops::Range<u64> = 40..200;
@@ -19,7 +19,7 @@ const PAUSE_MS: std::ops::Range<u64> = 40..200;
 const MAIL_TIMEOUT: Duration = Duration::from_secs(6);
 
 pub(crate) struct Actor {
-    pub(super) cluster: Arc<Cluster>,
+    pub(super) deployment: Arc<Deployment>,
     pub(super) random: ChaCha8Rng,
     number: u64,
     /// The number of names handed out so far.
@@ -31,11 +31,11 @@ pub(crate) struct Actor {
 }
 
 impl Actor {
-    pub(crate) fn new(cluster: Arc<Cluster>, seed: u64, number: u64) -> Self {
+    pub(crate) fn new(deployment: Arc<Deployment>, seed: u64, number: u64) -> Self {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
-        let api = random_api(&cluster, &mut random);
-        let (client, admin) = (cluster.run.recorder.client(api.clone()), cluster.run.recorder.client(api));
-        Self { cluster, random, number, names: 0, used: Vec::new(), client, admin }
+        let (api, _) = random_apis(&deployment, &mut random);
+        let (client, admin) = (deployment.run.recorder.client(api.clone()), deployment.run.recorder.client(api));
+        Self { deployment, random, number, names: 0, used: Vec::new(), client, admin }
     }
 
     /// Returns a name, password or key that no other actor uses.
@@ -47,9 +47,9 @@ impl Actor {
     /// Waits for a random time, then selects a random replica.
     pub(super) async fn pause(&mut self) {
         sleep(Duration::from_millis(self.random.random_range(PAUSE_MS))).await;
-        let api = random_api(&self.cluster, &mut self.random);
-        self.client.use_api(api.clone());
-        self.admin.use_api(api);
+        let (api, others) = random_apis(&self.deployment, &mut self.random);
+        self.client.use_apis(api.clone(), others.clone());
+        self.admin.use_apis(api, others);
     }
 
     /// Returns the token of the newest mail to `address` that links to `page`, or `None` if no such mail arrives in
@@ -59,7 +59,7 @@ impl Actor {
         let end = Instant::now() + MAIL_TIMEOUT;
         loop {
             let is_recipient = |to: &String| to.eq_ignore_ascii_case(address);
-            let smtp = &self.cluster.run.smtp;
+            let smtp = &self.deployment.run.smtp;
             let found = smtp.latest_delivery(|delivery| {
                 let text = &delivery.mail.text;
                 let used = || self.used.iter().any(|token| text.contains(token));
@@ -81,7 +81,7 @@ impl Actor {
     pub(super) async fn ensure_admin_login(&mut self) -> bool {
         let expired = self.admin.last_response().is_some_and(|response| response.status == 401);
         if expired || !self.admin.is_logged_in() {
-            let person = self.cluster.admin.clone();
+            let person = self.deployment.admin.clone();
             return succeeded(&self.admin.login(&person).await);
         }
         true
@@ -133,9 +133,14 @@ impl Actor {
     }
 }
 
-fn random_api(cluster: &Cluster, random: &mut ChaCha8Rng) -> Api {
-    let n = random.random_range(0..cluster.apis.len().max(1));
-    cluster.apis.get(n).expect("at least one replica exists").clone()
+/// Selects a random replica. On clusters, the other replicas get a request if this one accepts no connection.
+fn random_apis(deployment: &Deployment, random: &mut ChaCha8Rng) -> (Api, Vec<Api>) {
+    let mut apis = deployment.apis.clone();
+    let api = apis.remove(random.random_range(0..apis.len()));
+    match deployment.servers {
+        Servers::Single { .. } => (api, Vec::new()),
+        Servers::Cluster(_) => (api, apis),
+    }
 }
 
 pub(super) fn status(outcome: &Outcome) -> Option<u16> {

@@ -11,16 +11,17 @@ use tokio_util::sync::CancellationToken;
 
 use actor::Actor;
 
-use crate::cluster::Cluster;
+use crate::deployment::Deployment;
 
 /// The number of concurrent actors.
 const ACTORS: u64 = 8;
 
-/// Starts all actors. When `stop` is cancelled, each actor ends after its current request.
-pub(crate) fn start(cluster: &Arc<Cluster>, seed: u64, stop: &CancellationToken) -> JoinSet<()> {
+/// Starts all actors. When `stop` is cancelled, each actor ends after its current request. A later round of load in
+/// the same run has another number and uses other accounts.
+pub(crate) fn start(deployment: &Arc<Deployment>, seed: u64, round: u64, stop: &CancellationToken) -> JoinSet<()> {
     let mut load = JoinSet::new();
-    for number in 0..ACTORS {
-        let mut actor = Actor::new(Arc::clone(cluster), seed.wrapping_add(number + 1), number);
+    for number in round * ACTORS..(round + 1) * ACTORS {
+        let mut actor = Actor::new(Arc::clone(deployment), seed.wrapping_add(number + 1), number);
         let stop = stop.clone();
         load.spawn(async move {
             while !stop.is_cancelled() {

@@ -1,19 +1,21 @@
-//! The cluster under test: replicas of both services, the broker, the database, the mail server, and a proxy on
-//! every network link between them.
+//! The processes under test: replicas of both services, the mail server, and either one broker and one database with
+//! a proxy on every network link, or a Kafka cluster and a replica set.
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use faults::checker::Limits;
 use faults::{FaultRun, Recorder};
 use test_support::{
-    Api, BrokerKind, IsolatedKafka, IsolatedMongod, Port, ScriptedSmtp, Service, ServiceSpec, Stack, TcpProxy,
-    TestUser, World,
+    Api, BrokerKind, IsolatedCluster, IsolatedKafka, IsolatedMongod, Port, ScriptedSmtp, Service, ServiceSpec, Stack,
+    TcpProxy, TestUser, World,
 };
 use tokio::sync::Mutex;
 
-/// The number of replicas of each service.
+/// The number of replicas of each service on single nodes.
 pub(crate) const REPLICAS: usize = 3;
+/// The number of replicas of each service on clusters.
+pub(crate) const CLUSTER_REPLICAS: usize = 2;
 /// The memory limit of one process, in bytes. Debug builds of both services stay below 200 MiB.
 const MAX_RESIDENT_BYTES: u64 = 600 << 20;
 const MAX_DESCRIPTORS: u64 = 2_000;
@@ -46,24 +48,41 @@ pub(crate) enum NetworkLink {
     Smtp,
 }
 
+/// The servers that the services depend on.
+pub(crate) enum Servers {
+    /// One broker and one replica set of one member.
+    Single {
+        kafka: Mutex<IsolatedKafka>,
+        mongod: Mutex<IsolatedMongod>,
+    },
+    Cluster(ClusterServers),
+}
+
+/// A replica set of three members and a Kafka cluster of three brokers. Each has at most one fault at a time, which
+/// holds its lock.
+pub(crate) struct ClusterServers {
+    pub(crate) cluster: IsolatedCluster,
+    pub(crate) replica_set: Mutex<()>,
+    pub(crate) brokers: Mutex<()>,
+}
+
 /// All processes and proxies of a run. Everything that a fault changes has its own lock.
-pub(crate) struct Cluster {
+pub(crate) struct Deployment {
     pub(crate) run: FaultRun,
     pub(crate) users: Vec<Mutex<Service>>,
     pub(crate) emails: Vec<Mutex<Service>>,
     /// The specification for additional replicas of the email service.
     pub(crate) email: ServiceSpec,
-    pub(crate) kafka: Mutex<IsolatedKafka>,
-    pub(crate) mongod: Mutex<IsolatedMongod>,
+    pub(crate) servers: Servers,
     pub(crate) links: BTreeMap<NetworkLink, TcpProxy>,
-    /// An API client for each replica of the user service, through the replica's proxy.
+    /// An API client for each replica of the user service, through the replica's proxy if it has one.
     pub(crate) apis: Vec<Api>,
     /// The administrator who sends the administrative requests of all actors.
     pub(crate) admin: TestUser,
 }
 
-impl Cluster {
-    /// Starts all processes and creates the administrator.
+impl Deployment {
+    /// Starts all processes with one broker and one database, and creates the administrator.
     ///
     /// # Errors
     /// Returns an error when a proxy cannot listen or the administrator cannot be created.
@@ -71,29 +90,65 @@ impl Cluster {
         let mut links = BTreeMap::new();
         let kafka = start_kafka(stack, &mut links).await?;
         let mongod = IsolatedMongod::start_replica_set(stack, "nemesis").await;
-        let smtp = ScriptedSmtp::start().await;
         links.insert(NetworkLink::UserMongo, TcpProxy::start(&mongod.address()).await?);
         links.insert(NetworkLink::EmailMongo, TcpProxy::start(&mongod.address()).await?);
-        links.insert(NetworkLink::Smtp, TcpProxy::start(&smtp.address()).await?);
-        let through = |link: NetworkLink| links.get(&link).map(TcpProxy::address).unwrap_or_default();
-        let mongodb = |link| format!("mongodb://{}/?directConnection=true", through(link));
+        let uri = |address: &str| format!("mongodb://{address}/?directConnection=true");
+        let through = |link| links.get(&link).map(TcpProxy::address).unwrap_or_default();
+        let uris = (uri(&through(NetworkLink::UserMongo)), uri(&through(NetworkLink::EmailMongo)));
         let world = World::without_topic(stack, "nemesis")
             .on_brokers(kafka.brokers(), kafka.broker_kind())
-            .on_mongodb(format!("mongodb://{}/?directConnection=true", mongod.address()))
-            .on_smtp(format!("smtp://{}", through(NetworkLink::Smtp)));
+            .on_mongodb(uri(&mongod.address()));
         world.create_topic().await;
+        let servers = Servers::Single { kafka: Mutex::new(kafka), mongod: Mutex::new(mongod) };
+        Self::start_services(world, servers, links, uris, REPLICAS).await
+    }
 
-        let user = user_service_with_short_intervals(world.user_service())
-            .set("MONGODB__URI", mongodb(NetworkLink::UserMongo));
-        let email = email_service_with_short_timeouts(world.email_service())
-            .set("MONGODB__URI", mongodb(NetworkLink::EmailMongo));
-        let (users, emails) = tokio::join!(replicas(&user), replicas(&email));
+    /// Starts all processes with a Kafka cluster and a replica set, and creates the administrator. The user service
+    /// creates the topic, as in production.
+    ///
+    /// # Errors
+    /// Returns an error when this machine cannot run the clusters or the administrator cannot be created.
+    pub(crate) async fn start_on_clusters(stack: &Stack) -> Result<Self> {
+        let started = IsolatedCluster::start(stack, "nemesis").await;
+        let cluster = started.map_err(|why| anyhow!("skipped, this machine cannot run the clusters: {why}"))?;
+        if let Some(why) = cluster.links_unavailable() {
+            println!("no member can be isolated here: {why}");
+        }
+        let uri = cluster.mongodb().uri();
+        let world = World::without_topic(stack, "nemesis")
+            .on_brokers(cluster.kafka().brokers(), BrokerKind::Real)
+            .on_mongodb(&uri);
+        let servers =
+            Servers::Cluster(ClusterServers { cluster, replica_set: Mutex::default(), brokers: Mutex::default() });
+        Self::start_services(world, servers, BTreeMap::new(), (uri.clone(), uri), CLUSTER_REPLICAS).await
+    }
+
+    async fn start_services(
+        world: World,
+        servers: Servers,
+        mut links: BTreeMap<NetworkLink, TcpProxy>,
+        (user_mongodb, email_mongodb): (String, String),
+        count: usize,
+    ) -> Result<Self> {
+        let smtp = ScriptedSmtp::start().await;
+        let smtp_proxy = TcpProxy::start(&smtp.address()).await?;
+        let world = world.on_smtp(format!("smtp://{}", smtp_proxy.address()));
+        links.insert(NetworkLink::Smtp, smtp_proxy);
+        let user = user_service_with_short_intervals(world.user_service()).set("MONGODB__URI", user_mongodb);
+        let email = email_service_with_short_timeouts(world.email_service()).set("MONGODB__URI", email_mongodb);
+        let (users, emails) = tokio::join!(replicas(&user, count), replicas(&email, count));
         let mut apis = Vec::new();
         for (n, service) in users.iter().enumerate() {
-            let base = service.base_url();
-            let proxy = TcpProxy::start(base.trim_start_matches("http://")).await?;
-            apis.push(Api::new(format!("http://{}", proxy.address())));
-            links.insert(NetworkLink::Http(n), proxy);
+            let api = match servers {
+                Servers::Single { .. } => {
+                    let proxy = TcpProxy::start(service.base_url().trim_start_matches("http://")).await?;
+                    let api = Api::new(format!("http://{}", proxy.address()));
+                    links.insert(NetworkLink::Http(n), proxy);
+                    api
+                }
+                Servers::Cluster(_) => service.api(),
+            };
+            apis.push(api);
         }
         let limits =
             Limits { resident: Some(MAX_RESIDENT_BYTES), descriptors: Some(MAX_DESCRIPTORS), ..Limits::default() };
@@ -104,8 +159,7 @@ impl Cluster {
             users: users.into_iter().map(Mutex::new).collect(),
             emails: emails.into_iter().map(Mutex::new).collect(),
             email,
-            kafka: Mutex::new(kafka),
-            mongod: Mutex::new(mongod),
+            servers,
             links,
             apis,
             admin,
@@ -118,6 +172,11 @@ impl Cluster {
             ServiceKind::User => &self.users,
             ServiceKind::Email => &self.emails,
         }
+    }
+
+    /// Returns one replica of a service.
+    pub(crate) fn replica(&self, kind: ServiceKind, n: usize) -> &Mutex<Service> {
+        self.services(kind).get(n).expect("the schedule only contains existing replicas")
     }
 }
 
@@ -137,9 +196,9 @@ async fn start_kafka(stack: &Stack, links: &mut BTreeMap<NetworkLink, TcpProxy>)
     Ok(kafka)
 }
 
-async fn replicas(spec: &ServiceSpec) -> Vec<Service> {
+async fn replicas(spec: &ServiceSpec, count: usize) -> Vec<Service> {
     let mut services = vec![spec.clone().start().await];
-    let others = (1..REPLICAS).map(|_| spec.replica().start());
+    let others = (1..count).map(|_| spec.replica().start());
     for other in futures_util::future::join_all(others).await {
         services.push(other);
     }
