@@ -29,6 +29,8 @@ RUN find crates -type f ! -name Cargo.toml -delete \
 
 FROM toolchain AS build
 ARG PROFILE=image
+# The images contain neither Cargo.lock nor a package database, so an SBOM describes this stage as well.
+ARG BUILDKIT_SBOM_SCAN_STAGE=true
 # Compiles the dependencies. This layer is built again when a manifest or Cargo.lock changes.
 COPY --from=manifests /src .
 RUN cargo build --profile "$PROFILE" --locked --package user-service --package email-service

@@ -71,7 +71,8 @@ async fn ten_thousand_idle_connections_do_not_slow_others_down_and_leave_nothing
     let each = usage.resident_kib.saturating_sub(before.resident_kib) / IDLE as u64;
     println!("{each} KiB for each of {IDLE} idle connections; {before:?}, {usage:?}");
     assert!(each < MAX_KIB_PER_CONNECTION, "{each} KiB for each connection");
-    assert_eq!(usage.threads, before.threads);
+    // Threads of clients that were needed only at the start may have ended.
+    assert!(usage.threads <= before.threads, "{usage:?} instead of {before:?}");
 
     drop(connections);
     wait_for_descriptors(service.pid(), before.descriptors + 20).await;
