@@ -294,13 +294,16 @@ impl OpenMail {
 }
 
 /// Serves the HTML of a mail as a document of its own. The policy is a header, so it holds outside the frame too.
-async fn html(store: Data<MailStore>, id: Path<String>) -> HttpResponse {
-    let Some(html) = store.get(&id).and_then(|mail| DecodedMail::of(&mail.data).html) else {
-        return HttpResponse::NotFound().content_type("text/plain; charset=utf-8").body("There is no such mail.\n");
+async fn html(store: Data<MailStore>, id: Path<String>) -> Result<HttpResponse> {
+    let html = web::block(move || store.get(&id).and_then(|mail| DecodedMail::of(&mail.data).html));
+    let Some(html) = html.await? else {
+        let missing =
+            HttpResponse::NotFound().content_type("text/plain; charset=utf-8").body("There is no such mail.\n");
+        return Ok(missing);
     };
-    document(StatusCode::OK, MAIL_POLICY)
+    Ok(document(StatusCode::OK, MAIL_POLICY)
         .insert_header(("X-DNS-Prefetch-Control", "off"))
-        .body(format!("<!doctype html><base target=\"_blank\">{html}"))
+        .body(format!("<!doctype html><base target=\"_blank\">{html}")))
 }
 
 fn asset(content_type: &'static str, body: &'static str) -> HttpResponse {
