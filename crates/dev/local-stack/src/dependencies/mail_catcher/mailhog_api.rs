@@ -8,10 +8,11 @@ use actix_web::{
     http::header,
     web::{self, Data, Path, Query, ServiceConfig},
 };
-use mailparse::ParsedMail;
+use mailparse::{MailHeader, ParsedMail};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    decoded_mail::{parse, parse_headers},
     search,
     store::{CaughtMail, MailStore},
 };
@@ -202,12 +203,12 @@ fn page_of(mails: &[Arc<CaughtMail>], page: &Page) -> MessageList {
 }
 
 fn message(mail: &CaughtMail) -> Message {
-    let parsed = mailparse::parse_mail(&mail.data).ok();
+    let parsed = parse(&mail.data);
     Message {
         id: mail.id.clone(),
         from: address(&mail.envelope.from),
         to: mail.envelope.to.iter().map(|to| address(to)).collect(),
-        content: whole_content(mail, parsed.as_ref()),
+        content: whole_content(mail),
         created: mail.created.to_string(),
         mime: parsed.as_ref().and_then(mime_parts),
         raw: Raw {
@@ -219,29 +220,29 @@ fn message(mail: &CaughtMail) -> Message {
     }
 }
 
-fn whole_content(mail: &CaughtMail, parsed: Option<&ParsedMail<'_>>) -> Content {
+fn whole_content(mail: &CaughtMail) -> Content {
     let text = String::from_utf8_lossy(&mail.data);
     let body = text.split_once("\r\n\r\n").map_or("", |(_, body)| body).to_owned();
-    Content { headers: parsed.map(headers).unwrap_or_default(), body, size: mail.data.len(), mime: None }
+    Content { headers: headers(&parse_headers(&mail.data)), body, size: mail.data.len(), mime: None }
 }
 
 fn mime_parts(mail: &ParsedMail<'_>) -> Option<MimeParts> {
     let content = |part: &ParsedMail<'_>| {
         let raw = String::from_utf8_lossy(part.raw_bytes).into_owned();
         let body = raw.split_once("\r\n\r\n").map_or("", |(_, body)| body).trim_end_matches("\r\n").to_owned();
-        Content { headers: headers(part), body, size: part.raw_bytes.len(), mime: mime_parts(part) }
+        Content { headers: headers(&part.headers), body, size: part.raw_bytes.len(), mime: mime_parts(part) }
     };
     (!mail.subparts.is_empty()).then(|| MimeParts { parts: mail.subparts.iter().map(content).collect() })
 }
 
 /// Returns the headers unfolded but not decoded, as MailHog does.
-fn headers(mail: &ParsedMail<'_>) -> BTreeMap<String, Vec<String>> {
-    let mut headers: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for header in &mail.headers {
+fn headers(headers: &[MailHeader<'_>]) -> BTreeMap<String, Vec<String>> {
+    let mut values: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for header in headers {
         let value = String::from_utf8_lossy(header.get_value_raw()).replace("\r\n", "");
-        headers.entry(header.get_key()).or_default().push(value);
+        values.entry(header.get_key()).or_default().push(value);
     }
-    headers
+    values
 }
 
 fn address(path: &str) -> Address {
