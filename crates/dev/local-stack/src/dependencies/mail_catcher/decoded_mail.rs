@@ -177,7 +177,7 @@ mod tests {
         assert_eq!(DecodedMail::of(mail).text.unwrap().trim(), "written");
     }
 
-    /// Returns a mail with so many levels of parts, each of which is declared by a header with this value.
+    /// Returns a mail with nested parts. The closure returns the value of `Content-Type` for each level.
     fn nested(levels: usize, content_type: impl Fn(usize) -> String) -> Vec<u8> {
         let mut mail = "Subject: nested\r\n".to_owned();
         for level in 0..levels {
