@@ -212,6 +212,23 @@ async fn a_list_of_more_than_a_hundred_mails_has_pages() {
     assert!(second.contains(">Newer<") && !second.contains(">Older<"));
 }
 
+#[tokio::test]
+async fn a_mail_with_thousands_of_nested_parts_is_shown_by_its_source_with_a_note() {
+    let catcher = Catcher::start().await;
+    let level = |n: usize| format!("Content-Type: multipart/mixed; boundary=\"b{n}.\"\r\n\r\n--b{n}.\r\n");
+    let mail = format!("Subject: deep\r\n{}", (0..5_000).map(level).collect::<String>());
+    let id = catcher.catcher.store().add(Envelope::default(), mail.into_bytes());
+    let list = catcher.get("/?q=deep").await.body;
+    assert!(list.contains("1 of 1 mail") && list.contains(">deep<"), "{list}");
+    let page = catcher.get(&format!("/mails/{id}?view=headers")).await.body;
+    assert!(page.contains("Only the source is shown, because the mail is malformed or has too many parts"));
+    assert!(page.contains("boundary=&quot;b1.&quot;") && !page.contains(">Headers<"));
+    let message = catcher.json("/api/v2/messages").await["items"][0].clone();
+    assert_eq!(message["Content"]["Headers"]["Subject"][0], "deep");
+    assert_eq!(message["MIME"], Value::Null);
+    assert_eq!(catcher.json("/api/v2/search?kind=containing&query=b4999.").await["total"], 1);
+}
+
 /// Reads from a connection until a text appears, and returns what was read.
 async fn read_until(stream: &mut TcpStream, end: &str) -> String {
     let mut text = Vec::new();

@@ -6,6 +6,11 @@ use super::store::CaughtMail;
 
 /// The maximum length of each text of a summary, in characters.
 const MAX_SUMMARY_CHARS: usize = 300;
+/// The maximum number of lines that begin with `Content-Type`, and so of levels of parts. The parser calls itself for
+/// each level, and an overflow of the stack would end the whole process.
+pub(super) const MAX_CONTENT_TYPES: usize = 50;
+/// The maximum number of lines that begin with `--`, and so of parts.
+pub(super) const MAX_BOUNDARIES: usize = 1_000;
 
 /// The decoded texts of a mail that the list shows, each on one line.
 #[derive(Debug, PartialEq, Eq)]
@@ -59,18 +64,39 @@ pub(super) struct DecodedMail {
     pub(super) headers: Vec<DecodedHeader>,
     pub(super) text: Option<String>,
     pub(super) html: Option<String>,
+    /// Whether only the headers of the mail could be decoded.
+    pub(super) has_only_headers: bool,
 }
 
 impl DecodedMail {
     /// Decodes a mail. Parts that cannot be decoded are left out.
     pub(super) fn of(data: &[u8]) -> Self {
-        let Ok(mail) = mailparse::parse_mail(data) else { return Self::default() };
+        let mail = parse(data);
         Self {
-            headers: mail.headers.iter().map(decoded_header).collect(),
-            text: decoded_part(&mail, "text/plain"),
-            html: decoded_part(&mail, "text/html"),
+            headers: parse_headers(data).iter().map(decoded_header).collect(),
+            text: mail.as_ref().and_then(|mail| decoded_part(mail, "text/plain")),
+            html: mail.as_ref().and_then(|mail| decoded_part(mail, "text/html")),
+            has_only_headers: mail.is_none(),
         }
     }
+}
+
+/// Parses a mail. Returns `None` if it is malformed or may have too many parts or levels of parts.
+pub(super) fn parse(data: &[u8]) -> Option<ParsedMail<'_>> {
+    let exceeds = |limit: usize, start: &[u8]| {
+        let begins = |line: &&[u8]| line.get(..start.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(start));
+        data.split(|byte| *byte == b'\n').filter(begins).nth(limit).is_some()
+    };
+    // Each level needs a header of its own. Its value can be encoded, so only the name shows that it is there.
+    if exceeds(MAX_CONTENT_TYPES, b"content-type") || exceeds(MAX_BOUNDARIES, b"--") {
+        return None;
+    }
+    mailparse::parse_mail(data).ok()
+}
+
+/// Parses the headers of a mail, but none of its parts. Malformed headers give none.
+pub(super) fn parse_headers(data: &[u8]) -> Vec<MailHeader<'_>> {
+    mailparse::parse_headers(data).map(|(headers, _)| headers).unwrap_or_default()
 }
 
 /// Decodes the encoded words of a header (RFC 2047), or its UTF-8 (RFC 6532).
@@ -149,6 +175,42 @@ mod tests {
             --b\r\nContent-Type: text/plain\r\nContent-Disposition: attachment; filename=a.txt\r\n\r\nattached\r\n\
             --b\r\nContent-Type: text/plain\r\n\r\nwritten\r\n--b--\r\n";
         assert_eq!(DecodedMail::of(mail).text.unwrap().trim(), "written");
+    }
+
+    /// Returns a mail with nested parts. The closure returns the value of `Content-Type` for each level.
+    fn nested(levels: usize, content_type: impl Fn(usize) -> String) -> Vec<u8> {
+        let mut mail = "Subject: nested\r\n".to_owned();
+        for level in 0..levels {
+            mail.push_str(&format!("Content-Type: {}\r\n\r\n--b{level}.\r\n", content_type(level)));
+        }
+        mail.push_str("\r\ninnermost\r\n");
+        mail.into_bytes()
+    }
+
+    #[test]
+    fn a_mail_with_too_many_levels_or_parts_is_not_parsed_apart_from_its_headers() {
+        let plain = nested(20_000, |level| format!("multipart/mixed; boundary=\"b{level}.\""));
+        // The same, but `multipart/` is not in the source.
+        let encoded = nested(20_000, |level| format!("=?utf-8?Q?multi=70art/mixed;_boundary=3Db{level}.?="));
+        let flat =
+            format!("Subject: nested\r\nContent-Type: multipart/mixed; boundary=b\r\n{}", "\r\n--b\r\n".repeat(2_000));
+        for mail in [plain, encoded, flat.into_bytes()] {
+            let decoded = DecodedMail::of(&mail);
+            assert_eq!((decoded.text, decoded.html, decoded.has_only_headers), (None, None, true));
+            assert_eq!(decoded.headers[0].value, "nested");
+        }
+    }
+
+    #[test]
+    fn the_maximum_number_of_levels_needs_less_than_half_of_a_threads_stack() {
+        let mail = nested(MAX_CONTENT_TYPES, |level| format!("=?utf-8?Q?multi=70art/mixed;_boundary=3Db{level}.?="));
+        let decode = move || {
+            let deepest = parse(&mail).unwrap();
+            assert_eq!(deepest.parts().count(), MAX_CONTENT_TYPES + 1, "each level is one part");
+            DecodedMail::of(&mail)
+        };
+        let thread = std::thread::Builder::new().stack_size(1024 * 1024).spawn(decode).unwrap();
+        assert_eq!(thread.join().unwrap().text.unwrap().trim(), "innermost");
     }
 
     #[test]

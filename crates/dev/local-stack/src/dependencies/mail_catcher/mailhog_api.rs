@@ -8,10 +8,11 @@ use actix_web::{
     http::header,
     web::{self, Data, Path, Query, ServiceConfig},
 };
-use mailparse::ParsedMail;
+use mailparse::{MailHeader, ParsedMail};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    decoded_mail::{parse, parse_headers},
     search,
     store::{CaughtMail, MailStore},
 };
@@ -144,14 +145,17 @@ struct Raw {
     helo: String,
 }
 
-async fn list(store: Data<MailStore>, query: Query<ListQuery>) -> HttpResponse {
-    match query.page() {
-        Ok(page) => HttpResponse::Ok().json(page_of(&store.all(), &page)),
-        Err(error) => error.response(),
-    }
+// Mails are decoded on other threads: the only one of the server has to respond to other requests meanwhile.
+
+async fn list(store: Data<MailStore>, query: Query<ListQuery>) -> Result<HttpResponse, BlockingError> {
+    let page = match query.page() {
+        Ok(page) => page,
+        Err(error) => return Ok(error.response()),
+    };
+    let list = web::block(move || page_of(&store.all(), &page));
+    Ok(HttpResponse::Ok().json(list.await?))
 }
 
-/// Searches mails on another thread, because `containing` decodes every mail.
 async fn search(store: Data<MailStore>, query: Query<ListQuery>) -> Result<HttpResponse, BlockingError> {
     let (page, search) = match (query.page(), query.search()) {
         (Ok(page), Ok(search)) => (page, search),
@@ -165,8 +169,10 @@ async fn search(store: Data<MailStore>, query: Query<ListQuery>) -> Result<HttpR
     Ok(HttpResponse::Ok().json(found.await?))
 }
 
-async fn show(store: Data<MailStore>, id: Path<String>) -> HttpResponse {
-    store.get(&id).map_or_else(no_such_message, |mail| HttpResponse::Ok().json(message(&mail)))
+async fn show(store: Data<MailStore>, id: Path<String>) -> Result<HttpResponse, BlockingError> {
+    let Some(mail) = store.get(&id) else { return Ok(no_such_message()) };
+    let message = web::block(move || message(&mail));
+    Ok(HttpResponse::Ok().json(message.await?))
 }
 
 async fn download(store: Data<MailStore>, id: Path<String>) -> HttpResponse {
@@ -197,12 +203,12 @@ fn page_of(mails: &[Arc<CaughtMail>], page: &Page) -> MessageList {
 }
 
 fn message(mail: &CaughtMail) -> Message {
-    let parsed = mailparse::parse_mail(&mail.data).ok();
+    let parsed = parse(&mail.data);
     Message {
         id: mail.id.clone(),
         from: address(&mail.envelope.from),
         to: mail.envelope.to.iter().map(|to| address(to)).collect(),
-        content: whole_content(mail, parsed.as_ref()),
+        content: whole_content(mail),
         created: mail.created.to_string(),
         mime: parsed.as_ref().and_then(mime_parts),
         raw: Raw {
@@ -214,32 +220,71 @@ fn message(mail: &CaughtMail) -> Message {
     }
 }
 
-fn whole_content(mail: &CaughtMail, parsed: Option<&ParsedMail<'_>>) -> Content {
+fn whole_content(mail: &CaughtMail) -> Content {
     let text = String::from_utf8_lossy(&mail.data);
     let body = text.split_once("\r\n\r\n").map_or("", |(_, body)| body).to_owned();
-    Content { headers: parsed.map(headers).unwrap_or_default(), body, size: mail.data.len(), mime: None }
+    Content { headers: headers(&parse_headers(&mail.data)), body, size: mail.data.len(), mime: None }
 }
 
 fn mime_parts(mail: &ParsedMail<'_>) -> Option<MimeParts> {
     let content = |part: &ParsedMail<'_>| {
         let raw = String::from_utf8_lossy(part.raw_bytes).into_owned();
         let body = raw.split_once("\r\n\r\n").map_or("", |(_, body)| body).trim_end_matches("\r\n").to_owned();
-        Content { headers: headers(part), body, size: part.raw_bytes.len(), mime: mime_parts(part) }
+        Content { headers: headers(&part.headers), body, size: part.raw_bytes.len(), mime: mime_parts(part) }
     };
     (!mail.subparts.is_empty()).then(|| MimeParts { parts: mail.subparts.iter().map(content).collect() })
 }
 
 /// Returns the headers unfolded but not decoded, as MailHog does.
-fn headers(mail: &ParsedMail<'_>) -> BTreeMap<String, Vec<String>> {
-    let mut headers: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for header in &mail.headers {
+fn headers(headers: &[MailHeader<'_>]) -> BTreeMap<String, Vec<String>> {
+    let mut values: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for header in headers {
         let value = String::from_utf8_lossy(header.get_value_raw()).replace("\r\n", "");
-        headers.entry(header.get_key()).or_default().push(value);
+        values.entry(header.get_key()).or_default().push(value);
     }
-    headers
+    values
 }
 
 fn address(path: &str) -> Address {
     let (mailbox, domain) = path.rsplit_once('@').unwrap_or((path, ""));
     Address { relays: None, mailbox: mailbox.to_owned(), domain: domain.to_owned(), params: String::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::{body::to_bytes, http::StatusCode};
+    use futures_util::poll;
+
+    use super::*;
+    use crate::dependencies::mail_catcher::Envelope;
+
+    /// Polls a response once, and then waits for it. Returns whether it was ready at once, and its body.
+    async fn respond(response: impl Future<Output = Result<HttpResponse, BlockingError>>) -> (bool, String) {
+        let mut response = std::pin::pin!(response);
+        let (was_ready, response) = match poll!(&mut response) {
+            std::task::Poll::Ready(response) => (true, response),
+            std::task::Poll::Pending => (false, response.await),
+        };
+        let response = response.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        let body = to_bytes(response.into_body()).await.unwrap();
+        (was_ready, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn mails_are_decoded_on_another_thread_while_the_server_goes_on() {
+        let store = Data::new(MailStore::default());
+        // Decoding takes long enough that a response at the first poll can only come from this thread.
+        let mail = format!("Subject: large\r\n\r\n{}", "text\r\n".repeat(200_000));
+        let id = store.add(Envelope::default(), mail.into_bytes());
+        let query = |text: &str| Query::from_query(text).unwrap();
+        for (was_ready, body) in [
+            respond(list(store.clone(), query(""))).await,
+            respond(search(store.clone(), query("kind=containing&query=large"))).await,
+            respond(show(store.clone(), Path::from(id))).await,
+        ] {
+            assert!(body.contains("\"Subject\":[\"large\"]"));
+            assert!(!was_ready);
+        }
+    }
 }

@@ -21,7 +21,7 @@ use super::embedded_http;
 
 pub use store::{CaughtMail, Envelope, MailStore};
 
-/// What it is, and what it keeps.
+/// The description of the mail catcher, with the number of mails that it keeps.
 pub const DESCRIPTION: &str = "built-in mail catcher: keeps the newest 1000 mails in memory";
 
 /// A running mail catcher. Dropping it stops it and discards its mails.

@@ -18,7 +18,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    decoded_mail::{DecodedHeader, DecodedMail},
+    decoded_mail::{DecodedHeader, DecodedMail, MAX_BOUNDARIES, MAX_CONTENT_TYPES},
     search,
     store::{CaughtMail, MAX_BYTES, MAX_MAILS, MailStore},
 };
@@ -146,6 +146,8 @@ struct OpenMail {
     headers: Option<Vec<DecodedHeader>>,
     body: String,
     is_source: bool,
+    /// Why only the source is shown.
+    note: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -252,8 +254,15 @@ impl OpenMail {
         let has = |view: View| match view {
             View::Html => decoded.html.is_some(),
             View::Text => decoded.text.is_some(),
-            View::Headers | View::Source => true,
+            View::Headers => !decoded.has_only_headers,
+            View::Source => true,
         };
+        let note = decoded.has_only_headers.then(|| {
+            format!(
+                "Only the source is shown, because the mail is malformed or has too many parts (more than \
+                 {MAX_CONTENT_TYPES} lines with Content-Type, or more than {MAX_BOUNDARIES} with a boundary)."
+            )
+        });
         // The source exists always, so there is always a view to show.
         let current = query.view.filter(|view| has(*view)).or_else(|| View::ALL.into_iter().find(|view| has(*view)));
         let current = current.unwrap_or(View::Source);
@@ -284,6 +293,7 @@ impl OpenMail {
             },
             headers: (current == View::Headers).then_some(decoded.headers),
             is_source: current == View::Source,
+            note,
         }
     }
 
@@ -294,13 +304,16 @@ impl OpenMail {
 }
 
 /// Serves the HTML of a mail as a document of its own. The policy is a header, so it holds outside the frame too.
-async fn html(store: Data<MailStore>, id: Path<String>) -> HttpResponse {
-    let Some(html) = store.get(&id).and_then(|mail| DecodedMail::of(&mail.data).html) else {
-        return HttpResponse::NotFound().content_type("text/plain; charset=utf-8").body("There is no such mail.\n");
+async fn html(store: Data<MailStore>, id: Path<String>) -> Result<HttpResponse> {
+    let html = web::block(move || store.get(&id).and_then(|mail| DecodedMail::of(&mail.data).html));
+    let Some(html) = html.await? else {
+        let missing =
+            HttpResponse::NotFound().content_type("text/plain; charset=utf-8").body("There is no such mail.\n");
+        return Ok(missing);
     };
-    document(StatusCode::OK, MAIL_POLICY)
+    Ok(document(StatusCode::OK, MAIL_POLICY)
         .insert_header(("X-DNS-Prefetch-Control", "off"))
-        .body(format!("<!doctype html><base target=\"_blank\">{html}"))
+        .body(format!("<!doctype html><base target=\"_blank\">{html}")))
 }
 
 fn asset(content_type: &'static str, body: &'static str) -> HttpResponse {

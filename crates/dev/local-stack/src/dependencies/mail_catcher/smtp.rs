@@ -73,6 +73,10 @@ impl<R: AsyncBufRead + Unpin, W: AsyncWrite + Unpin> Session<R, W> {
                 "NOOP" => self.reply("250 2.0.0 ok").await?,
                 "VRFY" => self.reply("252 2.1.5 cannot verify, but will accept").await?,
                 "QUIT" => return self.reply("221 2.0.0 bye").await,
+                // A web page can send an HTTP request whose body contains commands. Its first line ends the session.
+                _ if self.helo.is_empty() => {
+                    return self.reply("421 4.5.1 unknown command before EHLO; this is a mail server").await;
+                }
                 _ => self.reply("500 5.5.1 unknown command").await?,
             }
         }
@@ -240,6 +244,18 @@ mod tests {
         .await;
         assert_eq!(codes, ["220", "503", "250", "503", "250", "503", "250", "503", "501", "500", "250"]);
         assert!(store.all().is_empty());
+    }
+
+    #[tokio::test]
+    async fn an_http_request_with_commands_in_its_body_stores_no_mail() {
+        let commands = "EHLO c\r\nMAIL FROM:<a@example.test>\r\nRCPT TO:<b@example.test>\r\nDATA\r\nhi\r\n.\r\n";
+        let head = "POST / HTTP/1.1\r\nHost: 127.0.0.1:1025\r\nContent-Type: text/plain;charset=UTF-8\r\n\r\n";
+        for input in [format!("{head}{commands}"), format!("\r\n{commands}"), format!("\u{16}\u{3}\u{1}\n{commands}")] {
+            let (codes, store) = session(&input).await;
+            assert_eq!(codes, ["220", "421"], "{input}");
+            assert!(store.all().is_empty());
+        }
+        assert_eq!(session(commands).await.1.all().len(), 1);
     }
 
     #[tokio::test]
