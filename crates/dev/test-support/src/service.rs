@@ -267,6 +267,14 @@ impl Service {
         self.wait_until_ok("/readyz", "ready").await;
     }
 
+    /// Like [`Service::wait_until_ready`], but returns an error.
+    ///
+    /// # Errors
+    /// Returns an error if the process ends, or is not ready in time.
+    pub async fn try_wait_until_ready(&mut self) -> anyhow::Result<()> {
+        self.try_wait_until_ok("/readyz", "ready").await
+    }
+
     /// Returns the current status and body of `/readyz`, or `None` if there is no response.
     pub async fn readiness(&self) -> Option<(u16, Value)> {
         let response = http::get(self.ops_port(), "/readyz", PROBE_DEADLINE).await.ok()?;
@@ -361,15 +369,18 @@ impl Service {
     }
 
     async fn wait_until_ok(&mut self, path: &str, what: &str) {
+        if let Err(error) = self.try_wait_until_ok(path, what).await {
+            panic!("{error:#}");
+        }
+    }
+
+    async fn try_wait_until_ok(&mut self, path: &str, what: &str) -> anyhow::Result<()> {
         let ops = self.ops_port();
-        let waited = try_wait_for(START_DEADLINE, &format!("{} to be {what}", self.spec.name), async || {
+        try_wait_for(START_DEADLINE, &format!("{} to be {what}", self.spec.name), async || {
             self.child.ensure_running()?;
             Ok(http::get(ops, path, PROBE_DEADLINE).await.is_ok_and(|response| response.status == 200).then_some(()))
         })
-        .await;
-        if let Err(error) = waited {
-            panic!("{error:#}");
-        }
+        .await
     }
 }
 

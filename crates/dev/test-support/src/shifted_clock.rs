@@ -23,16 +23,22 @@ pub(crate) fn variables(seconds: i64, directory: &Path) -> Result<[(&'static str
 }
 
 fn compile(directory: &Path) -> Result<PathBuf, String> {
-    let (source, library) = (directory.join("shifted_clock.c"), directory.join("shifted_clock.so"));
+    let library = directory.join("shifted_clock.so");
     // A process that runs with the library still has it open.
     if !library.is_file() {
-        fs::create_dir_all(directory).and_then(|()| fs::write(&source, SOURCE)).map_err(|error| error.to_string())?;
+        let text = |error: std::io::Error| error.to_string();
+        fs::create_dir_all(directory).map_err(text)?;
+        // Another process never sees a part of the library.
+        let temporary = tempfile::tempdir_in(directory).map_err(text)?;
+        let (source, compiled) = (temporary.path().join("shifted_clock.c"), temporary.path().join("shifted_clock.so"));
+        fs::write(&source, SOURCE).map_err(text)?;
         let mut compiler = Command::new("cc");
-        compiler.args(["-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-o"]).arg(&library).arg(&source);
+        compiler.args(["-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-o"]).arg(&compiled).arg(&source);
         let output = compiler.output().map_err(|error| format!("cc cannot be run: {error}"))?;
         if !output.status.success() {
             return Err(format!("cc cannot compile the library: {}", String::from_utf8_lossy(&output.stderr)));
         }
+        fs::rename(&compiled, &library).map_err(text)?;
     }
     Ok(library)
 }

@@ -28,7 +28,7 @@ pub enum Finding {
     KafkaUncleanLeaderElection,
     /// A partition of the topic accepts no record now.
     KafkaPartitionsBelowMinInsync,
-    /// The broker does not tell the settings of the topic.
+    /// The broker does not report the settings of the topic.
     KafkaTopicSettingsUnknown,
 }
 

@@ -1,9 +1,8 @@
-//! What a service can see of the topology of MongoDB and Kafka, and which findings follow: looked at in the
-//! background from the start on, then seldom. Reported in the log, in the details of `/readyz`, and as a metric.
-//! Nothing waits for it.
+//! Checks the topology of MongoDB and Kafka in the background, at the start and then every few minutes. It reports
+//! its findings in the log, in the details of `/readyz`, and as a metric. Nothing waits for these checks.
 //!
-//! The level of a finding in the log: a setting that weakens a promise on several nodes is a warning. With a single
-//! node, as in development, every finding is only said, and so is what cannot be seen.
+//! The log has a finding as a warning if a setting weakens a promise on several nodes. With a single node, as in
+//! development, every finding has the level `info`. So has a finding about something that cannot be checked.
 
 mod findings;
 mod kafka;

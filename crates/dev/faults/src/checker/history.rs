@@ -318,7 +318,7 @@ pub enum FaultTarget {
 pub struct Election {
     /// When the member first said that it is the primary.
     pub at: Timestamp,
-    /// The address of the member.
+    /// The name of the member, such as `member 1`.
     pub member: String,
     /// The id of the election, which increases.
     pub id: String,

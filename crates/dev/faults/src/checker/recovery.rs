@@ -12,6 +12,10 @@ use crate::checker::{
 
 /// The goal for the time from a new primary that has a majority to the first acknowledged write.
 const MAX_ELECTION_TO_WRITE: i64 = 1_000;
+/// The maximum of MongoDB's own time until a new primary has a majority. What exceeds it counts for the goal.
+const MAX_MAJORITY: i64 = 3_000;
+/// The faults after which a new primary first waits for the old one (primary catch-up).
+const WITH_CATCH_UP: [u32; 2] = [28, 29];
 /// The goal for the time of a request, measured at the client.
 const MAX_REQUEST: i64 = 5_000;
 /// The time after the healing in which requests still belong to the fault.
@@ -90,7 +94,7 @@ pub fn measure_recovery(history: &History) -> RecoveryReport {
     for (n, election) in history.elections.iter().enumerate().skip(1) {
         let took = time_to_write(history, election, history.elections.get(n + 1));
         let majority = time_to_majority(election).unwrap_or(0);
-        if let Some(took) = took.filter(|took| *took > majority + MAX_ELECTION_TO_WRITE) {
+        if let Some(took) = took.filter(|took| *took > uncounted(history, election) + MAX_ELECTION_TO_WRITE) {
             let what = format!(
                 "no write for {took} ms after {} became the primary at {}; MongoDB itself needed {majority} ms",
                 election.member, election.at
@@ -165,7 +169,7 @@ fn time_to_write(history: &History, election: &Election, next: Option<&Election>
         operation.invoked >= began && operation.completed >= election.at && is_acknowledged_write(operation)
     };
     let first = history.operations.iter().filter(acknowledged).map(|operation| operation.completed).min();
-    let limit = election.at.as_millisecond() + time_to_majority(election).unwrap_or(0) + MAX_ELECTION_TO_WRITE;
+    let limit = election.at.as_millisecond() + uncounted(history, election) + MAX_ELECTION_TO_WRITE;
     if let Some(first) = first.filter(|first| first.as_millisecond() <= limit) {
         return Some(between(election.at, first));
     }
@@ -187,6 +191,19 @@ fn time_to_write(history: &History, election: &Election, next: Option<&Election>
 /// that look for a member to replicate from try again after a second, and no client can write before.
 fn time_to_majority(election: &Election) -> Option<i64> {
     election.majority_at.map(|at| between(election.at, at))
+}
+
+/// Returns the time after an election that is MongoDB's own and not part of the goal: until the new primary has a
+/// majority, but at most [`MAX_MAJORITY`]. There is no maximum after a fault with primary catch-up, and in a random
+/// run that contains one.
+fn uncounted(history: &History, election: &Election) -> i64 {
+    let majority = time_to_majority(election).unwrap_or(0);
+    let has_catch_up = |fault: &InjectedFault| fault.number.is_some_and(|number| WITH_CATCH_UP.contains(&number));
+    // Only random runs contain faults without a number.
+    let is_random = history.faults.iter().any(|fault| fault.number.is_none());
+    let may_catch_up = last_replica_set_fault(history, election.at).is_some_and(has_catch_up)
+        || (is_random && history.faults.iter().any(has_catch_up));
+    if may_catch_up { majority } else { majority.min(MAX_MAJORITY) }
 }
 
 /// Returns the last fault of the replica set that began before this time.

@@ -124,6 +124,39 @@ fn the_time_that_mongodb_needs_for_a_majority_is_not_counted() {
 }
 
 #[test]
+fn a_majority_after_more_than_3_s_counts_except_after_a_fault_with_primary_catch_up() {
+    let run = |number, majority: i64, written| {
+        let fault = Run::new().fault(number, FaultTarget::ReplicaSet, 1_000, 9_000);
+        fault.election(5_000).majority(majority).write(written - 1_000, written)
+    };
+    for number in [27, 30, 31] {
+        assert!(run(number, 8_000, 9_000).measure().is_clean());
+        assert_eq!(run(number, 8_500, 9_001).measure().missed(), [Goal::WritesAfterElection], "fault {number}");
+    }
+    for number in [28, 29] {
+        assert!(run(number, 12_000, 13_000).measure().is_clean(), "fault {number}");
+        assert_eq!(run(number, 12_000, 13_001).measure().missed(), [Goal::WritesAfterElection], "fault {number}");
+    }
+}
+
+#[test]
+fn a_later_majority_does_not_count_in_a_random_run_with_primary_catch_up() {
+    let alone_then = |earlier| {
+        let run = Run::new().fault(earlier, FaultTarget::ReplicaSet, 200, 300).primary_killed();
+        let run = run.election(5_000).majority(12_000).write(11_900, 12_900);
+        run.operation(Action::UpdateProfile, 4_900, 6_900, answered(503, Some(1)))
+    };
+    let at_random = |earlier| {
+        let mut run = alone_then(earlier).fault(0, FaultTarget::Other, 400, 500);
+        run.0.faults.last_mut().unwrap().number = None;
+        run
+    };
+    assert!(at_random(28).measure().is_clean());
+    assert_eq!(at_random(31).measure().missed(), [Goal::WritesAfterElection]);
+    assert_eq!(alone_then(28).measure().missed(), [Goal::WritesAfterElection], "one fault after the other");
+}
+
+#[test]
 fn a_refused_write_after_an_election_is_no_write() {
     let refused = Run::new()
         .primary_killed()

@@ -12,6 +12,7 @@ use std::{
     fs,
     io::{Read as _, Write as _},
     net::Ipv4Addr,
+    os::unix::process::ExitStatusExt as _,
     process::{Command, Stdio},
     time::Duration,
 };
@@ -34,6 +35,8 @@ const UNUSED_HARDWARE_ADDRESS: &str = "02:00:00:00:00:00";
 /// The name of the interface of a node.
 const NODE_INTERFACE: &str = "eth0";
 const START_DEADLINE: Duration = Duration::from_secs(10);
+/// The deadline of one change of the network, in the form of `timeout` (coreutils). A change takes milliseconds.
+const CHANGE_DEADLINE: &str = "5s";
 
 /// A node of a [`NodeNetwork`], or the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -67,7 +70,7 @@ impl NodeNetwork {
     ///
     /// # Errors
     /// Returns the reason why this machine cannot create one. It requires `ip` (iproute2), `unshare` and `nsenter`
-    /// (util-linux), and the capabilities `CAP_NET_ADMIN` and `CAP_SYS_ADMIN`.
+    /// (util-linux), `timeout` (coreutils), and the capabilities `CAP_NET_ADMIN` and `CAP_SYS_ADMIN`.
     pub async fn create(nodes: &[&[u8]]) -> Result<Self> {
         let hub = start_namespace_holder().await?;
         let subnet = connect_host(&hub)?;
@@ -233,10 +236,11 @@ fn enter_namespace(holder: &Child) -> Vec<String> {
     ["nsenter", "--target", &holder.pid().to_string(), "--net", "--"].map(str::to_owned).to_vec()
 }
 
-/// Runs these lines of `ip -batch`, in the namespace of `holder` or on the host.
+/// Runs these lines of `ip -batch`, in the namespace of `holder` or on the host. It is killed at the deadline.
 fn run_ip(holder: Option<&Child>, lines: &[String]) -> Result<()> {
     let prefix = holder.map(enter_namespace).unwrap_or_default();
-    let command = [prefix.as_slice(), &["ip", "-batch", "-"].map(str::to_owned)].concat();
+    let deadline = ["timeout", "--signal=KILL", CHANGE_DEADLINE].map(str::to_owned);
+    let command = [deadline.as_slice(), &prefix, &["ip", "-batch", "-"].map(str::to_owned)].concat();
     let mut child = Command::new(&command[0])
         .args(&command[1..])
         .stdin(Stdio::piped())
@@ -250,6 +254,8 @@ fn run_ip(holder: Option<&Child>, lines: &[String]) -> Result<()> {
     drop(stdin);
     let output = child.wait_with_output()?;
     let message = String::from_utf8_lossy(&output.stderr);
+    // `timeout` kills itself with the same signal.
+    ensure!(output.status.signal().is_none(), "`ip` did not change the network within {CHANGE_DEADLINE}");
     ensure!(
         output.status.success(),
         "`ip` cannot change the network: {}",

@@ -2,15 +2,17 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail, ensure};
+use bson::{Document, doc};
 use faults::checker::{FaultTarget, InjectedFault};
 use jiff::Timestamp;
 use local_stack::{
     dependencies::{Isolation, KafkaCluster, ReplicaSet},
     wait_for::try_wait_for,
 };
+use mongodb::{Client, options::WriteConcern};
 use service_kit::Clock;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::{
     cluster_schedule::ClusterFault,
@@ -27,20 +29,21 @@ const STEP_DOWN_INTERVAL: Duration = Duration::from_secs(5);
 /// How long a member that stepped down does not stand for election.
 const STEP_DOWN_PERIOD: Duration = Duration::from_secs(10);
 
+/// The deadline of the write to an isolated primary, which steps down 10 s after it lost its peers.
+const WRITE_DEADLINE: Duration = Duration::from_secs(5);
+
 /// When a fault took effect, and when its last healing step was done.
 type Times = (Timestamp, Timestamp);
 
 /// Injects a fault, waits for its duration, heals it, and waits until the cluster is complete again.
-///
-/// # Errors
-/// Returns an error if the cluster does not recover.
-pub(crate) async fn inject(deployment: &Deployment, fault: &ClusterFault, duration: Duration) -> Result<Injection> {
+pub(crate) async fn inject(deployment: &Deployment, fault: &ClusterFault, duration: Duration) -> Injection {
     let Servers::Cluster(servers) = &deployment.servers else {
-        return Ok(Injection::Skipped("the run is not on clusters".to_owned()));
+        return Injection::Skipped("the run is not on clusters".to_owned());
     };
     if let Some(why) = unavailable(deployment, servers, fault).await {
-        return Ok(Injection::Skipped(why));
+        return Injection::Skipped(why);
     }
+    let started = now();
     let (target, injected) = match fault {
         ClusterFault::PrimaryKilled
         | ClusterFault::PrimaryStopped
@@ -48,24 +51,42 @@ pub(crate) async fn inject(deployment: &Deployment, fault: &ClusterFault, durati
         | ClusterFault::NoMajority { .. }
         | ClusterFault::StepDowns => {
             let _only_one = servers.replica_set.lock().await;
-            (FaultTarget::ReplicaSet, disturb_replica_set(servers.cluster.mongodb(), fault, duration).await)
+            let set = servers.cluster.mongodb();
+            let disturbed = disturb_replica_set(set, fault, duration).await;
+            (FaultTarget::ReplicaSet, or_recover(disturbed, set.recover(RECOVERY_DEADLINE)).await)
         }
         ClusterFault::LeaderKilled(_)
         | ClusterFault::BrokerStopped(_)
         | ClusterFault::TwoBrokersAway { .. }
         | ClusterFault::ControllersCutOff => {
             let _only_one = servers.brokers.lock().await;
-            let topic = deployment.run.world.topic();
-            (FaultTarget::Brokers, disturb_brokers(servers.cluster.kafka(), topic, fault, duration).await)
+            let kafka = servers.cluster.kafka();
+            let disturbed = disturb_brokers(kafka, deployment.run.world.topic(), fault, duration).await;
+            (FaultTarget::Brokers, or_recover(disturbed, kafka.recover(RECOVERY_DEADLINE)).await)
         }
         ClusterFault::RollingRestart => (FaultTarget::Services, Ok(restart_in_turn(deployment).await)),
         ClusterFault::ClockOff(kind, n, seconds) => {
             (FaultTarget::Services, set_clock(deployment, *kind, *n, *seconds, duration).await)
         }
     };
-    let (began, healed) = injected.with_context(|| format!("fault {}, {}", fault.number(), fault.name()))?;
     let (number, name) = (Some(fault.number()), fault.name().to_owned());
-    Ok(Injection::Done(InjectedFault { number, name, target, began, healed }))
+    match injected {
+        Ok((began, healed)) => Injection::Done(InjectedFault { number, name, target, began, healed }),
+        Err(error) => {
+            let why = format!("fault {}, {name}: {error:#}", fault.number());
+            println!("FAILED: {why}");
+            Injection::Failed(InjectedFault { number, name, target, began: started, healed: now() }, why)
+        }
+    }
+}
+
+/// Ends every disturbance if an injection failed, so that the later faults find a complete cluster.
+async fn or_recover(injected: Result<Times>, recovery: impl Future<Output = Result<Duration>>) -> Result<Times> {
+    let Err(error) = injected else { return injected };
+    match recovery.await {
+        Ok(_) => Err(error),
+        Err(later) => Err(error.context(format!("the cluster did not recover later: {later:#}"))),
+    }
 }
 
 /// Returns the reason why this machine cannot inject the fault.
@@ -103,19 +124,19 @@ async fn disturb_replica_set(set: &ReplicaSet, fault: &ClusterFault, duration: D
         }
         ClusterFault::PrimaryIsolated => {
             let before = set.rollback_id(primary).await?;
+            let client = Client::with_uri_str(set.direct_uri(primary)).await?;
             set.isolate(primary, Isolation::FromPeers)?;
             let (began, end) = (now(), Instant::now() + duration);
+            let written = write_without_majority(&client).await;
             let elected = set.wait_for_new_primary(primary, ELECTION_DEADLINE).await;
             sleep_until(end).await;
             set.heal(primary)?;
             let healed = now();
+            written?;
             elected?;
             set.wait_until_complete(RECOVERY_DEADLINE).await?;
-            let rolled_back = set.rollback_id(primary).await? != before;
-            println!(
-                "          the isolated primary {}",
-                if rolled_back { "rolled back" } else { "had nothing to roll back" }
-            );
+            let after = set.rollback_id(primary).await?;
+            ensure!(after != before, "the isolated primary did not roll back what it had accepted alone");
             (began, healed)
         }
         ClusterFault::NoMajority { with_primary } => {
@@ -136,8 +157,8 @@ async fn disturb_replica_set(set: &ReplicaSet, fault: &ClusterFault, duration: D
         }
         _ => {
             let end = Instant::now() + duration;
-            step_down(set).await?;
             let began = now();
+            step_down(set).await?;
             while Instant::now() + STEP_DOWN_INTERVAL < end {
                 sleep(STEP_DOWN_INTERVAL).await;
                 step_down(set).await?;
@@ -186,12 +207,24 @@ async fn disturb_brokers(kafka: &KafkaCluster, topic: &str, fault: &ClusterFault
             kafka.cut_controllers()?;
             let began = now();
             sleep(duration).await;
+            let controller = kafka.controller().await;
             kafka.heal_controllers()?;
+            if let Some(broker) = controller {
+                bail!("broker {broker} was the active controller without a quorum");
+            }
             (began, now())
         }
     };
     kafka.wait_until_in_sync(None, RECOVERY_DEADLINE).await?;
     Ok(times)
+}
+
+/// Writes a document that only an isolated primary stores, so that it always has something to roll back.
+async fn write_without_majority(primary: &Client) -> Result<()> {
+    let collection = primary.database("nemesis").collection::<Document>("rolled_back");
+    let write = collection.insert_one(doc! { "alone": true }).write_concern(WriteConcern::nodes(1));
+    timeout(WRITE_DEADLINE, write).await.context("the isolated primary did not answer a write")??;
+    Ok(())
 }
 
 async fn restart_in_turn(deployment: &Deployment) -> Times {

@@ -7,8 +7,9 @@ use faults::checker::{Goal, History, Operation, Outcome, Promise, Recovery, Reco
 
 use crate::{
     cluster_schedule::{ClusterFault, one_fault},
-    nemesis_run::{NemesisRun, RoundEnd},
+    nemesis_run::{NemesisRun, publish},
     report_table,
+    run_end::RunEnd,
 };
 
 /// The length of the load without faults that precedes all faults, for comparison.
@@ -20,18 +21,18 @@ const BASELINE: Duration = Duration::from_secs(15);
 /// Returns an error when the run cannot be carried out or reported.
 pub(crate) async fn run(mut run: NemesisRun, numbers: &[u32], report_file: Option<&Path>) -> Result<bool> {
     let numbers: Vec<u32> = if numbers.is_empty() { ClusterFault::NUMBERS.collect() } else { numbers.to_vec() };
-    let mut lines = vec![baseline(&mut run).await?];
+    let (line, mut end) = baseline(&mut run).await;
+    let mut lines = vec![line];
     println!("{}", lines[0]);
     let mut before = Counts::default();
-    let mut not_idle = None;
     for number in numbers {
         let (planned, length) = one_fault(number);
         let Some(first) = planned.first().cloned() else { continue };
-        let end = run.run_round(planned, length).await?;
+        let round = run.run_round(planned, length).await;
         let (history, report) = run.judge().await;
         let recovery = measure_recovery(&history);
         let now = Counts::new(&report, &recovery);
-        let result = result(&end, &before, &now);
+        let result = result(&round, &before, &now);
         let line = FaultLine {
             number: Some(number),
             name: first.fault.kind().to_owned(),
@@ -40,23 +41,21 @@ pub(crate) async fn run(mut run: NemesisRun, numbers: &[u32], report_file: Optio
         };
         println!("{line}");
         lines.push(line);
-        (before, not_idle) = (now, not_idle.or(end.not_idle));
+        before = now;
+        end.add(round);
     }
     let (history, report) = run.judge_all().await?;
     let recovery = measure_recovery(&history);
     println!("\n{report}\n{recovery}");
     lines.iter().for_each(|line| println!("{line}"));
-    let clean = run.conclude(&history, &report, Some(&recovery), not_idle)?;
-    if let Some(path) = report_file {
-        report_table::update_faults(path, &lines)?;
-    }
-    Ok(clean)
+    run.conclude(&end, &history, &report, Some(&recovery))?;
+    publish(&end, &report, Some(&recovery), report_file, |path| report_table::update_faults(path, &lines))
 }
 
 /// Runs the load without faults.
-async fn baseline(run: &mut NemesisRun) -> Result<FaultLine> {
+async fn baseline(run: &mut NemesisRun) -> (FaultLine, RunEnd) {
     let before = ProcessorTime::now();
-    run.run_round(Vec::new(), BASELINE).await?;
+    let end = run.run_round(Vec::new(), BASELINE).await;
     let idle = ProcessorTime::now().idle_share_since(&before);
     let (history, report) = run.judge().await;
     let mut times: Vec<i64> = history.operations.iter().map(milliseconds).collect();
@@ -70,9 +69,9 @@ async fn baseline(run: &mut NemesisRun) -> Result<FaultLine> {
         percentile(100)
     );
     let recovery = measure_recovery(&history);
-    let end = RoundEnd { skipped: Vec::new(), not_idle: None };
     let result = result(&end, &Counts::default(), &Counts::new(&report, &recovery));
-    Ok(FaultLine { number: None, name: "none".to_owned(), recovery: Some(undisturbed(&history)), result })
+    let line = FaultLine { number: None, name: "none".to_owned(), recovery: Some(undisturbed(&history)), result };
+    (line, end)
 }
 
 /// Returns the figures of a history without faults.
@@ -135,9 +134,10 @@ impl Counts {
 }
 
 /// Returns what a round adds to the counts before it.
-fn result(end: &RoundEnd, before: &Counts, now: &Counts) -> String {
+fn result(end: &RunEnd, before: &Counts, now: &Counts) -> String {
     let mut parts = Vec::new();
-    parts.extend(end.skipped.first().map(|(_, why)| format!("skipped: {why}")));
+    parts.extend(end.skipped_line());
+    parts.extend(end.failed.clone());
     for (promise, count) in &now.broken {
         let added = count.saturating_sub(before.broken.get(promise).copied().unwrap_or(0));
         parts.extend((added > 0).then(|| format!("{promise} broken {added} ×")));

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
 use faults::checker::{FaultTarget, InjectedFault};
 use service_kit::Clock;
 use test_support::{ProxyMode, Service, ServiceSpec, SmtpRule, TcpProxy};
@@ -18,25 +17,24 @@ use crate::{
 /// The result of an injection.
 pub(crate) enum Injection {
     Done(InjectedFault),
+    /// The fault did not have its effect, or a cluster did not recover; with the error.
+    Failed(InjectedFault, String),
     /// This machine cannot inject the fault; with the reason.
     Skipped(String),
 }
 
 /// Injects a fault, waits for its duration, and heals it.
-///
-/// # Errors
-/// Returns an error if a cluster does not recover from its fault.
-pub(crate) async fn inject(deployment: &Deployment, planned: &PlannedFault, nth: usize) -> Result<Injection> {
+pub(crate) async fn inject(deployment: &Deployment, planned: &PlannedFault, nth: usize) -> Injection {
     if let Fault::Cluster(fault) = &planned.fault {
         return cluster_injection::inject(deployment, fault, planned.duration).await;
     }
     let (clock, target) = (Clock::system(), disturbed(deployment, &planned.fault).await);
     let began = clock.now();
     if !inject_and_heal(deployment, planned, nth).await {
-        return Ok(Injection::Skipped("no process and no connection that can be disturbed".to_owned()));
+        return Injection::Skipped("no process and no connection that can be disturbed".to_owned());
     }
     let name = planned.fault.kind().to_owned();
-    Ok(Injection::Done(InjectedFault { number: None, name, target, began, healed: clock.now() }))
+    Injection::Done(InjectedFault { number: None, name, target, began, healed: clock.now() })
 }
 
 /// Returns what a fault disturbs, for the history.
@@ -189,18 +187,24 @@ async fn disturb_connections(proxy: &TcpProxy, fault: NetworkFault, duration: Du
     }
 }
 
-/// Removes all network faults and waits until every service is running and ready.
-pub(crate) async fn heal(deployment: &Deployment) {
+/// Removes all network faults and waits until every service is running and ready. Returns the errors of those that
+/// are not.
+pub(crate) async fn heal(deployment: &Deployment) -> Vec<String> {
     for proxy in deployment.links.values() {
         proxy.set_mode(ProxyMode::Pass);
         proxy.cut();
     }
     deployment.run.smtp.clear_rules();
+    let mut failed = Vec::new();
     for service in deployment.users.iter().chain(&deployment.emails) {
         let mut service = service.lock().await;
         if !service.is_running() {
             start_again(&mut service);
         }
-        service.wait_until_ready().await;
+        if let Err(error) = service.try_wait_until_ready().await {
+            println!("FAILED: {error:#}");
+            failed.push(format!("{error:#}"));
+        }
     }
+    failed
 }

@@ -14,6 +14,7 @@ mod observers;
 mod poison_records;
 mod process_samples;
 mod report_table;
+mod run_end;
 mod schedule;
 mod summary;
 
@@ -33,7 +34,8 @@ pub(crate) struct Arguments {
     #[arg(long)]
     seed: Option<u64>,
     /// Writes a row of figures into the table of this Markdown file, between the markers `<!-- faults:begin -->` and
-    /// `<!-- faults:end -->`; on clusters `cluster:begin`, with --each `cluster-faults:begin`.
+    /// `<!-- faults:end -->`; on clusters `cluster:begin`, with --each `cluster-faults:begin`. Only a run that kept
+    /// every promise, reached every goal, became idle and skipped no fault is written.
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
     /// Uses a replica set of three members, three Kafka brokers and two replicas of each service.

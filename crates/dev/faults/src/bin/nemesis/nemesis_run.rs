@@ -1,6 +1,6 @@
 //! A nemesis run: load and faults, healing, checking, reporting.
 
-use std::{fs, sync::Arc, time::Duration};
+use std::{fs, path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result};
 use faults::checker::{History, InjectedFault, ProcessSample, RecoveryReport, Report, measure_recovery};
@@ -23,6 +23,7 @@ use crate::{
     load,
     observers::Observers,
     process_samples, report_table,
+    run_end::RunEnd,
     schedule::{PlannedFault, schedule},
     summary::Summary,
 };
@@ -49,10 +50,7 @@ async fn run_schedule(mut run: NemesisRun, arguments: &Arguments) -> Result<bool
     println!("{} minute(s)", arguments.minutes);
     let length = Duration::from_secs(60 * u64::from(arguments.minutes));
     let planned = if arguments.cluster { cluster_schedule(run.seed, length) } else { schedule(run.seed, length) };
-    let end = run.run_round(planned, length).await?;
-    for (fault, why) in &end.skipped {
-        println!("skipped: {fault}: {why}");
-    }
+    let end = run.run_round(planned, length).await;
     let (history, report) = run.judge_all().await?;
     let recovery = arguments.cluster.then(|| measure_recovery(&history));
     let summary = Summary::new(run.seed, arguments.minutes, &history, &report, recovery.as_ref());
@@ -60,11 +58,10 @@ async fn run_schedule(mut run: NemesisRun, arguments: &Arguments) -> Result<bool
     if let Some(recovery) = &recovery {
         println!("{recovery}");
     }
-    let clean = run.conclude(&history, &report, recovery.as_ref(), end.not_idle)?;
-    if let Some(path) = &arguments.report {
-        report_table::update_runs(path, &summary)?;
-    }
-    Ok(clean)
+    run.conclude(&end, &history, &report, recovery.as_ref())?;
+    publish(&end, &report, recovery.as_ref(), arguments.report.as_deref(), |path| {
+        report_table::update_runs(path, &summary)
+    })
 }
 
 /// A run whose processes have been started.
@@ -78,14 +75,6 @@ pub(crate) struct NemesisRun {
     /// The number of finished rounds of load.
     rounds: u64,
     injected: Vec<InjectedFault>,
-}
-
-/// How a round ended.
-pub(crate) struct RoundEnd {
-    /// The faults that this machine cannot inject, with the reasons.
-    pub(crate) skipped: Vec<(PlannedFault, String)>,
-    /// The work that was unfinished at the deadline, if there was any.
-    pub(crate) not_idle: Option<String>,
 }
 
 impl NemesisRun {
@@ -108,48 +97,45 @@ impl NemesisRun {
     }
 
     /// Runs load for this length with these faults, heals everything, and waits until the system is idle.
-    ///
-    /// # Errors
-    /// Returns an error if a cluster does not recover from a fault.
-    pub(crate) async fn run_round(&mut self, planned: Vec<PlannedFault>, length: Duration) -> Result<RoundEnd> {
+    pub(crate) async fn run_round(&mut self, planned: Vec<PlannedFault>, length: Duration) -> RunEnd {
         let stop = CancellationToken::new();
         let load = load::start(&self.deployment, self.seed, self.rounds, &stop);
         self.rounds += 1;
-        let skipped = self.inject_schedule(planned, Instant::now(), length).await?;
+        let mut end = self.inject_schedule(planned, Instant::now(), length).await;
         println!("healing");
-        heal(&self.deployment).await;
+        end.failed.extend(heal(&self.deployment).await);
         stop.cancel();
         load.join_all().await;
         let began = Instant::now();
-        let not_idle = try_wait_until_idle(&self.deployment.run, IDLE_DEADLINE).await.err();
+        end.not_idle = try_wait_until_idle(&self.deployment.run, IDLE_DEADLINE).await.err();
         println!("idle after {:.1} s", began.elapsed().as_secs_f64());
-        Ok(RoundEnd { skipped, not_idle })
+        end
     }
 
-    /// Injects every planned fault at its time. Returns those that this machine cannot inject.
-    async fn inject_schedule(
-        &mut self,
-        planned: Vec<PlannedFault>,
-        began: Instant,
-        length: Duration,
-    ) -> Result<Vec<(PlannedFault, String)>> {
+    /// Injects every planned fault at its time. Returns those that were skipped and those that failed.
+    async fn inject_schedule(&mut self, planned: Vec<PlannedFault>, began: Instant, length: Duration) -> RunEnd {
         let deployment = &self.deployment;
         let faults = planned.into_iter().enumerate().map(|(nth, planned)| async move {
             sleep_until(began + planned.at).await;
             println!("{planned}");
-            let injection = inject(deployment, &planned, nth).await;
-            injection.map(|injection| (planned, injection))
+            (planned.fault.kind(), inject(deployment, &planned, nth).await)
         });
         let (done, ()) = tokio::join!(join_all(faults), sleep_until(began + length));
-        let mut skipped = Vec::new();
-        for done in done {
-            match done? {
-                (_, Injection::Done(fault)) => self.injected.push(fault),
-                (planned, Injection::Skipped(why)) => skipped.push((planned, why)),
+        let mut end = RunEnd::default();
+        for (kind, injection) in done {
+            match injection {
+                Injection::Done(fault) => self.injected.push(fault),
+                Injection::Failed(fault, why) => {
+                    self.injected.push(fault);
+                    end.failed.push(why);
+                }
+                Injection::Skipped(why) => {
+                    end.skipped.insert(format!("{kind}: {why}"));
+                }
             }
         }
         self.injected.sort_by_key(|fault| fault.began);
-        Ok(skipped)
+        end
     }
 
     /// Collects the history so far, without the samples of the processes, and checks it.
@@ -175,27 +161,48 @@ impl NemesisRun {
         Ok((history, report))
     }
 
-    /// Returns whether the run was clean. Otherwise, the history and the report are saved beside the logs, for
+    /// Prints what failed. If the run was not clean, the history and the report are saved beside the logs, for
     /// `--judge`.
     ///
     /// # Errors
     /// Returns an error if they cannot be saved.
     pub(crate) fn conclude(
         &self,
+        end: &RunEnd,
         history: &History,
         report: &Report,
         recovery: Option<&RecoveryReport>,
-        not_idle: Option<String>,
-    ) -> Result<bool> {
-        let clean = report.is_clean() && recovery.is_none_or(RecoveryReport::is_clean) && not_idle.is_none();
-        if let Some(not_idle) = not_idle {
-            println!("{not_idle}");
+    ) -> Result<()> {
+        end.failed.iter().chain(&end.not_idle).for_each(|problem| println!("{problem}"));
+        if end.is_clean(report, recovery) {
+            return Ok(());
         }
-        if !clean {
-            save_history(&self.stack, history, report)?;
-        }
-        Ok(clean)
+        save_history(&self.stack, history, report)
     }
+}
+
+/// Writes the figures of a clean and complete run into `report_file`, or prints why not. The last line that it prints
+/// names the faults that were skipped. Returns whether the run was clean.
+///
+/// # Errors
+/// Returns an error if the file cannot be written.
+pub(crate) fn publish(
+    end: &RunEnd,
+    report: &Report,
+    recovery: Option<&RecoveryReport>,
+    report_file: Option<&Path>,
+    write: impl FnOnce(&Path) -> Result<()>,
+) -> Result<bool> {
+    if let Some(path) = report_file {
+        match end.why_no_row(report, recovery) {
+            None => write(path)?,
+            Some(why) => println!("{} was not changed: {why}", path.display()),
+        }
+    }
+    if let Some(skipped) = end.skipped_line() {
+        println!("{skipped}");
+    }
+    Ok(end.is_clean(report, recovery))
 }
 
 /// Returns a random seed that is short enough to be typed.

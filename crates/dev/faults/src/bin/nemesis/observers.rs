@@ -85,9 +85,12 @@ async fn direct_client(uri: &str) -> Result<Client> {
     Ok(Client::with_options(options)?)
 }
 
+/// Observes the elections that a member wins. The writes that show when it has a majority do not delay the next
+/// question.
 async fn observe_elections(client: Client, member: String, observed: Arc<Mutex<Observed>>) {
     let (clock, admin, mut ticks) = (Clock::system(), client.database("admin"), ticks(HELLO_INTERVAL));
-    let probe = client.database("nemesis").collection::<Document>("elections");
+    // At most one write is in progress. It ends with this task, or when the member wins the next election.
+    let mut probe = JoinSet::new();
     loop {
         ticks.tick().await;
         let Ok(Ok(hello)) = timeout(HELLO_DEADLINE, admin.run_command(doc! { "hello": 1 })).await else { continue };
@@ -98,11 +101,20 @@ async fn observe_elections(client: Client, member: String, observed: Arc<Mutex<O
         ) {
             continue;
         }
-        if let Ok(Ok(_)) = timeout(WRITE_DEADLINE, probe.insert_one(doc! { "election": &id })).await {
-            let mut observed = observed.lock().unwrap_or_else(PoisonError::into_inner);
-            let election = observed.elections.iter_mut().find(|election| election.id == id);
-            election.into_iter().for_each(|election| election.majority_at = Some(clock.now()));
-        }
+        probe.shutdown().await;
+        probe.spawn(observe_majority(client.clone(), id, Arc::clone(&observed)));
+    }
+}
+
+/// Writes to a new primary and adds the time at which a majority acknowledged it.
+async fn observe_majority(client: Client, id: String, observed: Arc<Mutex<Observed>>) {
+    let collection = client.database("nemesis").collection::<Document>("elections");
+    let write = collection.insert_one(doc! { "election": &id });
+    if let Ok(Ok(_)) = timeout(WRITE_DEADLINE, write).await {
+        let at = Clock::system().now();
+        let mut observed = observed.lock().unwrap_or_else(PoisonError::into_inner);
+        let election = observed.elections.iter_mut().find(|election| election.id == id);
+        election.into_iter().for_each(|election| election.majority_at = Some(at));
     }
 }
 
