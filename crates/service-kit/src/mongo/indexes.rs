@@ -15,14 +15,17 @@ use tokio_util::sync::CancellationToken;
 use super::{StoreError, with_deadline};
 use crate::backoff::{exponential, random_fraction};
 
-/// The deadline for building an index. On a large collection it takes minutes; after a timeout the
-/// server continues.
-const BUILD_DEADLINE: Duration = Duration::from_secs(300);
+/// The deadline of one attempt to create an index. On a large collection the build takes minutes: the
+/// server continues after the deadline, and the next attempt waits for the same build. A longer deadline
+/// would let a start wait for a primary that was cut off from its majority, until that one is back.
+const BUILD_DEADLINE: Duration = Duration::from_secs(5);
 /// The deadline for changing the expiry of an index.
 const CHANGE_DEADLINE: Duration = Duration::from_secs(10);
 /// The pauses before another attempt to create the indexes.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// Without the unique indexes a service refuses registrations, so an outage must not last longer for it.
+const LONGEST_PAUSE_IN_OUTAGE: Duration = Duration::from_millis(500);
 /// The codes `IndexOptionsConflict` and `IndexKeySpecsConflict`.
 const CONFLICT_CODES: [i32; 2] = [85, 86];
 
@@ -137,12 +140,14 @@ pub async fn create_indexes(database: &Database, specs: &[IndexSpec], stop: &Can
         let mut failures = 0;
         while let Err(error) = ensure_indexes(database, specs).await {
             failures += 1;
-            if error.is_transient() {
+            let longest = if error.is_transient() {
                 tracing::debug!(%error, "the indexes cannot be created yet");
+                LONGEST_PAUSE_IN_OUTAGE
             } else {
                 tracing::error!(%error, "an index cannot be created");
-            }
-            sleep(exponential(failures, FIRST_PAUSE, LONGEST_PAUSE, random_fraction())).await;
+                LONGEST_PAUSE
+            };
+            sleep(exponential(failures, FIRST_PAUSE, longest, random_fraction())).await;
         }
     };
     stop.run_until_cancelled(created).await.is_some()

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, fmt};
 use jiff::Timestamp;
 
 use crate::checker::{
-    Election, FaultTarget, History, InjectedFault, Operation, Outcome, RecordedResponse, Violation, evidence,
+    Action, Election, FaultTarget, History, InjectedFault, Operation, Outcome, RecordedResponse, Violation, evidence,
     expected_events::{Certainty, expected_events, succeeded},
 };
 
@@ -18,6 +18,8 @@ const MAX_MAJORITY: i64 = 3_000;
 const WITH_CATCH_UP: [u32; 2] = [28, 29];
 /// The goal for the time of a request, measured at the client.
 const MAX_REQUEST: i64 = 5_000;
+/// What the client's error says if there was no connection.
+const NO_CONNECTION: &str = "(Connect)";
 /// The time after the healing in which requests still belong to the fault.
 const AFTERMATH: i64 = 5_000;
 
@@ -161,15 +163,17 @@ fn recovery(
 }
 
 /// Returns the time from an election to the first acknowledged write. Returns `None` if it cannot be measured: the
-/// next election or the next fault of the replica set came first, or no client tried to write.
+/// next election or the next fault of the replica set came first, or no write reached a service in the second that
+/// the goal allows (random faults may have ended all replicas, and the load is thin).
 fn time_to_write(history: &History, election: &Election, next: Option<&Election>) -> Option<i64> {
     let fault = last_replica_set_fault(history, election.at);
     let began = fault.map_or(Timestamp::MIN, |fault| fault.began);
     let acknowledged = |operation: &&Operation| {
-        operation.invoked >= began && operation.completed >= election.at && is_acknowledged_write(operation)
+        operation.invoked >= began && operation.completed >= election.at && shows_a_write(operation)
     };
     let first = history.operations.iter().filter(acknowledged).map(|operation| operation.completed).min();
-    let limit = election.at.as_millisecond() + uncounted(history, election) + MAX_ELECTION_TO_WRITE;
+    let start = election.at.as_millisecond() + uncounted(history, election);
+    let limit = start + MAX_ELECTION_TO_WRITE;
     if let Some(first) = first.filter(|first| first.as_millisecond() <= limit) {
         return Some(between(election.at, first));
     }
@@ -178,7 +182,10 @@ fn time_to_write(history: &History, election: &Election, next: Option<&Election>
     let interruption = next.map(|next| next.at).into_iter().chain(next_fault).min();
     let is_superseded = interruption.is_some_and(|at| at.as_millisecond() <= limit);
     let tried = |operation: &Operation| {
-        is_write(operation) && operation.completed >= election.at && operation.invoked.as_millisecond() <= limit
+        tries_to_write(operation)
+            && has_reached_a_service(&operation.outcome)
+            && operation.completed.as_millisecond() >= start
+            && operation.invoked.as_millisecond() <= limit
     };
     if is_superseded || !history.operations.iter().any(tried) {
         return None;
@@ -240,6 +247,22 @@ fn is_write(operation: &Operation) -> bool {
 
 fn is_acknowledged_write(operation: &Operation) -> bool {
     is_write(operation) && succeeded(operation)
+}
+
+/// Returns whether the operation writes unless the same request was carried out before.
+fn tries_to_write(operation: &Operation) -> bool {
+    is_write(operation)
+        || expected_events(operation.action).iter().any(|expected| expected.certainty == Certainty::AtLeastOnce)
+}
+
+/// Returns whether MongoDB has acknowledged a write of this operation. A refresh writes its session, and no event.
+fn shows_a_write(operation: &Operation) -> bool {
+    (tries_to_write(operation) || operation.action == Action::Refresh) && succeeded(operation)
+}
+
+/// Returns whether the request arrived at a service, as far as the client knows.
+fn has_reached_a_service(outcome: &Outcome) -> bool {
+    !matches!(outcome, Outcome::Unknown { why } if why.contains(NO_CONNECTION))
 }
 
 fn is_bad_refusal(response: &RecordedResponse) -> bool {

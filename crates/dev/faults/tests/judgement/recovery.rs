@@ -144,7 +144,7 @@ fn a_later_majority_does_not_count_in_a_random_run_with_primary_catch_up() {
     let alone_then = |earlier| {
         let run = Run::new().fault(earlier, FaultTarget::ReplicaSet, 200, 300).primary_killed();
         let run = run.election(5_000).majority(12_000).write(11_900, 12_900);
-        run.operation(Action::UpdateProfile, 4_900, 6_900, answered(503, Some(1)))
+        run.operation(Action::UpdateProfile, 6_900, 8_900, answered(503, Some(1)))
     };
     let at_random = |earlier| {
         let mut run = alone_then(earlier).fault(0, FaultTarget::Other, 400, 500);
@@ -154,6 +154,31 @@ fn a_later_majority_does_not_count_in_a_random_run_with_primary_catch_up() {
     assert!(at_random(28).measure().is_clean());
     assert_eq!(at_random(31).measure().missed(), [Goal::WritesAfterElection]);
     assert_eq!(alone_then(28).measure().missed(), [Goal::WritesAfterElection], "one fault after the other");
+}
+
+#[test]
+fn without_a_service_to_write_to_an_election_is_not_judged() {
+    let error = "error sending request: client error (Connect): tcp connect error: Connection refused";
+    let no_connection = || Outcome::Unknown { why: error.into() };
+    let run = |outcome| {
+        Run::new()
+            .primary_killed()
+            .election(5_000)
+            .operation(Action::UpdateProfile, 5_500, 5_501, outcome)
+            .write(7_000, 7_100)
+    };
+    assert!(run(no_connection()).measure().is_clean());
+    assert_eq!(run(answered(503, Some(1))).measure().missed(), [Goal::WritesAfterElection]);
+}
+
+#[test]
+fn a_registration_and_a_refresh_show_that_writes_go_on() {
+    for action in [Action::Register, Action::Refresh] {
+        let run = Run::new().primary_killed().election(5_000).write(4_900, 6_500);
+        let run =
+            run.operation(action, 5_100, 5_300, answered(if action == Action::Register { 201 } else { 200 }, None));
+        assert!(run.measure().is_clean(), "{action:?}");
+    }
 }
 
 #[test]
