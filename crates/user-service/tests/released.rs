@@ -172,8 +172,8 @@ async fn check_signing_keys(database: &Database, store: &Store) {
         .iter()
         .filter_map(|key| key.as_document()?.get_str("kid").ok())
         .collect();
-    let (month, quarter) = (Duration::from_secs(365 * 24 * 3600), Duration::from_secs(15 * 60));
-    let keys = SigningKeys::new(store.keys.clone(), encryption_key(), month * 100, quarter);
+    let (year, quarter_hour) = (Duration::from_secs(365 * 24 * 3600), Duration::from_secs(15 * 60));
+    let keys = SigningKeys::new(store.keys.clone(), encryption_key(), year * 100, quarter_hour);
     let stop = CancellationToken::new();
     let fresh = tokio::spawn(Arc::clone(&keys).keep_fresh(stop.clone()));
     tokio::time::timeout(DEADLINE, keys.wait_until_loaded()).await.expect("the keys are opened");

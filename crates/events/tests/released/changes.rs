@@ -14,7 +14,7 @@ struct Change {
     breaks: &'static [(Rule, &'static str)],
 }
 
-const CHANGES: [Change; 13] = [
+const CHANGES: [Change; 15] = [
     Change {
         name: "user.password_changed.v1",
         apply: |schema| drop(members(schema).remove("reason")),
@@ -52,6 +52,16 @@ const CHANGES: [Change; 13] = [
         name: "user.email_verified.v1",
         apply: |schema| member(schema, "email", &json!({ "type": ["string", "null"] })),
         breaks: &[(Rule::MemberKeepsItsType, "/email")],
+    },
+    Change {
+        name: "user.roles_changed.v1",
+        apply: |schema| members(schema)["roles"]["maxItems"] = 8.into(),
+        breaks: &[(Rule::MemberKeepsItsType, "/roles")],
+    },
+    Change {
+        name: "user.deleted.v1",
+        apply: |schema| schema["$defs"]["Recipient"]["additionalProperties"] = false.into(),
+        breaks: &[(Rule::MemberKeepsItsType, "/recipient")],
     },
     Change {
         name: "user.roles_changed.v1",

@@ -79,8 +79,10 @@ pub(crate) fn breaches(name: &str, released: &Value, today: Option<&Value>) -> V
 /// What a schema promises about a value, without its texts.
 #[derive(Debug, PartialEq, Eq)]
 enum Shape {
-    Object(BTreeMap<String, Member>),
-    Array(Box<Shape>),
+    /// The members, and the other keywords, such as `additionalProperties`.
+    Object(BTreeMap<String, Member>, Map<String, Value>),
+    /// The elements, and the other keywords, such as `maxItems`.
+    Array(Box<Shape>, Map<String, Value>),
     /// One of these texts: a closed set.
     OneOf(BTreeSet<String>),
     /// `null`, or a value of this shape.
@@ -110,16 +112,16 @@ impl Shape {
         if let Some(values) = closed_set(&keywords) {
             return Shape::OneOf(values);
         }
-        if let Some(members) = keywords.get("properties").and_then(Value::as_object) {
-            let required = strings(keywords.get("required"));
+        if let Some(Value::Object(members)) = keywords.remove("properties") {
+            let required = strings(keywords.remove("required").as_ref());
             let member = |(name, schema): (&String, &Value)| {
                 let member = Member { required: required.contains(name), shape: Shape::parse(schema, root) };
                 (name.clone(), member)
             };
-            return Shape::Object(members.iter().map(member).collect());
+            return Shape::Object(members.iter().map(member).collect(), keywords);
         }
-        match keywords.get("items") {
-            Some(items) => Shape::Array(Box::new(Shape::parse(items, root))),
+        match keywords.remove("items") {
+            Some(items) => Shape::Array(Box::new(Shape::parse(&items, root)), keywords),
             None => Shape::Other(keywords),
         }
     }
@@ -171,10 +173,19 @@ fn strings(values: Option<&Value>) -> BTreeSet<String> {
 fn compare(location: &str, released: &Shape, today: &Shape, found: &mut Vec<Breach>) {
     let breach = |rule, location: &str| Breach { rule, location: location.to_owned() };
     match (released, today) {
-        (Shape::Object(released), Shape::Object(today)) => compare_members(location, released, today, found),
-        (Shape::Array(released), Shape::Array(today)) | (Shape::Nullable(released), Shape::Nullable(today)) => {
+        (Shape::Object(released, bounds), Shape::Object(today, bounds_today)) => {
+            if bounds != bounds_today {
+                found.push(breach(Rule::MemberKeepsItsType, location));
+            }
+            compare_members(location, released, today, found);
+        }
+        (Shape::Array(released, bounds), Shape::Array(today, bounds_today)) => {
+            if bounds != bounds_today {
+                found.push(breach(Rule::MemberKeepsItsType, location));
+            }
             compare(location, released, today, found);
         }
+        (Shape::Nullable(released), Shape::Nullable(today)) => compare(location, released, today, found),
         (Shape::OneOf(released), Shape::OneOf(today)) => {
             if !released.is_subset(today) {
                 found.push(breach(Rule::ValueStays, location));
