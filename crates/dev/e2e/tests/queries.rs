@@ -64,6 +64,44 @@ async fn every_query_in_the_life_of_an_account_uses_an_index() {
     assert!(seen.iter().any(|plan| plan.collection == "users" && plan.summary.starts_with("IDHACK")), "{seen:#?}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sweep_examines_only_events_that_it_publishes() {
+    const OLD: usize = 400;
+    const RECENT: usize = 1_000;
+    let world = World::new(&Stack::from_env(), "sweep-cost").await;
+    let spec = world.user_service().set("RELAY__SWEEP_MIN_AGE", "10m").set("RELAY__SWEEP_INTERVAL", "100ms");
+    let mut service = spec.start().await;
+    let database = world.user_database().await;
+    profiler::wait_for_last_index(&database).await;
+    assert_eq!(service.terminate().await.code(), Some(0));
+    let line = |name: String| format!("{}\n", json!({ "username": name, "email": world.address(&name) }));
+    let lines: String = (0..OLD + RECENT).map(|n| line(format!("user{n}"))).collect();
+    let output = service.spec().command_with_input(&["users", "import", "-"], lines.into()).await;
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let users = world.user_collection("users").await;
+    let an_hour_ago = DateTime::from_millis(DateTime::now().timestamp_millis() - 3_600_000);
+    let old: Vec<String> = (0..OLD).map(|n| format!("user{n}")).collect();
+    let older = doc! { "$set": { "pendingEvents.0.at": an_hour_ago } };
+    let updated = users.update_many(doc! { "username": { "$in": old } }, older).await.expect("users can be written");
+    assert_eq!(updated.modified_count, OLD as u64);
+
+    profiler::start(&database).await;
+    service.restart().await;
+    wait_for_count(&users, doc! { "pendingEvents.0.at": { "$exists": true } }, RECENT as u64).await;
+    let filter = doc! { "appName": "user-service", "planSummary": { "$regex": "pendingEvents" } };
+    let rows = find_all(&database.collection::<Document>("system.profile"), filter).await;
+    let mut returned_in_all = 0;
+    for row in &rows {
+        let number = |field: &str| row.get(field).and_then(integer).unwrap_or_default();
+        let returned = number("nreturned");
+        // Each of the two ranges of the index may end with one more key.
+        assert!(number("keysExamined") <= returned + 2, "{row}");
+        assert!(number("docsExamined") <= returned, "{row}");
+        returned_in_all += returned;
+    }
+    assert!(returned_in_all >= OLD as i64, "{returned_in_all} of {rows:?}");
+}
+
 #[tokio::test]
 async fn the_indexes_are_created_as_declared() {
     let world = World::new(&Stack::from_env(), "indexes").await;
@@ -81,7 +119,7 @@ async fn the_indexes_are_created_as_declared() {
         assert!(partial.values().all(|filter| *filter == Bson::from(doc! { "$exists": true })), "{partial}");
     }
     let expiry = |indexes: &[Document]| -> Vec<i64> {
-        let seconds = |index: &Document| index.get("expireAfterSeconds").and_then(seconds_of);
+        let seconds = |index: &Document| index.get("expireAfterSeconds").and_then(integer);
         indexes.iter().filter_map(seconds).collect()
     };
     assert!(expiry(&users).is_empty(), "a user never expires");
@@ -98,11 +136,11 @@ async fn the_indexes_are_created_as_declared() {
     .await;
 }
 
-fn seconds_of(value: &Bson) -> Option<i64> {
+fn integer(value: &Bson) -> Option<i64> {
     match value {
-        Bson::Int32(seconds) => Some(i64::from(*seconds)),
-        Bson::Int64(seconds) => Some(*seconds),
-        Bson::Double(seconds) => Some(*seconds as i64),
+        Bson::Int32(number) => Some(i64::from(*number)),
+        Bson::Int64(number) => Some(*number),
+        Bson::Double(number) => Some(*number as i64),
         _ => None,
     }
 }

@@ -61,8 +61,9 @@ impl OutboxStore {
     /// Returns the backlogs of users who are not parked and whose oldest pending event is older than `min_age`
     /// at `now`, but not older than `from`; oldest first. An event that is more than `min_age` in the future
     /// counts as old, because the clock of the replica that wrote it is ahead: it would wait until `now` has
-    /// reached that time. It is a majority read, because an event that could be rolled back must not be
-    /// published.
+    /// reached that time. While a clock is off by more than `min_age`, events in flight count as old too, so
+    /// they may be published twice, which I3 of `docs/GUARANTEES.md` permits. It is a majority read, because an
+    /// event that could be rolled back must not be published.
     pub async fn backlogs_older_than(
         &self,
         now: jiff::Timestamp,
@@ -72,16 +73,15 @@ impl OutboxStore {
     ) -> Result<Vec<Backlog>, StoreError> {
         let before = now.saturating_sub(min_age).unwrap_or(jiff::Timestamp::MIN);
         let after = now.saturating_add(min_age).unwrap_or(jiff::Timestamp::MAX);
-        let now = DateTime::from(now);
+        // MongoDB may scan the index by any condition on `at` outside the `$or`, and would then read every recent
+        // event: so there is none, not even the `$exists` of the partial index, which both ranges imply. A second
+        // `$or`, for `parked`, would have the documents read twice.
         let filter = doc! {
-            "pendingEvents.0.at": { "$exists": true, "$gte": from },
-            "$and": [
-                { "$or": [
-                    { "pendingEvents.0.at": { "$lt": DateTime::from(before) } },
-                    { "pendingEvents.0.at": { "$gt": DateTime::from(after) } },
-                ] },
-                { "$or": [{ "parked": { "$exists": false } }, { "parked.until": { "$lte": now } }] },
+            "$or": [
+                { "pendingEvents.0.at": { "$gte": from, "$lt": DateTime::from(before) } },
+                { "pendingEvents.0.at": { "$gte": from, "$gt": DateTime::from(after) } },
             ],
+            "parked.until": { "$not": { "$gt": DateTime::from(now) } },
         };
         self.find(filter, limit).await
     }

@@ -26,23 +26,28 @@ impl UserStore {
     /// Releases the username with this key, like [`release_expired_email`](Self::release_expired_email). Also
     /// releases a username that release 0.1.0 has changed.
     pub async fn release_expired_username(&self, key: &str, now: jiff::Timestamp) -> Result<bool, StoreError> {
-        Ok(self.release_expired(&USERNAMES, key, now).await? || self.release_abandoned_username(key).await?)
+        Ok(self.release_expired(&USERNAMES, key, now).await? || self.release_abandoned_usernames(&[key]).await? > 0)
     }
 
-    /// Releases a username that is neither the current one of its account nor reserved. Release 0.1.0 leaves it
-    /// behind: it changes `usernameKey`, and does not know `usernameKeys`.
-    async fn release_abandoned_username(&self, key: &str) -> Result<bool, StoreError> {
-        let filter =
-            doc! { "usernameKeys": key, "usernameKey": { "$ne": key }, "reservedUsernames.key": { "$ne": key } };
+    /// Releases those of the usernames with these keys that are neither the current one of their account nor
+    /// reserved, and returns how many accounts had one. Release 0.1.0 leaves them behind: it changes
+    /// `usernameKey`, and does not know `usernameKeys`.
+    pub async fn release_abandoned_usernames(&self, keys: &[&str]) -> Result<u64, StoreError> {
         let reserved = doc! { "$ifNull": ["$reservedUsernames.key", []] };
+        let claimed = doc! { "$setIntersection": ["$usernameKeys", { "$literal": keys }] };
+        let held = doc! { "$concatArrays": [["$usernameKey"], &reserved] };
+        let filter = doc! {
+            "usernameKeys": { "$in": keys },
+            "$expr": { "$ne": [{ "$setDifference": [claimed, held] }, []] },
+        };
         let kept = doc! { "$filter": { "input": "$usernameKeys", "cond": { "$in": ["$$this", reserved] } } };
         let update = vec![doc! { "$set": {
             "usernameKeys": { "$concatArrays": [["$usernameKey"], kept] },
             "version": { "$add": ["$version", 1_i64] },
         } }];
         let result =
-            with_deadline(self.handle.deadline, async { self.handle.collection.update_one(filter, update).await });
-        Ok(result.await?.modified_count == 1)
+            with_deadline(self.handle.deadline, async { self.handle.collection.update_many(filter, update).await });
+        Ok(result.await?.modified_count)
     }
 
     async fn release_expired(&self, fields: &KeyFields, key: &str, now: jiff::Timestamp) -> Result<bool, StoreError> {

@@ -4,12 +4,12 @@ use std::{collections::BTreeSet, os::unix::process::ExitStatusExt as _};
 
 use bson::doc;
 use e2e::{
-    accounts::{register, update_user, wait_until_all_published},
+    accounts::{register, update_user, user_document, wait_until_all_published},
     commands::{json_lines, stdout_of},
     topic_order::first_occurrences,
 };
 use serde_json::{Value, json};
-use test_support::{Record, Stack, World, count, wait_for_count};
+use test_support::{Record, Stack, TestUser, World, count, wait_for_count};
 
 use crate::{
     files::{
@@ -141,4 +141,37 @@ async fn administrators_are_imported_only_on_request_and_imported_users_do_not_e
     service.restart().await;
     wait_for_count(&all, doc! { "email": &late.email }, 0).await;
     assert_eq!(count(&all, doc! { "email": world.address("old") }).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_username_that_release_0_1_0_has_changed_is_free_for_an_import() {
+    let world = World::new(&Stack::from_env(), "leftbehind").await;
+    let files = Files::new();
+    let service = world.user_service().start().await;
+    let api = service.api();
+    // Release 0.1.0 does not know `usernameKeys`.
+    let rename = async |user: &TestUser, name: &str, key: &str| {
+        update_user(&world, &user.email, doc! { "$set": { "username": name, "usernameKey": key } }).await;
+    };
+    let ada = register(&world, &api, "ada").await;
+    rename(&ada, "ada-there", "ada-there").await;
+    let taken = with_member(user_line(&world, "first"), "username", json!("ada-there"));
+    let free = with_member(user_line(&world, "second"), "username", json!(ada.username));
+    let file = files.write("users.ndjson", &[taken, free]);
+    let done = summary(&run_users_command(service.spec(), &["import", &file, "--json"], 1).await);
+    assert_eq!((&done["imported"], &done["refused"]), (&json!(1), &json!(1)), "{done}");
+    let users = world.user_collection("users").await;
+    let imported = doc! { "email": world.address("second"), "username": &ada.username };
+    assert_eq!(count(&users, imported).await, 1);
+    assert_eq!(count(&users, doc! { "email": &ada.email, "usernameKeys": ["ada-there"] }).await, 1);
+
+    // The current username of `eve` is also left behind, so it cannot be claimed for her: her old one stays taken.
+    let (joe, eve) = (register(&world, &api, "joe").await, register(&world, &api, "eve").await);
+    let key = user_document(&world, &joe.email).await.get_str("usernameKey").expect("a user has a key").to_owned();
+    rename(&joe, "joe-there", "joe-there").await;
+    rename(&eve, &joe.username, &key).await;
+    let line = with_member(user_line(&world, "third"), "username", json!(eve.username));
+    let file = files.write("more.ndjson", &[line, user_line(&world, "fourth")]);
+    let done = summary(&run_users_command(service.spec(), &["import", &file, "--json"], 1).await);
+    assert_eq!((&done["imported"], &done["refused"]), (&json!(1), &json!(1)), "{done}");
 }

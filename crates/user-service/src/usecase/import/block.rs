@@ -2,7 +2,11 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use service_kit::{fail_point, mongo::retry_while_unavailable, panics};
+use service_kit::{
+    fail_point,
+    mongo::{StoreError, retry_while_unavailable},
+    panics,
+};
 use uuid::Uuid;
 
 use super::{
@@ -84,6 +88,7 @@ pub(super) async fn process_block(
         // A reserved address or username is free when its reservation has ended.
         retry_while_unavailable(MAX_RETRIES, || importer.store.users.release_expired_reservations(now)).await?;
         let unresolved: Vec<&UserRecord> = remaining.iter().map(|index| &users[*index]).collect();
+        release_abandoned_usernames(&importer, &unresolved).await?;
         let holders = KeyHolders::new(
             retry_while_unavailable(MAX_RETRIES, || importer.store.bulk.key_holders(&unresolved)).await?,
         );
@@ -112,6 +117,18 @@ pub(super) async fn process_block(
     }
     list_admins(&importer, &users).await?;
     Ok(result)
+}
+
+/// Releases the usernames of these accounts that release 0.1.0 has left behind at others.
+async fn release_abandoned_usernames(importer: &Importer, users: &[&UserRecord]) -> Result<(), ImportError> {
+    let names: Vec<&str> = users.iter().map(|user| user.username_key.as_str()).collect();
+    let released =
+        retry_while_unavailable(MAX_RETRIES, || importer.store.users.release_abandoned_usernames(&names)).await;
+    match released {
+        // 0.1.0 has also left the current username of such an account behind at another one, so the name is kept.
+        Ok(_) | Err(StoreError::DuplicateKey { .. }) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Puts imported administrators into the list of administrators.
