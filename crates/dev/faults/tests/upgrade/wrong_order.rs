@@ -106,7 +106,8 @@ async fn an_older_email_service_delays_mails_beside_a_row_that_it_cannot_read_an
     }
     let delayed = ledger.wait_for_state(&second, "sent", DEADLINE).await;
     let abandoned = |step: &&HistoryEntry| step.note.as_deref() == Some("the sender disappeared before the fence");
-    assert_eq!(delayed.history.iter().filter(abandoned).count(), 1, "its lease had to end: {delayed:#?}");
+    // Once for each time that it was claimed together with the row that cannot be read.
+    assert!(delayed.history.iter().any(|step| abandoned(&step)), "its lease had to end: {delayed:#?}");
     assert!(longest_wait(&delayed) >= LEASE, "{delayed:#?}");
     assert_eq!(run.smtp.deliveries_to(&renewed).len(), 0);
 
