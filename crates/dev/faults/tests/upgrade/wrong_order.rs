@@ -112,9 +112,10 @@ async fn an_older_email_service_delays_mails_beside_a_row_that_it_cannot_read_an
     assert_eq!(run.smtp.deliveries_to(&renewed).len(), 0);
 
     service.terminate().await;
-    // Each time the older release claims the row in vain, the next attempt is later.
-    make_due_in_order(&run.world, &[&renewed]).await;
     service.restart_with(|spec| spec.with_binaries(None)).await;
+    // Each time the older release claims the row in vain, the next attempt is later. Its last lease has to end first.
+    ledger.wait_for_mail(&renewed, "recovered", IDLE_DEADLINE, |mail| mail.state != "preparing").await;
+    make_due_in_order(&run.world, &[&renewed]).await;
     ledger.wait_for_state(&renewed, "sent", IDLE_DEADLINE).await;
     let _ = assert_promises_kept(&run, IDLE_DEADLINE).await;
 }
