@@ -169,7 +169,7 @@ fn time_to_write(history: &History, election: &Election, next: Option<&Election>
     let fault = last_replica_set_fault(history, election.at);
     let began = fault.map_or(Timestamp::MIN, |fault| fault.began);
     let acknowledged = |operation: &&Operation| {
-        operation.invoked >= began && operation.completed >= election.at && shows_a_write(operation)
+        operation.invoked >= began && operation.completed >= election.at && is_acknowledged_write(operation)
     };
     let first = history.operations.iter().filter(acknowledged).map(|operation| operation.completed).min();
     let start = election.at.as_millisecond() + uncounted(history, election);
@@ -182,7 +182,7 @@ fn time_to_write(history: &History, election: &Election, next: Option<&Election>
     let interruption = next.map(|next| next.at).into_iter().chain(next_fault).min();
     let is_superseded = interruption.is_some_and(|at| at.as_millisecond() <= limit);
     let tried = |operation: &Operation| {
-        tries_to_write(operation)
+        is_write(operation)
             && has_reached_a_service(&operation.outcome)
             && operation.completed.as_millisecond() >= start
             && operation.invoked.as_millisecond() <= limit
@@ -239,25 +239,14 @@ fn was_sent_to_a_stopped_service(operation: &Operation, history: &History) -> bo
     })
 }
 
-/// Returns whether a success of the operation means that something was written.
+/// Returns whether the operation writes, unless the same request was carried out before.
 fn is_write(operation: &Operation) -> bool {
-    let certain = [Certainty::EverySuccess, Certainty::UnlessListIsLong];
-    expected_events(operation.action).iter().any(|expected| certain.contains(&expected.certainty))
-}
-
-fn is_acknowledged_write(operation: &Operation) -> bool {
-    is_write(operation) && succeeded(operation)
-}
-
-/// Returns whether the operation writes unless the same request was carried out before.
-fn tries_to_write(operation: &Operation) -> bool {
-    is_write(operation)
-        || expected_events(operation.action).iter().any(|expected| expected.certainty == Certainty::AtLeastOnce)
+    expected_events(operation.action).iter().any(|expected| expected.certainty != Certainty::Possible)
 }
 
 /// Returns whether MongoDB has acknowledged a write of this operation. A refresh writes its session, and no event.
-fn shows_a_write(operation: &Operation) -> bool {
-    (tries_to_write(operation) || operation.action == Action::Refresh) && succeeded(operation)
+fn is_acknowledged_write(operation: &Operation) -> bool {
+    (is_write(operation) || operation.action == Action::Refresh) && succeeded(operation)
 }
 
 /// Returns whether the request arrived at a service, as far as the client knows.
