@@ -212,6 +212,10 @@ async fn assert_gateway_protects(program: GatewayProgram, name: &str) {
     for received in upstream.take_received() {
         assert!(!format!("{received:?}").contains("forged"), "{received:?}");
     }
+    // A request for a WebSocket is verified like any other.
+    let upgrade = inside.request(Method::GET, "/me").header("connection", "upgrade").header("upgrade", "websocket");
+    let _ = inside.send(upgrade).await.expect(200);
+    assert_eq!(received_identity(&upstream)[0].1, id);
     // An account without roles.
     assert_eq!(root.set_roles(&id, &[]).await, 200);
     let answer = inside.send(forge(inside.request(Method::GET, "/me"), &FORGED)).await.expect(200);
