@@ -43,9 +43,9 @@ pub(crate) struct UserPageBody {
 /// with it, in the order of that. A page may have fewer accounts than `limit` although there is a next page. Accounts
 /// that are created or deleted meanwhile do not shift the pages.
 ///
-/// With `ids`, `email` or `username` instead, the list has the accounts with these ids, newest first, or the one account
-/// with this email address or username. All of them are on one page, so `limit` and `cursor` are not allowed. What does
-/// not exist is not in the list. At most one of `query`, `ids`, `email` and `username` is allowed.
+/// If `ids`, `email` or `username` is given, the list has the accounts with these ids, newest first, or the one account
+/// with this email address or username. All results are on one page, so `limit` and `cursor` are not allowed. Accounts
+/// that do not exist are not in the list. At most one of `query`, `ids`, `email` and `username` is allowed.
 #[utoipa::path(get, path = "/api/admin/users", tag = "administration", operation_id = "listUsers", security(("bearer" = [])),
     params(
         ("query" = Option<String>, Query, description = "The beginning of an email address or username; letter case does not matter", max_length = 254),

@@ -20,7 +20,7 @@ const USER_EMAIL_VERIFIED: HeaderName = HeaderName::from_static("x-user-email-ve
 /// response. Any other response means that the request must be refused, including a 503. A disabled or deleted account,
 /// an ended session and a logout are seen at once. No rate limit applies, because all requests of a gateway come from one
 /// address.
-#[utoipa::path(get, path = "/api/auth/verify", tag = "session", operation_id = "verify", security(("bearer" = [])),
+#[utoipa::path(get, path = "/api/auth/verify", tag = "session", operation_id = "verifyAccessToken", security(("bearer" = [])),
     responses((status = 204, description = "The token is valid", headers(
         ("X-User-Id" = Uuid, description = "The account's id"),
         ("X-User-Roles" = String, description = "The account's roles, separated by commas; empty without roles"),
