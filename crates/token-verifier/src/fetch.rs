@@ -96,12 +96,12 @@ fn max_age(headers: &HeaderMap) -> Option<Duration> {
 
 /// Returns whether the URL has the scheme https (`true`) or http, or why it cannot be fetched.
 pub(crate) fn check_url(url: &str) -> Result<bool, String> {
-    let uri: Uri = url.parse().map_err(|error| format!("not a URL: {error}"))?;
+    let uri: Uri = url.parse().unwrap_or_default();
     match (uri.scheme_str(), uri.authority()) {
         (Some(scheme @ ("http" | "https")), Some(authority)) if !authority.as_str().contains('@') => {
             Ok(scheme == "https")
         }
-        _ => Err("it must begin with http:// or https://, without username and password".into()),
+        _ => Err("it must be a URL with http:// or https://, without username and password".into()),
     }
 }
 
