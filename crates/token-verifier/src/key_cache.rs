@@ -100,6 +100,10 @@ impl KeyCache {
         if usable() { Ok(()) } else { Err(self.state().unavailable()) }
     }
 
+    pub(crate) fn last_failure(&self) -> Option<String> {
+        self.state().failure.clone()
+    }
+
     /// Returns the key if it may be used at once, and the fetch that is running.
     fn look_up(self: &Arc<Self>, kid: &str) -> (Option<Arc<Key>>, Option<watch::Receiver<()>>) {
         let mut state = self.state();
@@ -118,7 +122,7 @@ impl KeyCache {
 
     fn usable_keys<'a>(&self, state: &'a State) -> Option<&'a KeySet> {
         let now = self.clock.monotonic();
-        let usable = |set: &&KeySet| now.saturating_duration_since(set.fetched_at) < set.max_age + self.max_stale;
+        let usable = |set: &&KeySet| now.saturating_duration_since(set.fetched_at) < set.max_age.saturating_add(self.max_stale);
         state.keys.as_ref().filter(usable)
     }
 

@@ -67,6 +67,13 @@ impl Verifier {
     pub async fn prefetch(&self) -> Result<(), Error> {
         self.keys.prefetch().await
     }
+
+    /// Returns why the last fetch of the keys failed, if it did, for a metric or a warning: tokens are still verified
+    /// with the keys that are there, but not for long.
+    #[must_use]
+    pub fn last_failure(&self) -> Option<String> {
+        self.keys.last_failure()
+    }
 }
 
 impl fmt::Debug for Verifier {

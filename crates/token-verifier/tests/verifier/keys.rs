@@ -217,6 +217,7 @@ async fn during_an_outage_the_keys_are_used_for_one_more_hour() {
     }
     // From 4/5 of five minutes on, a fetch was tried every ten seconds.
     assert_eq!(issuer.reads(), 1 + 366);
+    assert_eq!(verifier.last_failure().as_deref(), Some("https://id.example/keys: the issuer is down"));
     clock.advance(10);
     for _ in 0..3 {
         assert!(is_unavailable(&verifier.verify(&signer.valid_token("a")).await));
@@ -225,6 +226,7 @@ async fn during_an_outage_the_keys_are_used_for_one_more_hour() {
     issuer.publish(&[signer.jwk("a")]);
     clock.advance(10);
     assert!(verifier.verify(&signer.valid_token("a")).await.is_ok());
+    assert_eq!(verifier.last_failure(), None);
 }
 
 #[tokio::test]
