@@ -145,6 +145,7 @@ impl<'a> Texts<'a> {
             Placeholder::OldEmail => values.old_email.as_deref().and_then(sanitize::clean_address),
             Placeholder::MaskedEmail => values.old_email.as_deref().map(address::mask),
             Placeholder::Username => sanitize::name_in_sentence(values.username.as_deref()),
+            Placeholder::Inviter => sanitize::name_of_inviter(values.inviter.as_deref()),
             Placeholder::Remaining => values.remaining.map(|count| count.to_string()),
             Placeholder::LockedUntil => values.locked_until.map(format),
         }
