@@ -108,7 +108,7 @@ pub struct UserDisowned {
 }
 
 /// An administrator invited a person, or sent the invitation again, which makes the earlier link
-/// void. The account exists, and nobody can sign in to it before the invitation is accepted.
+/// void. The account exists, and no password can sign in to it before the invitation is accepted.
 /// Causes the mail with the link.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

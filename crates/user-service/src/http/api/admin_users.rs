@@ -89,10 +89,10 @@ fn parameter_problem(parameter: &str, code: &'static str, detail: &str) -> Probl
 
 /// Creates an account with a password, or invites a person.
 ///
-/// With `password`, the account exists at once, and its user gets the welcome mail with the verification link. With
-/// `invite`, a mail to the address has a link with which the invited person chooses a password, and the username if it
-/// is left out here; until then nobody can sign in to the account. The response is the account in both cases, also with
-/// `auth.registration = "hidden"`. A repeated request with the same `Idempotency-Key` returns the same account.
+/// An account with a `password` exists at once, and its user gets the welcome mail with the verification link. For an
+/// invitation, a mail to the address has a link with which the invited person chooses a password, and the username if
+/// it is left out here; until then no password can sign in to the account. The response is the account in both cases,
+/// also with `auth.registration = "hidden"`. A repeated request with the same `Idempotency-Key` returns the same account.
 #[utoipa::path(post, path = "/api/admin/users", tag = "administration", operation_id = "createUser", security(("bearer" = [])),
     request_body = NewUserBody,
     params(("Idempotency-Key" = Option<String>, Header, description = "1 to 128 visible ASCII characters; honoured for 24 hours")),

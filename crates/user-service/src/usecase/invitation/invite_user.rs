@@ -87,8 +87,7 @@ impl AccountService {
         Username::parse(&name).map_err(|invalid| Problem::internal(anyhow::anyhow!("invalid username: {invalid}")))
     }
 
-    /// Returns the display name of the administrator who invites. Nobody else has a name: not the operator, and not a
-    /// program.
+    /// Returns the display name of the administrator who invites, or `None` if it is another actor.
     pub(in crate::usecase) async fn name_of_inviter(&self, origin: &Origin) -> Result<Option<String>, Problem> {
         let Actor::Admin(id) = origin.actor else { return Ok(None) };
         Ok(self.store.users.by_id(id).await?.and_then(|admin| admin.display_name))

@@ -80,7 +80,7 @@ pub(in crate::usecase) enum Access {
         password: Password,
         hash: PasswordHash,
     },
-    /// With the link of an invitation. Until then, no password matches.
+    /// The link of an invitation. Until it is used, no password matches.
     Invitation {
         /// The display name of the administrator who invites.
         inviter: Option<String>,
