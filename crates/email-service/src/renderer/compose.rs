@@ -89,7 +89,7 @@ impl<'a> Texts<'a> {
             paragraphs: self.fill_all(texts.paragraphs)?,
             details: self.details()?,
             link: self.link()?,
-            not_you_title: self.fill(&common.not_you)?.plain,
+            not_you_title: self.fill(texts.not_you_title.unwrap_or(&common.not_you))?.plain,
             not_you: self.fill(texts.not_you)?,
             reason: self.fill(texts.reason.unwrap_or(&common.reason))?,
             automatic: self.fill(&common.automatic)?.plain,

@@ -270,7 +270,7 @@ impl Account {
     /// Accepts the invitation of another account with the link in its mail.
     pub(crate) async fn accept_invitation_of(&mut self, address: &str, id: Uuid, username: &str) {
         let token = self.mailed_token(address, "/accept-invitation").await;
-        let password = format!("invited horse {username}");
+        let password = format!("ninety quiet geese of {}", self.system.run.world.tag());
         remember_secret("password", &password);
         self.choose_replica().await;
         let body = json!({ "token": token, "username": username, "password": password });
