@@ -341,10 +341,10 @@ impl LocalizedPages {
             }),
             LinkPage::ConfirmEmail if *state == LinkState::Used => {}
             LinkPage::ConfirmEmail => view.text = Some(&unusable.change_again_text),
-            // Its owner may have forgotten the password that was chosen with it.
             LinkPage::AcceptInvitation if *state != LinkState::Used => {
-                view.text = Some(&unusable.invitation_again_text)
+                view.text = Some(&unusable.invitation_again_text);
             }
+            // The reader of a used invitation may have forgotten the password that was chosen with it.
             LinkPage::UndoEmailChange | LinkPage::UndoChange | LinkPage::AcceptInvitation => {
                 view.forms.push(self.address_form(LinkPage::ResetPassword, &send.reset_text, "", &send.reset_button));
             }
