@@ -16,7 +16,7 @@ use user_service::{
     domain::{SigningAlgorithm, TokenType},
     keys::{KeyEncryptionKey, SigningKeys},
     store::Store,
-    tokens::{AccessTokens, Jwts, TokenError},
+    tokens::{AccessTokens, Jwts, Subject, TokenError},
 };
 use uuid::Uuid;
 
@@ -131,8 +131,9 @@ async fn a_token_that_was_verified_before_ends_when_it_expires_and_when_its_key_
     let id = Uuid::from_u128(1);
     let (brief, long) = (tokens(Duration::from_secs(2)), tokens(TTL));
     let ends_at = jiff::Timestamp::MAX;
+    let subject = || Subject { user: id, roles: &[], configured: serde_json::Map::new() };
     let token =
-        |tokens: &AccessTokens| tokens.issue(id, id, 1, &[], id, ends_at).unwrap().token.expose_secret().to_owned();
+        |tokens: &AccessTokens| tokens.issue(subject(), id, 1, id, ends_at).unwrap().token.expose_secret().to_owned();
 
     let ends = token(&brief);
     assert_eq!(brief.verify(&ends).await.unwrap().sub, id);
