@@ -7,9 +7,9 @@ use lru::LruCache;
 use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
 
-/// Maximum number of cached tokens. A user without roles takes about 400 bytes, so that all take about 4 MiB. A user with
-/// the most roles takes at most 2.7 KiB (each name is a `String` of its own), all of them 22 MiB. Configured claims are
-/// not kept.
+/// Maximum number of cached tokens. A user with one role takes about 460 bytes, so that all take about 4 MiB. A user with
+/// the most roles takes 2.7 KB (each name is a `String` of its own), and all of them take 21 MiB. Configured claims are not
+/// kept.
 const CAPACITY: NonZeroUsize = NonZeroUsize::new(8192).expect("not zero");
 /// Maximum length of a cached token. A token of RS256 has about 830 bytes and the most configured claims add 1024; longer
 /// tokens (with many roles) are verified each time, so that the memory is bounded.
