@@ -1,6 +1,6 @@
 //! The configured claims of access tokens: which members of the profile and which attributes a token also has.
 //!
-//! A claim is trusted by whoever reads it. A claim that grants something, or that says who a user is, therefore comes
+//! The services that read a claim trust it. A claim that grants something, or that says who a user is, therefore comes
 //! from nothing that users write themselves.
 
 use std::collections::BTreeMap;

@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 /// the most roles takes 2.7 KB (each name is a `String` of its own), and all of them take 21 MiB. Configured claims are not
 /// kept.
 const CAPACITY: NonZeroUsize = NonZeroUsize::new(8192).expect("not zero");
-/// Maximum length of a cached token. A token of RS256 has about 830 bytes and the most configured claims add 1024; longer
+/// Maximum length of a cached token. A token of RS256 has about 810 bytes and the most configured claims add 1024; longer
 /// tokens (with many roles) are verified each time, so that the memory is bounded.
 const MAX_TOKEN_BYTES: usize = 2048;
 
