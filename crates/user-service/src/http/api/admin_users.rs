@@ -16,7 +16,7 @@ use crate::{
         json_body::MergePatchBody,
         paging::{PageParameters, PageRequest, page_response},
         parameters::{PathId, Query},
-        requests::AdminRequest,
+        requests::{AdminRequest, ManagerRequest, ToReadUsers, ToWriteUsers},
     },
     problem::{FieldError, Problem},
     usecase,
@@ -55,9 +55,10 @@ pub(crate) struct UserPageBody {
         ("status" = Option<String>, Query, description = "`active` or `disabled`", pattern = "^(active|disabled)$"),
         PageParameters,
     ),
-    responses((status = 200, description = "A page of accounts", body = UserPageBody, headers(("Link" = String, description = "The next page, `rel=\"next\"` (RFC 8288)")))))]
+    responses((status = 200, description = "A page of accounts", body = UserPageBody, headers(("Link" = String, description = "The next page, `rel=\"next\"` (RFC 8288)")))),
+    extensions(("x-problems" = json!(["insufficient-scope"]))))]
 pub(in crate::http) async fn list_users(
-    AdminRequest { accounts, .. }: AdminRequest,
+    ManagerRequest { accounts, .. }: ManagerRequest<ToReadUsers>,
     query: Query,
     request: HttpRequest,
 ) -> ApiResult {
@@ -115,26 +116,33 @@ fn parameter_problem(parameter: &str, code: &'static str, detail: &str) -> Probl
     responses(
         (status = 200, description = "The account", body = UserBody, headers(("ETag" = String))),
         (status = 304, description = "Not modified"),
-    ))]
-pub(in crate::http) async fn get_user(request: AdminRequest, id: PathId, if_none_match: IfNoneMatch) -> ApiResult {
+    ),
+    extensions(("x-problems" = json!(["insufficient-scope"]))))]
+pub(in crate::http) async fn get_user(
+    request: ManagerRequest<ToReadUsers>,
+    id: PathId,
+    if_none_match: IfNoneMatch,
+) -> ApiResult {
     let user = usecase::find_user(&request.accounts, id.uuid()?).await?.ok_or(Problem::NotFound)?;
     Ok(if_none_match.respond(user.version, UserBody::from(user)))
 }
 
 /// Changes the profile and the roles of an account, in one write.
+///
+/// A client changes no roles, and no account that has a role.
 #[utoipa::path(patch, path = "/api/admin/users/{id}", tag = "administration", operation_id = "updateUser", security(("bearer" = [])),
     request_body(content((UserPatchBody = "application/merge-patch+json"), (UserPatchBody = "application/json"))),
     params(PathId, IfMatch),
     responses((status = 200, description = "The changed account", body = UserBody, headers(("ETag" = String)))),
-    extensions(("x-problems" = json!(["username-taken", "conflict: this is the last administrator"]))))]
+    extensions(("x-problems" = json!(["username-taken", "conflict: this is the last administrator", "insufficient-scope"]))))]
 pub(in crate::http) async fn update_user(
-    request: AdminRequest,
+    request: ManagerRequest<ToWriteUsers>,
     id: PathId,
     if_match: IfMatch,
     MergePatchBody(mut body): MergePatchBody<UserPatchBody>,
 ) -> ApiResult {
     let roles = body.take_roles();
-    usecase::edit_user(&request.accounts, id.uuid()?, body.into(), roles, if_match.into(), request.origin)
+    usecase::edit_user(&request.accounts, id.uuid()?, body.into(), roles, if_match.into(), request.manager.origin)
         .await
         .map(user_response)
 }
