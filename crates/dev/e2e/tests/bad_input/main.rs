@@ -3,5 +3,6 @@
 mod access;
 mod bodies;
 mod cases;
+mod oauth;
 mod refusals;
 mod values;

@@ -41,6 +41,7 @@ async fn each_invalid_request_gets_its_problem_and_changes_nothing() {
     table.taken_names();
     table.wrong_secrets(&used);
     table.missing_and_bad_tokens(&tokens, &expired);
+    table.clients_without_the_role();
     table.wrong_paths_methods_and_versions();
     let mut wrong = Vec::new();
     let mut slugs = BTreeSet::new();
@@ -104,9 +105,9 @@ async fn expired_token(world: &World, user: &TestUser) -> String {
     tokens.access
 }
 
-async fn dump(world: &World) -> Vec<Document> {
+pub(crate) async fn dump(world: &World) -> Vec<Document> {
     let mut all = Vec::new();
-    for collection in ["users", "sessions", "keys"] {
+    for collection in ["users", "sessions", "keys", "clients"] {
         all.extend(find_all(&world.user_collection(collection).await, doc! {}).await);
     }
     all
