@@ -6,8 +6,8 @@ use utoipa::OpenApi;
 use super::{
     api::{
         account, admin_clients, admin_user_actions, admin_users, audit_log, discovery, email_change,
-        email_verification, jwks, login, oauth, password_change, password_reset, personal_data_export, registration,
-        second_factor, sessions, undo, verify,
+        email_verification, invitation, jwks, login, oauth, password_change, password_reset, personal_data_export,
+        registration, second_factor, sessions, undo, verify,
     },
     openapi::endpoint::Endpoint,
 };
@@ -47,8 +47,9 @@ endpoints! {
     email_verification::{verify_email, resend_verification, disown_account},
     password_reset::{request_password_reset, confirm_password_reset},
     undo::{undo_change},
-    admin_users::{list_users, get_user, update_user, delete_user},
-    admin_user_actions::{disable, enable, unlock, logout, remove_second_factor},
+    invitation::{accept_invitation},
+    admin_users::{list_users, create_user, get_user, update_user, delete_user},
+    admin_user_actions::{disable, enable, unlock, logout, remove_second_factor, resend_invitation},
     admin_clients::{
         list_clients, create_client, get_client, rotate_secret, drop_old_secret, disable_client, enable_client
     },

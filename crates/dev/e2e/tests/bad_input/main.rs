@@ -3,6 +3,7 @@
 mod access;
 mod bodies;
 mod cases;
+mod invitations;
 mod oauth;
 mod refusals;
 mod values;

@@ -28,6 +28,8 @@ async fn each_endpoint_accepts_its_scope_and_no_other() {
     let (world, service, api) = start_user_service("scopes").await;
     let admin = create_admin(&world, &service, "admin").await;
     let (_, id) = register_with_id(&world, &api, "ada").await;
+    let invitation = json!({ "email": world.address("invited"), "invite": true });
+    let invited = admin.api.post("/api/admin/users", &invitation).await.expect(201).string("id");
     let requests = [
         ("GET", "/api/admin/users".to_owned(), None, "users:read", 200),
         ("GET", Admin::user_path(&id, ""), None, "users:read", 200),
@@ -35,6 +37,7 @@ async fn each_endpoint_accepts_its_scope_and_no_other() {
         ("POST", Admin::user_path(&id, "/logout"), None, "sessions:end", 204),
         ("POST", Admin::user_path(&id, "/disable"), None, "users:disable", 204),
         ("POST", Admin::user_path(&id, "/enable"), None, "users:disable", 204),
+        ("POST", Admin::user_path(&invited, "/resend-invitation"), None, "users:invite", 204),
     ];
     for scope in ALL_SCOPES {
         let client = TestClient::create(&admin, &[scope]).await.with_token(&api).await;
@@ -49,6 +52,30 @@ async fn each_endpoint_accepts_its_scope_and_no_other() {
             assert_eq!(refused.header("www-authenticate"), challenge, "{method} {path}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_client_creates_and_invites_only_with_the_scope_for_each() {
+    let (world, service, api) = start_user_service("clientcreates").await;
+    let admin = create_admin(&world, &service, "admin").await;
+    let with_password = world.test_user("created").registration();
+    let invitation = json!({ "email": world.address("invited"), "invite": true });
+    for scope in ALL_SCOPES {
+        let client = TestClient::create(&admin, &[scope]).await.with_token(&api).await;
+        for (body, required) in [(&with_password, "users:create"), (&invitation, "users:invite")] {
+            let response = client.post("/api/admin/users", body).await;
+            if scope == required {
+                let made = response.expect(201);
+                assert_eq!((&made.json()["roles"], &made.json()["emailVerified"]), (&json!([]), &json!(false)));
+                continue;
+            }
+            let refused = response.expect_problem(403, "insufficient-scope");
+            assert!(refused.header("www-authenticate").contains(required), "{refused:?}");
+        }
+    }
+    let roles = json!({ "email": world.address("more"), "invite": true, "roles": ["admin"] });
+    let client = TestClient::create(&admin, &ALL_SCOPES).await.with_token(&api).await;
+    let _ = client.post("/api/admin/users", &roles).await.expect_problem(422, "validation-failed");
 }
 
 #[tokio::test]
@@ -77,7 +104,7 @@ async fn no_endpoint_for_users_or_administrators_accepts_a_client() {
             }
         }
     }
-    assert!(refused > 20 && accepted >= 6, "{refused} {accepted}");
+    assert!(refused > 20 && accepted >= 8, "{refused} {accepted}");
 }
 
 #[tokio::test]

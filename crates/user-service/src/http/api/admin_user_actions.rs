@@ -1,5 +1,5 @@
-//! `/api/admin/users/{id}/{disable,enable,logout,unlock,remove-second-factor}`: actions of an administrator on an account.
-//! The first three are also for clients.
+//! `/api/admin/users/{id}/{disable,enable,logout,unlock,remove-second-factor,resend-invitation}`: actions of an
+//! administrator on an account. All but unlocking and the removal of the second factor are also for clients.
 
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -9,7 +9,7 @@ use crate::{
     http::extractors::{
         json_body::JsonBody,
         parameters::PathId,
-        requests::{AdminRequest, ManagerRequest, ToDisableUsers, ToEndSessions},
+        requests::{AdminRequest, ManagerRequest, ToDisableUsers, ToEndSessions, ToInviteUsers},
     },
     usecase,
 };
@@ -53,6 +53,15 @@ pub(in crate::http) async fn logout(request: ManagerRequest<ToEndSessions>, id: 
     responses((status = 204, description = "The failed attempts are reset")))]
 pub(in crate::http) async fn unlock(request: AdminRequest, id: PathId) -> ApiResult {
     usecase::unlock(&request.accounts, id.uuid()?, request.origin).await.map(no_content)
+}
+
+/// Sends the invitation again. The new link replaces the earlier one.
+#[utoipa::path(post, path = "/api/admin/users/{id}/resend-invitation", tag = "administration", operation_id = "resendInvitation", security(("bearer" = [])),
+    params(PathId),
+    responses((status = 204, description = "A mail with a new link is sent")),
+    extensions(("x-problems" = json!(["conflict: the account is not invited, the invitation is accepted, or the account is disabled", "rate-limited", "insufficient-scope"]))))]
+pub(in crate::http) async fn resend_invitation(request: ManagerRequest<ToInviteUsers>, id: PathId) -> ApiResult {
+    usecase::resend_invitation(&request.accounts, id.uuid()?, request.manager.origin).await.map(no_content)
 }
 
 /// The reason for removing the second factor.

@@ -112,6 +112,8 @@ macro_rules! required_scopes {
 
 required_scopes! {
     ToReadUsers: [UsersRead],
+    ToCreateOrInviteUsers: [UsersCreate, UsersInvite],
+    ToInviteUsers: [UsersInvite],
     ToWriteUsers: [UsersWrite],
     ToDisableUsers: [UsersDisable],
     ToEndSessions: [SessionsEnd],
