@@ -35,8 +35,8 @@ use crate::{
     outbox::EventBuilder,
     relay::Relay,
     store::{self, Store},
-    tokens::{AccessTokens, Jwts, MfaTokens, RefreshTokens},
-    usecase::{AccountService, AccountWriter, BackgroundQueue, RateLimiter, Rules, Writes},
+    tokens::{AccessTokens, ClientTokens, Jwts, MfaTokens, RefreshTokens},
+    usecase::{AccountService, AccountWriter, BackgroundQueue, ClientManagement, RateLimiter, Rules, Writes},
 };
 
 pub use from_config::attribute_rules;
@@ -82,7 +82,7 @@ impl Application {
             encryption.clone(),
             config.auth.signing_algorithm,
             config.keys.rotation,
-            config.auth.access_token_ttl,
+            config.auth.access_token_ttl.max(config.auth.client_token_ttl),
         );
         let relay = Relay::start(
             relay_settings(&config, parsed.producer, ids.v4()),
@@ -99,13 +99,19 @@ impl Application {
         let (queue, background) = BackgroundQueue::new(clock.clone(), ids.clone(), metrics.clone());
         let (set_unique_indexes_ready, unique_indexes_ready) = watch::channel(false);
         let (auth, lifetimes) = (&config.auth, lifetimes(&config));
+        let jwts = Jwts::new(Arc::clone(&signing), auth.issuer.clone(), auth.audience.clone(), auth.token_type);
+        let writes = Writes::on_current_runtime();
         let accounts = Arc::new(AccountService {
             writer: AccountWriter { store: store.clone(), clock: clock.clone(), relay: Some(relay) },
             hashes,
-            access_tokens: AccessTokens::new(
-                Jwts::new(Arc::clone(&signing), auth.issuer.clone(), auth.audience.clone(), auth.token_type),
-                lifetimes.access_token,
-            ),
+            clients: ClientManagement {
+                store: store.clone(),
+                clock: clock.clone(),
+                ids: ids.clone(),
+                writes: writes.clone(),
+            },
+            access_tokens: AccessTokens::new(jwts.clone(), lifetimes.access_token),
+            client_tokens: ClientTokens::new(jwts, lifetimes.client_token),
             refresh_tokens: RefreshTokens::new(&encryption),
             mfa_tokens: MfaTokens::new(&encryption, lifetimes.mfa_token),
             outbox: EventBuilder::new(ids.clone(), parsed.sealing),
@@ -129,7 +135,7 @@ impl Application {
             passwords: parsed.passwords,
             attributes: parsed.attributes,
             metrics,
-            writes: Writes::on_current_runtime(),
+            writes,
             unique_indexes_ready,
             store: store.clone(),
         });

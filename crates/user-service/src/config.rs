@@ -194,6 +194,8 @@ pub struct AuthConfig {
     #[serde(deserialize_with = "service_kit::config::duration")]
     pub access_token_ttl: Duration,
     #[serde(deserialize_with = "service_kit::config::duration")]
+    pub client_token_ttl: Duration,
+    #[serde(deserialize_with = "service_kit::config::duration")]
     pub refresh_grace: Duration,
     #[serde(deserialize_with = "service_kit::config::duration")]
     pub refresh_retry: Duration,
@@ -322,8 +324,12 @@ impl Config {
         anyhow::ensure!(!self.relay.sweep_interval.is_zero(), "relay.sweep_interval must not be 0s");
         anyhow::ensure!(self.relay.lease.as_secs() >= 1, "relay.lease must be at least 1s");
         anyhow::ensure!(self.auth.access_token_ttl.as_secs() >= 1, "auth.access_token_ttl must be at least 1s");
-        // The codes of one token are counted for an hour.
         let hour = Duration::from_secs(60 * 60);
+        anyhow::ensure!(
+            (Duration::from_secs(1)..=hour).contains(&self.auth.client_token_ttl),
+            "auth.client_token_ttl must be between 1s and 1h"
+        );
+        // The codes of one token are counted for an hour.
         anyhow::ensure!(
             (Duration::from_secs(1)..=hour).contains(&self.auth.mfa_token_ttl),
             "auth.mfa_token_ttl must be between 1s and 1h"

@@ -47,6 +47,9 @@ macro_rules! problems {
             /// The request has no bearer token. The type is that of [`Problem::Unauthorized`], but RFC 6750, section
             /// 3.1, requires a challenge without an error code.
             TokenMissing,
+            /// No client may do this, whatever its scopes are. The type is that of [`Problem::Forbidden`]; the text says
+            /// what, in a sentence.
+            ForbiddenToClients(&'static str),
         }
 
         /// The closed set of problem types; each has a page at `/problems/<slug>`.
@@ -60,6 +63,7 @@ macro_rules! problems {
                 match self {
                     $(Self::$name { .. } => ProblemType::$name,)*
                     Self::TokenMissing => ProblemType::Unauthorized,
+                    Self::ForbiddenToClients(_) => ProblemType::Forbidden,
                 }
             }
         }
@@ -186,8 +190,17 @@ problems! {
     Forbidden {
         status: FORBIDDEN, slug: "forbidden", title: "Not allowed",
         detail: "Your account may not do this.",
-        when: "The token is valid, but the account does not have the role that this endpoint requires.",
+        when: "The token is valid, but the account does not have the role that this endpoint requires. Or a client tries to change roles, or an account that has a role, which no client may.",
         remedy: "Ask an administrator for the role, then refresh the access token.",
+    }
+
+    /// The text has the scopes, one of which is required, with spaces between them.
+    InsufficientScope(String) {
+        status: FORBIDDEN, slug: "insufficient-scope", title: "The token does not have the required scope",
+        detail: "This requires a token with one of these scopes: users:read.",
+        when: "The access token of a client is valid, but it has none of the scopes that this endpoint requires.",
+        remedy: "Request a token with the scope. If the client does not have it, ask an administrator for a client that has.",
+        example: Problem::InsufficientScope("users:read".to_owned()),
     }
 
     NotFound {
@@ -335,7 +348,10 @@ impl Problem {
     pub fn detail(&self) -> Cow<'static, str> {
         match self {
             Self::MalformedBody(detail) => Cow::Owned(detail.clone()),
-            Self::Conflict(detail) => Cow::Borrowed(detail),
+            Self::Conflict(detail) | Self::ForbiddenToClients(detail) => Cow::Borrowed(detail),
+            Self::InsufficientScope(scopes) => {
+                Cow::Owned(format!("This requires a token with one of these scopes: {scopes}."))
+            }
             Self::MethodNotAllowed(allow) => Cow::Owned(format!("This resource supports {allow}.")),
             Self::TokenMissing => Cow::Borrowed("Send an access token in the header `Authorization: Bearer …`."),
             _ => Cow::Borrowed(self.problem_type().detail()),
@@ -433,6 +449,7 @@ mod tests {
                 ("email-taken", 409),
                 ("forbidden", 403),
                 ("idempotency-key-reused", 422),
+                ("insufficient-scope", 403),
                 ("internal", 500),
                 ("invalid-credentials", 401),
                 ("malformed-body", 400),

@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod administrators;
+pub mod clients;
 pub mod commands;
 pub mod comparable_response;
 pub mod event_publisher;

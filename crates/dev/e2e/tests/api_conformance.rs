@@ -5,7 +5,8 @@
 
 use std::{env, path::Path, process::Stdio, time::Duration};
 
-use e2e::{administrators::create_admin, start::start_user_service};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use e2e::{administrators::create_admin, clients::TestClient, start::start_user_service};
 use tokio::{process::Command, time::timeout};
 
 const CONFIGURATION: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/api_conformance.toml");
@@ -18,6 +19,8 @@ async fn schemathesis_finds_nothing() {
     let examples = env::var("EXAMPLES").unwrap_or_else(|_| "20".to_owned());
     let (world, service, _api) = start_user_service("conformance").await;
     let admin = create_admin(&world, &service, "admin").await;
+    let client = TestClient::create(&admin, &["users:read", "tokens:introspect"]).await;
+    let credentials = BASE64_STANDARD.encode(format!("{}:{}", client.id, client.secret));
     let token = admin.tokens.access;
 
     let run = Command::new(schemathesis)
@@ -26,6 +29,7 @@ async fn schemathesis_finds_nothing() {
         .args(["run", "--no-color", "--max-examples", &examples])
         .args(["--header", &format!("Authorization: Bearer {token}")])
         .arg(format!("{}/api/openapi.json", service.base_url()))
+        .env("CLIENT_CREDENTIALS", credentials)
         // Schemathesis writes files into its working directory.
         .current_dir(world.logs().parent().unwrap_or(Path::new(".")))
         .stdin(Stdio::null())

@@ -3,7 +3,8 @@
 
 use bson::{Document, doc};
 use e2e::{
-    accounts::{register, wait_until_all_published},
+    accounts::{register, update_user, wait_until_all_published},
+    clients::TestClient,
     profiler,
 };
 use serde_json::json;
@@ -36,6 +37,18 @@ async fn each_request_makes_only_the_expected_calls_to_mongodb() {
     seen.push(("change of the profile", commands_until_published(&world).await));
     let _ = api.refresh(&tokens.refresh).await.expect(200);
     seen.push(("refresh", commands_until_published(&world).await));
+    update_user(&world, &ada.email, doc! { "$set": { "roles": ["admin"] } }).await;
+    let body = json!({ "name": "program", "scopes": ["users:read", "tokens:introspect"] });
+    let client = TestClient::from_response(&me.post("/api/admin/clients", &body).await.expect(201));
+    let _ = commands_until_published(&world).await;
+    let program = client.token(&api).await;
+    seen.push(("token of a client", commands_until_published(&world).await));
+    let id = me.get("/api/users/me").await.expect(200).string("id");
+    let _ = commands_until_published(&world).await;
+    let _ = api.with_token(&program).get(&format!("/api/admin/users/{id}")).await.expect(200);
+    seen.push(("request of a client", commands_until_published(&world).await));
+    let _ = client.introspect(&api, &tokens.access).await;
+    seen.push(("introspection of a user's token", commands_until_published(&world).await));
     // The commands are sorted by name; `audit update` and `users update` belong to the relay.
     let expected = [
         // The limits of the network, the mailbox and the network's registrations are checked concurrently.
@@ -61,6 +74,9 @@ async fn each_request_makes_only_the_expected_calls_to_mongodb() {
             "audit update, throttles findAndModify, users find, users findAndModify, users update",
         ),
         ("refresh", "sessions find, sessions findAndModify, users find"),
+        ("token of a client", "clients find"),
+        ("request of a client", "clients find, users find"),
+        ("introspection of a user's token", "clients find, sessions find, users find"),
     ];
     let seen: Vec<_> = seen.iter().map(|(what, commands)| (*what, commands.join(", "))).collect();
     let seen: Vec<_> = seen.iter().map(|(what, commands)| (*what, commands.as_str())).collect();

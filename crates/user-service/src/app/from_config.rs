@@ -71,6 +71,7 @@ pub(super) fn lifetimes(config: &Config) -> Lifetimes {
     let auth = &config.auth;
     Lifetimes {
         access_token: auth.access_token_ttl,
+        client_token: auth.client_token_ttl,
         mfa_token: auth.mfa_token_ttl,
         sessions: SessionTimes {
             idle: auth.session_idle,

@@ -3,9 +3,12 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
-use service_kit::cli::{GlobalArgs, ServiceCommand, block_on, print_line};
+use service_kit::{
+    cli::{GlobalArgs, ServiceCommand, block_on, print_line},
+    telemetry,
+};
 
-use super::{events, grant_role, keygen, keys, users};
+use super::{clients, events, grant_role, keygen, keys, users};
 use crate::{
     app::{self, Application},
     config::{Config, SOURCE},
@@ -48,6 +51,9 @@ enum Command {
     /// Import and export users, or remove the second factor of one user
     #[command(subcommand)]
     Users(users::UsersCommand),
+    /// Create, list and change clients: programs that may use the API
+    #[command(subcommand)]
+    Clients(clients::ClientsCommand),
 }
 
 /// Runs the command.
@@ -68,6 +74,11 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         Command::GrantRole(args) => block_on(grant_role::run(&load()?, args, json)),
         Command::Events(command) => block_on(events::run(&load()?, command, json)),
         Command::Users(command) => block_on(users::run(&load()?, command, json)),
+        Command::Clients(command) => {
+            let config = load()?;
+            telemetry::init(&SOURCE.load_section("log", file)?)?;
+            block_on(clients::run(&config, command, json))
+        }
     }
 }
 

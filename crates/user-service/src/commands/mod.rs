@@ -1,6 +1,7 @@
 //! The command line: one file for each command except `serve`.
 
 mod cli;
+mod clients;
 mod events;
 mod grant_role;
 mod keygen;

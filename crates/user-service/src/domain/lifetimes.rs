@@ -18,6 +18,8 @@ pub const USED_LINK: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 #[derive(Debug, Clone, Copy)]
 pub struct Lifetimes {
     pub access_token: Duration,
+    /// The access token of a client.
+    pub client_token: Duration,
     /// The token between the two steps of a login.
     pub mfa_token: Duration,
     pub sessions: SessionTimes,

@@ -278,6 +278,7 @@ mod tests {
             attributes: Some(attributes),
             roles: Vec::new(),
             status: UserStatus::Active,
+            invited: false,
             created_at: Timestamp::UNIX_EPOCH,
             updated_at: Timestamp::UNIX_EPOCH,
             last_login_at: None,

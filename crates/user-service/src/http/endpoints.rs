@@ -5,9 +5,9 @@ use utoipa::OpenApi;
 
 use super::{
     api::{
-        account, admin_user_actions, admin_users, audit_log, discovery, email_change, email_verification, invitation,
-        jwks, login, password_change, password_reset, personal_data_export, registration, second_factor, sessions,
-        undo, verify,
+        account, admin_clients, admin_user_actions, admin_users, audit_log, discovery, email_change,
+        email_verification, invitation, jwks, login, oauth, password_change, password_reset, personal_data_export,
+        registration, second_factor, sessions, undo, verify,
     },
     openapi::endpoint::Endpoint,
 };
@@ -50,6 +50,10 @@ endpoints! {
     invitation::{accept_invitation},
     admin_users::{list_users, create_user, get_user, update_user, delete_user},
     admin_user_actions::{disable, enable, unlock, logout, remove_second_factor, resend_invitation},
+    admin_clients::{
+        list_clients, create_client, get_client, rotate_secret, drop_old_secret, disable_client, enable_client
+    },
+    oauth::{issue_client_token, introspect_token, revoke_token},
     jwks::{get_jwks},
     discovery::{get_openid_configuration, get_authorization_server},
 }

@@ -9,7 +9,7 @@ use actix_web::{
     FromRequest,
     http::header::{self, HeaderMap, HeaderName, HeaderValue},
     test::TestRequest,
-    web::Bytes,
+    web::{self, Bytes},
 };
 use corpus::{TestResult, corpus};
 use futures_util::FutureExt as _;
@@ -24,6 +24,7 @@ use super::{
         body_schema,
         client_address::{ClientAddressHeader, TrustedProxies},
         conditional::{IfMatch, IfNoneMatch, etag},
+        form::Form,
         json_body::{JsonBody, MAX_BODY_BYTES},
         paging::{self, PageRequest},
         parameters::Query,
@@ -35,7 +36,7 @@ use crate::domain::{
     ExpectedVersion,
     strict_json::{self, StrictJsonError},
 };
-use crate::problem::Problem;
+use crate::{problem::Problem, usecase::OAuthError};
 
 /// The largest size of a problem, for any input.
 const MAX_PROBLEM_BYTES: usize = 16 * 1024;
@@ -186,6 +187,25 @@ fn accepted_user_agents_and_request_ids_are_short_and_printable() {
         let id = request_context::valid_request_id(&headers(&HeaderName::from_static("x-request-id"), value));
         if let Some(id) = id {
             prop_assert!((1..=128).contains(&id.len()) && HeaderValue::from_str(&id).is_ok());
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn a_form_is_refused_or_read_as_a_lenient_parser_reads_it() {
+    corpus!("form").holds_for_bytes(|bytes| {
+        let form = match Form::parse(bytes) {
+            Ok(form) => form,
+            Err(error) => {
+                prop_assert!(matches!(error, OAuthError::InvalidRequest(_)), "{:?}", error);
+                return Ok(());
+            }
+        };
+        let lenient = std::str::from_utf8(bytes).ok().and_then(|text| web::Query::from_query(text).ok());
+        let pairs: Vec<(String, String)> = lenient.map(web::Query::into_inner).unwrap_or_default();
+        for (name, value) in &pairs {
+            prop_assert_eq!(form.get(name), Some(value.as_str()).filter(|value| !value.is_empty()), "{:?}", name);
         }
         Ok(())
     });

@@ -5,7 +5,10 @@ use std::fmt;
 use events::TraceParent;
 use uuid::Uuid;
 
-use crate::{domain::AdminReason, store::AuditDetails};
+use crate::{
+    domain::{AdminReason, ClientId},
+    store::AuditDetails,
+};
 
 /// The person or the service that changes an account.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -14,6 +17,8 @@ pub enum Actor {
     #[default]
     User,
     Admin(Uuid),
+    /// A program, with a token of its own. Release 0.1.0 reads it as [`Actor::System`].
+    Client(ClientId),
     /// An operator, on the command line of the service.
     Operator,
     /// The service itself, as configured.
@@ -26,7 +31,10 @@ impl Actor {
         match stored {
             "self" => Self::User,
             "operator" => Self::Operator,
-            other => Uuid::try_parse(other).map_or(Self::System, Self::Admin),
+            other => ClientId::from_subject(other)
+                .map(Self::Client)
+                .or_else(|| Uuid::try_parse(other).ok().map(Self::Admin))
+                .unwrap_or(Self::System),
         }
     }
 }
@@ -36,6 +44,7 @@ impl fmt::Display for Actor {
         match self {
             Self::User => f.write_str("self"),
             Self::Admin(id) => write!(f, "{id}"),
+            Self::Client(id) => f.write_str(&id.subject()),
             Self::Operator => f.write_str("operator"),
             Self::System => f.write_str("system"),
         }
@@ -59,6 +68,12 @@ impl Origin {
     #[must_use]
     pub fn by_admin(self, admin: Uuid) -> Self {
         Self { actor: Actor::Admin(admin), ..self }
+    }
+
+    /// Returns the origin of the same request, made by a client for the account of a user.
+    #[must_use]
+    pub fn by_client(self, client: ClientId) -> Self {
+        Self { actor: Actor::Client(client), ..self }
     }
 
     /// Returns the origin with this reason.
@@ -104,7 +119,8 @@ mod tests {
 
     #[test]
     fn an_actor_reads_back_as_it_was_written() {
-        for actor in [Actor::User, Actor::Admin(Uuid::max()), Actor::Operator, Actor::System] {
+        let client = Actor::Client(Uuid::max().into());
+        for actor in [Actor::User, Actor::Admin(Uuid::max()), client, Actor::Operator, Actor::System] {
             assert_eq!(Actor::from_stored(&actor.to_string()), actor);
         }
     }

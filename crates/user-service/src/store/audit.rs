@@ -1,5 +1,5 @@
-//! The audit log: writes the entries of actions that have no event (failed logins, ended sessions), and reads all
-//! entries. The entry of an action that has an event is written together with it, in `outbox`.
+//! The audit log: writes the entries of actions that have no event (failed logins, ended sessions, changes of clients),
+//! and reads all entries. The entry of an action that has an event is written together with it, in `outbox`.
 
 use bson::{DateTime, Uuid, doc};
 use futures_util::TryStreamExt;
@@ -25,6 +25,11 @@ pub enum AuditOnlyKind {
     RefreshTokenReused,
     LoggedOut,
     SessionEnded,
+    ClientCreated,
+    ClientSecretRotated,
+    ClientOldSecretDropped,
+    ClientDisabled,
+    ClientEnabled,
 }
 
 impl AuditOnlyKind {
@@ -38,6 +43,11 @@ impl AuditOnlyKind {
             Self::RefreshTokenReused => "refresh_token_reused",
             Self::LoggedOut => "logged_out",
             Self::SessionEnded => "session_ended",
+            Self::ClientCreated => "client_created",
+            Self::ClientSecretRotated => "client_secret_rotated",
+            Self::ClientOldSecretDropped => "client_old_secret_dropped",
+            Self::ClientDisabled => "client_disabled",
+            Self::ClientEnabled => "client_enabled",
         }
     }
 }
@@ -49,6 +59,8 @@ pub struct AuditRow {
     pub at: jiff::Timestamp,
     pub kind: AuditOnlyKind,
     pub details: AuditDetails,
+    /// The client that an administrator acts on.
+    pub target: Option<uuid::Uuid>,
 }
 
 /// An entry as it is read.
@@ -62,7 +74,7 @@ pub struct AuditEntry {
     pub kind: String,
     #[serde(flatten)]
     pub details: AuditDetails,
-    /// The account that the action was done to, in the log of an admin.
+    /// The account or client that the action was done to, in the log of an admin.
     pub target: Option<Uuid>,
 }
 
@@ -105,10 +117,16 @@ impl AuditStore {
         if count >= MAX_ROWS_PER_HOUR {
             return Ok(false);
         }
+        self.insert(row).await?;
+        Ok(true)
+    }
+
+    /// Writes the row, without a limit.
+    pub async fn insert(&self, row: &AuditRow) -> Result<(), StoreError> {
         let mut document = doc! {
             "_id": Uuid::from(row.id),
             "schemaVersion": SCHEMA_VERSION,
-            "userId": user,
+            "userId": Uuid::from(row.user),
             "at": DateTime::from(row.at),
             "type": row.kind.as_str(),
             "actor": &row.details.actor,
@@ -118,11 +136,14 @@ impl AuditStore {
                 document.insert(field, value);
             }
         }
+        if let Some(target) = row.target {
+            document.insert("target", Uuid::from(target));
+        }
         with_deadline(self.handle.deadline, self.handle.collection.insert_one(document)).await?;
-        Ok(true)
+        Ok(())
     }
 
-    /// Removes a row again, because its account was deleted.
+    /// Removes a row again, because its account was deleted, or because the action was not done.
     pub async fn remove(&self, id: uuid::Uuid) -> Result<(), StoreError> {
         with_deadline(self.handle.deadline, self.handle.collection.delete_one(doc! { "_id": Uuid::from(id) })).await?;
         Ok(())

@@ -6,6 +6,7 @@
 mod admins;
 mod audit;
 mod bulk;
+mod clients;
 mod collection;
 mod conditional_write;
 mod dummy_user;
@@ -32,6 +33,7 @@ use collection::CollectionHandle;
 pub use admins::{AdminRemoval, AdminStore, RemovalCount};
 pub use audit::{AuditEntry, AuditOnlyKind, AuditRow, AuditStore};
 pub use bulk::{BulkStore, KeyHolder};
+pub use clients::{ClientRecord, ClientStore};
 pub use collection::SCHEMA_VERSION;
 pub(crate) use collection::binary;
 pub use conditional_write::{Change, ClaimedKey, Commit, EndSessions, Precondition, TokenChange, TotpChange};
@@ -63,6 +65,7 @@ pub struct Store {
     pub sessions: SessionStore,
     pub audit: AuditStore,
     pub admins: AdminStore,
+    pub clients: ClientStore,
     pub keys: KeyStore,
     pub leases: LeaseStore,
     pub throttles: ThrottleStore,
@@ -85,6 +88,7 @@ impl Store {
             outbox: OutboxStore::new(handle("users"), handle("sessions"), handle("audit")),
             sessions: SessionStore::new(handle("sessions")),
             audit: AuditStore::new(handle("audit")),
+            clients: ClientStore::new(handle("clients")),
             keys: KeyStore::new(handle("keys")),
             leases: LeaseStore::new(handle("leases")),
             throttles: ThrottleStore::new(&handle("throttles"), database),

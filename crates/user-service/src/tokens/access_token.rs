@@ -110,12 +110,20 @@ impl AccessTokens {
     /// # Errors
     /// Returns [`TokenError`], without details that would help a forger.
     pub async fn verify(&self, text: &str) -> Result<Arc<AccessClaims>, TokenError> {
+        self.verify_token(text).await.map(|token| token.claims)
+    }
+
+    /// Does the same, and returns the token with its times.
+    ///
+    /// # Errors
+    /// Returns [`TokenError`], without details that would help a forger.
+    pub async fn verify_token(&self, text: &str) -> Result<VerifiedToken<AccessClaims>, TokenError> {
         if let Some(cached) = self.verified.get(text) {
             self.jwts.check_again(&cached).await?;
-            return Ok(cached.claims);
+            return Ok(cached);
         }
         let verified = self.jwts.verify(text).await?;
         self.verified.insert(text, &verified);
-        Ok(verified.claims)
+        Ok(verified)
     }
 }

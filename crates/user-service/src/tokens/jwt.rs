@@ -74,6 +74,11 @@ impl Jwts {
     }
 
     #[must_use]
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    #[must_use]
     pub fn audience(&self) -> &str {
         &self.audience
     }

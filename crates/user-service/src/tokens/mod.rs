@@ -1,7 +1,9 @@
-//! The tokens of clients: access tokens (JWT), refresh tokens, and MFA tokens (between password and second factor).
+//! The tokens: access tokens of users and of clients (JWT), refresh tokens, and MFA tokens (between password and second
+//! factor).
 
 mod access_token;
 mod authenticated_text;
+mod client_token;
 mod jwt;
 mod mfa_token;
 #[cfg(test)]
@@ -10,6 +12,7 @@ mod refresh_token;
 mod verified_token_cache;
 
 pub use access_token::{AccessClaims, AccessTokens, Subject};
+pub use client_token::{ClientToken, ClientTokens};
 pub use jwt::{IssuedToken, Jwts, TokenError, VerifiedToken};
 pub use mfa_token::{MfaBinding, MfaToken, MfaTokens};
 pub use refresh_token::{RefreshToken, RefreshTokens};

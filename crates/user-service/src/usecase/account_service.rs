@@ -6,9 +6,10 @@ use service_kit::{Clock, Ids};
 
 use super::{
     background_queue::BackgroundQueue,
+    clients::ClientManagement,
     password::password_validation::PasswordValidation,
     rate_limit::limiter::RateLimiter,
-    update::{AccountWriter, Attempt, ById, Decision, Load, Updated},
+    update::{AccountWriter, Attempt, ById, Decision, Load, Managed, Updated},
     write_tasks::Writes,
 };
 use crate::{
@@ -16,18 +17,20 @@ use crate::{
     hashing::HashPool,
     keys::KeyEncryptionKey,
     metrics::AccountMetrics,
-    outbox::EventBuilder,
+    outbox::{EventBuilder, Origin},
     problem::Problem,
     store::{Store, UserRecord},
-    tokens::{AccessTokens, MfaTokens, RefreshTokens},
+    tokens::{AccessTokens, ClientTokens, MfaTokens, RefreshTokens},
 };
 
 /// The dependencies of the use cases.
 pub struct AccountService {
     pub store: Store,
+    pub clients: ClientManagement,
     pub writer: AccountWriter,
     pub hashes: HashPool,
     pub access_tokens: AccessTokens,
+    pub client_tokens: ClientTokens,
     pub refresh_tokens: RefreshTokens,
     pub mfa_tokens: MfaTokens,
     pub outbox: EventBuilder,
@@ -71,6 +74,11 @@ impl AccountService {
     /// Names the account of an update by its id.
     pub(in crate::usecase) fn by_id(&self, id: uuid::Uuid) -> ById {
         ById { users: self.store.users.clone(), id }
+    }
+
+    /// Names the account of an update by its id, for a change by the administrator or the client of this origin.
+    pub(in crate::usecase) fn managed(&self, id: uuid::Uuid, origin: &Origin) -> Managed {
+        Managed { account: self.by_id(id), actor: origin.actor }
     }
 
     /// Updates an account as [`AccountWriter::update`] does, to completion even if the client disconnects.

@@ -125,7 +125,7 @@ impl BackgroundQueue {
     /// Records an entry of the audit log that belongs to no event. If the queue is full, the entry is lost and counted.
     pub(in crate::usecase) fn record(&self, user: Uuid, kind: AuditOnlyKind, origin: &Origin) {
         let at = self.clock.now();
-        let row = AuditRow { id: self.ids.v7(at), user, at, kind, details: origin.audit_details() };
+        let row = AuditRow { id: self.ids.v7(at), user, at, kind, details: origin.audit_details(), target: None };
         if self.audit.try_send(row).is_err() {
             self.metrics.audit_dropped.inc();
         }

@@ -5,6 +5,7 @@ mod account_service;
 mod administration;
 mod background_queue;
 mod background_worker;
+mod clients;
 mod email_address;
 mod import;
 mod invitation;
@@ -26,6 +27,10 @@ pub use self::administration::{
     remove_second_factor, remove_second_factor_as_operator,
 };
 pub use self::background_queue::{BackgroundQueue, BackgroundWorker, RequestedMail};
+pub use self::clients::{
+    ClientCredentials, ClientManagement, ClientPage, ClientWithSecret, Introspection, IssuedClientToken, Manager,
+    NewClient, OAuthError, TokenHolder, authenticate_manager, introspect_token, issue_client_token, revoke_token,
+};
 pub use self::email_address::{ChangeEmail, change_email, confirm_email_change, undo_email_change, verify_email};
 pub use self::import::{
     Import, ImportError, ImportProgress, ImportStep, Importer, LineError, RefusedLine, RunningImport, begin_import,
@@ -36,7 +41,7 @@ pub use self::mailed_links::{LinkState, LinkedAccount, link_state, request_mail,
 pub use self::password::{ChangePassword, PasswordValidation, change_password, reset_password};
 pub use self::privacy::{
     AuditLogEntry, ExportedFactor, ExportedKey, ExportedPendingEvent, ExportedSession, ExportedToken, ExportedUsedLink,
-    PersonalData, audit_log, delete_account, export_audit, export_sessions, personal_data,
+    PersonalData, delete_account, export_audit, export_sessions, own_audit_log, personal_data,
 };
 pub use self::profile::{ProfilePatch, edit_user, update_profile};
 pub use self::rate_limit::{RateLimitStatus, RateLimiter, with_rate_limit_status};

@@ -1,4 +1,4 @@
-//! Changes of a profile, by its owner or by an administrator: the members of a merge patch (RFC 7396). The
+//! Changes of a profile, by its owner, by an administrator or by a client: the members of a merge patch (RFC 7396). The
 //! write requires the version that was read; after a conflicting write the change is decided again. An administrator
 //! may also change the roles in the same write.
 
@@ -20,7 +20,7 @@ use crate::{
         AttributeRules, Attributes, DisplayName, ExpectedVersion, Invalid, Locale, Roles, SchemaViolation, Timezone,
         User, Username, Writer, expires_at,
     },
-    outbox::Origin,
+    outbox::{Actor, Origin},
     problem::{Problem, Validation},
     store::{Change, ClaimedKey, UserRecord, username_fields},
 };
@@ -95,11 +95,12 @@ pub async fn update_profile(
     }
 }
 
-/// Changes the profile of the account with this id, as an administrator. `roles` replaces all roles of the account.
+/// Changes the profile of the account with this id, as an administrator or a client. `roles` replaces all roles of the
+/// account; only an administrator may change them.
 ///
 /// # Errors
 /// Returns [`Problem::ValidationFailed`], [`Problem::UsernameTaken`], [`Problem::PreconditionFailed`],
-/// [`Problem::NotFound`], or a conflict for the last administrator.
+/// [`Problem::NotFound`], [`Problem::ForbiddenToClients`], or a conflict for the last administrator.
 pub async fn edit_user(
     accounts: &Arc<AccountService>,
     id: Uuid,
@@ -108,13 +109,17 @@ pub async fn edit_user(
     expected: ExpectedVersion,
     origin: Origin,
 ) -> Result<User, Problem> {
+    if roles.is_some() && matches!(origin.actor, Actor::Client(_)) {
+        return Err(Problem::ForbiddenToClients("A client cannot change roles."));
+    }
     let mut validation = Validation::default();
     let change = ProfileChange::parse(patch, &mut validation);
     let roles = validation.check_optional("roles", roles.map(Roles::parse));
     validation.finish()?;
     accounts.require_unique_indexes()?;
+    let account = accounts.managed(id, &origin);
     let decide = accounts.profile_decision(change, roles, Writer::Admin, expected, origin);
-    Ok(accounts.update(accounts.by_id(id), decide).await?.into_user()?.user())
+    Ok(accounts.update(account, decide).await?.into_user()?.user())
 }
 
 impl AccountService {

@@ -10,6 +10,7 @@ use service_kit::{Clock, fail_point, mongo::StoreError};
 
 use crate::{
     domain::{Email, ExpectedVersion},
+    outbox::Actor,
     problem::Problem,
     relay::Relay,
     store::{
@@ -41,6 +42,25 @@ impl Load for ById {
 
     async fn load(&mut self, _: Timestamp) -> Result<(UserRecord, ()), Problem> {
         Ok((self.users.by_id(self.id).await?.ok_or(Problem::NotFound)?, ()))
+    }
+}
+
+/// The account with this id, which an administrator or a client changes. A client never changes an account that has a
+/// role, also if it got the role since the last attempt.
+pub(in crate::usecase) struct Managed {
+    pub account: ById,
+    pub actor: Actor,
+}
+
+impl Load for Managed {
+    type Proof = ();
+
+    async fn load(&mut self, now: Timestamp) -> Result<(UserRecord, ()), Problem> {
+        let (user, ()) = self.account.load(now).await?;
+        if matches!(self.actor, Actor::Client(_)) && !user.roles.is_empty() {
+            return Err(Problem::ForbiddenToClients("A client cannot change an account that has a role."));
+        }
+        Ok((user, ()))
     }
 }
 

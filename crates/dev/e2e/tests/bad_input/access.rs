@@ -67,6 +67,17 @@ impl Cases {
             ("PATCH", "/api/users/me", Some(json!({ "displayName": 7, "unknown": true }))),
             ("DELETE", "/api/users/me", Some(json!({ "password": self.user.password }))),
             ("POST", "/api/users/me/delete", Some(json!({ "password": self.user.password }))),
+            ("GET", "/api/admin/clients", None),
+            ("POST", "/api/admin/clients", Some(json!({ "name": "mine", "scopes": ["users:read"] }))),
+            ("POST", "/api/admin/clients", Some(json!({ "name": 7, "unknown": true }))),
+            ("GET", "/api/admin/clients/0190e1b0-0000-7000-8000-000000000000", None),
+            ("POST", "/api/admin/clients/0190e1b0-0000-7000-8000-000000000000/rotate-secret", None),
+            ("POST", "/api/admin/clients/0190e1b0-0000-7000-8000-000000000000/drop-old-secret", None),
+            ("POST", "/api/admin/clients/0190e1b0-0000-7000-8000-000000000000/disable", None),
+            ("POST", "/api/admin/clients/0190e1b0-0000-7000-8000-000000000000/enable", None),
+            // These are also for clients.
+            ("GET", "/api/admin/users", None),
+            ("PATCH", "/api/admin/users/0190e1b0-0000-7000-8000-000000000000", Some(json!({ "displayName": "M" }))),
             (
                 "PUT",
                 "/api/users/me/password",
@@ -93,6 +104,27 @@ impl Cases {
         }
     }
 
+    /// A user who is not an administrator manages no clients, whatever the request has.
+    pub(crate) fn clients_without_the_role(&mut self) {
+        let id = "0190e1b0-0000-7000-8000-000000000000";
+        for (method, path, body) in [
+            ("GET", "/api/admin/clients?limit=0".to_owned(), None),
+            ("POST", "/api/admin/clients".to_owned(), Some(json!({ "name": "mine", "scopes": ["users:read"] }))),
+            ("GET", format!("/api/admin/clients/{id}"), None),
+            ("POST", format!("/api/admin/clients/{id}/rotate-secret"), None),
+            ("POST", format!("/api/admin/clients/{id}/drop-old-secret"), None),
+            ("POST", format!("/api/admin/clients/{id}/disable"), None),
+            ("POST", "/api/admin/clients/not-an-id/enable".to_owned(), None),
+        ] {
+            let request = self.request(method, &path);
+            let request = match body {
+                Some(body) => request.json(&body),
+                None => request,
+            };
+            self.add(format!("{method} {path}"), request, 403, "forbidden");
+        }
+    }
+
     pub(crate) fn wrong_paths_methods_and_versions(&mut self) {
         for (method, path) in [
             ("GET", "/"),
@@ -102,6 +134,8 @@ impl Cases {
             ("GET", "/api/users/me/"),
             ("GET", "/api/users/0190e1b0-0000-7000-8000-000000000000"),
             ("GET", "/problems/nothing"),
+            ("POST", "/oauth"),
+            ("POST", "/oauth/authorize"),
             ("GET", "/api/users/%2e%2e/%00"),
         ] {
             self.add(format!("{method} {path}"), self.request(method, path), 404, "not-found");
@@ -141,6 +175,12 @@ impl Cases {
             ("PUT", "/undo-change"),
             ("POST", "/api/openapi.json"),
             ("POST", "/problems/not-found"),
+            ("GET", "/oauth/token"),
+            ("PUT", "/oauth/introspect"),
+            ("DELETE", "/oauth/revoke"),
+            ("PUT", "/api/admin/clients"),
+            ("DELETE", "/api/admin/clients/0190e1b0-0000-7000-8000-000000000000"),
+            ("GET", "/api/admin/clients/0190e1b0-0000-7000-8000-000000000000/disable"),
         ] {
             self.add(format!("{method} {path}"), self.request(method, path), 405, "method-not-allowed");
         }

@@ -4,5 +4,6 @@ mod access;
 mod bodies;
 mod cases;
 mod invitations;
+mod oauth;
 mod refusals;
 mod values;

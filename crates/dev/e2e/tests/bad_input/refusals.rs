@@ -45,6 +45,7 @@ async fn each_invalid_request_gets_its_problem_and_changes_nothing() {
     table.new_users(&root.api, &root.id);
     table.invalid_invitations(&used);
     table.missing_and_bad_tokens(&tokens, &expired);
+    table.clients_without_the_role();
     table.wrong_paths_methods_and_versions();
     let mut wrong = Vec::new();
     let mut slugs = BTreeSet::new();
@@ -108,9 +109,9 @@ async fn expired_token(world: &World, user: &TestUser) -> String {
     tokens.access
 }
 
-async fn dump(world: &World) -> Vec<Document> {
+pub(crate) async fn dump(world: &World) -> Vec<Document> {
     let mut all = Vec::new();
-    for collection in ["users", "sessions", "keys"] {
+    for collection in ["users", "sessions", "keys", "clients"] {
         all.extend(find_all(&world.user_collection(collection).await, doc! {}).await);
     }
     all

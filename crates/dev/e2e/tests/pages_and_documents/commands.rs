@@ -98,6 +98,13 @@ async fn every_command_has_a_help_text() {
         &["events", "list"],
         &["events", "retry"],
         &["events", "skip"],
+        &["clients"],
+        &["clients", "create"],
+        &["clients", "list"],
+        &["clients", "rotate-secret"],
+        &["clients", "drop-old-secret"],
+        &["clients", "disable"],
+        &["clients", "enable"],
     ];
     let email_commands: &[&[&str]] = &[
         &[],

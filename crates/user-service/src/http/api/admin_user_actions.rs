@@ -1,12 +1,16 @@
 //! `/api/admin/users/{id}/{disable,enable,logout,unlock,remove-second-factor,resend-invitation}`: actions of an
-//! administrator on an account.
+//! administrator on an account. All but unlocking and the removal of the second factor are also for clients.
 
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::responses::{ApiResult, no_content};
 use crate::{
-    http::extractors::{json_body::JsonBody, parameters::PathId, requests::AdminRequest},
+    http::extractors::{
+        json_body::JsonBody,
+        parameters::PathId,
+        requests::{AdminRequest, ManagerRequest, ToDisableUsers, ToEndSessions, ToInviteUsers},
+    },
     usecase,
 };
 
@@ -16,9 +20,9 @@ use crate::{
 #[utoipa::path(post, path = "/api/admin/users/{id}/disable", tag = "administration", operation_id = "disableUser", security(("bearer" = [])),
     params(PathId),
     responses((status = 204, description = "Disabled")),
-    extensions(("x-problems" = json!(["conflict: this is the last administrator"]))))]
-pub(in crate::http) async fn disable(request: AdminRequest, id: PathId) -> ApiResult {
-    usecase::disable_user(&request.accounts, id.uuid()?, request.origin).await.map(no_content)
+    extensions(("x-problems" = json!(["conflict: this is the last administrator", "insufficient-scope"]))))]
+pub(in crate::http) async fn disable(request: ManagerRequest<ToDisableUsers>, id: PathId) -> ApiResult {
+    usecase::disable_user(&request.accounts, id.uuid()?, request.manager.origin).await.map(no_content)
 }
 
 /// Enables the account: accepts logins again.
@@ -26,17 +30,19 @@ pub(in crate::http) async fn disable(request: AdminRequest, id: PathId) -> ApiRe
 /// Does nothing if the account is active.
 #[utoipa::path(post, path = "/api/admin/users/{id}/enable", tag = "administration", operation_id = "enableUser", security(("bearer" = [])),
     params(PathId),
-    responses((status = 204, description = "Enabled")))]
-pub(in crate::http) async fn enable(request: AdminRequest, id: PathId) -> ApiResult {
-    usecase::enable_user(&request.accounts, id.uuid()?, request.origin).await.map(no_content)
+    responses((status = 204, description = "Enabled")),
+    extensions(("x-problems" = json!(["insufficient-scope"]))))]
+pub(in crate::http) async fn enable(request: ManagerRequest<ToDisableUsers>, id: PathId) -> ApiResult {
+    usecase::enable_user(&request.accounts, id.uuid()?, request.manager.origin).await.map(no_content)
 }
 
 /// Ends all sessions of the account. This service no longer accepts their access tokens.
 #[utoipa::path(post, path = "/api/admin/users/{id}/logout", tag = "administration", operation_id = "logoutUser", security(("bearer" = [])),
     params(PathId),
-    responses((status = 204, description = "All sessions have ended")))]
-pub(in crate::http) async fn logout(request: AdminRequest, id: PathId) -> ApiResult {
-    usecase::end_sessions(&request.accounts, id.uuid()?, request.origin).await.map(no_content)
+    responses((status = 204, description = "All sessions have ended")),
+    extensions(("x-problems" = json!(["insufficient-scope"]))))]
+pub(in crate::http) async fn logout(request: ManagerRequest<ToEndSessions>, id: PathId) -> ApiResult {
+    usecase::end_sessions(&request.accounts, id.uuid()?, request.manager.origin).await.map(no_content)
 }
 
 /// Resets the failed attempts that are counted for the account, from all networks.
@@ -53,9 +59,9 @@ pub(in crate::http) async fn unlock(request: AdminRequest, id: PathId) -> ApiRes
 #[utoipa::path(post, path = "/api/admin/users/{id}/resend-invitation", tag = "administration", operation_id = "resendInvitation", security(("bearer" = [])),
     params(PathId),
     responses((status = 204, description = "A mail with a new link is sent")),
-    extensions(("x-problems" = json!(["conflict: the account is not invited, the invitation is accepted, or the account is disabled", "rate-limited"]))))]
-pub(in crate::http) async fn resend_invitation(request: AdminRequest, id: PathId) -> ApiResult {
-    usecase::resend_invitation(&request.accounts, id.uuid()?, request.origin).await.map(no_content)
+    extensions(("x-problems" = json!(["conflict: the account is not invited, the invitation is accepted, or the account is disabled", "rate-limited", "insufficient-scope"]))))]
+pub(in crate::http) async fn resend_invitation(request: ManagerRequest<ToInviteUsers>, id: PathId) -> ApiResult {
+    usecase::resend_invitation(&request.accounts, id.uuid()?, request.manager.origin).await.map(no_content)
 }
 
 /// The reason for removing the second factor.

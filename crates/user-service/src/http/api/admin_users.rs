@@ -18,13 +18,15 @@ use super::{
     user_body::{UserBody, user_response},
 };
 use crate::{
-    domain::{Email, SearchText, UserCursor, UserSearch, UserSelection, UserStatus, Username, user_search::parse_ids},
+    domain::{
+        Email, Scope, SearchText, UserCursor, UserSearch, UserSelection, UserStatus, Username, user_search::parse_ids,
+    },
     http::extractors::{
         conditional::{IfMatch, IfNoneMatch},
         json_body::{JsonBody, MergePatchBody},
         paging::{PageParameters, PageRequest, page_response},
         parameters::{PathId, Query},
-        requests::AdminRequest,
+        requests::{AdminRequest, ManagerRequest, ToCreateOrInviteUsers, ToReadUsers, ToWriteUsers},
     },
     problem::{FieldError, Problem},
     usecase,
@@ -63,9 +65,10 @@ pub(crate) struct UserPageBody {
         ("status" = Option<String>, Query, description = "`active` or `disabled`", pattern = "^(active|disabled)$"),
         PageParameters,
     ),
-    responses((status = 200, description = "A page of accounts", body = UserPageBody, headers(("Link" = String, description = "The next page, `rel=\"next\"` (RFC 8288)")))))]
+    responses((status = 200, description = "A page of accounts", body = UserPageBody, headers(("Link" = String, description = "The next page, `rel=\"next\"` (RFC 8288)")))),
+    extensions(("x-problems" = json!(["insufficient-scope"]))))]
 pub(in crate::http) async fn list_users(
-    AdminRequest { accounts, .. }: AdminRequest,
+    ManagerRequest { accounts, .. }: ManagerRequest<ToReadUsers>,
     query: Query,
     request: HttpRequest,
 ) -> ApiResult {
@@ -127,16 +130,22 @@ fn parameter_problem(parameter: &str, code: &'static str, detail: &str) -> Probl
     request_body = NewUserBody,
     params(("Idempotency-Key" = Option<String>, Header, description = "1 to 128 visible ASCII characters; honoured for 24 hours")),
     responses((status = 201, description = "The account", body = UserBody, headers(("Location" = String), ("ETag" = String)))),
-    extensions(("x-problems" = json!(["email-taken", "username-taken", "idempotency-key-reused", "rate-limited"]))))]
+    extensions(("x-problems" = json!(["email-taken", "username-taken", "idempotency-key-reused", "rate-limited", "insufficient-scope"]))))]
 pub(in crate::http) async fn create_user(
-    request: AdminRequest,
+    request: ManagerRequest<ToCreateOrInviteUsers>,
     http_request: HttpRequest,
     JsonBody(body): JsonBody<NewUserBody>,
 ) -> ApiResult {
-    let AdminRequest { accounts, origin, .. } = request;
+    let ManagerRequest { accounts, manager, .. } = request;
     let user = match body.into_new_user(idempotency_key(http_request.headers()))? {
-        NewUser::WithPassword(registration) => usecase::create_user(&accounts, registration, origin).await?,
-        NewUser::Invited(invitation) => usecase::invite_user(&accounts, invitation, origin).await?,
+        NewUser::WithPassword(registration) => {
+            manager.require(&[Scope::UsersCreate])?;
+            usecase::create_user(&accounts, registration, manager.origin).await?
+        }
+        NewUser::Invited(invitation) => {
+            manager.require(&[Scope::UsersInvite])?;
+            usecase::invite_user(&accounts, invitation, manager.origin).await?
+        }
     };
     let location = HeaderValue::from_str(&format!("/api/admin/users/{}", user.id)).map_err(Problem::internal)?;
     let mut response = user_response(user);
@@ -151,26 +160,33 @@ pub(in crate::http) async fn create_user(
     responses(
         (status = 200, description = "The account", body = UserBody, headers(("ETag" = String))),
         (status = 304, description = "Not modified"),
-    ))]
-pub(in crate::http) async fn get_user(request: AdminRequest, id: PathId, if_none_match: IfNoneMatch) -> ApiResult {
+    ),
+    extensions(("x-problems" = json!(["insufficient-scope"]))))]
+pub(in crate::http) async fn get_user(
+    request: ManagerRequest<ToReadUsers>,
+    id: PathId,
+    if_none_match: IfNoneMatch,
+) -> ApiResult {
     let user = usecase::find_user(&request.accounts, id.uuid()?).await?.ok_or(Problem::NotFound)?;
     Ok(if_none_match.respond(user.version, UserBody::from(user)))
 }
 
 /// Changes the profile and the roles of an account, in one write.
+///
+/// A client changes no roles, and no account that has a role.
 #[utoipa::path(patch, path = "/api/admin/users/{id}", tag = "administration", operation_id = "updateUser", security(("bearer" = [])),
     request_body(content((UserPatchBody = "application/merge-patch+json"), (UserPatchBody = "application/json"))),
     params(PathId, IfMatch),
     responses((status = 200, description = "The changed account", body = UserBody, headers(("ETag" = String)))),
-    extensions(("x-problems" = json!(["username-taken", "conflict: this is the last administrator"]))))]
+    extensions(("x-problems" = json!(["username-taken", "conflict: this is the last administrator", "insufficient-scope"]))))]
 pub(in crate::http) async fn update_user(
-    request: AdminRequest,
+    request: ManagerRequest<ToWriteUsers>,
     id: PathId,
     if_match: IfMatch,
     MergePatchBody(mut body): MergePatchBody<UserPatchBody>,
 ) -> ApiResult {
     let roles = body.take_roles();
-    usecase::edit_user(&request.accounts, id.uuid()?, body.into(), roles, if_match.into(), request.origin)
+    usecase::edit_user(&request.accounts, id.uuid()?, body.into(), roles, if_match.into(), request.manager.origin)
         .await
         .map(user_response)
 }

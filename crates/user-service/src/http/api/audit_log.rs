@@ -30,18 +30,18 @@ pub(crate) struct AuditEntryBody {
     /// The type of the event, or the name of an action that has no event, such as `login_failed`.
     #[serde(rename = "type")]
     kind: String,
-    /// The actor: `self`, `admin`, `operator` or `system`.
+    /// The actor: `self`, `admin`, `client`, `operator` or `system`.
     actor: &'static str,
-    /// The id of the administrator, if the actor is `admin`.
+    /// The id of the administrator or of the client, if the actor is one.
     actor_id: Option<Uuid>,
     /// The address that the request came from. For an action of an administrator, it is only in the administrator's own
-    /// log.
+    /// log; for an action of a client, only administrators see it.
     address: Option<String>,
     /// The user agent, with the same restriction.
     client: Option<String>,
     /// The reason that an administrator or operator gave, for actions that require one.
     reason: Option<String>,
-    /// The id of the affected account, in the log of the administrator.
+    /// The id of the affected account or client, in the log of the administrator.
     target_id: Option<Uuid>,
 }
 
@@ -50,6 +50,7 @@ impl From<AuditLogEntry> for AuditEntryBody {
         let (actor, actor_id) = match entry.origin.actor {
             Actor::User => ("self", None),
             Actor::Admin(id) => ("admin", Some(id)),
+            Actor::Client(id) => ("client", Some(id.into())),
             Actor::Operator => ("operator", None),
             Actor::System => ("system", None),
         };
@@ -94,7 +95,7 @@ pub(in crate::http) async fn get_my_audit_log(
     request: HttpRequest,
 ) -> ApiResult {
     let requested = PageRequest::<Cursor>::from_only(&query)?;
-    let page = usecase::audit_log(&accounts, &caller.user, requested.limit, requested.after).await?;
+    let page = usecase::own_audit_log(&accounts, &caller.user, requested.limit, requested.after).await?;
     Ok(audit_page_response(&request, requested.limit, page))
 }
 

@@ -11,20 +11,10 @@ use url::Url;
 use utoipa::ToSchema;
 
 use super::{jwks::public_cache_control, responses::ApiResult};
-use crate::{http::extractors::conditional::IfNoneMatch, problem::Problem};
+use crate::{domain::Scope, http::extractors::conditional::IfNoneMatch, problem::Problem};
 
 /// How a client authenticates at the three endpoints for clients (RFC 6749, section 2.3.1).
 const CLIENT_AUTHENTICATION: &[&str] = &["client_secret_basic", "client_secret_post"];
-/// What a client can be allowed to do.
-const SCOPES: &[&str] = &[
-    "users:read",
-    "users:create",
-    "users:write",
-    "users:disable",
-    "users:invite",
-    "sessions:end",
-    "tokens:introspect",
-];
 
 /// The metadata of the authorization server.
 ///
@@ -103,7 +93,7 @@ fn metadata(issuer: &str, docs: bool) -> ServerMetadata {
         revocation_endpoint_auth_methods_supported: CLIENT_AUTHENTICATION,
         grant_types_supported: &["client_credentials"],
         response_types_supported: &[],
-        scopes_supported: SCOPES,
+        scopes_supported: &Scope::NAMES,
         subject_types_supported: &["public"],
         service_documentation: docs.then(|| at("/docs/")),
     }

@@ -1,6 +1,7 @@
 //! The endpoints of the API: one file for each resource, with its bodies, its documentation and its handlers.
 
 pub(super) mod account;
+pub(super) mod admin_clients;
 pub(super) mod admin_user_actions;
 pub(super) mod admin_users;
 pub(super) mod audit_log;
@@ -12,6 +13,7 @@ pub(super) mod jwks;
 mod link_token_body;
 pub(super) mod login;
 mod new_user_body;
+pub(super) mod oauth;
 pub(super) mod password_change;
 pub(super) mod password_reset;
 mod personal_data_body;

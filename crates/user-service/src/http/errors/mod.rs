@@ -1,4 +1,5 @@
-//! Error responses: problem details (RFC 9457), and what the OpenAPI document says about them.
+//! Error responses: problem details (RFC 9457), those of OAuth (RFC 6749), and what the OpenAPI document says about them.
 
 pub mod not_found;
+pub mod oauth_error_response;
 pub mod problem_response;

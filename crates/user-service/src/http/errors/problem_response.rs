@@ -45,6 +45,10 @@ impl Problem {
             Self::TokenMissing | Self::InvalidCredentials | Self::MfaRequired(_) => {
                 Some((header::WWW_AUTHENTICATE, r#"Bearer realm="user-service""#.to_owned()))
             }
+            Self::InsufficientScope(scopes) => Some((
+                header::WWW_AUTHENTICATE,
+                format!(r#"Bearer realm="user-service", error="insufficient_scope", scope="{scopes}""#),
+            )),
             Self::MethodNotAllowed(allow) => Some((header::ALLOW, allow.clone())),
             _ => self.retry_after().map(|seconds| (header::RETRY_AFTER, seconds.to_string())),
         }
@@ -129,7 +133,7 @@ mod tests {
 
             let status = response.status().as_u16();
             let challenge = header(header::WWW_AUTHENTICATE).is_some_and(|it| it.starts_with("Bearer "));
-            assert_eq!(challenge, status == 401, "{slug}");
+            assert_eq!(challenge, status == 401 || slug == "insufficient-scope", "{slug}");
             let retry: Option<u64> = header(header::RETRY_AFTER).map(|it| it.parse().unwrap());
             assert_eq!(retry.is_some_and(|it| it >= 1), matches!(status, 429 | 503), "{slug}");
             assert_eq!(header(header::ALLOW).is_some(), status == 405, "{slug}");

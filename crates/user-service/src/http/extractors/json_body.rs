@@ -86,7 +86,7 @@ enum ContentType {
 
 /// Checks the headers, and returns a future that reads the body up to [`MAX_BODY_BYTES`]. The deadline of the body is
 /// enforced by `service_kit::http_server::guard_body`.
-fn read_body(
+pub(super) fn read_body(
     request: &HttpRequest,
     payload: &mut Payload,
     accepted: &[&str],

@@ -26,7 +26,8 @@ use crate::http::{endpoints::endpoints, errors::problem_response::ProblemDetails
         (name = "e-mail", description = "Verification and change of the email address"),
         (name = "password", description = "Reset of a forgotten password"),
         (name = "second factor", description = "TOTP (RFC 6238) and recovery codes"),
-        (name = "administration", description = "Accounts of all users; requires the role `admin`"),
+        (name = "administration", description = "Accounts of all users, and clients; requires the role `admin`, or where `insufficient-scope` is named a client with a scope"),
+        (name = "oauth", description = "Tokens of clients (OAuth 2.0)"),
         (name = "keys", description = "Verification of access tokens by other services"),
     ),
 )]
@@ -38,7 +39,7 @@ fn document() -> utoipa::openapi::OpenApi {
     for endpoint in endpoints() {
         document.merge(endpoint.document);
     }
-    add_bearer_scheme(&mut document);
+    add_security_schemes(&mut document);
     for operation in operations(&mut document) {
         set_header_patterns(operation);
         problem_responses::add(operation);
@@ -47,11 +48,13 @@ fn document() -> utoipa::openapi::OpenApi {
     document
 }
 
-/// Adds the security scheme of access tokens.
-fn add_bearer_scheme(document: &mut utoipa::openapi::OpenApi) {
-    let mut scheme = Http::new(HttpAuthScheme::Bearer);
-    scheme.bearer_format = Some("JWT".to_owned());
-    document.components.get_or_insert_default().add_security_scheme("bearer", SecurityScheme::Http(scheme));
+/// Adds the security schemes of access tokens and of the credentials of clients.
+fn add_security_schemes(document: &mut utoipa::openapi::OpenApi) {
+    let mut bearer = Http::new(HttpAuthScheme::Bearer);
+    bearer.bearer_format = Some("JWT".to_owned());
+    let components = document.components.get_or_insert_default();
+    components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
+    components.add_security_scheme("client", SecurityScheme::Http(Http::new(HttpAuthScheme::Basic)));
 }
 
 /// `*`, or a list of entity tags (RFC 9110, section 8.8.3).
@@ -87,7 +90,7 @@ fn add_response_headers(operation: &mut Operation) {
         };
         declare("x-request-id", Type::String, "The id of the request, which is also in the log");
         match status.as_str() {
-            "401" => declare("WWW-Authenticate", Type::String, "The challenge (RFC 6750)"),
+            "401" => declare("WWW-Authenticate", Type::String, "The challenge (RFC 6750; RFC 7617 for clients)"),
             "429" | "503" => declare("Retry-After", Type::Integer, "The number of seconds to wait"),
             _ => {}
         }
@@ -132,7 +135,9 @@ mod tests {
             for (status, response) in &operation.responses.responses {
                 let RefOr::T(response) = response else { panic!("a reference") };
                 let is_problem = response.content.contains_key("application/problem+json");
-                assert_eq!(is_problem, status.as_str() >= "400", "{:?} {status}", operation.operation_id);
+                let is_oauth = operation.tags.iter().flatten().any(|tag| tag == "oauth");
+                let is_error = status.as_str() >= "400" && !(is_oauth && ["400", "401"].contains(&status.as_str()));
+                assert_eq!(is_problem, is_error, "{:?} {status}", operation.operation_id);
             }
         }
     }

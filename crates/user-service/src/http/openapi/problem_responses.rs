@@ -58,12 +58,18 @@ fn implied(operation: &Operation) -> Vec<ProblemType> {
         })
     };
     let has_body = operation.request_body.is_some();
+    // An endpoint with errors of its own says in these what is wrong with a request.
+    let has_own_errors = operation.responses.responses.keys().any(|status| status.as_str() >= "400");
     let is_for_admins = operation.tags.iter().flatten().any(|tag| tag == "administration");
     let is_in = |part: &ParameterIn| parameters().any(|parameter| parameter.parameter_in == *part);
-    let implications: [(bool, &[ProblemType]); 7] = [
-        (has_body, &[ProblemType::MalformedBody, ProblemType::BodyTooLarge, ProblemType::UnsupportedMediaType]),
-        (has_body || is_in(&ParameterIn::Query) || is_in(&ParameterIn::Header), &[ProblemType::ValidationFailed]),
-        (operation.security.is_some(), &[ProblemType::Unauthorized]),
+    let implications: [(bool, &[ProblemType]); 8] = [
+        (has_body, &[ProblemType::BodyTooLarge, ProblemType::UnsupportedMediaType]),
+        (has_body && !has_own_errors, &[ProblemType::MalformedBody]),
+        (
+            (has_body && !has_own_errors) || is_in(&ParameterIn::Query) || is_in(&ParameterIn::Header),
+            &[ProblemType::ValidationFailed],
+        ),
+        (operation.security.is_some() && !has_own_errors, &[ProblemType::Unauthorized]),
         (is_for_admins, &[ProblemType::Forbidden]),
         (is_in(&ParameterIn::Path), &[ProblemType::NotFound]),
         (parameters().any(|parameter| parameter.name == "If-Match"), &[ProblemType::PreconditionFailed]),

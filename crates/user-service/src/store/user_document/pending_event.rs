@@ -48,7 +48,7 @@ pub struct PendingEvent {
 /// The private part of a pending event, for the audit log. It is never published.
 #[derive(Clone, Default, Serialize, Deserialize)]
 pub struct AuditDetails {
-    /// The actor: `self`, `system`, or the id of an admin.
+    /// The actor: `self`, `operator`, `system`, the id of an admin, or `client:` and the id of a client.
     pub actor: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,

@@ -1,4 +1,5 @@
-//! Disables, enables and deletes an account, and ends its sessions.
+//! Disables, enables and deletes an account, and ends its sessions. Events have no actor of their own for a client, so it
+//! counts as an administrator there; only the audit log tells them apart.
 
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ use crate::{
     store::{Change, EndSessions, UserRecord},
     usecase::{
         account_service::AccountService,
-        update::{Attempt, Decision, Load, require_version},
+        update::{Attempt, Decision, Load, Managed, require_version},
     },
 };
 
@@ -24,9 +25,9 @@ use crate::{
 /// change of the address. The link of an invitation expires. An account that is already disabled stays unchanged.
 ///
 /// # Errors
-/// Returns [`Problem::NotFound`], or a conflict for the last administrator.
+/// Returns [`Problem::NotFound`], a conflict for the last administrator, or [`Problem::ForbiddenToClients`].
 pub async fn disable_user(accounts: &Arc<AccountService>, id: Uuid, origin: Origin) -> Result<(), Problem> {
-    let outbox = accounts.outbox.clone();
+    let (account, outbox) = (accounts.managed(id, &origin), accounts.outbox.clone());
     let disable = move |user: &UserRecord, (), attempt: Attempt| {
         if user.status == UserStatus::Disabled {
             return Ok(Decision::Unchanged(()));
@@ -42,15 +43,15 @@ pub async fn disable_user(accounts: &Arc<AccountService>, id: Uuid, origin: Orig
         };
         Ok(Decision::Write(change, ()))
     };
-    accounts.update(accounts.by_id(id), disable).await.map(|_| ())
+    accounts.update(account, disable).await.map(|_| ())
 }
 
 /// Enables an account: accepts logins again. An active account stays unchanged.
 ///
 /// # Errors
-/// Returns [`Problem::NotFound`].
+/// Returns [`Problem::NotFound`] or [`Problem::ForbiddenToClients`].
 pub async fn enable_user(accounts: &Arc<AccountService>, id: Uuid, origin: Origin) -> Result<(), Problem> {
-    let outbox = accounts.outbox.clone();
+    let (account, outbox) = (accounts.managed(id, &origin), accounts.outbox.clone());
     let enable = move |user: &UserRecord, (), attempt: Attempt| {
         if user.status == UserStatus::Active {
             return Ok(Decision::Unchanged(()));
@@ -63,15 +64,15 @@ pub async fn enable_user(accounts: &Arc<AccountService>, id: Uuid, origin: Origi
         };
         Ok(Decision::Write(change, ()))
     };
-    accounts.update(accounts.by_id(id), enable).await.map(|_| ())
+    accounts.update(account, enable).await.map(|_| ())
 }
 
 /// Ends all sessions of an account, including their access tokens. If there is no session to end, nothing is written.
 ///
 /// # Errors
-/// Returns [`Problem::NotFound`].
+/// Returns [`Problem::NotFound`] or [`Problem::ForbiddenToClients`].
 pub async fn end_sessions(accounts: &Arc<AccountService>, id: Uuid, origin: Origin) -> Result<(), Problem> {
-    let load = WithSessionsToEnd { accounts: Arc::clone(accounts), id };
+    let load = WithSessionsToEnd { accounts: Arc::clone(accounts), account: accounts.managed(id, &origin) };
     let outbox = accounts.outbox.clone();
     let end = move |_: &UserRecord, has_sessions: bool, attempt: Attempt| {
         if !has_sessions {
@@ -92,14 +93,14 @@ pub async fn end_sessions(accounts: &Arc<AccountService>, id: Uuid, origin: Orig
 /// The account with this id, and whether it has sessions to end.
 struct WithSessionsToEnd {
     accounts: Arc<AccountService>,
-    id: Uuid,
+    account: Managed,
 }
 
 impl Load for WithSessionsToEnd {
     type Proof = bool;
 
     async fn load(&mut self, now: Timestamp) -> Result<(UserRecord, bool), Problem> {
-        let (user, ()) = self.accounts.by_id(self.id).load(now).await?;
+        let (user, ()) = self.account.load(now).await?;
         let has_sessions = self.accounts.has_sessions_to_end(&user, None).await?;
         Ok((user, has_sessions))
     }
@@ -115,11 +116,11 @@ pub async fn delete_user(
     expected: ExpectedVersion,
     origin: Origin,
 ) -> Result<(), Problem> {
-    let outbox = accounts.outbox.clone();
+    let (account, outbox) = (accounts.managed(id, &origin), accounts.outbox.clone());
     let delete = move |user: &UserRecord, (), attempt: Attempt| {
         require_version(&expected, user)?;
         let payload = UserDeleted { user_id: id, by: DeletedBy::Admin, recipient: user.user().recipient() };
         Ok(Decision::Write(Change::tombstone(outbox.event(attempt.now, &origin, payload)), ()))
     };
-    accounts.update(accounts.by_id(id), delete).await.map(|_| ())
+    accounts.update(account, delete).await.map(|_| ())
 }

@@ -24,11 +24,12 @@ const DISABLED: Problem = Problem::Conflict("The account is disabled. Enable it 
 /// Mails a new link. The earlier link becomes void.
 ///
 /// # Errors
-/// Returns [`Problem::NotFound`], a conflict if the account has no open invitation or is disabled, or
+/// Returns [`Problem::NotFound`], [`Problem::ForbiddenToClients`], a conflict if the account has no open invitation or is disabled, or
 /// [`Problem::RateLimited`].
 pub async fn resend_invitation(accounts: &Arc<AccountService>, id: Uuid, origin: Origin) -> Result<(), Problem> {
     let inviter = accounts.name_of_inviter(&origin).await?;
-    let (user, ()) = accounts.by_id(id).load(accounts.clock.now()).await?;
+    let mut account = accounts.managed(id, &origin);
+    let (user, ()) = account.load(accounts.clock.now()).await?;
     require_invited(&user)?;
     let email = Email::parse(&user.email).map_err(|invalid| Problem::internal(anyhow::anyhow!("{invalid}")))?;
     let charges = accounts.rate_limiter.charge_mail_by_admin(AdminMail::Invitation, &email).await?;
@@ -43,9 +44,9 @@ pub async fn resend_invitation(accounts: &Arc<AccountService>, id: Uuid, origin:
             (),
         ))
     };
-    match accounts.update(accounts.by_id(id), resend).await {
+    match accounts.update(account, resend).await {
         // Another request was first, so this one sends no mail.
-        Err(problem @ (Problem::Conflict(_) | Problem::NotFound)) => {
+        Err(problem @ (Problem::Conflict(_) | Problem::NotFound | Problem::ForbiddenToClients(_))) => {
             accounts.rate_limiter.refund(&charges).await;
             Err(problem)
         }

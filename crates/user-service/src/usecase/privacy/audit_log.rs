@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use crate::{
     domain::{Cursor, Page},
-    outbox::Origin,
+    outbox::{Actor, Origin},
     problem::Problem,
     store::{AuditEntry, UserRecord},
     usecase::account_service::AccountService,
@@ -19,8 +19,19 @@ pub struct AuditLogEntry {
     /// The type of the event, or the name of an action that has no event.
     pub kind: String,
     pub origin: Origin,
-    /// The account that an administrator acted on.
+    /// The account or client that an administrator acted on.
     pub target: Option<Uuid>,
+}
+
+impl AuditLogEntry {
+    /// Returns the entry as the owner of the account sees it: without the address of a client, which belongs to the
+    /// systems behind this service. That of an administrator is not in the log at all.
+    fn for_owner(self) -> Self {
+        match self.origin.actor {
+            Actor::Client(_) => Self { origin: Origin { address: None, client: None, ..self.origin }, ..self },
+            _ => self,
+        }
+    }
 }
 
 /// Returns at most `limit` entries of this account after the cursor. The account must have been read before: its
@@ -28,7 +39,7 @@ pub struct AuditLogEntry {
 ///
 /// # Errors
 /// Returns an error only if the store is unavailable.
-pub async fn audit_log(
+pub(in crate::usecase) async fn audit_log(
     accounts: &AccountService,
     user: &UserRecord,
     limit: u32,
@@ -39,6 +50,20 @@ pub async fn audit_log(
     let size = usize::try_from(limit).unwrap_or(usize::MAX);
     let (entries, next) = merge_page(rows, pending_entries(user), after, size);
     Ok(Page { items: entries.into_iter().map(AuditLogEntry::from).collect(), next })
+}
+
+/// Returns the same page as the owner of the account sees it.
+///
+/// # Errors
+/// Returns the errors of [`audit_log`].
+pub async fn own_audit_log(
+    accounts: &AccountService,
+    user: &UserRecord,
+    limit: u32,
+    after: Option<Cursor>,
+) -> Result<Page<AuditLogEntry>, Problem> {
+    let page = audit_log(accounts, user, limit, after).await?;
+    Ok(Page { items: page.items.into_iter().map(AuditLogEntry::for_owner).collect(), next: page.next })
 }
 
 fn pending_entries(user: &UserRecord) -> impl Iterator<Item = AuditEntry> {

@@ -4,7 +4,7 @@ pub(super) mod audit_log;
 pub(super) mod delete_account;
 pub(super) mod personal_data_export;
 
-pub use audit_log::{AuditLogEntry, audit_log};
+pub use audit_log::{AuditLogEntry, own_audit_log};
 pub use delete_account::delete_account;
 pub use personal_data_export::{
     ExportedFactor, ExportedKey, ExportedPendingEvent, ExportedSession, ExportedToken, ExportedUsedLink, PersonalData,

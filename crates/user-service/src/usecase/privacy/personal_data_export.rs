@@ -8,7 +8,7 @@ use futures_util::{Stream, stream};
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::audit_log::{AuditLogEntry, audit_log};
+use super::audit_log::{AuditLogEntry, own_audit_log};
 use crate::{
     domain::{Cursor, User, device_name},
     problem::Problem,
@@ -306,7 +306,7 @@ pub fn export_audit(
         let (accounts, user) = (Arc::clone(&accounts), Arc::clone(&user));
         async move {
             let Some(from) = from else { return Ok(None) };
-            let page = audit_log(&accounts, &user, PAGE_SIZE, Some(from)).await?;
+            let page = own_audit_log(&accounts, &user, PAGE_SIZE, Some(from)).await?;
             Ok(Some((page.items, page.next)))
         }
     })

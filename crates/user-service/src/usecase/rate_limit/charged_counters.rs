@@ -78,6 +78,20 @@ impl RateLimiter {
         self.charge_request_and(origin, &[mail, self.account_write_counter(AccountWrite::Email, user)]).await
     }
 
+    /// Charges a failed authentication of a client to its network. The counter is separate from that of the requests of
+    /// users: a program with a wrong secret does not block the logins of its network, nor they it.
+    ///
+    /// # Errors
+    /// Returns [`Problem::RateLimited`], or an error if the database is unavailable.
+    pub async fn charge_client_failure(&self, origin: &Origin) -> Result<(), Problem> {
+        if !self.limits.enabled {
+            return Ok(());
+        }
+        self.check_local_client_failure(origin)?;
+        let policy = self.limits.client_policy();
+        self.charge(&policy, self.hash.subject_key(policy.name, &client_network(origin).to_bytes())).await
+    }
+
     /// Returns the counter of the mailbox. Addresses that differ only in a `+tag` share it.
     fn mail_counter(&self, kind: &'static str, email: &Email) -> (RateLimitPolicy, ThrottleKey) {
         let policy = LimitsConfig::rate_policy("mail", self.limits.mails_per_address, HOUR);

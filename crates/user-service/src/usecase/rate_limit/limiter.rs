@@ -27,6 +27,7 @@ pub struct RateLimiter {
     pub(super) hash: KeyedHash,
     request_limiter: LocalLimiter,
     session_limiter: LocalLimiter,
+    client_failure_limiter: LocalLimiter,
     pub(super) limits: LimitsConfig,
     pub(super) metrics: AccountMetrics,
     /// The refunds for clients that have disconnected. They outlive their requests, and the threads of the requests.
@@ -42,12 +43,12 @@ impl RateLimiter {
     #[must_use]
     pub fn new(store: ThrottleStore, keys: &KeyEncryptionKey, limits: LimitsConfig, metrics: AccountMetrics) -> Self {
         let local = |times: u32| LocalLimiter::new(limits.requests_per_network.saturating_mul(times));
-        let (request_limiter, session_limiter) = (local(REQUEST_QUOTA_FACTOR), local(SESSION_QUOTA_FACTOR));
         Self {
             store,
             hash: KeyedHash::new(keys),
-            request_limiter,
-            session_limiter,
+            request_limiter: local(REQUEST_QUOTA_FACTOR),
+            session_limiter: local(SESSION_QUOTA_FACTOR),
+            client_failure_limiter: local(REQUEST_QUOTA_FACTOR),
             limits,
             metrics,
             refunds: TaskTracker::new(),
@@ -63,7 +64,11 @@ impl RateLimiter {
 
     /// Evicts idle counters of this process until `stop`.
     pub async fn evict_idle(&self, stop: CancellationToken) {
-        tokio::join!(self.request_limiter.evict_idle(stop.clone()), self.session_limiter.evict_idle(stop));
+        tokio::join!(
+            self.request_limiter.evict_idle(stop.clone()),
+            self.session_limiter.evict_idle(stop.clone()),
+            self.client_failure_limiter.evict_idle(stop),
+        );
     }
 
     /// Checks one request of this network in this process only: for the pages behind mailed links.
@@ -82,6 +87,11 @@ impl RateLimiter {
     pub fn check_session_request(&self, origin: &Origin) -> Result<(), Problem> {
         let quota = self.limits.requests_per_network.saturating_mul(SESSION_QUOTA_FACTOR);
         self.check_local_limit(&self.session_limiter, &LimitsConfig::rate_policy("session", quota, MINUTE), origin)
+    }
+
+    /// Checks a failed authentication of a client in this process only, so that a flood of them writes no counter.
+    pub(super) fn check_local_client_failure(&self, origin: &Origin) -> Result<(), Problem> {
+        self.check_local_limit(&self.client_failure_limiter, &self.limits.client_policy(), origin)
     }
 
     fn check_local_limit(

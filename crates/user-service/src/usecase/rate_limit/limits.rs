@@ -29,6 +29,11 @@ impl LimitsConfig {
         Self::rate_policy("network", self.requests_per_network, MINUTE)
     }
 
+    /// Returns the policy for the failed authentications of clients from one network.
+    pub(super) fn client_policy(&self) -> RateLimitPolicy {
+        Self::rate_policy("client", self.requests_per_network, MINUTE)
+    }
+
     pub(super) fn rate_policy(name: &'static str, quota: u32, window: Duration) -> RateLimitPolicy {
         RateLimitPolicy { name, scope: name, rule: ThrottleRule::Rate { quota, window } }
     }

@@ -170,20 +170,29 @@ impl AccountService {
 /// Returns an error if the store is unavailable, or the network floods this process.
 pub async fn logout(accounts: &Arc<AccountService>, token: &SecretString, origin: Origin) -> Result<(), Problem> {
     accounts.rate_limiter.check_session_request(&origin)?;
-    let Some(token) = RefreshToken::parse(token) else { return Ok(()) };
-    let Some(salt) = accounts.store.sessions.salt(token.session).await? else { return Ok(()) };
-    if !accounts.refresh_tokens.is_genuine(&token, &salt) {
-        return Ok(());
-    }
-    let this = Arc::clone(accounts);
-    accounts
-        .writes
-        .run_to_completion(async move {
+    accounts.log_out(token, origin).await
+}
+
+impl AccountService {
+    /// Does the same without a limit, for a caller that has authenticated.
+    pub(in crate::usecase) async fn log_out(
+        self: &Arc<Self>,
+        token: &SecretString,
+        origin: Origin,
+    ) -> Result<(), Problem> {
+        let Some(token) = RefreshToken::parse(token) else { return Ok(()) };
+        let Some(salt) = self.store.sessions.salt(token.session).await? else { return Ok(()) };
+        if !self.refresh_tokens.is_genuine(&token, &salt) {
+            return Ok(());
+        }
+        let this = Arc::clone(self);
+        let end = async move {
             if let Some(ended) = this.store.sessions.end(token.session).await? {
                 this.rate_limiter.mark_session_ended(&ended, this.access_tokens.ttl()).await;
                 this.background.record(ended.user_id.into(), AuditOnlyKind::LoggedOut, &origin);
             }
             Ok(())
-        })
-        .await
+        };
+        self.writes.run_to_completion(end).await
+    }
 }

@@ -28,7 +28,10 @@ use super::{
     panic_boundary,
 };
 use crate::{
-    http::{extractors::client_address::TrustedProxies, request_id::with_request_id},
+    http::{
+        errors::oauth_error_response::OAuthRefusal, extractors::client_address::TrustedProxies,
+        request_id::with_request_id,
+    },
     outbox::{Actor, Origin},
     problem::Problem,
 };
@@ -172,10 +175,10 @@ async fn serve<B: MessageBody + 'static>(
     }
 }
 
-/// Replaces the response of an error that is not a [`Problem`]: its text may reveal internals, and has another format.
+/// Replaces the response of an error that is not one of ours: its text may reveal internals, and has another format.
 fn without_foreign_error(response: ServiceResponse) -> ServiceResponse {
     match response.response().error() {
-        Some(error) if error.as_error::<Problem>().is_none() => {
+        Some(error) if error.as_error::<Problem>().is_none() && error.as_error::<OAuthRefusal>().is_none() => {
             let problem = replacement_problem(error);
             response.into_response(HttpResponse::from_error(problem))
         }
@@ -222,7 +225,7 @@ impl ResponseHeaders {
     fn new(request_id: &str, path: &str, is_https: bool) -> Self {
         Self {
             request_id: HeaderValue::from_str(request_id).expect("a request id is visible ASCII"),
-            is_api: path == "/api" || path.starts_with("/api/"),
+            is_api: path == "/api" || path.starts_with("/api/") || path.starts_with("/oauth/"),
             is_https,
         }
     }
