@@ -35,7 +35,7 @@ use crate::{
     outbox::EventBuilder,
     relay::Relay,
     store::{self, Store},
-    tokens::{AccessTokens, MfaTokens, RefreshTokens},
+    tokens::{AccessTokens, Jwts, MfaTokens, RefreshTokens},
     usecase::{AccountService, AccountWriter, BackgroundQueue, RateLimiter, Rules, Writes},
 };
 
@@ -73,6 +73,7 @@ impl Application {
         let signing = SigningKeys::new(
             store.keys.clone(),
             encryption.clone(),
+            config.auth.signing_algorithm,
             config.keys.rotation,
             config.auth.access_token_ttl,
         );
@@ -95,9 +96,7 @@ impl Application {
             writer: AccountWriter { store: store.clone(), clock: clock.clone(), relay: Some(relay) },
             hashes,
             access_tokens: AccessTokens::new(
-                Arc::clone(&signing),
-                auth.issuer.clone(),
-                auth.audience.clone(),
+                Jwts::new(Arc::clone(&signing), auth.issuer.clone(), auth.audience.clone(), auth.token_type),
                 lifetimes.access_token,
             ),
             refresh_tokens: RefreshTokens::new(&encryption),

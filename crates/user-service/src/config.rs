@@ -10,7 +10,10 @@ use service_kit::{
 };
 use url::{Host, Url};
 
-use crate::hashing::HashingSettings;
+use crate::{
+    domain::{SigningAlgorithm, TokenType},
+    hashing::HashingSettings,
+};
 
 /// The source of the configuration: the embedded defaults, and the keys that are secrets.
 pub const SOURCE: ConfigSource = ConfigSource {
@@ -185,6 +188,8 @@ impl LimitsConfig {
 pub struct AuthConfig {
     pub issuer: String,
     pub audience: String,
+    pub signing_algorithm: SigningAlgorithm,
+    pub token_type: TokenType,
     #[serde(deserialize_with = "service_kit::config::duration")]
     pub access_token_ttl: Duration,
     #[serde(deserialize_with = "service_kit::config::duration")]

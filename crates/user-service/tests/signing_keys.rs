@@ -13,9 +13,10 @@ use test_support::{Stack, wait_for};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use user_service::{
+    domain::{SigningAlgorithm, TokenType},
     keys::{KeyEncryptionKey, SigningKeys},
     store::Store,
-    tokens::{AccessTokens, TokenError},
+    tokens::{AccessTokens, Jwts, TokenError},
 };
 use uuid::Uuid;
 
@@ -27,7 +28,7 @@ const DAY: i64 = 24 * 60 * MINUTE;
 async fn replica(database: &Database, secret: u8, ttl: Duration) -> Option<Arc<SigningKeys>> {
     let store = Store::new(database, DEADLINE, 100).keys;
     let encryption = KeyEncryptionKey::from_base64(&BASE64_STANDARD.encode([secret; 32]).into()).unwrap();
-    let keys = SigningKeys::new(store, encryption, Duration::from_secs(30 * 24 * 3600), ttl);
+    let keys = SigningKeys::new(store, encryption, SigningAlgorithm::Es256, Duration::from_secs(30 * 24 * 3600), ttl);
     let stop = CancellationToken::new();
     let fresh = tokio::spawn(Arc::clone(&keys).keep_fresh(stop.clone()));
     let patience = if secret == OUR_SECRET { DEADLINE } else { Duration::from_secs(1) };
@@ -125,7 +126,8 @@ async fn a_replica_with_another_key_encryption_key_is_not_ready_and_changes_noth
 async fn a_token_that_was_verified_before_ends_when_it_expires_and_when_its_key_is_removed() {
     let database = database("verified").await;
     let keys = replica_with_our_key(&database).await;
-    let tokens = |ttl| AccessTokens::new(Arc::clone(&keys), "issuer".into(), "audience".into(), ttl);
+    let jwts = Jwts::new(Arc::clone(&keys), "issuer".into(), "audience".into(), TokenType::Jwt);
+    let tokens = |ttl| AccessTokens::new(jwts.clone(), ttl);
     let id = Uuid::from_u128(1);
     let (brief, long) = (tokens(Duration::from_secs(2)), tokens(TTL));
     let ends_at = jiff::Timestamp::MAX;

@@ -1,16 +1,18 @@
-//! `GET /.well-known/jwks.json`: returns the public keys of access tokens (RFC 7517, RFC 8037).
+//! `GET /.well-known/jwks.json`: returns the public keys of access tokens (RFC 7517).
 
 use actix_web::{
     http::header::{self, HeaderValue},
     web,
 };
-use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
 use super::responses::ApiResult;
-use crate::{domain::key_schedule::JWKS_MAX_AGE, http::extractors::conditional::IfNoneMatch, usecase::AccountService};
+use crate::{
+    domain::key_schedule::JWKS_MAX_AGE, http::extractors::conditional::IfNoneMatch, keys::PublicJwk,
+    usecase::AccountService,
+};
 
 /// A JWK set (RFC 7517).
 #[derive(Serialize, ToSchema)]
@@ -18,22 +20,18 @@ pub(crate) struct JwkSet {
     keys: Vec<Jwk>,
 }
 
-/// An Ed25519 public key.
+/// A public key: of the type `EC`, `OKP` or `RSA`.
 #[derive(Serialize, ToSchema)]
 struct Jwk {
-    /// `OKP`
-    kty: &'static str,
-    /// `Ed25519`
-    crv: &'static str,
-    /// `EdDSA`
+    #[serde(flatten)]
+    key: PublicJwk,
+    /// `ES256`, `EdDSA` or `RS256`
     alg: &'static str,
     /// `sig`
     #[serde(rename = "use")]
     usage: &'static str,
     /// The id of the key: its thumbprint (RFC 7638).
     kid: String,
-    /// The public key in base64url.
-    x: String,
 }
 
 /// Returns the public keys that verify access tokens.
@@ -48,12 +46,10 @@ pub(in crate::http) async fn get_jwks(accounts: web::Data<AccountService>, if_no
     let keys: Vec<Jwk> = published
         .into_iter()
         .map(|key| Jwk {
-            kty: "OKP",
-            crv: "Ed25519",
-            alg: "EdDSA",
+            key: key.public.jwk().clone(),
+            alg: key.public.algorithm().name(),
             usage: "sig",
             kid: key.kid,
-            x: BASE64_URL_SAFE_NO_PAD.encode(key.public.as_bytes()),
         })
         .collect();
     let max_age = HeaderValue::try_from(format!("public, max-age={}", JWKS_MAX_AGE.as_secs())).expect("visible ASCII");
