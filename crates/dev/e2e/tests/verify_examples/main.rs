@@ -70,6 +70,8 @@ async fn run(algorithm: &str, stacks: &[StackSpec]) -> RunReport {
 
     let brief = issuer.log_in_at_replica(&[("AUTH__ACCESS_TOKEN_TTL", &format!("{}s", BRIEF_TTL.as_secs()))]).await;
     story.accepted("a token that is about to expire", &brief).await;
+    let typed = issuer.log_in_at_replica(&[("AUTH__TOKEN_TYPE", "at+jwt")]).await;
+    story.measured("a valid token with `typ: at+jwt` (RFC 9068)", &typed).await;
     story.refused_without_token().await;
     story.refused("no JWT at all", "not.a.token").await;
     let foreign = issuer.log_in_at_replica(&[("AUTH__AUDIENCE", "another-service")]).await;
@@ -118,6 +120,18 @@ impl Story {
         self.each(check, async |stack| wait_until(deadline, async || stack.accepts(user).await).await).await;
     }
 
+    /// Records whether each stack accepts or refuses a token. Both are right.
+    async fn measured(&mut self, check: &str, user: &User) {
+        self.each(check, async |stack| match stack.accepts(user).await {
+            Ok(()) => Outcome::Passed("accepted".to_owned()),
+            Err(_) => match stack.refuses(Some(&user.token)).await {
+                Ok(()) => Outcome::Passed("refused".to_owned()),
+                Err(response) => Outcome::Failed(response),
+            },
+        })
+        .await;
+    }
+
     /// Checks that each stack refuses a token.
     async fn refused(&mut self, check: &str, token: &str) {
         self.each(check, async |stack| once(stack.refuses(Some(token)).await)).await;
@@ -152,7 +166,7 @@ impl Story {
 
 fn once(result: Result<(), String>) -> Outcome {
     match result {
-        Ok(()) => Outcome::Passed(String::new()),
+        Ok(()) => Outcome::Passed("yes".to_owned()),
         Err(response) => Outcome::Failed(response),
     }
 }
@@ -162,7 +176,7 @@ async fn wait_until(deadline: Duration, probe: impl AsyncFn() -> Result<(), Stri
     let begun = Instant::now();
     loop {
         match probe().await {
-            Ok(()) => return Outcome::Passed(format!("after {} s", begun.elapsed().as_secs())),
+            Ok(()) => return Outcome::Passed(format!("yes, after {} s", begun.elapsed().as_secs())),
             Err(response) if begun.elapsed() > deadline => {
                 return Outcome::Failed(format!("not within {} s: {response}", deadline.as_secs()));
             }

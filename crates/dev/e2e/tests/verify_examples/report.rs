@@ -7,7 +7,7 @@ use crate::stacks::StackSpec;
 /// What one stack did in one check.
 #[derive(Debug, Clone)]
 pub(crate) enum Outcome {
-    /// The stack did what it must. The text is what was measured, or empty.
+    /// The stack did what it must. The text is what the report says.
     Passed(String),
     /// The text is what the stack did instead.
     Failed(String),
@@ -61,8 +61,7 @@ pub(crate) fn markdown(reports: &[RunReport], stacks: &[StackSpec], run: &str, s
 
 fn cell(outcome: &Outcome) -> String {
     match outcome {
-        Outcome::Passed(measured) if measured.is_empty() => "yes".to_owned(),
-        Outcome::Passed(measured) => format!("yes, {measured}"),
+        Outcome::Passed(how) => how.clone(),
         Outcome::Failed(_) => "**NO**".to_owned(),
         Outcome::NotSupported => "–".to_owned(),
     }
