@@ -27,7 +27,7 @@ use crate::{
     hashing::{HashMetrics, HashPool},
     housekeeping::Housekeeping,
     http::{
-        self, AllowedOrigins, HttpMetrics, RequestScope, ResponseMemory,
+        self, AllowedOrigins, Discovery, HttpMetrics, RequestScope, ResponseMemory,
         pages::{Pages, StartPage},
     },
     keys::SigningKeys,
@@ -226,6 +226,7 @@ fn api_server(
     let accounts = web::Data::from(accounts);
     let scope = web::Data::new(scope);
     let (pages, start_page) = (web::Data::new(pages), web::Data::new(start_page));
+    let discovery = web::Data::new(Discovery::new(&config.auth.issuer, config.http.docs));
     let http = &config.http;
     let operation_timeout = config.mongodb.operation_timeout;
     let (host, port, request_timeout, docs) = (http.host.as_str(), http.port, http.request_timeout, http.docs);
@@ -246,6 +247,7 @@ fn api_server(
             .app_data(scope.clone())
             .app_data(pages.clone())
             .app_data(start_page.clone())
+            .app_data(discovery.clone())
             .wrap(from_fn(move |request, next| answers.clone().reserve(request, next)))
             .wrap(origins.middleware())
             .wrap(from_fn(http::rate_limit_headers))

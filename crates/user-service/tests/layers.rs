@@ -37,7 +37,7 @@ const LAYERS: &[Layer] = &[
     ("http", &["domain", "keys", "outbox", "problem", "usecase"]),
     ("housekeeping", &["problem", "usecase"]),
     ("config", &["domain", "hashing"]),
-    ("commands", &["app", "config", "domain", "http", "problem", "store", "usecase"]),
+    ("commands", &["app", "config", "domain", "http", "keys", "problem", "store", "usecase"]),
 ];
 
 #[test]

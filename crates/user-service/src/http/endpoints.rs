@@ -5,7 +5,7 @@ use utoipa::OpenApi;
 
 use super::{
     api::{
-        account, admin_user_actions, admin_users, audit_log, email_change, email_verification, jwks, login,
+        account, admin_user_actions, admin_users, audit_log, discovery, email_change, email_verification, jwks, login,
         password_change, password_reset, personal_data_export, registration, second_factor, sessions, undo,
     },
     openapi::endpoint::Endpoint,
@@ -48,4 +48,5 @@ endpoints! {
     admin_users::{list_users, get_user, update_user, delete_user},
     admin_user_actions::{disable, enable, unlock, logout, remove_second_factor},
     jwks::{get_jwks},
+    discovery::{get_openid_configuration, get_authorization_server},
 }

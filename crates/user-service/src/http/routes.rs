@@ -87,6 +87,8 @@ mod tests {
             ("/api/admin/users/1/disable", "POST"),
             ("/api/openapi.json", "GET, HEAD"),
             ("/.well-known/jwks.json", "GET, HEAD"),
+            ("/.well-known/openid-configuration", "GET, HEAD"),
+            ("/.well-known/oauth-authorization-server", "GET, HEAD"),
             ("/verify-email", "GET, HEAD, POST"),
             ("/problems/internal", "GET, HEAD"),
             ("/docs/", "GET, HEAD"),

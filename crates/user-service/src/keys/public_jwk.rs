@@ -3,29 +3,28 @@
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
-use utoipa::ToSchema;
 
 /// The parameters that make a key what it is. A thumbprint is the digest of exactly these members in the order of the
 /// alphabet, which is the order of the fields.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PublicJwk {
     /// `P-256` or `Ed25519`; RSA keys have none.
     #[serde(skip_serializing_if = "Option::is_none")]
-    crv: Option<&'static str>,
+    pub crv: Option<&'static str>,
     /// The exponent of an RSA key, in base64url.
     #[serde(skip_serializing_if = "Option::is_none")]
-    e: Option<String>,
+    pub e: Option<String>,
     /// `EC`, `OKP` or `RSA`
-    kty: &'static str,
+    pub kty: &'static str,
     /// The modulus of an RSA key, in base64url.
     #[serde(skip_serializing_if = "Option::is_none")]
-    n: Option<String>,
+    pub n: Option<String>,
     /// The x coordinate of a P-256 key, or the Ed25519 key, in base64url.
     #[serde(skip_serializing_if = "Option::is_none")]
-    x: Option<String>,
+    pub x: Option<String>,
     /// The y coordinate of a P-256 key, in base64url.
     #[serde(skip_serializing_if = "Option::is_none")]
-    y: Option<String>,
+    pub y: Option<String>,
 }
 
 impl PublicJwk {

@@ -123,6 +123,8 @@ impl Cases {
             ("GET", "/api/auth/email-verification"),
             ("PUT", "/api/auth/email-verification/resend"),
             ("POST", "/.well-known/jwks.json"),
+            ("POST", "/.well-known/openid-configuration"),
+            ("DELETE", "/.well-known/oauth-authorization-server"),
             ("GET", "/api/users/me/email"),
             ("GET", "/api/auth/password-reset"),
             ("PUT", "/api/auth/password-reset/confirm"),

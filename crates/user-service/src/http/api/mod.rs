@@ -4,6 +4,7 @@ pub(super) mod account;
 pub(super) mod admin_user_actions;
 pub(super) mod admin_users;
 pub(super) mod audit_log;
+pub(super) mod discovery;
 pub(super) mod email_change;
 pub(super) mod email_verification;
 pub(super) mod jwks;
