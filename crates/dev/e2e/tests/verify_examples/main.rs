@@ -112,12 +112,12 @@ struct Story {
 impl Story {
     /// Checks that each stack accepts a token, and says whose it is.
     async fn accepted(&mut self, check: &str, user: &User) {
-        self.each(check, async |stack| once(stack.accepts(user).await)).await;
+        self.each(check, async |stack| once("accepted", stack.accepts(user).await)).await;
     }
 
     /// Checks that each stack accepts a token, at the latest after `deadline`.
     async fn accepted_within(&mut self, check: &str, user: &User, deadline: Duration) {
-        self.each(check, async |stack| wait_until(deadline, async || stack.accepts(user).await).await).await;
+        self.each(check, async |stack| wait_until("accepted", deadline, async || stack.accepts(user).await).await).await;
     }
 
     /// Records whether each stack accepts or refuses a token. Both are right.
@@ -134,17 +134,17 @@ impl Story {
 
     /// Checks that each stack refuses a token.
     async fn refused(&mut self, check: &str, token: &str) {
-        self.each(check, async |stack| once(stack.refuses(Some(token)).await)).await;
+        self.each(check, async |stack| once("refused", stack.refuses(Some(token)).await)).await;
     }
 
     /// Checks that each stack refuses a request without a token.
     async fn refused_without_token(&mut self) {
-        self.each("no token", async |stack| once(stack.refuses(None).await)).await;
+        self.each("no token", async |stack| once("refused", stack.refuses(None).await)).await;
     }
 
     /// Checks that each stack refuses a token, at the latest after `deadline`.
     async fn refused_within(&mut self, check: &str, token: &str, deadline: Duration) {
-        self.each(check, async |stack| wait_until(deadline, async || stack.refuses(Some(token)).await).await).await;
+        self.each(check, async |stack| wait_until("refused", deadline, async || stack.refuses(Some(token)).await).await).await;
     }
 
     /// Makes a check with all stacks that know the algorithm. The first check is made with the others too: they must
@@ -164,19 +164,19 @@ impl Story {
     }
 }
 
-fn once(result: Result<(), String>) -> Outcome {
+fn once(done: &str, result: Result<(), String>) -> Outcome {
     match result {
-        Ok(()) => Outcome::Passed("yes".to_owned()),
+        Ok(()) => Outcome::Passed(done.to_owned()),
         Err(response) => Outcome::Failed(response),
     }
 }
 
 /// Repeats a check until it succeeds, and returns how long that took.
-async fn wait_until(deadline: Duration, probe: impl AsyncFn() -> Result<(), String>) -> Outcome {
+async fn wait_until(done: &str, deadline: Duration, probe: impl AsyncFn() -> Result<(), String>) -> Outcome {
     let begun = Instant::now();
     loop {
         match probe().await {
-            Ok(()) => return Outcome::Passed(format!("yes, after {} s", begun.elapsed().as_secs())),
+            Ok(()) => return Outcome::Passed(format!("{done} after {} s", begun.elapsed().as_secs())),
             Err(response) if begun.elapsed() > deadline => {
                 return Outcome::Failed(format!("not within {} s: {response}", deadline.as_secs()));
             }

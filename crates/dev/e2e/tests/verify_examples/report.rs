@@ -62,7 +62,7 @@ pub(crate) fn markdown(reports: &[RunReport], stacks: &[StackSpec], run: &str, s
 fn cell(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Passed(how) => how.clone(),
-        Outcome::Failed(_) => "**NO**".to_owned(),
+        Outcome::Failed(_) => "**FAILED**".to_owned(),
         Outcome::NotSupported => "–".to_owned(),
     }
 }
@@ -71,12 +71,14 @@ const INTRODUCTION: &str = "\
 # Verified by other stacks
 
 Written by `scripts/verify-examples --report`, which `scripts/nightly` runs. Each column is a program of \
-[examples/verify](../examples/verify) with the libraries that its stack usually has. It was asked for `GET /me` with \
-tokens of a running user service: \"yes\" means 200 with the right `sub` and roles for what must be accepted, and 401 \
-for what must be refused. \"–\" means that the stack's libraries do not know the algorithm: it refuses such tokens.
+[examples/verify](../examples/verify) with the libraries that its stack usually has, or a gateway that asks the user \
+service. Each was asked for `GET /me` with tokens of a running user service. \"accepted\" is 200 with the right `sub` and \
+roles, \"refused\" is 401; every cell is what it must be, or FAILED. \"–\" means that the libraries of the stack do not \
+know the algorithm, and that it refused such a token.
 
-The time at \"a token of the next key\" is how long the stack refused it, because it had fetched the keys less than \
-30 seconds before; in operation it has fetched the next key before that signs. The time at \"a token of a removed key\" \
-is how long the stack still accepted it: the stacks that verify keep keys for up to five minutes.
+- A token of the next key: the time is how long the stack refused it, if it had fetched the keys shortly before. In \
+operation a key is published ten minutes before it signs, and every stack has fetched it by then.
+- A token of a removed key: the time is how long the stack still accepted it. A stack that verifies tokens itself may \
+keep keys for five minutes, and this check fails after five and a half.
 
 ";

@@ -1,7 +1,12 @@
 //! The list of stacks, and a stack that runs.
 
-use std::{fs, path::Path, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
+use e2e::gateways::{Gateway, GatewayProgram, Upstream};
 use local_stack::process::child::{Child, ChildSpec, Output};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -19,6 +24,7 @@ pub(crate) struct StackSpec {
     pub(crate) versions: String,
     algorithms: Vec<String>,
     directory: String,
+    /// Empty: a gateway, which [`Gateway::start`] starts with the configuration of the example.
     command: Vec<String>,
 }
 
@@ -41,12 +47,17 @@ pub(crate) fn read_list(file: &Path) -> Vec<StackSpec> {
         .collect()
 }
 
-/// A stack that runs. Dropping it ends the stack.
+/// What answers the requests to a stack. Dropping it ends its processes.
+enum Running {
+    Program { _process: Child, _port: Port },
+    Gateway { _gateway: Gateway, _upstream: Upstream },
+}
+
+/// A stack that runs.
 pub(crate) struct RunningStack {
     knows_algorithm: bool,
     api: Api,
-    _process: Child,
-    _port: Port,
+    _running: Running,
 }
 
 impl RunningStack {
@@ -55,25 +66,13 @@ impl RunningStack {
     /// # Panics
     /// Panics with the end of its log if it does not start.
     pub(crate) async fn start(spec: &StackSpec, algorithm: &str, issuer: &Issuer) -> Self {
-        let port = Port::free().expect("a port is free");
         let log = issuer.world.logs().join(format!("{}.log", spec.name));
-        let (program, arguments) = spec.command.split_first().expect("a stack has a command");
-        let mut process = ChildSpec::new(&spec.name, program, Output::File(log))
-            .args(arguments)
-            .directory(&spec.directory)
-            .env("ISSUER", issuer.service.base_url())
-            .env("AUDIENCE", "user-service")
-            .env("PORT", port.number().to_string())
-            .start()
-            .unwrap_or_else(|error| panic!("{error:#}"));
-        let api = Api::new(format!("http://127.0.0.1:{}", port.number()));
-        wait_for(START_DEADLINE, &format!("{} responds", spec.name), async || {
-            process.ensure_running().unwrap_or_else(|error| panic!("{error:#}"));
-            api.try_send(api.request(Method::GET, "/me")).await.ok()
-        })
-        .await;
+        let (api, running) = match spec.command.split_first() {
+            Some((program, arguments)) => start_program(spec, program, arguments, issuer, log).await,
+            None => start_gateway(&spec.name, issuer, &log).await,
+        };
         let knows_algorithm = spec.algorithms.iter().any(|known| known == algorithm);
-        Self { knows_algorithm, api, _process: process, _port: port }
+        Self { knows_algorithm, api, _running: running }
     }
 
     /// Returns whether the stack can verify the tokens of this run.
@@ -100,4 +99,41 @@ impl RunningStack {
         let response = api.try_send(api.request(Method::GET, "/me")).await.map_err(|error| format!("{error:#}"))?;
         Ok((response.status, response.text))
     }
+}
+
+async fn start_program(
+    spec: &StackSpec,
+    program: &str,
+    arguments: &[String],
+    issuer: &Issuer,
+    log: PathBuf,
+) -> (Api, Running) {
+    let port = Port::free().expect("a port is free");
+    let mut process = ChildSpec::new(&spec.name, program, Output::File(log))
+        .args(arguments)
+        .directory(&spec.directory)
+        .env("ISSUER", issuer.service.base_url())
+        .env("AUDIENCE", "user-service")
+        .env("PORT", port.number().to_string())
+        .start()
+        .unwrap_or_else(|error| panic!("{error:#}"));
+    let api = Api::new(format!("http://127.0.0.1:{}", port.number()));
+    wait_for(START_DEADLINE, &format!("{} responds", spec.name), async || {
+        process.ensure_running().unwrap_or_else(|error| panic!("{error:#}"));
+        api.try_send(api.request(Method::GET, "/me")).await.ok()
+    })
+    .await;
+    (api, Running::Program { _process: process, _port: port })
+}
+
+async fn start_gateway(name: &str, issuer: &Issuer, log: &Path) -> (Api, Running) {
+    let program = match name {
+        "nginx" => GatewayProgram::Nginx,
+        "caddy" => GatewayProgram::Caddy,
+        other => panic!("{other} has no command and is no gateway"),
+    };
+    let upstream = Upstream::start();
+    let gateway = Gateway::start(program, &issuer.service, &upstream, log).await;
+    let gateway = gateway.unwrap_or_else(|| panic!("{name} is not here, but scripts/verify-examples has fetched it"));
+    (gateway.api(), Running::Gateway { _gateway: gateway, _upstream: upstream })
 }

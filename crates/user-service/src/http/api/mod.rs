@@ -22,3 +22,4 @@ pub(super) mod sessions;
 mod totp_qr_code;
 pub(super) mod undo;
 mod user_body;
+pub(super) mod verify;
