@@ -117,7 +117,8 @@ impl Story {
 
     /// Checks that each stack accepts a token, at the latest after `deadline`.
     async fn accepted_within(&mut self, check: &str, user: &User, deadline: Duration) {
-        self.each(check, async |stack| wait_until("accepted", deadline, async || stack.accepts(user).await).await).await;
+        self.each(check, async |stack| wait_until("accepted", deadline, async || stack.accepts(user).await).await)
+            .await;
     }
 
     /// Records whether each stack accepts or refuses a token. Both are right.
@@ -144,7 +145,10 @@ impl Story {
 
     /// Checks that each stack refuses a token, at the latest after `deadline`.
     async fn refused_within(&mut self, check: &str, token: &str, deadline: Duration) {
-        self.each(check, async |stack| wait_until("refused", deadline, async || stack.refuses(Some(token)).await).await).await;
+        self.each(check, async |stack| {
+            wait_until("refused", deadline, async || stack.refuses(Some(token)).await).await
+        })
+        .await;
     }
 
     /// Makes a check with all stacks that know the algorithm. The first check is made with the others too: they must
