@@ -86,8 +86,11 @@ async fn run(algorithm: &str, stacks: &[StackSpec]) -> RunReport {
     let confused = forged_tokens::hs256_with_public_key(&genuine, &issuer.key_set().await);
     story.refused("HS256 with the public key as secret", &confused).await;
 
-    tokio::time::sleep(brief.expires_in() + LONGEST_LEEWAY + Duration::from_secs(2)).await;
-    story.refused("an expired token", &brief.token).await;
+    let is_quick = variable("VERIFY_QUICK") == "true";
+    if !is_quick {
+        tokio::time::sleep(brief.expires_in() + LONGEST_LEEWAY + Duration::from_secs(2)).await;
+        story.refused("an expired token", &brief.token).await;
+    }
     story.accepted("a valid token after all of these", &user).await;
 
     issuer.rotate().await;
@@ -96,10 +99,12 @@ async fn run(algorithm: &str, stacks: &[StackSpec]) -> RunReport {
     story.accepted_within("a token of the next key", &renewed, FETCH_INTERVAL + MARGIN).await;
     story.accepted("a token of the previous key after that", &user).await;
 
-    issuer.remove_previous_key().await;
-    story.refused_within("a token of a removed key", &user.token, KEYS_MAX_AGE + MARGIN).await;
-    assert!(user.expires_in() > LONGEST_LEEWAY, "the token was not refused for its expiry");
-    story.accepted("a token of the current key after that", &renewed).await;
+    if !is_quick {
+        issuer.remove_previous_key().await;
+        story.refused_within("a token of a removed key", &user.token, KEYS_MAX_AGE + MARGIN).await;
+        assert!(user.expires_in() > LONGEST_LEEWAY, "the token was not refused for its expiry");
+        story.accepted("a token of the current key after that", &renewed).await;
+    }
     RunReport { algorithm: algorithm.to_owned(), checks: story.checks }
 }
 
