@@ -6,6 +6,7 @@ use bson::doc;
 use e2e::{
     accounts::{register_with_id, with_cheap_hashes},
     administrators::create_admin,
+    commands::stdout_of,
 };
 use serde_json::Value;
 use test_support::{DEADLINE, Service, Stack, TestUser, World, wait_for};
@@ -85,8 +86,19 @@ impl Issuer {
 
     /// Makes a successor of the signing key, and lets it sign.
     pub(crate) async fn rotate(&self) {
-        let before = Jws::parse(&self.log_in_user().await.token).key_id().to_owned();
         self.advance_time(31 * DAY).await;
+        self.wait_for_next_key().await;
+    }
+
+    /// Changes the algorithm with the command, and lets the next key sign.
+    pub(crate) async fn change_algorithm(&self, name: &str) {
+        let changed = self.service.spec().command(&["keys", "algorithm", name]).await;
+        let _ = stdout_of(&changed, 0);
+        self.wait_for_next_key().await;
+    }
+
+    async fn wait_for_next_key(&self) {
+        let before = Jws::parse(&self.log_in_user().await.token).key_id().to_owned();
         self.wait_for_keys("the next key is published", async |keys| keys.len() == 2).await;
         self.advance_time(11 * MINUTE).await;
         self.wait_for_keys("the next key signs", async |_| {
