@@ -122,7 +122,8 @@ impl KeyCache {
 
     fn usable_keys<'a>(&self, state: &'a State) -> Option<&'a KeySet> {
         let now = self.clock.monotonic();
-        let usable = |set: &&KeySet| now.saturating_duration_since(set.fetched_at) < set.max_age.saturating_add(self.max_stale);
+        let usable =
+            |set: &&KeySet| now.saturating_duration_since(set.fetched_at) < set.max_age.saturating_add(self.max_stale);
         state.keys.as_ref().filter(usable)
     }
 
