@@ -66,6 +66,13 @@ impl Application {
 
         let parsed = ParsedConfig::new(&config).await?;
         let encryption = parsed.encryption;
+        let user_written = parsed.claims.user_written();
+        if !user_written.is_empty() {
+            tracing::info!(
+                claims = user_written.join(", "),
+                "users write these claims themselves: they must grant nothing"
+            );
+        }
         let worker_clients = WorkerClients::new(&config.mongodb, "user-service").await?;
         let database = parsed.client.database(&config.mongodb.database);
         let store = Store::new(&database, config.mongodb.operation_timeout, config.relay.max_pending_per_user);
@@ -117,6 +124,7 @@ impl Application {
                 require_verified_email: auth.require_verified_email,
                 hidden_registration: auth.registration == RegistrationMode::Hidden,
                 totp_issuer: auth.totp_issuer(),
+                token_claims: parsed.claims,
             },
             passwords: parsed.passwords,
             attributes: parsed.attributes,

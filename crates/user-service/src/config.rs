@@ -1,6 +1,6 @@
 //! The typed configuration. `config.default.toml` is its reference.
 
-use std::{path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -25,6 +25,7 @@ pub const SOURCE: ConfigSource = ConfigSource {
         "kafka.properties.sasl.password",
         "kafka.properties.ssl.key.password",
     ],
+    dotted_tables: &["kafka.properties"],
 };
 
 /// The whole configuration.
@@ -217,6 +218,8 @@ pub struct AuthConfig {
     pub registration: RegistrationMode,
     #[serde(deserialize_with = "service_kit::config::optional_duration")]
     pub unverified_expiry: Option<Duration>,
+    /// The source of each claim.
+    pub claims: BTreeMap<String, String>,
 }
 
 /// The mode of registration: whether the response reveals that an address has an account.

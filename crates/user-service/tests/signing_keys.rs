@@ -6,7 +6,7 @@
 use std::{sync::Arc, time::Duration};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use bson::{DateTime, Document, doc};
+use bson::{Binary, DateTime, Document, doc, spec::BinarySubtype};
 use mongodb::Database;
 use secrecy::ExposeSecret as _;
 use test_support::{Stack, wait_for};
@@ -14,9 +14,9 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use user_service::{
     domain::{SigningAlgorithm, TokenType},
-    keys::{KeyEncryptionKey, SigningKeys},
+    keys::{KeyEncryptionKey, KeyPair, SigningKeys},
     store::Store,
-    tokens::{AccessTokens, Jwts, TokenError},
+    tokens::{AccessTokens, Jwts, Subject, TokenError},
 };
 use uuid::Uuid;
 
@@ -101,6 +101,51 @@ async fn a_key_signs_is_replaced_and_is_removed_when_its_last_token_has_expired(
     assert!(alone.verifying_key(&first).await.is_none());
 }
 
+/// Returns the algorithms of the published keys.
+fn published_algorithms(keys: &SigningKeys) -> Vec<SigningAlgorithm> {
+    keys.published_keys().unwrap().into_iter().map(|key| key.public.algorithm()).collect()
+}
+
+/// The replicas are configured for ES256.
+#[tokio::test]
+async fn a_rotation_keeps_the_algorithm_of_the_installation_and_not_the_configured_one() {
+    let database = database("algorithm").await;
+    replica_with_our_key(&database).await;
+    let keys = database.collection::<Document>("keys");
+    keys.update_one(doc! {}, doc! { "$set": { "algorithm": "RS256" } }).await.unwrap();
+    advance_time(&database, 31 * DAY).await;
+    let rotated = replica_with_our_key(&database).await;
+    assert_eq!(published_algorithms(&rotated), [SigningAlgorithm::Es256, SigningAlgorithm::Rs256]);
+}
+
+#[tokio::test]
+async fn the_keys_of_an_installation_of_0_1_0_are_rotated_in_a_form_that_0_1_0_reads() {
+    let database = database("released").await;
+    let encryption = KeyEncryptionKey::from_base64(&BASE64_STANDARD.encode([OUR_SECRET; 32]).into()).unwrap();
+    let seed = [7_u8; 32];
+    // The thumbprint of the public key of this seed.
+    let kid = KeyPair::from_private(SigningAlgorithm::EdDsa, &seed).unwrap().public().jwk().thumbprint();
+    let sealed = encryption.seal(&format!("signing-key/{kid}"), &seed);
+    let private = Binary { subtype: BinarySubtype::Generic, bytes: sealed };
+    let key = doc! { "kid": &kid, "private": private, "longestTtlMs": 15 * MINUTE, "signFrom": DateTime::now() };
+    let document = doc! { "_id": "signing", "schemaVersion": 1, "version": 1_i64, "keys": [key] };
+    database.collection::<Document>("keys").insert_one(document).await.unwrap();
+
+    let replica = replica_with_our_key(&database).await;
+    assert_eq!(replica.current_key().unwrap().kid, kid);
+    assert_eq!(replica.current_key().unwrap().required_type, Some(TokenType::AtJwt));
+    advance_time(&database, 31 * DAY).await;
+    let rotated = replica_with_our_key(&database).await;
+    assert_eq!(published_algorithms(&rotated), [SigningAlgorithm::EdDsa; 2]);
+    let ids = database.collection::<Document>("keys").distinct("_id", doc! {}).await.unwrap();
+    assert_eq!(ids, [bson::Bson::from("signing")]);
+    for key in stored_keys(&database).await {
+        let mut members: Vec<&str> = key.keys().map(String::as_str).filter(|name| *name != "signUntil").collect();
+        members.sort_unstable();
+        assert_eq!(members, ["kid", "longestTtlMs", "private", "signFrom"]);
+    }
+}
+
 #[tokio::test]
 async fn a_key_is_kept_longer_when_its_tokens_live_longer() {
     let database = database("longer").await;
@@ -131,8 +176,9 @@ async fn a_token_that_was_verified_before_ends_when_it_expires_and_when_its_key_
     let id = Uuid::from_u128(1);
     let (brief, long) = (tokens(Duration::from_secs(2)), tokens(TTL));
     let ends_at = jiff::Timestamp::MAX;
+    let subject = || Subject { user: id, roles: &[], configured: serde_json::Map::new() };
     let token =
-        |tokens: &AccessTokens| tokens.issue(id, id, 1, &[], id, ends_at).unwrap().token.expose_secret().to_owned();
+        |tokens: &AccessTokens| tokens.issue(subject(), id, 1, id, ends_at).unwrap().token.expose_secret().to_owned();
 
     let ends = token(&brief);
     assert_eq!(brief.verify(&ends).await.unwrap().sub, id);

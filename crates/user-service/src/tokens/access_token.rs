@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::{
@@ -25,6 +26,22 @@ pub struct AccessClaims {
     /// The user's session epoch at the start of the session.
     pub epoch: i64,
     pub roles: Vec<String>,
+}
+
+/// The user of a token.
+pub struct Subject<'a> {
+    pub user: Uuid,
+    pub roles: &'a [String],
+    /// The configured claims, for other services: this one does not read them.
+    pub configured: Map<String, Value>,
+}
+
+#[derive(Serialize)]
+struct IssuedClaims {
+    #[serde(flatten)]
+    claims: AccessClaims,
+    #[serde(flatten)]
+    configured: Map<String, Value>,
 }
 
 /// Signs and verifies access tokens.
@@ -63,16 +80,21 @@ impl AccessTokens {
     /// Returns [`SigningUnavailable`] while the key set is not fresh.
     pub fn issue(
         &self,
-        user: Uuid,
+        subject: Subject<'_>,
         session: Uuid,
         epoch: i64,
-        roles: &[String],
         token_id: Uuid,
         ends_at: Timestamp,
     ) -> Result<IssuedToken, SigningUnavailable> {
-        let client_id = self.jwts.audience().to_owned();
-        let claims = AccessClaims { sub: user, client_id, jti: token_id, sid: session, epoch, roles: roles.to_vec() };
-        self.jwts.sign(&claims, self.ttl, ends_at)
+        let claims = AccessClaims {
+            sub: subject.user,
+            client_id: self.jwts.audience().to_owned(),
+            jti: token_id,
+            sid: session,
+            epoch,
+            roles: subject.roles.to_vec(),
+        };
+        self.jwts.sign(&IssuedClaims { claims, configured: subject.configured }, self.ttl, ends_at)
     }
 
     /// Returns the public keys that verify the tokens.

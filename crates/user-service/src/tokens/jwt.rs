@@ -43,7 +43,7 @@ impl<C> Clone for VerifiedToken<C> {
     }
 }
 
-/// The claims of a token besides `iat` and `exp`: where it is from, whom it is for, and its own ones.
+/// The claims of a token besides `iat` and `exp`: its issuer, its audience, and its own ones.
 #[derive(Serialize, Deserialize)]
 struct Addressed<Text, C> {
     iss: Text,

@@ -9,7 +9,7 @@ mod property_tests;
 mod refresh_token;
 mod verified_token_cache;
 
-pub use access_token::{AccessClaims, AccessTokens};
+pub use access_token::{AccessClaims, AccessTokens, Subject};
 pub use jwt::{IssuedToken, Jwts, TokenError, VerifiedToken};
 pub use mfa_token::{MfaBinding, MfaToken, MfaTokens};
 pub use refresh_token::{RefreshToken, RefreshTokens};

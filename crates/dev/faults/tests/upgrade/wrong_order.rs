@@ -178,6 +178,8 @@ async fn an_older_user_service_parks_a_user_at_an_event_that_it_does_not_know_un
     service.terminate().await;
     let previous = previous_release();
     service.restart_with(|spec| spec.set("KAFKA__BROKERS", &brokers).with_binaries(Some(&previous))).await;
+    // The installation began with the newer release, whose signing keys the older one does not read.
+    account.refresh().await;
     account.update_profile("Behind it").await;
     let user = account.client.user().expect("the account is known").to_string();
     let parked = wait_until_parked(&service, &user).await;
