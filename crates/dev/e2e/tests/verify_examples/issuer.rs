@@ -2,18 +2,17 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use bson::doc;
 use e2e::{
     accounts::{register_with_id, with_cheap_hashes},
     administrators::create_admin,
     commands::stdout_of,
+    signing_key_time::{MINUTE, advance_signing_key_time},
 };
 use serde_json::Value;
 use test_support::{DEADLINE, Service, Stack, TestUser, World, wait_for};
 
 use crate::forged_tokens::Jws;
 
-const MINUTE: i64 = 60_000;
 const DAY: i64 = 24 * 60 * MINUTE;
 /// The lifetime of access tokens: longer than the test, which must not end with expired tokens.
 const TOKEN_TTL: &str = "30m";
@@ -86,7 +85,7 @@ impl Issuer {
 
     /// Makes a successor of the signing key, and lets it sign.
     pub(crate) async fn rotate(&self) {
-        self.advance_time(31 * DAY).await;
+        advance_signing_key_time(&self.world, 31 * DAY).await;
         self.wait_for_next_key().await;
     }
 
@@ -100,7 +99,7 @@ impl Issuer {
     async fn wait_for_next_key(&self) {
         let before = Jws::parse(&self.log_in_user().await.token).key_id().to_owned();
         self.wait_for_keys("the next key is published", async |keys| keys.len() == 2).await;
-        self.advance_time(11 * MINUTE).await;
+        advance_signing_key_time(&self.world, 11 * MINUTE).await;
         self.wait_for_keys("the next key signs", async |_| {
             Jws::parse(&self.log_in_user().await.token).key_id() != before
         })
@@ -110,20 +109,8 @@ impl Issuer {
     /// Waits, in the time of the database, until the previous key is removed.
     pub(crate) async fn remove_previous_key(&self) {
         // The longest lifetime of its tokens, the age of a cached key set, and a margin.
-        self.advance_time(40 * MINUTE).await;
+        advance_signing_key_time(&self.world, 40 * MINUTE).await;
         self.wait_for_keys("the previous key is removed", async |keys| keys.len() == 1).await;
-    }
-
-    /// Simulates that time passes: only the distance of the stored times to the clock of the database counts.
-    async fn advance_time(&self, millis: i64) {
-        let back = |field: &str| {
-            doc! { "$cond": [{ "$eq": [{ "$type": field }, "missing"] }, "$$REMOVE", { "$subtract": [field, millis] }] }
-        };
-        let times = doc! { "signFrom": back("$$this.signFrom"), "signUntil": back("$$this.signUntil") };
-        let moved = doc! { "$map": { "input": "$keys", "in": { "$mergeObjects": ["$$this", times] } } };
-        let keys = self.world.user_collection("keys").await;
-        let updated = keys.update_one(doc! { "_id": "signing-keys" }, vec![doc! { "$set": { "keys": moved } }]).await;
-        assert_eq!(updated.expect("keys can be written").matched_count, 1);
     }
 
     /// Waits until the published keys are as expected. An unknown key id causes the service to read its keys again.
