@@ -72,9 +72,10 @@ const INTRODUCTION: &str = "\
 
 Written by `scripts/verify-examples --report`, which `scripts/nightly` runs. Each column is a program of \
 [examples/verify](../examples/verify) with the libraries that its stack usually has, or a gateway that asks the user \
-service. Each was asked for `GET /me` with tokens of a running user service. \"accepted\" is 200 with the right `sub` and \
-roles, \"refused\" is 401; every cell is what it must be, or FAILED. \"–\" means that the libraries of the stack do not \
-know the algorithm, and that it refused such a token.
+service. Each was asked for `GET /me` with tokens of a running user service. \"accepted\" is 200 with the right `sub` \
+and roles, \"refused\" is 401; every cell is what it must be, or FAILED; only `typ: at+jwt` and a change of the \
+algorithm may have either result. \"–\" means that the libraries of the stack do not know the algorithm, and that it \
+refused such a token.
 
 - A token of the next key: the time is how long the stack refused it, if it had fetched the keys shortly before. In \
 operation a key is published ten minutes before it signs, and every stack has fetched it by then.
