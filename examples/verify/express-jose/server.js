@@ -24,8 +24,9 @@ async function authenticate(request, response, next) {
     })
     request.user = payload
   } catch (error) {
-    // Without the keys no token can be judged. The issuer is unreachable: this is not the client's fault.
-    if (!(error instanceof errors.JOSEError) || error instanceof errors.JWKSTimeout) return next(error)
+    // Without the keys no token can be judged: this is not the client's fault.
+    const unavailable = ['ERR_JOSE_GENERIC', 'ERR_JWKS_TIMEOUT']
+    if (!(error instanceof errors.JOSEError) || unavailable.includes(error.code)) return next(error)
     return response.status(401).set('WWW-Authenticate', 'Bearer error="invalid_token"').end()
   }
   next()
