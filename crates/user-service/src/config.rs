@@ -206,6 +206,8 @@ pub struct AuthConfig {
     #[serde(deserialize_with = "service_kit::config::duration")]
     pub reset_ttl: Duration,
     #[serde(deserialize_with = "service_kit::config::duration")]
+    pub invitation_ttl: Duration,
+    #[serde(deserialize_with = "service_kit::config::duration")]
     pub undo_ttl: Duration,
     #[serde(deserialize_with = "service_kit::config::duration")]
     pub mfa_token_ttl: Duration,

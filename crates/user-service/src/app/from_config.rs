@@ -80,6 +80,7 @@ pub(super) fn lifetimes(config: &Config) -> Lifetimes {
         },
         verification_link: auth.verification_ttl,
         reset_link: auth.reset_ttl,
+        invitation_link: auth.invitation_ttl,
         undo_link: auth.undo_ttl,
     }
 }

@@ -44,9 +44,9 @@ pub use session_document::SessionRow;
 pub use sessions::{Rotation, SessionStore};
 pub use throttles::{ThrottleKey, ThrottleRule, ThrottleState, ThrottleStore};
 pub use user_document::{
-    AuditDetails, IdempotencyRecord, ImportedFrom, KnownNetwork, NewEvent, Parked, PendingEvent, ReservedKey,
-    SessionRule, TokenRecord, TotpRecord, TotpSetup, UndoTokenRecord, UsedMfaToken, UsedTokenRecord, UserRecord,
-    username_fields,
+    AuditDetails, IdempotencyRecord, ImportedFrom, InvitationRecord, KnownNetwork, NewEvent, Parked, PendingEvent,
+    ReservedKey, SessionRule, TokenRecord, TotpRecord, TotpSetup, UndoTokenRecord, UsedMfaToken, UsedTokenRecord,
+    UserRecord, username_fields,
 };
 pub use user_search::UserPage;
 pub use users::UserStore;
