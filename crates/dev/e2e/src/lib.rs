@@ -17,6 +17,7 @@ pub mod pseudo_random;
 pub mod published_key_set;
 pub mod rate_limits;
 pub mod sealed_tokens;
+pub mod signing_key_time;
 pub mod start;
 pub mod topic_order;
 pub mod totp;

@@ -11,13 +11,12 @@ use e2e::{
     accounts::{register, with_cheap_hashes},
     commands::stdout_of,
     published_key_set,
+    signing_key_time::{MINUTE, advance_signing_key_time},
     start::start_user_service_with,
 };
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use test_support::{Api, DEADLINE, Service, Stack, Tokens, World, wait_for};
-
-const MINUTE: i64 = 60_000;
 
 async fn key_set(api: &Api) -> Value {
     api.get("/.well-known/jwks.json").await.expect(200).json()
@@ -64,16 +63,6 @@ async fn store_as_0_1_0(world: &World) -> Document {
     keys.delete_one(doc! { "_id": "signing-keys" }).await.expect("MongoDB answers");
     keys.insert_one(&document).await.expect("MongoDB answers");
     document
-}
-
-/// Simulates that this time passes for the signing keys.
-async fn advance_time(world: &World, millis: i64) {
-    let back = |field: &str| doc! { "$cond": [{ "$eq": [{ "$type": field }, "missing"] }, "$$REMOVE", { "$subtract": [field, millis] }] };
-    let times = doc! { "signFrom": back("$$this.signFrom"), "signUntil": back("$$this.signUntil") };
-    let moved = doc! { "$map": { "input": "$keys", "in": { "$mergeObjects": ["$$this", times] } } };
-    let keys = world.user_collection("keys").await;
-    let update = vec![doc! { "$set": { "keys": moved } }];
-    keys.update_one(doc! { "_id": "signing-keys" }, update).await.expect("MongoDB answers");
 }
 
 async fn assert_accepted(replicas: &[&Api], tokens: &[&Tokens]) {
@@ -124,7 +113,7 @@ async fn a_change_of_the_algorithm_ends_no_session_and_all_replicas_accept_the_t
     }
     let between = one.login(&ada).await;
     assert_eq!(verified_header(&other, &between.access).await, ("JWT".to_owned(), "EdDSA".to_owned()));
-    advance_time(&world, 11 * MINUTE).await;
+    advance_signing_key_time(&world, 11 * MINUTE).await;
     let new = wait_for(DEADLINE, "the new key signs", async || {
         wait_for_published(&one, &["EdDSA", "ES256"]).await;
         let tokens = one.login(&ada).await;
@@ -136,7 +125,7 @@ async fn a_change_of_the_algorithm_ends_no_session_and_all_replicas_accept_the_t
     // Every session is refreshed, also after the old key has gone.
     let refreshed = Tokens::from_response(&one.refresh(&old.refresh).await.expect(200));
     assert_eq!(verified_header(&other, &refreshed.access).await, ("JWT".to_owned(), "ES256".to_owned()));
-    advance_time(&world, 22 * MINUTE).await;
+    advance_signing_key_time(&world, 22 * MINUTE).await;
     for api in [&one, &other] {
         wait_for_published(api, &["ES256"]).await;
         let _ = api.with_token(&old.access).get("/api/users/me").await.expect_problem(401, "unauthorized");

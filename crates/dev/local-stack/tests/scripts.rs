@@ -369,7 +369,7 @@ fn the_openssl_of_the_system_is_used_where_its_headers_are_and_compiled_elsewher
 
 #[test]
 fn an_unknown_option_is_a_usage_error() {
-    for script in ["up", "parts", "pictures", "nightly"] {
+    for script in ["up", "parts", "pictures", "nightly", "verify-examples"] {
         let (output, text) = TestMachine::new().run(script, &["--nonsense"]);
         assert_eq!(output.status.code(), Some(2));
         assert!(text.contains("--nonsense"), "{text}");
@@ -378,7 +378,7 @@ fn an_unknown_option_is_a_usage_error() {
 
 #[test]
 fn help_shows_the_usage_of_a_script() {
-    for script in ["up", "test", "parts", "pictures", "faults", "nightly"] {
+    for script in ["up", "test", "parts", "pictures", "faults", "nightly", "verify-examples"] {
         let (output, text) = TestMachine::new().run(script, &["--help"]);
         assert!(output.status.success() && text.contains(&format!("scripts/{script} [")), "{text}");
     }
