@@ -21,8 +21,8 @@ WORKDIR /src
 # The manifests of the workspace, with an empty library and an empty program for each crate.
 FROM toolchain AS manifests
 COPY . .
-RUN find crates -type f ! -name Cargo.toml -delete \
-    && find crates -name Cargo.toml | while read -r manifest; do \
+RUN find crates examples -type f ! -name Cargo.toml -delete \
+    && find crates examples -name Cargo.toml | while read -r manifest; do \
          src=$(dirname "$manifest")/src \
          && mkdir -p "$src" && touch "$src/lib.rs" && echo 'fn main() {}' >"$src/main.rs" || exit 1; \
        done

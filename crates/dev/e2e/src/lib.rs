@@ -5,6 +5,7 @@ pub mod administrators;
 pub mod commands;
 pub mod comparable_response;
 pub mod event_publisher;
+pub mod gateways;
 pub mod ledger;
 pub mod mail_scene;
 pub mod measured_mongod;

@@ -33,6 +33,7 @@ const EXPECTED: &[(&str, &str)] = &[
     ("users", "IXSCAN { status: 1, usernameKey: 1 }"),
     ("throttles", "IDHACK"),
     ("throttles", "IXSCAN { _id: 1 }"),
+    ("sessions", "IXSCAN { _id: 1 }"),
     ("sessions", "IXSCAN { userId: 1, createdAt: -1, _id: -1 }"),
     ("audit", "IXSCAN { userId: 1, at: -1, _id: -1 }"),
 ];
@@ -179,6 +180,7 @@ async fn use_every_feature(world: &World, api: &Api, admin: &Api) {
     let tokens = api.login(&ada).await;
     let me = api.with_token(&tokens.access);
     let _ = me.get("/api/users/me").await.expect(200);
+    let _ = me.get("/api/auth/verify").await.expect(204);
     let _ = me.patch("/api/users/me", &json!({ "displayName": "Ada" })).await.expect(200);
     let _ = me.patch("/api/users/me", &json!({ "username": "ada-renamed" })).await.expect(200);
     let refreshed = api.refresh(&tokens.refresh).await.expect(200);
@@ -195,7 +197,11 @@ async fn use_every_feature(world: &World, api: &Api, admin: &Api) {
     let _ = api.post("/api/auth/logout", &json!({ "refreshToken": other.refresh })).await.expect(204);
     let _ = Tokens::from_response(&refreshed);
     let _ = me.delete("/api/users/me/sessions", None).await.expect(204);
-    for query in ["", "?status=disabled", "?query=ad", "?query=ad&status=active", "?query=ada%40"] {
+    let ids = format!("?ids={0},{1}", me.get("/api/users/me").await.expect(200).string("id"), bson::Uuid::new());
+    let email = format!("?email={}", ada.email);
+    for query in
+        ["", "?status=disabled", "?query=ad", "?query=ad&status=active", "?query=ada%40", "?username=ada", &ids, &email]
+    {
         let _ = admin.get(&format!("/api/admin/users{query}")).await.expect(200);
     }
     delete_account(&me, &renewed).await;

@@ -30,6 +30,8 @@ async fn each_request_makes_only_the_expected_calls_to_mongodb() {
     let me = api.with_token(&tokens.access);
     let _ = me.get("/api/users/me").await.expect(200);
     seen.push(("profile", commands_until_published(&world).await));
+    let _ = me.get("/api/auth/verify").await.expect(204);
+    seen.push(("verification for a gateway", commands_until_published(&world).await));
     let _ = me.patch("/api/users/me", &json!({ "displayName": "Ada" })).await.expect(200);
     seen.push(("change of the profile", commands_until_published(&world).await));
     let _ = api.refresh(&tokens.refresh).await.expect(200);
@@ -53,6 +55,7 @@ async fn each_request_makes_only_the_expected_calls_to_mongodb() {
              throttles remove, users find, users findAndModify, users update",
         ),
         ("profile", "users find"),
+        ("verification for a gateway", "sessions find, users find"),
         (
             "change of the profile",
             "audit update, throttles findAndModify, users find, users findAndModify, users update",

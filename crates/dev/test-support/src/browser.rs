@@ -127,10 +127,10 @@ impl Browser {
     /// Panics if there is no such element, or another one covers it.
     pub async fn click(&mut self, selector: &str) {
         // A click before the first frame of a page is lost, and a style sheet that arrives late moves the element.
-        // A picture requires a frame.
+        // A picture requires a frame. A picture of a part would resize the page for a moment, and a click into a frame
+        // of another process would then miss it.
         self.wait_until("document.readyState === 'complete'").await;
-        let one_pixel = json!({ "x": 0, "y": 0, "width": 1, "height": 1, "scale": 1 });
-        self.call("Page.captureScreenshot", json!({ "clip": one_pixel })).await;
+        self.call("Page.captureScreenshot", json!({})).await;
         let found = self
             .evaluate(&format!(
                 "(() => {{

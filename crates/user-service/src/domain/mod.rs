@@ -72,6 +72,6 @@ pub use self::timezone::Timezone;
 pub use self::totp::TotpSecret;
 pub use self::undo_links::{SecondFactorTimes, SecondFactorUndo, UndoLink, UndoPlan};
 pub use self::user::{User, UserStatus};
-pub use self::user_search::{SearchText, UserCursor, UserSearch};
+pub use self::user_search::{SearchText, UserCursor, UserSearch, UserSelection};
 pub use self::username::Username;
 pub use self::username_history::UsernameHistory;

@@ -4,11 +4,18 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
-    allowed_characters::is_blank, email, invalid_value::Invalid, redacted::redacted_debug, user::UserStatus, username,
+    allowed_characters::is_blank,
+    email::{self, Email},
+    invalid_value::Invalid,
+    redacted::redacted_debug,
+    user::UserStatus,
+    username::{self, Username},
 };
 
 /// Maximum length of the typed text, in code points.
 pub const MAX_CHARS: usize = 254;
+/// The maximum number of ids of one search.
+pub const MAX_IDS: usize = 100;
 
 /// The beginning of an email address or a username, converted to the form of the keys.
 #[derive(Clone, PartialEq, Eq)]
@@ -55,11 +62,49 @@ impl SearchText {
 // The searched text is personal data.
 redacted_debug!(SearchText);
 
+/// Parses the ids of accounts, which are separated by commas.
+///
+/// # Errors
+/// Returns an error with the code `too-many` or `not-a-uuid`.
+pub fn parse_ids(raw: &str) -> Result<Vec<Uuid>, Invalid> {
+    let ids: Vec<&str> = raw.split(',').take(MAX_IDS + 1).collect();
+    if ids.len() > MAX_IDS {
+        return Err(Invalid::new("too-many", format!("At most {MAX_IDS} ids.")));
+    }
+    ids.into_iter()
+        .map(Uuid::try_parse)
+        .collect::<Result<_, _>>()
+        .map_err(|_| Invalid::new("not-a-uuid", "Each id is a UUID, and a comma separates it from the next one."))
+}
+
 /// The criteria of a search.
 #[derive(Debug, Clone, Default)]
 pub struct UserSearch {
-    pub text: Option<SearchText>,
+    pub selection: UserSelection,
     pub status: Option<UserStatus>,
+}
+
+/// The accounts that a search selects.
+#[derive(Debug, Clone, Default)]
+pub enum UserSelection {
+    #[default]
+    All,
+    /// Those whose email address or username begins with the text.
+    Prefix(SearchText),
+    /// Those with these ids.
+    Ids(Vec<Uuid>),
+    /// The one whose current email address has the same key.
+    Email(Email),
+    /// The one whose current username has the same key.
+    Username(Username),
+}
+
+impl UserSelection {
+    /// Returns whether all results are on one page.
+    #[must_use]
+    pub fn is_one_page(&self) -> bool {
+        matches!(self, Self::Ids(_) | Self::Email(_) | Self::Username(_))
+    }
 }
 
 /// A keyset cursor for the results of a search. Without a text, the newest account comes first. With a text, the
@@ -75,7 +120,11 @@ impl UserCursor {
     /// Returns whether the cursor belongs to a search of this kind.
     #[must_use]
     pub fn fits_search(&self, search: &UserSearch) -> bool {
-        matches!(self, Self::Key(_)) == search.text.is_some()
+        match search.selection {
+            UserSelection::All => matches!(self, Self::Id(_)),
+            UserSelection::Prefix(_) => matches!(self, Self::Key(_)),
+            UserSelection::Ids(_) | UserSelection::Email(_) | UserSelection::Username(_) => false,
+        }
     }
 }
 
@@ -98,7 +147,6 @@ pub fn prefix_end(prefix: &str) -> Option<String> {
 mod tests {
     use super::*;
     use crate::domain::invalid_value::assert_refused;
-    use crate::domain::{Email, Username};
 
     fn text(raw: &str) -> SearchText {
         SearchText::parse(raw).unwrap().unwrap()
@@ -145,6 +193,17 @@ mod tests {
     fn a_text_that_is_too_long_is_refused() {
         assert!(SearchText::parse(&"x".repeat(254)).is_ok());
         assert_refused(SearchText::parse, "too-long", ["x".repeat(255).as_str()]);
+    }
+
+    #[test]
+    fn up_to_a_hundred_ids_are_read() {
+        let ids: Vec<String> = (0..=MAX_IDS).map(|n| Uuid::from_u128(n as u128).to_string()).collect();
+        let parsed = parse_ids(&ids[..MAX_IDS].join(",")).unwrap();
+        assert_eq!(parsed.iter().map(Uuid::to_string).collect::<Vec<_>>(), ids[..MAX_IDS]);
+        assert_refused(parse_ids, "too-many", [ids.join(",").as_str(), ",".repeat(1_000_000).as_str()]);
+        let spaced = format!("{}, {}", ids[0], ids[1]);
+        let ended = format!("{},", ids[0]);
+        assert_refused(parse_ids, "not-a-uuid", ["", ",", "ada", "0190e1b0", spaced.as_str(), ended.as_str()]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use utoipa::OpenApi;
 use super::{
     api::{
         account, admin_user_actions, admin_users, audit_log, email_change, email_verification, jwks, login,
-        password_change, password_reset, personal_data_export, registration, second_factor, sessions, undo,
+        password_change, password_reset, personal_data_export, registration, second_factor, sessions, undo, verify,
     },
     openapi::endpoint::Endpoint,
 };
@@ -42,6 +42,7 @@ endpoints! {
     personal_data_export::{export_me},
     audit_log::{get_my_audit_log, get_user_audit_log},
     login::{login, login_totp},
+    verify::{verify},
     email_verification::{verify_email, resend_verification, disown_account},
     password_reset::{request_password_reset, confirm_password_reset},
     undo::{undo_change},

@@ -8,6 +8,7 @@ pub mod extractors;
 pub mod middleware;
 pub mod openapi;
 pub mod pages;
+mod percent_encoding;
 #[cfg(test)]
 mod property_tests;
 pub mod request_id;

@@ -121,6 +121,21 @@ impl SessionStore {
         .await
     }
 
+    /// Returns whether the session exists and has not ended. The account may have ended it together with others,
+    /// which only the account tells.
+    pub async fn is_active(&self, id: uuid::Uuid) -> Result<bool, StoreError> {
+        let filter = doc! {
+            "_id": Uuid::from(id),
+            "reused": { "$exists": false },
+            "$expr": { "$lt": ["$$NOW", "$expiresAt"] },
+        };
+        let found = with_deadline(self.handle.deadline, async {
+            self.handle.collection.find_one(filter).projection(doc! { "_id": 1 }).await
+        })
+        .await?;
+        Ok(found.is_some())
+    }
+
     /// Returns the session if it belongs to the user.
     pub async fn find_of_user(&self, id: uuid::Uuid, user: uuid::Uuid) -> Result<Option<SessionRow>, StoreError> {
         let filter = doc! { "_id": Uuid::from(id), "userId": Uuid::from(user) };

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use bson::{Document, Uuid, doc};
+use bson::{Bson, Document, Uuid, doc};
 use futures_util::TryStreamExt;
 use mongodb::options::Hint;
 use service_kit::mongo::{StoreError, with_deadline};
@@ -13,11 +13,16 @@ use super::{
     user_document::UserRecord,
     users::UserStore,
 };
-use crate::domain::{SearchText, UserCursor, UserSearch, UserStatus, user_search::prefix_end};
+use crate::domain::{
+    SearchText, UserCursor, UserSearch, UserSelection, UserStatus,
+    user_search::{MAX_IDS, prefix_end},
+};
 
 /// The current email address. Reserved addresses come after it and are not searched.
 const EMAIL: &str = "emailKeys.0";
 const USERNAME: &str = "usernameKey";
+/// The index that every collection has.
+const ID_INDEX: &str = "_id_";
 /// The maximum number of batches that are read from each index for one page. An account that matches by both keys
 /// is shown at the first of them, so a page may have to skip many accounts.
 const MAX_BATCHES: usize = 8;
@@ -39,7 +44,8 @@ struct IndexQuery {
 
 impl UserStore {
     /// Returns at most `limit` accounts after the cursor `after`. A page may be short, and even empty, although
-    /// more accounts follow: only `next` says whether they do.
+    /// more accounts follow: only `next` says whether they do. A selection that is one page has no limit and no
+    /// cursor.
     pub async fn page(
         &self,
         search: &UserSearch,
@@ -47,18 +53,46 @@ impl UserStore {
         limit: usize,
     ) -> Result<UserPage, StoreError> {
         let status = status_filter(search.status);
-        let Some(text) = &search.text else {
-            let mut filter = doc! { "status": status };
-            if let Some(UserCursor::Id(id)) = after {
-                filter.insert("_id", doc! { "$lt": Uuid::from(*id) });
+        let (field, value, index) = match &search.selection {
+            UserSelection::All => return self.page_by_id(status, after, limit).await,
+            UserSelection::Prefix(text) => return self.page_by_key(text, status, after, limit).await,
+            UserSelection::Ids(ids) => {
+                let ids: Vec<Uuid> = ids.iter().copied().map(Uuid::from).collect();
+                ("_id", Bson::from(doc! { "$in": ids }), ID_INDEX)
             }
-            let query = IndexQuery { filter, sort: doc! { "_id": -1 }, index: ID_BY_STATUS };
-            let mut users = self.query(query, limit + 1).await?;
-            let more = users.len() > limit;
-            users.truncate(limit);
-            let next = users.last().filter(|_| more).map(|last| UserCursor::Id(last.id.into()));
-            return Ok(UserPage { users, next });
+            UserSelection::Email(email) => (EMAIL, Bson::from(email.key()), EMAIL_BY_STATUS),
+            UserSelection::Username(username) => (USERNAME, Bson::from(username.key()), USERNAME_BY_STATUS),
         };
+        let filter = doc! { "status": status, field: value };
+        let users = self.query(IndexQuery { filter, sort: doc! { field: -1 }, index }, MAX_IDS).await?;
+        Ok(UserPage { users, next: None })
+    }
+
+    async fn page_by_id(
+        &self,
+        status: Document,
+        after: Option<&UserCursor>,
+        limit: usize,
+    ) -> Result<UserPage, StoreError> {
+        let mut filter = doc! { "status": status };
+        if let Some(UserCursor::Id(id)) = after {
+            filter.insert("_id", doc! { "$lt": Uuid::from(*id) });
+        }
+        let query = IndexQuery { filter, sort: doc! { "_id": -1 }, index: ID_BY_STATUS };
+        let mut users = self.query(query, limit + 1).await?;
+        let more = users.len() > limit;
+        users.truncate(limit);
+        let next = users.last().filter(|_| more).map(|last| UserCursor::Id(last.id.into()));
+        Ok(UserPage { users, next })
+    }
+
+    async fn page_by_key(
+        &self,
+        text: &SearchText,
+        status: Document,
+        after: Option<&UserCursor>,
+        limit: usize,
+    ) -> Result<UserPage, StoreError> {
         let after_key = match after {
             Some(UserCursor::Key(key)) => Some(key.as_str()),
             _ => None,

@@ -8,6 +8,6 @@ mod property_tests;
 mod refresh_token;
 mod verified_token_cache;
 
-pub use access_token::{AccessTokens, TokenError};
+pub use access_token::{AccessClaims, AccessTokens, TokenError};
 pub use mfa_token::{MfaBinding, MfaToken, MfaTokens};
 pub use refresh_token::{RefreshToken, RefreshTokens};

@@ -41,8 +41,8 @@ pub use self::rate_limit::{RateLimitStatus, RateLimiter, with_rate_limit_status}
 pub use self::registration::{ExpiryBatch, Registered, Registration, disown_account, expire_unverified, register};
 pub use self::second_factor::{BothFactors, TotpStarted, confirm_totp, remove_totp, renew_recovery_codes, start_totp};
 pub use self::sessions::{
-    Caller, ListedSession, Login, SignedIn, authenticate, end_other_sessions, end_session, list_sessions, login,
-    login_totp, logout, refresh, unlock,
+    Caller, ListedSession, Login, SignedIn, authenticate, authenticate_session, end_other_sessions, end_session,
+    list_sessions, login, login_totp, logout, refresh, unlock,
 };
 pub use self::update::AccountWriter;
 pub use self::write_tasks::Writes;

@@ -1,10 +1,13 @@
 //! The list of accounts and the search in it.
 
+use bson::doc;
 use e2e::{
+    accounts::update_user,
     administrators::{Admin, create_admin, user_ids},
     start::start_user_service,
 };
 use serde_json::{Value, json};
+use test_support::TestUser;
 
 #[tokio::test]
 async fn accounts_are_listed_and_searched() {
@@ -88,6 +91,99 @@ async fn accounts_are_listed_and_searched() {
         let refused = root.api.get(&format!("/api/admin/users?{query}")).await;
         let refused = refused.expect_problem(422, "validation-failed");
         assert_eq!(refused.json()["errors"][0]["parameter"], parameter, "{query}: {}", refused.text);
+    }
+}
+
+#[tokio::test]
+async fn accounts_are_found_by_ids_and_by_exact_address_and_username() {
+    let (world, service, api) = start_user_service("exact").await;
+    let root = create_admin(&world, &service, "root").await;
+    let mut people = Vec::new();
+    for (username, local) in [("grace.h", "grace"), ("Grace.Hopper", "graceh"), ("modern", "modern"), ("zoë77", "zoë")]
+    {
+        let mut user = world.test_user(local);
+        username.clone_into(&mut user.username);
+        user.email = world.address(local);
+        people.push((api.register(&user).await.expect(201).string("id"), user));
+    }
+    let found = async |query: &str| {
+        let page = root.api.get(&format!("/api/admin/users?{query}")).await.expect(200);
+        // All results are on one page.
+        assert_eq!((&page.json()["nextCursor"], page.header("link").as_str()), (&Value::Null, ""), "{query}");
+        user_ids(&page.json())
+    };
+    let ids: Vec<&str> = people.iter().map(|(id, _)| id.as_str()).collect();
+    let &[grace, hopper, modern, zoe] = &ids[..] else { panic!("there are not four users") };
+
+    // The newest account comes first, whatever the order of the ids. Unknown and repeated ids change nothing.
+    let unknown = "0190e1b0-0000-7000-8000-000000000000";
+    assert_eq!(found(&format!("ids={grace},{zoe},{unknown},{grace},{modern}")).await, [zoe, modern, grace]);
+    assert_eq!(found(&format!("ids={}%2C{hopper}", grace.to_uppercase())).await, [hopper, grace]);
+    assert_eq!(found(&format!("ids={unknown}")).await, Vec::<String>::new());
+    // A hundred ids are one page, although a page has 20 accounts by default.
+    let mut many: Vec<String> = ids.iter().map(|id| (*id).to_owned()).collect();
+    for n in 0..21 {
+        many.push(api.register(&world.test_user(&format!("user{n}"))).await.expect(201).string("id"));
+    }
+    let mut newest_first = many.clone();
+    newest_first.reverse();
+    many.extend((many.len()..100).map(|_| bson::Uuid::new().to_string()));
+    assert_eq!(found(&format!("ids={}", many.join(","))).await, newest_first);
+
+    // Address and username are compared as at registration, and only as a whole.
+    let address = |local: &str| world.address(local).replace('@', "%40");
+    assert_eq!(found(&format!("email={}", address("grace"))).await, [grace]);
+    assert_eq!(found(&format!("email=%20{}", address("ZOE%CC%88").to_uppercase())).await, [zoe]);
+    assert_eq!(found(&format!("email={}", address("grac"))).await, Vec::<String>::new());
+    assert_eq!(found("username=GRACE.H").await, [grace]);
+    assert_eq!(found("username=rnodern").await, [modern]);
+    assert_eq!(found("username=zo%C3%AB77").await, [zoe]);
+    assert_eq!(found("username=grace").await, Vec::<String>::new());
+
+    // A reserved former address and username find no account.
+    let ada = TestUser { email: world.address("graceful"), ..people[0].1.clone() };
+    update_user(&world, &people[0].1.email, doc! {
+        "$set": { "email": &ada.email, "emailKeys": [&ada.email, &people[0].1.email], "usernameKey": "gracious", "usernameKeys": ["gracious", "grace.h"] }
+    })
+    .await;
+    assert_eq!(found(&format!("email={}", address("grace"))).await, Vec::<String>::new());
+    assert_eq!(found(&format!("email={}", address("graceful"))).await, [grace]);
+    assert_eq!(found("username=grace.h").await, Vec::<String>::new());
+    assert_eq!(found("username=gracious").await, [grace]);
+
+    // The status filters each of them, and a deleted account is gone.
+    let _ = root.api.post(&Admin::user_path(hopper, "/disable"), &json!({})).await.expect(204);
+    assert_eq!(found(&format!("ids={grace},{hopper}&status=disabled")).await, [hopper]);
+    assert_eq!(found(&format!("ids={grace},{hopper}&status=active")).await, [grace]);
+    assert_eq!(found("username=grace.hopper&status=active").await, Vec::<String>::new());
+    assert_eq!(found(&format!("email={}&status=disabled", address("graceh"))).await, [hopper]);
+    let _ = root.api.delete(&Admin::user_path(hopper, ""), None).await.expect(204);
+    assert_eq!(found(&format!("ids={grace},{hopper}")).await, [grace]);
+    assert_eq!(found("username=grace.hopper").await, Vec::<String>::new());
+
+    many.push(unknown.to_owned());
+    for (query, parameter, code) in [
+        ("ids=", "ids", "not-a-uuid"),
+        ("ids=ada", "ids", "not-a-uuid"),
+        (&format!("ids={grace},"), "ids", "not-a-uuid"),
+        (&format!("ids={grace},%20{zoe}"), "ids", "not-a-uuid"),
+        (&format!("ids={}", many.join(",")), "ids", "too-many"),
+        (&format!("ids={grace}&ids={zoe}"), "ids", "repeated"),
+        ("email=", "email", "not-an-address"),
+        ("email=grace", "email", "not-an-address"),
+        ("username=", "username", "too-short"),
+        ("username=grace%40example.org", "username", "invalid-character"),
+        (&format!("ids={grace}&username=grace.h"), "username", "not-combinable"),
+        (&format!("query=grace&ids={grace}"), "ids", "not-combinable"),
+        ("email=a%40example.org&username=grace.h", "username", "not-combinable"),
+        (&format!("ids={grace}&limit=20"), "limit", "not-combinable"),
+        ("username=grace.h&limit=1", "limit", "not-combinable"),
+        ("email=a%40example.org&cursor=x", "cursor", "not-combinable"),
+        (&format!("ids={grace}&status=deleted"), "status", "unknown"),
+    ] {
+        let refused = root.api.get(&format!("/api/admin/users?{query}")).await;
+        let refused = refused.expect_problem(422, "validation-failed");
+        assert_eq!(refused.errors(), [(parameter.to_owned(), code.to_owned())], "{query}: {}", refused.text);
     }
 }
 

@@ -70,6 +70,36 @@ async fn a_page_of_fifty_thousand_accounts_examines_few_more_documents_than_it_s
         assert_eq!(seen.len(), found.min(5 * LIMIT), "{query}");
     }
     assert_paging_finds_each_account_once(&root, &database).await;
+    assert_exact_searches_examine_only_results(&root, &database, &users).await;
+}
+
+/// Searches by ids, address and username, for accounts that exist and others.
+async fn assert_exact_searches_examine_only_results(root: &Admin, database: &Database, users: &Collection<Document>) {
+    let some = users.find(doc! { "username": { "$regex": "^betaaa" } }).limit(50).await.expect("users can be read");
+    let some: Vec<Document> = some.try_collect().await.expect("users can be read");
+    let ids = some.iter().filter_map(|user| bson::deserialize_from_bson::<Uuid>(user.get("_id")?.clone()).ok());
+    let ids: Vec<String> = ids.chain((0..50).map(|_| Uuid::new())).map(|id| id.to_string()).collect();
+    for (query, found, status_index) in [
+        (format!("ids={}", ids.join(",")), 50, false),
+        (format!("ids={}&status=disabled", ids[50..].join(",")), 0, false),
+        ("email=betaabab%40example.org".to_owned(), 1, true),
+        ("email=beta%40example.org".to_owned(), 0, true),
+        ("username=betaabab".to_owned(), 1, true),
+        ("username=beta&status=disabled".to_owned(), 0, true),
+    ] {
+        let before = scans(database).await.len();
+        let page = root.api.get(&format!("/api/admin/users?{query}")).await.expect(200);
+        assert_eq!(user_ids(&page.json()).len(), found, "{query}");
+        let scans = scans(database).await.split_off(before);
+        let [scan] = &scans[..] else { panic!("{query}: {scans:?}") };
+        let number = |field: &str| scan.get(field).and_then(bson::Bson::as_i32).unwrap_or(i32::MAX);
+        let plan = scan.get_str("planSummary").unwrap_or_default();
+        assert_eq!(plan, if status_index { plan } else { "IXSCAN { _id: 1 }" }, "{query}");
+        assert!(plan.starts_with("IXSCAN {") && !scan.contains_key("hasSortStage"), "{query}: {scan}");
+        assert_eq!(usize::try_from(number("docsExamined")).expect("not negative"), found, "{query}: {scan}");
+        // Each of the hundred ids, and each status of an exact key, may need one more key.
+        assert!(number("keysExamined") <= 2 * 100 + 1, "{query}: {scan}");
+    }
 }
 
 /// Pages through a list whose end consists of accounts that were already shown by their username: each page skips a

@@ -55,6 +55,7 @@ impl Cases {
         bad.push(("the refresh token", tokens.refresh.clone()));
         for (method, path, body) in [
             ("GET", "/api/users/me", None),
+            ("GET", "/api/auth/verify", None),
             ("GET", "/api/users/me/totp", None),
             ("POST", "/api/users/me/totp", Some(json!({ "password": self.user.password }))),
             ("POST", "/api/users/me/totp/confirm", Some(json!({ "code": "123456" }))),
@@ -117,6 +118,7 @@ impl Cases {
             ("DELETE", "/api/users/me/totp/recovery-codes"),
             ("DELETE", "/api/auth/refresh"),
             ("GET", "/api/auth/logout"),
+            ("POST", "/api/auth/verify"),
             ("GET", "/api/auth/email-verification"),
             ("PUT", "/api/auth/email-verification/resend"),
             ("POST", "/.well-known/jwks.json"),

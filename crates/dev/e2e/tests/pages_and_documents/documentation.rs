@@ -87,7 +87,8 @@ fn assert_operations_documented(document: &Value) {
         for (status, response) in refusals {
             assert!(response["content"]["application/problem+json"].is_object(), "{method} {path} {status}");
         }
-        let needs_token = path.starts_with("/api/users/me") || path.starts_with("/api/admin/");
+        let needs_token =
+            ["/api/users/me", "/api/admin/", "/api/auth/verify"].iter().any(|prefix| path.starts_with(prefix));
         assert_eq!(operation.get("security").is_some(), needs_token, "{method} {path}");
         let logs_in = path.starts_with("/api/auth/login") || path.ends_with("refresh");
         assert_eq!(responses.contains_key("401"), needs_token || logs_in, "{method} {path}");

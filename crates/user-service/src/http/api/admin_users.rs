@@ -10,7 +10,7 @@ use super::{
     user_body::{UserBody, user_response},
 };
 use crate::{
-    domain::{SearchText, UserCursor, UserSearch, UserStatus},
+    domain::{Email, SearchText, UserCursor, UserSearch, UserSelection, UserStatus, Username, user_search::parse_ids},
     http::extractors::{
         conditional::{IfMatch, IfNoneMatch},
         json_body::MergePatchBody,
@@ -22,7 +22,10 @@ use crate::{
     usecase,
 };
 
-const PARAMETERS: [&str; 4] = ["query", "status", "limit", "cursor"];
+/// The parameters of the list, except those that select accounts.
+const PARAMETERS: [&str; 3] = ["status", "limit", "cursor"];
+/// The parameters that select accounts. A request has at most one of them.
+const SELECTIONS: [&str; 4] = ["query", "ids", "email", "username"];
 
 /// A page of accounts.
 #[derive(Serialize, ToSchema)]
@@ -39,9 +42,16 @@ pub(crate) struct UserPageBody {
 /// The newest accounts come first. If `query` is given, the list has the accounts whose email address or username begins
 /// with it, in the order of that. A page may have fewer accounts than `limit` although there is a next page. Accounts
 /// that are created or deleted meanwhile do not shift the pages.
+///
+/// If `ids`, `email` or `username` is given, the list has the accounts with these ids, newest first, or the one account
+/// with this email address or username. All results are on one page, so `limit` and `cursor` are not allowed. Accounts
+/// that do not exist are not in the list. At most one of `query`, `ids`, `email` and `username` is allowed.
 #[utoipa::path(get, path = "/api/admin/users", tag = "administration", operation_id = "listUsers", security(("bearer" = [])),
     params(
         ("query" = Option<String>, Query, description = "The beginning of an email address or username; letter case does not matter", max_length = 254),
+        ("ids" = Option<Vec<Uuid>>, Query, description = "The ids of accounts, separated by commas", explode = false, min_items = 1, max_items = 100),
+        ("email" = Option<String>, Query, description = "An email address; compared as at registration, so letter case does not matter"),
+        ("username" = Option<String>, Query, description = "A username; compared as at registration, so neither letter case nor characters that look alike matter"),
         ("status" = Option<String>, Query, description = "`active` or `disabled`", pattern = "^(active|disabled)$"),
         PageParameters,
     ),
@@ -51,28 +61,48 @@ pub(in crate::http) async fn list_users(
     query: Query,
     request: HttpRequest,
 ) -> ApiResult {
-    query.reject_unknown(&PARAMETERS)?;
+    query.reject_unknown(&[&SELECTIONS[..], &PARAMETERS].concat())?;
     let search = search(&query)?;
     let page = PageRequest::<UserCursor>::from_query(&query)?;
     if page.after.as_ref().is_some_and(|cursor| !cursor.fits_search(&search)) {
         return Err(parameter_problem("cursor", "invalid", "This is not a `nextCursor` of this list."));
     }
     let found = usecase::find_users(&accounts, &search, page.after.as_ref(), page.limit).await?;
-    let kept: Vec<_> = PARAMETERS[..3].iter().filter_map(|name| Some((*name, query.get(name)?))).collect();
+    let kept: Vec<_> = ["query", "status", "limit"].iter().filter_map(|name| Some((*name, query.get(name)?))).collect();
     let items = found.users.into_iter().map(UserBody::from).collect();
     Ok(page_response(request.path(), &kept, found.next.as_ref(), |next_cursor| UserPageBody { items, next_cursor }))
 }
 
 fn search(query: &Query) -> Result<UserSearch, Problem> {
-    let text = SearchText::parse(query.get("query").unwrap_or_default())
-        .map_err(|invalid| parameter_problem("query", invalid.code, &invalid.detail))?;
+    let selection = selection(query)?;
+    if selection.is_one_page()
+        && let Some(paging) = ["limit", "cursor"].into_iter().find(|name| query.get(name).is_some())
+    {
+        return Err(parameter_problem(paging, "not-combinable", "All results of this search are on one page."));
+    }
     let status = match query.get("status") {
         None => None,
         Some("active") => Some(UserStatus::Active),
         Some("disabled") => Some(UserStatus::Disabled),
         Some(_) => return Err(parameter_problem("status", "unknown", "The status is either `active` or `disabled`.")),
     };
-    Ok(UserSearch { text, status })
+    Ok(UserSearch { selection, status })
+}
+
+fn selection(query: &Query) -> Result<UserSelection, Problem> {
+    let mut given = SELECTIONS.into_iter().filter_map(|name| Some((name, query.get(name)?)));
+    let Some((name, value)) = given.next() else { return Ok(UserSelection::All) };
+    if let Some((other, _)) = given.next() {
+        let detail = "At most one of `query`, `ids`, `email` and `username` is allowed.";
+        return Err(parameter_problem(other, "not-combinable", detail));
+    }
+    match name {
+        "ids" => parse_ids(value).map(UserSelection::Ids),
+        "email" => Email::parse(value).map(UserSelection::Email),
+        "username" => Username::parse(value).map(UserSelection::Username),
+        _ => SearchText::parse(value).map(|text| text.map_or(UserSelection::All, UserSelection::Prefix)),
+    }
+    .map_err(|invalid| parameter_problem(name, invalid.code, &invalid.detail))
 }
 
 fn parameter_problem(parameter: &str, code: &'static str, detail: &str) -> Problem {

@@ -21,3 +21,4 @@ pub(super) mod sessions;
 mod totp_qr_code;
 pub(super) mod undo;
 mod user_body;
+pub(super) mod verify;

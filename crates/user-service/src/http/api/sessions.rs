@@ -91,7 +91,7 @@ pub(in crate::http) async fn end_other_sessions(request: UserRequest) -> ApiResu
 
 /// Ends one session of the caller.
 ///
-/// Its access token stays valid until it expires.
+/// Its access token stays valid until it expires, except at `GET /api/auth/verify`.
 #[utoipa::path(delete, path = "/api/users/me/sessions/{id}", tag = "session", operation_id = "endSession", security(("bearer" = [])),
     params(("id" = Uuid, Path, description = "The session's id")),
     responses((status = 204, description = "The session has ended")),

@@ -6,19 +6,19 @@ use actix_web::{
     http::header::{self, HeaderName},
 };
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Serialize, de::DeserializeOwned};
 use utoipa::IntoParams;
 
 use super::parameters::Query;
-use crate::problem::{FieldError, Problem};
+use crate::{
+    http::percent_encoding::percent_encode,
+    problem::{FieldError, Problem},
+};
 
 /// The page size if the request has no `limit`.
 const DEFAULT_LIMIT: u32 = 20;
 const MAX_LIMIT: u32 = 100;
 const MAX_CURSOR_CHARS: usize = 1024;
-/// All but the unreserved characters of RFC 3986.
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// The requested page of a list. `C` is the type of a position in the list.
 #[derive(Debug)]
@@ -90,10 +90,9 @@ pub(in crate::http) fn encode_cursor<C: Serialize>(position: &C) -> String {
 
 /// Returns the `Link` header (RFC 8288) to the next page: the path, and the query with the next cursor.
 pub(in crate::http) fn next_page_link(path: &str, query: &[(&str, &str)], cursor: &str) -> (HeaderName, String) {
-    let encode = |text| utf8_percent_encode(text, RESERVED);
     let mut parameters: Vec<String> =
-        query.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value))).collect();
-    parameters.push(format!("cursor={}", encode(cursor)));
+        query.iter().map(|(name, value)| format!("{}={}", percent_encode(name), percent_encode(value))).collect();
+    parameters.push(format!("cursor={}", percent_encode(cursor)));
     (header::LINK, format!("<{path}?{}>; rel=\"next\"", parameters.join("&")))
 }
 

@@ -1,14 +1,17 @@
 //! Authenticates a caller: verifies the access token and reads the current account. Because the account is read for
-//! every request, "end all sessions" takes effect on access tokens immediately.
+//! every request, "end all sessions" takes effect on access tokens immediately. For gateways, the session is read too.
+
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::{
-    domain::UserStatus,
+    domain::{User, UserStatus},
     hashing::PasswordHash,
     problem::Problem,
     store::{UserRecord, UserStore},
+    tokens::AccessClaims,
     usecase::{account_service::AccountService, update::Load},
 };
 
@@ -67,15 +70,37 @@ impl Load for SignedInUser {
 /// # Errors
 /// Returns [`Problem::Unauthorized`], also if the account was deleted or disabled.
 pub async fn authenticate(accounts: &AccountService, token: &str) -> Result<Caller, Problem> {
-    let claims = match accounts.access_tokens.verify(token).await {
-        Ok(claims) => claims,
+    let claims = verify_token(accounts, token).await?;
+    caller(accounts.store.users.by_id(claims.sub).await?, &claims)
+}
+
+/// Returns the user of a valid access token whose session has not ended in any way. Unlike [`authenticate`] it also
+/// reads the session, so a session that was ended alone, and a logout, take effect on its access token immediately.
+///
+/// # Errors
+/// Returns [`Problem::Unauthorized`], also if the account was deleted or disabled.
+pub async fn authenticate_session(accounts: &AccountService, token: &str) -> Result<User, Problem> {
+    let claims = verify_token(accounts, token).await?;
+    let (user, is_active) =
+        tokio::join!(accounts.store.users.by_id(claims.sub), accounts.store.sessions.is_active(claims.sid));
+    let caller = caller(user?, &claims)?;
+    if is_active? { Ok(caller.user.user()) } else { Err(Problem::Unauthorized) }
+}
+
+/// Returns the claims of a genuine access token that has not expired.
+async fn verify_token(accounts: &AccountService, token: &str) -> Result<Arc<AccessClaims>, Problem> {
+    match accounts.access_tokens.verify(token).await {
+        Ok(claims) => Ok(claims),
         Err(_) => {
             // No token can be verified before the key set was read.
             accounts.access_tokens.published_keys()?;
-            return Err(Problem::Unauthorized);
+            Err(Problem::Unauthorized)
         }
-    };
-    let user = accounts.store.users.by_id(claims.sub).await?;
+    }
+}
+
+/// Returns the caller if the session of the claims is still valid for the account.
+fn caller(user: Option<UserRecord>, claims: &AccessClaims) -> Result<Caller, Problem> {
     user.filter(|user| is_signed_in(user, claims.sid, claims.epoch))
         .map(|user| Caller { user, session: claims.sid, epoch: claims.epoch })
         .ok_or(Problem::Unauthorized)

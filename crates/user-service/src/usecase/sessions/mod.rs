@@ -10,7 +10,7 @@ pub(super) mod refresh;
 pub(super) mod start_session;
 pub(super) mod unlock;
 
-pub use authenticate::{Caller, authenticate};
+pub use authenticate::{Caller, authenticate, authenticate_session};
 pub use list_and_end::{ListedSession, end_other_sessions, end_session, list_sessions, logout};
 pub use login::{Login, login};
 pub use login_totp::login_totp;
