@@ -28,6 +28,7 @@ pub const SOURCE: ConfigSource = ConfigSource {
         "kafka.properties.sasl.password",
         "kafka.properties.ssl.key.password",
     ],
+    dotted_tables: &["kafka.properties"],
 };
 
 /// The whole configuration.

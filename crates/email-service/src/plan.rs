@@ -16,6 +16,7 @@ pub enum Template {
     Welcome,
     VerifyEmail,
     RegistrationAttempted,
+    Invitation,
     PasswordReset,
     PasswordChanged,
     EmailChangeConfirm,
@@ -37,6 +38,7 @@ impl Template {
         Template::Welcome,
         Template::VerifyEmail,
         Template::RegistrationAttempted,
+        Template::Invitation,
         Template::PasswordReset,
         Template::PasswordChanged,
         Template::EmailChangeConfirm,
@@ -59,6 +61,7 @@ impl Template {
             Template::Welcome => "welcome",
             Template::VerifyEmail => "verify-email",
             Template::RegistrationAttempted => "registration-attempted",
+            Template::Invitation => "invitation",
             Template::PasswordReset => "password-reset",
             Template::PasswordChanged => "password-changed",
             Template::EmailChangeConfirm => "email-change-confirm",
@@ -83,6 +86,7 @@ impl Template {
             Template::Welcome
             | Template::VerifyEmail
             | Template::RegistrationAttempted
+            | Template::Invitation
             | Template::PasswordReset
             | Template::EmailChangeConfirm => ResendPolicy::ResendOnce,
             Template::PasswordChanged
@@ -106,7 +110,11 @@ impl Template {
     pub fn names_recipient(self) -> bool {
         !matches!(
             self,
-            Template::Welcome | Template::VerifyEmail | Template::RegistrationAttempted | Template::EmailChangeConfirm
+            Template::Welcome
+                | Template::VerifyEmail
+                | Template::RegistrationAttempted
+                | Template::Invitation
+                | Template::EmailChangeConfirm
         )
     }
 }
@@ -189,6 +197,8 @@ pub struct MailValues {
     pub totp_disabled_by: Option<TotpDisabledBy>,
     /// The change that an undo link reverted.
     pub undone_change: Option<UndoneChange>,
+    /// The display name of the administrator who invites, as it was typed: it may contain anything.
+    pub inviter: Option<String>,
 }
 
 /// One mail that an event asks for.
@@ -245,6 +255,11 @@ pub fn plan(event: &Event, max_event_age: SignedDuration) -> Vec<PlannedMail> {
         Payload::UserImported(data) if data.welcome => vec![mail(Template::Welcome, &data.recipient)],
         Payload::UserRegistrationAttempted(data) => {
             vec![mail(Template::RegistrationAttempted, &data.recipient).with_link(&data.reset, Purpose::PasswordReset)]
+        }
+        Payload::UserInvited(data) => {
+            let values = MailValues { inviter: data.inviter.clone(), ..MailValues::default() };
+            let mail = mail(Template::Invitation, &data.recipient).with_link(&data.invitation, Purpose::Invitation);
+            vec![mail.with_values(values)]
         }
         Payload::UserEmailVerificationRequested(data) => {
             vec![mail(Template::VerifyEmail, &data.recipient).with_link(&data.verification, Purpose::EmailVerification)]
@@ -315,9 +330,9 @@ mod tests {
 
     use events::{
         DeletedBy, EventType, PasswordChangeReason, SealedToken, UserChangeUndone, UserDeleted, UserDisowned,
-        UserEmailChangeRequested, UserEmailChanged, UserImported, UserLocked, UserPasswordChanged,
-        UserRecoveryCodeUsed, UserRecoveryCodesRenewed, UserRegistered, UserRegistrationAttempted, UserTotpDisabled,
-        UserTotpEnabled, UserUnlocked,
+        UserEmailChangeRequested, UserEmailChanged, UserImported, UserInvitationAccepted, UserInvited, UserLocked,
+        UserPasswordChanged, UserRecoveryCodeUsed, UserRecoveryCodesRenewed, UserRegistered, UserRegistrationAttempted,
+        UserTotpDisabled, UserTotpEnabled, UserUnlocked,
     };
     use uuid::Uuid;
 
@@ -465,6 +480,26 @@ mod tests {
             (at(60), ResendPolicy::ResendOnce, &None)
         );
         assert!(planned(UserDisowned { user_id: USER }).is_empty());
+    }
+
+    #[test]
+    fn an_invitation_sends_the_link_with_the_name_of_the_inviter_and_its_acceptance_sends_nothing() {
+        let invited = |inviter: Option<&str>| UserInvited {
+            user_id: USER,
+            username: Some("ada".into()),
+            recipient: recipient(),
+            inviter: inviter.map(str::to_owned),
+            invitation: grant(at(60)),
+        };
+        for inviter in [None, Some("Grace Hopper")] {
+            let mails = planned(invited(inviter));
+            let [mail] = mails.as_slice() else { panic!("{mails:?}") };
+            assert_eq!((mail.facts.template, mail.facts.to.as_str()), (Template::Invitation, "ada@example.com"));
+            assert_eq!(mail.link.as_ref().map(|link| link.purpose), Some(Purpose::Invitation));
+            assert_eq!((mail.facts.values.inviter.as_deref(), &mail.facts.display_name), (inviter, &None));
+            assert_eq!((mail.expires_at, mail.facts.template.resend_policy()), (at(60), ResendPolicy::ResendOnce));
+        }
+        assert!(planned(UserInvitationAccepted { user_id: USER, username: "ada".into() }).is_empty());
     }
 
     #[test]

@@ -15,6 +15,8 @@ catalogue! {
     UserRegistered = "user.registered.v1", mailed;
     UserRegistrationAttempted = "user.registration_attempted.v1", mailed;
     UserDisowned = "user.disowned.v1", silent;
+    UserInvited = "user.invited.v1", mailed;
+    UserInvitationAccepted = "user.invitation_accepted.v1", silent;
     UserImported = "user.imported.v1", mailed;
     UserEmailVerificationRequested = "user.email_verification_requested.v1", mailed;
     UserEmailVerified = "user.email_verified.v1", silent;
@@ -103,6 +105,39 @@ pub struct UserRegistrationAttempted {
 pub struct UserDisowned {
     /// The user, as in `ce_subject` and the key.
     pub user_id: Uuid,
+}
+
+/// An administrator invited a person, or sent the invitation again, which makes the earlier link
+/// void. The account exists, and no password can sign in to it before the invitation is accepted.
+/// Causes the mail with the link.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UserInvited {
+    /// The user, as in `ce_subject` and the key.
+    pub user_id: Uuid,
+    /// The username that was chosen for the user; absent if the user will choose it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    /// The invited person.
+    pub recipient: Recipient,
+    /// The display name of the administrator, as it was written; absent if there is none, or if
+    /// a program invited the person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inviter: Option<String>,
+    /// The token that accepts the invitation; sealed to the recipient's address.
+    pub invitation: TokenGrant,
+}
+
+/// The invited person chose a password: from now on the user can sign in. An event
+/// `user.email_verified.v1` precedes it, because the link proves the address. It has no mail,
+/// and there is no `user.password_changed.v1`, because the account had no password before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UserInvitationAccepted {
+    /// The user, as in `ce_subject` and the key.
+    pub user_id: Uuid,
+    /// The username from now on.
+    pub username: String,
 }
 
 /// The change that an undo link reverted.

@@ -55,6 +55,8 @@ pub enum Purpose {
     TotpUndo,
     /// Voids new recovery codes.
     RecoveryCodesUndo,
+    /// Accepts an invitation: sets the first password.
+    Invitation,
 }
 
 impl Purpose {
@@ -68,6 +70,7 @@ impl Purpose {
             Purpose::PasswordChangeUndo => "password-change-undo",
             Purpose::TotpUndo => "totp-undo",
             Purpose::RecoveryCodesUndo => "recovery-codes-undo",
+            Purpose::Invitation => "invitation",
         }
     }
 }

@@ -120,6 +120,7 @@ fn token_grant(payload: &Payload) -> Option<(&TokenGrant, Purpose, &str)> {
         Payload::UserEmailChangeRequested(p) => Some((&p.confirmation, Purpose::EmailChange, &p.new_email)),
         Payload::UserEmailChanged(p) => Some((&p.undo, Purpose::EmailChangeUndo, &p.old_email)),
         Payload::UserRegistrationAttempted(p) => Some((&p.reset, Purpose::PasswordReset, &p.recipient.email)),
+        Payload::UserInvited(p) => Some((&p.invitation, Purpose::Invitation, &p.recipient.email)),
         Payload::UserPasswordChanged(p) => {
             p.undo.as_ref().map(|undo| (undo, Purpose::PasswordChangeUndo, p.recipient.email.as_str()))
         }
@@ -148,7 +149,7 @@ fn boxes_sealed_by_libsodium_open_and_are_bound_to_their_event() {
             opened += 1;
         }
     }
-    assert_eq!(opened, 11);
+    assert_eq!(opened, 13);
 }
 
 #[test]

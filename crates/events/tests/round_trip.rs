@@ -124,6 +124,14 @@ fn payload_of(event_type: EventType) -> BoxedStrategy<Payload> {
                 .prop_map(|(user_id, change, recipient)| UserChangeUndone { user_id, change, recipient }.into())
                 .boxed()
         }
+        EventType::UserInvited => (user_id, option::of(text()), recipient(), option::of(text()), grant())
+            .prop_map(|(user_id, username, recipient, inviter, invitation)| {
+                UserInvited { user_id, username, recipient, inviter, invitation }.into()
+            })
+            .boxed(),
+        EventType::UserInvitationAccepted => (user_id, text())
+            .prop_map(|(user_id, username)| UserInvitationAccepted { user_id, username }.into())
+            .boxed(),
         EventType::UserDisowned => user_id.prop_map(|user_id| UserDisowned { user_id }.into()).boxed(),
         EventType::UserRegistrationAttempted => (user_id, recipient(), grant())
             .prop_map(|(user_id, recipient, reset)| UserRegistrationAttempted { user_id, recipient, reset }.into())

@@ -1,8 +1,8 @@
-//! Characters that a reader does not see, by their properties in Unicode.
+//! Characters that a reader does not see, and characters of words, by their properties in Unicode.
 
 use icu_properties::{
-    CodePointSetData,
-    props::{DefaultIgnorableCodePoint, JoinControl, VariationSelector},
+    CodePointMapData, CodePointSetData,
+    props::{DefaultIgnorableCodePoint, GeneralCategory, GeneralCategoryGroup, JoinControl, VariationSelector},
 };
 
 /// Returns whether a character has no shape of its own: `Default_Ignorable_Code_Point`, which includes every
@@ -18,6 +18,14 @@ pub fn is_invisible(c: char) -> bool {
 #[must_use]
 pub fn is_joiner_or_selector(c: char) -> bool {
     CodePointSetData::new::<JoinControl>().contains(c) || CodePointSetData::new::<VariationSelector>().contains(c)
+}
+
+/// Returns whether words consist of such characters: the letters of all scripts and their marks, without digits and
+/// symbols.
+#[must_use]
+pub fn is_letter_or_mark(c: char) -> bool {
+    let category = CodePointMapData::<GeneralCategory>::new().get(c);
+    GeneralCategoryGroup::Letter.union(GeneralCategoryGroup::Mark).contains(category)
 }
 
 #[cfg(test)]
@@ -41,6 +49,16 @@ mod tests {
         }
         for c in ['a', ' ', '\n', '\u{301}', '\u{3000}', '李', '👩', '\u{FFFC}', '\u{FFFD}'] {
             assert!(!is_invisible(c), "{c:?}");
+        }
+    }
+
+    #[test]
+    fn letters_and_marks_are_those_of_all_scripts_and_no_digit_or_symbol_is_among_them() {
+        for c in ['a', 'Š', 'ß', '李', 'ー', 'م', 'ن', '\u{301}', '\u{94D}', 'ก'] {
+            assert!(is_letter_or_mark(c), "{c:?}");
+        }
+        for c in ['1', '٣', '²', 'Ⅷ', 'ⓐ', '①', '.', '@', '/', ' ', '€', '👩', '\u{200D}', '\n'] {
+            assert!(!is_letter_or_mark(c), "{c:?}");
         }
     }
 

@@ -6,7 +6,7 @@
 //! | `catalogue` | which texts are there in each language, and are they complete? |
 //! | `message_pattern` | what does a text say with these values? |
 //! | `templates` | what does a document look like with these texts? |
-//! | `characters` | which characters does a reader not see? |
+//! | `characters` | which characters does a reader not see, and of which do words consist? |
 //!
 //! Pure: no clock, no I/O. A service hands in its embedded catalogues and templates, and every file is checked
 //! completely before the first text is used.
@@ -22,7 +22,7 @@ mod templates;
 
 pub use bidi::{ValueDirection, isolate_depth_change};
 pub use catalogue::{Catalogue, Catalogues, Text, Texts};
-pub use characters::{is_invisible, is_joiner_or_selector};
+pub use characters::{is_invisible, is_joiner_or_selector, is_letter_or_mark};
 pub use date::DateFormat;
 pub use language::Language;
 pub use message_pattern::{FilledText, MessagePattern, Placeholder};

@@ -27,7 +27,7 @@ use crate::{
     hashing::{HashMetrics, HashPool},
     housekeeping::Housekeeping,
     http::{
-        self, AllowedOrigins, HttpMetrics, RequestScope, ResponseMemory,
+        self, AllowedOrigins, Discovery, HttpMetrics, RequestScope, ResponseMemory,
         pages::{Pages, StartPage},
     },
     keys::SigningKeys,
@@ -35,7 +35,7 @@ use crate::{
     outbox::EventBuilder,
     relay::Relay,
     store::{self, Store},
-    tokens::{AccessTokens, MfaTokens, RefreshTokens},
+    tokens::{AccessTokens, Jwts, MfaTokens, RefreshTokens},
     usecase::{AccountService, AccountWriter, BackgroundQueue, RateLimiter, Rules, Writes},
 };
 
@@ -66,6 +66,13 @@ impl Application {
 
         let parsed = ParsedConfig::new(&config).await?;
         let encryption = parsed.encryption;
+        let user_written = parsed.claims.user_written();
+        if !user_written.is_empty() {
+            tracing::info!(
+                claims = user_written.join(", "),
+                "users write these claims themselves: they must grant nothing"
+            );
+        }
         let worker_clients = WorkerClients::new(&config.mongodb, "user-service").await?;
         let database = parsed.client.database(&config.mongodb.database);
         let store = Store::new(&database, config.mongodb.operation_timeout, config.relay.max_pending_per_user);
@@ -73,6 +80,7 @@ impl Application {
         let signing = SigningKeys::new(
             store.keys.clone(),
             encryption.clone(),
+            config.auth.signing_algorithm,
             config.keys.rotation,
             config.auth.access_token_ttl,
         );
@@ -95,9 +103,7 @@ impl Application {
             writer: AccountWriter { store: store.clone(), clock: clock.clone(), relay: Some(relay) },
             hashes,
             access_tokens: AccessTokens::new(
-                Arc::clone(&signing),
-                auth.issuer.clone(),
-                auth.audience.clone(),
+                Jwts::new(Arc::clone(&signing), auth.issuer.clone(), auth.audience.clone(), auth.token_type),
                 lifetimes.access_token,
             ),
             refresh_tokens: RefreshTokens::new(&encryption),
@@ -118,6 +124,7 @@ impl Application {
                 require_verified_email: auth.require_verified_email,
                 hidden_registration: auth.registration == RegistrationMode::Hidden,
                 totp_issuer: auth.totp_issuer(),
+                token_claims: parsed.claims,
             },
             passwords: parsed.passwords,
             attributes: parsed.attributes,
@@ -227,6 +234,7 @@ fn api_server(
     let accounts = web::Data::from(accounts);
     let scope = web::Data::new(scope);
     let (pages, start_page) = (web::Data::new(pages), web::Data::new(start_page));
+    let discovery = web::Data::new(Discovery::new(&config.auth.issuer, config.http.docs));
     let http = &config.http;
     let operation_timeout = config.mongodb.operation_timeout;
     let (host, port, request_timeout, docs) = (http.host.as_str(), http.port, http.request_timeout, http.docs);
@@ -247,6 +255,7 @@ fn api_server(
             .app_data(scope.clone())
             .app_data(pages.clone())
             .app_data(start_page.clone())
+            .app_data(discovery.clone())
             .wrap(from_fn(move |request, next| answers.clone().reserve(request, next)))
             .wrap(origins.middleware())
             .wrap(from_fn(http::rate_limit_headers))

@@ -1,6 +1,6 @@
 //! The typed configuration. `config.default.toml` is its reference.
 
-use std::{path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -10,7 +10,10 @@ use service_kit::{
 };
 use url::{Host, Url};
 
-use crate::hashing::HashingSettings;
+use crate::{
+    domain::{SigningAlgorithm, TokenType},
+    hashing::HashingSettings,
+};
 
 /// The source of the configuration: the embedded defaults, and the keys that are secrets.
 pub const SOURCE: ConfigSource = ConfigSource {
@@ -22,6 +25,7 @@ pub const SOURCE: ConfigSource = ConfigSource {
         "kafka.properties.sasl.password",
         "kafka.properties.ssl.key.password",
     ],
+    dotted_tables: &["kafka.properties"],
 };
 
 /// The whole configuration.
@@ -185,6 +189,8 @@ impl LimitsConfig {
 pub struct AuthConfig {
     pub issuer: String,
     pub audience: String,
+    pub signing_algorithm: SigningAlgorithm,
+    pub token_type: TokenType,
     #[serde(deserialize_with = "service_kit::config::duration")]
     pub access_token_ttl: Duration,
     #[serde(deserialize_with = "service_kit::config::duration")]
@@ -200,6 +206,8 @@ pub struct AuthConfig {
     #[serde(deserialize_with = "service_kit::config::duration")]
     pub reset_ttl: Duration,
     #[serde(deserialize_with = "service_kit::config::duration")]
+    pub invitation_ttl: Duration,
+    #[serde(deserialize_with = "service_kit::config::duration")]
     pub undo_ttl: Duration,
     #[serde(deserialize_with = "service_kit::config::duration")]
     pub mfa_token_ttl: Duration,
@@ -212,6 +220,8 @@ pub struct AuthConfig {
     pub registration: RegistrationMode,
     #[serde(deserialize_with = "service_kit::config::optional_duration")]
     pub unverified_expiry: Option<Duration>,
+    /// The source of each claim.
+    pub claims: BTreeMap<String, String>,
 }
 
 /// The mode of registration: whether the response reveals that an address has an account.

@@ -14,7 +14,7 @@ const LAYERS: &[Layer] = &[
     ("store", &["domain", "hashing"]),
     ("keys", &["domain", "store"]),
     ("metrics", &["store"]),
-    ("tokens", &["keys"]),
+    ("tokens", &["domain", "keys"]),
     ("outbox", &["domain", "store"]),
     ("relay", &["metrics", "store"]),
     ("problem", &["domain", "hashing", "keys", "store"]),
@@ -34,10 +34,10 @@ const LAYERS: &[Layer] = &[
             "tokens",
         ],
     ),
-    ("http", &["domain", "outbox", "problem", "usecase"]),
+    ("http", &["domain", "keys", "outbox", "problem", "usecase"]),
     ("housekeeping", &["problem", "usecase"]),
-    ("config", &["hashing"]),
-    ("commands", &["app", "config", "domain", "http", "problem", "store", "usecase"]),
+    ("config", &["domain", "hashing"]),
+    ("commands", &["app", "config", "domain", "http", "keys", "problem", "store", "usecase"]),
 ];
 
 #[test]

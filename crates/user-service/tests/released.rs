@@ -13,7 +13,7 @@ use test_support::{
 use tokio_util::sync::CancellationToken;
 use user_service::{
     config::{Config, SOURCE},
-    domain::Cursor,
+    domain::{Cursor, SigningAlgorithm},
     keys::{KeyEncryptionKey, SigningKeys},
     store::{ImportCheckpoint, SessionRow, Store, ThrottleKey, ThrottleRule, UserRecord},
 };
@@ -173,7 +173,8 @@ async fn check_signing_keys(database: &Database, store: &Store) {
         .filter_map(|key| key.as_document()?.get_str("kid").ok())
         .collect();
     let (year, quarter_hour) = (Duration::from_secs(365 * 24 * 3600), Duration::from_secs(15 * 60));
-    let keys = SigningKeys::new(store.keys.clone(), encryption_key(), year * 100, quarter_hour);
+    let keys =
+        SigningKeys::new(store.keys.clone(), encryption_key(), SigningAlgorithm::Es256, year * 100, quarter_hour);
     let stop = CancellationToken::new();
     let fresh = tokio::spawn(Arc::clone(&keys).keep_fresh(stop.clone()));
     tokio::time::timeout(DEADLINE, keys.wait_until_loaded()).await.expect("the keys are opened");

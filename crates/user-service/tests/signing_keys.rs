@@ -6,16 +6,17 @@
 use std::{sync::Arc, time::Duration};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use bson::{DateTime, Document, doc};
+use bson::{Binary, DateTime, Document, doc, spec::BinarySubtype};
 use mongodb::Database;
 use secrecy::ExposeSecret as _;
 use test_support::{Stack, wait_for};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use user_service::{
-    keys::{KeyEncryptionKey, SigningKeys},
+    domain::{SigningAlgorithm, TokenType},
+    keys::{KeyEncryptionKey, KeyPair, SigningKeys},
     store::Store,
-    tokens::{AccessTokens, TokenError},
+    tokens::{AccessTokens, Jwts, Subject, TokenError},
 };
 use uuid::Uuid;
 
@@ -27,7 +28,7 @@ const DAY: i64 = 24 * 60 * MINUTE;
 async fn replica(database: &Database, secret: u8, ttl: Duration) -> Option<Arc<SigningKeys>> {
     let store = Store::new(database, DEADLINE, 100).keys;
     let encryption = KeyEncryptionKey::from_base64(&BASE64_STANDARD.encode([secret; 32]).into()).unwrap();
-    let keys = SigningKeys::new(store, encryption, Duration::from_secs(30 * 24 * 3600), ttl);
+    let keys = SigningKeys::new(store, encryption, SigningAlgorithm::Es256, Duration::from_secs(30 * 24 * 3600), ttl);
     let stop = CancellationToken::new();
     let fresh = tokio::spawn(Arc::clone(&keys).keep_fresh(stop.clone()));
     let patience = if secret == OUR_SECRET { DEADLINE } else { Duration::from_secs(1) };
@@ -100,6 +101,51 @@ async fn a_key_signs_is_replaced_and_is_removed_when_its_last_token_has_expired(
     assert!(alone.verifying_key(&first).await.is_none());
 }
 
+/// Returns the algorithms of the published keys.
+fn published_algorithms(keys: &SigningKeys) -> Vec<SigningAlgorithm> {
+    keys.published_keys().unwrap().into_iter().map(|key| key.public.algorithm()).collect()
+}
+
+/// The replicas are configured for ES256.
+#[tokio::test]
+async fn a_rotation_keeps_the_algorithm_of_the_installation_and_not_the_configured_one() {
+    let database = database("algorithm").await;
+    replica_with_our_key(&database).await;
+    let keys = database.collection::<Document>("keys");
+    keys.update_one(doc! {}, doc! { "$set": { "algorithm": "RS256" } }).await.unwrap();
+    advance_time(&database, 31 * DAY).await;
+    let rotated = replica_with_our_key(&database).await;
+    assert_eq!(published_algorithms(&rotated), [SigningAlgorithm::Es256, SigningAlgorithm::Rs256]);
+}
+
+#[tokio::test]
+async fn the_keys_of_an_installation_of_0_1_0_are_rotated_in_a_form_that_0_1_0_reads() {
+    let database = database("released").await;
+    let encryption = KeyEncryptionKey::from_base64(&BASE64_STANDARD.encode([OUR_SECRET; 32]).into()).unwrap();
+    let seed = [7_u8; 32];
+    // The thumbprint of the public key of this seed.
+    let kid = KeyPair::from_private(SigningAlgorithm::EdDsa, &seed).unwrap().public().jwk().thumbprint();
+    let sealed = encryption.seal(&format!("signing-key/{kid}"), &seed);
+    let private = Binary { subtype: BinarySubtype::Generic, bytes: sealed };
+    let key = doc! { "kid": &kid, "private": private, "longestTtlMs": 15 * MINUTE, "signFrom": DateTime::now() };
+    let document = doc! { "_id": "signing", "schemaVersion": 1, "version": 1_i64, "keys": [key] };
+    database.collection::<Document>("keys").insert_one(document).await.unwrap();
+
+    let replica = replica_with_our_key(&database).await;
+    assert_eq!(replica.current_key().unwrap().kid, kid);
+    assert_eq!(replica.current_key().unwrap().required_type, Some(TokenType::AtJwt));
+    advance_time(&database, 31 * DAY).await;
+    let rotated = replica_with_our_key(&database).await;
+    assert_eq!(published_algorithms(&rotated), [SigningAlgorithm::EdDsa; 2]);
+    let ids = database.collection::<Document>("keys").distinct("_id", doc! {}).await.unwrap();
+    assert_eq!(ids, [bson::Bson::from("signing")]);
+    for key in stored_keys(&database).await {
+        let mut members: Vec<&str> = key.keys().map(String::as_str).filter(|name| *name != "signUntil").collect();
+        members.sort_unstable();
+        assert_eq!(members, ["kid", "longestTtlMs", "private", "signFrom"]);
+    }
+}
+
 #[tokio::test]
 async fn a_key_is_kept_longer_when_its_tokens_live_longer() {
     let database = database("longer").await;
@@ -125,12 +171,14 @@ async fn a_replica_with_another_key_encryption_key_is_not_ready_and_changes_noth
 async fn a_token_that_was_verified_before_ends_when_it_expires_and_when_its_key_is_removed() {
     let database = database("verified").await;
     let keys = replica_with_our_key(&database).await;
-    let tokens = |ttl| AccessTokens::new(Arc::clone(&keys), "issuer".into(), "audience".into(), ttl);
+    let jwts = Jwts::new(Arc::clone(&keys), "issuer".into(), "audience".into(), TokenType::Jwt);
+    let tokens = |ttl| AccessTokens::new(jwts.clone(), ttl);
     let id = Uuid::from_u128(1);
     let (brief, long) = (tokens(Duration::from_secs(2)), tokens(TTL));
     let ends_at = jiff::Timestamp::MAX;
+    let subject = || Subject { user: id, roles: &[], configured: serde_json::Map::new() };
     let token =
-        |tokens: &AccessTokens| tokens.issue(id, id, 1, &[], id, ends_at).unwrap().token.expose_secret().to_owned();
+        |tokens: &AccessTokens| tokens.issue(subject(), id, 1, id, ends_at).unwrap().token.expose_secret().to_owned();
 
     let ends = token(&brief);
     assert_eq!(brief.verify(&ends).await.unwrap().sub, id);

@@ -13,6 +13,7 @@ pub mod offsets;
 pub mod oversized_event;
 pub mod profiler;
 pub mod pseudo_random;
+pub mod published_key_set;
 pub mod rate_limits;
 pub mod sealed_tokens;
 pub mod start;

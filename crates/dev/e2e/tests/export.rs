@@ -65,6 +65,10 @@ const FIELDS: &[(&str, &str, FieldRule)] = &[
     ("users", "undoTokens.*.purpose", Exported("/oneTimeTokens/*/purpose")),
     ("users", "undoTokens.*.to", Exported("/oneTimeTokens/*/addressKey")),
     ("users", "undoTokens.*.expiresAt", Exported("/oneTimeTokens/*/expiresAt")),
+    ("users", "invitation.hash", Withheld(SECRET)),
+    ("users", "invitation.to", Exported("/oneTimeTokens/*/addressKey")),
+    ("users", "invitation.expiresAt", Exported("/oneTimeTokens/*/expiresAt")),
+    ("users", "invitation.placeholder", Withheld("a username that the service made up, until the person chooses one")),
     ("users", "usedTokens.*.hash", Withheld(SECRET)),
     ("users", "usedTokens.*.purpose", Exported("/usedLinks/*/purpose")),
     ("users", "usedTokens.*.to", Exported("/usedLinks/*/addressKey")),
@@ -224,6 +228,9 @@ async fn every_stored_field_is_exported_or_withheld_for_a_reason() {
         "totpSetup": { "secret": bytes(4), "expiresAt": now },
         "secondFactorSince": now,
         "secondFactorOffAt": now,
+        "invitation": {
+            "hash": bytes(7), "to": "ada-invited@example.org", "expiresAt": now, "placeholder": "invited-0123456789ab",
+        },
         "undoTokens": [{
             "hash": bytes(6), "purpose": "totp-undo", "to": "ada-earlier@example.org", "expiresAt": now,
         }],

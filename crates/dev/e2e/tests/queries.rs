@@ -27,6 +27,7 @@ const EXPECTED: &[(&str, &str)] = &[
     ("users", "IXSCAN { tokens.hash: 1 }"),
     ("users", "IXSCAN { undoTokens.hash: 1 }"),
     ("users", "IXSCAN { usedTokens.hash: 1 }"),
+    ("users", "IXSCAN { invitation.hash: 1 }"),
     ("users", "IXSCAN { pendingEvents.0.at: 1 }"),
     ("users", "IXSCAN { status: 1, _id: -1 }"),
     ("users", "IXSCAN { status: 1, emailKeys.0: 1 }"),

@@ -8,11 +8,14 @@ use std::{
 };
 
 use bson::{RawDocumentBuf, doc};
-use e2e::accounts::{verify_email, wait_until_all_published};
+use e2e::{
+    accounts::{verify_email, wait_until_all_published},
+    administrators::create_admin,
+};
 use futures_util::TryStreamExt as _;
 use mongodb::Database;
 use serde_json::{Value, json};
-use test_support::{Leak, Producer, Record, Stack, Tokens, World, find_leaks, remember_secret};
+use test_support::{Leak, Producer, Record, Service, Stack, Tokens, World, find_leaks, remember_secret};
 
 type Secrets = BTreeMap<String, String>;
 
@@ -86,6 +89,8 @@ async fn no_secret_of_an_account_is_in_a_log_the_topic_the_ledger_or_a_collectio
     remember("access token", &tokens.access);
     remember("refresh token", &tokens.refresh);
 
+    invite_and_accept(&world, &users, &mut remember).await;
+
     // Clients put secrets into the wrong places.
     let misplaced = "misplaced passphrase of a test";
     remember("misplaced password", misplaced);
@@ -116,13 +121,31 @@ async fn no_secret_of_an_account_is_in_a_log_the_topic_the_ledger_or_a_collectio
     // Only the user's own document contains a hash.
     let hashes: Secrets = [("$argon2id$v=19".to_owned(), "hash".to_owned())].into();
     wait_until_all_published(&world).await;
-    assert!(secrets.len() >= 9, "{secrets:?}");
+    assert!(secrets.len() >= 11, "{secrets:?}");
     let leaks = search(&world, &secrets).await;
     assert!(leaks.is_empty(), "{leaks:#?}");
     let places: BTreeSet<String> = search(&world, &hashes).await.into_iter().map(|leak| leak.place).collect();
     assert_eq!(places, BTreeSet::from(["users".to_owned()]));
     // The searched places are not empty.
     assert!(users.log().contains("/api/auth/login") && emails.log().len() > 1_000);
+}
+
+/// Invites a person, and accepts the invitation with its link.
+async fn invite_and_accept(world: &World, users: &Service, remember: &mut impl FnMut(&str, &str)) {
+    let root = create_admin(world, users, "root").await;
+    let (api, invited) = (users.api(), world.test_user("invited"));
+    remember("password", &invited.password);
+    let body = json!({ "email": invited.email, "invite": true });
+    let _ = root.api.post("/api/admin/users", &body).await.expect(201);
+    let token = world.mailbox(&invited.email).wait_for_token("/accept-invitation", 1).await;
+    remember("invitation token", &token);
+    let _ = api.get(&format!("/accept-invitation?token={token}")).await.expect(200);
+    let acceptance = json!({ "token": token, "username": "x", "password": invited.password });
+    let _ = api.post("/api/auth/accept-invitation", &acceptance).await.expect_problem(422, "validation-failed");
+    let fields = [("token", token.as_str()), ("chosenUsername", &invited.username), ("newPassword", &invited.password)];
+    for status in [200, 400] {
+        let _ = api.submit("/accept-invitation", &fields).await.expect(status);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -106,6 +106,12 @@ impl Client {
         outcome
     }
 
+    /// `POST /api/admin/users` with `invite`, as an administrator.
+    pub async fn invite(&mut self, address: &str) -> Outcome {
+        let request = self.request(Method::POST, "/api/admin/users").json(&json!({ "email": address, "invite": true }));
+        self.send_recorded(Action::Invite, None, Some(address), request).await
+    }
+
     /// `POST /api/auth/login` with the email address. Stores the tokens.
     pub async fn login(&mut self, person: &TestUser) -> Outcome {
         let credentials = json!({ "identifier": person.email, "password": person.password });
@@ -271,7 +277,9 @@ impl Client {
             Err(error) => (None, Outcome::Unknown { why: error_chain(&error.without_url()) }),
         };
         self.last_response = response;
-        let named = self.user_in_last_response().filter(|_| matches!(action, Action::Register | Action::Login));
+        let named = self
+            .user_in_last_response()
+            .filter(|_| matches!(action, Action::Register | Action::Login | Action::Invite));
         self.recorder.record_completion(id, named, server, &outcome);
         outcome
     }

@@ -32,7 +32,7 @@ pub(super) struct CommonTexts {
     /// For recipients whose name is unknown or unsafe to show.
     pub(super) greeting_neutral: MessagePattern,
     pub(super) link_fallback: MessagePattern,
-    /// The heading of [`MailEntry::not_you`].
+    /// The heading of [`MailEntry::not_you`], unless the mail has a heading of its own.
     pub(super) not_you: MessagePattern,
     /// Why the recipient gets this mail, unless it has a reason of its own.
     pub(super) reason: MessagePattern,
@@ -54,6 +54,7 @@ struct MailEntry {
     link: Option<LinkTexts>,
     /// The advice to a recipient who did not cause the mail.
     not_you: MessagePattern,
+    not_you_title: Option<MessagePattern>,
     reason: Option<MessagePattern>,
     /// One entry for each of the kind's [`cases`], by its name.
     #[serde(default)]
@@ -81,6 +82,7 @@ pub(super) struct MailTexts<'a> {
     pub(super) details: &'a [DetailTexts],
     pub(super) link: Option<&'a LinkTexts>,
     pub(super) not_you: &'a MessagePattern,
+    pub(super) not_you_title: Option<&'a MessagePattern>,
     pub(super) reason: Option<&'a MessagePattern>,
 }
 
@@ -106,6 +108,7 @@ struct MailEntries {
     welcome: MailEntry,
     verify_email: MailEntry,
     registration_attempted: MailEntry,
+    invitation: MailEntry,
     password_reset: MailEntry,
     password_changed: MailEntry,
     email_change_confirm: MailEntry,
@@ -145,6 +148,7 @@ impl CatalogueTexts {
             Template::Welcome => &mails.welcome,
             Template::VerifyEmail => &mails.verify_email,
             Template::RegistrationAttempted => &mails.registration_attempted,
+            Template::Invitation => &mails.invitation,
             Template::PasswordReset => &mails.password_reset,
             Template::PasswordChanged => &mails.password_changed,
             Template::EmailChangeConfirm => &mails.email_change_confirm,
@@ -189,6 +193,7 @@ impl MailEntry {
             details: &self.details,
             link: self.link.as_ref(),
             not_you: when.and_then(|when| when.not_you.as_ref()).unwrap_or(&self.not_you),
+            not_you_title: self.not_you_title.as_ref(),
             reason: self.reason.as_ref(),
         }
     }
@@ -219,6 +224,9 @@ impl MailTexts<'_> {
         self.subject.check_only(&[Product], "subject")?;
         self.preheader.check_only(&[Product], "preheader")?;
         self.heading.check_only(&[Product], "heading")?;
+        if let Some(title) = self.not_you_title {
+            title.check_only(&[Product], "not_you_title")?;
+        }
         if let Some(reason) = self.reason {
             reason.check_only(&[Product, To], "reason")?;
         }

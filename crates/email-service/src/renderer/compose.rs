@@ -89,7 +89,7 @@ impl<'a> Texts<'a> {
             paragraphs: self.fill_all(texts.paragraphs)?,
             details: self.details()?,
             link: self.link()?,
-            not_you_title: self.fill(&common.not_you)?.plain,
+            not_you_title: self.fill(texts.not_you_title.unwrap_or(&common.not_you))?.plain,
             not_you: self.fill(texts.not_you)?,
             reason: self.fill(texts.reason.unwrap_or(&common.reason))?,
             automatic: self.fill(&common.automatic)?.plain,
@@ -145,6 +145,7 @@ impl<'a> Texts<'a> {
             Placeholder::OldEmail => values.old_email.as_deref().and_then(sanitize::clean_address),
             Placeholder::MaskedEmail => values.old_email.as_deref().map(address::mask),
             Placeholder::Username => sanitize::name_in_sentence(values.username.as_deref()),
+            Placeholder::Inviter => sanitize::name_of_inviter(values.inviter.as_deref()),
             Placeholder::Remaining => values.remaining.map(|count| count.to_string()),
             Placeholder::LockedUntil => values.locked_until.map(format),
         }

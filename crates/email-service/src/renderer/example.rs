@@ -40,6 +40,7 @@ impl ExampleMail {
             locked_until: Some(event_time + SignedDuration::from_mins(15)),
             totp_disabled_by: None,
             undone_change: None,
+            inviter: Some("Grace Hopper".to_owned()),
         };
         let facts = MailFacts {
             template,
@@ -89,6 +90,7 @@ impl ExampleMail {
         let values = &mut self.facts.values;
         if !is(MailCase::Named) {
             values.username = None;
+            values.inviter = None;
         }
         match case {
             Some(MailCase::ByAdmin) => values.totp_disabled_by = Some(TotpDisabledBy::Admin),

@@ -47,6 +47,7 @@ pub(super) fn link_target(template: Template) -> LinkTarget {
         Template::Welcome => LinkTarget::PageIfToken("verify-email"),
         Template::VerifyEmail => LinkTarget::Page("verify-email"),
         Template::PasswordReset | Template::RegistrationAttempted => LinkTarget::Page("reset-password"),
+        Template::Invitation => LinkTarget::Page("accept-invitation"),
         Template::EmailChangeConfirm => LinkTarget::Page("confirm-email"),
         Template::EmailChanged => LinkTarget::Page("undo-email-change"),
         Template::PasswordChanged | Template::TotpEnabled | Template::RecoveryCodesRenewed => {

@@ -20,7 +20,7 @@ pub(super) enum MailCase {
     Totp,
     /// New recovery codes were voided.
     RecoveryCodes,
-    /// The username is known and safe to show.
+    /// The name that the mail mentions is known and safe to show: the username, or that of the inviter.
     Named,
 }
 
@@ -45,7 +45,7 @@ pub(super) fn cases(template: Template) -> &'static [MailCase] {
         Template::PasswordChanged | Template::TotpEnabled | Template::RecoveryCodesRenewed => &[MailCase::Undo],
         Template::TotpDisabled => &[MailCase::ByAdmin, MailCase::ByMailbox],
         Template::ChangeUndone => &[MailCase::Password, MailCase::Totp, MailCase::RecoveryCodes],
-        Template::EmailChangeConfirm => &[MailCase::Named],
+        Template::EmailChangeConfirm | Template::Invitation => &[MailCase::Named],
         Template::Welcome
         | Template::VerifyEmail
         | Template::RegistrationAttempted
@@ -73,6 +73,7 @@ pub(super) fn case_of(mail: &MailContent<'_>) -> Option<MailCase> {
             UndoneChange::RecoveryCodes => MailCase::RecoveryCodes,
         }),
         Template::EmailChangeConfirm => sanitize::name_in_sentence(values.username.as_deref()).map(|_| MailCase::Named),
+        Template::Invitation => sanitize::name_of_inviter(values.inviter.as_deref()).map(|_| MailCase::Named),
         _ => mail.link.map(|_| MailCase::Undo),
     };
     case.filter(|case| cases(template).contains(case))

@@ -19,6 +19,8 @@ pub(super) enum Placeholder {
     /// The present address of the account, masked for a reader who may not be its owner.
     MaskedEmail,
     Username,
+    /// The name of the administrator who invites.
+    Inviter,
     Remaining,
     LockedUntil,
 }
@@ -36,6 +38,7 @@ impl i18n::Placeholder for Placeholder {
         P::OldEmail,
         P::MaskedEmail,
         P::Username,
+        P::Inviter,
         P::Remaining,
         P::LockedUntil,
     ];
@@ -51,6 +54,7 @@ impl i18n::Placeholder for Placeholder {
             P::OldEmail => "old_email",
             P::MaskedEmail => "masked_email",
             P::Username => "username",
+            P::Inviter => "inviter",
             P::Remaining => "remaining",
             P::LockedUntil => "locked_until",
         }
@@ -59,9 +63,14 @@ impl i18n::Placeholder for Placeholder {
     fn direction(self) -> ValueDirection {
         match self {
             P::To | P::NewEmail | P::OldEmail | P::MaskedEmail => ValueDirection::LeftToRight,
-            P::Product | P::Name | P::EventTime | P::LinkExpiresAt | P::Username | P::Remaining | P::LockedUntil => {
-                ValueDirection::FirstStrong
-            }
+            P::Product
+            | P::Name
+            | P::EventTime
+            | P::LinkExpiresAt
+            | P::Username
+            | P::Inviter
+            | P::Remaining
+            | P::LockedUntil => ValueDirection::FirstStrong,
         }
     }
 }
@@ -71,6 +80,8 @@ pub(super) fn required_placeholders(template: Template, case: Option<MailCase>) 
     match (template, case) {
         (Template::Welcome | Template::PasswordReset | Template::RegistrationAttempted, _) => &[],
         (Template::VerifyEmail, _) => &[P::To],
+        (Template::Invitation, Some(MailCase::Named)) => &[P::To, P::Inviter],
+        (Template::Invitation, _) => &[P::To],
         (Template::EmailChangeConfirm, Some(MailCase::Named)) => &[P::To, P::MaskedEmail, P::Username],
         (Template::EmailChangeConfirm, _) => &[P::To, P::MaskedEmail],
         (

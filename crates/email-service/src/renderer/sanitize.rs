@@ -8,6 +8,9 @@
 const MAX_LENGTH: usize = 64;
 /// The maximum length of an address; RFC 5321 allows 64 octets before the @ and 255 after it.
 const MAX_ADDRESS: usize = 320;
+/// The maximum length of the name of a person who invites, in characters and in words. Longer ones are left out.
+const MAX_INVITER_LENGTH: usize = 40;
+const MAX_INVITER_WORDS: usize = 5;
 
 /// Returns the name on one line, without characters that are invisible or change direction; `None`
 /// if nothing is left.
@@ -31,6 +34,23 @@ fn visible_line(text: &str) -> Option<String> {
 /// if there is none, or it looks like a link.
 pub(super) fn name_in_sentence(name: Option<&str>) -> Option<String> {
     name.and_then(clean_name).filter(|name| !looks_like_a_link(name)).map(|name| without_auto_links(&name))
+}
+
+/// Returns the name of a person who invites, for a mail to a stranger; `None` unless it can only be a name: letters
+/// and the marks of names, a few words, and nothing that a mail program could make a link of. Without digits it has no
+/// sum of money and no telephone number.
+pub(super) fn name_of_inviter(name: Option<&str>) -> Option<String> {
+    let name = name.and_then(visible_line)?;
+    let is_short = name.chars().count() <= MAX_INVITER_LENGTH && name.split(' ').count() <= MAX_INVITER_WORDS;
+    let is_of_names = |c: char| {
+        i18n::is_letter_or_mark(c)
+            || i18n::is_joiner_or_selector(c)
+            || matches!(c, ' ' | '.' | ',' | '\'' | '’' | '‘' | '-' | '‐' | '·' | '・')
+    };
+    let has_letter = name.chars().any(char::is_alphabetic);
+    let is_name = is_short && has_letter && name.chars().all(is_of_names) && without_auto_links(&name) == name;
+    // "www.evil" has no letters enough after its dot to be a domain.
+    (is_name && !looks_like_a_link(&name)).then_some(name)
 }
 
 fn is_break(c: char) -> bool {
@@ -140,6 +160,51 @@ mod tests {
         for name in ["Win at https://evil.example", "WWW.evil.example", "eve@evil.example", "evil.example/now"] {
             assert_eq!(name_in_sentence(Some(name)), None);
         }
+    }
+
+    #[test]
+    fn an_inviter_has_the_name_of_a_person_or_none() {
+        for name in [
+            "Grace Hopper",
+            "Dr. J. R. R. Tolkien",
+            "O’Neill-Šimůnková",
+            "Ludwig van Beethoven, Jr.",
+            "李小龙",
+            "山田・太郎",
+            "محمد عبد الرحمن",
+            "नरेंद्र मोदी",
+            "می\u{200C}نا",
+        ] {
+            assert_eq!(name_of_inviter(Some(name)).as_deref(), Some(name));
+        }
+        assert_eq!(name_of_inviter(Some("\u{202E}Grace\r\n Hopper\u{2066}")).as_deref(), Some("Grace Hopper"));
+        let long = "a".repeat(MAX_INVITER_LENGTH + 1);
+        for name in [
+            "evil.example",
+            "Grace at evil.example",
+            "evil。example",
+            "www.evil",
+            "https://evil.example",
+            "hxxp evil[.]example",
+            "eve@evil.example",
+            "eve＠evil",
+            "You won 8755 EUR",
+            "٠١٢٣٤",
+            "①②③",
+            "Call us today!",
+            "Your bank asks you to sign in",
+            "<b>Grace</b>",
+            "Grace 👩\u{200D}🚀",
+            "Ⅷ",
+            "...",
+            "’",
+            "\u{3164}\u{202E}",
+            "",
+            &long,
+        ] {
+            assert_eq!(name_of_inviter(Some(name)), None, "{name:?}");
+        }
+        assert_eq!(name_of_inviter(None), None);
     }
 
     #[test]

@@ -198,6 +198,7 @@ proptest! {
         let mut hostile = example(template);
         hostile.facts.display_name = Some(display_name);
         hostile.facts.locale = Some(locale);
+        hostile.facts.values.inviter = Some(username.clone());
         hostile.facts.values.username = Some(username);
         hostile.facts.values.new_email = Some(new_email);
         hostile.facts.values.old_email = Some(old_email);
@@ -270,6 +271,7 @@ fn each_link_opens_its_page_with_the_token() {
         (Template::VerifyEmail, "verify-email"),
         (Template::PasswordReset, "reset-password"),
         (Template::RegistrationAttempted, "reset-password"),
+        (Template::Invitation, "accept-invitation"),
         (Template::EmailChangeConfirm, "confirm-email"),
         (Template::EmailChanged, "undo-email-change"),
         (Template::PasswordChanged, "undo-change"),
@@ -315,6 +317,7 @@ fn a_missing_value_of_a_mail_is_named() {
         }
     };
     assert_eq!(missing(Template::PasswordReset, |m| m.link_token = None), "link_token");
+    assert_eq!(missing(Template::Invitation, |m| m.link_token = None), "link_token");
     assert_eq!(missing(Template::EmailChangeNotice, |m| m.facts.values.new_email = None), "new_email");
     assert_eq!(missing(Template::EmailChanged, |m| m.facts.values.old_email = None), "old_email");
     assert_eq!(missing(Template::EmailChangeConfirm, |m| m.facts.values.old_email = None), "masked_email");

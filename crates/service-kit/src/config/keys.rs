@@ -15,17 +15,24 @@ pub(super) struct KnownKeys {
     leaves: Vec<(String, Value)>,
     /// The dotted names of the tables that accept any key.
     open_tables: Vec<String>,
+    /// The open tables whose keys have dots.
+    dotted_tables: &'static [&'static str],
     secrets: Vec<String>,
     /// The section that is loaded; all sections if absent.
     section: Option<String>,
 }
 
 impl KnownKeys {
-    pub(super) fn new(prefix: String, defaults: Table, secrets: &[&str]) -> Self {
+    pub(super) fn new(
+        prefix: String,
+        defaults: Table,
+        secrets: &[&str],
+        dotted_tables: &'static [&'static str],
+    ) -> Self {
         let (mut leaves, mut open_tables) = (Vec::new(), Vec::new());
         collect_keys(&defaults, "", &mut leaves, &mut open_tables);
         let secrets = secrets.iter().map(ToString::to_string).collect();
-        Self { prefix, defaults, leaves, open_tables, secrets, section: None }
+        Self { prefix, defaults, leaves, open_tables, dotted_tables, secrets, section: None }
     }
 
     /// Restricts the keys to one section.
@@ -122,6 +129,9 @@ impl KnownKeys {
         let Some((table, member)) = self.open_table_of(&key) else {
             return Some(key);
         };
+        if !self.dotted_tables.contains(&table) {
+            return Some(key);
+        }
         let file = member.strip_suffix("_file").map(|name| name.replace('_', "."));
         if let Some(name) = file
             && self.is_secret(&format!("{table}.{name}"))

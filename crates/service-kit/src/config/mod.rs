@@ -43,6 +43,9 @@ pub struct ConfigSource {
     /// the defaults. A secret is a list if the default of its key or of its `_file` key is a list;
     /// then several files may be named.
     pub secrets: &'static [&'static str],
+    /// The tables that accept any key and whose keys have dots, which a variable writes as `_`: the
+    /// names of librdkafka's properties. In every other table that accepts any key, `_` is `_`.
+    pub dotted_tables: &'static [&'static str],
 }
 
 impl ConfigSource {
@@ -149,7 +152,7 @@ impl ConfigSource {
 
     fn known_keys(&self) -> Result<KnownKeys, ConfigError> {
         let defaults = error::parse_toml(self.defaults, &Origin::Defaults)?;
-        Ok(KnownKeys::new(self.prefix(), defaults, self.secrets))
+        Ok(KnownKeys::new(self.prefix(), defaults, self.secrets, self.dotted_tables))
     }
 
     fn prefix(&self) -> String {

@@ -46,6 +46,7 @@ pub(super) const SOURCE: ConfigSource = ConfigSource {
         "sealing.private_key",
         "kafka.properties.sasl.password",
     ],
+    dotted_tables: &["kafka.properties"],
 };
 
 #[derive(Debug, Deserialize)]
@@ -264,6 +265,18 @@ fn a_missing_file_is_named() {
     assert!(message.contains("/nowhere/x.toml"), "{message}");
 }
 
+/// Only librdkafka's properties have dots.
+#[test]
+fn a_variable_sets_a_member_with_an_underscore_in_any_other_open_table() {
+    #[derive(Deserialize)]
+    struct Claims {
+        claims: std::collections::BTreeMap<String, String>,
+    }
+    let source = ConfigSource { defaults: "[claims]", secrets: &[], ..SOURCE };
+    let loaded: Claims = source.load_from(None, variables(&[("CLAIMS__EMAIL_VERIFIED", "email_verified")])).unwrap();
+    assert_eq!(loaded.claims, [("email_verified".to_owned(), "email_verified".to_owned())].into());
+}
+
 #[test]
 fn kafka_properties_have_librdkafkas_names() {
     let toml = "[kafka.properties]\n\"security.protocol\" = \"ssl\"\n\"socket.keepalive.enable\" = true\nsasl.username = \"u\"";
@@ -321,6 +334,7 @@ fn a_file_overrides_the_default_value_and_a_value_overrides_the_default_file() {
         service: "user-service",
         defaults: "[keys]\nencryption_key_file = \"/nowhere/key\"",
         secrets: &["keys.encryption_key"],
+        dotted_tables: &[],
     };
     #[derive(Debug, Deserialize)]
     struct KeysOnly {

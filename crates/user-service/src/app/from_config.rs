@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::{
     breached_passwords::BreachedPasswords,
     config::Config,
-    domain::{AttributeRules, Lifetimes, PasswordPolicy, SessionTimes},
+    domain::{AttributeRules, Lifetimes, PasswordPolicy, SessionTimes, TokenClaims},
     hashing::HashingSettings,
     http::{
         AllowedOrigins, ClientAddressHeader, TrustedProxies,
@@ -33,6 +33,7 @@ pub(super) struct ParsedConfig {
     pub(super) hashing: HashingSettings,
     pub(super) passwords: PasswordValidation,
     pub(super) attributes: AttributeRules,
+    pub(super) claims: TokenClaims,
     pub(super) trusted_proxies: TrustedProxies,
     pub(super) origins: AllowedOrigins,
     pub(super) pages: Pages,
@@ -47,6 +48,7 @@ impl ParsedConfig {
         config.validate()?;
         let hashing = config.hashing.settings();
         hashing.validate()?;
+        let attributes = attribute_rules(config)?;
         Ok(Self {
             hashing,
             encryption: KeyEncryptionKey::from_base64(&config.keys.encryption_key)?,
@@ -55,7 +57,8 @@ impl ParsedConfig {
             origins: AllowedOrigins::parse(&config.http.cors_allowed_origins).context("http.cors_allowed_origins")?,
             pages: pages::load()?,
             passwords: password_rules(config)?,
-            attributes: attribute_rules(config)?,
+            claims: TokenClaims::parse(&config.auth.claims, &attributes).context("auth.claims")?,
+            attributes,
             producer: kafka::client_config(&config.kafka.brokers, &config.kafka.properties, PRODUCER_PROPERTIES)?,
             admin: kafka::admin_config(&config.kafka.brokers, &config.kafka.properties)?,
             client: mongo::client(&config.mongodb, "user-service").await?,
@@ -77,6 +80,7 @@ pub(super) fn lifetimes(config: &Config) -> Lifetimes {
         },
         verification_link: auth.verification_ttl,
         reset_link: auth.reset_ttl,
+        invitation_link: auth.invitation_ttl,
         undo_link: auth.undo_ttl,
     }
 }

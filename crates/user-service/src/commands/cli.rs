@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 use service_kit::cli::{GlobalArgs, ServiceCommand, block_on, print_line};
 
-use super::{events, grant_role, keygen, users};
+use super::{events, grant_role, keygen, keys, users};
 use crate::{
     app::{self, Application},
     config::{Config, SOURCE},
@@ -37,6 +37,9 @@ enum Command {
         #[arg(long)]
         if_missing: bool,
     },
+    /// Change how access tokens are signed
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
     /// Grant a role to an account, for example to create the first administrator
     GrantRole(grant_role::GrantRole),
     /// List and handle events that wait to be published
@@ -61,6 +64,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         }
         Command::Openapi => Ok(print_line(openapi_json())?),
         Command::Keygen { out, if_missing } => keygen::run(&out, if_missing, json),
+        Command::Keys(command) => block_on(keys::run(&load()?, command, json)),
         Command::GrantRole(args) => block_on(grant_role::run(&load()?, args, json)),
         Command::Events(command) => block_on(events::run(&load()?, command, json)),
         Command::Users(command) => block_on(users::run(&load()?, command, json)),

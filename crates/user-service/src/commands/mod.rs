@@ -4,6 +4,7 @@ mod cli;
 mod events;
 mod grant_role;
 mod keygen;
+mod keys;
 mod users;
 
 use mongodb::Database;

@@ -23,6 +23,7 @@ pub struct Lifetimes {
     pub sessions: SessionTimes,
     pub verification_link: Duration,
     pub reset_link: Duration,
+    pub invitation_link: Duration,
     /// Undo links, and the reservation of what a change has released.
     pub undo_link: Duration,
 }
@@ -55,6 +56,7 @@ impl Lifetimes {
         match purpose {
             Purpose::EmailVerification | Purpose::EmailChange => self.verification_link,
             Purpose::PasswordReset => self.reset_link,
+            Purpose::Invitation => self.invitation_link,
             Purpose::EmailChangeUndo | Purpose::PasswordChangeUndo | Purpose::TotpUndo | Purpose::RecoveryCodesUndo => {
                 self.undo_link
             }

@@ -37,6 +37,8 @@ pub struct User {
     pub attributes: Option<serde_json::Value>,
     pub roles: Vec<String>,
     pub status: UserStatus,
+    /// Whether the account was created by an invitation that is not accepted yet.
+    pub invited: bool,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
     pub last_login_at: Option<Timestamp>,
@@ -73,6 +75,7 @@ mod tests {
             attributes: None,
             roles: Vec::new(),
             status: UserStatus::Active,
+            invited: false,
             created_at: Timestamp::UNIX_EPOCH,
             updated_at: Timestamp::UNIX_EPOCH,
             last_login_at: None,

@@ -5,8 +5,9 @@ use utoipa::OpenApi;
 
 use super::{
     api::{
-        account, admin_user_actions, admin_users, audit_log, email_change, email_verification, jwks, login,
-        password_change, password_reset, personal_data_export, registration, second_factor, sessions, undo, verify,
+        account, admin_user_actions, admin_users, audit_log, discovery, email_change, email_verification, invitation,
+        jwks, login, password_change, password_reset, personal_data_export, registration, second_factor, sessions,
+        undo, verify,
     },
     openapi::endpoint::Endpoint,
 };
@@ -46,7 +47,9 @@ endpoints! {
     email_verification::{verify_email, resend_verification, disown_account},
     password_reset::{request_password_reset, confirm_password_reset},
     undo::{undo_change},
-    admin_users::{list_users, get_user, update_user, delete_user},
-    admin_user_actions::{disable, enable, unlock, logout, remove_second_factor},
+    invitation::{accept_invitation},
+    admin_users::{list_users, create_user, get_user, update_user, delete_user},
+    admin_user_actions::{disable, enable, unlock, logout, remove_second_factor, resend_invitation},
     jwks::{get_jwks},
+    discovery::{get_openid_configuration, get_authorization_server},
 }

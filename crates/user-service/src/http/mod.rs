@@ -15,6 +15,7 @@ pub mod request_id;
 mod resource;
 mod routes;
 
+pub use api::discovery::Discovery;
 pub use extractors::client_address::{ClientAddressHeader, TrustedProxies};
 pub use middleware::{
     cross_origin::AllowedOrigins,

@@ -15,9 +15,9 @@ use super::{
     openapi::{document, endpoint::Handler, swagger_ui},
     pages::{
         link_handlers::{
-            show_confirm_email, show_reset_password, show_undo_change, show_undo_email_change, show_verify_email,
-            submit_confirm_email, submit_reset_password, submit_undo_change, submit_undo_email_change,
-            submit_verify_email,
+            show_accept_invitation, show_confirm_email, show_reset_password, show_undo_change, show_undo_email_change,
+            show_verify_email, submit_accept_invitation, submit_confirm_email, submit_reset_password,
+            submit_undo_change, submit_undo_email_change, submit_verify_email,
         },
         problem_pages, start_page,
     },
@@ -57,6 +57,7 @@ pub fn configure(config: &mut ServiceConfig, docs: bool) {
         .service(link_page("/confirm-email", web::to(show_confirm_email), web::to(submit_confirm_email)))
         .service(link_page("/undo-email-change", web::to(show_undo_email_change), web::to(submit_undo_email_change)))
         .service(link_page("/undo-change", web::to(show_undo_change), web::to(submit_undo_change)))
+        .service(link_page("/accept-invitation", web::to(show_accept_invitation), web::to(submit_accept_invitation)))
         .configure(problem_pages::configure)
         .default_service(web::to(not_found));
     if docs {
@@ -82,11 +83,13 @@ mod tests {
             ("/api/users/me/sessions/1", "DELETE"),
             ("/api/users/me/totp", "GET, HEAD, POST, DELETE"),
             ("/api/users/me/totp/remove", "POST"),
-            ("/api/admin/users", "GET, HEAD"),
+            ("/api/admin/users", "GET, HEAD, POST"),
             ("/api/admin/users/1", "GET, HEAD, PATCH, DELETE"),
             ("/api/admin/users/1/disable", "POST"),
             ("/api/openapi.json", "GET, HEAD"),
             ("/.well-known/jwks.json", "GET, HEAD"),
+            ("/.well-known/openid-configuration", "GET, HEAD"),
+            ("/.well-known/oauth-authorization-server", "GET, HEAD"),
             ("/verify-email", "GET, HEAD, POST"),
             ("/problems/internal", "GET, HEAD"),
             ("/docs/", "GET, HEAD"),

@@ -8,14 +8,18 @@ use std::{
 
 use arc_swap::ArcSwapOption;
 use jiff::{SignedDuration, Timestamp};
-use service_kit::{mongo::StoreError, random_bytes};
+use service_kit::mongo::StoreError;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use super::key_encryption_key::KeyEncryptionKey;
+use super::{
+    key_encryption_key::KeyEncryptionKey,
+    key_pair::{KeyPair, PublicKey},
+    sealed_key,
+};
 use crate::{
-    domain::KeySchedule,
-    store::{KeyStore, StoredKey, StoredKeySet},
+    domain::{KeySchedule, SigningAlgorithm, TokenType},
+    store::{KeySetDocument, KeyStore, NewKey, StoredKey, StoredKeySet},
 };
 
 /// Maximum age of a key set that is used for signing. After that time, a key may have been retired.
@@ -35,7 +39,11 @@ pub struct SigningUnavailable;
 #[derive(Clone)]
 pub struct SigningKey {
     pub kid: String,
-    pub private: ed25519_dalek::SigningKey,
+    pub pair: Arc<KeyPair>,
+    /// The type of the tokens that every release which shares the key set accepts. `None`: any.
+    pub required_type: Option<TokenType>,
+    /// The longest lifetime for which the public key is kept after the last signature.
+    pub longest_ttl: SignedDuration,
     /// The current database time, for `iat` and `exp`.
     pub now: Timestamp,
 }
@@ -44,10 +52,11 @@ pub struct SigningKey {
 #[derive(Debug, Clone)]
 pub struct PublishedKey {
     pub kid: String,
-    pub public: ed25519_dalek::VerifyingKey,
+    pub public: Arc<PublicKey>,
 }
 
 struct KeySet {
+    document: KeySetDocument,
     keys: Vec<LoadedKey>,
     server_time: Timestamp,
     read_at: Instant,
@@ -55,7 +64,7 @@ struct KeySet {
 
 struct LoadedKey {
     kid: String,
-    private: ed25519_dalek::SigningKey,
+    pair: Arc<KeyPair>,
     schedule: KeySchedule,
 }
 
@@ -69,6 +78,7 @@ impl KeySet {
 pub struct SigningKeys {
     store: KeyStore,
     encryption: KeyEncryptionKey,
+    algorithm: SigningAlgorithm,
     rotation: SignedDuration,
     token_ttl: SignedDuration,
     current: ArcSwapOption<KeySet>,
@@ -78,13 +88,21 @@ pub struct SigningKeys {
 }
 
 impl SigningKeys {
-    /// Creates an empty key set. `rotation` is the time for which a key signs, `token_ttl` the lifetime of tokens.
+    /// Creates an empty key set. `algorithm` is that of the first key of a new installation, `rotation` is the time for
+    /// which a key signs, and `token_ttl` the longest lifetime of tokens.
     #[must_use]
-    pub fn new(store: KeyStore, encryption: KeyEncryptionKey, rotation: Duration, token_ttl: Duration) -> Arc<Self> {
+    pub fn new(
+        store: KeyStore,
+        encryption: KeyEncryptionKey,
+        algorithm: SigningAlgorithm,
+        rotation: Duration,
+        token_ttl: Duration,
+    ) -> Arc<Self> {
         let signed = |duration| SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX);
         Arc::new(Self {
             store,
             encryption,
+            algorithm,
             rotation: signed(rotation),
             token_ttl: signed(token_ttl),
             current: ArcSwapOption::empty(),
@@ -126,12 +144,15 @@ impl SigningKeys {
         }
         let now = set.now();
         let key = set.keys.iter().rev().find(|key| key.schedule.signs_at(now)).ok_or(SigningUnavailable)?;
-        Ok(SigningKey { kid: key.kid.clone(), private: key.private.clone(), now })
+        // Release 0.1.0, which may share `signing`, accepts no other type.
+        let required_type = (set.document == KeySetDocument::Signing).then_some(TokenType::AtJwt);
+        let (kid, pair) = (key.kid.clone(), Arc::clone(&key.pair));
+        Ok(SigningKey { kid, pair, required_type, longest_ttl: self.token_ttl, now })
     }
 
     /// Returns the public key with this id, and the database's time. If the id is unknown, reads the stored key set
     /// again, at most once a second.
-    pub async fn verifying_key(&self, kid: &str) -> Option<(ed25519_dalek::VerifyingKey, Timestamp)> {
+    pub async fn verifying_key(&self, kid: &str) -> Option<(Arc<PublicKey>, Timestamp)> {
         if let Some(found) = self.find(kid) {
             return Some(found);
         }
@@ -150,14 +171,14 @@ impl SigningKeys {
     pub fn published_keys(&self) -> Option<Vec<PublishedKey>> {
         let set = self.current.load();
         let keys = set.as_ref()?.keys.iter();
-        Some(keys.map(|key| PublishedKey { kid: key.kid.clone(), public: key.private.verifying_key() }).collect())
+        Some(keys.map(|key| PublishedKey { kid: key.kid.clone(), public: Arc::clone(key.pair.public()) }).collect())
     }
 
-    fn find(&self, kid: &str) -> Option<(ed25519_dalek::VerifyingKey, Timestamp)> {
+    fn find(&self, kid: &str) -> Option<(Arc<PublicKey>, Timestamp)> {
         let set = self.current.load();
         let set = set.as_ref()?;
         let key = set.keys.iter().find(|key| key.kid == kid)?;
-        Some((key.private.verifying_key(), set.now()))
+        Some((Arc::clone(key.pair.public()), set.now()))
     }
 
     /// Reads the key set, and applies changes until none is due. Every change is a compare-and-set on the version of
@@ -166,16 +187,19 @@ impl SigningKeys {
         loop {
             let requested_at = Instant::now();
             let Some(stored) = self.store.read().await? else {
-                self.store.create_first(&self.generate_key(), self.token_ttl).await?;
+                self.store.create(&self.generate_key(self.algorithm).await, self.token_ttl).await?;
                 continue;
             };
             if self.apply_due_change(&stored).await? {
                 continue;
             }
-            let keys = stored.keys.iter().filter_map(|key| self.unseal(key)).collect();
+            let keys = stored.keys.iter().filter_map(|key| self.load(key)).collect();
             // The age counts from the request, so that the computed database time is never ahead.
-            let set = KeySet { keys, server_time: stored.now, read_at: requested_at };
-            self.current.store(Some(Arc::new(set)));
+            let set = KeySet { document: stored.document, keys, server_time: stored.now, read_at: requested_at };
+            let is_first = self.current.swap(Some(Arc::new(set))).is_none();
+            if is_first {
+                self.report_algorithm(&stored);
+            }
             match self.current_key() {
                 Ok(_) => self.loaded.cancel(),
                 Err(error) => tracing::error!(%error, "no user can sign in"),
@@ -184,72 +208,49 @@ impl SigningKeys {
         }
     }
 
+    /// Logs that the keys have another algorithm than the configured one.
+    fn report_algorithm(&self, stored: &StoredKeySet) {
+        if stored.algorithm != Some(self.algorithm) {
+            tracing::info!(
+                stored = stored.algorithm.map_or("unknown", SigningAlgorithm::name),
+                configured = self.algorithm.name(),
+                "auth.signing_algorithm is only for new installations; `user-service keys algorithm` changes it"
+            );
+        }
+    }
+
     async fn apply_due_change(&self, stored: &StoredKeySet) -> Result<bool, StoreError> {
         let now = stored.now;
         if stored.keys.iter().any(|key| key.schedule.remove_at().is_some_and(|at| at < now)) {
-            return self.store.prune(stored.version).await.map(|()| true);
+            return self.store.prune(stored).await.map(|()| true);
         }
         let Some(newest) = stored.keys.last() else { return Ok(false) };
         if stored.keys.iter().any(|key| key.schedule.longest_ttl < self.token_ttl) {
-            return self.store.raise_longest_ttl(stored.version, self.token_ttl).await.map(|()| true);
+            return self.store.raise_longest_ttl(stored, self.token_ttl).await.map(|()| true);
         }
         if newest.schedule.successor_is_due(now, self.rotation) {
+            let Some(algorithm) = stored.algorithm else {
+                tracing::error!("the algorithm of the next signing key is unknown to this release; no key is made");
+                return Ok(false);
+            };
             tracing::info!("making the next signing key");
-            return self.store.add_successor(stored.version, &self.generate_key(), self.token_ttl).await.map(|()| true);
+            let key = self.generate_key(algorithm).await;
+            return self.store.add_successor(stored, &key, self.token_ttl).await.map(|()| true);
         }
         Ok(false)
     }
 
-    fn generate_key(&self) -> StoredKey {
-        let seed = zeroize::Zeroizing::new(random_bytes());
-        let private = ed25519_dalek::SigningKey::from_bytes(&seed);
-        let kid = key_id(&private.verifying_key());
-        StoredKey {
-            sealed: self.encryption.seal(&seal_label(&kid), seed.as_slice()),
-            kid,
-            // The store replaces these times with the database's.
-            schedule: KeySchedule { sign_from: Timestamp::MAX, sign_until: None, longest_ttl: self.token_ttl },
-        }
+    async fn generate_key(&self, algorithm: SigningAlgorithm) -> NewKey {
+        sealed_key::generate(&self.encryption, algorithm).await
     }
 
-    fn unseal(&self, stored: &StoredKey) -> Option<LoadedKey> {
-        let seed = match self.encryption.unseal(&seal_label(&stored.kid), &stored.sealed) {
-            Ok(seed) => seed,
+    fn load(&self, stored: &StoredKey) -> Option<LoadedKey> {
+        match sealed_key::open(&self.encryption, stored) {
+            Ok(pair) => Some(LoadedKey { kid: stored.kid.clone(), pair: Arc::new(pair), schedule: stored.schedule }),
             Err(error) => {
                 tracing::error!(kid = stored.kid, %error, "a signing key cannot be used");
-                return None;
+                None
             }
-        };
-        let seed: &[u8; 32] = seed.as_slice().try_into().ok()?;
-        Some(LoadedKey {
-            kid: stored.kid.clone(),
-            private: ed25519_dalek::SigningKey::from_bytes(seed),
-            schedule: stored.schedule,
-        })
-    }
-}
-
-fn seal_label(kid: &str) -> String {
-    format!("signing-key/{kid}")
-}
-
-/// Computes the key id: the JWK thumbprint (RFC 7638, RFC 8037) of the public key.
-fn key_id(public: &ed25519_dalek::VerifyingKey) -> String {
-    use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-    use sha2::{Digest, Sha256};
-    let x = BASE64_URL_SAFE_NO_PAD.encode(public.as_bytes());
-    BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}"#)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_key_id_is_the_thumbprint_of_rfc_8037_appendix_a3() {
-        use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-        let x = BASE64_URL_SAFE_NO_PAD.decode("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo").unwrap();
-        let public = ed25519_dalek::VerifyingKey::from_bytes(x.as_slice().try_into().unwrap()).unwrap();
-        assert_eq!(key_id(&public), "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
+        }
     }
 }

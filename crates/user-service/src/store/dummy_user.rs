@@ -24,6 +24,7 @@ pub(super) fn login_projection() -> Document {
         "reservedUsernames": 0,
         "totpSetup": 0,
         "usedTokens": 0,
+        "invitation": 0,
     }
 }
 

@@ -50,6 +50,7 @@ pub fn non_unique_indexes(audit_retention: Duration) -> Vec<IndexSpec> {
         index_of_users_with("tokens.hash", "tokens"),
         index_of_users_with("undoTokens.hash", "undoTokens"),
         index_of_users_with("usedTokens.hash", "usedTokens"),
+        index_of_users_with("invitation.hash", "invitations"),
         index_of_users_with("reserved.until", "reservedUntil"),
         index_of_users_with("reservedUsernames.until", "usernamesUntil"),
         index_of_users_with("idempotency.until", "idempotencyUntil"),

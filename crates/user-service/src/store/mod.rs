@@ -37,16 +37,16 @@ pub(crate) use collection::binary;
 pub use conditional_write::{Change, ClaimedKey, Commit, EndSessions, Precondition, TokenChange, TotpChange};
 pub use import_checkpoint::ImportCheckpoint;
 pub use indexes::{EMAIL_KEYS, IDEMPOTENCY_KEY, is_username_index, non_unique_indexes, unique_indexes};
-pub use keys::{KeyStore, StoredKey, StoredKeySet};
+pub use keys::{KeySetDocument, KeyStore, NewKey, StoredKey, StoredKeySet};
 pub use leases::LeaseStore;
 pub use outbox::{AcknowledgedEvents, Backlog, OutboxStore};
 pub use session_document::SessionRow;
 pub use sessions::{Rotation, SessionStore};
 pub use throttles::{ThrottleKey, ThrottleRule, ThrottleState, ThrottleStore};
 pub use user_document::{
-    AuditDetails, IdempotencyRecord, ImportedFrom, KnownNetwork, NewEvent, Parked, PendingEvent, ReservedKey,
-    SessionRule, TokenRecord, TotpRecord, TotpSetup, UndoTokenRecord, UsedMfaToken, UsedTokenRecord, UserRecord,
-    username_fields,
+    AuditDetails, IdempotencyRecord, ImportedFrom, InvitationRecord, KnownNetwork, NewEvent, Parked, PendingEvent,
+    ReservedKey, SessionRule, TokenRecord, TotpRecord, TotpSetup, UndoTokenRecord, UsedMfaToken, UsedTokenRecord,
+    UserRecord, username_fields,
 };
 pub use user_search::UserPage;
 pub use users::UserStore;

@@ -104,6 +104,11 @@ impl UserStore {
         self.find(doc! { "usedTokens.hash": binary(&digest) }).await
     }
 
+    /// Returns the account whose invitation has a token with this digest.
+    pub async fn by_invitation(&self, digest: [u8; 32]) -> Result<Option<UserRecord>, StoreError> {
+        self.find(doc! { "invitation.hash": binary(&digest) }).await
+    }
+
     /// Returns the account that was registered with this idempotency key. It reads by a write on the primary
     /// that changes nothing, so that a majority has acknowledged what it returns.
     pub async fn by_idempotency_key(&self, key: &str) -> Result<Option<UserRecord>, StoreError> {
@@ -129,14 +134,20 @@ impl UserStore {
     }
 
     /// Returns active accounts that were created before `before` and whose email address was never verified,
-    /// oldest first. Admins are not among them.
-    pub async fn unverified_before(&self, before: jiff::Timestamp, limit: i64) -> Result<Vec<UserRecord>, StoreError> {
+    /// oldest first. Admins are not among them, nor are accounts whose invitation can be accepted at `now`.
+    pub async fn unverified_before(
+        &self,
+        before: jiff::Timestamp,
+        now: jiff::Timestamp,
+        limit: i64,
+    ) -> Result<Vec<UserRecord>, StoreError> {
         let filter = doc! {
             // Repeats the filter of the partial index.
             "emailVerified": false,
             "createdAt": { "$lt": DateTime::from(before) },
             // An imported account could not verify its address before the import.
             "imported.at": { "$not": { "$gte": DateTime::from(before) } },
+            "invitation.expiresAt": { "$not": { "$gt": DateTime::from(now) } },
             "status": "active",
             "roles": { "$ne": ADMIN },
         };

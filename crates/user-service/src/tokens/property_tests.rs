@@ -3,19 +3,21 @@
 
 use std::time::Duration;
 
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use corpus::{Corpus, TestResult, corpus};
-use ed25519_dalek::SigningKey;
 use jiff::Timestamp;
-use jwt_compact::{AlgorithmExt, Claims, Header, alg::Ed25519};
 use proptest::prelude::*;
 use secrecy::{ExposeSecret as _, SecretString};
 use uuid::Uuid;
 
 use super::{
-    access_token::{AccessClaims, parse_unverified, verify_signature},
+    jwt::{parse_unverified, sign_with, verify_with},
     *,
 };
-use crate::keys::KeyEncryptionKey;
+use crate::{
+    domain::SigningAlgorithm,
+    keys::{KeyEncryptionKey, KeyPair},
+};
 
 const SESSION: Uuid = Uuid::from_u128(7);
 const SALT: &[u8] = b"0123456789abcdef";
@@ -53,11 +55,8 @@ fn only_the_issued_mfa_token_is_valid() {
 
 #[test]
 fn only_a_signed_access_token_has_claims() {
-    let key = SigningKey::from_bytes(&[9; 32]);
     let now = Timestamp::from_second(1_800_000_000).expect("the timestamp is valid");
     let signed_claims = AccessClaims {
-        iss: "http://localhost:3000".into(),
-        aud: "user-service".into(),
         sub: SESSION,
         client_id: "user-service".into(),
         jti: Uuid::from_u128(1),
@@ -65,22 +64,62 @@ fn only_a_signed_access_token_has_claims() {
         epoch: 1,
         roles: vec!["admin".into()],
     };
-    let genuine = |typ: &str, alive: i64| -> SecretString {
-        let mut claims = Claims::new(signed_claims.clone());
-        claims.expiration = chrono::DateTime::from_timestamp(now.as_second() + alive, 0);
-        let header = Header::empty().with_token_type(typ).with_key_id("k");
-        Ed25519.token(&header, &claims, &key).expect("claims serialise").into()
+    let addressed = |iss: &str, aud: &str| {
+        let mut claims = serde_json::to_value(&signed_claims).expect("claims serialise");
+        claims["iss"] = iss.into();
+        claims["aud"] = aud.into();
+        claims
     };
-    let read =
-        |text: &str| verify_signature(&parse_unverified(text)?, "k", &key.verifying_key())?.unexpired_claims(now);
-    let accepted = genuine("at+jwt", 60);
-    assert_eq!(read(accepted.expose_secret()).ok().as_deref(), Some(&signed_claims));
-    assert!(matches!(read(genuine("at+jwt", 0).expose_secret()), Err(TokenError::Expired)));
-    assert!(read(genuine("JWT", 60).expose_secret()).is_err(), "an ID token is not an access token");
-    corpus_with(&accepted).holds_for_text(|text| -> TestResult {
-        if let Ok(claims) = read(text) {
-            prop_assert_eq!(&*claims, &signed_claims);
+    for algorithm in SigningAlgorithm::ALL {
+        let pair = || KeyPair::from_private(algorithm, &KeyPair::generate(algorithm)).expect("a generated key");
+        let (key, other) = (pair(), pair());
+        let sign = |key, typ, iss, aud, alive: i64| -> SecretString {
+            let expires = now + jiff::SignedDuration::from_secs(alive);
+            sign_with(key, "k", typ, addressed(iss, aud), now, expires).into()
+        };
+        let read = |text: &str| {
+            let read: VerifiedToken<AccessClaims> =
+                verify_with(&parse_unverified(text)?, "k", key.public(), "issuer", "audience")?;
+            read.check_expiry(now).map(|()| read.claims)
+        };
+        let accepted = sign(&key, "JWT", "issuer", "audience", 60);
+        assert_eq!(read(accepted.expose_secret()).as_deref(), Ok(&signed_claims));
+        assert!(read(sign(&key, "at+jwt", "issuer", "audience", 60).expose_secret()).is_ok());
+        let expired = sign(&key, "JWT", "issuer", "audience", 0);
+        assert_eq!(read(expired.expose_secret()), Err(TokenError::Expired));
+        for refused in [
+            sign(&key, "logout+jwt", "issuer", "audience", 60),
+            sign(&key, "JWT", "other", "audience", 60),
+            sign(&key, "JWT", "issuer", "other", 60),
+            sign(&other, "JWT", "issuer", "audience", 60),
+        ] {
+            assert_eq!(read(refused.expose_secret()), Err(TokenError::Invalid));
         }
-        Ok(())
-    });
+        corpus_with(&accepted).holds_for_text(|text| -> TestResult {
+            if let Ok(claims) = read(text) {
+                prop_assert_eq!(&*claims, &signed_claims);
+            }
+            Ok(())
+        });
+    }
+}
+
+/// The header names the algorithm, but the key decides on it: a forger who knows the public key cannot choose another.
+#[test]
+fn the_algorithm_of_the_header_must_be_that_of_the_key() {
+    let now = Timestamp::from_second(1_800_000_000).expect("the timestamp is valid");
+    for algorithm in SigningAlgorithm::ALL {
+        let pair = KeyPair::from_private(algorithm, &KeyPair::generate(algorithm)).expect("a generated key");
+        let claims = serde_json::json!({ "iss": "issuer", "aud": "audience" });
+        let genuine = sign_with(&pair, "k", "JWT", claims, now, now + jiff::SignedDuration::from_secs(60));
+        let [_, body, _] = genuine.split('.').collect::<Vec<_>>()[..] else { panic!("a JWS has three parts") };
+        for named in ["none", "HS256", "ES256", "EdDSA", "RS256"] {
+            let header = serde_json::json!({ "alg": named, "typ": "JWT", "kid": "k" }).to_string();
+            let signed = format!("{}.{body}", BASE64_URL_SAFE_NO_PAD.encode(header));
+            let text = format!("{signed}.{}", BASE64_URL_SAFE_NO_PAD.encode(pair.sign(signed.as_bytes())));
+            let token = parse_unverified(&text).expect("the form is right");
+            let read = verify_with::<serde::de::IgnoredAny>(&token, "k", pair.public(), "issuer", "audience");
+            assert_eq!(read.is_ok(), named == algorithm.name(), "{named} with a key for {algorithm:?}");
+        }
+    }
 }

@@ -12,7 +12,7 @@ use super::{
     write_tasks::Writes,
 };
 use crate::{
-    domain::{AttributeRules, Lifetimes},
+    domain::{AttributeRules, Lifetimes, TokenClaims},
     hashing::HashPool,
     keys::KeyEncryptionKey,
     metrics::AccountMetrics,
@@ -54,6 +54,8 @@ pub struct Rules {
     pub hidden_registration: bool,
     /// The name that authenticator apps show above the code.
     pub totp_issuer: String,
+    /// What access tokens also say about their user.
+    pub token_claims: TokenClaims,
 }
 
 impl AccountService {

@@ -7,6 +7,7 @@ mod background_queue;
 mod background_worker;
 mod email_address;
 mod import;
+mod invitation;
 mod mailed_links;
 mod password;
 mod privacy;
@@ -20,9 +21,9 @@ mod write_tasks;
 
 pub use self::account_service::{AccountService, Rules};
 pub use self::administration::{
-    AccountRef, ExportError, ExportSummary, GrantRoleError, GrantedRole, UserPage, delete_user, disable_user,
-    enable_user, end_sessions, export_users, find_audit_log, find_user, find_users, grant_role, remove_second_factor,
-    remove_second_factor_as_operator,
+    AccountRef, ExportError, ExportSummary, GrantRoleError, GrantedRole, UserPage, create_user, delete_user,
+    disable_user, enable_user, end_sessions, export_users, find_audit_log, find_user, find_users, grant_role,
+    remove_second_factor, remove_second_factor_as_operator,
 };
 pub use self::background_queue::{BackgroundQueue, BackgroundWorker, RequestedMail};
 pub use self::email_address::{ChangeEmail, change_email, confirm_email_change, undo_email_change, verify_email};
@@ -30,6 +31,7 @@ pub use self::import::{
     Import, ImportError, ImportProgress, ImportStep, Importer, LineError, RefusedLine, RunningImport, begin_import,
     fingerprint,
 };
+pub use self::invitation::{Invitation, accept_invitation, invite_user, resend_invitation};
 pub use self::mailed_links::{LinkState, LinkedAccount, link_state, request_mail, resend_link, undo_change};
 pub use self::password::{ChangePassword, PasswordValidation, change_password, reset_password};
 pub use self::privacy::{

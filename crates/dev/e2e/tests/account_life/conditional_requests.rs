@@ -78,7 +78,12 @@ async fn a_conditional_change_applies_only_to_the_named_version() {
 async fn a_representation_that_the_client_already_has_is_not_sent_again() {
     let (world, _service, api) = start_user_service("ifnone").await;
     let (_, me) = register_and_log_in(&world, &api, "ada").await;
-    for (client, path) in [(&me, "/api/users/me"), (&api, "/.well-known/jwks.json")] {
+    for (client, path) in [
+        (&me, "/api/users/me"),
+        (&api, "/.well-known/jwks.json"),
+        (&api, "/.well-known/openid-configuration"),
+        (&api, "/.well-known/oauth-authorization-server"),
+    ] {
         let first = client.get(path).await.expect(200);
         let tag = first.header("etag");
         assert!(tag.starts_with('"') && tag.ends_with('"') && tag.len() > 2, "{path}: {tag}");

@@ -108,6 +108,7 @@ fn assert_is_a_new_user(body: &Value, user: &TestUser) {
         "status",
         "createdAt",
         "updatedAt",
+        "invited",
         "lastLoginAt",
         "version",
     ];
@@ -119,6 +120,7 @@ fn assert_is_a_new_user(body: &Value, user: &TestUser) {
     assert_eq!(body["email"], user.email);
     assert_eq!(body["emailVerified"], false);
     assert_eq!(body["status"], "active");
+    assert_eq!(body["invited"], false);
     assert_eq!(body["roles"], json!([]));
     assert_eq!(body["version"], 1);
     for unset in ["displayName", "locale", "timezone", "attributes", "lastLoginAt"] {

@@ -5,12 +5,12 @@ use std::time::Duration;
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use bson::{Uuid, doc};
 use e2e::{
-    accounts::{register, register_with_id},
-    start::start_user_service,
+    accounts::{register, register_with_id, with_cheap_hashes},
+    published_key_set,
+    start::{start_user_service, start_user_service_with},
 };
-use ed25519_dalek::{Signature, VerifyingKey};
 use serde_json::{Value, json};
-use test_support::{Api, Tokens, count};
+use test_support::{Api, Stack, Tokens, World, count};
 
 pub(crate) async fn refresh(api: &Api, token: &str) -> Tokens {
     Tokens::from_response(&api.refresh(token).await.expect(200))
@@ -27,25 +27,16 @@ async fn an_access_token_can_be_verified_with_the_published_key_set() {
     let before = unix_seconds();
     let tokens = api.login(&ada).await;
 
-    let parts: Vec<&str> = tokens.access.split('.').collect();
-    let [head, claims, signature] = parts[..] else { panic!("the token has {} parts", parts.len()) };
-    let (header, body) = (decode_part(head), decode_part(claims));
-    assert_eq!(header["typ"], "at+jwt");
-    assert_eq!(header["alg"], "EdDSA");
-
     let set = api.get("/.well-known/jwks.json").await.expect(200);
     assert_eq!(set.header("cache-control"), "public, max-age=300");
     let set = set.json();
+    let (header, body) = published_key_set::verify(&tokens.access, &set).expect("the signature is genuine");
+    assert_eq!(header["typ"], "JWT");
+    assert_eq!(header["alg"], "ES256");
     let keys = set["keys"].as_array().expect("a key set has keys");
     let key = keys.iter().find(|key| key["kid"] == header["kid"]).expect("the signing key is published");
-    assert_eq!(json!([key["kty"], key["crv"], key["alg"], key["use"]]), json!(["OKP", "Ed25519", "EdDSA", "sig"]));
+    assert_eq!(json!([key["kty"], key["crv"], key["alg"], key["use"]]), json!(["EC", "P-256", "ES256", "sig"]));
     assert!(key.get("d").is_none(), "the key set contains a private key");
-    let public = BASE64_URL_SAFE_NO_PAD.decode(key["x"].as_str().unwrap_or_default()).expect("x is base64url");
-    let public =
-        VerifyingKey::from_bytes(&public.try_into().expect("the key has 32 bytes")).expect("x is a valid point");
-    let signature = BASE64_URL_SAFE_NO_PAD.decode(signature).expect("a signature is base64url");
-    let signature = Signature::from_slice(&signature).expect("the signature has 64 bytes");
-    public.verify_strict(format!("{head}.{claims}").as_bytes(), &signature).expect("the signature is genuine");
 
     assert_eq!(body["iss"], "http://localhost:3000");
     assert_eq!(body["aud"], "user-service");
@@ -62,6 +53,35 @@ async fn an_access_token_can_be_verified_with_the_published_key_set() {
     let other = decode_part(api.login(&ada).await.access.split('.').nth(1).unwrap_or_default());
     assert_ne!(other["jti"], body["jti"]);
     assert_ne!(other["sid"], body["sid"]);
+}
+
+#[tokio::test]
+async fn a_system_that_knows_only_the_issuer_finds_the_keys() {
+    let world = World::new(&Stack::from_env(), "issuer").await;
+    let spec = with_cheap_hashes(world.user_service());
+    // The issuer is the address of the service, as seen by the other system.
+    let issuer = spec.base_url();
+    let service = spec.set("AUTH__ISSUER", &issuer).start().await;
+    let api = service.api();
+    let ada = register(&world, &api, "ada").await;
+    let tokens = api.login(&ada).await;
+
+    let found = api.get("/.well-known/openid-configuration").await.expect(200);
+    assert_eq!(found.header("cache-control"), "public, max-age=300");
+    let found = found.json();
+    assert_eq!(found, api.get("/.well-known/oauth-authorization-server").await.expect(200).json());
+    let keys = found["jwks_uri"].as_str().and_then(|uri| uri.strip_prefix(&issuer)).expect("an address of the service");
+    let (_, claims) =
+        published_key_set::verify(&tokens.access, &api.get(keys).await.expect(200).json()).expect("genuine");
+    assert_eq!(claims["iss"], found["issuer"]);
+}
+
+#[tokio::test]
+async fn an_issuer_that_is_no_url_has_no_documents() {
+    let (_world, _service, api) = start_user_service_with("acme", &[("AUTH__ISSUER", "acme")]).await;
+    for path in ["/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"] {
+        let _ = api.get(path).await.expect_problem(404, "not-found");
+    }
 }
 
 fn decode_part(part: &str) -> Value {

@@ -33,7 +33,7 @@ async fn accounts_are_listed_and_searched() {
     assert_eq!(found("").await, [zoe, modern, alan, two, grace, own]);
     let page = root.api.get("/api/admin/users?limit=2").await.expect(200);
     assert_eq!(user_ids(&page.json()), [zoe, modern]);
-    assert_eq!(page.json()["items"][0].as_object().expect("the item is a user").len(), 14);
+    assert_eq!(page.json()["items"][0].as_object().expect("the item is a user").len(), 15);
     assert_eq!(page.json()["items"][0]["username"], "zoë77");
     assert!(page.header("link").starts_with("</api/admin/users?limit=2&cursor="), "{}", page.header("link"));
     let last = root.api.get("/api/admin/users?limit=6").await.expect(200);

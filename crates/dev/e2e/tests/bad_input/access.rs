@@ -1,8 +1,11 @@
 //! Wrong secrets, wrong tokens, wrong paths and wrong versions.
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
-use ed25519_dalek::{Signer as _, SigningKey};
 use reqwest::Method;
+use ring::{
+    rand::SystemRandom,
+    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair},
+};
 use serde_json::{Value, json};
 use test_support::Tokens;
 
@@ -122,6 +125,8 @@ impl Cases {
             ("GET", "/api/auth/email-verification"),
             ("PUT", "/api/auth/email-verification/resend"),
             ("POST", "/.well-known/jwks.json"),
+            ("POST", "/.well-known/openid-configuration"),
+            ("DELETE", "/.well-known/oauth-authorization-server"),
             ("GET", "/api/users/me/email"),
             ("GET", "/api/auth/password-reset"),
             ("PUT", "/api/auth/password-reset/confirm"),
@@ -166,10 +171,13 @@ fn forged_tokens(genuine: &str) -> Vec<(&'static str, String)> {
         changed[member] = value;
         changed
     };
-    let own = SigningKey::from_bytes(&[7; 32]);
+    let (signing, random) = (&ECDSA_P256_SHA256_FIXED_SIGNING, SystemRandom::new());
+    let own = EcdsaKeyPair::generate_pkcs8(signing, &random).expect("the system has randomness");
+    let own = EcdsaKeyPair::from_pkcs8(signing, own.as_ref(), &random).expect("a generated key");
     let signed = |header: &Value, claims: &Value| {
         let text = format!("{}.{}", part(header), part(claims));
-        let signature = BASE64_URL_SAFE_NO_PAD.encode(own.sign(text.as_bytes()).to_bytes());
+        let signature = own.sign(&random, text.as_bytes()).expect("the system has randomness");
+        let signature = BASE64_URL_SAFE_NO_PAD.encode(signature);
         format!("{text}.{signature}")
     };
     let unsigned = format!("{}.{}", part(&with(&header, "alg", json!("none"))), part(&claims));

@@ -15,6 +15,7 @@ const JSON_ENDPOINTS: &[(&str, &str)] = &[
     ("POST", "/api/auth/email-verification/resend"),
     ("POST", "/api/auth/email-verification/disown"),
     ("POST", "/api/auth/undo"),
+    ("POST", "/api/auth/accept-invitation"),
     ("PATCH", "/api/users/me"),
     ("DELETE", "/api/users/me"),
     ("POST", "/api/users/me/delete"),
@@ -34,6 +35,10 @@ const JSON_ENDPOINTS: &[(&str, &str)] = &[
 
 impl Cases {
     pub(crate) fn malformed_bodies(&mut self) {
+        JSON_ENDPOINTS.iter().for_each(|(method, path)| self.malformed_bodies_of(method, path));
+    }
+
+    pub(crate) fn malformed_bodies_of(&mut self, method: &str, path: &str) {
         let deep = format!("{{\"a\":{}1{}}}", "[".repeat(40), "]".repeat(40));
         let bodies: [(&str, &[u8]); 9] = [
             ("empty", b""),
@@ -46,28 +51,28 @@ impl Cases {
             ("a duplicate member further in", b"{\"attributes\":{\"a\":1,\"a\":2}}"),
             ("too deep", deep.as_bytes()),
         ];
-        for (method, path) in JSON_ENDPOINTS {
-            for (what, body) in bodies {
-                self.add(format!("{what}: {method} {path}"), self.raw(method, path, body), 400, "malformed-body");
-            }
+        for (what, body) in bodies {
+            self.add(format!("{what}: {method} {path}"), self.raw(method, path, body), 400, "malformed-body");
         }
     }
 
     pub(crate) fn media_types_and_sizes(&mut self) {
-        for (method, path) in JSON_ENDPOINTS {
-            for media_type in ["text/plain", "application/x-www-form-urlencoded", "application/json; charset=latin1"] {
-                let request = self.request(method, path).header(CONTENT_TYPE, media_type).body("{}");
-                self.add(format!("{media_type}: {method} {path}"), request, 415, "unsupported-media-type");
-            }
-            let compressed = self.raw(method, path, "{}").header("content-encoding", "gzip");
-            self.add(format!("gzip: {method} {path}"), compressed, 415, "unsupported-media-type");
-            let untyped = self.request(method, path).body("{}");
-            self.add(format!("no type: {method} {path}"), untyped, 415, "unsupported-media-type");
-            let large = format!("{{\"x\":\"{}\"}}", "x".repeat(64 * 1024));
-            self.add(format!("64 KiB and more: {method} {path}"), self.raw(method, path, large), 413, "body-too-large");
-        }
+        JSON_ENDPOINTS.iter().for_each(|(method, path)| self.media_types_and_sizes_of(method, path));
         let patch = self.request("POST", "/api/users").header(CONTENT_TYPE, "application/merge-patch+json").body("{}");
         self.add("a merge patch where none is taken", patch, 415, "unsupported-media-type");
+    }
+
+    pub(crate) fn media_types_and_sizes_of(&mut self, method: &str, path: &str) {
+        for media_type in ["text/plain", "application/x-www-form-urlencoded", "application/json; charset=latin1"] {
+            let request = self.request(method, path).header(CONTENT_TYPE, media_type).body("{}");
+            self.add(format!("{media_type}: {method} {path}"), request, 415, "unsupported-media-type");
+        }
+        let compressed = self.raw(method, path, "{}").header("content-encoding", "gzip");
+        self.add(format!("gzip: {method} {path}"), compressed, 415, "unsupported-media-type");
+        let untyped = self.request(method, path).body("{}");
+        self.add(format!("no type: {method} {path}"), untyped, 415, "unsupported-media-type");
+        let large = format!("{{\"x\":\"{}\"}}", "x".repeat(64 * 1024));
+        self.add(format!("64 KiB and more: {method} {path}"), self.raw(method, path, large), 413, "body-too-large");
     }
 
     pub(crate) fn bodies_with_wrong_members(&mut self) {
@@ -86,6 +91,7 @@ impl Cases {
             ("POST", "/api/auth/email-verification/resend", &["#/email"]),
             ("POST", "/api/auth/email-verification/disown", &["#/token"]),
             ("POST", "/api/auth/undo", &["#/token"]),
+            ("POST", "/api/auth/accept-invitation", &["#/token", "#/password"]),
             ("DELETE", "/api/users/me", &["#/password"]),
             ("POST", "/api/users/me/delete", &["#/password"]),
             ("PUT", "/api/users/me/password", &["#/currentPassword", "#/newPassword"]),

@@ -3,5 +3,6 @@
 mod access;
 mod bodies;
 mod cases;
+mod invitations;
 mod refusals;
 mod values;

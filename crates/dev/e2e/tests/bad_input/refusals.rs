@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 use bson::{Document, doc};
 use e2e::{
     accounts::{register, register_with_key, try_login, verify_email, wait_until_all_published},
+    administrators::create_admin,
     comparable_response::ComparableResponse,
     start::{start_both_services, start_user_service},
 };
@@ -18,13 +19,14 @@ use crate::cases::{Cases, InvalidRequest};
 
 #[tokio::test]
 async fn each_invalid_request_gets_its_problem_and_changes_nothing() {
-    let (world, _users, _emails, api) = start_both_services("bad").await;
+    let (world, users, _emails, api) = start_both_services("bad").await;
     let user = TestUser { username: "modern1".to_owned(), ..world.test_user("modern") };
     let other = TestUser { username: "other-one".to_owned(), ..world.test_user("other") };
     let _ = register_with_key(&api, "the-key", &user.registration()).await.expect(201);
     let _ = api.register(&other).await.expect(201);
     let used = world.mailbox(&other.email).wait_for_token("/verify-email", 1).await;
     let _ = verify_email(&api, &used).await.expect(204);
+    let root = create_admin(&world, &users, "root").await;
     let tokens = api.login(&user).await;
     let expired = expired_token(&world, &user).await;
     wait_until_all_published(&world).await;
@@ -40,6 +42,8 @@ async fn each_invalid_request_gets_its_problem_and_changes_nothing() {
     table.invalid_changes();
     table.taken_names();
     table.wrong_secrets(&used);
+    table.new_users(&root.api, &root.id);
+    table.invalid_invitations(&used);
     table.missing_and_bad_tokens(&tokens, &expired);
     table.wrong_paths_methods_and_versions();
     let mut wrong = Vec::new();

@@ -92,6 +92,8 @@ async fn every_command_has_a_help_text() {
         &["healthcheck"],
         &["openapi"],
         &["keygen"],
+        &["keys"],
+        &["keys", "algorithm"],
         &["events"],
         &["events", "list"],
         &["events", "retry"],

@@ -80,6 +80,10 @@ pub(crate) fn expected_events(action: Action) -> Vec<ExpectedEvent> {
             vec![on_every_success(UserChangeUndone), possible(UserPasswordResetRequested), possible(UserTotpDisabled)]
         }
         Action::Disown => vec![on_every_success(UserDisowned)],
+        Action::Invite => vec![on_every_success(UserInvited)],
+        Action::AcceptInvitation => {
+            vec![on_every_success(UserEmailVerified), on_every_success(UserInvitationAccepted)]
+        }
         Action::Delete => vec![at_least_once(UserDeleted)],
         Action::Disable => vec![at_least_once(UserDisabled)],
         Action::Enable => vec![possible(UserEnabled)],
@@ -92,7 +96,7 @@ pub(crate) fn expected_events(action: Action) -> Vec<ExpectedEvent> {
 
 /// Returns whether an account has at most one event of this type, regardless of the number of requests.
 pub(crate) const fn occurs_once_per_account(event: EventType) -> bool {
-    matches!(event, UserRegistered | UserDeleted)
+    matches!(event, UserRegistered | UserInvitationAccepted | UserDeleted)
 }
 
 /// Returns whether the service, or an operator's command, can cause this event without a request.

@@ -22,6 +22,7 @@ pub(crate) fn templates_for(event: &Event) -> &'static [&'static str] {
         Payload::UserLocked(_) => &["account-locked"],
         Payload::UserDeleted(_) => &["goodbye"],
         Payload::UserRegistrationAttempted(_) => &["registration-attempted"],
+        Payload::UserInvited(_) => &["invitation"],
         Payload::UserRecoveryCodesRenewed(_) => &["recovery-codes-renewed"],
         Payload::UserChangeUndone(_) => &["change-undone"],
         _ => &[],
@@ -30,8 +31,8 @@ pub(crate) fn templates_for(event: &Event) -> &'static [&'static str] {
 
 /// Returns how many times the service itself may resend a mail whose delivery is unknown.
 pub(crate) fn resends_allowed(template: &str) -> usize {
-    const RESENT: [&str; 5] =
-        ["welcome", "verify-email", "registration-attempted", "password-reset", "email-change-confirm"];
+    const RESENT: [&str; 6] =
+        ["welcome", "verify-email", "registration-attempted", "invitation", "password-reset", "email-change-confirm"];
     usize::from(RESENT.contains(&template))
 }
 

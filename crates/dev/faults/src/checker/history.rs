@@ -119,6 +119,10 @@ pub enum Action {
     Disown,
     /// `DELETE /api/users/me`, or a deletion by an administrator
     Delete,
+    /// `POST /api/admin/users` with `invite`
+    Invite,
+    /// `POST /api/auth/accept-invitation`
+    AcceptInvitation,
     /// Disabling by an administrator
     Disable,
     /// Enabling by an administrator

@@ -14,6 +14,7 @@ use reqwest::Method;
 use serde_json::json;
 use test_support::{Api, TestUser, remember_secret};
 use tokio::sync::OwnedRwLockReadGuard;
+use uuid::Uuid;
 
 use crate::system::{System, assert_status};
 
@@ -247,6 +248,35 @@ impl Account {
     pub(crate) async fn disown(&mut self) {
         let token = self.mailed_token(&self.person.email.clone(), "/verify-email").await;
         self.post_token(Action::Disown, "/api/auth/email-verification/disown", &token).await;
+    }
+
+    /// Invites an address, as an administrator, and returns the id of its account. Only the present release can do this.
+    pub(crate) async fn invite(&mut self, address: &str) -> Uuid {
+        self.choose_replica().await;
+        let outcome = self.client.invite(address).await;
+        self.expect(&outcome, 201, "invitation");
+        let id = self.client.last_response().expect("there is a response").string("id");
+        id.parse().expect("the account has an id")
+    }
+
+    /// Reads another account, as an administrator.
+    pub(crate) async fn read_other(&mut self, id: Uuid) {
+        self.choose_replica().await;
+        let request = self.client.request(Method::GET, &format!("/api/admin/users/{id}"));
+        let outcome = self.client.send(Action::Read, Some(id), request).await;
+        self.expect(&outcome, 200, "another account");
+    }
+
+    /// Accepts the invitation of another account with the link in its mail.
+    pub(crate) async fn accept_invitation_of(&mut self, address: &str, id: Uuid, username: &str) {
+        let token = self.mailed_token(address, "/accept-invitation").await;
+        let password = format!("ninety quiet geese of {}", self.system.run.world.tag());
+        remember_secret("password", &password);
+        self.choose_replica().await;
+        let body = json!({ "token": token, "username": username, "password": password });
+        let request = self.client.request(Method::POST, "/api/auth/accept-invitation").json(&body);
+        let outcome = self.client.send(Action::AcceptInvitation, Some(id), request).await;
+        self.expect(&outcome, 204, "acceptance of an invitation");
     }
 
     async fn post_token(&mut self, action: Action, path: &str, token: &str) {

@@ -2,6 +2,7 @@
 //! group. `docs/UPGRADE.md` describes the order. `scripts/released build` builds the previous release.
 
 mod accounts;
+mod algorithm;
 mod load;
 mod rolling;
 mod system;

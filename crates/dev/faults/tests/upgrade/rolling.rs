@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use e2e::{commands::stdout_of, offsets};
 use faults::{assert_promises_kept, checker::History};
 use test_support::{DEADLINE, wait_for};
+use uuid::Uuid;
 
 use crate::{
     accounts::{Account, Target},
@@ -13,7 +14,7 @@ use crate::{
 };
 
 /// The kinds of mail that the previous release does not know.
-const NEW_TEMPLATES: &str = "recovery-codes-renewed,change-undone,registration-attempted";
+const NEW_TEMPLATES: &str = "recovery-codes-renewed,change-undone,invitation,registration-attempted";
 /// The kinds of mail whose rows the previous release cannot read if they have an undo link.
 const TEMPLATES_WITH_NEW_LINKS: &str = "password-changed,totp-enabled";
 /// The states of a mail that a sender may still claim.
@@ -109,13 +110,32 @@ impl Rollout {
         account
     }
 
+    /// Invites two people; one accepts at once. Returns the administrator, and address and account of the other one.
+    async fn invite(&self) -> (Account, String, Uuid) {
+        let mut root = Account::register(&self.system, "root", Target::Any).await;
+        let spec = self.system.user_spec(1).await;
+        let _ = stdout_of(&spec.command(&["grant-role", &root.person.email, "admin"]).await, 0);
+        root.login().await;
+        let [now, later] = ["invited", "invitedlater"].map(|name| self.system.run.world.address(name));
+        let id = root.invite(&now).await;
+        root.accept_invitation_of(&now, id, "accepted-now").await;
+        let id = root.invite(&later).await;
+        (root, later, id)
+    }
+
     /// Waits for what must be done before the last replica of the present user service is gone: no event that the
     /// previous release does not know waits for its publication.
     async fn wait_until_events_are_published(&self) {
         let spec = self.system.user_spec(1).await;
         wait_for(DEADLINE, "no event that the previous release does not know in `events list`", async || {
             let listed = stdout_of(&spec.command(&["events", "list", "--json"]).await, 0);
-            let new = ["user.recovery_codes_renewed.v1", "user.change_undone.v1", "user.disowned.v1"];
+            let new = [
+                "user.recovery_codes_renewed.v1",
+                "user.change_undone.v1",
+                "user.disowned.v1",
+                "user.invited.v1",
+                "user.invitation_accepted.v1",
+            ];
             (!new.iter().any(|event_type| listed.contains(event_type))).then_some(())
         })
         .await;
@@ -172,6 +192,7 @@ async fn an_upgrade_and_a_rollback_in_the_right_order_lose_and_double_nothing_un
     rollout.check_that_releases_continue_each_other("forward").await;
     system.replace_user_service(1, Release::Present).await;
     let mut newcomer = rollout.use_new_features().await;
+    let (mut root, invited, invited_id) = rollout.invite().await;
     rollout.run_phase("present release alone").await;
 
     system.replace_user_service(0, Release::Previous).await;
@@ -189,6 +210,7 @@ async fn an_upgrade_and_a_rollback_in_the_right_order_lose_and_double_nothing_un
     newcomer.read().await;
     newcomer.refresh().await;
     newcomer.update_profile("After the rollback").await;
+    root.read_other(invited_id).await;
 
     for number in 0..2 {
         system.replace_email_service(number, Release::Present).await;
@@ -199,11 +221,13 @@ async fn an_upgrade_and_a_rollback_in_the_right_order_lose_and_double_nothing_un
     rollout.run_phase("present release alone again").await;
     newcomer.read().await;
     newcomer.delete().await;
+    // The invitation has waited.
+    root.accept_invitation_of(&invited, invited_id, "accepted-later").await;
 
     let history = rollout.finish().await;
     assert!(history.dead_letters.is_empty(), "{:?}", history.dead_letters);
     assert!(history.mails.iter().all(|mail| mail.state == "sent"), "every mail was sent");
-    for template in NEW_TEMPLATES.split(',').take(2) {
+    for template in NEW_TEMPLATES.split(',').take(3) {
         assert!(history.mails.iter().any(|mail| mail.template == template), "no mail of {template}");
     }
 }

@@ -5,9 +5,12 @@ use std::{sync::Arc, time::Duration};
 
 use bson::{DateTime, doc};
 use e2e::{
+    accounts::{confirm_reset, request_reset, try_login, user_document},
+    administrators::{Admin, create_admin},
     commands::{json_lines, stdout_of},
     event_publisher::EventPublisher,
     ledger::{HistoryEntry, Ledger, MailJob},
+    sealed_tokens::SealedTokens,
 };
 use events::{Event, Recipient, UserRecoveryCodesRenewed};
 use faults::{
@@ -17,7 +20,9 @@ use faults::{
 };
 use serde_json::json;
 use service_kit::{Clock, Ids};
-use test_support::{Behavior, DEADLINE, Phase, ScriptedSmtp, Service, SmtpRule, Stack, World, wait_for};
+use test_support::{
+    Behavior, DEADLINE, Phase, ScriptedSmtp, Service, SmtpRule, Stack, World, remember_secret, wait_for,
+};
 
 use crate::{
     accounts::{Account, Target},
@@ -178,6 +183,8 @@ async fn an_older_user_service_parks_a_user_at_an_event_that_it_does_not_know_un
     service.terminate().await;
     let previous = previous_release();
     service.restart_with(|spec| spec.set("KAFKA__BROKERS", &brokers).with_binaries(Some(&previous))).await;
+    // The installation began with the newer release, whose signing keys the older one does not read.
+    account.refresh().await;
     account.update_profile("Behind it").await;
     let user = account.client.user().expect("the account is known").to_string();
     let parked = wait_until_parked(&service, &user).await;
@@ -251,4 +258,42 @@ async fn a_username_that_an_older_user_service_has_changed_can_be_taken_at_a_new
     let mut bob = world.test_user("bob");
     bob.username.clone_from(&ada.username);
     let _ = new.api().register(&bob).await.expect(201);
+}
+
+/// An older user service reads an invited account, and lets no password in. A reset there gives the account to the owner
+/// of the mailbox, and leaves the invitation in the document; at the newer one it is void from then on.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "slow: run by scripts/nightly"]
+async fn an_older_user_service_keeps_an_invited_account_closed_and_its_reset_ends_the_invitation() {
+    let world = World::new(&Stack::from_env(), "invited").await;
+    let previous = previous_release();
+    let (old, new) =
+        tokio::join!(user_service(&world).with_binaries(Some(&previous)).start(), user_service(&world).start());
+    let root = create_admin(&world, &new, "root").await;
+    let mut mails = SealedTokens::new(&world);
+    let email = world.address("ada");
+    let invitation = json!({ "email": email, "invite": true });
+    let id = root.api.post("/api/admin/users", &invitation).await.expect(201).string("id");
+    let link = mails.wait_for_nth("user.invited.v1", "invitation", &email, 1).await;
+
+    let seen = old.api().with_token(&root.tokens.access).get(&Admin::user_path(&id, "")).await.expect(200);
+    let placeholder = seen.string("username");
+    assert!(placeholder.starts_with("invited-"), "{placeholder}");
+    for identifier in [&email, &placeholder] {
+        let refused = try_login(&old.api(), identifier, "a guess of a password").await;
+        let _ = refused.expect_problem(401, "invalid-credentials");
+    }
+    request_reset(&old.api(), &email).await;
+    let token = mails.wait_for_nth("user.password_reset_requested.v1", "reset", &email, 1).await;
+    let password = format!("ninety quiet geese of {}", world.tag());
+    remember_secret("password", &password);
+    let _ = confirm_reset(&old.api(), &token, &password).await.expect(204);
+    for api in [old.api(), new.api()] {
+        let _ = try_login(&api, &email, &password).await.expect(200);
+    }
+    assert!(user_document(&world, &email).await.contains_key("invitation"), "the older release leaves it");
+    let body = json!({ "token": link, "username": "at-last", "password": password });
+    let refused = new.api().post("/api/auth/accept-invitation", &body).await;
+    let _ = refused.expect_problem(400, "token-invalid");
+    assert_eq!(root.api.get(&Admin::user_path(&id, "")).await.expect(200).json()["invited"], json!(false));
 }

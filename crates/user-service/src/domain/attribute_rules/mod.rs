@@ -34,6 +34,8 @@ pub enum Writer {
 #[derive(Debug, Default)]
 pub struct AttributeRules {
     validator: Option<Validator>,
+    /// `null` without a schema.
+    schema: Value,
     admin_only: AdminOnlyMembers,
 }
 
@@ -90,7 +92,7 @@ impl AttributeRules {
         let unwritable = required.filter_map(Value::as_str).find(|name| admin_only.is_admin_only(name));
         match unwritable {
             Some(name) => Err(InvalidSchema::RequiredAdminOnly(name.to_owned())),
-            None => Ok(Self { validator: Some(validator), admin_only }),
+            None => Ok(Self { validator: Some(validator), schema, admin_only }),
         }
     }
 
@@ -146,6 +148,25 @@ impl AttributeRules {
             }
         }
         self.check_schema(new)
+    }
+
+    /// Returns who writes the member at this path, or `None` if the schema allows no such member.
+    #[must_use]
+    pub fn writer_of(&self, path: &[String]) -> Option<Writer> {
+        let (mut schema, mut marks) = (&self.schema, Some(&self.admin_only));
+        let mut writer = Writer::User;
+        for name in path {
+            let is_closed = schema["additionalProperties"] == false && schema["patternProperties"].is_null();
+            schema = match &schema["properties"][name] {
+                Value::Null if is_closed => return None,
+                member => member,
+            };
+            marks = marks.and_then(|marks| marks.members.get(name));
+            if marks.is_some_and(|marks| marks.is_marked) {
+                writer = Writer::Admin;
+            }
+        }
+        Some(writer)
     }
 
     fn check_schema(&self, attributes: Option<Attributes>) -> Result<Option<Attributes>, Vec<SchemaViolation>> {

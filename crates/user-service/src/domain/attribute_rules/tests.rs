@@ -152,3 +152,32 @@ fn a_hostile_text_cannot_slow_down_a_pattern() {
     assert_eq!(simplify(rules.validate_new(Some(given), Writer::User)), errors_at(&[("a", "invalid")]));
     assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
 }
+
+#[test]
+fn the_writer_of_a_member_follows_from_the_marks_on_its_path() {
+    let schema = json!({
+        "properties": {
+            "plan": { "x-admin-only": true, "properties": { "name": {} } },
+            "org": { "properties": { "id": { "x-admin-only": true } }, "additionalProperties": false },
+            "tags": { "patternProperties": { "^t": {} }, "additionalProperties": false },
+            "free": {},
+        },
+        "additionalProperties": false,
+    });
+    let rules = AttributeRules::parse(&schema.to_string()).unwrap();
+    let writer = |path: &str| rules.writer_of(&path.split('.').map(str::to_owned).collect::<Vec<_>>());
+    for (path, expected) in [
+        ("plan", Some(Writer::Admin)),
+        ("plan.name", Some(Writer::Admin)),
+        ("plan.other", Some(Writer::Admin)),
+        ("org", Some(Writer::User)),
+        ("org.id", Some(Writer::Admin)),
+        ("org.other", None),
+        ("tags.t1", Some(Writer::User)),
+        ("free.anything", Some(Writer::User)),
+        ("other", None),
+    ] {
+        assert_eq!(writer(path), expected, "{path}");
+    }
+    assert_eq!(AttributeRules::default().writer_of(&["anything".to_owned()]), Some(Writer::User));
+}

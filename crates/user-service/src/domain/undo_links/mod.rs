@@ -156,7 +156,11 @@ pub fn plan_link_undo(
             plan_email_undo(addresses, &reservation, changed_at(&reservation), factor_since, now)
         }
         // These links are one-time tokens.
-        Purpose::EmailVerification | Purpose::PasswordReset | Purpose::EmailChange | Purpose::EmailChangeUndo => None,
+        Purpose::EmailVerification
+        | Purpose::PasswordReset
+        | Purpose::EmailChange
+        | Purpose::EmailChangeUndo
+        | Purpose::Invitation => None,
     }
 }
 

@@ -1,4 +1,5 @@
-//! `/api/admin/users/{id}/{disable,enable,logout,unlock,remove-second-factor}`: actions of an administrator on an account.
+//! `/api/admin/users/{id}/{disable,enable,logout,unlock,remove-second-factor,resend-invitation}`: actions of an
+//! administrator on an account.
 
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -46,6 +47,15 @@ pub(in crate::http) async fn logout(request: AdminRequest, id: PathId) -> ApiRes
     responses((status = 204, description = "The failed attempts are reset")))]
 pub(in crate::http) async fn unlock(request: AdminRequest, id: PathId) -> ApiResult {
     usecase::unlock(&request.accounts, id.uuid()?, request.origin).await.map(no_content)
+}
+
+/// Sends the invitation again. The new link replaces the earlier one.
+#[utoipa::path(post, path = "/api/admin/users/{id}/resend-invitation", tag = "administration", operation_id = "resendInvitation", security(("bearer" = [])),
+    params(PathId),
+    responses((status = 204, description = "A mail with a new link is sent")),
+    extensions(("x-problems" = json!(["conflict: the account is not invited, the invitation is accepted, or the account is disabled", "rate-limited"]))))]
+pub(in crate::http) async fn resend_invitation(request: AdminRequest, id: PathId) -> ApiResult {
+    usecase::resend_invitation(&request.accounts, id.uuid()?, request.origin).await.map(no_content)
 }
 
 /// The reason for removing the second factor.

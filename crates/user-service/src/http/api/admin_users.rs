@@ -1,11 +1,19 @@
-//! `/api/admin/users`: lists, reads, changes and deletes accounts.
+//! `/api/admin/users`: creates, lists, reads, changes and deletes accounts.
 
-use actix_web::HttpRequest;
+use actix_web::{
+    HttpRequest,
+    http::{
+        StatusCode,
+        header::{self, HeaderValue},
+    },
+};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
+    new_user_body::{NewUser, NewUserBody},
     profile_patch_body::UserPatchBody,
+    registration::idempotency_key,
     responses::{ApiResult, no_content},
     user_body::{UserBody, user_response},
 };
@@ -13,7 +21,7 @@ use crate::{
     domain::{Email, SearchText, UserCursor, UserSearch, UserSelection, UserStatus, Username, user_search::parse_ids},
     http::extractors::{
         conditional::{IfMatch, IfNoneMatch},
-        json_body::MergePatchBody,
+        json_body::{JsonBody, MergePatchBody},
         paging::{PageParameters, PageRequest, page_response},
         parameters::{PathId, Query},
         requests::AdminRequest,
@@ -107,6 +115,34 @@ fn selection(query: &Query) -> Result<UserSelection, Problem> {
 
 fn parameter_problem(parameter: &str, code: &'static str, detail: &str) -> Problem {
     Problem::ValidationFailed(vec![FieldError::parameter(parameter, code, detail)])
+}
+
+/// Creates an account with a password, or invites a person.
+///
+/// An account with a `password` exists at once, and its user gets the welcome mail with the verification link. For an
+/// invitation, a mail to the address has a link with which the invited person chooses a password, and the username if
+/// it is left out here; until then no password can sign in to the account. The response is the account in both cases,
+/// also with `auth.registration = "hidden"`. A repeated request with the same `Idempotency-Key` returns the same account.
+#[utoipa::path(post, path = "/api/admin/users", tag = "administration", operation_id = "createUser", security(("bearer" = [])),
+    request_body = NewUserBody,
+    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 128 visible ASCII characters; honoured for 24 hours")),
+    responses((status = 201, description = "The account", body = UserBody, headers(("Location" = String), ("ETag" = String)))),
+    extensions(("x-problems" = json!(["email-taken", "username-taken", "idempotency-key-reused", "rate-limited"]))))]
+pub(in crate::http) async fn create_user(
+    request: AdminRequest,
+    http_request: HttpRequest,
+    JsonBody(body): JsonBody<NewUserBody>,
+) -> ApiResult {
+    let AdminRequest { accounts, origin, .. } = request;
+    let user = match body.into_new_user(idempotency_key(http_request.headers()))? {
+        NewUser::WithPassword(registration) => usecase::create_user(&accounts, registration, origin).await?,
+        NewUser::Invited(invitation) => usecase::invite_user(&accounts, invitation, origin).await?,
+    };
+    let location = HeaderValue::from_str(&format!("/api/admin/users/{}", user.id)).map_err(Problem::internal)?;
+    let mut response = user_response(user);
+    *response.status_mut() = StatusCode::CREATED;
+    response.headers_mut().insert(header::LOCATION, location);
+    Ok(response)
 }
 
 /// Returns an account.

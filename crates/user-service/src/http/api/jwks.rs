@@ -1,16 +1,21 @@
-//! `GET /.well-known/jwks.json`: returns the public keys of access tokens (RFC 7517, RFC 8037).
+//! `GET /.well-known/jwks.json`: returns the public keys of access tokens (RFC 7517).
 
 use actix_web::{
+    HttpResponse,
     http::header::{self, HeaderValue},
     web,
 };
-use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
 use super::responses::ApiResult;
-use crate::{domain::key_schedule::JWKS_MAX_AGE, http::extractors::conditional::IfNoneMatch, usecase::AccountService};
+use crate::{
+    domain::key_schedule::JWKS_MAX_AGE,
+    http::extractors::conditional::IfNoneMatch,
+    keys::{PublicJwk, PublishedKey},
+    usecase::AccountService,
+};
 
 /// A JWK set (RFC 7517).
 #[derive(Serialize, ToSchema)]
@@ -18,22 +23,46 @@ pub(crate) struct JwkSet {
     keys: Vec<Jwk>,
 }
 
-/// An Ed25519 public key.
+/// A public key.
 #[derive(Serialize, ToSchema)]
 struct Jwk {
-    /// `OKP`
+    /// `EC`, `OKP` or `RSA`
     kty: &'static str,
-    /// `Ed25519`
-    crv: &'static str,
-    /// `EdDSA`
+    /// `P-256` (EC) or `Ed25519` (OKP). RSA keys have none.
+    #[schema(value_type = String, required = false)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    crv: Option<&'static str>,
+    /// `ES256`, `EdDSA` or `RS256`
     alg: &'static str,
     /// `sig`
     #[serde(rename = "use")]
     usage: &'static str,
     /// The id of the key: its thumbprint (RFC 7638).
     kid: String,
-    /// The public key in base64url.
-    x: String,
+    /// EC: the x coordinate. OKP: the public key. In base64url; RSA keys have none.
+    #[schema(value_type = String, required = false)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    x: Option<String>,
+    /// EC: the y coordinate, in base64url.
+    #[schema(value_type = String, required = false)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    y: Option<String>,
+    /// RSA: the modulus, in base64url.
+    #[schema(value_type = String, required = false)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    n: Option<String>,
+    /// RSA: the exponent, in base64url.
+    #[schema(value_type = String, required = false)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    e: Option<String>,
+}
+
+impl From<PublishedKey> for Jwk {
+    fn from(PublishedKey { kid, public }: PublishedKey) -> Self {
+        let alg = public.algorithm().name();
+        let PublicJwk { crv, e, kty, n, x, y } = public.jwk().clone();
+        Self { kty, crv, alg, usage: "sig", kid, x, y, n, e }
+    }
 }
 
 /// Returns the public keys that verify access tokens.
@@ -44,22 +73,15 @@ struct Jwk {
         (status = 304, description = "Not modified"),
     ))]
 pub(in crate::http) async fn get_jwks(accounts: web::Data<AccountService>, if_none_match: IfNoneMatch) -> ApiResult {
-    let published = accounts.access_tokens.published_keys()?;
-    let keys: Vec<Jwk> = published
-        .into_iter()
-        .map(|key| Jwk {
-            kty: "OKP",
-            crv: "Ed25519",
-            alg: "EdDSA",
-            usage: "sig",
-            kid: key.kid,
-            x: BASE64_URL_SAFE_NO_PAD.encode(key.public.as_bytes()),
-        })
-        .collect();
+    let keys: Vec<Jwk> = accounts.access_tokens.published_keys()?.into_iter().map(Jwk::from).collect();
+    Ok(public_cache_control(if_none_match.respond(key_set_version(&keys), JwkSet { keys })))
+}
+
+/// Adds the time for which anyone may cache the response: that of a key set.
+pub(super) fn public_cache_control(mut response: HttpResponse) -> HttpResponse {
     let max_age = HeaderValue::try_from(format!("public, max-age={}", JWKS_MAX_AGE.as_secs())).expect("visible ASCII");
-    let mut response = if_none_match.respond(key_set_version(&keys), JwkSet { keys });
     response.headers_mut().insert(header::CACHE_CONTROL, max_age);
-    Ok(response)
+    response
 }
 
 /// Returns a version that is equal for the same keys in the same order, because an id is the thumbprint of its key.

@@ -86,7 +86,7 @@ pub(in crate::http) async fn register(
     })
 }
 
-fn idempotency_key(headers: &HeaderMap) -> Option<Result<IdempotencyKey, Invalid>> {
+pub(super) fn idempotency_key(headers: &HeaderMap) -> Option<Result<IdempotencyKey, Invalid>> {
     let mut values = headers.get_all("idempotency-key");
     let value = values.next()?;
     if values.next().is_some() {

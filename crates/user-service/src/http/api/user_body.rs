@@ -28,6 +28,9 @@ pub(crate) struct UserBody {
     roles: Vec<String>,
     /// `active` or `disabled`.
     status: &'static str,
+    /// Whether the account was created by an invitation that is not accepted yet. Until then `username` may be a
+    /// placeholder, which the invited person replaces.
+    invited: bool,
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
     #[schema(value_type = String, format = DateTime)]
@@ -51,6 +54,7 @@ impl From<User> for UserBody {
             attributes: user.attributes,
             roles: user.roles,
             status: user.status.as_str(),
+            invited: user.invited,
             created_at: user.created_at,
             updated_at: user.updated_at,
             last_login_at: user.last_login_at,

@@ -1,10 +1,11 @@
-//! Reads the access token of a request (RFC 6750, section 2.1). The token is validated in `tokens/access_token.rs`.
+//! Reads the access token of a request (RFC 6750, section 2.1). The token is validated in `tokens/jwt.rs`.
 
 use actix_web::http::header::{self, HeaderMap};
 
 use crate::problem::Problem;
 
-/// The longest token that is parsed. The tokens of this service have less than 3 KiB, even with the most roles.
+/// The longest token that is parsed. The tokens of this service have less than 3 KiB, even with the most roles, and
+/// configured claims add at most 1 KiB (`domain/token_claims.rs`).
 pub const MAX_TOKEN_BYTES: usize = 4 * 1024;
 
 /// Returns the token of the `Authorization: Bearer …` header.

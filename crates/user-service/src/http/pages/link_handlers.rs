@@ -8,7 +8,10 @@ use super::{
     link_request::{LinkQuery, LinkRequest, SentForm},
     link_views::{DonePage, FormError},
 };
-use crate::{problem::Problem, usecase};
+use crate::{
+    problem::{FieldError, Problem},
+    usecase,
+};
 
 /// Defines the two handlers of each page, for `routes.rs`.
 macro_rules! handlers {
@@ -29,6 +32,7 @@ handlers! {
     ConfirmEmail: show_confirm_email, submit_confirm_email;
     UndoEmailChange: show_undo_email_change, submit_undo_email_change;
     UndoChange: show_undo_change, submit_undo_change;
+    AcceptInvitation: show_accept_invitation, submit_accept_invitation;
 }
 
 async fn show(page: LinkPage, request: &LinkRequest, link: Option<web::Query<LinkQuery>>) -> HttpResponse {
@@ -49,8 +53,13 @@ async fn submit(page: LinkPage, request: &LinkRequest, form: Option<web::Form<Se
         Ok(None) => request.incomplete_page(page),
         Err(Problem::TokenInvalid) => request.refused_token_page(page, &form.token).await,
         Err(Problem::EmailTaken) => request.pages.email_taken_page(),
-        Err(Problem::ValidationFailed(reasons)) => {
-            request.show_form(page, &form.token, FormError::PasswordRefused(&reasons)).await
+        Err(problem @ (Problem::ValidationFailed(_) | Problem::UsernameTaken)) => {
+            let reasons = match problem {
+                Problem::ValidationFailed(reasons) => reasons,
+                taken => vec![FieldError::at("#/username".to_owned(), "taken", taken.detail())],
+            };
+            let username = form.chosen_username.as_deref().unwrap_or_default();
+            request.show_form(page, &form.token, FormError::Refused { username, reasons: &reasons }).await
         }
         Err(problem) => request.pages.try_again_page(&problem),
     }
@@ -72,6 +81,12 @@ async fn use_token(page: LinkPage, request: &LinkRequest, form: &SentForm) -> Re
             let Some(new_password) = &form.new_password else { return Ok(None) };
             usecase::reset_password(accounts, token, new_password, origin).await?;
             DonePage::PasswordReset
+        }
+        LinkPage::AcceptInvitation => {
+            let Some(password) = &form.new_password else { return Ok(None) };
+            let username = form.chosen_username.as_deref();
+            usecase::accept_invitation(accounts, token, username, password, origin).await?;
+            DonePage::InvitationAccepted
         }
         LinkPage::ConfirmEmail => {
             usecase::confirm_email_change(accounts, token, origin).await?;

@@ -23,12 +23,19 @@ pub(super) enum LinkPage {
     ConfirmEmail,
     UndoEmailChange,
     UndoChange,
+    AcceptInvitation,
 }
 
 impl LinkPage {
     #[cfg(test)]
-    pub(super) const ALL: [Self; 5] =
-        [Self::VerifyEmail, Self::ResetPassword, Self::ConfirmEmail, Self::UndoEmailChange, Self::UndoChange];
+    pub(super) const ALL: [Self; 6] = [
+        Self::VerifyEmail,
+        Self::ResetPassword,
+        Self::ConfirmEmail,
+        Self::UndoEmailChange,
+        Self::UndoChange,
+        Self::AcceptInvitation,
+    ];
 
     /// Returns the path, the purposes of the links to this page, and the mail that it can send again.
     const fn row(self) -> (&'static str, &'static [Purpose], Option<RequestedMail>) {
@@ -36,6 +43,7 @@ impl LinkPage {
             Self::VerifyEmail => ("/verify-email", &[Purpose::EmailVerification], Some(RequestedMail::Verification)),
             Self::ResetPassword => ("/reset-password", &[Purpose::PasswordReset], Some(RequestedMail::Reset)),
             Self::ConfirmEmail => ("/confirm-email", &[Purpose::EmailChange], None),
+            Self::AcceptInvitation => ("/accept-invitation", &[Purpose::Invitation], None),
             Self::UndoEmailChange => ("/undo-email-change", &[Purpose::EmailChangeUndo], None),
             Self::UndoChange => {
                 ("/undo-change", &[Purpose::PasswordChangeUndo, Purpose::TotpUndo, Purpose::RecoveryCodesUndo], None)
@@ -61,7 +69,7 @@ impl LinkPage {
     pub(super) fn needs_checkbox(self, action: Option<FormAction>) -> bool {
         match self {
             Self::VerifyEmail => action == Some(FormAction::Disown),
-            Self::ResetPassword | Self::ConfirmEmail => false,
+            Self::ResetPassword | Self::ConfirmEmail | Self::AcceptInvitation => false,
             Self::UndoEmailChange | Self::UndoChange => true,
         }
     }

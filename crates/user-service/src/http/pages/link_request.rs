@@ -40,6 +40,8 @@ pub(crate) struct SentForm {
     /// The address from the form that sends a new link to an entered address.
     pub email: Option<String>,
     pub new_password: Option<SecretString>,
+    /// The username that the reader of an invitation chooses. The field `username` is for password managers.
+    pub chosen_username: Option<String>,
 }
 
 impl SentForm {

@@ -15,6 +15,8 @@ pub(super) struct PageTexts {
     pub(super) disowned: MessageTexts,
     pub(super) reset: ResetTexts,
     pub(super) reset_done: MessageTexts,
+    pub(super) invitation: InvitationTexts,
+    pub(super) invitation_done: MessageTexts,
     pub(super) change: FormTexts,
     pub(super) changed: MessageTexts,
     pub(super) taken: MessageTexts,
@@ -104,6 +106,44 @@ struct PasswordReasons {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(super) struct InvitationTexts {
+    pub(super) title: Text,
+    pub(super) text: Text,
+    pub(super) username_hint: Text,
+    pub(super) password: Text,
+    pub(super) button: Text,
+    /// Shown before the reasons.
+    pub(super) username_refused: Text,
+    pub(super) reasons: UsernameReasons,
+}
+
+/// The reasons to refuse a username, by the codes of the API.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct UsernameReasons {
+    too_short: Text,
+    too_long: Text,
+    invalid_character: Text,
+    mixed_scripts: Text,
+    taken: Text,
+}
+
+impl UsernameReasons {
+    /// Returns the reason why a username was refused, or `None` if there is no text for the code.
+    pub(super) fn reason(&self, code: &str) -> Option<&str> {
+        Some(match code {
+            "too-short" | "missing" => &self.too_short,
+            "too-long" => &self.too_long,
+            "invalid-character" => &self.invalid_character,
+            "mixed-scripts" => &self.mixed_scripts,
+            "taken" => &self.taken,
+            _ => return None,
+        })
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct UndoTexts {
     /// The label of the box that the reader must tick before a change is undone.
     pub(super) checkbox: Text,
@@ -132,6 +172,8 @@ pub(super) struct UnusableTexts {
     pub(super) reset_used_text: Text,
     /// The next step for a change whose link cannot be used any more.
     pub(super) change_again_text: Text,
+    /// The next step for an invitation whose link cannot be used.
+    pub(super) invitation_again_text: Text,
     pub(super) unknown: MessageTexts,
     pub(super) used: MessageTexts,
     pub(super) expired: MessageTexts,
@@ -237,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn every_language_explains_each_refused_password_and_the_minimum_length() {
+    fn every_language_explains_each_refused_password_and_username_and_the_minimum_length() {
         for tag in LANGUAGES {
             let catalogue = pages_in(tag).catalogue;
             let (reset, language) = (&catalogue.texts.reset, &catalogue.language);
@@ -246,6 +288,11 @@ mod tests {
                 assert_eq!(reason.contains("12"), code == "too-short", "{tag}: {code}");
             }
             assert_eq!(reset.reason("unheard-of", language, 12), None);
+            let reasons = &catalogue.texts.invitation.reasons;
+            for code in ["too-short", "too-long", "invalid-character", "mixed-scripts", "taken", "missing"] {
+                assert!(reasons.reason(code).is_some(), "{tag}: {code}");
+            }
+            assert_eq!(reasons.reason("unheard-of"), None);
             assert!(reset.hint(language, 12).contains("12"), "{tag}");
         }
     }

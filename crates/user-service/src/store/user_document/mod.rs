@@ -10,7 +10,7 @@ use service_kit::mongo::StoreError;
 
 pub use pending_event::{AuditDetails, NewEvent, Parked, PendingEvent};
 pub use second_factor::{TotpRecord, TotpSetup, UsedMfaToken};
-pub use tokens::{TokenRecord, UndoTokenRecord, UsedTokenRecord};
+pub use tokens::{InvitationRecord, TokenRecord, UndoTokenRecord, UsedTokenRecord};
 
 use crate::{
     domain::{
@@ -91,6 +91,9 @@ pub struct UserRecord {
     /// there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub undo_tokens: Vec<UndoTokenRecord>,
+    /// The invitation by which the account was created; see [`Self::open_invitation`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub invitation: Option<InvitationRecord>,
     /// The line of the import file that the account came from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub imported: Option<ImportedFrom>,
@@ -199,6 +202,7 @@ impl UserRecord {
             second_factor_since: None,
             second_factor_off_at: None,
             undo_tokens: Vec::new(),
+            invitation: None,
             imported: None,
             created_at: now.into(),
             updated_at: now.into(),
@@ -225,6 +229,7 @@ impl UserRecord {
             attributes: self.attributes.as_deref().and_then(|text| serde_json::from_str(text).ok()),
             roles: self.roles.clone(),
             status: self.status,
+            invited: self.open_invitation().is_some(),
             created_at: self.created_at.into(),
             updated_at: self.updated_at.into(),
             last_login_at: self.last_login_at.map(Into::into),
@@ -238,6 +243,20 @@ impl UserRecord {
             current: self.email_keys.first().cloned().unwrap_or_default(),
             reserved: self.reserved.iter().map(ReservedKey::reservation).collect(),
         }
+    }
+
+    /// Returns the invitation if it is not accepted yet. An account with a verified address has none: the previous
+    /// release verifies the address at a password reset, and leaves the invitation in the document.
+    #[must_use]
+    pub fn open_invitation(&self) -> Option<&InvitationRecord> {
+        self.invitation.as_ref().filter(|_| !self.email_verified)
+    }
+
+    /// Returns whether the invited person will choose the username: the account still has the one that the service
+    /// made up.
+    #[must_use]
+    pub fn chooses_username(&self) -> bool {
+        self.open_invitation().is_some_and(|invitation| invitation.placeholder.as_ref() == Some(&self.username))
     }
 
     /// Returns the undo links, oldest first.

@@ -89,6 +89,36 @@ impl From<&UndoLink> for UndoTokenRecord {
     }
 }
 
+/// An invitation that is not accepted yet. It is not among `tokens`, because the previous release decodes the purposes
+/// there.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InvitationRecord {
+    /// The SHA-256 hash of the token in the newest link.
+    pub hash: Binary,
+    /// The key of the email address that the link was mailed to.
+    pub to: String,
+    pub expires_at: DateTime,
+    /// The username that the service made up for the account, because the invited person will choose one. Absent if
+    /// the username was chosen with the invitation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub placeholder: Option<String>,
+}
+
+impl InvitationRecord {
+    /// Creates the invitation with this link.
+    #[must_use]
+    pub fn new(link: &MailedLink, to: &str, placeholder: Option<String>) -> Self {
+        Self { hash: binary(&link.token.digest()), to: to.to_owned(), expires_at: link.expires_at.into(), placeholder }
+    }
+
+    /// Returns the record that is kept for a while after the link is used up.
+    #[must_use]
+    pub fn used(&self, now: jiff::Timestamp) -> UsedTokenRecord {
+        UsedTokenRecord::new(self.hash.clone(), Purpose::Invitation, &self.to, now)
+    }
+}
+
 /// A one-time token that is used up: it was used itself, or the use of another token left it without a purpose.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct UsedTokenRecord {

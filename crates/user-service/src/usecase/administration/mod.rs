@@ -2,6 +2,7 @@
 //! account; the relay puts the event into the audit logs of both.
 
 mod bulk_export;
+mod create_user;
 mod find_users;
 mod grant_role;
 pub(super) mod last_admin;
@@ -9,6 +10,7 @@ mod remove_second_factor;
 mod user_actions;
 
 pub use bulk_export::{ExportError, ExportSummary, export_users};
+pub use create_user::create_user;
 pub use find_users::{UserPage, find_audit_log, find_user, find_users};
 pub use grant_role::{GrantRoleError, GrantedRole, grant_role};
 pub use remove_second_factor::{AccountRef, remove_second_factor, remove_second_factor_as_operator};

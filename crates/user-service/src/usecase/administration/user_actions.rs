@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bson::{DateTime, Document, doc};
 use events::{
     DeletedBy, SessionsEndedReason, StatusChangedBy, UserDeleted, UserDisabled, UserEnabled, UserSessionsEnded,
 };
@@ -20,7 +21,7 @@ use crate::{
 };
 
 /// Disables an account: refuses logins, ends all sessions, and invalidates the one-time tokens except those that undo a
-/// change of the address. An account that is already disabled stays unchanged.
+/// change of the address. The link of an invitation expires. An account that is already disabled stays unchanged.
 ///
 /// # Errors
 /// Returns [`Problem::NotFound`], or a conflict for the last administrator.
@@ -31,7 +32,9 @@ pub async fn disable_user(accounts: &Arc<AccountService>, id: Uuid, origin: Orig
             return Ok(Decision::Unchanged(()));
         }
         let payload = UserDisabled { user_id: id, by: StatusChangedBy::Admin };
+        let expired = doc! { "invitation.expiresAt": DateTime::from(attempt.now) };
         let change = Change {
+            set: user.invitation.as_ref().map_or_else(Document::new, |_| expired),
             status: Some(UserStatus::Disabled),
             events: vec![outbox.event(attempt.now, &origin, payload)],
             ignore_pending_limit: true,

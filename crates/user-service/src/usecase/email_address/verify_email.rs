@@ -45,7 +45,7 @@ pub async fn verify_email(accounts: &Arc<AccountService>, token: &str, origin: O
 }
 
 /// Sends another verification mail if this address has an account and is not verified. Runs after the response, which
-/// reveals nothing.
+/// reveals nothing. An invited account gets none: its address is verified when the invitation is accepted.
 ///
 /// # Errors
 /// Returns an error if the store is unavailable. The request is lost, and the user requests the mail again.
@@ -56,7 +56,7 @@ pub(in crate::usecase) async fn request_verification(
 ) -> Result<(), Problem> {
     let load = ByEmail { users: accounts.store.users.clone(), key: email_key.to_owned() };
     let request = |user: &UserRecord, (), Attempt { now, .. }: Attempt| {
-        if user.email_verified || user.status != UserStatus::Active {
+        if user.email_verified || user.open_invitation().is_some() || user.status != UserStatus::Active {
             return Ok(Decision::Unchanged(()));
         }
         let link = accounts.lifetimes.new_link(Purpose::EmailVerification, &user.email, now);

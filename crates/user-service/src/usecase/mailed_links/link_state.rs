@@ -19,6 +19,8 @@ pub struct LinkedAccount {
     /// The purpose of the link.
     pub purpose: Purpose,
     pub username: String,
+    /// Whether the reader of an invitation chooses the username.
+    pub chooses_username: bool,
     /// The current email address.
     pub email: String,
     pub created_at: Timestamp,
@@ -87,11 +89,14 @@ impl AccountService {
         if let Some(user) = users.by_undo_token(digest).await? {
             return Ok(Some(user));
         }
+        if let Some(user) = users.by_invitation(digest).await? {
+            return Ok(Some(user));
+        }
         users.by_used_token(digest).await
     }
 }
 
-/// An unused token, from one of the two lists of the account.
+/// An unused token, from one of the lists of the account, or from its invitation.
 struct OutstandingToken {
     purpose: Purpose,
     to: String,
@@ -108,6 +113,14 @@ fn find_outstanding_token(user: &UserRecord, digest: [u8; 32], now: Timestamp) -
             to,
             expires_at,
             addresses_permit: addresses_permit(user, token, now),
+        });
+    }
+    if let Some(invitation) = user.open_invitation().filter(|invitation| invitation.hash.bytes == digest) {
+        return Some(OutstandingToken {
+            purpose: Purpose::Invitation,
+            to: invitation.to.clone(),
+            expires_at: invitation.expires_at.to_jiff(),
+            addresses_permit: user.email_keys.first() == Some(&invitation.to),
         });
     }
     let link = user.undo_links().into_iter().find(|link| link.digest == digest)?;
@@ -138,6 +151,7 @@ fn classify(user: &UserRecord, digest: [u8; 32], purposes: &[Purpose], now: Time
         Some(token) => LinkState::Valid(LinkedAccount {
             purpose: token.purpose,
             username: user.username.clone(),
+            chooses_username: user.chooses_username(),
             email: user.email.clone(),
             created_at: user.created_at.to_jiff(),
         }),
@@ -182,7 +196,7 @@ mod tests {
     use jiff::SignedDuration;
 
     use super::*;
-    use crate::store::{ReservedKey, TokenRecord, UndoTokenRecord, binary};
+    use crate::store::{InvitationRecord, ReservedKey, TokenRecord, UndoTokenRecord, binary};
 
     const TOKEN: [u8; 32] = [1; 32];
     const ADA: &str = "ada@example.org";
@@ -229,6 +243,7 @@ mod tests {
         let account = LinkedAccount {
             purpose: Purpose::EmailVerification,
             username: "ada".to_owned(),
+            chooses_username: false,
             email: "Ada@example.org".to_owned(),
             created_at: Timestamp::UNIX_EPOCH,
         };
@@ -308,5 +323,30 @@ mod tests {
         assert_eq!(classify(&user, TOKEN, UNDO, at(5)), LinkState::Expired);
         let user = UserRecord { undo_tokens: vec![link("former@example.org")], ..user };
         assert_eq!(state_of(&user, UNDO), LinkState::Unknown);
+    }
+
+    #[test]
+    fn an_invitation_is_valid_until_it_expires_or_the_mailbox_is_proved_in_another_way() {
+        const INVITATION: &[Purpose] = &[Purpose::Invitation];
+        let invitation = |to: &str, placeholder: Option<&str>| InvitationRecord {
+            hash: binary(&TOKEN),
+            to: to.to_owned(),
+            expires_at: at(5).into(),
+            placeholder: placeholder.map(str::to_owned),
+        };
+        let invited = |record| UserRecord { invitation: Some(record), ..ada(Vec::new()) };
+        for (placeholder, chooses) in [(None, false), (Some("ada"), true), (Some("another"), false)] {
+            let user = invited(invitation(ADA, placeholder));
+            let LinkState::Valid(account) = state_of(&user, INVITATION) else { panic!("the link is valid") };
+            assert_eq!((account.purpose, account.chooses_username), (Purpose::Invitation, chooses));
+            assert_eq!(state_of(&user, RESET), LinkState::Unknown);
+            assert_eq!(classify(&user, TOKEN, INVITATION, at(5)), LinkState::Expired);
+            let verified = UserRecord { email_verified: true, ..user };
+            assert_eq!(state_of(&verified, INVITATION), LinkState::Unknown);
+        }
+        assert_eq!(state_of(&invited(invitation("other@example.org", None)), INVITATION), LinkState::Unknown);
+        let used = invitation(ADA, None).used(now());
+        let accepted = UserRecord { email_verified: true, used_tokens: vec![used], ..ada(Vec::new()) };
+        assert_eq!(state_of(&accepted, INVITATION), LinkState::Used);
     }
 }

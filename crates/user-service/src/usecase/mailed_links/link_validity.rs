@@ -96,7 +96,7 @@ pub(in crate::usecase) fn addresses_permit(user: &UserRecord, token: &TokenRecor
         Purpose::EmailVerification | Purpose::PasswordReset => user.email_keys.first() == Some(&token.to),
         Purpose::EmailChange => user.email_keys.first() != Some(&token.to),
         Purpose::EmailChangeUndo => user.email_history().restore(&token.reservation(), now).is_some(),
-        // These tokens are in another list.
-        Purpose::PasswordChangeUndo | Purpose::TotpUndo | Purpose::RecoveryCodesUndo => false,
+        // These tokens are elsewhere in the document.
+        Purpose::PasswordChangeUndo | Purpose::TotpUndo | Purpose::RecoveryCodesUndo | Purpose::Invitation => false,
     }
 }

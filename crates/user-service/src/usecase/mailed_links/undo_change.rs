@@ -29,9 +29,11 @@ pub async fn undo_change(accounts: &Arc<AccountService>, token: &str, origin: Or
             Purpose::PasswordChangeUndo => UndoneChange::Password,
             Purpose::TotpUndo => UndoneChange::Totp,
             Purpose::RecoveryCodesUndo => UndoneChange::RecoveryCodes,
-            Purpose::EmailVerification | Purpose::PasswordReset | Purpose::EmailChange | Purpose::EmailChangeUndo => {
-                return Err(Problem::TokenInvalid);
-            }
+            Purpose::EmailVerification
+            | Purpose::PasswordReset
+            | Purpose::EmailChange
+            | Purpose::EmailChangeUndo
+            | Purpose::Invitation => return Err(Problem::TokenInvalid),
         };
         let changed_at = |reservation: &KeyReservation| this.address_left_at(record, reservation);
         let plan = undo_links::plan_link_undo(&link, record.email_history(), changed_at, record.factor_since(), now);

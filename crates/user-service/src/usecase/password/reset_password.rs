@@ -1,6 +1,7 @@
 //! Resets a forgotten password. The link is mailed after the response, and its token sets a new password. The use of
 //! the link proves control of the mailbox, so the address counts as verified; all sessions end. If this is the first
-//! proof of the mailbox, the second factor is removed too, because it was turned on without one.
+//! proof of the mailbox, the second factor is removed too, because it was turned on without one. A reset of an invited
+//! account accepts the invitation.
 
 use std::sync::Arc;
 
@@ -56,24 +57,29 @@ pub async fn reset_password(
     let this = Arc::clone(accounts);
     let reset = move |record: &UserRecord, token: TokenRecord, attempt: Attempt| {
         let (user, now) = (record.user(), attempt.now);
-        let mut events = Vec::new();
-        if !user.email_verified {
-            let payload = UserEmailVerified { user_id: user.id, email: user.email.clone() };
-            events.push(this.outbox.event(now, &origin, payload));
-        }
-        let (reason, recipient) = (PasswordChangeReason::Reset, user.recipient());
-        let changed = UserPasswordChanged { user_id: user.id, reason, recipient, undo: None };
-        events.push(this.outbox.event(now, &origin, changed));
+        let (set, mut events) = if user.invited {
+            // The account had no password that could have changed.
+            this.acceptance(record, &user.username, now, &origin)
+        } else {
+            let verified = UserEmailVerified { user_id: user.id, email: user.email.clone() };
+            let verified = (!user.email_verified).then(|| this.outbox.event(now, &origin, verified));
+            let (reason, recipient) = (PasswordChangeReason::Reset, user.recipient());
+            let changed = UserPasswordChanged { user_id: user.id, reason, recipient, undo: None };
+            let changed = this.outbox.event(now, &origin, changed);
+            (doc! { "emailVerified": true }, verified.into_iter().chain([changed]).collect())
+        };
         // This is the first proof of the mailbox, so the second factor was set up without one.
         let totp = if user.email_verified { TotpChange::None } else { TotpChange::Forget };
         if !user.email_verified && record.totp.is_some() {
             events.push(this.totp_disabled_by_mailbox(&user, now, &origin));
         }
+        let obsolete = [Purpose::EmailVerification, Purpose::PasswordReset];
+        let invitation = record.open_invitation().map(|invitation| invitation.used(now));
         let mut change = Change {
-            set: doc! { "emailVerified": true },
+            set,
             replaced_password: Some(hash.clone()),
             totp,
-            used_tokens: used_links(record, &token, &[Purpose::EmailVerification, Purpose::PasswordReset], now),
+            used_tokens: invitation.into_iter().chain(used_links(record, &token, &obsolete, now)).collect(),
             end_sessions: EndSessions::All,
             // The owner of the mailbox can sign in from this network even while the account is under attack.
             seen_network: Some(this.rate_limiter.known_network(user.id, &origin, now)),

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use events::sealing::Purpose;
 use futures_util::{Stream, stream};
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -12,8 +13,8 @@ use crate::{
     domain::{Cursor, User, device_name},
     problem::Problem,
     store::{
-        IdempotencyRecord, KnownNetwork, PendingEvent, ReservedKey, SessionRow, TokenRecord, TotpRecord, TotpSetup,
-        UndoTokenRecord, UsedTokenRecord, UserRecord,
+        IdempotencyRecord, InvitationRecord, KnownNetwork, PendingEvent, ReservedKey, SessionRow, TokenRecord,
+        TotpRecord, TotpSetup, UndoTokenRecord, UsedTokenRecord, UserRecord,
     },
     usecase::account_service::AccountService,
 };
@@ -145,6 +146,7 @@ pub fn personal_data(record: &UserRecord) -> PersonalData {
         second_factor_since,
         second_factor_off_at,
         undo_tokens,
+        invitation,
         known_networks,
         locked_until,
         imported,
@@ -156,7 +158,12 @@ pub fn personal_data(record: &UserRecord) -> PersonalData {
         username_key: username_key.clone(),
         reserved_usernames: reserved_usernames.iter().map(reservation).collect(),
         reserved: reserved.iter().map(reservation).collect(),
-        tokens: tokens.iter().map(token).chain(undo_tokens.iter().map(undo_token)).collect(),
+        tokens: tokens
+            .iter()
+            .map(token)
+            .chain(undo_tokens.iter().map(undo_token))
+            .chain(invitation.iter().map(invitation_token))
+            .collect(),
         used_links: used_tokens.iter().map(used_link).collect(),
         idempotency_key_until: idempotency.as_ref().map(key_until),
         second_factor: totp.as_ref().map(second_factor),
@@ -185,6 +192,17 @@ fn undo_token(record: &UndoTokenRecord) -> ExportedToken {
     let UndoTokenRecord { hash: _, purpose, to, expires_at } = record;
     ExportedToken {
         purpose: purpose.as_str(),
+        address_key: to.clone(),
+        address: None,
+        expires_at: expires_at.to_jiff(),
+    }
+}
+
+fn invitation_token(record: &InvitationRecord) -> ExportedToken {
+    // The placeholder was the username, and the audit log has its change.
+    let InvitationRecord { hash: _, to, expires_at, placeholder: _ } = record;
+    ExportedToken {
+        purpose: Purpose::Invitation.as_str(),
         address_key: to.clone(),
         address: None,
         expires_at: expires_at.to_jiff(),

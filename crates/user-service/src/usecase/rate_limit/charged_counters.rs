@@ -14,6 +14,14 @@ use crate::{
     usecase::background_queue::RequestedMail,
 };
 
+/// A mail that an administrator has sent to an address.
+#[derive(Debug, Clone, Copy)]
+pub enum AdminMail {
+    /// To the user of an account that an administrator has created.
+    Welcome,
+    Invitation,
+}
+
 impl RateLimiter {
     /// Charges one request to an endpoint that guards a secret.
     ///
@@ -43,6 +51,22 @@ impl RateLimiter {
     pub async fn charge_mail(&self, mail: RequestedMail, email: &Email, origin: &Origin) -> Result<(), Problem> {
         let _ = self.charge_request_and(origin, &[self.mail_counter(mail_scope(mail), email)]).await?;
         Ok(())
+    }
+
+    /// Charges a mail by an administrator to the mailbox. The network of the administrator is not charged.
+    ///
+    /// # Errors
+    /// Returns [`Problem::RateLimited`], or an error if the database is unavailable.
+    pub async fn charge_mail_by_admin(&self, mail: AdminMail, email: &Email) -> Result<Charges, Problem> {
+        if !self.limits.enabled {
+            return Ok(Charges::default());
+        }
+        let scope = match mail {
+            AdminMail::Welcome => "mail/registration",
+            AdminMail::Invitation => "mail/invitation",
+        };
+        let mail = self.mail_counter(scope, email);
+        Ok(self.charge_all(&[mail]).await?.with_mail_key(mail.1))
     }
 
     /// Charges a request to change the email address to the account, and its mail to the mailbox.

@@ -5,7 +5,7 @@
 
 pub(super) mod account_writes;
 pub(super) mod attempts;
-mod charged_counters;
+pub(super) mod charged_counters;
 pub(super) mod charges;
 pub(super) mod code_attempts;
 mod ended_sessions;

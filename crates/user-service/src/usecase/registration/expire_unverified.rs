@@ -27,14 +27,15 @@ pub struct ExpiryBatch {
 
 /// Deletes one batch of accounts that are older than `after` and were never verified, the oldest first. Administrators
 /// and disabled accounts stay: deleting an administrator could leave the service without one, and deleting a disabled
-/// account would allow its user to register again.
+/// account would allow its user to register again. An invited account stays as long as its link works.
 ///
 /// # Errors
 /// Returns an error if the store is unavailable. The remaining accounts are deleted at the next turn.
 pub async fn expire_unverified(accounts: &AccountService, after: Duration) -> Result<ExpiryBatch, Problem> {
     let after = SignedDuration::try_from(after).unwrap_or(SignedDuration::MAX);
-    let before = accounts.clock.now().saturating_sub(after).unwrap_or(Timestamp::MIN);
-    let found = accounts.store.users.unverified_before(before, BATCH_SIZE).await?;
+    let now = accounts.clock.now();
+    let before = now.saturating_sub(after).unwrap_or(Timestamp::MIN);
+    let found = accounts.store.users.unverified_before(before, now, BATCH_SIZE).await?;
     let more = i64::try_from(found.len()) == Ok(BATCH_SIZE);
     let mut deleted = 0;
     for user in &found {

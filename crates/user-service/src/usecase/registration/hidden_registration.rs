@@ -11,9 +11,8 @@ use service_kit::{
     mongo::{StoreError, retry_while_unavailable},
 };
 
-use super::register::NewAccount;
+use super::register::{Access, NewAccount};
 use crate::{
-    hashing::PasswordHash,
     outbox::Origin,
     problem::Problem,
     store::{EMAIL_KEYS, IDEMPOTENCY_KEY, UserRecord},
@@ -45,16 +44,16 @@ impl AccountService {
     pub(in crate::usecase) async fn queue_registration(
         &self,
         new: &NewAccount,
-        hash: &PasswordHash,
+        access: &Access,
         origin: Origin,
     ) -> Result<(), Problem> {
-        let mut account = self.new_record(new, hash, &origin);
+        let mut account = self.new_record(new, access, &origin);
         // No valid username has such a key.
         account.username_key = format!("@{}", account.id);
         account.username_keys = Vec::new();
         account.unclaimed = true;
         let now = self.clock.now();
-        let holder = self.store.users.holder_of_username(new.username.key(), now).await?;
+        let holder = self.store.users.holder_of_username(new.username.username().key(), now).await?;
         // A repeated request gets the same response as the first one, even if its account has claimed the username
         // meanwhile.
         if holder.is_some_and(|holder| !is_same_request(&holder, &account)) {

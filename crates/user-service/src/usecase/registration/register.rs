@@ -1,10 +1,11 @@
-//! Registers an account: inserts the account, its event and its verification token in one write. Unique indexes decide
-//! which addresses and usernames are taken.
+//! Registers an account: inserts the account, its event and the token of its mail in one write. Unique indexes decide
+//! which addresses and usernames are taken. An administrator creates and invites users in the same way.
 
 use std::sync::Arc;
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use events::{UserRegistered, sealing::Purpose};
+use events::{UserInvited, UserRegistered, sealing::Purpose};
+use jiff::Timestamp;
 use secrecy::SecretString;
 use serde_json::Value;
 use service_kit::{fail_point, mongo::StoreError};
@@ -18,10 +19,13 @@ use crate::{
     keys::hmac_sha256,
     outbox::Origin,
     problem::{Problem, Validation},
-    store::{AuditOnlyKind, ClaimedKey, IDEMPOTENCY_KEY, IdempotencyRecord, TokenRecord, UserRecord, binary},
+    store::{
+        AuditOnlyKind, ClaimedKey, IDEMPOTENCY_KEY, IdempotencyRecord, InvitationRecord, NewEvent, TokenRecord,
+        UserRecord, binary,
+    },
     usecase::{
-        account_service::AccountService, background_queue::DetectedAttack, sessions::reauthenticate::requester,
-        update::ExpiredReservations,
+        account_service::AccountService, background_queue::DetectedAttack, rate_limit::charged_counters::AdminMail,
+        sessions::reauthenticate::requester, update::ExpiredReservations,
     },
 };
 
@@ -36,16 +40,51 @@ pub struct Registration {
     pub idempotency_key: Option<Result<IdempotencyKey, Invalid>>,
 }
 
-/// A registration with correct syntax, so all values have bounded lengths. The rules for passwords and attributes are
-/// not checked yet.
+/// A new account with correct syntax, so all values have bounded lengths. The rules for attributes are not checked yet.
 pub(in crate::usecase) struct NewAccount {
-    pub username: Username,
+    /// The writer of the account: the user, or an administrator.
+    pub by: Writer,
+    pub username: NewUsername,
     pub email: Email,
-    pub password: Password,
     pub display_name: Option<DisplayName>,
     pub locale: Option<Locale>,
     pub attributes: Option<Attributes>,
     pub idempotency_key: Option<IdempotencyKey>,
+}
+
+/// The username of a new account.
+pub(in crate::usecase) enum NewUsername {
+    Chosen(Username),
+    /// A username that the service made up. The invited person will choose another one.
+    Placeholder(Username),
+}
+
+impl NewUsername {
+    pub(in crate::usecase) fn username(&self) -> &Username {
+        match self {
+            Self::Chosen(username) | Self::Placeholder(username) => username,
+        }
+    }
+
+    fn chosen(&self) -> Option<&str> {
+        match self {
+            Self::Chosen(username) => Some(username.as_str()),
+            Self::Placeholder(_) => None,
+        }
+    }
+}
+
+/// How the user of a new account gets in.
+pub(in crate::usecase) enum Access {
+    Password {
+        password: Password,
+        hash: PasswordHash,
+    },
+    /// The link of an invitation. Until it is used, no password matches.
+    Invitation {
+        /// The display name of the administrator who invites.
+        inviter: Option<String>,
+    },
 }
 
 /// The result of a registration.
@@ -67,15 +106,29 @@ pub async fn register(
     registration: Registration,
     origin: Origin,
 ) -> Result<Registered, Problem> {
-    let account = accounts.parse_registration(registration)?;
+    register_by(accounts, registration, Writer::User, origin).await
+}
+
+/// Does the same for an account that `by` writes. The rules for administrators differ: they may write all attributes,
+/// their network has no quota, and they learn whether the address has an account.
+pub(in crate::usecase) async fn register_by(
+    accounts: &Arc<AccountService>,
+    registration: Registration,
+    by: Writer,
+    origin: Origin,
+) -> Result<Registered, Problem> {
+    let (account, password) = accounts.parse_registration(registration, by)?;
     accounts.require_unique_indexes()?;
     let started = accounts.clock.now();
     // If the hash queue is full, the request is refused before it uses MongoDB.
     let admission = accounts.hashes.admit()?;
-    let charges = accounts.rate_limiter.charge_registration(&account.email, &origin).await?;
+    let charges = match by {
+        Writer::User => accounts.rate_limiter.charge_registration(&account.email, &origin).await?,
+        Writer::Admin => accounts.rate_limiter.charge_mail_by_admin(AdminMail::Welcome, &account.email).await?,
+    };
     // The validation requests a place in the queue of its own.
     drop(admission);
-    let registered = validate_and_insert(accounts, account, origin).await;
+    let registered = validate_and_insert(accounts, account, password, origin).await;
     match &registered {
         // The account existed before this request.
         Ok(Registered::Account(user)) if user.created_at.as_millisecond() < started.as_millisecond() => {
@@ -84,6 +137,7 @@ pub async fn register(
         Err(Problem::UsernameTaken | Problem::IdempotencyKeyReused) => {
             accounts.rate_limiter.refund_mail(&charges).await;
         }
+        Err(Problem::EmailTaken) if by == Writer::Admin => accounts.rate_limiter.refund_mail(&charges).await,
         // Nothing was registered: the user must choose another password or try again later.
         Err(Problem::ValidationFailed(_) | Problem::Overloaded(_) | Problem::RateLimited(_)) => {
             accounts.rate_limiter.refund(&charges).await;
@@ -99,30 +153,30 @@ pub async fn register(
 async fn validate_and_insert(
     accounts: &Arc<AccountService>,
     mut account: NewAccount,
+    password: Password,
     origin: Origin,
 ) -> Result<Registered, Problem> {
     let display_name = account.display_name.as_ref().map(DisplayName::as_str);
-    let context_words = [Some(account.username.as_str()), Some(account.email.as_str()), display_name];
+    let username = account.username.username().as_str();
+    let context_words = [Some(username), Some(account.email.as_str()), display_name];
     let context_words: Vec<&str> = context_words.into_iter().flatten().collect();
     let mut validation = Validation::default();
-    let password = account.password.clone();
-    let judged = accounts.passwords.judge("password", password, &context_words, &accounts.hashes).await;
+    let judged = accounts.passwords.judge("password", password.clone(), &context_words, &accounts.hashes).await;
     validation.merge(judged)?;
-    let attributes = accounts.attributes.validate_new_attributes(account.attributes.take(), Writer::User);
+    let attributes = accounts.attributes.validate_new_attributes(account.attributes.take(), account.by);
     account.attributes = validation.check_schema("attributes", attributes).flatten();
     validation.finish()?;
-    let hash = accounts.hashes.hash(&account.password).await?;
-    if accounts.rules.hidden_registration {
-        accounts.queue_registration(&account, &hash, origin).await?;
+    let hash = accounts.hashes.hash(&password).await?;
+    let access = Access::Password { password, hash };
+    if account.by == Writer::User && accounts.rules.hidden_registration {
+        accounts.queue_registration(&account, &access, origin).await?;
         return Ok(Registered::VerificationPending);
     }
-    let this = Arc::clone(accounts);
-    let user = accounts.writes.run_to_completion(async move { this.insert(account, &hash, &origin).await }).await?;
-    Ok(Registered::Account(Box::new(user)))
+    Ok(Registered::Account(Box::new(accounts.insert_account(account, access, origin).await?)))
 }
 
 impl AccountService {
-    fn parse_registration(&self, sent: Registration) -> Result<NewAccount, Problem> {
+    fn parse_registration(&self, sent: Registration, by: Writer) -> Result<(NewAccount, Password), Problem> {
         let mut validation = Validation::default();
         let username = validation.check("username", Username::parse(&sent.username));
         let email = validation.check("email", Email::parse(&sent.email));
@@ -136,21 +190,37 @@ impl AccountService {
         let (Some(username), Some(email), Some(password)) = (username, email, password) else {
             return Err(validation.problem());
         };
-        Ok(NewAccount { username, email, password, display_name, locale, attributes, idempotency_key })
+        let username = NewUsername::Chosen(username);
+        Ok((NewAccount { by, username, email, display_name, locale, attributes, idempotency_key }, password))
     }
 
-    async fn insert(&self, account: NewAccount, hash: &PasswordHash, origin: &Origin) -> Result<User, Problem> {
+    /// Inserts the account, or finds the account that the same request created before, to completion even if the
+    /// client disconnects.
+    ///
+    /// # Errors
+    /// Returns [`Problem::EmailTaken`], [`Problem::UsernameTaken`] or [`Problem::IdempotencyKeyReused`].
+    pub(in crate::usecase) async fn insert_account(
+        self: &Arc<Self>,
+        account: NewAccount,
+        access: Access,
+        origin: Origin,
+    ) -> Result<User, Problem> {
+        let this = Arc::clone(self);
+        self.writes.run_to_completion(async move { this.insert(account, access, &origin).await }).await
+    }
+
+    async fn insert(&self, account: NewAccount, access: Access, origin: &Origin) -> Result<User, Problem> {
         let (mut expired, mut retried_key) = (ExpiredReservations::default(), false);
         let claims = [
             ClaimedKey::Email(account.email.key().to_owned()),
-            ClaimedKey::Username(account.username.key().to_owned()),
+            ClaimedKey::Username(account.username.username().key().to_owned()),
         ];
         'attempt: loop {
-            let record = self.new_record(&account, hash, origin);
+            let record = self.new_record(&account, &access, origin);
             let error = match self.store.users.insert(&record).await {
                 Ok(()) => {
                     fail_point!("register.after_insert");
-                    self.metrics.registrations.inc();
+                    self.metrics.registrations.inc_by(u64::from(matches!(access, Access::Password { .. })));
                     self.writer.publish(&record);
                     return Ok(record.user());
                 }
@@ -158,7 +228,7 @@ impl AccountService {
                 Err(error) => return Err(error.into()),
             };
             // The error names only one of several duplicates, so a repeated request is recognised first.
-            if let Some(user) = self.find_replayed(&account, origin).await? {
+            if let Some(user) = self.find_replayed(&account, &access, origin).await? {
                 return Ok(user);
             }
             for claim in &claims {
@@ -174,25 +244,31 @@ impl AccountService {
         }
     }
 
-    /// Returns the account that the same request created before. A replay verifies a password, so it has the rate
-    /// limits of a login: otherwise it would be a way to guess passwords.
-    async fn find_replayed(&self, account: &NewAccount, origin: &Origin) -> Result<Option<User>, Problem> {
+    /// Returns the account that the same request created before. A replay of a registration verifies a password, so it
+    /// has the rate limits of a login: otherwise it would be a way to guess passwords.
+    async fn find_replayed(
+        &self,
+        account: &NewAccount,
+        access: &Access,
+        origin: &Origin,
+    ) -> Result<Option<User>, Problem> {
         let Some(key) = &account.idempotency_key else { return Ok(None) };
-        let Some(holder) = self.find_by_idempotency_key(key, account).await? else { return Ok(None) };
+        let Some(holder) = self.find_by_idempotency_key(key, account, access).await? else { return Ok(None) };
         let now = self.clock.now();
         let record = holder.idempotency.as_ref().filter(|record| now < record.until.to_jiff());
         let Some(record) = record else {
             self.store.users.delete_expired_idempotency_keys(now).await?;
             return Ok(None);
         };
-        if record.fingerprint.bytes != self.fingerprint(account) {
+        if record.fingerprint.bytes != self.fingerprint(account, access) {
             return Err(Problem::IdempotencyKeyReused);
         }
+        let Access::Password { password, .. } = access else { return Ok(Some(holder.user())) };
         let identifier = LoginIdentifier::Email(account.email.key().to_owned());
         let attempt = self.rate_limiter.charge_login(&identifier, Some(&holder), origin, now).await?;
         let hash = holder.password_hash()?;
         let requester = requester(Some(&holder), origin);
-        match self.hashes.verify(&account.password, Some(&hash), requester).await {
+        match self.hashes.verify(password, Some(&hash), requester).await {
             Ok(Verification::Match { .. }) => {
                 self.rate_limiter.record_success(&attempt).await;
                 Ok(Some(holder.user()))
@@ -219,13 +295,15 @@ impl AccountService {
         &self,
         key: &IdempotencyKey,
         account: &NewAccount,
+        access: &Access,
     ) -> Result<Option<UserRecord>, StoreError> {
         let users = &self.store.users;
-        if let Some(holder) = users.by_idempotency_key(&self.idempotency_key_digest(key, &account.email)).await? {
-            return Ok(Some(holder));
+        let holder = users.by_idempotency_key(&self.idempotency_key_digest(key, account)).await?;
+        if holder.is_some() || account.by == Writer::Admin {
+            return Ok(holder);
         }
         let found = users.by_idempotency_key(key.as_str()).await?;
-        let fingerprint = self.fingerprint(account);
+        let fingerprint = self.fingerprint(account, access);
         Ok(found.filter(|user| {
             user.email_keys.first().is_some_and(|current| current == account.email.key())
                 || user.idempotency.as_ref().is_some_and(|record| record.fingerprint.bytes == fingerprint)
@@ -233,54 +311,89 @@ impl AccountService {
     }
 
     /// Returns the stored form of a key. It is bound to the address, because clients do not know each other's keys, and
-    /// it is a keyed hash, because the key may contain anything.
-    fn idempotency_key_digest(&self, key: &IdempotencyKey, email: &Email) -> String {
+    /// it is a keyed hash, because the key may contain anything. A key of an administrator is none of a user.
+    fn idempotency_key_digest(&self, key: &IdempotencyKey, account: &NewAccount) -> String {
+        let purpose = match account.by {
+            Writer::User => "idempotency-key/v1",
+            Writer::Admin => "idempotency-key/admin/v1",
+        };
         // No key contains a line feed, so the boundary to the address is unambiguous.
-        let parts = [key.as_str(), "\n", email.key()].map(str::as_bytes);
-        BASE64_URL_SAFE_NO_PAD.encode(hmac_sha256(&self.keys.derive("idempotency-key/v1"), &parts))
+        let parts = [key.as_str(), "\n", account.email.key()].map(str::as_bytes);
+        BASE64_URL_SAFE_NO_PAD.encode(hmac_sha256(&self.keys.derive(purpose), &parts))
     }
 
-    pub(in crate::usecase) fn new_record(
-        &self,
-        account: &NewAccount,
-        hash: &PasswordHash,
-        origin: &Origin,
-    ) -> UserRecord {
+    pub(in crate::usecase) fn new_record(&self, account: &NewAccount, access: &Access, origin: &Origin) -> UserRecord {
         let now = self.clock.now();
         let (email, id) = (&account.email, self.ids.v7(now));
-        let link = self.lifetimes.new_link(Purpose::EmailVerification, email.as_str(), now);
+        let unmatchable;
+        let hash = match access {
+            Access::Password { hash, .. } => hash,
+            Access::Invitation { .. } => {
+                unmatchable = self.hashes.unmatchable_hash();
+                &unmatchable
+            }
+        };
         let mut record = UserRecord {
             display_name: account.display_name.as_ref().map(|name| name.as_str().to_owned()),
             locale: account.locale.as_ref().map(|locale| locale.as_str().to_owned()),
             attributes: account.attributes.as_ref().map(Attributes::to_json),
-            tokens: vec![TokenRecord::new(&link, email.key())],
             idempotency: account.idempotency_key.as_ref().map(|key| IdempotencyRecord {
-                key: self.idempotency_key_digest(key, email),
-                fingerprint: binary(&self.fingerprint(account)),
+                key: self.idempotency_key_digest(key, account),
+                fingerprint: binary(&self.fingerprint(account, access)),
                 until: expires_at(now, lifetimes::IDEMPOTENCY_KEY).into(),
             }),
-            ..UserRecord::new(id, &account.username, email, hash, now)
+            ..UserRecord::new(id, account.username.username(), email, hash, now)
         };
-        let user = record.user();
-        let event = self.outbox.event_with_link(now, origin, &link, |verification| UserRegistered {
-            user_id: id,
-            username: user.username.clone(),
-            recipient: user.recipient(),
-            verification,
-        });
+        let event = match access {
+            Access::Password { .. } => {
+                let link = self.lifetimes.new_link(Purpose::EmailVerification, email.as_str(), now);
+                record.tokens = vec![TokenRecord::new(&link, email.key())];
+                let (username, recipient) = (record.username.clone(), record.user().recipient());
+                let payload = |verification| UserRegistered { user_id: id, username, recipient, verification };
+                self.outbox.event_with_link(now, origin, &link, payload)
+            }
+            Access::Invitation { inviter } => {
+                let placeholder = account.username.chosen().is_none().then(|| record.username.clone());
+                let (event, invitation) = self.invite(&record, placeholder, inviter.clone(), now, origin);
+                record.invitation = Some(invitation);
+                event
+            }
+        };
         record.pending_events = vec![event.to_pending_event(1)];
         record
     }
 
+    /// Creates a link for an invitation, and the event that mails it.
+    pub(in crate::usecase) fn invite(
+        &self,
+        user: &UserRecord,
+        placeholder: Option<String>,
+        inviter: Option<String>,
+        now: Timestamp,
+        origin: &Origin,
+    ) -> (NewEvent, InvitationRecord) {
+        let link = self.lifetimes.new_link(Purpose::Invitation, &user.email, now);
+        let email_key = user.email_keys.first().map(String::as_str).unwrap_or_default();
+        let invitation = InvitationRecord::new(&link, email_key, placeholder);
+        let username = invitation.placeholder.is_none().then(|| user.username.clone());
+        let (user_id, recipient) = (user.id.into(), user.user().recipient());
+        let payload = |invitation| UserInvited { user_id, username, recipient, inviter, invitation };
+        (self.outbox.event_with_link(now, origin, &link, payload), invitation)
+    }
+
     /// Returns an HMAC of all members except the password, so that a copy of the database does not reveal the request.
-    fn fingerprint(&self, account: &NewAccount) -> [u8; 32] {
-        let canonical = serde_json::json!({
-            "username": account.username.as_str(),
+    /// That an account is invited is one of them: `access` has no other member.
+    fn fingerprint(&self, account: &NewAccount, access: &Access) -> [u8; 32] {
+        let mut canonical = serde_json::json!({
+            "username": account.username.chosen(),
             "email": account.email.as_str(),
             "displayName": account.display_name.as_ref().map(DisplayName::as_str),
             "locale": account.locale.as_ref().map(Locale::as_str),
             "attributes": account.attributes.as_ref().map(Attributes::to_json),
         });
+        if let Access::Invitation { .. } = access {
+            canonical["invite"] = true.into();
+        }
         hmac_sha256(&self.keys.derive("idempotency-fingerprint/v1"), &[canonical.to_string().as_bytes()])
     }
 }

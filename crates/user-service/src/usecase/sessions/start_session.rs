@@ -13,7 +13,7 @@ use crate::{
     outbox::Origin,
     problem::Problem,
     store::{Change, SCHEMA_VERSION, SessionRow, UserRecord, binary},
-    tokens::RefreshTokens,
+    tokens::{RefreshTokens, Subject},
     usecase::account_service::AccountService,
 };
 
@@ -101,13 +101,14 @@ impl AccountService {
         n: u32,
     ) -> Result<SignedIn, Problem> {
         let ends_at = expires_at(row.created_at.into(), self.lifetimes.sessions.max);
-        let (id, session) = (user.id.into(), row.id.into());
-        let issued = self.access_tokens.issue(id, session, row.epoch, &user.roles, self.ids.v4(), ends_at)?;
+        let (user, session) = (user.user(), row.id.into());
+        let subject = Subject { user: user.id, roles: &user.roles, configured: self.rules.token_claims.of(&user) };
+        let issued = self.access_tokens.issue(subject, session, row.epoch, self.ids.v4(), ends_at)?;
         Ok(SignedIn {
             access_token: issued.token,
             expires_in: issued.expires_in,
             refresh_token: self.refresh_tokens.issue(session, &row.salt.bytes, n),
-            user: user.user(),
+            user,
         })
     }
 }

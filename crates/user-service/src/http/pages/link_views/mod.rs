@@ -18,7 +18,7 @@ use super::{
     texts::{FormTexts, MessageTexts, PageTexts, UndoneTexts},
 };
 use crate::{
-    problem::{FieldError, Problem},
+    problem::{FieldError, Location, Problem},
     usecase::{LinkState, LinkedAccount},
 };
 
@@ -42,6 +42,7 @@ struct FormView<'a> {
     /// The action, if it is not the main action of the page.
     action: Option<&'static str>,
     checkbox: Option<CheckboxView<'a>>,
+    username: Option<UsernameView<'a>>,
     password: Option<PasswordView<'a>>,
     address: Option<AddressView<'a>>,
     button: &'a str,
@@ -63,10 +64,20 @@ struct CheckboxView<'a> {
     error: Option<&'a str>,
 }
 
-/// The field for a new password. A field that only password managers see names the account.
+/// The field for the username that the reader of an invitation chooses.
+#[derive(Default, Serialize)]
+struct UsernameView<'a> {
+    label: &'a str,
+    hint: &'a str,
+    typed: &'a str,
+    refused: Option<RefusedView<'a>>,
+}
+
+/// The field for a new password. A field that only password managers see names the account, unless the form has a field
+/// for the username.
 #[derive(Default, Serialize)]
 struct PasswordView<'a> {
-    email: &'a str,
+    email: Option<&'a str>,
     label: &'a str,
     hint: String,
     refused: Option<RefusedView<'a>>,
@@ -94,19 +105,24 @@ struct AddressView<'a> {
 
 /// Returns views with and without each part, to check the template.
 pub(super) fn examples() -> Vec<LinkView<'static>> {
-    let reasons = vec![ReasonView { text: "x".to_owned(), is_english: true }, ReasonView::default()];
+    let refused = || {
+        let reasons = vec![ReasonView { text: "x".to_owned(), is_english: true }, ReasonView::default()];
+        Some(RefusedView { text: "x", reasons })
+    };
     let full = FormView {
         text: Some("x"),
         account: Some(AccountView::default()),
         token: Some("x"),
         action: Some("x"),
         checkbox: Some(CheckboxView { label: "x", error: Some("x") }),
-        password: Some(PasswordView { refused: Some(RefusedView { text: "x", reasons }), ..PasswordView::default() }),
+        username: Some(UsernameView { refused: refused(), ..UsernameView::default() }),
+        password: Some(PasswordView { email: Some("x"), refused: refused(), ..PasswordView::default() }),
         address: Some(AddressView::default()),
         ..FormView::default()
     };
     let partial = FormView {
         checkbox: Some(CheckboxView::default()),
+        username: Some(UsernameView::default()),
         password: Some(PasswordView::default()),
         ..FormView::default()
     };
@@ -129,7 +145,11 @@ pub(super) enum FormError<'a> {
     None,
     /// The form was sent without its box.
     NotTicked,
-    PasswordRefused(&'a [FieldError]),
+    /// A value was refused. The form keeps the entered username, and not the password.
+    Refused {
+        username: &'a str,
+        reasons: &'a [FieldError],
+    },
 }
 
 /// The page after the token was used.
@@ -141,6 +161,7 @@ pub(super) enum DonePage {
     EmailChanged,
     EmailChangeUndone,
     ChangeUndone(UndoneChange),
+    InvitationAccepted,
 }
 
 impl LocalizedPages {
@@ -165,6 +186,7 @@ impl LocalizedPages {
                 (&texts.verify.title, vec![self.account_form(page, &texts.verify, form), self.disown_form(form)])
             }
             LinkPage::ResetPassword => (&texts.reset.title, vec![self.reset_form(form)]),
+            LinkPage::AcceptInvitation => (&texts.invitation.title, vec![self.invitation_form(form)]),
             LinkPage::ConfirmEmail => (&texts.change.title, vec![self.account_form(page, &texts.change, form)]),
             LinkPage::UndoEmailChange | LinkPage::UndoChange => {
                 (&undo_texts(texts, form.account.purpose).title, vec![self.undo_form(page, form)])
@@ -172,7 +194,7 @@ impl LocalizedPages {
         };
         let status = match form.error {
             FormError::None => StatusCode::OK,
-            FormError::NotTicked | FormError::PasswordRefused(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            FormError::NotTicked | FormError::Refused { .. } => StatusCode::UNPROCESSABLE_ENTITY,
         };
         self.link_response(status, title, &LinkView { forms, ..LinkView::default() })
     }
@@ -199,24 +221,46 @@ impl LocalizedPages {
     }
 
     fn reset_form<'a>(&'a self, form: &LinkForm<'a>) -> FormView<'a> {
-        let (texts, language) = (&self.texts().reset, &self.catalogue.language);
-        let reason = |error: &FieldError| match texts.reason(error.code, language, form.min_length) {
-            Some(text) => ReasonView { text, is_english: false },
-            None => ReasonView { text: error.detail.clone(), is_english: true },
-        };
-        let refused = match form.error {
-            FormError::PasswordRefused(errors) => {
-                Some(RefusedView { text: &texts.refused, reasons: errors.iter().map(reason).collect() })
-            }
-            FormError::None | FormError::NotTicked => None,
-        };
-        let hint = texts.hint(language, form.min_length);
+        let texts = &self.texts().reset;
         FormView {
             text: Some(&texts.text),
-            password: Some(PasswordView { email: &form.account.email, label: &texts.label, hint, refused }),
+            password: Some(self.password(&texts.label, Some(&form.account.email), form)),
             button: &texts.button,
             ..main_form(LinkPage::ResetPassword, form)
         }
+    }
+
+    /// Returns the form that accepts an invitation. It names the account, or has a field for the username.
+    fn invitation_form<'a>(&'a self, form: &LinkForm<'a>) -> FormView<'a> {
+        let texts = &self.texts().invitation;
+        let chooses = form.account.chooses_username;
+        let username = || UsernameView {
+            label: &self.texts().account.username,
+            hint: &texts.username_hint,
+            typed: match form.error {
+                FormError::Refused { username, .. } => username,
+                FormError::None | FormError::NotTicked => "",
+            },
+            refused: refused(form.error, &texts.username_refused, true, |code| {
+                texts.reasons.reason(code).map(str::to_owned)
+            }),
+        };
+        let email = (!chooses).then_some(form.account.email.as_str());
+        FormView {
+            text: Some(&texts.text),
+            account: (!chooses).then(|| self.account(form.account)),
+            username: chooses.then(username),
+            password: Some(self.password(&texts.password, email, form)),
+            button: &texts.button,
+            ..main_form(LinkPage::AcceptInvitation, form)
+        }
+    }
+
+    fn password<'a>(&'a self, label: &'a str, email: Option<&'a str>, form: &LinkForm<'a>) -> PasswordView<'a> {
+        let (texts, language) = (&self.texts().reset, &self.catalogue.language);
+        let reason = |code: &str| texts.reason(code, language, form.min_length);
+        let refused = refused(form.error, &texts.refused, false, reason);
+        PasswordView { email, label, hint: texts.hint(language, form.min_length), refused }
     }
 
     fn undo_form<'a>(&'a self, page: LinkPage, form: &LinkForm<'a>) -> FormView<'a> {
@@ -254,6 +298,7 @@ impl LocalizedPages {
             DonePage::PasswordReset => title_and_text(&texts.reset_done),
             DonePage::EmailChanged => title_and_text(&texts.changed),
             DonePage::EmailChangeUndone => undone(&texts.undo.email),
+            DonePage::InvitationAccepted => title_and_text(&texts.invitation_done),
             DonePage::ChangeUndone(UndoneChange::Password) => undone(&texts.undo.password),
             DonePage::ChangeUndone(UndoneChange::Totp) => undone(&texts.undo.totp),
             DonePage::ChangeUndone(UndoneChange::RecoveryCodes) => undone(&texts.undo.codes),
@@ -296,7 +341,11 @@ impl LocalizedPages {
             }),
             LinkPage::ConfirmEmail if *state == LinkState::Used => {}
             LinkPage::ConfirmEmail => view.text = Some(&unusable.change_again_text),
-            LinkPage::UndoEmailChange | LinkPage::UndoChange => {
+            LinkPage::AcceptInvitation if *state != LinkState::Used => {
+                view.text = Some(&unusable.invitation_again_text);
+            }
+            // The reader of a used invitation may have forgotten the password that was chosen with it.
+            LinkPage::UndoEmailChange | LinkPage::UndoChange | LinkPage::AcceptInvitation => {
                 view.forms.push(self.address_form(LinkPage::ResetPassword, &send.reset_text, "", &send.reset_button));
             }
         }
@@ -365,10 +414,30 @@ fn undo_texts(texts: &PageTexts, purpose: Purpose) -> &UndoneTexts {
         Purpose::PasswordChangeUndo => &texts.undo.password,
         Purpose::TotpUndo => &texts.undo.totp,
         Purpose::RecoveryCodesUndo => &texts.undo.codes,
-        Purpose::EmailVerification | Purpose::PasswordReset | Purpose::EmailChange | Purpose::EmailChangeUndo => {
-            &texts.undo.email
-        }
+        Purpose::EmailVerification
+        | Purpose::PasswordReset
+        | Purpose::EmailChange
+        | Purpose::EmailChangeUndo
+        | Purpose::Invitation => &texts.undo.email,
     }
+}
+
+/// Returns why a field was refused: the username if `of_username`, else the password. `reason` returns the text for a
+/// code in the language of the page.
+fn refused<'a>(
+    error: FormError<'_>,
+    text: &'a str,
+    of_username: bool,
+    reason: impl Fn(&str) -> Option<String>,
+) -> Option<RefusedView<'a>> {
+    let FormError::Refused { reasons, .. } = error else { return None };
+    let is_of_username = |error: &&FieldError| error.location == Location::Pointer("#/username".to_owned());
+    let reasons: Vec<_> = reasons.iter().filter(|error| is_of_username(error) == of_username).collect();
+    let view = |error: &FieldError| match reason(error.code) {
+        Some(text) => ReasonView { text, is_english: false },
+        None => ReasonView { text: error.detail.clone(), is_english: true },
+    };
+    (!reasons.is_empty()).then(|| RefusedView { text, reasons: reasons.into_iter().map(view).collect() })
 }
 
 /// Returns a form that posts the token to the path of the page.

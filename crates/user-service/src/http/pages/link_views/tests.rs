@@ -20,6 +20,7 @@ fn account(purpose: Purpose) -> LinkedAccount {
     LinkedAccount {
         purpose,
         username: "ada".to_owned(),
+        chooses_username: false,
         email: "ada@example.org".to_owned(),
         created_at: "2026-03-01T04:05:06Z".parse().unwrap(),
     }
@@ -40,6 +41,8 @@ fn forms(pages: &LocalizedPages, token: &str) -> Vec<(LinkPage, HttpResponse)> {
         (ResetPassword, pages.unusable_link_page(ResetPassword, &LinkState::Expired, token)),
         (ResetPassword, pages.unusable_link_page(ResetPassword, &LinkState::Used, token)),
     ];
+    let open = LinkedAccount { chooses_username: true, ..account(Purpose::Invitation) };
+    forms.push((LinkPage::AcceptInvitation, pages.form_page(LinkPage::AcceptInvitation, &form(&open, token))));
     for page in LinkPage::ALL {
         forms.extend(page.purposes().iter().map(|it| (page, pages.form_page(page, &form(&account(*it), token)))));
     }
@@ -78,7 +81,7 @@ fn the_pages_that_confirm_an_address_name_the_account_in_each_language() {
         ("ar", "1 مارس 2026، الساعة 04:05 (UTC)"),
     ] {
         let pages = pages_in(language);
-        for page in [LinkPage::VerifyEmail, LinkPage::ConfirmEmail] {
+        for page in [LinkPage::VerifyEmail, LinkPage::ConfirmEmail, LinkPage::AcceptInvitation] {
             let html = html(pages.form_page(page, &form(&account(page.purposes()[0]), "t")));
             assert!(html.contains("<dd><bdi>ada</bdi></dd>"), "{html}");
             assert!(html.contains(&format!("<dd>{created}</dd>")), "{html}");
@@ -175,6 +178,10 @@ fn every_unusable_link_explains_its_state_and_the_next_step() {
                 (LinkPage::VerifyEmail | LinkPage::ResetPassword, LinkState::Used | LinkState::Expired) => {
                     (true, false)
                 }
+                (LinkPage::AcceptInvitation, LinkState::Expired | LinkState::Unknown) => {
+                    assert!(html.contains("An administrator can send you the invitation again."), "{html}");
+                    (false, false)
+                }
                 _ => (false, true),
             };
             assert_eq!((resends_by_token, asks_for_address), expected, "{page:?}: {html}");
@@ -199,7 +206,8 @@ fn a_refused_password_is_explained_beside_its_field_and_the_token_is_kept() {
     let ada = account(Purpose::PasswordReset);
     let pages = pages_in("de");
     let refused = |code, detail: &str| {
-        let error = FormError::PasswordRefused(&[FieldError::at("#/newPassword".to_owned(), code, detail)]);
+        let reasons = &[FieldError::at("#/newPassword".to_owned(), code, detail)];
+        let error = FormError::Refused { username: "", reasons };
         pages.form_page(LinkPage::ResetPassword, &LinkForm { min_length: 12, error, ..form(&ada, "abc") })
     };
     let page = refused("too-short", "A password has at least 12 characters.");
@@ -214,6 +222,38 @@ fn a_refused_password_is_explained_beside_its_field_and_the_token_is_kept() {
     // The German catalogue has no text for this reason.
     let german = html(refused("unheard-of", "Not <this> one."));
     assert!(german.contains("<span lang=\"en\" dir=\"ltr\">Not &lt;this&gt; one.</span>"), "{german}");
+}
+
+#[test]
+fn an_invitation_has_a_field_for_the_username_only_where_it_is_open_and_explains_each_refusal_beside_its_field() {
+    let pages = pages_in("de");
+    let fixed = account(Purpose::Invitation);
+    let open = LinkedAccount { chooses_username: true, ..fixed.clone() };
+    let page = |account: &LinkedAccount, error| {
+        pages.form_page(LinkPage::AcceptInvitation, &LinkForm { min_length: 12, error, ..form(account, "abc") })
+    };
+    let unused = html(page(&fixed, FormError::None));
+    assert!(!unused.contains("chosenUsername") && unused.contains("<dd><bdi>ada</bdi></dd>"), "{unused}");
+    assert!(unused.contains(r#"name="username" autocomplete="username" value="ada@example.org" readonly"#), "{unused}");
+    let unused = html(page(&open, FormError::None));
+    assert!(unused.contains(r#"name="chosenUsername" autocomplete="username""#), "{unused}");
+    // Password managers take one field as the username.
+    assert_eq!(unused.matches(r#"autocomplete="username""#).count(), 1, "{unused}");
+    assert!(!unused.contains("alert") && !unused.contains("<dl>"), "{unused}");
+
+    let taken = FieldError::at("#/username".to_owned(), "taken", "Another account uses it.");
+    let short = FieldError::at("#/password".to_owned(), "too-short", "It has too few characters.");
+    let both = [taken.clone(), short];
+    let refused = page(&open, FormError::Refused { username: HOSTILE, reasons: &both });
+    assert_eq!(refused.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    let refused = html(refused);
+    let (username, password) = refused.split_once(r#"id="password""#).unwrap();
+    assert!(username.contains(&format!("value=\"{ESCAPED}\"")) && !refused.contains("<script"), "{refused}");
+    assert!(username.contains("Bitte wählen Sie einen anderen Benutzernamen.<br>Ein anderes Konto hat"), "{refused}");
+    assert!(password.contains("Bitte wählen Sie ein anderes Passwort.<br>Es braucht mindestens 12"), "{refused}");
+    assert!(refused.contains(r#"name="token" value="abc""#), "{refused}");
+    let refused = html(page(&open, FormError::Refused { username: "bob", reasons: &[taken] }));
+    assert_eq!((refused.matches("role=\"alert\"").count(), refused.matches("value=\"bob\"").count()), (1, 1));
 }
 
 #[test]
@@ -244,6 +284,8 @@ fn each_page_exists_in_each_language_with_its_status() {
             (pages.done_page(DonePage::EmailVerified, "t"), 200),
             (pages.done_page(DonePage::PasswordReset, "t"), 200),
             (pages.done_page(DonePage::EmailChanged, "t"), 200),
+            (pages.done_page(DonePage::InvitationAccepted, "t"), 200),
+            (unusable(LinkPage::AcceptInvitation, LinkState::Expired), 400),
             (pages.email_taken_page(), 409),
             (pages.done_page(DonePage::EmailChangeUndone, "t"), 200),
             (pages.done_page(DonePage::ChangeUndone(UndoneChange::Password), "t"), 200),
@@ -268,6 +310,6 @@ fn each_page_exists_in_each_language_with_its_status() {
             assert!(html.contains(&opening) && !html.contains("{min}") && !html.contains("{day}"), "{html}");
             titles.insert(html.split_once("<h1>").unwrap().1.split_once("</h1>").unwrap().0.to_owned());
         }
-        assert_eq!(titles.len(), 22, "{titles:?}");
+        assert_eq!(titles.len(), 24, "{titles:?}");
     }
 }

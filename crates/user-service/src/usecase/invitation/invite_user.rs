@@ -1,0 +1,95 @@
+//! Invites a person: inserts an account that no password can sign in to, and mails a link that accepts the invitation.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::{
+    domain::{Attributes, DisplayName, Email, IdempotencyKey, Invalid, Locale, User, Username, Writer},
+    outbox::{Actor, Origin},
+    problem::{Problem, Validation},
+    usecase::{
+        account_service::AccountService,
+        rate_limit::charged_counters::AdminMail,
+        registration::register::{Access, NewAccount, NewUsername},
+    },
+};
+
+/// An invitation as a client sends it.
+pub struct Invitation {
+    /// `None` if the invited person chooses it.
+    pub username: Option<String>,
+    pub email: String,
+    pub display_name: Option<String>,
+    pub locale: Option<String>,
+    pub attributes: Option<Value>,
+    pub idempotency_key: Option<Result<IdempotencyKey, Invalid>>,
+}
+
+/// Creates the invited account, or finds the account that the same request created before.
+///
+/// # Errors
+/// Returns [`Problem::ValidationFailed`], [`Problem::EmailTaken`], [`Problem::UsernameTaken`],
+/// [`Problem::IdempotencyKeyReused`] or [`Problem::RateLimited`]. Nothing was written, unless the store was
+/// unavailable: then the outcome is unknown, and a retry with the same `Idempotency-Key` is safe.
+pub async fn invite_user(
+    accounts: &Arc<AccountService>,
+    invitation: Invitation,
+    origin: Origin,
+) -> Result<User, Problem> {
+    let account = accounts.parse_invitation(invitation)?;
+    accounts.require_unique_indexes()?;
+    let started = accounts.clock.now();
+    let inviter = accounts.name_of_inviter(&origin).await?;
+    let charges = accounts.rate_limiter.charge_mail_by_admin(AdminMail::Invitation, &account.email).await?;
+    let invited = accounts.insert_account(account, Access::Invitation { inviter }, origin).await;
+    match &invited {
+        // The account existed before this request, so no mail is sent.
+        Ok(user) if user.created_at.as_millisecond() < started.as_millisecond() => {
+            accounts.rate_limiter.refund(&charges).await;
+        }
+        Err(Problem::EmailTaken | Problem::UsernameTaken | Problem::IdempotencyKeyReused) => {
+            accounts.rate_limiter.refund(&charges).await;
+        }
+        // After any other failure the account may exist.
+        _ => {}
+    }
+    invited
+}
+
+impl AccountService {
+    fn parse_invitation(&self, sent: Invitation) -> Result<NewAccount, Problem> {
+        let mut validation = Validation::default();
+        let username = validation.check_optional("username", sent.username.as_deref().map(Username::parse));
+        let email = validation.check("email", Email::parse(&sent.email));
+        let display_name =
+            validation.check_optional("displayName", sent.display_name.as_deref().map(DisplayName::parse));
+        let locale = validation.check_optional("locale", sent.locale.as_deref().map(Locale::parse));
+        let attributes = validation.check_optional("attributes", sent.attributes.map(Attributes::parse));
+        let idempotency_key = validation.check_header("Idempotency-Key", sent.idempotency_key);
+        validation.finish()?;
+        let attributes = self.attributes.validate_new_attributes(attributes, Writer::Admin);
+        let attributes = validation.check_schema("attributes", attributes).flatten();
+        validation.finish()?;
+        let Some(email) = email else { return Err(validation.problem()) };
+        let username = match username {
+            Some(username) => NewUsername::Chosen(username),
+            None => NewUsername::Placeholder(self.placeholder()?),
+        };
+        Ok(NewAccount { by: Writer::Admin, username, email, display_name, locale, attributes, idempotency_key })
+    }
+
+    /// Returns a username for an account whose user will choose one. It is valid, because the previous release needs
+    /// one, and random, so that it is free.
+    fn placeholder(&self) -> Result<Username, Problem> {
+        let random = self.ids.v4().simple().to_string();
+        let name = format!("invited-{}", &random[..12]);
+        Username::parse(&name).map_err(|invalid| Problem::internal(anyhow::anyhow!("invalid username: {invalid}")))
+    }
+
+    /// Returns the display name of the administrator who invites, or `None` if it is another actor.
+    pub(in crate::usecase) async fn name_of_inviter(&self, origin: &Origin) -> Result<Option<String>, Problem> {
+        let Actor::Admin(id) = origin.actor else { return Ok(None) };
+        Ok(self.store.users.by_id(id).await?.and_then(|admin| admin.display_name))
+    }
+}
