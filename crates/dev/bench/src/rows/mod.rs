@@ -13,6 +13,7 @@ mod refresh;
 mod registered_users;
 mod relay;
 mod sending;
+mod signing;
 
 use std::fmt;
 
@@ -28,6 +29,8 @@ pub(crate) enum Group {
     Hashing,
     /// Registrations and logins, saturated and overloaded.
     Passwords,
+    /// Logins with each signing algorithm of access tokens.
+    Signing,
     /// Logins at fractions and multiples of the saturating load.
     Latency,
     /// Reads of the user's own account, saturated and beside logins.
@@ -55,6 +58,7 @@ impl Group {
         match self {
             Self::Hashing => hashing::measure(environment),
             Self::Passwords => passwords::measure(environment).await,
+            Self::Signing => signing::measure(environment).await,
             Self::Latency => latency::measure(environment).await,
             Self::Reads => reads::measure(environment).await,
             Self::Refresh => refresh::measure(environment).await,
