@@ -16,8 +16,8 @@ use crate::{
 pub(super) enum KeysCommand {
     /// Sign access tokens with another algorithm from now on
     ///
-    /// The next signing key has the algorithm. It is published at once and signs ten minutes later; no session ends, and
-    /// no token becomes invalid. Run this only when no replica of release 0.1.0 is left: that release does not know the
+    /// The next signing key has the algorithm. Every replica publishes it within a minute, and it signs ten minutes after
+    /// this command; no session ends, and no token becomes invalid. Run this only when no replica of release 0.1.0 is left: that release does not know the
     /// new key. The same command again changes nothing.
     Algorithm {
         /// Sign with this algorithm
