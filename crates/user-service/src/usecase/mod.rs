@@ -29,7 +29,7 @@ pub use self::administration::{
 pub use self::background_queue::{BackgroundQueue, BackgroundWorker, RequestedMail};
 pub use self::clients::{
     ClientCredentials, ClientManagement, ClientPage, ClientWithSecret, Introspection, IssuedClientToken, Manager,
-    NewClient, OAuthError, TokenHolder, authenticate_manager, introspect_token, issue_client_token, revoke_token,
+    NewClient, OAuthError, TokenSubject, authenticate_manager, introspect_token, issue_client_token, revoke_token,
 };
 pub use self::email_address::{ChangeEmail, change_email, confirm_email_change, undo_email_change, verify_email};
 pub use self::import::{

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::{
     http::{errors::oauth_error_response::OAuthErrorBody, extractors::oauth_request::OAuthRequest},
-    usecase::{self, Introspection, IssuedClientToken, OAuthError, TokenHolder},
+    usecase::{self, Introspection, IssuedClientToken, OAuthError, TokenSubject},
 };
 
 /// The form of a request for a token. Other parameters are ignored (RFC 6749, section 3.2).
@@ -122,9 +122,9 @@ impl From<IssuedClientToken> for TokenResponse {
 
 impl From<Introspection> for IntrospectionResponse {
     fn from(found: Introspection) -> Self {
-        let (sub, scope, user) = match found.holder {
-            TokenHolder::User { user, session } => (user.id.to_string(), None, Some((user, session))),
-            TokenHolder::Client { id, scopes } => (id.subject(), Some(scopes.to_string()), None),
+        let (sub, scope, user) = match found.subject {
+            TokenSubject::User { user, session } => (user.id.to_string(), None, Some((user, session))),
+            TokenSubject::Client { id, scopes } => (id.subject(), Some(scopes.to_string()), None),
         };
         let sid = user.as_ref().map(|(_, session)| *session);
         let (username, roles) = user.map(|(user, _)| (user.username, user.roles)).unzip();

@@ -15,7 +15,7 @@ use crate::{
 
 /// What an active token says.
 pub struct Introspection {
-    pub holder: TokenHolder,
+    pub subject: TokenSubject,
     /// The `client_id` of the token.
     pub client_id: String,
     /// The id of the token.
@@ -26,8 +26,8 @@ pub struct Introspection {
     pub expires_at: Timestamp,
 }
 
-/// The holder of a token.
-pub enum TokenHolder {
+/// The subject of a token.
+pub enum TokenSubject {
     User {
         /// The account as it is now, with its roles.
         user: Box<User>,
@@ -71,7 +71,7 @@ async fn of_user(accounts: &AccountService, text: &str) -> Result<Introspection,
     let token = accounts.access_tokens.verify_token(text).await.map_err(|_| Problem::Unauthorized)?;
     let time = |second| Timestamp::from_second(second).map_err(|_| Problem::Unauthorized);
     Ok(Introspection {
-        holder: TokenHolder::User { user: Box::new(user), session: token.claims.sid },
+        subject: TokenSubject::User { user: Box::new(user), session: token.claims.sid },
         client_id: token.claims.client_id.clone(),
         id: token.claims.jti,
         issuer: accounts.client_tokens.issuer().to_owned(),
@@ -85,7 +85,7 @@ async fn of_client(accounts: &AccountService, text: &str) -> Result<Introspectio
     let token = accounts.active_client_token(text).await?;
     Ok(Introspection {
         client_id: token.client.to_string(),
-        holder: TokenHolder::Client { id: token.client, scopes: token.scopes },
+        subject: TokenSubject::Client { id: token.client, scopes: token.scopes },
         id: token.id,
         issuer: accounts.client_tokens.issuer().to_owned(),
         audience: accounts.client_tokens.audience().to_owned(),

@@ -12,7 +12,7 @@ mod revoke_token;
 pub use self::{
     authenticate_client::ClientCredentials,
     client_management::{ClientManagement, ClientPage, ClientWithSecret, NewClient},
-    introspect_token::{Introspection, TokenHolder, introspect_token},
+    introspect_token::{Introspection, TokenSubject, introspect_token},
     issue_token::{IssuedClientToken, issue_client_token},
     manager::{Manager, authenticate_manager},
     oauth_error::OAuthError,

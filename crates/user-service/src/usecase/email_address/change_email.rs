@@ -111,7 +111,7 @@ pub async fn confirm_email_change(accounts: &Arc<AccountService>, token: &str, o
             set: address_fields(&new, &addresses),
             claims: Some(ClaimedKey::Email(spent.to.clone())),
             tokens: TokenChange::Replace(tokens),
-            used_tokens: used_links(record, &spent, &[], now),
+            used_tokens: used_links(record, spent.used(now), &[], now),
             events: vec![event],
             ..Change::default()
         };

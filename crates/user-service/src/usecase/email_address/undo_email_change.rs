@@ -31,7 +31,7 @@ pub async fn undo_email_change(accounts: &Arc<AccountService>, token: &str, orig
         let changed_at = this.address_left_at(record, &reservation);
         let plan = undo_links::plan_email_undo(emails, &reservation, changed_at, record.factor_since(), now);
         let plan = plan.ok_or(Problem::TokenInvalid)?;
-        let used_tokens = used_links(record, &spent, &[], now);
+        let used_tokens = used_links(record, spent.used(now), &[], now);
         let change = this.undo_write(record, plan, &spent.hash.bytes, |_| None, now, &origin);
         Ok(Decision::Write(Change { used_tokens, ..change }, ()))
     };

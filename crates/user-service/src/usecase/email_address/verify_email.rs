@@ -34,7 +34,7 @@ pub async fn verify_email(accounts: &Arc<AccountService>, token: &str, origin: O
         let mut change = Change {
             set: doc! { "emailVerified": true },
             tokens: TokenChange::Drop(Purpose::EmailVerification),
-            used_tokens: used_links(user, &token, &[Purpose::EmailVerification], attempt.now),
+            used_tokens: used_links(user, token.used(attempt.now), &[Purpose::EmailVerification], attempt.now),
             events: vec![this.outbox.event(attempt.now, &origin, payload)],
             ..Change::default()
         };

@@ -9,12 +9,13 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 
 use crate::{
-    domain::{Invalid, OneTimeToken, UserStatus, Username, UsernameHistory},
+    domain::{Invalid, Username, UsernameHistory},
     outbox::Origin,
     problem::{Problem, Validation},
-    store::{Change, ClaimedKey, InvitationRecord, NewEvent, UsedTokenRecord, UserRecord, UserStore, username_fields},
+    store::{Change, ClaimedKey, InvitationRecord, NewEvent, UserRecord, username_fields},
     usecase::{
         account_service::AccountService,
+        mailed_links::link_validity::used_links,
         update::{Attempt, Decision, Load},
     },
 };
@@ -50,10 +51,11 @@ pub async fn accept_invitation(
     let accept = move |user: &UserRecord, invitation: InvitationRecord, Attempt { now, .. }: Attempt| {
         // An administrator may have chosen the username meanwhile.
         let username = Validation::only("username", parse_username(user, sent_username.as_deref()))?;
+        // The first proof of the mailbox leaves these links without a purpose.
+        let obsolete = [Purpose::EmailVerification, Purpose::PasswordReset];
         let mut change = Change {
             replaced_password: Some(hash.clone()),
-            // The presented token is the last one.
-            used_tokens: used_links(user, now).into_iter().chain([invitation.used(now)]).collect(),
+            used_tokens: used_links(user, invitation.used(now), &obsolete, now),
             // The owner of the mailbox can sign in from this network even while the account is under attack.
             seen_network: Some(this.rate_limiter.known_network(user.id.into(), &origin, now)),
             ignore_pending_limit: true,
@@ -88,12 +90,6 @@ fn parse_username(user: &UserRecord, chosen: Option<&str>) -> Result<Option<User
     }
 }
 
-/// Returns the records of the account's other links that the first proof of the mailbox leaves without a purpose.
-fn used_links(user: &UserRecord, now: Timestamp) -> Vec<UsedTokenRecord> {
-    let is_obsolete = |purpose| matches!(purpose, Purpose::EmailVerification | Purpose::PasswordReset);
-    user.tokens.iter().filter(|token| is_obsolete(token.purpose)).map(|token| token.used(now)).collect()
-}
-
 impl AccountService {
     /// Returns the fields and the events of an accepted invitation, besides the password and the username.
     pub(in crate::usecase) fn acceptance(
@@ -108,36 +104,5 @@ impl AccountService {
         let accepted = UserInvitationAccepted { user_id, username: username.to_owned() };
         let events = vec![self.outbox.event(now, origin, verified), self.outbox.event(now, origin, accepted)];
         (doc! { "emailVerified": true, "invitation": Bson::Null }, events)
-    }
-
-    /// Names the account of an update by the token of an invitation.
-    ///
-    /// # Errors
-    /// Returns [`Problem::TokenInvalid`] for a text that is no token.
-    fn invitation_holder(&self, token: &str) -> Result<InvitationHolder, Problem> {
-        let token = OneTimeToken::parse(token).ok_or(Problem::TokenInvalid)?;
-        Ok(InvitationHolder { users: self.store.users.clone(), token })
-    }
-}
-
-/// The active account that may use the token of an invitation; the proof is the stored invitation.
-struct InvitationHolder {
-    users: UserStore,
-    token: OneTimeToken,
-}
-
-impl Load for InvitationHolder {
-    type Proof = InvitationRecord;
-
-    /// Returns [`Problem::TokenInvalid`] if the token is unknown, used or expired, or the address is another one.
-    async fn load(&mut self, now: Timestamp) -> Result<(UserRecord, InvitationRecord), Problem> {
-        let user = self.users.by_invitation(self.token.digest()).await?.ok_or(Problem::TokenInvalid)?;
-        let usable = |invitation: &&InvitationRecord| {
-            user.status == UserStatus::Active
-                && now < invitation.expires_at.to_jiff()
-                && user.email_keys.first() == Some(&invitation.to)
-        };
-        let invitation = user.open_invitation().filter(usable).cloned().ok_or(Problem::TokenInvalid)?;
-        Ok((user, invitation))
     }
 }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::{
     domain::{OneTimeToken, UndoLink, UserStatus},
     problem::Problem,
-    store::{TokenRecord, UsedTokenRecord, UserRecord, UserStore},
+    store::{InvitationRecord, TokenRecord, UsedTokenRecord, UserRecord, UserStore},
     usecase::{account_service::AccountService, update::Load},
 };
 
@@ -20,6 +20,12 @@ pub(in crate::usecase) struct TokenHolder {
 
 /// The active account that may use an undo link; the proof is the link.
 pub(in crate::usecase) struct UndoLinkHolder {
+    users: UserStore,
+    token: OneTimeToken,
+}
+
+/// The active account that may use the token of an invitation; the proof is the stored invitation.
+pub(in crate::usecase) struct InvitationHolder {
     users: UserStore,
     token: OneTimeToken,
 }
@@ -41,6 +47,15 @@ impl AccountService {
     pub(in crate::usecase) fn undo_link_holder(&self, token: &str) -> Result<UndoLinkHolder, Problem> {
         let token = OneTimeToken::parse(token).ok_or(Problem::TokenInvalid)?;
         Ok(UndoLinkHolder { users: self.store.users.clone(), token })
+    }
+
+    /// Names the account of an update by the token of an invitation.
+    ///
+    /// # Errors
+    /// Returns [`Problem::TokenInvalid`] for a text that is no token.
+    pub(in crate::usecase) fn invitation_holder(&self, token: &str) -> Result<InvitationHolder, Problem> {
+        let token = OneTimeToken::parse(token).ok_or(Problem::TokenInvalid)?;
+        Ok(InvitationHolder { users: self.store.users.clone(), token })
     }
 }
 
@@ -69,17 +84,34 @@ impl Load for UndoLinkHolder {
     }
 }
 
-/// Returns the records that are kept when a token is used: of this token, and of the account's other tokens for
-/// `obsolete_purposes`, which have nothing left to do. The page of each of these links then says that it is done.
+impl Load for InvitationHolder {
+    type Proof = InvitationRecord;
+
+    /// Returns [`Problem::TokenInvalid`] if the token is unknown, used or expired, or the address is another one.
+    async fn load(&mut self, now: Timestamp) -> Result<(UserRecord, InvitationRecord), Problem> {
+        let user = self.users.by_invitation(self.token.digest()).await?.ok_or(Problem::TokenInvalid)?;
+        let usable = |invitation: &&InvitationRecord| {
+            user.status == UserStatus::Active
+                && now < invitation.expires_at.to_jiff()
+                && user.email_keys.first() == Some(&invitation.to)
+        };
+        let invitation = user.open_invitation().filter(usable).cloned().ok_or(Problem::TokenInvalid)?;
+        Ok((user, invitation))
+    }
+}
+
+/// Returns the records that are kept when a token is used: of the account's other tokens for `obsolete_purposes`, which
+/// have nothing left to do, and of this token. The page of each of these links then says that it is done.
 pub(in crate::usecase) fn used_links(
     user: &UserRecord,
-    token: &TokenRecord,
+    token: UsedTokenRecord,
     obsolete_purposes: &[Purpose],
     now: Timestamp,
 ) -> Vec<UsedTokenRecord> {
-    let others =
-        user.tokens.iter().filter(|it| obsolete_purposes.contains(&it.purpose) && it.hash.bytes != token.hash.bytes);
-    others.chain([token]).map(|token| token.used(now)).collect()
+    let is_obsolete = |other: &&TokenRecord| obsolete_purposes.contains(&other.purpose) && other.hash != token.hash;
+    let mut used: Vec<_> = user.tokens.iter().filter(is_obsolete).map(|other| other.used(now)).collect();
+    used.push(token);
+    used
 }
 
 /// Returns the stored token if an active account may use it for `purpose` at `now`.

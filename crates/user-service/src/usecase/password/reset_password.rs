@@ -79,7 +79,7 @@ pub async fn reset_password(
             set,
             replaced_password: Some(hash.clone()),
             totp,
-            used_tokens: invitation.into_iter().chain(used_links(record, &token, &obsolete, now)).collect(),
+            used_tokens: invitation.into_iter().chain(used_links(record, token.used(now), &obsolete, now)).collect(),
             end_sessions: EndSessions::All,
             // The owner of the mailbox can sign in from this network even while the account is under attack.
             seen_network: Some(this.rate_limiter.known_network(user.id, &origin, now)),

@@ -37,7 +37,7 @@ pub async fn disown_account(accounts: &Arc<AccountService>, token: &str, origin:
             set: doc! { "undoTokens": Bson::Null },
             replaced_password: Some(this.hashes.unmatchable_hash()),
             tokens: TokenChange::Replace(Vec::new()),
-            used_tokens: used_links(record, &token, &[Purpose::EmailVerification], now),
+            used_tokens: used_links(record, token.used(now), &[Purpose::EmailVerification], now),
             totp: TotpChange::Forget,
             end_sessions: EndSessions::All,
             ignore_pending_limit: true,
