@@ -82,7 +82,7 @@ impl Application {
             encryption.clone(),
             config.auth.signing_algorithm,
             config.keys.rotation,
-            config.auth.access_token_ttl.max(config.auth.client_token_ttl),
+            config.auth.longest_token_ttl(),
         );
         let relay = Relay::start(
             relay_settings(&config, parsed.producer, ids.v4()),

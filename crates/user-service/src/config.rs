@@ -237,6 +237,12 @@ pub enum RegistrationMode {
 }
 
 impl AuthConfig {
+    /// Returns the longest lifetime of a token, for which its key is kept.
+    #[must_use]
+    pub fn longest_token_ttl(&self) -> Duration {
+        self.access_token_ttl.max(self.client_token_ttl)
+    }
+
     /// Returns the name that authenticator apps show above the code: the configured name, or the host of the issuer.
     #[must_use]
     pub fn totp_issuer(&self) -> String {

@@ -258,9 +258,9 @@ problems! {
 
     UnsupportedMediaType {
         status: UNSUPPORTED_MEDIA_TYPE, slug: "unsupported-media-type", title: "The media type is not supported",
-        detail: "Send the body as application/json in UTF-8, without a content encoding.",
+        detail: "Send the body in UTF-8 without a content encoding, as application/json, or for /oauth as application/x-www-form-urlencoded.",
         when: "This endpoint does not accept the Content-Type, its charset is not UTF-8, or the body has a content encoding.",
-        remedy: "Send application/json, or application/merge-patch+json to PATCH.",
+        remedy: "Send application/json, application/merge-patch+json to PATCH, or application/x-www-form-urlencoded to /oauth.",
     }
 
     ValidationFailed(Vec<FieldError>) {

@@ -39,7 +39,7 @@ pub(super) async fn run(config: &Config, command: KeysCommand, json: bool) -> an
     let KeysCommand::Algorithm { name } = command;
     let encryption = KeyEncryptionKey::from_base64(&config.keys.encryption_key)?;
     let (_, store) = open_store(config).await?;
-    let ttl = SignedDuration::try_from(config.auth.access_token_ttl)?;
+    let ttl = SignedDuration::try_from(config.auth.longest_token_ttl())?;
     let change = change_algorithm(&store.keys, &encryption, name, ttl).await?;
     report(name, &change, json)
 }

@@ -71,13 +71,31 @@ const RESERVED: &[&str] = &[
     "vtm",
 ];
 
-/// Claims that grant something, by RFC 9068 (section 2.2.3.1) or by custom.
-const GRANTING: &[&str] =
-    &["authorities", "entitlements", "group", "groups", "permission", "permissions", "privileges", "role"];
+/// Claims that grant something, by RFC 9068 (section 2.2.3.1) or by custom. `realm_access` and `resource_access` are those
+/// of Keycloak, which many applications read.
+const GRANTING: &[&str] = &[
+    "authorities",
+    "entitlements",
+    "group",
+    "groups",
+    "permission",
+    "permissions",
+    "privileges",
+    "realm_access",
+    "resource_access",
+    "role",
+];
 
-/// Claims by which applications recognise a person, with the only member of the profile that they may come from.
-const IDENTIFYING: &[(&str, Option<Source>)] =
-    &[("email", Some(Source::Email)), ("email_verified", Some(Source::EmailVerified)), ("phone_number_verified", None)];
+/// Claims by which applications recognise a person, with the only member of the profile that they may come from. .NET
+/// reads `nameid` as `sub`, and `unique_name` as the name of the user.
+const IDENTIFYING: &[(&str, Option<Source>)] = &[
+    ("email", Some(Source::Email)),
+    ("email_verified", Some(Source::EmailVerified)),
+    ("nameid", None),
+    ("phone_number_verified", None),
+    ("preferred_username", Some(Source::Username)),
+    ("unique_name", Some(Source::Username)),
+];
 
 /// Where the value of a claim comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,15 +140,18 @@ pub enum InvalidClaim {
     )]
     Granting(String),
     #[error(
-        "`{0}` says who a user is, so it must come from the member of the profile with this name, or from an attribute \
+        "`{0}` says who a user is, so it must come from the member of the profile with this meaning, or from an attribute \
          that the schema marks with \"x-admin-only\": true"
     )]
     Identifying(String),
+    #[error("`{0}` and `{1}` differ only in letter case, which some libraries ignore")]
+    SameName(String, String),
 }
 
 /// The configured claims, by name.
 #[derive(Debug, Clone, Default)]
 pub struct TokenClaims {
+    /// Those that no user writes come first.
     claims: Vec<(String, Source)>,
     user_written: Vec<String>,
 }
@@ -145,15 +166,19 @@ impl TokenClaims {
         if table.len() > MAX_CLAIMS {
             return Err(InvalidClaim::TooMany);
         }
-        let mut parsed = Self::default();
+        let (mut claims, mut user_written) = (Vec::new(), Vec::new());
         for (name, source) in table {
-            let (source, writer) = parse_claim(name, source, rules)?;
-            if writer == Writer::User {
-                parsed.user_written.push(name.clone());
+            if let Some(other) = table.keys().find(|other| *other != name && other.eq_ignore_ascii_case(name)) {
+                return Err(InvalidClaim::SameName(name.clone(), other.clone()));
             }
-            parsed.claims.push((name.clone(), source));
+            let (source, writer) = parse_claim(name, source, rules)?;
+            let of_writer = if writer == Writer::User { &mut user_written } else { &mut claims };
+            of_writer.push((name.clone(), source));
         }
-        Ok(parsed)
+        let names = user_written.iter().map(|(name, _)| name.clone()).collect();
+        // A service may rely on a claim of the others, so what a user writes never takes its room.
+        claims.extend(user_written);
+        Ok(Self { claims, user_written: names })
     }
 
     /// Returns the names of the claims that users write themselves, so that nothing may be granted because of them.
@@ -162,8 +187,8 @@ impl TokenClaims {
         &self.user_written
     }
 
-    /// Returns the claims of a token of this user. A value that is missing or too long is left out. So are, in the order
-    /// of the names, the claims for which there is no room.
+    /// Returns the claims of a token of this user. A value that is missing or too long is left out. So are the claims for
+    /// which there is no room: those that no user writes come first, and otherwise the order of the names decides.
     #[must_use]
     pub fn of(&self, user: &User) -> Map<String, Value> {
         let mut claims = Map::new();
@@ -363,6 +388,10 @@ mod tests {
             ("email_verified", "email"),
             ("email_verified", "attributes.team"),
             ("phone_number_verified", "attributes.team"),
+            ("preferred_username", "display_name"),
+            ("Preferred_Username", "attributes.team"),
+            ("unique_name", "display_name"),
+            ("nameid", "username"),
         ] {
             let refused = parse(&[(name, source)], &rules()).unwrap_err();
             assert_eq!(refused, InvalidClaim::Identifying(name.to_owned()), "{source}");
@@ -384,5 +413,28 @@ mod tests {
         let all = many(MAX_CLAIMS).unwrap().of(&value(MAX_VALUE_BYTES));
         assert_eq!(all.keys().collect::<Vec<_>>(), ["c00", "c01"]);
         assert!(Value::Object(all).to_string().len() <= MAX_TOTAL_BYTES);
+    }
+
+    /// A service may rely on a claim that restricts the user.
+    #[test]
+    fn no_value_that_a_user_writes_leaves_out_a_claim_that_only_administrators_write() {
+        let schema = json!({ "properties": { "tenant": { "type": "string", "x-admin-only": true } } });
+        let rules = AttributeRules::parse(&schema.to_string()).unwrap();
+        let claims =
+            [("a", "attributes.a"), ("b", "attributes.b"), ("c", "attributes.c"), ("tenant", "attributes.tenant")];
+        let parsed = parse(&claims, &rules).unwrap();
+        let long = "x".repeat(MAX_VALUE_BYTES - 2);
+        // In the order of the names, these three values would leave no byte.
+        let rest = "x".repeat(MAX_TOTAL_BYTES - 2 * (MAX_VALUE_BYTES + 5) - 7);
+        let found = parsed.of(&user(json!({ "a": long, "b": long, "c": rest, "tenant": "acme" })));
+        assert_eq!(found.keys().collect::<Vec<_>>(), ["a", "b", "tenant"]);
+        assert_eq!(parsed.user_written(), ["a", "b", "c"]);
+    }
+
+    /// Some libraries compare names without regard to letter case, and take the first.
+    #[test]
+    fn two_names_that_differ_only_in_letter_case_are_refused() {
+        let refused = parse(&[("Tenant", "attributes.team"), ("tenant", "attributes.tenant")], &rules()).unwrap_err();
+        assert_eq!(refused, InvalidClaim::SameName("Tenant".into(), "tenant".into()));
     }
 }

@@ -233,6 +233,10 @@ impl SigningKeys {
                 tracing::error!("the algorithm of the next signing key is unknown to this release; no key is made");
                 return Ok(false);
             };
+            // Other replicas could not open a key that was sealed with another key-encryption key.
+            if self.load(newest).is_none() {
+                return Ok(false);
+            }
             tracing::info!("making the next signing key");
             let key = self.generate_key(algorithm).await;
             return self.store.add_successor(stored, &key, self.token_ttl).await.map(|()| true);

@@ -2,6 +2,7 @@
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use e2e::{
+    accounts::wait_until_all_published,
     administrators::create_admin,
     clients::{TestClient, expect_oauth_error},
     start::start_user_service,
@@ -27,6 +28,7 @@ async fn each_invalid_oauth_request_gets_its_error_and_changes_nothing() {
     let admin = create_admin(&world, &service, "admin").await;
     let client = TestClient::create(&admin, &["users:read", "tokens:introspect"]).await;
     let token = client.token(&api).await;
+    wait_until_all_published(&world).await;
     let before = dump(&world).await;
 
     let with_secret = |path: &str, body: &str| {
@@ -113,7 +115,8 @@ async fn each_invalid_oauth_request_gets_its_error_and_changes_nothing() {
     // What RFC 6749 does not name is a problem, as everywhere.
     for path in [TOKEN, "/oauth/introspect", "/oauth/revoke"] {
         let json = api.request(Method::POST, path).json(&serde_json::json!({ "grant_type": "client_credentials" }));
-        let _ = api.send(json).await.expect_problem(415, "unsupported-media-type");
+        let refused = api.send(json).await.expect_problem(415, "unsupported-media-type");
+        assert!(refused.string("detail").contains("application/x-www-form-urlencoded"), "{}", refused.text);
         let latin = raw(&api, path, GRANT).header("content-type", "text/plain");
         let _ = api.send(latin).await.expect_problem(415, "unsupported-media-type");
         let packed = raw(&api, path, GRANT).header("content-encoding", "gzip");

@@ -71,3 +71,18 @@ async fn what_an_administrator_does_to_a_client_is_in_the_log_of_the_administrat
     assert_eq!(stored.len(), 1);
     assert!(!text.contains(&admin.id) && !text.contains(&client.secret), "{text}");
 }
+
+/// The client stays, so who made it must not be forgotten with the administrator's audit log.
+#[tokio::test]
+async fn a_client_of_an_administrator_whose_account_was_deleted_is_still_in_the_log_of_the_service() {
+    let (world, service, api) = start_user_service("clientleft").await;
+    let (admin, other) = (create_admin(&world, &service, "admin").await, create_admin(&world, &service, "other").await);
+    let client = TestClient::create(&admin, &["users:read"]).await;
+    let _ = other.api.delete(&Admin::user_path(&admin.id, ""), None).await.expect(204);
+    let _ = client.request_token(&api).await.expect(200);
+    let log = service.log();
+    let line = log.lines().find(|line| line.contains("client_created") && line.contains(&client.id));
+    let line = line.unwrap_or_else(|| panic!("no line of {}", client.id));
+    assert!(line.contains("a client was changed") && line.contains(&admin.id), "{line}");
+    assert!(!log.contains(&client.secret), "the log has the secret");
+}

@@ -1,5 +1,5 @@
-//! Creates and changes clients: administrators over HTTP, and operators on the command line. What an administrator does
-//! is in the administrator's audit log, what an operator does is in the log of the command.
+//! Creates and changes clients: administrators over HTTP, and operators on the command line. Each change is in the log of
+//! the process. What an administrator does is in the administrator's audit log, too.
 
 use secrecy::SecretString;
 use service_kit::{Clock, Ids, mongo::StoreError};
@@ -147,15 +147,15 @@ impl ClientManagement {
     ) -> Result<Client, Problem> {
         let (this, origin) = (self.clone(), origin.clone());
         let change = async move {
-            let changed = match origin.actor {
+            let actor = origin.actor;
+            let changed = match actor {
                 Actor::Admin(admin) => this.change_as_admin(kind, client, admin, origin, change).await?,
-                actor => {
-                    let changed = change.await?;
-                    tracing::info!(%client, change = kind.as_str(), %actor, "a client was changed");
-                    changed
-                }
+                _ => change.await?,
             };
-            Ok(changed.ok_or(Problem::NotFound)?.client())
+            let changed = changed.ok_or(Problem::NotFound)?.client();
+            // The audit log of an administrator is deleted with the account, and the client stays.
+            tracing::info!(%client, change = kind.as_str(), %actor, "a client was changed");
+            Ok(changed)
         };
         self.writes.run_to_completion(change).await
     }
