@@ -26,7 +26,10 @@ async function authenticate(request, response, next) {
   } catch (error) {
     // Without the keys no token can be judged: this is not the client's fault.
     const unavailable = ['ERR_JOSE_GENERIC', 'ERR_JWKS_TIMEOUT']
-    if (!(error instanceof errors.JOSEError) || unavailable.includes(error.code)) return next(error)
+    if (!(error instanceof errors.JOSEError) || unavailable.includes(error.code)) {
+      console.error(error.message)
+      return response.status(503).end()
+    }
     return response.status(401).set('WWW-Authenticate', 'Bearer error="invalid_token"').end()
   }
   next()

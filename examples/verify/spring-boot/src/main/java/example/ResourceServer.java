@@ -1,6 +1,7 @@
 package example;
 
 import java.util.List;
+import java.util.Objects;
 import org.springframework.boot.SpringApplication;
 import org.springframework.boot.autoconfigure.SpringBootApplication;
 import org.springframework.security.core.annotation.AuthenticationPrincipal;
@@ -21,6 +22,8 @@ public class ResourceServer {
     // Every request needs a valid token: this is the default of Spring Boot with application.yml.
     @GetMapping("/me")
     Me me(@AuthenticationPrincipal Jwt token) {
-        return new Me(token.getSubject(), token.getClaimAsStringList("roles"));
+        // The token of a client has no roles.
+        List<String> roles = Objects.requireNonNullElse(token.getClaimAsStringList("roles"), List.of());
+        return new Me(token.getSubject(), roles);
     }
 }
