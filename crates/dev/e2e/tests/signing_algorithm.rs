@@ -189,3 +189,16 @@ async fn a_change_that_is_refused_changes_nothing_and_says_why() {
     assert!(error.contains("cannot be opened with keys.encryption_key"), "{error}");
     assert_eq!(stored(&world, "signing-keys").await, before);
 }
+
+#[tokio::test]
+async fn the_new_key_is_kept_for_the_longest_token_also_if_that_is_one_of_a_client() {
+    let (world, service, _) = start_user_service_with("longest", &[("AUTH__CLIENT_TOKEN_TTL", "45m")]).await;
+    let spec = service.spec().replica();
+    // A running replica would correct the time of the key.
+    drop(service);
+    let _ = stdout_of(&spec.command(&["keys", "algorithm", "EdDSA"]).await, 0);
+    let set = stored(&world, "signing-keys").await.expect("the first start has made a key");
+    let keys = set.get_array("keys").expect("a key set has keys");
+    let newest = keys.last().and_then(|key| key.as_document()).expect("a key is a document");
+    assert_eq!(newest.get_i64("longestTtlMs").ok(), Some(45 * MINUTE));
+}

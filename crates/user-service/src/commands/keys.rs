@@ -17,8 +17,8 @@ pub(super) enum KeysCommand {
     /// Sign access tokens with another algorithm from now on
     ///
     /// The next signing key has the algorithm. Every replica publishes it within a minute, and it signs ten minutes after
-    /// this command; no session ends, and no token becomes invalid. Run this only when no replica of release 0.1.0 is left: that release does not know the
-    /// new key. The same command again changes nothing.
+    /// this command; no session ends, and no token becomes invalid. Run this only when no replica of release 0.1.0 is
+    /// left: that release does not know the new key. The same command again changes nothing.
     Algorithm {
         /// Sign with this algorithm
         #[arg(value_parser = algorithm_parser())]

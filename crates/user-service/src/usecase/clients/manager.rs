@@ -53,11 +53,7 @@ impl AccountService {
     /// # Errors
     /// Returns [`Problem::Unauthorized`].
     pub(super) async fn active_client_token(&self, text: &str) -> Result<ClientToken, Problem> {
-        let Ok(token) = self.client_tokens.verify(text).await else {
-            // No token can be verified before the key set was read.
-            self.access_tokens.published_keys()?;
-            return Err(Problem::Unauthorized);
-        };
+        let token = self.genuine(self.client_tokens.verify(text).await)?.ok_or(Problem::Unauthorized)?;
         let client = self.store.clients.by_id(token.client).await?;
         let is_active = client.is_some_and(|client| client.accepts_token(token.id, token.issued_at));
         if is_active { Ok(token) } else { Err(Problem::Unauthorized) }

@@ -5,11 +5,7 @@ use std::sync::Arc;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{authenticate_client::ClientCredentials, oauth_error::OAuthError};
-use crate::{
-    outbox::Origin,
-    tokens::{ClientTokens, TokenError},
-    usecase::account_service::AccountService,
-};
+use crate::{outbox::Origin, tokens::ClientTokens, usecase::account_service::AccountService};
 
 /// Revokes a token. A client revokes its own access tokens. A refresh token of a user ends its session, as a logout does,
 /// for which the token is enough. A token that is unknown, has expired or was revoked is no error.
@@ -26,7 +22,7 @@ pub async fn revoke_token(
     let client = accounts.authenticate_client(credentials, &origin).await?.client().id;
     let text = token.expose_secret();
     if ClientTokens::is_for_client(text) {
-        let Some(token) = genuine(accounts, accounts.client_tokens.verify(text).await)? else { return Ok(()) };
+        let Some(token) = accounts.genuine(accounts.client_tokens.verify(text).await)? else { return Ok(()) };
         if token.client != client {
             return Err(OAuthError::InvalidGrant);
         }
@@ -39,13 +35,4 @@ pub async fn revoke_token(
         return Err(OAuthError::UnsupportedTokenType);
     }
     Ok(accounts.log_out(token, origin.by_client(client)).await?)
-}
-
-/// Returns the token if it is genuine and has not expired.
-fn genuine<T>(accounts: &AccountService, verified: Result<T, TokenError>) -> Result<Option<T>, OAuthError> {
-    if verified.is_err() {
-        // No token can be verified before the key set was read.
-        accounts.access_tokens.published_keys()?;
-    }
-    Ok(verified.ok())
 }

@@ -11,7 +11,7 @@ use crate::{
     usecase::{
         account_service::AccountService,
         rate_limit::charged_counters::AdminMail,
-        registration::register::{Access, NewAccount, NewUsername},
+        registration::register::{Access, NewAccount, NewUsername, existed_before},
     },
 };
 
@@ -45,7 +45,7 @@ pub async fn invite_user(
     let invited = accounts.insert_account(account, Access::Invitation { inviter }, origin).await;
     match &invited {
         // The account existed before this request, so no mail is sent.
-        Ok(user) if user.created_at.as_millisecond() < started.as_millisecond() => {
+        Ok(user) if existed_before(user, started) => {
             accounts.rate_limiter.refund(&charges).await;
         }
         Err(Problem::EmailTaken | Problem::UsernameTaken | Problem::IdempotencyKeyReused) => {

@@ -24,8 +24,8 @@ const DISABLED: Problem = Problem::Conflict("The account is disabled. Enable it 
 /// Mails a new link. The earlier link becomes void.
 ///
 /// # Errors
-/// Returns [`Problem::NotFound`], [`Problem::ForbiddenToClients`], a conflict if the account has no open invitation or is disabled, or
-/// [`Problem::RateLimited`].
+/// Returns [`Problem::NotFound`], [`Problem::ForbiddenToClients`], [`Problem::RateLimited`], or a conflict if the account
+/// has no open invitation or is disabled.
 pub async fn resend_invitation(accounts: &Arc<AccountService>, id: Uuid, origin: Origin) -> Result<(), Problem> {
     let inviter = accounts.name_of_inviter(&origin).await?;
     let mut account = accounts.managed(id, &origin);

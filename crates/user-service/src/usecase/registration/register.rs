@@ -131,7 +131,7 @@ pub(in crate::usecase) async fn register_by(
     let registered = validate_and_insert(accounts, account, password, origin).await;
     match &registered {
         // The account existed before this request.
-        Ok(Registered::Account(user)) if user.created_at.as_millisecond() < started.as_millisecond() => {
+        Ok(Registered::Account(user)) if existed_before(user, started) => {
             accounts.rate_limiter.refund_mail(&charges).await;
         }
         Err(Problem::UsernameTaken | Problem::IdempotencyKeyReused) => {
@@ -146,6 +146,11 @@ pub(in crate::usecase) async fn register_by(
         _ => {}
     }
     registered
+}
+
+/// Returns whether the account is that of an earlier request. Times are stored in milliseconds.
+pub(in crate::usecase) fn existed_before(user: &User, started: Timestamp) -> bool {
+    user.created_at.as_millisecond() < started.as_millisecond()
 }
 
 /// Does the expensive work, after the rate limits: checks the rules for passwords and attributes, then computes the

@@ -11,7 +11,7 @@ use crate::{
     hashing::PasswordHash,
     problem::Problem,
     store::{UserRecord, UserStore},
-    tokens::AccessClaims,
+    tokens::{AccessClaims, TokenError},
     usecase::{account_service::AccountService, update::Load},
 };
 
@@ -89,13 +89,19 @@ pub async fn authenticate_session(accounts: &AccountService, token: &str) -> Res
 
 /// Returns the claims of a genuine access token that has not expired.
 async fn verify_token(accounts: &AccountService, token: &str) -> Result<Arc<AccessClaims>, Problem> {
-    match accounts.access_tokens.verify(token).await {
-        Ok(claims) => Ok(claims),
-        Err(_) => {
-            // No token can be verified before the key set was read.
-            accounts.access_tokens.published_keys()?;
-            Err(Problem::Unauthorized)
+    accounts.genuine(accounts.access_tokens.verify(token).await)?.ok_or(Problem::Unauthorized)
+}
+
+impl AccountService {
+    /// Returns the verified token, or `None` if it is not valid.
+    ///
+    /// # Errors
+    /// Returns an error before the key set was read, because no token can be verified then.
+    pub(in crate::usecase) fn genuine<T>(&self, verified: Result<T, TokenError>) -> Result<Option<T>, Problem> {
+        if verified.is_err() {
+            self.access_tokens.published_keys()?;
         }
+        Ok(verified.ok())
     }
 }
 
