@@ -3,7 +3,7 @@
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::Value;
 
-use crate::{EventType, Payload};
+use crate::{EventType, Payload, StateRecord, UserState, envelope::data_schema};
 
 /// Expands the table into [`EventType`], [`Payload`] and all functions with one arm per type, so
 /// that all lists stay consistent.
@@ -26,7 +26,7 @@ macro_rules! catalogue {
 
             /// Returns the JSON Schema (2020-12) of this type's data.
             pub fn schema(self) -> serde_json::Value {
-                match self { $( EventType::$variant => $crate::catalogue::schema_for::<$variant>(self), )+ }
+                match self { $( EventType::$variant => $crate::catalogue::schema_for::<$variant>(self.as_str()), )+ }
             }
         }
 
@@ -58,7 +58,7 @@ macro_rules! catalogue {
             /// Returns [`DecodeError::TooLarge`](crate::DecodeError), `NotJson` or `InvalidData`.
             pub fn from_json(event_type: EventType, json: &[u8]) -> Result<Payload, $crate::DecodeError> {
                 match event_type {
-                    $( EventType::$variant => $crate::decode::parse_data(event_type, json).map(Payload::$variant), )+
+                    $( EventType::$variant => $crate::decode::parse_data(event_type.as_str(), json).map(Payload::$variant), )+
                 }
             }
         }
@@ -98,11 +98,17 @@ impl Payload {
     }
 }
 
+/// Returns the name and the JSON Schema of each type of both topics: the events, then the state.
+pub fn schemas() -> Vec<(&'static str, Value)> {
+    let events = EventType::ALL.iter().map(|event_type| (event_type.as_str(), event_type.schema()));
+    events.chain([(StateRecord::TYPE, UserState::schema())]).collect()
+}
+
 /// Returns the JSON Schema (2020-12) of `T`, with the type's URN as `$id`. The members are in
 /// alphabetical order, so that the text does not depend on the features of serde_json.
-pub(crate) fn schema_for<T: JsonSchema>(event_type: EventType) -> Value {
+pub(crate) fn schema_for<T: JsonSchema>(event_type: &str) -> Value {
     let mut schema = SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<T>();
-    schema.insert("$id".to_owned(), event_type.data_schema().into());
+    schema.insert("$id".to_owned(), data_schema(event_type).into());
     let mut value = schema.to_value();
     value.sort_all_objects();
     value

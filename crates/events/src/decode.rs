@@ -8,17 +8,17 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::envelope::{MEDIA_TYPE, SPEC_VERSION};
-use crate::{Envelope, Event, EventType, Payload, SOURCE, TraceParent, UnknownType, header};
+use crate::envelope::{MEDIA_TYPE, SPEC_VERSION, data_schema};
+use crate::{Envelope, Event, EventType, Payload, SOURCE, StateRecord, TraceParent, UnknownType, UserState, header};
 
 /// The maximum size of a value that is decoded. Real events have less than 4 KiB.
 pub const MAX_VALUE_BYTES: usize = 256 * 1024;
 
-/// A decoded record.
+/// A decoded record: of the topic of events, or of the topic of states.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Decoded {
-    /// An event of this contract.
-    Event(Box<Event>),
+pub enum Decoded<T = Event> {
+    /// An event or a state of this contract.
+    Event(Box<T>),
     /// A CloudEvent of an unknown type, with the truncated name of the type: skip and count it.
     UnknownType(String),
 }
@@ -61,16 +61,19 @@ pub enum DecodeError {
     #[error("the data is not a valid {event_type}: {problem}")]
     InvalidData {
         /// The type in the record's header.
-        event_type: EventType,
+        event_type: &'static str,
         /// Which member is invalid.
         problem: String,
     },
     /// The record's key differs from its `ce_subject`.
     #[error("the record's key is not its ce_subject")]
     KeyMismatch,
-    /// The data's `userId` differs from `ce_subject`.
+    /// The data's user differs from `ce_subject`.
     #[error("the data's userId is not the record's ce_subject")]
     UserIdMismatch,
+    /// The version of a state differs from `ce_sequence`.
+    #[error("the data's version is not the record's ce_sequence")]
+    VersionMismatch,
 }
 
 impl DecodeError {
@@ -86,11 +89,12 @@ impl DecodeError {
             DecodeError::InvalidData { .. } => "invalid-data",
             DecodeError::KeyMismatch => "key-mismatch",
             DecodeError::UserIdMismatch => "user-id-mismatch",
+            DecodeError::VersionMismatch => "version-mismatch",
         }
     }
 }
 
-/// Decodes a record from its headers, key and value.
+/// Decodes a record of the topic of events from its headers, key and value.
 ///
 /// The type is checked first, so a CloudEvent of an unknown type is [`Decoded::UnknownType`]
 /// whatever else is wrong with it. Unknown headers and unknown members of the data are ignored; an
@@ -105,13 +109,16 @@ pub fn decode<'a>(
 ) -> Result<Decoded, DecodeError> {
     let headers = Headers(headers.into_iter().collect());
     let event_type = match headers.event_type() {
-        Ok(Ok(event_type)) => event_type,
-        Ok(Err(UnknownType::Name(name))) => return Ok(Decoded::UnknownType(name)),
-        Ok(Err(UnknownType::Version(name))) => return Err(DecodeError::UnsupportedVersion(name)),
+        Ok(name) => match EventType::parse(name) {
+            Ok(event_type) => event_type,
+            Err(UnknownType::Name(name)) => return Ok(Decoded::UnknownType(name)),
+            Err(UnknownType::Version(name)) => return Err(DecodeError::UnsupportedVersion(name)),
+        },
         // For a record without headers and value, the missing value is the more useful reason.
         Err(_) if value.is_none() => return Err(DecodeError::NullValue),
         Err(error) => return Err(error),
     };
+    headers.check_fixed(event_type.as_str())?;
     let envelope = headers.envelope(event_type)?;
     if key != Some(envelope.key().as_bytes()) {
         return Err(DecodeError::KeyMismatch);
@@ -123,27 +130,63 @@ pub fn decode<'a>(
     Ok(Decoded::Event(Box::new(Event { envelope, payload })))
 }
 
+/// Decodes a record of the topic of states from its headers, key and value. A record without a
+/// value is the tombstone of a deleted user.
+///
+/// # Errors
+/// Returns [`DecodeError`] if the record is a dead letter.
+pub fn decode_state<'a>(
+    headers: impl IntoIterator<Item = (&'a str, Option<&'a [u8]>)>,
+    key: Option<&[u8]>,
+    value: Option<&[u8]>,
+) -> Result<Decoded<StateRecord>, DecodeError> {
+    let headers = Headers(headers.into_iter().collect());
+    match StateRecord::parse_type(headers.event_type()?) {
+        Ok(()) => {}
+        Err(UnknownType::Name(name)) => return Ok(Decoded::UnknownType(name)),
+        Err(UnknownType::Version(name)) => return Err(DecodeError::UnsupportedVersion(name)),
+    }
+    headers.check_fixed(StateRecord::TYPE)?;
+    let user = headers.uuid(header::SUBJECT)?;
+    let (version, time) = (headers.sequence()?, headers.time()?);
+    if key != Some(user.to_string().as_bytes()) {
+        return Err(DecodeError::KeyMismatch);
+    }
+    let state: Option<UserState> = value.map(|value| parse_data(StateRecord::TYPE, value)).transpose()?;
+    match &state {
+        Some(state) if state.id != user => Err(DecodeError::UserIdMismatch),
+        Some(state) if state.version != version => Err(DecodeError::VersionMismatch),
+        _ => Ok(Decoded::Event(Box::new(StateRecord { user, version, time, state }))),
+    }
+}
+
 /// The headers of a record, read by their exact names.
 struct Headers<'a>(Vec<(&'a str, Option<&'a [u8]>)>);
 
 impl<'a> Headers<'a> {
-    fn event_type(&self) -> Result<Result<EventType, UnknownType>, DecodeError> {
+    /// Returns the name of the type, if the record is a CloudEvent of the supported version.
+    fn event_type(&self) -> Result<&'a str, DecodeError> {
         if self.required(header::SPEC_VERSION)? != SPEC_VERSION {
             return invalid_header(header::SPEC_VERSION, "is not 1.0");
         }
-        Ok(EventType::parse(self.required(header::TYPE)?))
+        self.required(header::TYPE)
     }
 
-    fn envelope(&self, event_type: EventType) -> Result<Envelope, DecodeError> {
+    /// Checks the headers whose values follow from the type.
+    fn check_fixed(&self, event_type: &str) -> Result<(), DecodeError> {
         if self.required(header::SOURCE)? != SOURCE {
             return invalid_header(header::SOURCE, "is not /user-service");
         }
-        if self.optional(header::DATA_SCHEMA)?.is_some_and(|urn| urn != event_type.data_schema()) {
+        if self.optional(header::DATA_SCHEMA)?.is_some_and(|urn| urn != data_schema(event_type)) {
             return invalid_header(header::DATA_SCHEMA, "is not that of the type");
         }
         if !self.optional(header::CONTENT_TYPE)?.is_none_or(is_json) {
             return invalid_header(header::CONTENT_TYPE, "is not application/json");
         }
+        Ok(())
+    }
+
+    fn envelope(&self, event_type: EventType) -> Result<Envelope, DecodeError> {
         Ok(Envelope {
             id: self.uuid(header::ID)?,
             event_type,
@@ -207,7 +250,7 @@ fn is_json(content_type: &str) -> bool {
 }
 
 /// Parses the data of one type.
-pub(crate) fn parse_data<T>(event_type: EventType, json: &[u8]) -> Result<T, DecodeError>
+pub(crate) fn parse_data<T>(event_type: &'static str, json: &[u8]) -> Result<T, DecodeError>
 where
     T: DeserializeOwned + Serialize,
 {
@@ -230,7 +273,7 @@ where
 
 /// Returns the error for data that does not fit its type. It parses the text again, with a slower
 /// deserializer that tracks the path.
-fn invalid_data<T: DeserializeOwned>(event_type: EventType, text: &str) -> DecodeError {
+fn invalid_data<T: DeserializeOwned>(event_type: &'static str, text: &str) -> DecodeError {
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let problem = match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
         Err(error) => describe(&error.path().to_string(), error.inner()),

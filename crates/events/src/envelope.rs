@@ -18,7 +18,7 @@ pub(crate) const MEDIA_TYPE: &str = "application/json";
 pub mod header {
     /// The CloudEvents version, always `1.0`.
     pub const SPEC_VERSION: &str = "ce_specversion";
-    /// The event's unique id, a UUIDv7. A duplicate delivery has the same id.
+    /// The unique id of an event, a UUIDv7, or of a state. A duplicate delivery has the same id.
     pub const ID: &str = "ce_id";
     /// The event type with its version.
     pub const TYPE: &str = "ce_type";
@@ -28,7 +28,8 @@ pub mod header {
     pub const SUBJECT: &str = "ce_subject";
     /// The time of the event (RFC 3339).
     pub const TIME: &str = "ce_time";
-    /// The position among the user's events: ten digits, padded with zeros.
+    /// The position among the user's events, and the version of a user's state: ten digits, padded
+    /// with zeros.
     pub const SEQUENCE: &str = "ce_sequence";
     /// The URN of the data's JSON Schema.
     pub const DATA_SCHEMA: &str = "ce_dataschema";
@@ -36,6 +37,16 @@ pub mod header {
     pub const CONTENT_TYPE: &str = "content-type";
     /// The W3C Trace Context.
     pub const TRACE_PARENT: &str = "traceparent";
+}
+
+/// Returns the URN of the JSON Schema of a type's data: `urn:user-service:events:<type>`.
+pub(crate) fn data_schema(event_type: &str) -> String {
+    format!("urn:user-service:events:{event_type}")
+}
+
+/// Returns a sequence as its header has it: ten digits, padded with zeros.
+pub(crate) fn sequence_text(sequence: u64) -> String {
+    format!("{sequence:010}")
 }
 
 /// The metadata of an event.
@@ -65,7 +76,7 @@ impl Envelope {
             (header::SOURCE, SOURCE.to_owned()),
             (header::SUBJECT, self.subject.to_string()),
             (header::TIME, self.time.to_string()),
-            (header::SEQUENCE, format!("{:010}", self.sequence)),
+            (header::SEQUENCE, sequence_text(self.sequence)),
             (header::DATA_SCHEMA, self.event_type.data_schema()),
             (header::CONTENT_TYPE, MEDIA_TYPE.to_owned()),
         ];

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::EventType;
+use crate::{EventType, envelope::data_schema};
 
 /// A `ce_type` that this version of the contract does not know.
 ///
@@ -49,13 +49,13 @@ impl EventType {
 
     /// Returns the URN of the data's JSON Schema: `urn:user-service:events:<type>`.
     pub fn data_schema(self) -> String {
-        format!("urn:user-service:events:{self}")
+        data_schema(self.as_str())
     }
 }
 
 /// Returns the name without its version: `user.registered` for `user.registered.v7`. The last
 /// segment is a version if it begins with `v` and a digit.
-fn split_version(text: &str) -> &str {
+pub(crate) fn split_version(text: &str) -> &str {
     match text.rsplit_once('.') {
         Some((name, version)) if is_version(version) => name,
         _ => text,

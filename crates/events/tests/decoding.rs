@@ -320,3 +320,60 @@ fn data_about_another_user_is_refused() {
     let record = Record::locked().data(|data| data["userId"] = json!("019f2b4d-0e52-7f08-8a44-1c9be7a35d20"));
     assert_eq!(record.reason(), "user-id-mismatch");
 }
+
+mod states {
+    use super::*;
+    use events::{Record as _, StateRecord, decode_state};
+
+    const USER: &str = "019f2b4c-7a10-7c3e-9b1d-5f2a8e6d4c31";
+
+    fn example(name: &str) -> serde_json::Value {
+        let path = format!("{}/examples/user.state.v1/{name}.json", env!("CARGO_MANIFEST_DIR"));
+        serde_json::from_str(&std::fs::read_to_string(path).expect("the example can be read")).expect("valid JSON")
+    }
+
+    /// Decodes an example after `change`.
+    fn decoded(name: &str, change: impl FnOnce(&mut serde_json::Value)) -> Result<Decoded<StateRecord>, DecodeError> {
+        let mut record = example(name);
+        change(&mut record);
+        let headers = record["headers"].as_object().expect("headers");
+        let headers = headers.iter().map(|(name, value)| (name.as_str(), value.as_str().map(str::as_bytes)));
+        let value = (!record["value"].is_null()).then(|| record["value"].to_string());
+        decode_state(headers, record["key"].as_str().map(str::as_bytes), value.as_deref().map(str::as_bytes))
+    }
+
+    fn reason(change: impl FnOnce(&mut serde_json::Value)) -> &'static str {
+        decoded("full", change).expect_err("not a valid record").reason()
+    }
+
+    #[test]
+    fn a_state_must_agree_with_its_headers_and_its_key() {
+        assert_eq!(reason(|record| record["key"] = "ada".into()), "key-mismatch");
+        assert_eq!(reason(|record| record["value"]["id"] = uuid::Uuid::nil().to_string().into()), "user-id-mismatch");
+        assert_eq!(reason(|record| record["value"]["version"] = 8.into()), "version-mismatch");
+        assert_eq!(reason(|record| record["value"]["status"] = "asleep".into()), "invalid-data");
+        assert_eq!(reason(|record| record["headers"]["ce_type"] = "user.state.v2".into()), "unsupported-version");
+        assert_eq!(reason(|record| drop(record["headers"]["ce_sequence"].take())), "missing-header");
+    }
+
+    #[test]
+    fn other_types_and_unknown_members_are_ignored() {
+        let other = decoded("full", |record| record["headers"]["ce_type"] = "user.locked.v1".into());
+        assert_eq!(other, Ok(Decoded::UnknownType("user.locked.v1".to_owned())));
+        let more = decoded("full", |record| record["value"]["shoeSize"] = 39.into());
+        assert_eq!(more, decoded("full", |_| {}));
+    }
+
+    #[test]
+    fn a_record_without_a_value_is_the_tombstone_of_its_user() {
+        let Ok(Decoded::Event(record)) = decoded("deleted", |_| {}) else { panic!("it decodes") };
+        assert_eq!((record.user.to_string().as_str(), record.version, record.state), (USER, 9, None));
+    }
+
+    #[test]
+    fn a_lower_version_is_a_repeat_and_the_same_version_is_not() {
+        let Ok(Decoded::Event(record)) = decoded("full", |_| {}) else { panic!("it decodes") };
+        let repeats = [None, Some(6), Some(7), Some(8)].map(|last| record.is_repeat(last));
+        assert_eq!(repeats, [false, false, false, true]);
+    }
+}

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use events::sealing::{KeyRing, PrivateKey, Purpose};
-use events::{Decoded, Event, EventType, Payload, TokenGrant, decode};
+use events::{Decoded, Event, EventType, Payload, StateRecord, TokenGrant, UserState, decode, decode_state};
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
 
@@ -65,10 +65,16 @@ fn entries(path: &Path) -> Vec<PathBuf> {
     paths
 }
 
-fn examples() -> Vec<Example> {
+/// Returns the examples of both topics.
+fn all_examples() -> Vec<Example> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
     let directories = entries(&root).into_iter().filter(|path| path.is_dir());
     directories.flat_map(|directory| entries(&directory)).map(|path| Example::read(&path)).collect()
+}
+
+/// Returns the examples of the topic of events.
+fn examples() -> Vec<Example> {
+    all_examples().into_iter().filter(|example| example.directory != StateRecord::TYPE).collect()
 }
 
 #[test]
@@ -97,6 +103,41 @@ fn every_example_is_encoded_again_as_it_was_published() {
         published.sort();
         assert_eq!(headers, published, "{}", example.name);
     }
+}
+
+#[test]
+fn every_example_of_a_state_decodes_and_is_encoded_again_as_it_was_published() {
+    let (mut states, mut tombstones) = (0, 0);
+    for example in all_examples().into_iter().filter(|example| example.directory == StateRecord::TYPE) {
+        let given = &example.json["value"];
+        let value = (!given.is_null()).then(|| example.value());
+        let headers = example.headers();
+        let key = example.json["key"].as_str().expect("a valid key");
+        let decoded = decode_state(
+            headers.iter().map(|(name, value)| (name.as_str(), Some(value.as_bytes()))),
+            Some(key.as_bytes()),
+            value.as_deref().map(str::as_bytes),
+        );
+        let Ok(Decoded::Event(record)) = decoded else { panic!("{}: {decoded:?}", example.name) };
+        assert_eq!(record.user.to_string(), key);
+        let mut encoded: Vec<_> = record.headers().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let mut published = headers;
+        encoded.sort();
+        published.sort();
+        assert_eq!(encoded, published, "{}", example.name);
+        match &record.state {
+            Some(state) => {
+                let encoded: Value = serde_json::from_str(&state.to_json()).expect("valid JSON");
+                assert_eq!(&encoded, given, "{}", example.name);
+                let schema = UserState::schema();
+                let validator = jsonschema::options().should_validate_formats(true).build(&schema).expect("a schema");
+                assert!(validator.is_valid(given), "{}", example.name);
+                states += 1;
+            }
+            None => tombstones += 1,
+        }
+    }
+    assert!(states >= 2 && tombstones >= 1, "{states} states, {tombstones} tombstones");
 }
 
 #[test]
