@@ -18,6 +18,7 @@ mod outbox;
 mod reservations;
 mod session_document;
 mod sessions;
+mod snapshot_progress;
 mod throttles;
 mod user_document;
 mod user_search;
@@ -44,6 +45,7 @@ pub use leases::LeaseStore;
 pub use outbox::{AcknowledgedEvents, Backlog, OutboxStore};
 pub use session_document::SessionRow;
 pub use sessions::{Rotation, SessionStore};
+pub use snapshot_progress::{SnapshotProgress, WaitingSnapshots};
 pub use throttles::{ThrottleKey, ThrottleRule, ThrottleState, ThrottleStore};
 pub use user_document::{
     AuditDetails, IdempotencyRecord, ImportedFrom, InvitationRecord, KnownNetwork, NewEvent, Parked, PendingEvent,
@@ -84,7 +86,7 @@ impl Store {
         Self {
             admins: AdminStore::new(handle("admins"), users.clone()),
             users,
-            bulk: BulkStore::new(&handle("users"), handle("imports")),
+            bulk: BulkStore::new(&handle("users"), handle("imports"), handle("snapshots")),
             outbox: OutboxStore::new(handle("users"), handle("sessions"), handle("audit")),
             sessions: SessionStore::new(handle("sessions")),
             audit: AuditStore::new(handle("audit")),
