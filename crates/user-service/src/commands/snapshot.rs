@@ -48,9 +48,8 @@ pub(super) async fn run(store: Store, topic: Option<&str>, args: SnapshotArgs, j
     lifecycle.watch_signals()?;
     let stopping = lifecycle.stopping();
     let found = store.bulk.find_snapshot(topic).await?;
-    let is_continued = |found: &SnapshotProgress| {
-        !args.restart && clock.now().duration_since(found.updated_at.to_jiff()) < MAX_PAUSE
-    };
+    let is_continued =
+        |found: &SnapshotProgress| !args.restart && clock.now().duration_since(found.updated_at.to_jiff()) < MAX_PAUSE;
     let progress = match found.filter(is_continued) {
         Some(found) => {
             let started = found.started_at.to_jiff();
@@ -159,8 +158,6 @@ async fn retried<T, F>(operation: impl Fn() -> F) -> Result<T, StoreError>
 where
     F: Future<Output = Result<T, StoreError>>,
 {
-    let attempt = || async {
-        operation().await.inspect_err(|error| eprintln!("{error}; trying again"))
-    };
+    let attempt = || async { operation().await.inspect_err(|error| eprintln!("{error}; trying again")) };
     retry_while_unavailable(u32::MAX, attempt).await
 }
