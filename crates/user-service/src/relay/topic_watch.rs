@@ -24,6 +24,9 @@ const RETENTION_MS: &str = "604800000";
 const SEGMENT_MS: &str = "86400000";
 /// How long the topic of states keeps tombstones: 7 days. A consumer that was away for longer may miss a deletion.
 const DELETE_RETENTION_MS: &str = "604800000";
+/// One day. Without it, Kafka compacts a partition only when half of it is superseded, and the state of a deleted user
+/// could stay for any time.
+const MAX_COMPACTION_LAG_MS: &str = "86400000";
 
 /// Whether the relay may publish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,8 +52,12 @@ impl Topic {
 
     /// Returns the topic of states, which keeps the last record of each user.
     pub(super) fn states(name: String) -> Self {
-        let settings =
-            &[("cleanup.policy", "compact"), ("delete.retention.ms", DELETE_RETENTION_MS), ("segment.ms", SEGMENT_MS)];
+        let settings = &[
+            ("cleanup.policy", "compact"),
+            ("delete.retention.ms", DELETE_RETENTION_MS),
+            ("max.compaction.lag.ms", MAX_COMPACTION_LAG_MS),
+            ("segment.ms", SEGMENT_MS),
+        ];
         Self { name, settings }
     }
 }
