@@ -10,9 +10,7 @@ use e2e::{
 };
 use rustix::process::Signal;
 use serde_json::{Value, json};
-use test_support::{
-    DEADLINE, Port, ProxyMode, Record, ServiceSpec, Stack, TcpProxy, World, count, wait_for, wait_for_count,
-};
+use test_support::{DEADLINE, Port, ProxyMode, Record, ServiceSpec, Stack, World, count, wait_for, wait_for_count};
 
 const STATE: &str = "user.state.v1";
 
@@ -251,10 +249,8 @@ async fn a_snapshot_outlasts_an_outage_of_the_database() {
     let running = service(&world).start().await;
     let _ = register_all(&world, &running.api(), &["u0", "u1", "u2", "u3"]).await;
     wait_until_all_published(&world).await;
-    let uri = world.stack().mongodb_uri();
-    let address = uri.trim_start_matches("mongodb://").split('/').next().expect("the URI has an address");
-    let proxy = TcpProxy::start(address).await.expect("a proxy can be started");
-    let spec = running.spec().clone().set("MONGODB__URI", uri.replace(address, &proxy.address()));
+    let (proxy, uri) = world.stack().mongodb_proxy().await;
+    let spec = running.spec().clone().set("MONGODB__URI", uri);
     let mut command = spec.launch_command(&["events", "snapshot", "--json", "--rate", "1"]);
     wait_for_count(&world.user_collection("snapshots").await, doc! {}, 1).await;
     proxy.set_mode(ProxyMode::Refuse);
