@@ -7,7 +7,10 @@ use jiff::Timestamp;
 use service_kit::panics;
 use uuid::Uuid;
 
-use crate::{ConsumedRecord, Handler, Rejection};
+use crate::{
+    handler::{Handler, Rejection},
+    record::ConsumedRecord,
+};
 
 /// The reason of a dead letter at which the code panicked: a defect of the program, not of the
 /// record.
@@ -94,7 +97,7 @@ pub(crate) mod tests {
     use events::{Event, Payload, UserEmailVerified, header};
 
     use super::*;
-    use crate::Decided;
+    use crate::handler::Decided;
 
     /// Rejects events with odd sequences, and panics at those that end in 00.
     pub(crate) struct EvenOnly;

@@ -7,7 +7,7 @@ use events::Record;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::{ConsumedRecord, ConsumerLag};
+use crate::{lag::ConsumerLag, record::ConsumedRecord};
 
 /// What a consumer does with the records of its topic.
 pub trait Handler: Send + Sync + 'static {

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, hash_map::Entry};
 
-use crate::Decided;
+use crate::handler::Decided;
 
 /// Returns the newest record of each user in a batch: the one with the highest `ce_sequence`, and
 /// of several with the same the last. The users are in the order of their first records.
@@ -36,7 +36,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::ConsumedRecord;
+    use crate::record::ConsumedRecord;
 
     fn decided(user: u128, sequence: u64, decision: char) -> Decided<char> {
         let (user, record) = (Uuid::from_u128(user), ConsumedRecord::default());
