@@ -82,14 +82,14 @@ impl Running {
             instance: "here".to_owned(),
         };
         let consumer = Consumer {
-            subscription: settings.check().unwrap(),
+            subscription: settings.check().expect("the settings are valid"),
             handler: seen.clone(),
             dead_letters: seen.clone(),
             observer: Arc::new(seen.clone()),
             check: health.required("kafka"),
             clock: Clock::system(),
         };
-        consumer.start(&lifecycle).unwrap();
+        consumer.start(&lifecycle).expect("a thread is available");
         Self { seen, lifecycle, health }
     }
 
@@ -107,7 +107,10 @@ async fn produce(producer: &Producer, user: Uuid, version: u64) {
     let record = StateRecord { user, version, time: Timestamp::UNIX_EPOCH, state: None };
     let headers = record.headers();
     let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    producer.try_produce(TOPIC, Some(0), Some(user.to_string().as_bytes()), None, &headers).await.unwrap();
+    producer
+        .try_produce(TOPIC, Some(0), Some(user.to_string().as_bytes()), None, &headers)
+        .await
+        .expect("the broker acknowledges the record");
 }
 
 #[tokio::test(flavor = "multi_thread")]
