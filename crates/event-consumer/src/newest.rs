@@ -9,7 +9,7 @@ use crate::handler::Decided;
 ///
 /// A consumer that keeps one row per user needs to write only these. This saves writes, but knows
 /// nothing of earlier batches: whether a record is a repeat of what is stored is decided where it
-/// is stored, by a conditional write (`version <= sequence` for states) or by
+/// is stored, by a conditional write (for states, a row with a higher version stays as it is) or by
 /// [`events::Record::is_repeat`] in a transaction.
 pub fn newest_per_user<D>(batch: &[Decided<D>]) -> Vec<&Decided<D>> {
     let mut newest: Vec<&Decided<D>> = Vec::new();

@@ -8,7 +8,7 @@ use event_consumer::{
 use events::StateRecord;
 use jiff::Timestamp;
 use parking_lot::Mutex;
-use service_kit::{Clock, Health, Lifecycle, kafka::Properties};
+use service_kit::{Clock, Health, Lifecycle};
 use test_support::{DEADLINE, MockKafka, Producer, wait_for};
 use uuid::Uuid;
 
@@ -73,16 +73,8 @@ struct Running {
 impl Running {
     fn start(kafka: &MockKafka) -> Self {
         let (seen, lifecycle, health) = (Seen::default(), Lifecycle::new(), Health::new());
-        let settings = Settings {
-            brokers: kafka.brokers().to_owned(),
-            topic: TOPIC.to_owned(),
-            group: "test".to_owned(),
-            properties: Properties::default(),
-            max_poll_interval: Duration::from_secs(10),
-            instance: "here".to_owned(),
-        };
         let consumer = Consumer {
-            subscription: settings.check().expect("the settings are valid"),
+            subscription: Settings::new(kafka.brokers(), TOPIC, "test").check().expect("the settings are valid"),
             handler: seen.clone(),
             dead_letters: seen.clone(),
             observer: Arc::new(seen.clone()),
