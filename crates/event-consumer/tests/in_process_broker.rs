@@ -3,7 +3,8 @@
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use event_consumer::{
-    ClientErrorKind, Consumer, ConsumerLag, DeadLetters, DeadRecord, Decided, Handler, Observer, Rejection, Settings,
+    ClientErrorKind, Consumer, ConsumerLag, DeadLetters, DeadRecord, Decided, Handler, Observer, Rejection,
+    SHORTEST_POLL_INTERVAL, Settings,
 };
 use events::StateRecord;
 use jiff::Timestamp;
@@ -73,8 +74,11 @@ struct Running {
 impl Running {
     fn start(kafka: &MockKafka) -> Self {
         let (seen, lifecycle, health) = (Seen::default(), Lifecycle::new(), Health::new());
+        let mut settings = Settings::new(kafka.brokers(), TOPIC, "test");
+        // This broker notices a member that has left only when its session ends.
+        settings.max_poll_interval = SHORTEST_POLL_INTERVAL;
         let consumer = Consumer {
-            subscription: Settings::new(kafka.brokers(), TOPIC, "test").check().expect("the settings are valid"),
+            subscription: settings.check().expect("the settings are valid"),
             handler: seen.clone(),
             dead_letters: seen.clone(),
             observer: Arc::new(seen.clone()),
