@@ -1,7 +1,16 @@
-//! The topic, and the partition of a key.
+//! The topics: their settings, and the partition of a key.
 
-/// The default number of the topic's partitions.
+/// The default number of a topic's partitions.
 pub const DEFAULT_PARTITIONS: i32 = 12;
+
+/// The settings of the topic of events: it keeps records for 7 days. Kafka deletes a segment as a
+/// whole, when its newest record has exceeded the retention, so a record stays for at most a day more.
+pub const EVENT_SETTINGS: &[(&str, &str)] = &[("retention.ms", "604800000"), ("segment.ms", "86400000")];
+
+/// The settings of the topic of states: it keeps the last record of each user, and tombstones for 7
+/// days. A consumer that was away for longer may miss a deletion.
+pub const STATE_SETTINGS: &[(&str, &str)] =
+    &[("cleanup.policy", "compact"), ("delete.retention.ms", "604800000"), ("segment.ms", "86400000")];
 
 /// Returns the partition of `key` among `partitions` (at least 1), exactly as Kafka's Java client
 /// chooses it: `toPositive(murmur2(key)) % partitions`.
