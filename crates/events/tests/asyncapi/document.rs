@@ -187,7 +187,7 @@ fn user_id() -> Value {
 fn event_headers() -> Value {
     let mut headers = headers(
         "The headers of an event.",
-        json!({
+        &json!({
             "type": "string",
             "format": "uuid",
             "pattern": UUID,
@@ -215,7 +215,7 @@ fn state_headers() -> Value {
 fn tombstone_headers() -> Value {
     headers(
         "The headers of a tombstone.",
-        json!({
+        &json!({
             "type": "string",
             "pattern": format!("{}/(0|[1-9][0-9]{{0,9}})$", UUID.trim_end_matches('$')),
             "description": "The user and the version. A duplicate has the same id.",
@@ -226,7 +226,7 @@ fn tombstone_headers() -> Value {
 }
 
 /// Returns the headers that every record has.
-fn headers(description: &str, id: Value, sequence: &str) -> Value {
+fn headers(description: &str, id: &Value, sequence: &str) -> Value {
     json!({
         "type": "object",
         "description": description,
