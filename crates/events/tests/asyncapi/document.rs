@@ -77,7 +77,7 @@ fn events_channel(messages: &[String]) -> Value {
     let description = "A record is published at least once. The first occurrences of one user's events are in the \
         order of `ce_sequence`, with gaps; there is no order between users. Skip an event whose `ce_sequence` is not \
         greater than the last one of its user.";
-    channel("user.events", "The events of all users.", description, "delete", topic::EVENT_SETTINGS, messages)
+    channel("user.events", "The events of all users.", description, topic::EVENT_SETTINGS, messages)
 }
 
 fn states_channel(messages: &[String]) -> Value {
@@ -90,25 +90,20 @@ fn states_channel(messages: &[String]) -> Value {
         "user.state",
         "The present state of each user, for services that keep a copy.",
         description,
-        "compact",
         topic::STATE_SETTINGS,
         messages,
     )
 }
 
-fn channel(
-    address: &str,
-    summary: &str,
-    description: &str,
-    policy: &str,
-    settings: &[(&str, &str)],
-    messages: &[String],
-) -> Value {
+fn channel(address: &str, summary: &str, description: &str, settings: &[(&str, &str)], messages: &[String]) -> Value {
     let partition =
         "The partition of a key is `(murmur2(key) & 0x7fffffff) mod partitions`, as in Kafka's Java client.";
-    let number = |(name, value): &(&str, &str)| Some(((*name).to_owned(), json!(value.parse::<u64>().ok()?)));
-    let mut configuration: Map<String, Value> = settings.iter().filter_map(number).collect();
-    configuration.insert("cleanup.policy".to_owned(), json!([policy]));
+    // Kafka's default, unless the settings say otherwise.
+    let mut configuration = Map::from_iter([("cleanup.policy".to_owned(), json!(["delete"]))]);
+    configuration.extend(settings.iter().map(|(name, value)| {
+        let value = value.parse::<u64>().map_or_else(|_| json!([value]), Value::from);
+        ((*name).to_owned(), value)
+    }));
     json!({
         "address": address,
         "summary": summary,
