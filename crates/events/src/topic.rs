@@ -5,6 +5,7 @@ pub const DEFAULT_PARTITIONS: i32 = 12;
 
 /// The settings with which the topic of events is created. It forgets old records.
 pub const EVENT_SETTINGS: &[(&str, &str)] = &[
+    ("cleanup.policy", "delete"),
     // 7 days.
     ("retention.ms", "604800000"),
     SEGMENT_OF_A_DAY,

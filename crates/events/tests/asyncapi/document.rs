@@ -98,12 +98,11 @@ fn states_channel(messages: &[String]) -> Value {
 fn channel(address: &str, summary: &str, description: &str, settings: &[(&str, &str)], messages: &[String]) -> Value {
     let partition =
         "The partition of a key is `(murmur2(key) & 0x7fffffff) mod partitions`, as in Kafka's Java client.";
-    // Kafka's default, unless the settings say otherwise.
-    let mut configuration = Map::from_iter([("cleanup.policy".to_owned(), json!(["delete"]))]);
-    configuration.extend(settings.iter().map(|(name, value)| {
+    let setting = |(name, value): &(&str, &str)| {
         let value = value.parse::<u64>().map_or_else(|_| json!([value]), Value::from);
         ((*name).to_owned(), value)
-    }));
+    };
+    let configuration: Map<String, Value> = settings.iter().map(setting).collect();
     json!({
         "address": address,
         "summary": summary,
