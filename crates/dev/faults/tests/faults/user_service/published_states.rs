@@ -1,12 +1,17 @@
 //! Faults 41 to 45. The topic of states ends with the newest state of every user, whatever happens between the
 //! acknowledgements of an event and of its state, in another replica, in Kafka, or during a snapshot.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
+use bson::doc;
+use e2e::commands::stdout_of;
 use faults::{Client, FaultRun, assert_promises_kept};
 use futures_util::future::join_all;
 use test_support::{DEADLINE, IsolatedKafka, Record, Service, ServiceSpec, Stack, TestUser, World, wait_for};
-use tokio::time::sleep;
+use tokio::{task::JoinHandle, time::sleep};
 use uuid::Uuid;
 
 use crate::setup::*;
@@ -109,7 +114,15 @@ async fn fault_41_a_user_service_killed_between_the_ack_of_a_state_and_the_remov
     assert!(history.users.is_empty(), "the tombstone stays after its publication: {:?}", history.users);
 }
 
+/// Why a replica publishes a state.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Cause {
+    Registration,
+    Snapshot,
+}
+
 /// A replica that is stopped after it has read a state and before it publishes it, and a second one that has taken over.
+/// The account has no display name in that state.
 struct StoppedPublisher {
     run: FaultRun,
     stopped: Service,
@@ -119,21 +132,34 @@ struct StoppedPublisher {
 }
 
 impl StoppedPublisher {
-    /// Registers a user at a replica that is stopped before it publishes the state, and has the second replica publish
-    /// it.
-    async fn start(name: &str) -> Self {
+    /// Stops a replica before it publishes a state, and has the second replica publish it.
+    async fn start(name: &str, cause: Cause) -> Self {
         let run = run_without_mails(name).await;
-        let held = format!("relay.state_read=1*sleep({})->off", HELD.as_millis());
+        let published = usize::from(cause == Cause::Snapshot);
+        let held = format!("relay.state_read={published}*off->1*sleep({})->off", HELD.as_millis());
         let mut stopped = with_short_intervals(run.world.user_service()).fail_points(&held).start().await;
         let (mut client, person) = (client(&run, &stopped), run.world.test_user("ada"));
         assert_status(&client.register(&person, None).await, 201);
         wait_for_event(&run.world, "user.registered.v1").await;
-        // The state is read right after the acknowledgement of the event.
-        sleep(Duration::from_secs(1)).await;
+        let mut snapshot = None;
+        if cause == Cause::Snapshot {
+            wait_until_nothing_is_pending(&run.world).await;
+            snapshot = Some(start_snapshot(&stopped));
+            wait_for(DEADLINE, "the request of the state", async || {
+                (count_users_with_pending(&run.world).await == 1).then_some(())
+            })
+            .await;
+        }
+        // The state is read right after the acknowledgement of the event, or by the next sweep.
+        sleep(Duration::from_secs(2)).await;
         stopped.pause();
-        assert!(all_states(&run.world).await.is_empty(), "the replica was not held long enough");
+        assert_eq!(all_states(&run.world).await.len(), published, "the replica was not held long enough");
+        assert_eq!(count_users_with_pending(&run.world).await, 1);
         let second = with_short_intervals(run.world.user_service()).start().await;
         wait_until_nothing_is_pending(&run.world).await;
+        if let Some(snapshot) = snapshot {
+            snapshot.await.expect("the command does not panic");
+        }
         client.use_api(second.api());
         assert_status(&client.login(&person).await, 200);
         Self { run, stopped, second, client, person }
@@ -141,19 +167,42 @@ impl StoppedPublisher {
 
     /// Lets the stopped replica go on, and waits until it has published what it read before.
     async fn resume(&mut self) {
-        let before = states_of(&self.run.world, user_of(&self.client)).await.len();
+        let before = names_of(&self.run.world, user_of(&self.client)).await.len();
         self.stopped.resume();
         wait_for(DEADLINE, "the state that was held", async || {
-            let records = states_of(&self.run.world, user_of(&self.client)).await;
-            records.get(before..)?.iter().any(|record| record.sequence() == 1 && record.value.is_some()).then_some(())
+            let names = names_of(&self.run.world, user_of(&self.client)).await;
+            names.get(before..)?.contains(&Some(String::new())).then_some(())
         })
         .await;
     }
+
+    /// Deletes the account through the second replica, lets the first one go on, and checks that the user is deleted in
+    /// the topic too.
+    async fn assert_stays_deleted(mut self) {
+        let user = user_of(&self.client);
+        assert_status(&self.client.delete(&self.person).await, 204);
+        wait_until_nothing_is_pending(&self.run.world).await;
+        assert_eq!(users(&self.run.world).await.count_documents(doc! {}).await.expect("MongoDB answers"), 0);
+        assert_eq!(names_of(&self.run.world, user).await.last(), Some(&None));
+
+        self.resume().await;
+        assert_promises_kept(&self.run, DEADLINE).await;
+        let names = names_of(&self.run.world, user).await;
+        let (first, last) = (names.iter().position(Option::is_none), names.iter().rposition(Option::is_none));
+        let late = names.iter().rposition(Option::is_some);
+        assert!(first < late && late < last, "{names:?}");
+    }
+}
+
+/// Starts `events snapshot`, which ends when the states have been published.
+fn start_snapshot(service: &Service) -> JoinHandle<()> {
+    let spec = service.spec().clone().without_fail_points();
+    tokio::spawn(async move { drop(stdout_of(&spec.command(&["events", "snapshot"]).await, 0)) })
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn fault_42_a_state_that_a_stopped_replica_publishes_late_is_followed_by_the_newest_one() {
-    let mut fault = StoppedPublisher::start("stalestate").await;
+    let mut fault = StoppedPublisher::start("stalestate", Cause::Registration).await;
     let user = user_of(&fault.client);
     assert_status(&fault.client.update_profile("Newest").await, 200);
     wait_until_nothing_is_pending(&fault.run.world).await;
@@ -176,19 +225,7 @@ async fn fault_42_a_state_that_a_stopped_replica_publishes_late_is_followed_by_t
 
 #[tokio::test(flavor = "multi_thread")]
 async fn fault_42_a_state_that_a_stopped_replica_publishes_after_the_deletion_is_followed_by_a_tombstone() {
-    let mut fault = StoppedPublisher::start("ghost").await;
-    let user = user_of(&fault.client);
-    assert_status(&fault.client.delete(&fault.person).await, 204);
-    wait_until_nothing_is_pending(&fault.run.world).await;
-    assert_eq!(users(&fault.run.world).await.count_documents(bson::doc! {}).await.expect("MongoDB answers"), 0);
-    assert_eq!(names_of(&fault.run.world, user).await.last(), Some(&None));
-
-    fault.resume().await;
-    assert_promises_kept(&fault.run, DEADLINE).await;
-    let names = names_of(&fault.run.world, user).await;
-    let (first, last) = (names.iter().position(Option::is_none), names.iter().rposition(Option::is_none));
-    let late = names.iter().rposition(Option::is_some);
-    assert!(first < late && late < last, "{names:?}");
+    StoppedPublisher::start("ghost", Cause::Registration).await.assert_stays_deleted().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -250,4 +287,93 @@ async fn fault_43_changes_and_deletions_while_kafka_is_away_have_their_states_wh
         let names = names_of(&run.world, user_of(client)).await;
         assert_eq!(names.last().cloned(), Some(expected.map(str::to_owned)), "{names:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fault_44_a_state_that_a_stopped_replica_publishes_for_a_snapshot_resurrects_no_deleted_user() {
+    StoppedPublisher::start("snapshotghost", Cause::Snapshot).await.assert_stays_deleted().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fault_44_snapshots_while_users_are_changed_and_deleted_lose_no_change_and_resurrect_nobody() {
+    const PEOPLE: usize = 20;
+    const CHANGES: usize = 8;
+    let run = run_without_mails("snapshots").await;
+    let spec = with_short_intervals(run.world.user_service()).fail_points("relay.state_read=50%sleep(30)");
+    let (first, second) = tokio::join!(spec.clone().start(), spec.replica().start());
+    let mut people = Vec::new();
+    for n in 0..PEOPLE {
+        people.push(logged_in_client(&run, &first, &format!("p{n}")).await);
+    }
+    let stop = AtomicBool::new(false);
+    let snapshots = async {
+        let mut count = 0;
+        while !stop.load(Ordering::Relaxed) {
+            start_snapshot(&first).await.expect("the command does not panic");
+            count += 1;
+        }
+        count
+    };
+    let changes = async {
+        let work = people.iter_mut().enumerate().map(|(n, (client, person))| {
+            client.use_api(if n % 2 == 0 { first.api() } else { second.api() });
+            async move {
+                for change in 0..CHANGES {
+                    assert_status(&client.update_profile(&format!("Change {change}")).await, 200);
+                    sleep(Duration::from_millis(100)).await;
+                }
+                if n % 4 < 2 {
+                    assert_status(&client.delete(person).await, 204);
+                }
+            }
+        });
+        join_all(work).await;
+        stop.store(true, Ordering::Relaxed);
+    };
+    let (count, ()) = tokio::join!(snapshots, changes);
+    assert!(count >= 2, "only {count} snapshots were taken during the changes");
+    let history = assert_promises_kept(&run, DEADLINE).await;
+    assert_eq!(history.users.len(), PEOPLE / 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fault_45_after_the_topic_was_switched_on_late_a_snapshot_publishes_every_user() {
+    let mut run = run_without_mails("switchedon").await;
+    run.limits.states_later = true;
+    let off = with_short_intervals(run.world.user_service()).set("KAFKA__STATE_TOPIC", "");
+    let (mut first, mut second) = tokio::join!(off.clone().start(), off.replica().start());
+    let mut people = Vec::new();
+    for (n, name) in ["changed", "unchanged", "deletedbefore", "deletedafter"].into_iter().enumerate() {
+        let service = if n % 2 == 0 { &first } else { &second };
+        let (mut client, person) = logged_in_client(&run, service, name).await;
+        assert_status(&client.update_profile(name).await, 200);
+        people.push((client, person));
+    }
+    let [changed, unchanged, deleted_before, deleted_after] = people.as_mut_slice() else { panic!("four people") };
+    assert_status(&deleted_before.0.delete(&deleted_before.1).await, 204);
+    wait_until_nothing_is_pending(&run.world).await;
+
+    // No replica without the topic may run beside one with it: it would remove a tombstone without publishing it.
+    for service in [&mut first, &mut second] {
+        assert_eq!(service.terminate().await.code(), Some(0));
+    }
+    let topic = run.world.state_topic().expect("the run has a topic of states").to_owned();
+    for service in [&mut first, &mut second] {
+        service.restart_with(|spec| spec.set("KAFKA__STATE_TOPIC", &topic)).await;
+    }
+    assert_status(&changed.0.update_profile("Changed").await, 200);
+    assert_status(&deleted_after.0.delete(&deleted_after.1).await, 204);
+    wait_until_nothing_is_pending(&run.world).await;
+    assert!(states_of(&run.world, user_of(&unchanged.0)).await.is_empty(), "a state was published without a change");
+
+    start_snapshot(&second).await.expect("the command does not panic");
+    let history = assert_promises_kept(&run, DEADLINE).await;
+    assert_eq!(history.users.len(), 2);
+    for (client, expected) in
+        [(&changed.0, Some("Changed")), (&unchanged.0, Some("unchanged")), (&deleted_after.0, None)]
+    {
+        let names = names_of(&run.world, user_of(client)).await;
+        assert_eq!(names.last().cloned(), Some(expected.map(str::to_owned)), "{names:?}");
+    }
+    assert!(states_of(&run.world, user_of(&deleted_before.0)).await.is_empty(), "a user was resurrected");
 }
