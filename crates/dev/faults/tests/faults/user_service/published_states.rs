@@ -1,17 +1,17 @@
 //! Faults 41 to 45. The topic of states ends with the newest state of every user, whatever happens between the
 //! acknowledgements of an event and of its state, in another replica, in Kafka, or during a snapshot.
 
-use std::{
-    sync::atomic::{AtomicBool, Ordering},
-    time::Duration,
-};
+use std::time::Duration;
 
 use bson::doc;
 use e2e::commands::stdout_of;
 use faults::{Client, FaultRun, assert_promises_kept};
 use futures_util::future::join_all;
 use test_support::{DEADLINE, IsolatedKafka, Record, Service, ServiceSpec, Stack, TestUser, World, wait_for};
-use tokio::{task::JoinHandle, time::sleep};
+use tokio::{
+    task::JoinHandle,
+    time::{Instant, sleep},
+};
 use uuid::Uuid;
 
 use crate::setup::*;
@@ -144,7 +144,7 @@ impl StoppedPublisher {
         let mut snapshot = None;
         if cause == Cause::Snapshot {
             wait_until_nothing_is_pending(&run.world).await;
-            snapshot = Some(start_snapshot(&stopped));
+            snapshot = Some(start_snapshot(&stopped, &[]));
             wait_for(DEADLINE, "the request of the state", async || {
                 (count_users_with_pending(&run.world).await == 1).then_some(())
             })
@@ -195,9 +195,10 @@ impl StoppedPublisher {
 }
 
 /// Starts `events snapshot`, which ends when the states have been published.
-fn start_snapshot(service: &Service) -> JoinHandle<()> {
+fn start_snapshot(service: &Service, arguments: &'static [&str]) -> JoinHandle<()> {
     let spec = service.spec().clone().without_fail_points();
-    tokio::spawn(async move { drop(stdout_of(&spec.command(&["events", "snapshot"]).await, 0)) })
+    let arguments = [&["events", "snapshot"], arguments].concat();
+    tokio::spawn(async move { drop(stdout_of(&spec.command(&arguments).await, 0)) })
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -295,43 +296,38 @@ async fn fault_44_a_state_that_a_stopped_replica_publishes_for_a_snapshot_resurr
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn fault_44_snapshots_while_users_are_changed_and_deleted_lose_no_change_and_resurrect_nobody() {
+async fn fault_44_a_snapshot_while_users_are_changed_and_deleted_loses_no_change_and_resurrects_nobody() {
     const PEOPLE: usize = 20;
-    const CHANGES: usize = 8;
+    /// The maximum duration of the changes. The snapshot takes at least 4 s, and may wait for their end.
+    const CHANGES: Duration = Duration::from_secs(12);
     let run = run_without_mails("snapshots").await;
-    let spec = with_short_intervals(run.world.user_service()).fail_points("relay.state_read=50%sleep(30)");
+    let spec = with_short_intervals(run.world.user_service()).fail_points("relay.state_read=50%sleep(10)");
     let (first, second) = tokio::join!(spec.clone().start(), spec.replica().start());
     let mut people = Vec::new();
     for n in 0..PEOPLE {
         people.push(logged_in_client(&run, &first, &format!("p{n}")).await);
     }
-    let stop = AtomicBool::new(false);
-    let snapshots = async {
-        let mut count = 0;
-        while !stop.load(Ordering::Relaxed) {
-            start_snapshot(&first).await.expect("the command does not panic");
-            count += 1;
-        }
-        count
-    };
-    let changes = async {
-        let work = people.iter_mut().enumerate().map(|(n, (client, person))| {
-            client.use_api(if n % 2 == 0 { first.api() } else { second.api() });
-            async move {
-                for change in 0..CHANGES {
-                    assert_status(&client.update_profile(&format!("Change {change}")).await, 200);
-                    sleep(Duration::from_millis(100)).await;
+    wait_until_nothing_is_pending(&run.world).await;
+    let (snapshot, started) = (start_snapshot(&first, &["--rate", "5"]), Instant::now());
+    let changes = people.iter_mut().enumerate().map(|(n, (client, person))| {
+        client.use_api(if n % 2 == 0 { first.api() } else { second.api() });
+        let leaves_after = (n % 4 < 2).then(|| Duration::from_millis(400) * u32::try_from(n).expect("few"));
+        let snapshot = &snapshot;
+        async move {
+            for change in 0.. {
+                if leaves_after.is_some_and(|after| started.elapsed() >= after) {
+                    return assert_status(&client.delete(person).await, 204);
                 }
-                if n % 4 < 2 {
-                    assert_status(&client.delete(person).await, 204);
+                if leaves_after.is_none() && (snapshot.is_finished() || started.elapsed() >= CHANGES) {
+                    return;
                 }
+                assert_status(&client.update_profile(&format!("Change {change}")).await, 200);
+                sleep(Duration::from_millis(150)).await;
             }
-        });
-        join_all(work).await;
-        stop.store(true, Ordering::Relaxed);
-    };
-    let (count, ()) = tokio::join!(snapshots, changes);
-    assert!(count >= 2, "only {count} snapshots were taken during the changes");
+        }
+    });
+    join_all(changes).await;
+    snapshot.await.expect("the command does not panic");
     let history = assert_promises_kept(&run, DEADLINE).await;
     assert_eq!(history.users.len(), PEOPLE / 2);
 }
@@ -366,7 +362,7 @@ async fn fault_45_after_the_topic_was_switched_on_late_a_snapshot_publishes_ever
     wait_until_nothing_is_pending(&run.world).await;
     assert!(states_of(&run.world, user_of(&unchanged.0)).await.is_empty(), "a state was published without a change");
 
-    start_snapshot(&second).await.expect("the command does not panic");
+    start_snapshot(&second, &[]).await.expect("the command does not panic");
     let history = assert_promises_kept(&run, DEADLINE).await;
     assert_eq!(history.users.len(), 2);
     for (client, expected) in
