@@ -1,8 +1,8 @@
 //! The consumer lag, in records and in seconds.
 //!
-//! A record is unread until it is safe in the ledger. For each assigned partition this tracks when
+//! A record is unread until its batch is safe. For each assigned partition this tracks when
 //! the oldest unread record was written into the topic. The time is exact while the record is in
-//! memory and cannot be written to the ledger. Otherwise it is the time of the newest record that
+//! memory and cannot be written. Otherwise it is the time of the newest record that
 //! is safe, or the last moment without unread records, whichever is later. So the age is never
 //! reported too low, except for a newly assigned partition: its age counts from the assignment
 //! until one of its records is read.
@@ -14,7 +14,7 @@ use rdkafka::statistics;
 
 /// Tracks the lag of the assigned partitions.
 #[derive(Debug, Default)]
-pub struct LagTracker {
+pub(crate) struct LagTracker {
     partitions: HashMap<(String, i32), PartitionLag>,
 }
 
@@ -23,7 +23,7 @@ pub struct LagTracker {
 struct PartitionLag {
     /// All records written before this time are safe, or were there before the assignment.
     safe_until: Timestamp,
-    /// The records of the batch that is being written to the ledger.
+    /// The records of the batch that is being written.
     in_write: Option<WriteTimes>,
     /// The records that are read and wait for the next write.
     waiting: Option<WriteTimes>,
@@ -54,32 +54,32 @@ pub struct ConsumerLag {
 
 impl LagTracker {
     /// Records that the partition was assigned to this consumer at `now`.
-    pub fn assigned(&mut self, topic: &str, partition: i32, now: Timestamp) {
+    pub(crate) fn assigned(&mut self, topic: &str, partition: i32, now: Timestamp) {
         let fresh = PartitionLag { safe_until: now, in_write: None, waiting: None };
         self.partitions.entry((topic.to_owned(), partition)).or_insert(fresh);
     }
 
     /// Records that the partition was revoked.
-    pub fn revoked(&mut self, topic: &str, partition: i32) {
+    pub(crate) fn revoked(&mut self, topic: &str, partition: i32) {
         self.partitions.remove(&(topic.to_owned(), partition));
     }
 
     /// Adds a record that was read. `written` is the time at which it was written into the topic.
-    pub fn record_read(&mut self, topic: &str, partition: i32, written: Timestamp) {
+    pub(crate) fn record_read(&mut self, topic: &str, partition: i32, written: Timestamp) {
         let Some(partition_lag) = self.partitions.get_mut(&(topic.to_owned(), partition)) else { return };
         let span = partition_lag.waiting.get_or_insert(WriteTimes { oldest: written, newest: written });
         *span = WriteTimes { oldest: span.oldest.min(written), newest: span.newest.max(written) };
     }
 
-    /// Records that all records that were read are now being written to the ledger.
-    pub fn write_started(&mut self) {
+    /// Records that all records that were read are now being written.
+    pub(crate) fn write_started(&mut self) {
         for partition_lag in self.partitions.values_mut() {
             partition_lag.in_write = partition_lag.waiting.take();
         }
     }
 
-    /// Records that all records of the write are in the ledger.
-    pub fn write_finished(&mut self) {
+    /// Records that all records of the write are safe.
+    pub(crate) fn write_finished(&mut self) {
         for partition_lag in self.partitions.values_mut() {
             if let Some(span) = partition_lag.in_write.take() {
                 partition_lag.safe_until = span.newest;
@@ -89,7 +89,7 @@ impl LagTracker {
 
     /// Returns the lag at `now`. `unread` returns the number of unread records of a partition, as
     /// far as the broker has reported.
-    pub fn measure(&mut self, unread: impl Fn(&str, i32) -> i64, now: Timestamp) -> ConsumerLag {
+    pub(crate) fn measure(&mut self, unread: impl Fn(&str, i32) -> i64, now: Timestamp) -> ConsumerLag {
         let mut behind = ConsumerLag::default();
         for ((topic, partition), partition_lag) in &mut self.partitions {
             let in_hand = partition_lag.oldest_in_hand();
@@ -109,8 +109,7 @@ impl LagTracker {
 /// Returns the number of unread records of a partition as librdkafka reports it: up to the end that
 /// a reader may see, counted from the stored offset, else from the committed one, else from the
 /// beginning.
-#[must_use]
-pub fn unread_records(partition: &statistics::Partition) -> i64 {
+pub(crate) fn unread_records(partition: &statistics::Partition) -> i64 {
     let known = |offset: i64| (offset >= 0).then_some(offset);
     let end = known(partition.ls_offset).or(known(partition.hi_offset));
     let next = known(partition.stored_offset).or(known(partition.committed_offset)).or(known(partition.lo_offset));

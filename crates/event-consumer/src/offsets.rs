@@ -1,5 +1,5 @@
-//! The offsets that may be committed: for each partition the one after the last record that is safe
-//! in the ledger.
+//! The offsets that may be committed: for each partition the one after the last record that is
+//! safe.
 //!
 //! librdkafka stores the offsets of a list unchanged, and that of a single message plus one. This
 //! is the only place that adds one.
@@ -11,26 +11,25 @@ use rdkafka::{Offset, TopicPartitionList, error::KafkaResult};
 /// Counts how often each partition was revoked. A record that was read before a revocation must not
 /// move the offset of the next assignment, which may be further on.
 #[derive(Debug, Default)]
-pub struct AssignmentCounts {
+pub(crate) struct AssignmentCounts {
     revocations: HashMap<(String, i32), u64>,
 }
 
 impl AssignmentCounts {
     /// Records that the partition was revoked.
-    pub fn revoked(&mut self, topic: &str, partition: i32) {
+    pub(crate) fn revoked(&mut self, topic: &str, partition: i32) {
         *self.revocations.entry((topic.to_owned(), partition)).or_default() += 1;
     }
 
     /// Returns the number of the present assignment of the partition.
-    #[must_use]
-    pub fn current(&self, topic: &str, partition: i32) -> u64 {
+    pub(crate) fn current(&self, topic: &str, partition: i32) -> u64 {
         self.revocations.get(&(topic.to_owned(), partition)).copied().unwrap_or_default()
     }
 }
 
 /// The last offsets of one batch, by partition.
 #[derive(Debug, Default)]
-pub struct BatchOffsets {
+pub(crate) struct BatchOffsets {
     partitions: HashMap<(String, i32), LastRead>,
 }
 
@@ -42,7 +41,7 @@ struct LastRead {
 
 impl BatchOffsets {
     /// Adds the record at `offset` to the batch.
-    pub fn add(&mut self, topic: &str, partition: i32, offset: i64, assignments: &AssignmentCounts) {
+    pub(crate) fn add(&mut self, topic: &str, partition: i32, offset: i64, assignments: &AssignmentCounts) {
         let assignment = assignments.current(topic, partition);
         let read =
             self.partitions.entry((topic.to_owned(), partition)).or_insert(LastRead { last: offset, assignment });
@@ -56,7 +55,7 @@ impl BatchOffsets {
     ///
     /// # Errors
     /// Returns no error for offsets that came from a broker.
-    pub fn next_offsets(&self, assignments: &AssignmentCounts) -> KafkaResult<TopicPartitionList> {
+    pub(crate) fn next_offsets(&self, assignments: &AssignmentCounts) -> KafkaResult<TopicPartitionList> {
         let mut list = TopicPartitionList::new();
         for ((topic, partition), read) in &self.partitions {
             if assignments.current(topic, *partition) == read.assignment {
