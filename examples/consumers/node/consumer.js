@@ -7,7 +7,8 @@ const {
   MONGODB_URI = 'mongodb://localhost:27017', MONGODB_DATABASE = 'consumers', COLLECTION = 'node',
 } = process.env
 
-const mongodb = new MongoClient(MONGODB_URI, { writeConcern: { w: 'majority' }, timeoutMS: 10_000 })
+const timeouts = { serverSelectionTimeoutMS: 5_000, socketTimeoutMS: 10_000 }
+const mongodb = new MongoClient(MONGODB_URI, { writeConcern: { w: 'majority' }, ...timeouts })
 const users = mongodb.db(MONGODB_DATABASE).collection(COLLECTION)
 let running = true, stream
 const stop = () => {
@@ -49,8 +50,7 @@ async function write(writes) {
 async function consume(kafka) {
   stream = await kafka.consume({ topics: [STATE_TOPIC], mode: 'committed', fallbackMode: 'earliest' })
   kafka.on('consumer:heartbeat:error', ({ error }) => stream.destroy(error))
-  if (!running) return
-  for await (const first of stream) {
+  if (running) for await (const first of stream) {
     const [records, writes] = [[first], []]
     for (let next; records.length < 500 && (next = stream.read()) !== null;) records.push(next)
     for (const record of records) {
