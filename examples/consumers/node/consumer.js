@@ -10,6 +10,7 @@ const {
 const timeouts = { serverSelectionTimeoutMS: 5_000, socketTimeoutMS: 10_000 }
 const mongodb = new MongoClient(MONGODB_URI, { writeConcern: { w: 'majority' }, ...timeouts })
 const users = mongodb.db(MONGODB_DATABASE).collection(COLLECTION)
+const report = error => console.error('Kafka:', error.message)
 let running = true, stream
 const stop = () => {
   running = false
@@ -61,7 +62,7 @@ async function consume(kafka) {
       }
     }
     if (!(await write(writes))) return
-    for (const last of new Map(records.map(record => [record.partition, record])).values()) await last.commit()
+    for (const last of new Map(records.map(record => [record.partition, record])).values()) await last.commit().catch(report)
   }
 }
 
@@ -70,7 +71,6 @@ while (running) {
     clientId: 'consumer-node', groupId: GROUP, bootstrapBrokers: KAFKA_BROKERS.split(','),
     deserializers: stringDeserializers, autocommit: false, sessionTimeout: 10_000,
   })
-  const report = error => console.error('Kafka:', error.message)
   kafka.on('error', error => stream?.destroy(error))
   await consume(kafka).catch(report)
   await kafka.close(true).catch(report)

@@ -33,7 +33,7 @@ const PARTITIONS: i32 = 12;
 /// The time in which the members of a group have their partitions, or in which all records are read: a JVM starts, a
 /// killed member's session ends (10 s), and the client's pauses between its attempts.
 const SETTLED: Duration = Duration::from_secs(90);
-/// The time in which a consumer stops, even while MongoDB is away.
+/// The time in which a consumer stops, even while MongoDB or the broker is away.
 const STOPPED: Duration = Duration::from_secs(30);
 /// How long the broker and the database are away.
 const OUTAGE: Duration = Duration::from_secs(8);
@@ -113,13 +113,15 @@ async fn copies_become_the_last_states_despite_rebalances_kills_and_outages() {
     states.write_during(join_all(groups.iter().map(|group| group.wait_for_members(2)))).await;
     states.write_during(kafka.take_down()).await;
     states.write_during(sleep(OUTAGE)).await;
+    states.write_during(join_all(groups.iter_mut().map(|group| group.stop("b")))).await;
     states.write_during(kafka.bring_up()).await;
     states.write_during(sleep(Duration::from_secs(1))).await;
     settle(&mut groups, &mut states).await;
-    report("the broker was away", since);
+    report("the broker was away, and the second instance stopped meanwhile", since);
 
     let since = Instant::now();
-    states.write_during(sleep(Duration::from_millis(500))).await;
+    start(&mut groups, &world, "b");
+    states.write_during(join_all(groups.iter().map(|group| group.wait_for_members(2)))).await;
     settle(&mut groups, &mut states).await;
     for name in ["a", "b"] {
         join_all(groups.iter_mut().map(|group| group.stop(name))).await;
