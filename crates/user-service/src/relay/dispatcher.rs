@@ -133,6 +133,7 @@ impl Relay {
         });
         let sweeper = Sweeper {
             pending: pending.clone(),
+            publishes_states: states.is_some(),
             leases,
             clock: clock.clone(),
             interval: sweep_interval,

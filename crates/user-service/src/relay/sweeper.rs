@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     metrics::RelayMetrics,
-    store::{Backlog, LeaseStore, OutboxStore},
+    store::{Backlog, LeaseStore, OutboxStore, PendingEvent},
 };
 
 const LEASE: &str = "relay.sweep";
@@ -32,6 +32,8 @@ const MAX_PAUSE: Duration = Duration::from_secs(10);
 
 pub(super) struct Sweeper {
     pub pending: OutboxStore,
+    /// Whether the topic of states is on.
+    pub publishes_states: bool,
     pub leases: LeaseStore,
     pub clock: Clock,
     pub interval: Duration,
@@ -99,6 +101,7 @@ impl Sweeper {
             backlogs.retain(|backlog| !handed_over.contains(&Uuid::from(backlog.user)));
             handed_over = users;
             self.metrics.swept.inc_by(u64::try_from(backlogs.len()).unwrap_or(u64::MAX));
+            self.request_states(&backlogs).await?;
             let (done, tried) = oneshot::channel();
             if sweeps.send_timeout(Sweep { backlogs, done }, self.lease / 3).await.is_err() {
                 break;
@@ -116,6 +119,20 @@ impl Sweeper {
             self.wait_until_tried(last, stop).await;
         }
         Ok(())
+    }
+
+    /// Asks for the states of users with an event before the sweep publishes them: a state of the sweep may come after
+    /// a newer one of the process that wrote the event. If this process is killed then, only the request tells it.
+    async fn request_states(&self, backlogs: &[Backlog]) -> Result<(), StoreError> {
+        if !self.publishes_states {
+            return Ok(());
+        }
+        let is_new = |backlog: &&Backlog| {
+            let entries = &backlog.pending_events;
+            entries.iter().any(PendingEvent::needs_state) && !entries.iter().any(PendingEvent::is_snapshot)
+        };
+        let users: Vec<_> = backlogs.iter().filter(is_new).map(|backlog| backlog.user.into()).collect();
+        self.pending.request_snapshots(&users).await.map(drop)
     }
 
     /// Waits until every list of a batch was tried and removed, or the lease needs renewal.

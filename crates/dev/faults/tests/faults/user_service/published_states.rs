@@ -10,7 +10,7 @@ use futures_util::future::join_all;
 use test_support::{DEADLINE, IsolatedKafka, Record, Service, ServiceSpec, Stack, TestUser, World, wait_for};
 use tokio::{
     task::JoinHandle,
-    time::{Instant, sleep},
+    time::{Instant, sleep, sleep_until},
 };
 use uuid::Uuid;
 
@@ -251,6 +251,36 @@ async fn fault_42_an_older_state_whose_publisher_is_killed_before_the_removal_is
     killed.wait_for_exit(DEADLINE).await;
     let names = names_of(&run.world, user_of(&ada)).await;
     assert!(names.contains(&Some("Newest".to_owned())), "the second replica was too slow: {names:?}");
+    assert_eq!(names.last(), Some(&Some(String::new())), "the older state did not come last: {names:?}");
+    assert_promises_kept(&run, RECOVERY_DEADLINE).await;
+    let names = names_of(&run.world, user_of(&ada)).await;
+    assert_eq!(names.last(), Some(&Some("Newest".to_owned())), "{names:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fault_42_an_older_state_of_a_sweep_that_is_killed_is_followed_by_the_newest_one() {
+    let run = run_without_mails("killedsweep").await;
+    let spec =
+        with_short_intervals(run.world.user_service()).set("RELAY__SWEEP_MIN_AGE", "6s").set("RELAY__LEASE", "5s");
+    let slow = "relay.state_read=1*sleep(4000)->off;relay.after_state=return";
+    let held = "relay.before_state=1*sleep(8000)->off";
+    let mut sweeping = spec.clone().fail_points(slow).start().await;
+    let leases = run.world.user_collection("leases").await;
+    let sweeps = doc! { "_id": "relay.sweep" };
+    wait_for(DEADLINE, "the first replica to sweep", async || leases.find_one(sweeps.clone()).await.ok().flatten())
+        .await;
+    let writing = spec.replica().fail_points(held).start().await;
+    wait_for(DEADLINE, "Kafka to be ok", async || (writing.check("kafka").await == "ok").then_some(())).await;
+    let (mut ada, person, registered) = (client(&run, &writing), run.world.test_user("ada"), Instant::now());
+    assert_status(&ada.register(&person, None).await, 201);
+    // The writer is held after the acknowledgement of the event, so the sweep publishes it again, and reads the state.
+    run.world.topic_reader().read_type("user.registered.v1", 2).await;
+    sleep_until(registered + Duration::from_secs(7)).await;
+    assert_status(&ada.login(&person).await, 200);
+    assert_status(&ada.update_profile("Newest").await, 200);
+    sweeping.wait_for_exit(DEADLINE).await;
+    let names = names_of(&run.world, user_of(&ada)).await;
+    assert!(names.contains(&Some("Newest".to_owned())), "the writer was too slow: {names:?}");
     assert_eq!(names.last(), Some(&Some(String::new())), "the older state did not come last: {names:?}");
     assert_promises_kept(&run, RECOVERY_DEADLINE).await;
     let names = names_of(&run.world, user_of(&ada)).await;
