@@ -154,12 +154,9 @@ impl OutboxStore {
         // Before the removal, because a crash between the two would lose the request.
         let contested = users(&others, StatePublication::Contested);
         self.request_snapshots(&contested).await?;
-        let removed = self.remove_from_lists(&others).await?;
         let mut gone = Vec::new();
-        if removed.missing_users {
+        if !self.remove_from_lists(&others).await? {
             self.delete_audit_of_deleted_users(&others).await?;
-        }
-        if removed.missing_entries {
             // Another process has published the same entries, perhaps with an older state that came later.
             gone = self.request_snapshots_or_find_gone(&others).await?;
         }
@@ -238,30 +235,25 @@ impl OutboxStore {
         Ok(found.into_iter().map(|user| user.user.into()).collect())
     }
 
-    /// Removes the entries from their lists, each list in one update. If states were published, each entry is
-    /// removed by an update of its own: only then does the number of modified documents show whether every entry was
-    /// there.
-    async fn remove_from_lists(&self, acknowledged: &[&AcknowledgedEvents]) -> Result<RemovedEntries, StoreError> {
+    /// Removes the entries from their lists, each list in one update, and returns whether they were there. If states
+    /// were published, each entry is removed by an update of its own, which matches only if that entry is there.
+    async fn remove_from_lists(&self, acknowledged: &[&AcknowledgedEvents]) -> Result<bool, StoreError> {
         let mut updates = Vec::with_capacity(acknowledged.len());
-        let (mut expected, mut with_state) = (0, 0);
         for ack in acknowledged {
             let mut removal = |ids: Vec<Bson>| {
-                let pull = doc! { "$pull": { "pendingEvents": { "id": { "$in": ids } } }, "$unset": { "parked": "" } };
-                updates.push(doc! { "q": { "_id": Uuid::from(ack.user) }, "u": pull });
-                expected += 1;
+                let these = doc! { "$in": ids };
+                let pull = doc! { "$pull": { "pendingEvents": { "id": &these } }, "$unset": { "parked": "" } };
+                updates.push(doc! { "q": { "_id": Uuid::from(ack.user), "pendingEvents.id": these }, "u": pull });
             };
             if ack.state == StatePublication::None {
                 removal(ids(&ack.events));
             } else {
                 ids(&ack.events).into_iter().for_each(|id| removal(vec![id]));
-                with_state += 1;
             }
         }
-        let done = run_updates(&self.users, updates).await?;
-        Ok(RemovedEntries {
-            missing_users: done.matched < expected,
-            missing_entries: with_state > 0 && done.modified < expected,
-        })
+        let expected = updates.len();
+        let matched = run_updates(&self.users, updates).await?;
+        Ok(usize::try_from(matched).is_ok_and(|matched| matched == expected))
     }
 
     /// Deletes the audit rows of users who were deleted while their events were published. Another replica has
@@ -331,14 +323,6 @@ impl OutboxStore {
     }
 }
 
-/// The result of removing entries from their lists.
-struct RemovedEntries {
-    /// Whether a user has no document any more.
-    missing_users: bool,
-    /// Whether an entry of a user whose state was published had been removed before.
-    missing_entries: bool,
-}
-
 fn users(acknowledged: &[&AcknowledgedEvents], state: StatePublication) -> Vec<uuid::Uuid> {
     acknowledged.iter().filter(|ack| ack.state == state).map(|ack| ack.user).collect()
 }
@@ -384,20 +368,11 @@ fn upsert(id: Uuid, row: Document) -> Document {
     doc! { "q": { "_id": id }, "u": { "$setOnInsert": row }, "upsert": true }
 }
 
-/// The numbers of documents that updates have matched and modified.
-#[derive(Default)]
-pub(super) struct UpdatedDocuments {
-    pub(super) matched: u64,
-    pub(super) modified: u64,
-}
-
-/// Runs many independent updates in one command. The bulk write of the driver would need MongoDB 8.
-pub(super) async fn run_updates(
-    handle: &CollectionHandle,
-    updates: Vec<Document>,
-) -> Result<UpdatedDocuments, StoreError> {
+/// Runs many independent updates in one command, and returns how many of them matched a document. The bulk write of the
+/// driver would need MongoDB 8.
+pub(super) async fn run_updates(handle: &CollectionHandle, updates: Vec<Document>) -> Result<u64, StoreError> {
     if updates.is_empty() {
-        return Ok(UpdatedDocuments::default());
+        return Ok(0);
     }
     let command = doc! {
         "update": handle.collection.name(),
@@ -416,8 +391,7 @@ pub(super) async fn run_updates(
     if answer.contains_key("writeConcernError") {
         return Err(StoreError::Timeout);
     }
-    let number = |name| answer.get_i32(name).ok().and_then(|number| u64::try_from(number).ok()).unwrap_or(0);
-    Ok(UpdatedDocuments { matched: number("n"), modified: number("nModified") })
+    Ok(answer.get_i32("n").ok().and_then(|matched| u64::try_from(matched).ok()).unwrap_or(0))
 }
 
 fn is_duplicate(error: &Bson) -> bool {

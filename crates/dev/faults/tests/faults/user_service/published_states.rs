@@ -227,6 +227,22 @@ async fn fault_42_a_state_that_a_stopped_replica_publishes_late_is_followed_by_t
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn fault_42_a_state_that_comes_late_is_followed_by_the_newest_one_although_the_user_was_parked() {
+    let mut fault = StoppedPublisher::start("staleparked", Cause::Registration).await;
+    let user = user_of(&fault.client);
+    assert_status(&fault.client.update_profile("Newest").await, 200);
+    wait_until_nothing_is_pending(&fault.run.world).await;
+    // The event for which another replica has parked the user was skipped before.
+    let parked = doc! { "until": bson::DateTime::now(), "attempts": 1, "error": "refused" };
+    let set = doc! { "$set": { "parked": parked } };
+    users(&fault.run.world).await.update_one(doc! {}, set).await.expect("MongoDB answers");
+    fault.resume().await;
+    assert_promises_kept(&fault.run, DEADLINE).await;
+    let names = names_of(&fault.run.world, user).await;
+    assert_eq!(names.last(), Some(&Some("Newest".to_owned())), "{names:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn fault_42_a_state_that_a_stopped_replica_publishes_after_the_deletion_is_followed_by_a_tombstone() {
     StoppedPublisher::start("ghost", Cause::Registration).await.assert_stays_deleted().await;
 }
