@@ -7,6 +7,7 @@ use event_consumer::{DeadLetters, DeadRecord, Decided, Handler, Rejection};
 use events::StateRecord;
 use jiff::Timestamp;
 use mongodb::{Database, error::Error};
+use serde_json::{Map, Value};
 use service_kit::mongo::{IndexSpec, StoreError, with_deadline};
 
 /// The deadline of one operation.
@@ -50,7 +51,10 @@ impl Handler for ReadModel {
         let refused = |_| Rejection { reason: "not-bson", detail: "MongoDB cannot store this state".to_owned() };
         let (id, version) = (record.user.to_string(), record.version.cast_signed());
         let mut user = match record.state {
-            Some(state) => serialize_to_raw_document_buf(&state).and_then(Document::try_from).map_err(refused)?,
+            Some(mut state) => {
+                state.attributes.iter_mut().flat_map(Map::values_mut).for_each(round_large_integers);
+                serialize_to_raw_document_buf(&state).and_then(Document::try_from).map_err(refused)?
+            }
             None => doc! { "version": version, "deleted": true, "deletedAt": now },
         };
         user.remove("id");
@@ -64,6 +68,17 @@ impl Handler for ReadModel {
         self.update(self.collection, batch.iter().map(|record| record.decision.clone()).collect()).await?;
         tracing::info!("applied {}", batch.len());
         Ok(())
+    }
+}
+
+/// Replaces integers above 2^63 by floating-point numbers, because MongoDB has none: otherwise a user could keep their
+/// newer states out of the copy by an attribute.
+fn round_large_integers(value: &mut Value) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(round_large_integers),
+        Value::Object(members) => members.values_mut().for_each(round_large_integers),
+        Value::Number(number) if number.as_i64().is_none() => *value = number.as_f64().into(),
+        _ => {}
     }
 }
 

@@ -119,6 +119,22 @@ async fn a_late_record_with_a_lower_version_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_integer_that_mongodb_does_not_have_does_not_keep_a_newer_state_out_of_the_copy() {
+    let world = World::new(&Stack::from_env(), "projection-integer").await;
+    let publisher = StatePublisher::new(&world).await;
+    let projection = start_without_issuer(&world, &publisher).await;
+    let copy = projection_collection(&world, "profiles").await;
+    let user = Uuid::from_u128(1);
+    publisher.publish(state_of(user, 1, "ada")).await;
+    let attributes = json!({ "n": u64::MAX, "inner": [{ "n": u64::MAX, "small": [1, -2, 0.5] }] });
+    publisher.publish(UserState { attributes: attributes.as_object().cloned(), ..state_of(user, 2, "ada") }).await;
+    wait_for_copy(&copy, user, 2).await;
+    let rounded = json!({ "n": u64::MAX as f64, "inner": [{ "n": u64::MAX as f64, "small": [1, -2, 0.5] }] });
+    assert_eq!(find(&copy, user).await["attributes"], rounded);
+    assert_eq!(projection.terminate().await, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn requests_without_a_valid_token_get_401_and_unknown_users_404() {
     let (world, service, api) = start_user_service("projection-401").await;
     let publisher = StatePublisher::new(&world).await;
