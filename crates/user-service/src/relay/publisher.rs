@@ -163,7 +163,8 @@ impl Publisher {
         if !acknowledged.iter().any(PendingEvent::needs_state) {
             return StatePublication::None;
         }
-        let published = panics::catch_future(PANIC_LABEL, states.publish(user)).await;
+        let sequence = acknowledged.iter().map(|entry| entry.sequence).max().unwrap_or_default();
+        let published = panics::catch_future(PANIC_LABEL, states.publish(user, sequence)).await;
         match published.unwrap_or_else(|panicked: Panicked| Err(PublishError::Permanent(panicked.to_string()))) {
             Ok(()) if contested => StatePublication::Contested,
             Ok(()) => StatePublication::Sole,

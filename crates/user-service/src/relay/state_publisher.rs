@@ -28,10 +28,18 @@ pub(super) struct StatePublisher {
 impl StatePublisher {
     /// Reads the user and publishes the state, or the tombstone of a deleted user. A hidden registration whose
     /// address is not verified is no user yet: its username may be that of another user.
-    pub(super) async fn publish(&self, user: Uuid) -> Result<(), PublishError> {
+    ///
+    /// A version below `sequence`, the last one of the entries that need the state, is an error: for a moment after an
+    /// election, a server that has been replaced as the primary still returns what it had before.
+    pub(super) async fn publish(&self, user: Uuid, sequence: i64) -> Result<(), PublishError> {
         fail_point!("relay.before_state");
         let present =
             self.outbox.present_user(user).await.map_err(|error| PublishError::Transient(error.to_string()))?;
+        if present.version().is_some_and(|version| version < sequence) {
+            return Err(PublishError::Transient(
+                "the database returns an older version than that of the event".to_owned(),
+            ));
+        }
         let version = |version| u64::try_from(version).map_err(|_| permanent("the version is negative"));
         self.produce(&match present {
             PresentUser::Account(account) if account.unclaimed => return Ok(()),

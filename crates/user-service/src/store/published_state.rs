@@ -20,6 +20,18 @@ pub enum PresentUser {
     Gone,
 }
 
+impl PresentUser {
+    /// Returns the version of the document, if there is one.
+    #[must_use]
+    pub fn version(&self) -> Option<i64> {
+        match self {
+            Self::Account(account) => Some(account.version),
+            Self::Tombstone(tombstone) => Some(tombstone.version),
+            Self::Gone => None,
+        }
+    }
+}
+
 /// The document of a deleted user.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -29,8 +41,8 @@ pub struct TombstoneRecord {
 }
 
 impl OutboxStore {
-    /// Reads a user from the primary with read concern `majority`: the result contains every write that was
-    /// acknowledged before, and nothing that could be rolled back.
+    /// Reads a user from the primary with read concern `majority`: the result contains nothing that could be rolled
+    /// back, and every write that was acknowledged before, except for a moment after an election.
     pub async fn present_user(&self, user: uuid::Uuid) -> Result<PresentUser, StoreError> {
         let users = self.users.collection.clone_with_type::<bson::RawDocumentBuf>();
         let found = with_deadline(self.users.deadline, async {

@@ -304,6 +304,32 @@ async fn fault_42_an_older_state_of_a_sweep_that_is_killed_is_followed_by_the_ne
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn fault_42_a_state_without_the_change_of_its_event_is_not_published() {
+    let run = run_without_mails("staleread").await;
+    let spec = with_short_intervals(run.world.user_service());
+    let mut service = spec.fail_points("relay.before_state=return").start().await;
+    let (mut ada, person) = (client(&run, &service), run.world.test_user("ada"));
+    assert_status(&ada.register(&person, None).await, 201);
+    service.wait_for_exit(DEADLINE).await;
+    // As a server returns it that has not seen the last write.
+    let users = users(&run.world).await;
+    let set_version = async |version: i64| {
+        users.update_one(doc! {}, doc! { "$set": { "version": version } }).await.expect("MongoDB answers");
+    };
+    set_version(0).await;
+    service.restart_with(ServiceSpec::without_fail_points).await;
+    wait_for(DEADLINE, "the refusal of the older version", async || {
+        service.log().contains("the database returns an older version than that of the event").then_some(())
+    })
+    .await;
+    assert_eq!(count_users_with_pending(&run.world).await, 1);
+    assert_eq!(all_states(&run.world).await.len(), 0);
+    set_version(1).await;
+    assert_promises_kept(&run, DEADLINE).await;
+    assert_eq!(all_states(&run.world).await.iter().map(Record::sequence).max(), Some(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn fault_42_two_replicas_that_change_the_same_users_at_once_end_with_the_newest_states() {
     const PEOPLE: usize = 4;
     const CHANGES: usize = 12;
