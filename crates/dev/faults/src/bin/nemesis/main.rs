@@ -8,6 +8,7 @@ mod cluster_schedule;
 mod deployment;
 mod each_fault;
 mod fault_injection;
+mod lane;
 mod load;
 mod nemesis_run;
 mod observers;
