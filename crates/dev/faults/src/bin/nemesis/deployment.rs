@@ -12,6 +12,8 @@ use test_support::{
 };
 use tokio::sync::Mutex;
 
+use crate::consumers::{self, Consumer};
+
 /// The number of replicas of each service on single nodes.
 pub(crate) const REPLICAS: usize = 3;
 /// The number of replicas of each service on clusters.
@@ -46,6 +48,8 @@ pub(crate) enum NetworkLink {
     EmailMongo,
     Kafka,
     Smtp,
+    /// From the consumers of the topic of states to MongoDB.
+    ConsumerMongo,
 }
 
 /// The servers that the services depend on.
@@ -66,6 +70,22 @@ pub(crate) struct ClusterServers {
     pub(crate) brokers: Mutex<()>,
 }
 
+/// What a run has besides the services and their servers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Options {
+    /// Consumers of the topic of states.
+    pub(crate) consumers: bool,
+    /// The user service starts without the topic of states.
+    pub(crate) states_later: bool,
+}
+
+/// The connection strings of MongoDB.
+struct MongodbUris {
+    user: String,
+    email: String,
+    consumers: String,
+}
+
 /// All processes and proxies of a run. Everything that a fault changes has its own lock.
 pub(crate) struct Deployment {
     pub(crate) run: FaultRun,
@@ -79,36 +99,45 @@ pub(crate) struct Deployment {
     pub(crate) apis: Vec<Api>,
     /// The administrator who sends the administrative requests of all actors.
     pub(crate) admin: TestUser,
+    /// The consumers of the topic of states, if the run has them.
+    pub(crate) consumers: Vec<Consumer>,
 }
 
 impl Deployment {
     /// Starts all processes with one broker and one database, and creates the administrator.
     ///
     /// # Errors
-    /// Returns an error when a proxy cannot listen or the administrator cannot be created.
-    pub(crate) async fn start(stack: &Stack) -> Result<Self> {
+    /// Returns an error when a proxy cannot listen, a consumer cannot be started or the administrator cannot be
+    /// created.
+    pub(crate) async fn start(stack: &Stack, options: Options) -> Result<Self> {
         let mut links = BTreeMap::new();
         let kafka = start_kafka(stack, &mut links).await?;
         let mongod = IsolatedMongod::start_replica_set(stack, "nemesis").await;
-        links.insert(NetworkLink::UserMongo, TcpProxy::start(&mongod.address()).await?);
-        links.insert(NetworkLink::EmailMongo, TcpProxy::start(&mongod.address()).await?);
+        for link in [NetworkLink::UserMongo, NetworkLink::EmailMongo, NetworkLink::ConsumerMongo] {
+            links.insert(link, TcpProxy::start(&mongod.address()).await?);
+        }
         let uri = |address: &str| format!("mongodb://{address}/?directConnection=true");
-        let through = |link| links.get(&link).map(TcpProxy::address).unwrap_or_default();
-        let uris = (uri(&through(NetworkLink::UserMongo)), uri(&through(NetworkLink::EmailMongo)));
+        let through = |link| uri(&links.get(&link).map(TcpProxy::address).unwrap_or_default());
+        let uris = MongodbUris {
+            user: through(NetworkLink::UserMongo),
+            email: through(NetworkLink::EmailMongo),
+            consumers: through(NetworkLink::ConsumerMongo),
+        };
         let world = World::without_topic(stack, "nemesis")
             .on_brokers(kafka.brokers(), kafka.broker_kind())
             .on_mongodb(uri(&mongod.address()));
-        world.create_topic().await;
+        world.clone().with_states().create_topic().await;
         let servers = Servers::Single { kafka: Mutex::new(kafka), mongod: Mutex::new(mongod) };
-        Self::start_services(world, servers, links, uris, REPLICAS).await
+        Self::start_services(world, servers, links, uris, REPLICAS, options).await
     }
 
     /// Starts all processes with a Kafka cluster and a replica set, and creates the administrator. The user service
-    /// creates the topic, as in production.
+    /// creates the topics, as in production.
     ///
     /// # Errors
-    /// Returns an error when this machine cannot run the clusters or the administrator cannot be created.
-    pub(crate) async fn start_on_clusters(stack: &Stack) -> Result<Self> {
+    /// Returns an error when this machine cannot run the clusters, a consumer cannot be started or the administrator
+    /// cannot be created.
+    pub(crate) async fn start_on_clusters(stack: &Stack, options: Options) -> Result<Self> {
         let started = IsolatedCluster::start(stack, "nemesis").await;
         let cluster = started.map_err(|why| anyhow!("skipped, this machine cannot run the clusters: {why}"))?;
         if let Some(why) = cluster.links_unavailable() {
@@ -120,22 +149,26 @@ impl Deployment {
             .on_mongodb(&uri);
         let servers =
             Servers::Cluster(ClusterServers { cluster, replica_set: Mutex::default(), brokers: Mutex::default() });
-        Self::start_services(world, servers, BTreeMap::new(), (uri.clone(), uri), CLUSTER_REPLICAS).await
+        let uris = MongodbUris { user: uri.clone(), email: uri.clone(), consumers: uri };
+        Self::start_services(world, servers, BTreeMap::new(), uris, CLUSTER_REPLICAS, options).await
     }
 
     async fn start_services(
         world: World,
         servers: Servers,
         mut links: BTreeMap<NetworkLink, TcpProxy>,
-        (user_mongodb, email_mongodb): (String, String),
+        uris: MongodbUris,
         count: usize,
+        options: Options,
     ) -> Result<Self> {
         let smtp = ScriptedSmtp::start().await;
         let smtp_proxy = TcpProxy::start(&smtp.address()).await?;
         let world = world.on_smtp(format!("smtp://{}", smtp_proxy.address()));
         links.insert(NetworkLink::Smtp, smtp_proxy);
-        let user = user_service_with_short_intervals(world.user_service()).set("MONGODB__URI", user_mongodb);
-        let email = email_service_with_short_timeouts(world.email_service()).set("MONGODB__URI", email_mongodb);
+        let user = if options.states_later { world.user_service() } else { world.clone().with_states().user_service() };
+        let world = world.with_states();
+        let user = user_service_with_short_intervals(user).set("MONGODB__URI", uris.user);
+        let email = email_service_with_short_timeouts(world.email_service()).set("MONGODB__URI", uris.email);
         let (users, emails) = tokio::join!(replicas(&user, count), replicas(&email, count));
         let mut apis = Vec::new();
         for (n, service) in users.iter().enumerate() {
@@ -150,8 +183,13 @@ impl Deployment {
             };
             apis.push(api);
         }
-        let limits =
-            Limits { resident: Some(MAX_RESIDENT_BYTES), descriptors: Some(MAX_DESCRIPTORS), ..Limits::default() };
+        let consumers = if options.consumers { consumers::start(&world, &uris.consumers).await? } else { Vec::new() };
+        let limits = Limits {
+            resident: Some(MAX_RESIDENT_BYTES),
+            descriptors: Some(MAX_DESCRIPTORS),
+            states_later: options.states_later,
+            ..Limits::default()
+        };
         let run = FaultRun { world, recorder: Recorder::new(), smtp, limits };
         let admin = make_admin(&run, &users, &apis).await?;
         Ok(Self {
@@ -163,7 +201,22 @@ impl Deployment {
             links,
             apis,
             admin,
+            consumers,
         })
+    }
+
+    /// Restarts one replica of the user service after the other with the topic of states. Returns the errors of those
+    /// that did not become ready.
+    pub(crate) async fn switch_states_on(&self) -> Vec<String> {
+        let topic = self.run.world.state_topic().expect("the world has a topic of states");
+        let mut failed = Vec::new();
+        for service in &self.users {
+            let mut service = service.lock().await;
+            service.terminate().await;
+            service.relaunch_with(|spec| spec.set("KAFKA__STATE_TOPIC", topic));
+            failed.extend(service.try_wait_until_ready().await.err().map(|error| format!("{error:#}")));
+        }
+        failed
     }
 
     /// Returns the replicas of one service.

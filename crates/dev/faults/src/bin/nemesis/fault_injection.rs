@@ -9,6 +9,8 @@ use tokio::time::{sleep, timeout};
 
 use crate::{
     cluster_injection,
+    consumer_schedule::ConsumerFault,
+    consumers::Instance,
     deployment::{Deployment, Servers, ServiceKind},
     poison_records,
     schedule::{Fault, NetworkFault, PlannedFault},
@@ -130,6 +132,13 @@ async fn inject_and_heal(deployment: &Deployment, planned: &PlannedFault, nth: u
         }
         Fault::Poison(kind) => poison_records::publish(deployment, *kind, nth).await,
         Fault::Cluster(_) => return false,
+        Fault::Consumer(fault, target) => {
+            let consumer = deployment.consumers.get(target.consumer);
+            let Some(instance) = consumer.and_then(|consumer| consumer.instances.get(target.instance)) else {
+                return false;
+            };
+            disturb_consumer(&mut *instance.lock().await, *fault, duration).await;
+        }
     }
     true
 }
@@ -161,6 +170,20 @@ async fn rebalance(deployment: &Deployment, more: usize, duration: Duration) {
     for service in &mut services {
         service.terminate().await;
     }
+}
+
+async fn disturb_consumer(instance: &mut Instance, fault: ConsumerFault, duration: Duration) {
+    match fault {
+        ConsumerFault::Killed => instance.kill().await,
+        ConsumerFault::Stopped => {
+            instance.pause();
+            sleep(duration).await;
+            return instance.resume();
+        }
+        ConsumerFault::Terminated => instance.terminate().await,
+    }
+    sleep(duration).await;
+    instance.start_again();
 }
 
 async fn disturb_connections(proxy: &TcpProxy, fault: NetworkFault, duration: Duration) {

@@ -8,6 +8,7 @@ use test_support::{Behavior, Phase};
 
 use crate::{
     cluster_schedule::ClusterFault,
+    consumer_schedule::ConsumerFault,
     deployment::{NetworkLink, REPLICAS, ServiceKind},
 };
 
@@ -63,6 +64,15 @@ pub(crate) enum Fault {
     Poison(usize),
     /// A fault of a run on clusters.
     Cluster(ClusterFault),
+    /// A fault of one instance of a consumer of the topic of states.
+    Consumer(ConsumerFault, ConsumerInstance),
+}
+
+/// One instance of a consumer of the topic of states.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct ConsumerInstance {
+    pub(crate) consumer: usize,
+    pub(crate) instance: usize,
 }
 
 /// A fault on the connections of a network link.
@@ -94,6 +104,7 @@ pub(crate) enum FaultTarget {
     Broker,
     Link(NetworkLink),
     SmtpServer,
+    Consumer(ConsumerInstance),
 }
 
 impl Fault {
@@ -119,9 +130,11 @@ impl Fault {
             Self::Network(NetworkLink::EmailMongo, _) => "email-service's MongoDB connections disturbed",
             Self::Network(NetworkLink::Kafka, _) => "Kafka connections disturbed",
             Self::Network(NetworkLink::Smtp, _) => "SMTP connections disturbed",
+            Self::Network(NetworkLink::ConsumerMongo, _) => "consumers' MongoDB connections disturbed",
             Self::Smtp(..) => "SMTP server misbehaves",
             Self::Poison(_) => "poison",
             Self::Cluster(fault) => fault.name(),
+            Self::Consumer(fault, _) => fault.name(),
         }
     }
 
@@ -139,6 +152,7 @@ impl Fault {
             // The record must reach the broker.
             Self::Poison(_) => vec![FaultTarget::Broker, FaultTarget::Link(NetworkLink::Kafka)],
             Self::Cluster(fault) => fault.targets(),
+            Self::Consumer(_, target) => vec![FaultTarget::Consumer(*target)],
         }
     }
 }
@@ -211,7 +225,7 @@ fn link(random: &mut ChaCha8Rng) -> NetworkLink {
     }
 }
 
-fn network_fault(random: &mut ChaCha8Rng) -> NetworkFault {
+pub(crate) fn network_fault(random: &mut ChaCha8Rng) -> NetworkFault {
     match random.random_range(0..7_u32) {
         0 => NetworkFault::Cut,
         1 => NetworkFault::HalfOpen,

@@ -1,0 +1,51 @@
+//! What happens in the middle of a run, while load and faults go on: the topic of states is switched on, and filled by
+//! a snapshot.
+
+use std::time::Duration;
+
+use local_stack::wait_for::try_wait_for;
+
+use crate::deployment::{Deployment, ServiceKind};
+
+/// The number of users a second of a snapshot. It is so low that a snapshot takes several faults.
+const RATE: &str = "20";
+/// How long a snapshot is tried. It fails while MongoDB is away.
+const SNAPSHOT_DEADLINE: Duration = Duration::from_secs(180);
+
+/// What happens in the middle of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Midway {
+    Nothing,
+    Snapshot,
+    /// The replicas are restarted with the topic of states, followed by a snapshot.
+    SwitchOnAndSnapshot,
+}
+
+impl Midway {
+    /// Does it, and returns what failed.
+    pub(crate) async fn run(self, deployment: &Deployment) -> Vec<String> {
+        let mut failed = Vec::new();
+        if self == Self::SwitchOnAndSnapshot {
+            println!("the topic of states is switched on");
+            failed = deployment.switch_states_on().await;
+        }
+        if self != Self::Nothing {
+            failed.extend(snapshot(deployment).await.err().map(|error| format!("no snapshot: {error:#}")));
+        }
+        failed
+    }
+}
+
+/// Runs `events snapshot` until it succeeds. A run that failed is continued by the next one.
+async fn snapshot(deployment: &Deployment) -> anyhow::Result<()> {
+    let mut runs = 0;
+    try_wait_for(SNAPSHOT_DEADLINE, "a snapshot", async || {
+        let spec = deployment.replica(ServiceKind::User, 0).lock().await.spec().clone();
+        runs += 1;
+        let output = spec.without_fail_points().command(&["events", "snapshot", "--rate", RATE]).await;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+        println!("snapshot {runs}: {}: {} {}", output.status, text(&output.stdout), text(&output.stderr));
+        Ok(output.status.success().then_some(()))
+    })
+    .await
+}
