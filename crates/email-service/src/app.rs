@@ -110,7 +110,7 @@ impl Application {
             );
         });
         topology.watch_mongodb(parsed.client, &config.mongodb, &lifecycle);
-        topology.watch_kafka(parsed.admin, config.kafka.topic, &lifecycle);
+        topology.watch_kafka(parsed.admin, vec![config.kafka.topic], &lifecycle);
         Ok(Self { lifecycle, health, grace: config.shutdown.grace })
     }
 

@@ -84,8 +84,9 @@ impl Application {
             config.keys.rotation,
             config.auth.longest_token_ttl(),
         );
+        let replica = ids.v4();
         let relay = Relay::start(
-            relay_settings(&config, parsed.producer, ids.v4()),
+            relay_settings(&config, parsed.producer, Arc::clone(&parsed.attributes), replica),
             store.outbox.clone(),
             store.leases.clone(),
             clock.clone(),
@@ -114,7 +115,7 @@ impl Application {
             client_tokens: ClientTokens::new(jwts, lifetimes.client_token),
             refresh_tokens: RefreshTokens::new(&encryption),
             mfa_tokens: MfaTokens::new(&encryption, lifetimes.mfa_token),
-            outbox: EventBuilder::new(ids.clone(), parsed.sealing),
+            outbox: EventBuilder::new(ids.clone(), replica, parsed.sealing),
             background: queue,
             rate_limiter: RateLimiter::new(
                 store.throttles.clone(),
@@ -193,7 +194,8 @@ impl Application {
             );
         });
         topology.watch_mongodb(parsed.client, &config.mongodb, &lifecycle);
-        topology.watch_kafka(parsed.admin, config.kafka.topic, &lifecycle);
+        let topics = std::iter::once(config.kafka.topic).chain(config.kafka.state_topic).collect();
+        topology.watch_kafka(parsed.admin, topics, &lifecycle);
         let (holder, unverified_expiry) = (ids.v4(), config.auth.unverified_expiry);
         let housekeeping = Housekeeping { accounts: Arc::clone(&accounts), holder, unverified_expiry };
         lifecycle.spawn(Stage::Support, "housekeeping", |stop| housekeeping.run(stop));

@@ -92,11 +92,13 @@ impl HttpConfig {
     }
 }
 
-/// The Kafka brokers, and the topic with its number of partitions.
+/// The Kafka brokers, and the topics with their number of partitions.
 #[derive(Debug, Clone, Deserialize)]
 pub struct TopicConfig {
     pub brokers: String,
     pub topic: String,
+    /// The topic of the users' states, if it is on.
+    pub state_topic: Option<String>,
     pub properties: Properties,
     pub partitions: i32,
 }
@@ -323,6 +325,10 @@ impl Config {
     pub fn validate(&self) -> anyhow::Result<()> {
         self.http.validate()?;
         anyhow::ensure!(self.kafka.partitions > 0, "kafka.partitions must be at least 1");
+        anyhow::ensure!(
+            self.kafka.state_topic.as_ref() != Some(&self.kafka.topic),
+            "kafka.state_topic must not be kafka.topic: it is compacted, so most events would be deleted"
+        );
         anyhow::ensure!(
             (2..=10_000).contains(&self.relay.max_pending_per_user),
             "relay.max_pending_per_user must be between 2 and 10000: the events are part of the user's document"

@@ -25,6 +25,7 @@ pub struct RelayMetrics {
     pub parked: IntCounter,
     pub swept: IntCounter,
     pub fast_path_dropped: IntCounter,
+    pub states_published: IntCounter,
     age: Histogram,
 }
 
@@ -65,6 +66,11 @@ impl RelayMetrics {
                 registry,
                 "user_service_relay_fast_path_dropped_total",
                 "Writes whose events the sweep must publish because the relay's queue was full.",
+            )?,
+            states_published: counter(
+                registry,
+                "user_service_relay_states_published_total",
+                "States of users acknowledged by the brokers.",
             )?,
             age: register(registry, Histogram::with_opts(age.buckets(ages))?)?,
         })

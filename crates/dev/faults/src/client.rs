@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use events::UserState;
 use reqwest::{Method, Request, RequestBuilder};
 use serde_json::{Value, json};
 use test_support::{Api, ApiResponse, TestUser, remember_secret};
@@ -349,9 +350,17 @@ fn recorded_response(response: &test_support::ApiResponse, in_group: bool) -> Re
         status: response.status,
         problem: Some(response.problem()).filter(|problem| !problem.is_empty()),
         version: version.or_else(tag),
+        state: state(if body["user"].is_object() { &body["user"] } else { &body }),
         retry_after: response.header("retry-after").parse().ok(),
         fingerprint: in_group.then(|| fingerprint(response, &body)),
     }
+}
+
+/// Returns the account in a response as a state, if the body is one. Attributes are left out, because only the operator's
+/// schema says which of them are part of a state.
+fn state(account: &Value) -> Option<Box<UserState>> {
+    let state = serde_json::from_value::<UserState>(account.clone()).ok()?;
+    Some(Box::new(UserState { attributes: None, ..state }))
 }
 
 /// Returns headers and body without the parts that differ in every response.

@@ -5,32 +5,51 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use bson::{Document, doc};
 use e2e::offsets;
-use events::{Decoded, Payload};
-use futures_util::TryStreamExt as _;
+use events::{Decoded, Payload, UserState};
+use futures_util::{TryStreamExt as _, future::OptionFuture};
 use jiff::Timestamp;
 use mongodb::Database;
-use test_support::{SmtpTransaction, secrets_used};
+use serde_json::{Map, Value};
+use test_support::{SmtpTransaction, TopicReader, secrets_used};
+use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use crate::{
     checker::{
-        DeadLetter, History, KnownSecret, LedgerMail, MailTransaction, Operation, SearchedText, StateTransition,
-        StoredUser, TopicRecord,
+        DeadLetter, History, KnownSecret, LedgerMail, Limits, MailTransaction, Operation, Promise, SearchedText,
+        StateTransition, StoredUser, TopicRecord,
     },
     fault_run::FaultRun,
     recorder::RecordedOperation,
 };
 
-/// Collects the history of a run that is idle.
+/// How long the topic of states may take to end with the newest state of every user after the lists have become empty.
+/// A publisher that finds its entry gone adds another one, which a sweep publishes.
+const STATES_DEADLINE: Duration = Duration::from_secs(5);
+
+/// Collects the history of a run that is idle. It waits a few sweeps for the topic of states to settle.
 ///
 /// # Panics
 /// Panics when the broker or the database does not respond.
 pub async fn collect_history(run: &FaultRun) -> History {
-    let records = records(run).await;
+    let end = Instant::now() + STATES_DEADLINE;
+    loop {
+        let history = collect_once(run).await;
+        if Instant::now() > end || Promise::I10.violations(&history).is_empty() {
+            return history;
+        }
+        sleep(Duration::from_millis(200)).await;
+    }
+}
+
+async fn collect_once(run: &FaultRun) -> History {
+    let states = OptionFuture::from(run.world.state_reader().map(|reader| records(run, reader))).await;
+    let records = records(run, run.world.topic_reader()).await;
     let users = documents(&run.world.user_database().await, "users").await;
     let email = run.world.email_database().await;
     let addresses = addresses(&records, &users);
@@ -44,7 +63,8 @@ pub async fn collect_history(run: &FaultRun) -> History {
             .map(|recorded| resolve_account(recorded, &addresses))
             .collect(),
         records,
-        users: users.iter().map(user).collect(),
+        states,
+        users: users.iter().map(|document| user(document, &run.limits)).collect(),
         mails: documents(&email, "mailJobs").await.iter().map(mail).collect(),
         dead_letters: documents(&email, "deadLetters").await.iter().map(letter).collect(),
         committed,
@@ -56,9 +76,8 @@ pub async fn collect_history(run: &FaultRun) -> History {
     }
 }
 
-async fn records(run: &FaultRun) -> Vec<TopicRecord> {
+async fn records(run: &FaultRun, mut reader: TopicReader) -> Vec<TopicRecord> {
     let foreign_keys = run.recorder.foreign_keys();
-    let mut reader = run.world.topic_reader();
     let mut records: Vec<TopicRecord> =
         reader.read_all().await.iter().map(|read| record(read, &foreign_keys)).collect();
     records.sort_by_key(|record| (record.partition, record.offset));
@@ -116,20 +135,41 @@ async fn documents(database: &Database, name: &str) -> Vec<Document> {
     found.try_collect().await.expect("MongoDB answers")
 }
 
-fn user(document: &Document) -> StoredUser {
+fn user(document: &Document, limits: &Limits) -> StoredUser {
     let pending = document.get_array("pendingEvents").map(Vec::as_slice).unwrap_or_default();
     let pending = pending.iter().filter_map(|entry| {
         let entry = entry.as_document()?;
         Some((uuid(entry, "id")?, text(entry, "type")?))
     });
+    let id = id(document).expect("a user has an id");
+    let version = u64::try_from(integer(document, "version")).expect("a version is not negative");
+    let deleted = document.contains_key("deletedAt");
+    let state = (!deleted).then(|| state(document, id, version, limits));
+    StoredUser { id, version, deleted, state, pending: pending.collect() }
+}
+
+/// Returns the state of an account as other services may see it.
+fn state(document: &Document, id: Uuid, version: u64, limits: &Limits) -> UserState {
+    let required_text = |name: &str| text(document, name).unwrap_or_else(|| panic!("a user without {name}"));
+    let required_time = |name: &str| time(document, name).unwrap_or_else(|| panic!("a user without {name}"));
     let roles = document.get_array("roles").map(Vec::as_slice).unwrap_or_default();
-    StoredUser {
-        id: id(document).expect("a user has an id"),
-        version: u64::try_from(integer(document, "version")).expect("a version is not negative"),
-        deleted: document.contains_key("deletedAt"),
-        status: text(document, "status"),
-        admin: roles.iter().any(|role| role.as_str() == Some("admin")),
-        pending: pending.collect(),
+    let mut attributes: Map<String, Value> =
+        text(document, "attributes").and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default();
+    attributes.retain(|name, _| limits.public_attributes.contains(name));
+    UserState {
+        id,
+        version,
+        username: required_text("username"),
+        email: required_text("email"),
+        email_verified: document.get_bool("emailVerified").expect("a user has emailVerified"),
+        display_name: text(document, "displayName"),
+        locale: text(document, "locale"),
+        timezone: text(document, "timezone"),
+        roles: roles.iter().filter_map(|role| role.as_str().map(str::to_owned)).collect(),
+        status: serde_json::from_value(required_text("status").into()).expect("a status of the contract"),
+        attributes: Some(attributes).filter(|attributes| !attributes.is_empty()),
+        created_at: required_time("createdAt"),
+        updated_at: required_time("updatedAt"),
     }
 }
 

@@ -27,6 +27,8 @@ pub struct World {
     stack: Stack,
     tag: String,
     topic: String,
+    /// The topic of states, if the user services publish them.
+    state_topic: Option<String>,
     brokers: String,
     mongodb_uri: String,
     smtp_urls: String,
@@ -49,6 +51,7 @@ impl World {
         let world = Self {
             stack: stack.clone(),
             topic: format!("user.events.{tag}"),
+            state_topic: None,
             brokers: stack.brokers.clone(),
             mongodb_uri: stack.mongodb_uri.clone(),
             smtp_urls: format!("smtp://{}", stack.smtp_address),
@@ -81,9 +84,21 @@ impl World {
         self
     }
 
-    /// Creates the topic with 12 partitions.
+    /// Returns this world with a topic of states, which the user services create, or [`World::create_topic`] on the
+    /// embedded broker.
+    #[must_use]
+    pub fn with_states(mut self) -> Self {
+        self.state_topic = Some(format!("user.state.{}", self.tag));
+        self
+    }
+
+    /// Creates the topic with 12 partitions. On the embedded broker, where the service cannot create it, this also
+    /// creates the topic of states.
     pub async fn create_topic(&self) {
         create_topic(&self.brokers, &self.broker_kind, &self.topic, 12).await;
+        if let (Some(topic), BrokerKind::Embedded { .. }) = (&self.state_topic, &self.broker_kind) {
+            create_topic(&self.brokers, &self.broker_kind, topic, 12).await;
+        }
     }
 
     /// Returns the shared dependencies.
@@ -102,6 +117,12 @@ impl World {
     #[must_use]
     pub fn topic(&self) -> &str {
         &self.topic
+    }
+
+    /// Returns the name of the topic of states, if the world has one.
+    #[must_use]
+    pub fn state_topic(&self) -> Option<&str> {
+        self.state_topic.as_deref()
     }
 
     /// Returns `host:port` of the broker.
@@ -187,12 +208,23 @@ impl World {
         TopicReader::new(&self.brokers, &self.topic)
     }
 
+    /// Returns a reader of the topic of states from its beginning, if the world has one.
+    #[must_use]
+    pub fn state_reader(&self) -> Option<TopicReader> {
+        Some(TopicReader::new(&self.brokers, self.state_topic()?))
+    }
+
     /// Returns the spec of a user service in this world.
     #[must_use]
     pub fn user_service(&self) -> ServiceSpec {
         let keys = self.keys();
-        self.service("user-service", "USER_SERVICE")
-            .with_http()
+        let spec = self.service("user-service", "USER_SERVICE");
+        // A release without this key does not start with it.
+        let spec = match &self.state_topic {
+            Some(topic) => spec.set("KAFKA__STATE_TOPIC", topic),
+            None => spec,
+        };
+        spec.with_http()
             .set("MONGODB__DATABASE", self.user_database_name())
             .set("KEYS__ENCRYPTION_KEY_FILE", path_string(&keys.join("encryption.key")))
             .set("SEALING__PUBLIC_KEY_FILE", path_string(&keys.join("sealing.public")))

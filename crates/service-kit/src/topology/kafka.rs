@@ -1,4 +1,4 @@
-//! What metadata and `DescribeConfigs` show of the Kafka cluster and the topic.
+//! What metadata and `DescribeConfigs` show of the Kafka cluster and the topics.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -8,7 +8,7 @@ use rdkafka::{
     admin::{AdminClient, AdminOptions, ConfigResource, ResourceSpecifier},
     config::RDKafkaLogLevel,
     error::{KafkaError, RDKafkaErrorCode},
-    metadata::MetadataBroker,
+    metadata::{MetadataBroker, MetadataPartition},
 };
 use serde::Serialize;
 use tokio::runtime::Handle;
@@ -18,12 +18,13 @@ use super::{Report, findings::Finding};
 /// The deadline of each request.
 const DEADLINE: Duration = Duration::from_secs(5);
 
-/// What is seen of the cluster and the topic.
+/// What is seen of the cluster and the topics.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Cluster {
     /// The number of brokers that are up.
     brokers: usize,
+    /// The number of partitions of all topics.
     partitions: usize,
     /// The smallest number of replicas of a partition.
     replication: usize,
@@ -34,7 +35,7 @@ struct Cluster {
     several_nodes: bool,
 }
 
-/// The settings of the topic, and what they mean for its partitions now.
+/// The weakest settings of the topics, and what they mean for the partitions now.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct SettingsReport {
@@ -44,7 +45,7 @@ struct SettingsReport {
     partitions_below_min_insync: usize,
 }
 
-/// The settings of the topic that decide what an acknowledgement means.
+/// The settings of a topic that decide what an acknowledgement means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Settings {
@@ -59,35 +60,41 @@ struct Partition {
     in_sync: usize,
 }
 
-/// Asks the brokers for the topic and its settings. The client exists only as long as this takes.
+/// Asks the brokers for the topics and their settings. The client exists only as long as this takes.
 ///
 /// # Errors
-/// Returns an error if the brokers do not answer in time, or the topic does not exist yet.
-pub(super) async fn look(client: ClientConfig, topic: String) -> anyhow::Result<Report> {
+/// Returns an error if the brokers do not answer in time, or a topic does not exist yet.
+pub(super) async fn look(client: ClientConfig, topics: Vec<String>) -> anyhow::Result<Report> {
     // The requests block their thread, and so does the end of the client.
     let runtime = Handle::current();
-    tokio::task::spawn_blocking(move || runtime.block_on(look_blocking(&client, &topic)))
+    tokio::task::spawn_blocking(move || runtime.block_on(look_blocking(&client, &topics)))
         .await
         .context("the thread has ended")?
 }
 
-async fn look_blocking(client: &ClientConfig, topic: &str) -> anyhow::Result<Report> {
+async fn look_blocking(client: &ClientConfig, topics: &[String]) -> anyhow::Result<Report> {
     let admin: AdminClient<QuietContext> = client.create_with_context(QuietContext)?;
-    let metadata = admin.inner().fetch_metadata(Some(topic), DEADLINE)?;
-    let brokers: Vec<i32> = metadata.brokers().iter().map(MetadataBroker::id).collect();
-    let found = metadata.topics().iter().find(|found| found.name() == topic && found.error().is_none());
-    let partitions = found.context("the topic does not exist")?.partitions();
-    let partitions: Vec<_> = partitions
-        .iter()
-        .map(|partition| Partition { replicas: partition.replicas().to_vec(), in_sync: partition.isr().len() })
-        .collect();
-    let settings = match settings(&admin, topic).await {
-        Ok(settings) => settings,
-        // The embedded broker has no controller, and the controller answers this request.
-        Err(_) if brokers.len() == 1 => None,
-        Err(error) => return Err(error),
-    };
-    Cluster::new(&brokers, &partitions, settings).report()
+    let (mut brokers, mut partitions, mut weakest) = (Vec::new(), Vec::new(), None);
+    for topic in topics {
+        let metadata = admin.inner().fetch_metadata(Some(topic), DEADLINE)?;
+        brokers = metadata.brokers().iter().map(MetadataBroker::id).collect();
+        let found = metadata.topics().iter().find(|found| found.name() == topic && found.error().is_none());
+        let found = found.with_context(|| format!("the topic {topic} does not exist"))?.partitions();
+        let partition =
+            |it: &MetadataPartition| Partition { replicas: it.replicas().to_vec(), in_sync: it.isr().len() };
+        partitions.extend(found.iter().map(partition));
+        let settings = match settings(&admin, topic).await {
+            Ok(settings) => settings,
+            // The embedded broker has no controller, and the controller answers this request.
+            Err(_) if brokers.len() == 1 => None,
+            Err(error) => return Err(error),
+        };
+        weakest = Some(match weakest {
+            None => settings,
+            Some(known) => Option::zip(known, settings).map(|(known, settings)| Settings::weaker(known, settings)),
+        });
+    }
+    Cluster::new(&brokers, &partitions, weakest.flatten()).report()
 }
 
 /// Returns the settings of the topic, or `None` if the broker refuses to tell them.
@@ -106,6 +113,14 @@ async fn settings(admin: &AdminClient<QuietContext>, topic: &str) -> anyhow::Res
 }
 
 impl Settings {
+    /// Returns the weaker value of each setting.
+    fn weaker(self, other: Self) -> Self {
+        Self {
+            min_insync_replicas: self.min_insync_replicas.min(other.min_insync_replicas),
+            unclean_leader_election: self.unclean_leader_election || other.unclean_leader_election,
+        }
+    }
+
     fn new(resource: &ConfigResource) -> Option<Self> {
         let value = |name| resource.get(name)?.value.as_deref();
         Some(Self {

@@ -64,10 +64,10 @@ impl Topology {
         lifecycle.spawn(Stage::Support, "topology-mongodb", |stop| watch(reporter, look, stop));
     }
 
-    /// Starts to watch Kafka and the topic. `client` is an [`admin_config`](crate::kafka::admin_config).
-    pub fn watch_kafka(&self, client: ClientConfig, topic: String, lifecycle: &Lifecycle) {
+    /// Starts to watch Kafka and the topics. `client` is an [`admin_config`](crate::kafka::admin_config).
+    pub fn watch_kafka(&self, client: ClientConfig, topics: Vec<String>, lifecycle: &Lifecycle) {
         let reporter = self.reporter("kafka", findings::KAFKA);
-        let look = move || kafka::look(client.clone(), topic.clone());
+        let look = move || kafka::look(client.clone(), topics.clone());
         lifecycle.spawn(Stage::Support, "topology-kafka", |stop| watch(reporter, look, stop));
     }
 

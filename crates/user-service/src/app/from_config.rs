@@ -1,6 +1,6 @@
 //! Makes parts of the service from the configuration.
 
-use std::{num::NonZero, path::PathBuf};
+use std::{num::NonZero, path::PathBuf, sync::Arc};
 
 use anyhow::Context;
 use events::sealing::PublicKey;
@@ -32,7 +32,7 @@ pub(super) struct ParsedConfig {
     pub(super) sealing: PublicKey,
     pub(super) hashing: HashingSettings,
     pub(super) passwords: PasswordValidation,
-    pub(super) attributes: AttributeRules,
+    pub(super) attributes: Arc<AttributeRules>,
     pub(super) claims: TokenClaims,
     pub(super) trusted_proxies: TrustedProxies,
     pub(super) origins: AllowedOrigins,
@@ -48,7 +48,7 @@ impl ParsedConfig {
         config.validate()?;
         let hashing = config.hashing.settings();
         hashing.validate()?;
-        let attributes = attribute_rules(config)?;
+        let attributes = Arc::new(attribute_rules(config)?);
         Ok(Self {
             hashing,
             encryption: KeyEncryptionKey::from_base64(&config.keys.encryption_key)?,
@@ -86,17 +86,24 @@ pub(super) fn lifetimes(config: &Config) -> Lifetimes {
     }
 }
 
-/// Returns the settings of the relay. `holder` is the name of this process for the other replicas.
-pub(super) fn relay_settings(config: &Config, client: ClientConfig, holder: Uuid) -> RelaySettings {
+/// Returns the settings of the relay. `replica` is the name of this process for the other replicas.
+pub(super) fn relay_settings(
+    config: &Config,
+    client: ClientConfig,
+    rules: Arc<AttributeRules>,
+    replica: Uuid,
+) -> RelaySettings {
     let (kafka, relay) = (&config.kafka, &config.relay);
     RelaySettings {
         client,
         topic: kafka.topic.clone(),
+        state_topic: kafka.state_topic.clone(),
+        rules,
         partitions: kafka.partitions,
         sweep_interval: relay.sweep_interval,
         sweep_min_age: relay.sweep_min_age,
         lease: relay.lease,
-        holder,
+        replica,
     }
 }
 

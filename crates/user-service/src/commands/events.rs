@@ -49,7 +49,7 @@ pub(super) async fn run(config: &Config, command: EventsCommand, json: bool) -> 
             Ok(())
         }
         EventsCommand::Skip { user, event } => {
-            if !pending.skip(user, event).await? {
+            if !pending.skip(user, event, config.kafka.state_topic.is_some()).await? {
                 bail!("event {event} is not pending for user {user}");
             }
             Ok(())

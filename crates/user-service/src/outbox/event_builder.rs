@@ -16,19 +16,21 @@ use crate::{domain::MailedLink, store::NewEvent};
 #[derive(Clone)]
 pub struct EventBuilder {
     ids: Ids,
+    /// The name of this process for the other replicas.
+    replica: Uuid,
     sealing: PublicKey,
 }
 
 impl EventBuilder {
     #[must_use]
-    pub fn new(ids: Ids, sealing: PublicKey) -> Self {
-        Self { ids, sealing }
+    pub fn new(ids: Ids, replica: Uuid, sealing: PublicKey) -> Self {
+        Self { ids, replica, sealing }
     }
 
     /// Builds the event of a change at `now`.
     #[must_use]
     pub fn event(&self, now: Timestamp, origin: &Origin, payload: impl Into<Payload>) -> NewEvent {
-        event(&self.ids, now, origin, payload)
+        self.new_event(self.ids.v7(now), now, origin, &payload.into())
     }
 
     /// Builds an event whose mail has a link; `payload` gets the sealed token.
@@ -41,7 +43,7 @@ impl EventBuilder {
         payload: impl FnOnce(TokenGrant) -> P,
     ) -> NewEvent {
         let id = self.ids.v7(now);
-        new_event(id, now, origin, &payload(self.grant(id, link)).into())
+        self.new_event(id, now, origin, &payload(self.grant(id, link)).into())
     }
 
     /// Does the same for a mail that may have no link.
@@ -59,6 +61,10 @@ impl EventBuilder {
         }
     }
 
+    fn new_event(&self, id: Uuid, at: Timestamp, origin: &Origin, payload: &Payload) -> NewEvent {
+        NewEvent { replica: Some(self.replica), ..new_event(id, at, origin, payload) }
+    }
+
     /// Seals the token, bound to this event, to its address and to its purpose.
     fn grant(&self, event_id: Uuid, link: &MailedLink) -> TokenGrant {
         let MailedLink { token, purpose, to, expires_at } = link;
@@ -67,7 +73,7 @@ impl EventBuilder {
     }
 }
 
-/// Builds an event without a token, for a process that has no sealing key.
+/// Builds an event without a token, for a process that has no sealing key and no relay.
 #[must_use]
 pub fn event(ids: &Ids, now: Timestamp, origin: &Origin, payload: impl Into<Payload>) -> NewEvent {
     new_event(ids.v7(now), now, origin, &payload.into())
@@ -81,5 +87,6 @@ fn new_event(id: Uuid, at: Timestamp, origin: &Origin, payload: &Payload) -> New
         data: payload.to_json(),
         trace_parent: origin.trace_parent.as_ref().map(|parent| parent.as_str().to_owned()),
         audit: origin.audit_details(),
+        replica: None,
     }
 }

@@ -15,11 +15,13 @@ use super::{
     outbox_ack::OutboxAck,
     producer::EventProducer,
     publisher::{Finished, OfferedList, Publisher, Source},
+    state_publisher::StatePublisher,
     sweeper::Sweeper,
     task_messages::{AckedList, BatchGuard, Sweep},
-    topic_watch::{TopicState, TopicWatch},
+    topic_watch::{Topic, TopicState, TopicWatch},
 };
 use crate::{
+    domain::AttributeRules,
     metrics::RelayMetrics,
     store::{Backlog, LeaseStore, OutboxStore},
 };
@@ -55,11 +57,16 @@ fn message_timeout(sweep_min_age: Duration) -> Duration {
 pub struct RelaySettings {
     pub client: ClientConfig,
     pub topic: String,
+    /// The topic of the users' states, if it is on.
+    pub state_topic: Option<String>,
+    /// They say which attributes are part of a state.
+    pub rules: Arc<AttributeRules>,
     pub partitions: i32,
     pub sweep_interval: Duration,
     pub sweep_min_age: Duration,
     pub lease: Duration,
-    pub holder: Uuid,
+    /// The name of this process for the other replicas.
+    pub replica: Uuid,
 }
 
 /// A handle that offers the events of a write to the relay.
@@ -91,7 +98,17 @@ impl Relay {
         metrics: RelayMetrics,
         lifecycle: &Lifecycle,
     ) -> rdkafka::error::KafkaResult<Self> {
-        let RelaySettings { mut client, topic, partitions, sweep_interval, sweep_min_age, lease, holder } = settings;
+        let RelaySettings {
+            mut client,
+            topic,
+            state_topic,
+            rules,
+            partitions,
+            sweep_interval,
+            sweep_min_age,
+            lease,
+            replica,
+        } = settings;
         client.set("message.timeout.ms", message_timeout(sweep_min_age).as_millis().to_string());
         let producer = Arc::new(EventProducer::new(client.clone(), topic.clone(), partitions)?);
         let (state_sender, state) = watch::channel(TopicState::Unreachable);
@@ -99,9 +116,18 @@ impl Relay {
         let (sweep, sweep_receiver) = mpsc::channel(1);
         let (acks, acks_receiver) = mpsc::channel::<AckedList>(MAX_WAITING_ACKS);
 
-        let watch = TopicWatch { producer: Arc::clone(&producer), client, topic, partitions, check: kafka };
+        let states = state_topic.clone().map(|topic| StatePublisher {
+            topic,
+            producer: Arc::clone(&producer),
+            outbox: pending.clone(),
+            rules,
+            clock: clock.clone(),
+            metrics: metrics.clone(),
+        });
+        let topics = std::iter::once(Topic::events(topic)).chain(state_topic.map(Topic::states)).collect();
+        let watch = TopicWatch { producer: Arc::clone(&producer), client, topics, partitions, check: kafka };
         lifecycle.spawn(Stage::Support, "topic-watch", |stop| watch.run(state_sender, stop));
-        let outbox_ack = OutboxAck { pending: pending.clone(), metrics: metrics.clone() };
+        let outbox_ack = OutboxAck { pending: pending.clone(), states: states.clone(), metrics: metrics.clone() };
         lifecycle.spawn(Stage::Support, "relay-outbox-ack", |_| outbox_ack.run(acks_receiver));
         let sweeper = Sweeper {
             pending: pending.clone(),
@@ -110,7 +136,7 @@ impl Relay {
             interval: sweep_interval,
             min_age: sweep_min_age,
             lease,
-            holder,
+            holder: replica,
             metrics: metrics.clone(),
         };
         lifecycle.spawn(Stage::Support, "relay-sweeper", {
@@ -118,7 +144,8 @@ impl Relay {
             |stop| sweeper.run(sweep, state, stop)
         });
         let fast_path_max_age = sweep_min_age.max(MIN_FAST_PATH_AGE);
-        let publisher = Publisher { producer, pending, acks, clock, fast_path_max_age, metrics: metrics.clone() };
+        let publisher =
+            Publisher { producer, states, replica, pending, acks, clock, fast_path_max_age, metrics: metrics.clone() };
         let dispatcher = Dispatcher {
             publisher: Arc::new(publisher),
             state,
@@ -268,6 +295,7 @@ mod tests {
             data: "{}".to_owned(),
             trace_parent: None,
             audit: AuditDetails::default(),
+            replica: None,
         };
         let pending_events = (1..).take(events).map(event).collect();
         Backlog { user: Uuid::nil().into(), deleted_at: None, pending_events, parked: None }

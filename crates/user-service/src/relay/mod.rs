@@ -1,6 +1,7 @@
 //! The relay publishes every pending event to the topic, in order, and removes it from its
 //! user's outbox: on a fast path right after the write, and by a sweep for all that the fast
-//! path did not publish.
+//! path did not publish. If the topic of states is on, an entry is removed only after the user's state is in
+//! that topic too.
 //!
 //! ```text
 //! write ──offer──▶ dispatcher ──▶ publisher ──▶ producer ──ack──▶ outbox_ack ──▶ MongoDB
@@ -11,6 +12,7 @@ mod dispatcher;
 mod outbox_ack;
 mod producer;
 mod publisher;
+mod state_publisher;
 mod sweeper;
 mod task_messages;
 mod topic_watch;

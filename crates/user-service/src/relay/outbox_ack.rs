@@ -5,8 +5,13 @@ use std::time::Duration;
 
 use service_kit::{backoff, fail_point, panics};
 use tokio::sync::mpsc;
+use uuid::Uuid;
 
-use super::task_messages::{AckedList, PANIC_LABEL};
+use super::{
+    producer::PublishError,
+    state_publisher::StatePublisher,
+    task_messages::{AckedList, PANIC_LABEL},
+};
 use crate::{
     metrics::RelayMetrics,
     store::{AcknowledgedEvents, OutboxStore},
@@ -26,6 +31,8 @@ const MAX_ATTEMPTS: u32 = 8;
 
 pub(super) struct OutboxAck {
     pub pending: OutboxStore,
+    /// Absent if the topic of states is off.
+    pub states: Option<StatePublisher>,
     pub metrics: RelayMetrics,
 }
 
@@ -60,12 +67,33 @@ impl OutboxAck {
         fail_point!("relay.before_settle");
         for attempt in 1..=MAX_ATTEMPTS {
             match self.pending.remove_acknowledged(batch).await {
-                Ok(()) => return,
+                Ok(gone) => return self.publish_gone(&gone).await,
                 Err(error) if attempt == MAX_ATTEMPTS => {
                     self.metrics.settle_failed.inc();
                     tracing::warn!(%error, "published events stay in their outboxes until the sweep");
                 }
                 Err(_) => backoff::pause(attempt, FIRST_PAUSE, MAX_PAUSE).await,
+            }
+        }
+    }
+
+    /// Publishes the tombstones of users who were deleted while their states were published: an older state may be the
+    /// last record in the topic. No document is left to which a request could be added.
+    async fn publish_gone(&self, users: &[Uuid]) {
+        let Some(states) = &self.states else { return };
+        for user in users {
+            for attempt in 1..=MAX_ATTEMPTS {
+                match states.publish_gone(*user).await {
+                    Ok(()) => break,
+                    Err(PublishError::Transient(_)) if attempt < MAX_ATTEMPTS => {
+                        backoff::pause(attempt, FIRST_PAUSE, MAX_PAUSE).await;
+                    }
+                    Err(PublishError::Transient(error) | PublishError::Permanent(error)) => {
+                        self.metrics.publish_failed.inc();
+                        tracing::error!(%user, error, "the tombstone of a deleted user was not published");
+                        break;
+                    }
+                }
             }
         }
     }

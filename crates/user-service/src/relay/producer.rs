@@ -1,4 +1,4 @@
-//! Publishes one event: builds its record by the contract, and decides what an error of the broker means.
+//! Publishes one record by the contract, and decides what an error of the broker means.
 
 use std::{sync::Arc, time::Duration};
 
@@ -31,9 +31,9 @@ pub const PRODUCER_PROPERTIES: &[(&str, &str)] = &[
     ("reconnect.backoff.max.ms", "2000"),
 ];
 
-/// Why an event was not published.
+/// Why a record was not published.
 pub(super) enum PublishError {
-    /// The broker refuses this event now and later.
+    /// The broker refuses this record now and later.
     Permanent(String),
     /// The cause goes away by itself.
     Transient(String),
@@ -42,7 +42,7 @@ pub(super) enum PublishError {
 /// A producer whose librdkafka log goes to the log of the service.
 type LoggingProducer = FutureProducer<LogContext>;
 
-/// The producer of events. It is replaced after a fatal error.
+/// The producer of both topics. It is replaced after a fatal error.
 pub(super) struct EventProducer {
     config: ClientConfig,
     topic: String,
@@ -58,11 +58,26 @@ impl EventProducer {
 
     /// Publishes one event and waits until all in-sync replicas have it.
     pub(super) async fn publish(&self, user: Uuid, event: &PendingEvent) -> Result<(), PublishError> {
-        let headers = headers(user, event).map_err(|problem| PublishError::Permanent(problem.to_owned()))?;
+        let envelope = envelope(user, event).map_err(|problem| PublishError::Permanent(problem.to_owned()))?;
+        self.produce(&self.topic, user, &envelope.headers(), Some(&event.data)).await
+    }
+
+    /// Publishes one record and waits until all in-sync replicas have it.
+    pub(super) async fn produce(
+        &self,
+        topic: &str,
+        user: Uuid,
+        headers: &[(&'static str, String)],
+        value: Option<&str>,
+    ) -> Result<(), PublishError> {
+        let empty = OwnedHeaders::new_with_capacity(headers.len());
+        let headers =
+            headers.iter().fold(empty, |headers, (key, value)| headers.insert(Header { key, value: Some(value) }));
         let key = user.to_string();
         // The service chooses the partition, so partitions that are added later move no key.
         let partition = events::topic::partition_of(key.as_bytes(), self.partitions);
-        let record = FutureRecord::to(&self.topic).partition(partition).key(&key).payload(&event.data).headers(headers);
+        let mut record = FutureRecord::to(topic).partition(partition).key(&key).headers(headers);
+        record.payload = value;
         let producer = self.current.load_full();
         let delivery = producer.send_result(record).map_err(|(error, _)| self.classify(&producer, &error))?;
         match delivery.await {
@@ -114,8 +129,8 @@ impl EventProducer {
     }
 }
 
-fn headers(user: Uuid, event: &PendingEvent) -> Result<OwnedHeaders, &'static str> {
-    let envelope = events::Envelope {
+fn envelope(user: Uuid, event: &PendingEvent) -> Result<events::Envelope, &'static str> {
+    Ok(events::Envelope {
         id: event.id.into(),
         event_type: events::EventType::parse(&event.event_type)
             .map_err(|_| "this version does not know the event type")?,
@@ -123,8 +138,5 @@ fn headers(user: Uuid, event: &PendingEvent) -> Result<OwnedHeaders, &'static st
         time: event.at.into(),
         sequence: u64::try_from(event.sequence).map_err(|_| "the sequence is negative")?,
         trace_parent: event.trace_parent.as_deref().and_then(events::TraceParent::parse),
-    };
-    let headers = envelope.headers();
-    let empty = OwnedHeaders::new_with_capacity(headers.len());
-    Ok(headers.iter().fold(empty, |headers, (key, value)| headers.insert(Header { key, value: Some(value) })))
+    })
 }

@@ -1,4 +1,5 @@
-//! Publishes one user's list of events in order, and parks a user whose events cannot be published.
+//! Publishes one user's list of events in order, then the user's state, and parks a user whose events cannot be
+//! published.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,11 +12,12 @@ use uuid::Uuid;
 
 use super::{
     producer::{EventProducer, PublishError},
+    state_publisher::StatePublisher,
     task_messages::{AckedList, BatchGuard, PANIC_LABEL},
 };
 use crate::{
     metrics::RelayMetrics,
-    store::{AcknowledgedEvents, Backlog, OutboxStore, Parked, PendingEvent},
+    store::{AcknowledgedEvents, Backlog, OutboxStore, Parked, PendingEvent, StatePublication},
 };
 
 pub(super) struct Finished {
@@ -48,6 +50,10 @@ impl OfferedList {
 /// Publishes the lists of users.
 pub(super) struct Publisher {
     pub producer: Arc<EventProducer>,
+    /// Absent if the topic of states is off.
+    pub states: Option<StatePublisher>,
+    /// The name of this process for the other replicas.
+    pub replica: Uuid,
     pub pending: OutboxStore,
     pub acks: mpsc::Sender<AckedList>,
     pub clock: Clock,
@@ -72,7 +78,7 @@ impl Publisher {
     }
 
     /// Publishes the events in order, each after the broker has acknowledged the one before, and stops at the
-    /// first failure. `up_to` is the last sequence that is known to be in the topic.
+    /// first failure; then the state. `up_to` is the last sequence that is known to be in the topic.
     async fn publish(&self, list: OfferedList, up_to: Option<i64>) -> Finished {
         let user = list.user();
         let OfferedList { backlog, source, guards } = list;
@@ -81,8 +87,16 @@ impl Publisher {
             return finished;
         }
         let total = backlog.pending_events.len();
+        let foreign = |entry: &PendingEvent| entry.needs_state() && entry.replica.map(Uuid::from) != Some(self.replica);
+        let has_foreign = backlog.pending_events.iter().any(foreign);
         let mut acknowledged: Vec<PendingEvent> = Vec::with_capacity(total);
         for event in backlog.pending_events {
+            if event.is_snapshot() {
+                if matches!(source, Source::Sweep) {
+                    acknowledged.push(event);
+                }
+                continue;
+            }
             if finished.up_to.is_some_and(|up_to| event.sequence <= up_to) {
                 // The event is in the topic already. The sweep finds it when its removal from the outbox
                 // was lost; the fast path, when its list was read before that removal. A tombstone is
@@ -110,19 +124,55 @@ impl Publisher {
                     acknowledged.push(event);
                 }
                 Err(error) => {
-                    self.handle_error(user, &event, error, backlog.parked.as_ref()).await;
+                    self.handle_error(user, Some(event.id.into()), error, backlog.parked.as_ref()).await;
                     break;
                 }
             }
         }
         fail_point!("relay.after_ack");
+        // Another process may be publishing an older state right now: on the fast path, the one that wrote another
+        // entry of the list; in the sweep, the one that wrote this event and did not remove it.
+        let contested = match source {
+            Source::Fast { .. } => has_foreign,
+            Source::Sweep => acknowledged.iter().any(|entry| entry.needs_state() && !entry.is_snapshot()),
+        };
+        if contested {
+            // The request is renewed.
+            acknowledged.retain(|entry| !entry.is_snapshot());
+        }
+        let state = self.publish_state(user, &mut acknowledged, contested, backlog.parked.as_ref()).await;
         if !acknowledged.is_empty() {
             let last_of_tombstone = backlog.deleted_at.is_some() && acknowledged.len() == total;
             // A closed channel means that the process ends; the next process publishes again.
-            let acknowledged = AcknowledgedEvents { user, events: acknowledged, last_of_tombstone };
+            let acknowledged = AcknowledgedEvents { user, events: acknowledged, last_of_tombstone, state };
             let _ = self.acks.send(AckedList::new(acknowledged, guards)).await;
         }
         finished
+    }
+
+    /// Publishes the state of the user if an acknowledged entry needs it. If that fails, these entries stay in the
+    /// list, and the sweep publishes the state.
+    async fn publish_state(
+        &self,
+        user: Uuid,
+        acknowledged: &mut Vec<PendingEvent>,
+        contested: bool,
+        before: Option<&Parked>,
+    ) -> StatePublication {
+        let Some(states) = &self.states else { return StatePublication::None };
+        if !acknowledged.iter().any(PendingEvent::needs_state) {
+            return StatePublication::None;
+        }
+        let published = panics::catch_future(PANIC_LABEL, states.publish(user)).await;
+        match published.unwrap_or_else(|panicked: Panicked| Err(PublishError::Permanent(panicked.to_string()))) {
+            Ok(()) if contested => StatePublication::Contested,
+            Ok(()) => StatePublication::Sole,
+            Err(error) => {
+                acknowledged.retain(|entry| !entry.needs_state());
+                self.handle_error(user, None, error, before).await;
+                StatePublication::None
+            }
+        }
     }
 
     fn is_too_old_for_fast_path(&self, event: &PendingEvent) -> bool {
@@ -130,16 +180,17 @@ impl Publisher {
         Duration::try_from(age).is_ok_and(|age| age >= self.fast_path_max_age)
     }
 
-    async fn handle_error(&self, user: Uuid, event: &PendingEvent, error: PublishError, before: Option<&Parked>) {
-        let id = event.id;
+    /// Handles the failed publication of an event, or of the state if there is no event.
+    async fn handle_error(&self, user: Uuid, event: Option<Uuid>, error: PublishError, before: Option<&Parked>) {
         match error {
             PublishError::Transient(error) => {
                 self.metrics.publish_failed.inc();
-                tracing::warn!(%id, error, "an event was not published; the sweep will publish it");
+                match event {
+                    Some(id) => tracing::warn!(%id, error, "an event was not published; the sweep will publish it"),
+                    None => tracing::warn!(%user, error, "a state was not published; the sweep will publish it"),
+                }
             }
-            PublishError::Permanent(error) => {
-                self.park(user, Some(id.into()), error, before).await;
-            }
+            PublishError::Permanent(error) => self.park(user, event, error, before).await,
         }
     }
 

@@ -1,5 +1,5 @@
-//! Watches the topic: creates it if it is missing, and reports whether it has the number of
-//! partitions that the relay expects. No event is published before that is known.
+//! Watches the topics: creates one that is missing, and reports whether each has the number of
+//! partitions that the relay expects. Nothing is published before that is known.
 
 use std::{sync::Arc, time::Duration};
 
@@ -22,22 +22,51 @@ const RETENTION_MS: &str = "604800000";
 /// One day. Kafka deletes a segment as a whole, when its newest record has exceeded the retention. So a record
 /// stays for at most the retention and the time of a segment.
 const SEGMENT_MS: &str = "86400000";
+/// How long the topic of states keeps tombstones: 7 days. A consumer that was away for longer may miss a deletion.
+const DELETE_RETENTION_MS: &str = "604800000";
+/// One day. Without it, Kafka compacts a partition only when half of it is superseded, and the state of a deleted user
+/// could stay for any time.
+const MAX_COMPACTION_LAG_MS: &str = "86400000";
 
 /// Whether the relay may publish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TopicState {
     /// The brokers do not respond, or have not responded yet.
     Unreachable,
-    /// The topic has another number of partitions than the configuration: keys would move.
+    /// A topic has another number of partitions than the configuration: keys would move.
     WrongPartitionCount(i32),
     Ready,
 }
 
-/// Watches one topic.
+/// A topic, and the settings with which it is created.
+pub(super) struct Topic {
+    name: String,
+    settings: &'static [(&'static str, &'static str)],
+}
+
+impl Topic {
+    /// Returns the topic of events, which forgets old records.
+    pub(super) fn events(name: String) -> Self {
+        Self { name, settings: &[("retention.ms", RETENTION_MS), ("segment.ms", SEGMENT_MS)] }
+    }
+
+    /// Returns the topic of states, which keeps the last record of each user.
+    pub(super) fn states(name: String) -> Self {
+        let settings = &[
+            ("cleanup.policy", "compact"),
+            ("delete.retention.ms", DELETE_RETENTION_MS),
+            ("max.compaction.lag.ms", MAX_COMPACTION_LAG_MS),
+            ("segment.ms", SEGMENT_MS),
+        ];
+        Self { name, settings }
+    }
+}
+
+/// Watches the topics.
 pub(super) struct TopicWatch {
     pub producer: Arc<EventProducer>,
     pub client: ClientConfig,
-    pub topic: String,
+    pub topics: Vec<Topic>,
     pub partitions: i32,
     pub check: Check,
 }
@@ -49,18 +78,24 @@ impl TopicWatch {
         loop {
             let watcher = Arc::clone(&watch);
             // The request blocks its thread until the brokers respond.
-            let metadata =
-                tokio::task::spawn_blocking(move || watcher.fetch()).await.unwrap_or(TopicMetadata::Unreachable);
-            let now = match metadata {
-                TopicMetadata::Partitions(count) if count == watch.partitions => TopicState::Ready,
-                TopicMetadata::Partitions(count) => TopicState::WrongPartitionCount(count),
-                TopicMetadata::Missing => {
-                    watch.create().await;
-                    TopicState::Unreachable
+            let metadata = tokio::task::spawn_blocking(move || watcher.fetch_all()).await.unwrap_or_default();
+            let (mut now, mut topic) = (TopicState::Unreachable, &watch.topics[0]);
+            for (found, metadata) in watch.topics.iter().zip(metadata) {
+                topic = found;
+                now = match metadata {
+                    TopicMetadata::Partitions(count) if count == watch.partitions => TopicState::Ready,
+                    TopicMetadata::Partitions(count) => TopicState::WrongPartitionCount(count),
+                    TopicMetadata::Missing => {
+                        watch.create(topic).await;
+                        TopicState::Unreachable
+                    }
+                    TopicMetadata::Unreachable => TopicState::Unreachable,
+                };
+                if now != TopicState::Ready {
+                    break;
                 }
-                TopicMetadata::Unreachable => TopicState::Unreachable,
-            };
-            watch.report(now, &state);
+            }
+            watch.report(now, topic, &state);
             let pause = if now == TopicState::Ready { PAUSE_WHILE_READY } else { PAUSE_WHILE_NOT_READY };
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -69,7 +104,8 @@ impl TopicWatch {
         }
     }
 
-    fn report(&self, now: TopicState, state: &watch::Sender<TopicState>) {
+    /// Reports the state of all topics. `topic` is the one that decided it.
+    fn report(&self, now: TopicState, topic: &Topic, state: &watch::Sender<TopicState>) {
         let before = state.send_replace(now);
         let check = if now == TopicState::Ready { CheckState::Ok } else { CheckState::Degraded };
         self.check.set(check);
@@ -77,12 +113,12 @@ impl TopicWatch {
             return;
         }
         match now {
-            TopicState::Ready => tracing::info!(topic = self.topic, "the topic is ready, publishing"),
+            TopicState::Ready => tracing::info!(topic = topic.name, "the topic is ready, publishing"),
             TopicState::Unreachable => {
-                tracing::warn!(topic = self.topic, "Kafka is not reachable; events wait in MongoDB");
+                tracing::warn!(topic = topic.name, "Kafka is not reachable; events wait in MongoDB");
             }
             TopicState::WrongPartitionCount(count) => tracing::error!(
-                topic = self.topic,
+                topic = topic.name,
                 expected = self.partitions,
                 found = count,
                 "the topic has another number of partitions than kafka.partitions; not publishing"
@@ -90,11 +126,15 @@ impl TopicWatch {
         }
     }
 
-    fn fetch(&self) -> TopicMetadata {
-        let Ok(metadata) = self.producer.metadata(&self.topic, METADATA_DEADLINE) else {
+    fn fetch_all(&self) -> Vec<TopicMetadata> {
+        self.topics.iter().map(|topic| self.fetch(&topic.name)).collect()
+    }
+
+    fn fetch(&self, name: &str) -> TopicMetadata {
+        let Ok(metadata) = self.producer.metadata(name, METADATA_DEADLINE) else {
             return TopicMetadata::Unreachable;
         };
-        let Some(topic) = metadata.topics().iter().find(|topic| topic.name() == self.topic) else {
+        let Some(topic) = metadata.topics().iter().find(|topic| topic.name() == name) else {
             return TopicMetadata::Missing;
         };
         match topic.error().map(RDKafkaErrorCode::from) {
@@ -104,21 +144,20 @@ impl TopicWatch {
         }
     }
 
-    async fn create(&self) {
+    async fn create(&self, topic: &Topic) {
         let admin: AdminClient<LogContext> = match self.client.create_with_context(LogContext) {
             Ok(admin) => admin,
             Err(error) => return tracing::warn!(%error, "the Kafka admin client could not be created"),
         };
-        let topic = NewTopic::new(&self.topic, self.partitions, TopicReplication::Fixed(-1))
-            .set("retention.ms", RETENTION_MS)
-            .set("segment.ms", SEGMENT_MS);
+        let (name, new) = (&topic.name, NewTopic::new(&topic.name, self.partitions, TopicReplication::Fixed(-1)));
+        let new = topic.settings.iter().fold(new, |new, (setting, value)| new.set(setting, value));
         let options =
             AdminOptions::new().operation_timeout(Some(METADATA_DEADLINE)).request_timeout(Some(METADATA_DEADLINE));
-        match admin.create_topics([&topic], &options).await.map(|mut results| results.pop()) {
-            Ok(Some(Ok(_))) => tracing::info!(topic = self.topic, partitions = self.partitions, "created the topic"),
+        match admin.create_topics([&new], &options).await.map(|mut results| results.pop()) {
+            Ok(Some(Ok(_))) => tracing::info!(topic = name, partitions = self.partitions, "created the topic"),
             Ok(Some(Err((_, RDKafkaErrorCode::TopicAlreadyExists)))) | Ok(None) => {}
-            Ok(Some(Err((_, code)))) => tracing::warn!(topic = self.topic, %code, "the topic could not be created"),
-            Err(error) => tracing::warn!(topic = self.topic, %error, "the topic could not be created"),
+            Ok(Some(Err((_, code)))) => tracing::warn!(topic = name, %code, "the topic could not be created"),
+            Err(error) => tracing::warn!(topic = name, %error, "the topic could not be created"),
         }
     }
 }

@@ -225,7 +225,8 @@ impl UserStore {
             } }]);
         }
         let mut set = doc! { "version": version, "pendingEvents": pending };
-        if !change.events_optional {
+        // A write without an event changes nothing that other services see.
+        if !change.events.is_empty() && !change.events_optional {
             set.insert("updatedAt", "$$NOW");
         }
         let ended_sessions = change.ended_sessions();

@@ -7,7 +7,10 @@ use bson::{Bson, DateTime, Document, Uuid, doc};
 use futures_util::TryStreamExt;
 use mongodb::options::ReadConcern;
 use serde::Deserialize;
-use service_kit::mongo::{StoreError, with_deadline};
+use service_kit::{
+    Ids,
+    mongo::{StoreError, with_deadline},
+};
 
 use super::{
     collection::{CollectionHandle, SCHEMA_VERSION, bson_error},
@@ -37,25 +40,47 @@ impl Backlog {
     }
 }
 
-/// Events of one user that are in the topic.
+/// Entries of one user's list that are in the topics.
 pub struct AcknowledgedEvents {
     pub user: uuid::Uuid,
     pub events: Vec<PendingEvent>,
     /// Whether the account is a tombstone and no other event is pending.
     pub last_of_tombstone: bool,
+    pub state: StatePublication,
+}
+
+/// What is known about the state that was published with acknowledged events.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum StatePublication {
+    /// None was published.
+    None,
+    /// It was published, and no other process can have published an older one at the same time, unless an entry
+    /// is gone when it is to be removed.
+    Sole,
+    /// Another process may have published an older one at the same time, and its record may come later. It must be
+    /// published once more.
+    Contested,
+}
+
+impl AcknowledgedEvents {
+    /// Returns the entries that are events.
+    fn published(&self) -> impl Iterator<Item = &PendingEvent> {
+        self.events.iter().filter(|entry| !entry.is_snapshot())
+    }
 }
 
 /// The pending lists of users, the sessions of tombstones, and the audit rows that are written from the lists.
 #[derive(Clone)]
 pub struct OutboxStore {
-    users: CollectionHandle,
+    pub(super) users: CollectionHandle,
     sessions: CollectionHandle,
     audit: CollectionHandle,
+    pub(super) ids: Ids,
 }
 
 impl OutboxStore {
     pub(super) fn new(users: CollectionHandle, sessions: CollectionHandle, audit: CollectionHandle) -> Self {
-        Self { users, sessions, audit }
+        Self { users, sessions, audit, ids: Ids::random() }
     }
 
     /// Returns the backlogs of users who are not parked and whose oldest pending event is older than `min_age`
@@ -111,32 +136,64 @@ impl OutboxStore {
         .await
     }
 
-    /// Writes the audit rows of acknowledged events, removes the events from their lists, and removes the
-    /// tombstones whose last event is among them. May be repeated.
-    pub async fn remove_acknowledged(&self, acknowledged: &[&AcknowledgedEvents]) -> Result<(), StoreError> {
-        let (tombstones, others): (Vec<&AcknowledgedEvents>, Vec<&AcknowledgedEvents>) =
-            acknowledged.iter().copied().partition(|ack| ack.last_of_tombstone);
+    /// Writes the audit rows of acknowledged events, removes the entries from their lists, and removes the
+    /// tombstones whose last entry is among them. Asks for another publication of each state that may not be the
+    /// last record of its user. Returns the users among them who have no document any more: their tombstones must be
+    /// published again. May be repeated.
+    pub async fn remove_acknowledged(
+        &self,
+        acknowledged: &[&AcknowledgedEvents],
+    ) -> Result<Vec<uuid::Uuid>, StoreError> {
+        let (tombstones, others): (Vec<&AcknowledgedEvents>, Vec<&AcknowledgedEvents>) = acknowledged
+            .iter()
+            .copied()
+            .partition(|ack| ack.last_of_tombstone && ack.state != StatePublication::Contested);
         // For a tombstone, only the entries in the logs of acting admins are kept.
         self.write_audit_of_acting_admins(acknowledged).await?;
         self.write_audit(&others).await?;
-        if self.remove_from_lists(&others).await? < others.len() {
+        // Before the removal, because a crash between the two would lose the request.
+        let contested = users(&others, StatePublication::Contested);
+        self.request_snapshots(&contested).await?;
+        let removed = self.remove_from_lists(&others).await?;
+        let mut gone = Vec::new();
+        if removed.missing_users {
             self.delete_audit_of_deleted_users(&others).await?;
+        }
+        if removed.missing_entries {
+            // Another process has published the same entries, perhaps with an older state that came later.
+            gone = self.request_snapshots_or_find_gone(&others).await?;
         }
         for tombstone in tombstones {
             self.remove_tombstone(tombstone).await?;
         }
-        Ok(())
+        Ok(gone)
+    }
+
+    async fn request_snapshots_or_find_gone(
+        &self,
+        acknowledged: &[&AcknowledgedEvents],
+    ) -> Result<Vec<uuid::Uuid>, StoreError> {
+        let mut affected = users(acknowledged, StatePublication::Sole);
+        affected.extend(users(acknowledged, StatePublication::Contested));
+        let matched = self.request_snapshots(&affected).await?;
+        if usize::try_from(matched).is_ok_and(|matched| matched == affected.len()) {
+            return Ok(Vec::new());
+        }
+        let ids: BTreeSet<uuid::Uuid> = affected.iter().copied().collect();
+        let existing = self.find_ids(ids, doc! {}).await?;
+        affected.retain(|user| !existing.contains(user));
+        Ok(affected)
     }
 
     async fn write_audit(&self, acknowledged: &[&AcknowledgedEvents]) -> Result<(), StoreError> {
         let updates: Vec<Document> =
-            acknowledged.iter().flat_map(|ack| ack.events.iter().map(|event| audit_upsert(ack.user, event))).collect();
-        run_updates(&self.audit, updates).await.map(|_| ())
+            acknowledged.iter().flat_map(|ack| ack.published().map(|event| audit_upsert(ack.user, event))).collect();
+        run_updates(&self.audit, updates).await.map(drop)
     }
 
     /// Writes the action of an admin to the log of the admin too, with the id of the other account.
     async fn write_audit_of_acting_admins(&self, acknowledged: &[&AcknowledgedEvents]) -> Result<(), StoreError> {
-        let events = acknowledged.iter().flat_map(|ack| ack.events.iter().map(|event| (ack.user, event)));
+        let events = acknowledged.iter().flat_map(|ack| ack.published().map(|event| (ack.user, event)));
         let actions: Vec<_> =
             events.filter_map(|(user, event)| Some((event.acting_admin(user)?, user, event))).collect();
         if actions.is_empty() {
@@ -148,7 +205,7 @@ impl OutboxStore {
         let upserts =
             actions.iter().map(|(admin, target, event)| acting_admin_upsert(*admin, *target, event)).collect();
         run_updates(&self.audit, upserts).await?;
-        let existing = self.existing(admins).await?;
+        let existing = self.existing_accounts(admins).await?;
         let gone = actions.iter().filter(|(admin, ..)| !existing.contains(admin));
         self.delete_audit_rows(gone.map(|(.., event)| acting_admin_row_id(event).into()).collect()).await
     }
@@ -162,9 +219,17 @@ impl OutboxStore {
         Ok(())
     }
 
-    async fn existing(&self, users: BTreeSet<uuid::Uuid>) -> Result<BTreeSet<uuid::Uuid>, StoreError> {
+    async fn existing_accounts(&self, users: BTreeSet<uuid::Uuid>) -> Result<BTreeSet<uuid::Uuid>, StoreError> {
+        self.find_ids(users, doc! { "deletedAt": { "$exists": false } }).await
+    }
+
+    async fn find_ids(
+        &self,
+        users: BTreeSet<uuid::Uuid>,
+        mut filter: Document,
+    ) -> Result<BTreeSet<uuid::Uuid>, StoreError> {
         let ids: Vec<Bson> = users.into_iter().map(|id| Bson::from(Uuid::from(id))).collect();
-        let filter = doc! { "_id": { "$in": ids }, "deletedAt": { "$exists": false } };
+        filter.insert("_id", doc! { "$in": ids });
         let found: Vec<Backlog> = with_deadline(self.users.deadline, async {
             let cursor = self.users.collection.find(filter).projection(doc! { "_id": 1 }).await?;
             cursor.with_type::<Backlog>().try_collect().await
@@ -173,22 +238,36 @@ impl OutboxStore {
         Ok(found.into_iter().map(|user| user.user.into()).collect())
     }
 
-    /// Removes the events from their lists, and returns how many of the accounts still exist.
-    async fn remove_from_lists(&self, acknowledged: &[&AcknowledgedEvents]) -> Result<usize, StoreError> {
-        let updates = acknowledged
-            .iter()
-            .map(|ack| {
-                let pull = doc! { "$pull": { "pendingEvents": { "id": { "$in": ids(&ack.events) } } }, "$unset": { "parked": "" } };
-                doc! { "q": { "_id": Uuid::from(ack.user) }, "u": pull }
-            })
-            .collect();
-        run_updates(&self.users, updates).await
+    /// Removes the entries from their lists, each list in one update. If states were published, each entry is
+    /// removed by an update of its own: only then does the number of modified documents show whether every entry was
+    /// there.
+    async fn remove_from_lists(&self, acknowledged: &[&AcknowledgedEvents]) -> Result<RemovedEntries, StoreError> {
+        let mut updates = Vec::with_capacity(acknowledged.len());
+        let (mut expected, mut with_state) = (0, 0);
+        for ack in acknowledged {
+            let mut removal = |ids: Vec<Bson>| {
+                let pull = doc! { "$pull": { "pendingEvents": { "id": { "$in": ids } } }, "$unset": { "parked": "" } };
+                updates.push(doc! { "q": { "_id": Uuid::from(ack.user) }, "u": pull });
+                expected += 1;
+            };
+            if ack.state == StatePublication::None {
+                removal(ids(&ack.events));
+            } else {
+                ids(&ack.events).into_iter().for_each(|id| removal(vec![id]));
+                with_state += 1;
+            }
+        }
+        let done = run_updates(&self.users, updates).await?;
+        Ok(RemovedEntries {
+            missing_users: done.matched < expected,
+            missing_entries: with_state > 0 && done.modified < expected,
+        })
     }
 
     /// Deletes the audit rows of users who were deleted while their events were published. Another replica has
     /// published their last event and removed the tombstone, so these rows were written too late.
     async fn delete_audit_of_deleted_users(&self, acknowledged: &[&AcknowledgedEvents]) -> Result<(), StoreError> {
-        let existing = self.existing(acknowledged.iter().map(|ack| ack.user).collect()).await?;
+        let existing = self.existing_accounts(acknowledged.iter().map(|ack| ack.user).collect()).await?;
         let gone = acknowledged.iter().filter(|ack| !existing.contains(&ack.user));
         self.delete_audit_rows(gone.flat_map(|ack| ids(&ack.events)).collect()).await
     }
@@ -229,14 +308,17 @@ impl OutboxStore {
     }
 
     /// Removes one event from its list as if it had been published: its audit row is written, and a tombstone
-    /// is removed with its last event. Returns false and changes nothing if the event is not in the list.
-    pub async fn skip(&self, user: uuid::Uuid, event: uuid::Uuid) -> Result<bool, StoreError> {
+    /// is removed with its last event. If `publishes_state`, the relay is asked for the state of the user. Returns
+    /// false and changes nothing if the event is not in the list.
+    pub async fn skip(&self, user: uuid::Uuid, event: uuid::Uuid, publishes_state: bool) -> Result<bool, StoreError> {
         let waiting = doc! { "_id": Uuid::from(user), "pendingEvents.id": Uuid::from(event) };
         let Some(backlog) = self.find(waiting, 1).await?.pop() else { return Ok(false) };
         let last_of_tombstone = backlog.deleted_at.is_some() && backlog.pending_events.len() == 1;
         let skipped = |entry: &PendingEvent| uuid::Uuid::from(entry.id) == event;
-        let events = backlog.pending_events.into_iter().filter(skipped).collect();
-        self.remove_acknowledged(&[&AcknowledgedEvents { user, events, last_of_tombstone }]).await?;
+        let events: Vec<_> = backlog.pending_events.into_iter().filter(skipped).collect();
+        let is_snapshot = events.iter().any(PendingEvent::is_snapshot);
+        let state = if publishes_state && !is_snapshot { StatePublication::Contested } else { StatePublication::None };
+        self.remove_acknowledged(&[&AcknowledgedEvents { user, events, last_of_tombstone, state }]).await?;
         Ok(true)
     }
 
@@ -247,6 +329,18 @@ impl OutboxStore {
         .await?;
         Ok(result.modified_count == 1)
     }
+}
+
+/// The result of removing entries from their lists.
+struct RemovedEntries {
+    /// Whether a user has no document any more.
+    missing_users: bool,
+    /// Whether an entry of a user whose state was published had been removed before.
+    missing_entries: bool,
+}
+
+fn users(acknowledged: &[&AcknowledgedEvents], state: StatePublication) -> Vec<uuid::Uuid> {
+    acknowledged.iter().filter(|ack| ack.state == state).map(|ack| ack.user).collect()
 }
 
 fn ids(events: &[PendingEvent]) -> Vec<Bson> {
@@ -290,11 +384,20 @@ fn upsert(id: Uuid, row: Document) -> Document {
     doc! { "q": { "_id": id }, "u": { "$setOnInsert": row }, "upsert": true }
 }
 
-/// Runs many independent updates in one command, and returns how many documents they matched. The bulk write of the
-/// driver would need MongoDB 8.
-async fn run_updates(handle: &CollectionHandle, updates: Vec<Document>) -> Result<usize, StoreError> {
+/// The numbers of documents that updates have matched and modified.
+#[derive(Default)]
+pub(super) struct UpdatedDocuments {
+    pub(super) matched: u64,
+    pub(super) modified: u64,
+}
+
+/// Runs many independent updates in one command. The bulk write of the driver would need MongoDB 8.
+pub(super) async fn run_updates(
+    handle: &CollectionHandle,
+    updates: Vec<Document>,
+) -> Result<UpdatedDocuments, StoreError> {
     if updates.is_empty() {
-        return Ok(0);
+        return Ok(UpdatedDocuments::default());
     }
     let command = doc! {
         "update": handle.collection.name(),
@@ -313,7 +416,8 @@ async fn run_updates(handle: &CollectionHandle, updates: Vec<Document>) -> Resul
     if answer.contains_key("writeConcernError") {
         return Err(StoreError::Timeout);
     }
-    Ok(answer.get_i32("n").ok().and_then(|matched| usize::try_from(matched).ok()).unwrap_or(0))
+    let number = |name| answer.get_i32(name).ok().and_then(|number| u64::try_from(number).ok()).unwrap_or(0);
+    Ok(UpdatedDocuments { matched: number("n"), modified: number("nModified") })
 }
 
 fn is_duplicate(error: &Bson) -> bool {

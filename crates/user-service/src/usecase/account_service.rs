@@ -41,7 +41,7 @@ pub struct AccountService {
     pub rules: Rules,
     pub lifetimes: Lifetimes,
     pub passwords: PasswordValidation,
-    pub attributes: AttributeRules,
+    pub attributes: Arc<AttributeRules>,
     pub rate_limiter: RateLimiter,
     pub metrics: AccountMetrics,
     pub writes: Writes,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use events::UserState;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -14,6 +15,9 @@ pub struct History {
     pub operations: Vec<Operation>,
     /// The whole topic, ordered by offset within each partition.
     pub records: Vec<TopicRecord>,
+    /// The whole topic of states, ordered by offset within each partition; `None` if the run publishes no states.
+    #[serde(default)]
+    pub states: Option<Vec<TopicRecord>>,
     /// The collection `users`, including tombstones.
     pub users: Vec<StoredUser>,
     /// The rows of the email service's ledger.
@@ -160,6 +164,9 @@ pub struct RecordedResponse {
     pub problem: Option<String>,
     /// The account's `version` from the body, or from the ETag.
     pub version: Option<u64>,
+    /// The account in the body, without its attributes.
+    #[serde(default)]
+    pub state: Option<Box<UserState>>,
     /// `Retry-After`, in seconds.
     pub retry_after: Option<u64>,
     /// Body and headers in a form that can be compared, without the headers that always vary (`x-request-id`,
@@ -196,10 +203,9 @@ pub struct StoredUser {
     pub version: u64,
     /// Whether only the tombstone is left.
     pub deleted: bool,
-    /// `active` or `disabled`; `None` for a tombstone.
-    pub status: Option<String>,
-    /// Whether the account has the role `admin`.
-    pub admin: bool,
+    /// What a record of the topic of states must show; `None` for a tombstone.
+    #[serde(default)]
+    pub state: Option<UserState>,
     /// The ids and types of events that are not yet published.
     pub pending: Vec<(Uuid, String)>,
 }
@@ -385,6 +391,12 @@ pub struct Limits {
     pub no_user_service: bool,
     /// The topic was recreated during the run. Its earlier records are gone, so missing records are not reported.
     pub topic_replaced: bool,
+    /// The attributes that the operator's schema marks as public.
+    #[serde(default)]
+    pub public_attributes: Vec<String>,
+    /// The topic of states was switched on during the run. A user who was deleted before needs no tombstone in it.
+    #[serde(default)]
+    pub states_later: bool,
     /// The code was made to panic, so a valid record may be a dead letter with the reason `processing-failed`.
     #[serde(default)]
     pub panics: bool,

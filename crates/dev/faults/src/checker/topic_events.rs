@@ -1,8 +1,11 @@
-//! The records of the topic, decoded according to the contract.
+//! The records of the topics, decoded according to the contract.
 
 use std::collections::BTreeSet;
 
-use events::{DecodeError, Decoded, Event};
+use events::{
+    DecodeError, Decoded, Event, StateRecord,
+    topic::{DEFAULT_PARTITIONS, partition_of},
+};
 use uuid::Uuid;
 
 use crate::checker::{History, TopicRecord};
@@ -34,6 +37,12 @@ pub(crate) fn decode(record: &TopicRecord) -> Result<Decoded, DecodeError> {
     events::decode(headers, record.key.as_deref(), record.value.as_deref())
 }
 
+/// Decodes a record of the topic of states.
+pub(crate) fn decode_state(record: &TopicRecord) -> Result<Decoded<StateRecord>, DecodeError> {
+    let headers = record.headers.iter().map(|(name, value)| (name.as_str(), value.as_deref()));
+    events::decode_state(headers, record.key.as_deref(), record.value.as_deref())
+}
+
 /// Returns all records that are events, including those that the test wrote, in the order of the topic.
 pub(crate) fn all_events(history: &History) -> Vec<TopicEvent<'_>> {
     let topic_event = |record| match decode(record) {
@@ -55,4 +64,12 @@ pub(crate) fn first_occurrences(history: &History) -> Vec<TopicEvent<'_>> {
         is_from_user_service(history, topic_event.record) && seen.insert(topic_event.id())
     };
     all_events(history).into_iter().filter(first).collect()
+}
+
+/// Returns the partitions to which the record's key belongs or belonged, one for each number of partitions.
+pub(crate) fn allowed_partitions(history: &History, record: &TopicRecord) -> Vec<i32> {
+    let key = record.key.as_deref().unwrap_or_default();
+    let usual = [DEFAULT_PARTITIONS];
+    let counts = if history.limits.partitions.is_empty() { &usual[..] } else { &history.limits.partitions };
+    counts.iter().map(|count| partition_of(key, *count)).collect()
 }

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use events::{
-    DeletedBy, Event, LoginMethod, PasswordChangeReason, Payload, Recipient, SealedToken, TokenGrant, UserDeleted,
-    UserEmailChangeRequested, UserLoggedIn, UserPasswordChanged, UserProfileUpdated, UserRegistered,
+    DeletedBy, Event, LoginMethod, PasswordChangeReason, Payload, Recipient, SealedToken, StateRecord, TokenGrant,
+    UserDeleted, UserEmailChangeRequested, UserLoggedIn, UserPasswordChanged, UserProfileUpdated, UserRegistered,
+    UserState, UserStatus,
     topic::{DEFAULT_PARTITIONS, partition_of},
 };
 use faults::checker::{
@@ -58,6 +59,7 @@ impl HistoryBuilder {
             samples: samples.collect(),
             secrets: vec![KnownSecret { what: "password".into(), value: SECRET.into() }],
             texts: vec![SearchedText { place: "a log".into(), text: "no secrets".into() }],
+            states: Some(Vec::new()),
             ..History::default()
         };
         Self { history, now: 1_900_000_000_000, ids: 0, accounts: BTreeMap::new() }
@@ -82,7 +84,9 @@ impl HistoryBuilder {
         for record in &self.history.records {
             self.history.committed.insert(record.partition, record.offset + 1);
         }
-        self.history.records.sort_by_key(|record| (record.partition, record.offset));
+        for records in [&mut self.history.records, self.history.states.get_or_insert_default()] {
+            records.sort_by_key(|record| (record.partition, record.offset));
+        }
         self.history
     }
 
@@ -92,9 +96,22 @@ impl HistoryBuilder {
 
     pub(crate) fn register(&mut self, end: MailOutcome) -> Uuid {
         let id = self.id();
-        let user =
-            StoredUser { id, version: 0, deleted: false, status: Some("active".into()), admin: false, pending: vec![] };
-        self.accounts.insert(id, user);
+        let state = UserState {
+            id,
+            version: 0,
+            username: "ada".into(),
+            email: recipient(id).email,
+            email_verified: false,
+            display_name: None,
+            locale: None,
+            timezone: None,
+            roles: Vec::new(),
+            status: UserStatus::Active,
+            attributes: None,
+            created_at: at(self.now),
+            updated_at: at(self.now),
+        };
+        self.accounts.insert(id, StoredUser { id, version: 0, deleted: false, state: Some(state), pending: vec![] });
         let payload = UserRegistered {
             user_id: id,
             username: "ada".into(),
@@ -174,13 +191,32 @@ impl HistoryBuilder {
     /// Publishes the last record again, as after a crash between its acknowledgement and its removal from the list.
     pub(crate) fn republish_last_record(&mut self) {
         let Some(mut record) = self.history.records.iter().rfind(|record| !record.foreign).cloned() else { return };
-        record.offset = self.next_offset(record.partition);
+        record.offset = next_offset(&self.history.records, record.partition);
         self.history.records.push(record);
+    }
+
+    /// Publishes the state of every account again, as after a snapshot.
+    pub(crate) fn publish_snapshot(&mut self) {
+        for user in self.users() {
+            self.publish_state(user, at(self.now));
+        }
+    }
+
+    /// Publishes the first state of the user of the last one again, and then the last one, as after a replica that
+    /// was stopped for a while.
+    pub(crate) fn republish_first_state(&mut self) {
+        let states = self.history.states.get_or_insert_default();
+        let Some(last) = states.last().cloned() else { return };
+        let Some(first) = states.iter().find(|record| record.key == last.key).cloned() else { return };
+        for mut record in [first, last] {
+            record.offset = next_offset(states, record.partition);
+            states.push(record);
+        }
     }
 
     pub(crate) fn add_poison_record(&mut self) {
         let (partition, timestamp) = (3, Some(self.now));
-        let offset = self.next_offset(partition);
+        let offset = next_offset(&self.history.records, partition);
         let value = Some(b"not JSON".to_vec());
         let record = TopicRecord { partition, offset, timestamp, value, foreign: true, ..TopicRecord::default() };
         self.history.records.push(record);
@@ -194,9 +230,22 @@ impl HistoryBuilder {
         let account = self.accounts.get_mut(&user).expect("the account exists");
         account.version += 1;
         let version = account.version;
-        let response =
-            RecordedResponse { status, version: (status < 202).then_some(version), ..RecordedResponse::default() };
         let began = self.now;
+        let state = account.state.as_mut().expect("the account exists");
+        state.version = version;
+        if action != Action::Login {
+            state.updated_at = at(began + 1);
+        }
+        if action == Action::UpdateProfile {
+            state.display_name = Some(format!("Ada the {version}."));
+        }
+        let shown = status < 202;
+        let response = RecordedResponse {
+            status,
+            version: shown.then_some(version),
+            state: shown.then(|| Box::new(state.clone())),
+            ..RecordedResponse::default()
+        };
         self.operation(action, Some(user), Outcome::Answered(response));
         let event = Event::new(self.id(), at(began + 1), version, None, payload);
         let templates: &[&str] = match &event.payload {
@@ -207,6 +256,11 @@ impl HistoryBuilder {
             _ => &[],
         };
         self.publish(&event);
+        match action {
+            Action::Login => {}
+            Action::Delete => self.push_state(&StateRecord { user, version, time: at(began + 1), state: None }),
+            _ => self.publish_state(user, at(began + 1)),
+        }
         for template in templates {
             self.mail(&event, template, end);
         }
@@ -235,7 +289,7 @@ impl HistoryBuilder {
         let headers = event.envelope.headers().into_iter();
         let record = TopicRecord {
             partition,
-            offset: self.next_offset(partition),
+            offset: next_offset(&self.history.records, partition),
             timestamp: Some(self.now),
             key: Some(key),
             value: Some(event.payload.to_json().into_bytes()),
@@ -243,6 +297,16 @@ impl HistoryBuilder {
             foreign: false,
         };
         self.history.records.push(record);
+    }
+
+    fn publish_state(&mut self, user: Uuid, time: Timestamp) {
+        let account = self.accounts.get(&user).expect("the account exists");
+        self.push_state(&StateRecord { user, version: account.version, time, state: account.state.clone() });
+    }
+
+    fn push_state(&mut self, state: &StateRecord) {
+        let states = self.history.states.get_or_insert_default();
+        states.push(state_record(state, self.now, states));
     }
 
     fn mail(&mut self, event: &Event, template: &str, end: MailOutcome) {
@@ -298,11 +362,6 @@ impl HistoryBuilder {
         });
     }
 
-    fn next_offset(&self, partition: i32) -> i64 {
-        let there = self.history.records.iter().filter(|record| record.partition == partition);
-        there.map(|record| record.offset + 1).max().unwrap_or(0)
-    }
-
     fn grant(&mut self) -> TokenGrant {
         let sealed = SealedToken { kid: "0123456789abcdef".into(), sealed_box: "box".into() };
         TokenGrant { sealed, expires_at: at(self.now + 86_400_000) }
@@ -312,6 +371,27 @@ impl HistoryBuilder {
         self.ids += 1;
         Uuid::from_u128(self.ids)
     }
+}
+
+/// Returns the record of a state at the end of the topic.
+pub(crate) fn state_record(state: &StateRecord, timestamp: i64, topic: &[TopicRecord]) -> TopicRecord {
+    let key = state.user.to_string().into_bytes();
+    let partition = partition_of(&key, DEFAULT_PARTITIONS);
+    let headers = state.headers().into_iter();
+    TopicRecord {
+        partition,
+        offset: next_offset(topic, partition),
+        timestamp: Some(timestamp),
+        key: Some(key),
+        value: state.state.as_ref().map(|state| state.to_json().into_bytes()),
+        headers: headers.map(|(name, value)| (name.to_owned(), Some(value.into_bytes()))).collect(),
+        foreign: false,
+    }
+}
+
+fn next_offset(topic: &[TopicRecord], partition: i32) -> i64 {
+    let there = topic.iter().filter(|record| record.partition == partition);
+    there.map(|record| record.offset + 1).max().unwrap_or(0)
 }
 
 fn recipient(user: Uuid) -> Recipient {

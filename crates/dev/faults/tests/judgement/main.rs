@@ -4,5 +4,6 @@
 mod history_builder;
 mod mutations;
 mod recovery;
+mod states;
 mod valid_histories;
 mod violations;

@@ -1,6 +1,8 @@
 //! Applies small errors to valid histories and checks that the checker detects each.
 
-use faults::checker::{History, Outcome, Promise, RecordedResponse, check};
+use std::collections::BTreeMap;
+
+use faults::checker::{History, Outcome, Promise, RecordedResponse, TopicRecord, check};
 use proptest::{prelude::*, sample::Index};
 
 use crate::{history_builder::SECRET, valid_histories::valid_history};
@@ -59,6 +61,55 @@ const MUTATIONS: &[(&str, Mutation)] = &[
         let n = which.index(history.users.len().max(1));
         history.users.get_mut(n)?.version -= 1;
         Some(Promise::I2)
+    }),
+    ("the newest state of a user is lost", |history, which| {
+        let record = pick(&last_states(history), which)?;
+        // The record before it may show the same state.
+        let (key, version) = (record.key.clone(), header(&record, "ce_sequence"));
+        let topic = history.states.as_mut()?;
+        topic.retain(|other| other.key != key || header(other, "ce_sequence") < version);
+        let last = topic.iter().rfind(|other| other.key == key);
+        let differs = last.is_none_or(|last| visible(last) != visible(&record));
+        differs.then_some(Promise::I10)
+    }),
+    ("an older state of a user is published last", |history, which| {
+        let lasts = last_states(history);
+        let topic = history.states.as_mut()?;
+        let is_older =
+            |record: &&TopicRecord| lasts.iter().any(|last| last.key == record.key && visible(last) != visible(record));
+        let older: Vec<TopicRecord> = topic.iter().filter(is_older).cloned().collect();
+        let mut record = pick(&older, which)?;
+        record.offset = i64::MAX;
+        topic.push(record);
+        Some(Promise::I10)
+    }),
+    ("a user has no state", |history, which| {
+        let key = pick(&last_states(history), which)?.key;
+        history.states.as_mut()?.retain(|record| record.key != key);
+        Some(Promise::I10)
+    }),
+    ("a record has another state than its version", |history, which| {
+        let answered = history.operations.iter().filter_map(|operation| match &operation.outcome {
+            Outcome::Answered(response) => Some((operation.user?.to_string(), response.state.as_ref()?.version)),
+            Outcome::Unknown { .. } => None,
+        });
+        let answered: Vec<(String, u64)> = answered.collect();
+        let is_known = |record: &&mut TopicRecord| {
+            let version = header(record, "ce_sequence").parse().expect("the builder creates valid values");
+            record.value.is_some() && answered.contains(&(header(record, "ce_subject"), version))
+        };
+        let mut known: Vec<&mut TopicRecord> = history.states.as_mut()?.iter_mut().filter(is_known).collect();
+        let position = which.index(known.len().max(1));
+        let value = known.get_mut(position)?.value.as_mut()?;
+        let text = String::from_utf8(value.clone()).expect("the builder creates valid values");
+        *value = text.replace("\"username\":\"ada\"", "\"username\":\"eve\"").into_bytes();
+        Some(Promise::I10)
+    }),
+    ("a state is not valid", |history, which| {
+        let topic = history.states.as_mut()?;
+        let position = which.index(topic.len());
+        topic[position].headers.retain(|(name, _)| name != "ce_time");
+        Some(Promise::I10)
     }),
     ("a dot arrives twice", |history, which| {
         let accepted: Vec<usize> = (0..history.smtp.len()).filter(|n| !refused(history, *n)).collect();
@@ -155,9 +206,23 @@ fn pick<T: Clone>(of: &[T], which: Index) -> Option<T> {
     (!of.is_empty()).then(|| which.get(of).clone())
 }
 
-fn header(record: &faults::checker::TopicRecord, name: &str) -> String {
+fn header(record: &TopicRecord, name: &str) -> String {
     let value = record.headers.iter().find(|(key, _)| key == name).and_then(|(_, value)| value.clone());
     value.map_or_else(|| "-".to_owned(), |value| String::from_utf8(value).expect("the builder creates valid values"))
+}
+
+/// Returns the last state of each user.
+fn last_states(history: &History) -> Vec<TopicRecord> {
+    let last: BTreeMap<_, _> = history.states.iter().flatten().map(|record| (record.key.clone(), record)).collect();
+    last.into_values().cloned().collect()
+}
+
+/// Returns what a record of the topic of states shows, without the version.
+fn visible(record: &TopicRecord) -> Option<serde_json::Value> {
+    let value = record.value.as_deref()?;
+    let mut state: serde_json::Value = serde_json::from_slice(value).expect("the builder creates valid values");
+    state["version"].take();
+    Some(state)
 }
 
 /// Returns the ids of events whose sequence is the version in a response.
@@ -167,7 +232,7 @@ fn acknowledged(history: &History) -> Vec<String> {
         Outcome::Unknown { .. } => None,
     });
     let id = |(user, version): (uuid::Uuid, u64)| {
-        let is_event = |record: &&faults::checker::TopicRecord| {
+        let is_event = |record: &&TopicRecord| {
             header(record, "ce_subject") == user.to_string()
                 && header(record, "ce_sequence") == format!("{version:010}")
         };

@@ -18,6 +18,8 @@ pub(crate) enum RandomStep {
     ProbeExistence,
     RefuseForOverload,
     RepublishLastRecord,
+    PublishSnapshot,
+    RepublishFirstState,
     AddPoisonRecord,
 }
 
@@ -37,6 +39,8 @@ fn random_step() -> impl Strategy<Value = RandomStep> {
         Just(RandomStep::ProbeExistence),
         Just(RandomStep::RefuseForOverload),
         Just(RandomStep::RepublishLastRecord),
+        Just(RandomStep::PublishSnapshot),
+        Just(RandomStep::RepublishFirstState),
         Just(RandomStep::AddPoisonRecord),
     ]
 }
@@ -60,6 +64,8 @@ pub(crate) fn valid_history() -> impl Strategy<Value = History> {
                 RandomStep::ProbeExistence => builder.probe_existence(),
                 RandomStep::RefuseForOverload => builder.refuse_for_overload(),
                 RandomStep::RepublishLastRecord => builder.republish_last_record(),
+                RandomStep::PublishSnapshot => builder.publish_snapshot(),
+                RandomStep::RepublishFirstState => builder.republish_first_state(),
                 RandomStep::AddPoisonRecord => builder.add_poison_record(),
             }
         }

@@ -1,5 +1,5 @@
 //! The operator's rules for user attributes: a JSON Schema (draft 2020-12), in which `"x-admin-only": true` marks the
-//! members that only administrators may write.
+//! members that only administrators may write, and `"x-public": true` those that other services may see.
 //!
 //! The schema is self-contained: it must not refer to other documents, and nothing is fetched. Patterns run on an
 //! engine with linear time, so look-around and back-references are errors.
@@ -15,8 +15,9 @@ use super::{
     schema_violation::{SchemaViolation, find_violations},
 };
 
-/// The annotation. It is allowed only on members that are reached from the root through `properties` alone.
+// The annotations. They are allowed only on members that are reached from the root through `properties` alone.
 const ADMIN_ONLY: &str = "x-admin-only";
+const PUBLIC: &str = "x-public";
 const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
 /// Maximum size of a compiled pattern.
 const MAX_PATTERN_BYTES: usize = 1 << 20;
@@ -36,7 +37,8 @@ pub struct AttributeRules {
     validator: Option<Validator>,
     /// `null` without a schema.
     schema: Value,
-    admin_only: AdminOnlyMembers,
+    admin_only: MarkedMembers,
+    public: MarkedMembers,
 }
 
 /// The reason why a file cannot be used as the schema of attributes.
@@ -48,19 +50,19 @@ pub enum InvalidSchema {
     OtherDraft,
     #[error("it cannot be used: {0}")]
     Unusable(String),
-    #[error("{ADMIN_ONLY} at {0} is neither true nor false")]
-    NotBoolean(String),
-    #[error("{ADMIN_ONLY} at {0} has no effect: only members reached from the root by `properties` can be marked")]
-    Unreachable(String),
+    #[error("{0} at {1} is neither true nor false")]
+    NotBoolean(&'static str, String),
+    #[error("{0} at {1} has no effect: only members reached from the root by `properties` can be marked")]
+    Unreachable(&'static str, String),
     #[error("`{0}` is required, and only administrators may write it: no user could register")]
     RequiredAdminOnly(String),
 }
 
-/// The members that only administrators may write, as a tree.
+/// The members with one of the annotations, as a tree.
 #[derive(Debug, Default)]
-struct AdminOnlyMembers {
+struct MarkedMembers {
     is_marked: bool,
-    members: BTreeMap<String, AdminOnlyMembers>,
+    members: BTreeMap<String, MarkedMembers>,
 }
 
 impl AttributeRules {
@@ -85,14 +87,13 @@ impl AttributeRules {
             .map_err(|error| {
                 InvalidSchema::Unusable(format!("{error} (at {} of the schema)", error.instance_path()))
             })?;
-        let mut reached = BTreeSet::new();
-        let admin_only = AdminOnlyMembers::read(&schema, "", &mut reached);
-        check_annotations(&schema, "", &reached)?;
+        let admin_only = MarkedMembers::parse(&schema, ADMIN_ONLY)?;
+        let public = MarkedMembers::parse(&schema, PUBLIC)?;
         let required = schema.get("required").and_then(Value::as_array).into_iter().flatten();
-        let unwritable = required.filter_map(Value::as_str).find(|name| admin_only.is_admin_only(name));
+        let unwritable = required.filter_map(Value::as_str).find(|name| admin_only.is_marked(name));
         match unwritable {
             Some(name) => Err(InvalidSchema::RequiredAdminOnly(name.to_owned())),
-            None => Ok(Self { validator: Some(validator), schema, admin_only }),
+            None => Ok(Self { validator: Some(validator), schema, admin_only, public }),
         }
     }
 
@@ -169,6 +170,14 @@ impl AttributeRules {
         Some(writer)
     }
 
+    /// Returns the members of `attributes` that other services may see: those that the schema marks with `x-public`.
+    /// A marked object is public as a whole; an unmarked one has only its marked members. Returns `None` if nothing is
+    /// public.
+    #[must_use]
+    pub fn public_members(&self, attributes: &Map<String, Value>) -> Option<Map<String, Value>> {
+        Some(self.public.select(attributes)).filter(|members| !members.is_empty())
+    }
+
     fn check_schema(&self, attributes: Option<Attributes>) -> Result<Option<Attributes>, Vec<SchemaViolation>> {
         let Some(validator) = &self.validator else { return Ok(attributes) };
         let value = Value::Object(attributes.as_ref().map(|it| it.as_map().clone()).unwrap_or_default());
@@ -177,14 +186,22 @@ impl AttributeRules {
     }
 }
 
-impl AdminOnlyMembers {
+impl MarkedMembers {
+    /// Reads an annotation in the whole schema.
+    fn parse(schema: &Value, annotation: &'static str) -> Result<Self, InvalidSchema> {
+        let mut reached = BTreeSet::new();
+        let marked = Self::read(schema, annotation, "", &mut reached);
+        check_annotations(schema, annotation, "", &reached)?;
+        Ok(marked)
+    }
+
     /// Reads the annotations below `schema`. Adds the pointers of the members that have or contain one to `reached`.
-    fn read(schema: &Value, pointer: &str, reached: &mut BTreeSet<String>) -> Self {
+    fn read(schema: &Value, annotation: &str, pointer: &str, reached: &mut BTreeSet<String>) -> Self {
         let mut marked = Self { is_marked: false, members: BTreeMap::new() };
         for (name, member) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
             let pointer = format!("{pointer}/properties/{}", escape_segment(name));
-            let mut below = Self::read(member, &pointer, reached);
-            below.is_marked = member.get(ADMIN_ONLY) == Some(&Value::Bool(true));
+            let mut below = Self::read(member, annotation, &pointer, reached);
+            below.is_marked = member.get(annotation) == Some(&Value::Bool(true));
             if below.is_marked || !below.members.is_empty() {
                 reached.insert(pointer);
                 marked.members.insert(name.clone(), below);
@@ -193,8 +210,21 @@ impl AdminOnlyMembers {
         marked
     }
 
-    fn is_admin_only(&self, name: &str) -> bool {
+    fn is_marked(&self, name: &str) -> bool {
         self.members.get(name).is_some_and(|member| member.is_marked)
+    }
+
+    /// Returns the marked members of an object. An object without any is left out.
+    fn select(&self, object: &Map<String, Value>) -> Map<String, Value> {
+        let selected = self.members.iter().filter_map(|(name, member)| {
+            let value = object.get(name)?;
+            if member.is_marked {
+                return Some((name.clone(), value.clone()));
+            }
+            let inner = member.select(value.as_object()?);
+            (!inner.is_empty()).then(|| (name.clone(), Value::Object(inner)))
+        });
+        selected.collect()
     }
 
     /// Returns the paths of the marked members that a patch sets or removes.
@@ -261,28 +291,33 @@ fn at_root(invalid: Invalid) -> Vec<SchemaViolation> {
     vec![SchemaViolation { path: Vec::new(), invalid }]
 }
 
-/// Checks that every annotation in the schema is a boolean, and is in a place where it has an effect.
-fn check_annotations(schema: &Value, pointer: &str, reached: &BTreeSet<String>) -> Result<(), InvalidSchema> {
+/// Checks that an annotation is a boolean wherever the schema has it, and is in a place where it has an effect.
+fn check_annotations(
+    schema: &Value,
+    annotation: &'static str,
+    pointer: &str,
+    reached: &BTreeSet<String>,
+) -> Result<(), InvalidSchema> {
     let shown = || if pointer.is_empty() { "#".to_owned() } else { format!("#{pointer}") };
     match schema {
         Value::Object(members) => {
             // Directly below `properties` it is the name of a member.
-            let mark = members.get(ADMIN_ONLY).filter(|_| !pointer.ends_with("/properties"));
+            let mark = members.get(annotation).filter(|_| !pointer.ends_with("/properties"));
             match mark {
                 None | Some(Value::Bool(false)) => {}
                 Some(Value::Bool(true)) if reached.contains(pointer) => {}
-                Some(Value::Bool(true)) => return Err(InvalidSchema::Unreachable(shown())),
-                Some(_) => return Err(InvalidSchema::NotBoolean(shown())),
+                Some(Value::Bool(true)) => return Err(InvalidSchema::Unreachable(annotation, shown())),
+                Some(_) => return Err(InvalidSchema::NotBoolean(annotation, shown())),
             }
             let mut below = members.iter();
             below.try_for_each(|(name, member)| {
-                check_annotations(member, &format!("{pointer}/{}", escape_segment(name)), reached)
+                check_annotations(member, annotation, &format!("{pointer}/{}", escape_segment(name)), reached)
             })
         }
         Value::Array(items) => items
             .iter()
             .enumerate()
-            .try_for_each(|(n, item)| check_annotations(item, &format!("{pointer}/{n}"), reached)),
+            .try_for_each(|(n, item)| check_annotations(item, annotation, &format!("{pointer}/{n}"), reached)),
         _ => Ok(()),
     }
 }

@@ -129,6 +129,12 @@ fn a_schema_that_could_not_be_enforced_is_refused() {
         (r#"{"x-admin-only": true}"#, "at # has no effect"),
         (r##"{"$defs": {"a": {"x-admin-only": true}}, "properties": {"a": {"$ref": "#/$defs/a"}}}"##, "at #/$defs/a"),
         (r#"{"patternProperties": {"^a": {"x-admin-only": true}}}"#, "has no effect"),
+        (r#"{"properties": {"a": {"x-public": 1}}}"#, "x-public at #/properties/a is neither true nor false"),
+        (r#"{"x-public": true}"#, "x-public at # has no effect"),
+        (r##"{"$defs": {"a": {"x-public": true}}, "properties": {"a": {"$ref": "#/$defs/a"}}}"##, "at #/$defs/a"),
+        (r#"{"patternProperties": {"^a": {"x-public": true}}}"#, "at #/patternProperties/^a has no effect"),
+        (r#"{"properties": {"a": {"items": {"x-public": true}}}}"#, "at #/properties/a/items has no effect"),
+        (r#"{"allOf": [{"properties": {"a": {"x-public": true}}}]}"#, "at #/allOf/0/properties/a has no effect"),
         (r#"{"properties": {"a": {"x-admin-only": true}}, "required": ["a"]}"#, "no user could register"),
     ] {
         let error = AttributeRules::parse(schema).expect_err(schema).to_string();
@@ -139,6 +145,9 @@ fn a_schema_that_could_not_be_enforced_is_refused() {
         "true",
         r#"{"properties": {"a/b": {"x-admin-only": true}, "x-admin-only": {"type": "string"}, "c": {"x-admin-only": false}}}"#,
         r##"{"$defs": {"a": {"type": "string"}}, "properties": {"a": {"$ref": "#/$defs/a", "x-admin-only": true}}}"##,
+        r##"{"$defs": {"a": {"type": "string"}}, "properties": {"a": {"$ref": "#/$defs/a", "x-public": true}}}"##,
+        r#"{"properties": {"a": {"x-public": true, "x-admin-only": true}, "x-public": {"x-public": false}}}"#,
+        r#"{"properties": {"a": {"x-public": true}}, "required": ["a"]}"#,
     ] {
         AttributeRules::parse(schema).expect(schema);
     }
@@ -180,4 +189,59 @@ fn the_writer_of_a_member_follows_from_the_marks_on_its_path() {
         assert_eq!(writer(path), expected, "{path}");
     }
     assert_eq!(AttributeRules::default().writer_of(&["anything".to_owned()]), Some(Writer::User));
+}
+
+#[test]
+fn only_marked_members_are_public() {
+    let schema = json!({
+        "properties": {
+            "nickname": { "x-public": true },
+            "team": { "x-public": true, "x-admin-only": true },
+            "address": { "x-public": true, "properties": { "street": { "x-public": false } } },
+            "billing": {
+                "properties": {
+                    "country": { "x-public": true },
+                    "limit": { "x-admin-only": true },
+                    "bank": { "properties": { "name": { "x-public": true } } },
+                },
+            },
+            "secret": { "x-public": false },
+        },
+    });
+    let rules = AttributeRules::parse(&schema.to_string()).unwrap();
+    let public = |value: Value| rules.public_members(value.as_object().unwrap()).map(Value::Object);
+    let all = json!({
+        "nickname": "ada",
+        "team": null,
+        "address": { "street": "12 St James's Square", "unknown": [1] },
+        "billing": { "country": "GB", "limit": 7, "bank": { "name": "Coutts", "account": 815 }, "unknown": 1 },
+        "secret": "s",
+        "unknown": { "nickname": "n" },
+    });
+    let expected = json!({
+        "nickname": "ada",
+        "team": null,
+        "address": { "street": "12 St James's Square", "unknown": [1] },
+        "billing": { "country": "GB", "bank": { "name": "Coutts" } },
+    });
+    assert_eq!(public(all), Some(expected));
+    assert_eq!(public(json!({ "address": "none" })), Some(json!({ "address": "none" })));
+    for without in [
+        json!({}),
+        json!({ "secret": "s", "unknown": 1 }),
+        json!({ "billing": { "limit": 7 } }),
+        json!({ "billing": { "bank": {} } }),
+        json!({ "billing": "GB" }),
+        json!({ "billing": [{ "country": "GB" }] }),
+    ] {
+        assert_eq!(public(without.clone()), None, "{without}");
+    }
+}
+
+#[test]
+fn nothing_is_public_without_a_mark() {
+    let everything = json!({ "nickname": "ada", "plan": "pro", "billing": { "country": "GB" } });
+    for rules in [AttributeRules::default(), rules(), AttributeRules::parse("true").unwrap()] {
+        assert_eq!(rules.public_members(everything.as_object().unwrap()), None);
+    }
 }

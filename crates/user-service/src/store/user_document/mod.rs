@@ -259,6 +259,11 @@ impl UserRecord {
         self.open_invitation().is_some_and(|invitation| invitation.placeholder.as_ref() == Some(&self.username))
     }
 
+    /// Returns the events that are not yet known to be in the topic, oldest first.
+    pub fn unpublished_events(&self) -> impl Iterator<Item = &PendingEvent> {
+        self.pending_events.iter().filter(|entry| !entry.is_snapshot())
+    }
+
     /// Returns the undo links, oldest first.
     #[must_use]
     pub fn undo_links(&self) -> Vec<UndoLink> {

@@ -11,6 +11,8 @@ pub struct NewEvent {
     pub data: String,
     pub trace_parent: Option<String>,
     pub audit: AuditDetails,
+    /// The process whose relay publishes the event first, if it has one.
+    pub replica: Option<uuid::Uuid>,
 }
 
 impl NewEvent {
@@ -25,11 +27,12 @@ impl NewEvent {
             data: self.data.clone(),
             trace_parent: self.trace_parent.clone(),
             audit: self.audit.clone(),
+            replica: self.replica.map(Into::into),
         }
     }
 }
 
-/// An event that is not yet known to be in the topic.
+/// An event that is not yet known to be in the topic, or a request to publish the state of the user.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PendingEvent {
@@ -43,6 +46,9 @@ pub struct PendingEvent {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trace_parent: Option<String>,
     pub audit: AuditDetails,
+    /// The process whose relay publishes the event first. Release 0.1.0 does not write it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replica: Option<Uuid>,
 }
 
 /// The private part of a pending event, for the audit log. It is never published.
@@ -60,6 +66,19 @@ pub struct AuditDetails {
 }
 
 impl PendingEvent {
+    /// Returns whether the entry is no event, but asks for the present state of the user.
+    #[must_use]
+    pub fn is_snapshot(&self) -> bool {
+        self.event_type == events::StateRecord::TYPE
+    }
+
+    /// Returns whether the state of the user must be published before the entry is removed. A login changes
+    /// nothing that other services see.
+    #[must_use]
+    pub fn needs_state(&self) -> bool {
+        self.event_type != events::EventType::UserLoggedIn.as_str()
+    }
+
     /// Returns the admin who caused the event, if the account of `user` is not their own.
     #[must_use]
     pub fn acting_admin(&self, user: uuid::Uuid) -> Option<uuid::Uuid> {

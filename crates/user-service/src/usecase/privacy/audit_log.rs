@@ -67,7 +67,7 @@ pub async fn own_audit_log(
 }
 
 fn pending_entries(user: &UserRecord) -> impl Iterator<Item = AuditEntry> {
-    user.pending_events.iter().map(|event| AuditEntry::from_pending(user.id.into(), event))
+    user.unpublished_events().map(|event| AuditEntry::from_pending(user.id.into(), event))
 }
 
 /// Merges rows and pending events into one order without duplicates, and returns the cursor of the next page. `entries` are

@@ -150,7 +150,7 @@ pub fn personal_data(record: &UserRecord) -> PersonalData {
         known_networks,
         locked_until,
         imported,
-        pending_events,
+        pending_events: _,
     } = record;
     PersonalData {
         user: record.user(),
@@ -173,7 +173,7 @@ pub fn personal_data(record: &UserRecord) -> PersonalData {
         known_networks: known_networks.iter().map(last_seen).collect(),
         locked_until: locked_until.map(Into::into),
         imported_at: imported.as_ref().map(|imported| imported.at.to_jiff()),
-        pending_events: pending_events.iter().map(pending_event).collect(),
+        pending_events: record.unpublished_events().map(pending_event).collect(),
     }
 }
 
@@ -244,7 +244,7 @@ fn last_seen(known: &KnownNetwork) -> Timestamp {
 
 fn pending_event(event: &PendingEvent) -> ExportedPendingEvent {
     // The payload repeats data of the account. The audit log contains the audit part.
-    let PendingEvent { id, event_type, at, sequence: _, data: _, trace_parent: _, audit: _ } = event;
+    let PendingEvent { id, event_type, at, sequence: _, data: _, trace_parent: _, audit: _, replica: _ } = event;
     ExportedPendingEvent { id: (*id).into(), event_type: event_type.clone(), at: at.to_jiff() }
 }
 

@@ -3,12 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use events::topic::{DEFAULT_PARTITIONS, partition_of};
 use uuid::Uuid;
 
 use crate::checker::{
-    History, TopicRecord, Violation, evidence,
-    topic_events::{TopicEvent, all_events, is_from_user_service},
+    History, Violation, evidence,
+    topic_events::{TopicEvent, all_events, allowed_partitions, is_from_user_service},
 };
 
 pub(super) fn violations(history: &History) -> Vec<Violation> {
@@ -41,12 +40,4 @@ pub(super) fn violations(history: &History) -> Vec<Violation> {
         }
     }
     found
-}
-
-/// Returns the partitions to which the record's key belongs or belonged.
-fn allowed_partitions(history: &History, record: &TopicRecord) -> Vec<i32> {
-    let key = record.key.as_deref().unwrap_or_default();
-    let usual = [DEFAULT_PARTITIONS];
-    let counts = if history.limits.partitions.is_empty() { &usual[..] } else { &history.limits.partitions };
-    counts.iter().map(|count| partition_of(key, *count)).collect()
 }

@@ -7,6 +7,7 @@ mod first_occurrences_are_in_order;
 mod mails_are_handed_over_once;
 mod mails_reach_a_terminal_state;
 mod neighbours_are_not_delayed;
+mod newest_state_is_published;
 mod offsets_follow_the_ledger;
 mod resources_are_bounded;
 mod secrets_stay_secret;
@@ -57,6 +58,7 @@ promises! {
     I7: resources_are_bounded::violations, "memory, queues and connections are bounded, and overload is refused with Retry-After";
     I8: unprocessable_records_are_dead_letters::violations, "every record that cannot be processed is exactly one dead letter with its reason";
     I9: offsets_follow_the_ledger::violations, "everything before a committed offset is in the ledger or the dead letters";
+    I10: newest_state_is_published::violations, "the last record of every user in the topic of states is the newest committed state";
     S1: secrets_stay_secret::violations, "no password, token or hash is readable anywhere";
     S2: account_existence_is_hidden::violations, "responses do not reveal whether an account exists";
 }

@@ -17,7 +17,7 @@ pub(super) fn violations(history: &History) -> Vec<Violation> {
         Some(Violation::new(format!("a {what} is readable"), [place()]))
     };
     let mut found = Vec::new();
-    for record in &history.records {
+    for record in history.records.iter().chain(history.states.iter().flatten()) {
         let headers = record.headers.iter().filter_map(|(_, value)| value.as_deref());
         let mut parts = headers.chain(record.key.as_deref()).chain(record.value.as_deref());
         let place = || {
