@@ -1,11 +1,12 @@
-//! `events list|retry|skip`: shows and handles events that the relay could not publish.
+//! `events list|retry|skip|snapshot`: shows and handles events that the relay could not publish, and requests the states
+//! of all users.
 
 use anyhow::{Context, bail};
 use clap::Subcommand;
 use service_kit::cli::print_line;
 use uuid::Uuid;
 
-use super::open_store;
+use super::{open_store, snapshot};
 use crate::{
     config::Config,
     store::{Backlog, OutboxStore},
@@ -35,6 +36,11 @@ pub(super) enum EventsCommand {
         /// Remove the event with this id
         event: Uuid,
     },
+    /// Publish the present state of every user to the topic of states, for example after it was switched on
+    ///
+    /// A running service publishes them, at most as fast as it can: the command waits for it. To continue a command
+    /// that was interrupted, run it again within a day. Afterwards, and after a finished one, it begins anew.
+    Snapshot(snapshot::SnapshotArgs),
 }
 
 pub(super) async fn run(config: &Config, command: EventsCommand, json: bool) -> anyhow::Result<()> {
@@ -54,6 +60,7 @@ pub(super) async fn run(config: &Config, command: EventsCommand, json: bool) -> 
             }
             Ok(())
         }
+        EventsCommand::Snapshot(args) => snapshot::run(store, config.kafka.state_topic.as_deref(), args, json).await,
     }
 }
 

@@ -6,6 +6,7 @@ mod events;
 mod grant_role;
 mod keygen;
 mod keys;
+mod snapshot;
 mod users;
 
 use mongodb::Database;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bson::{Bson, Uuid, doc};
+use bson::{Bson, Document, Uuid, doc};
 use futures_util::TryStreamExt;
 use mongodb::Collection;
 use serde::Deserialize;
@@ -16,11 +16,12 @@ use super::{
 /// The deadline of a bulk operation: a thousand inserts, or a page of an export, take longer than other operations.
 pub(super) const DEADLINE: Duration = Duration::from_secs(60);
 
-/// The collection `users`, for bulk operations, and the collection `imports`.
+/// The collection `users`, for bulk operations, and the collections of their progress.
 #[derive(Clone)]
 pub struct BulkStore {
-    users: Collection<UserRecord>,
+    pub(super) users: Collection<UserRecord>,
     pub(super) imports: CollectionHandle,
+    pub(super) snapshots: CollectionHandle,
 }
 
 /// An account that already has an id or a key of the accounts to be imported.
@@ -41,8 +42,8 @@ pub struct KeyHolder {
 }
 
 impl BulkStore {
-    pub(super) fn new(users: &CollectionHandle, imports: CollectionHandle) -> Self {
-        Self { users: users.collection.clone_with_type(), imports }
+    pub(super) fn new(users: &CollectionHandle, imports: CollectionHandle, snapshots: CollectionHandle) -> Self {
+        Self { users: users.collection.clone_with_type(), imports, snapshots }
     }
 
     /// Inserts the accounts, and returns the positions of those that were refused because a key is taken. May
@@ -77,10 +78,7 @@ impl BulkStore {
     /// Returns the next accounts in the order of their ids. Excludes tombstones, and registrations that have
     /// claimed no username because their email address is not verified.
     pub async fn page(&self, after: Option<uuid::Uuid>, limit: i64) -> Result<Vec<UserRecord>, StoreError> {
-        let mut filter = doc! { "deletedAt": { "$exists": false }, "unclaimed": { "$exists": false } };
-        if let Some(after) = after {
-            filter.insert("_id", doc! { "$gt": Uuid::from(after) });
-        }
+        let filter = accounts_after(after.map(Uuid::from));
         let shown = doc! { "pendingEvents": 0, "tokens": 0, "usedTokens": 0 };
         with_deadline(DEADLINE, async {
             let found = self.users.find(filter).projection(shown).sort(doc! { "_id": 1 }).limit(limit);
@@ -88,4 +86,13 @@ impl BulkStore {
         })
         .await
     }
+}
+
+/// Returns the filter for the accounts after this id, without tombstones and unverified hidden registrations.
+pub(super) fn accounts_after(after: Option<Uuid>) -> Document {
+    let mut filter = doc! { "deletedAt": { "$exists": false }, "unclaimed": { "$exists": false } };
+    if let Some(after) = after {
+        filter.insert("_id", doc! { "$gt": after });
+    }
+    filter
 }

@@ -19,6 +19,7 @@ mod published_state;
 mod reservations;
 mod session_document;
 mod sessions;
+mod snapshot_progress;
 mod throttles;
 mod user_document;
 mod user_search;
@@ -46,6 +47,7 @@ pub use outbox::{AcknowledgedEvents, Backlog, OutboxStore, StatePublication};
 pub use published_state::{PresentUser, TombstoneRecord};
 pub use session_document::SessionRow;
 pub use sessions::{Rotation, SessionStore};
+pub use snapshot_progress::{SnapshotProgress, WaitingSnapshots};
 pub use throttles::{ThrottleKey, ThrottleRule, ThrottleState, ThrottleStore};
 pub use user_document::{
     AuditDetails, IdempotencyRecord, ImportedFrom, InvitationRecord, KnownNetwork, NewEvent, Parked, PendingEvent,
@@ -86,7 +88,7 @@ impl Store {
         Self {
             admins: AdminStore::new(handle("admins"), users.clone()),
             users,
-            bulk: BulkStore::new(&handle("users"), handle("imports")),
+            bulk: BulkStore::new(&handle("users"), handle("imports"), handle("snapshots")),
             outbox: OutboxStore::new(handle("users"), handle("sessions"), handle("audit")),
             sessions: SessionStore::new(handle("sessions")),
             audit: AuditStore::new(handle("audit")),

@@ -98,6 +98,7 @@ async fn every_command_has_a_help_text() {
         &["events", "list"],
         &["events", "retry"],
         &["events", "skip"],
+        &["events", "snapshot"],
         &["clients"],
         &["clients", "create"],
         &["clients", "list"],
