@@ -15,9 +15,9 @@ use crate::{
 
 /// Makes the random numbers differ from those of the other faults.
 const SEED: u64 = 0x0c0a_5e3e;
-/// How long a consumer is stopped so that its group goes on without it, in milliseconds: longer than the session
-/// timeout, which is 45 s by default, and 30 s with KafkaJS. It wakes up with partitions that it no longer has.
-const BEYOND_SESSION: Range<u64> = 48_000..60_000;
+/// How long a consumer is stopped so that its group goes on without it, in milliseconds: longer than its session
+/// timeout of 10 s. It wakes up with partitions that it no longer has.
+const BEYOND_SESSION: Range<u64> = 12_000..20_000;
 
 /// A fault of one instance of a consumer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

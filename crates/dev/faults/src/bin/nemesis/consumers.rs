@@ -1,9 +1,9 @@
 //! The consumers of the topic of states, each with several instances: the programs in `examples/consumers`, and
 //! `examples/profile-projection`. An instance that ends by itself is started again, as by an orchestrator.
 
-use std::{fs, path::PathBuf, sync::Arc, time::Duration};
+use std::{env, fs, path::PathBuf, sync::Arc, time::Duration};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use local_stack::process::child::{Child, ChildSpec, Output};
 use test_support::{Port, World};
 use tokio::{
@@ -11,7 +11,7 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
-use crate::{deployment::Deployment, schedule::ConsumerInstance};
+use crate::deployment::Deployment;
 
 /// The number of instances of each consumer. With two, each start and each end moves partitions.
 pub(crate) const INSTANCES: usize = 2;
@@ -39,6 +39,53 @@ pub(crate) struct Instance {
     /// How many times it ended by itself.
     pub(crate) ended: usize,
     _port: Port,
+}
+
+/// A program that is a consumer.
+struct Program {
+    name: String,
+    directory: PathBuf,
+    command: Vec<String>,
+}
+
+/// Returns the programs of a list that `scripts/faults` has written: name, versions, directory and command of each,
+/// separated by tabs.
+fn programs() -> Result<Vec<Program>> {
+    let path = env::var("CONSUMERS").context("CONSUMERS is not set: run scripts/faults")?;
+    let text = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
+    let program = |line: &str| {
+        let fields: Vec<&str> = line.split('\t').collect();
+        let [name, _, directory, command] = fields[..] else { bail!("not a consumer: {line}") };
+        let command = command.split_whitespace().map(str::to_owned).collect();
+        Ok(Program { name: name.to_owned(), directory: directory.into(), command })
+    };
+    text.lines().map(program).collect()
+}
+
+impl Program {
+    fn start(&self, world: &World, mongodb_uri: &str) -> Result<Consumer> {
+        let group = format!("{}-{}", self.name, world.tag());
+        let instances = (1..=INSTANCES).map(|number| self.start_instance(number, &group, world, mongodb_uri));
+        let instances = instances.map(|instance| instance.map(Mutex::new)).collect::<Result<_>>()?;
+        Ok(Consumer { name: self.name.clone(), group, instances })
+    }
+
+    fn start_instance(&self, number: usize, group: &str, world: &World, mongodb_uri: &str) -> Result<Instance> {
+        let (program, arguments) = self.command.split_first().context("a consumer has a command")?;
+        let (log, port) = (world.logs().join(format!("{}-{number}.log", self.name)), Port::free()?);
+        let spec = ChildSpec::new(&self.name, program, Output::File(log.clone()))
+            .args(arguments)
+            .directory(&self.directory)
+            .env("KAFKA_BROKERS", world.brokers())
+            .env("STATE_TOPIC", world.state_topic().context("the world has a topic of states")?)
+            .env("GROUP", group)
+            .env("MONGODB_URI", mongodb_uri)
+            .env("MONGODB_DATABASE", DATABASE)
+            .env("COLLECTION", &self.name)
+            // Only the projection serves HTTP.
+            .env("PORT", port.number().to_string());
+        Ok(Instance { process: spec.start()?, spec, log, restarts: 0, ended: 0, _port: port })
+    }
 }
 
 /// Starts all instances of all programs. Their connections to MongoDB use this connection string.

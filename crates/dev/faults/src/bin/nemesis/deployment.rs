@@ -183,7 +183,7 @@ impl Deployment {
             };
             apis.push(api);
         }
-        let consumers = if options.consumers { consumers::start(&world, &uris.consumers).await? } else { Vec::new() };
+        let consumers = if options.consumers { consumers::start(&world, &uris.consumers)? } else { Vec::new() };
         let limits = Limits {
             resident: Some(MAX_RESIDENT_BYTES),
             descriptors: Some(MAX_DESCRIPTORS),

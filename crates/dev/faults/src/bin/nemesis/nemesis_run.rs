@@ -59,7 +59,7 @@ async fn run_schedule(mut run: NemesisRun, arguments: &Arguments) -> Result<bool
     let mut end = run.run_round(planned, length, midway).await;
     let (history, report) = run.judge_all().await?;
     let copies = if arguments.consumers { Some(copies::compare(&run.deployment, &history).await) } else { None };
-    for copies in &copies {
+    if let Some(copies) = &copies {
         end.failed.extend(copies.differences());
         end.skipped.extend(copies.not_proved());
     }
