@@ -10,6 +10,7 @@ use rdkafka::{
     ClientConfig, Offset, TopicPartitionList,
     consumer::{BaseConsumer, CommitMode, Consumer as _},
 };
+use local_stack::wait_for::try_wait_for;
 use test_support::{World, wait_for};
 
 const CALL_DEADLINE: Duration = Duration::from_secs(10);
@@ -95,17 +96,28 @@ pub async fn topic_exists(world: &World) -> Option<bool> {
 /// # Panics
 /// Panics if the broker refuses it for 30 s.
 pub async fn reset_to_beginning(world: &World) {
-    wait_for(test_support::DEADLINE, "the group's offsets at the beginning", async || {
-        with_group_consumer(world, |consumer, topic| {
+    let reset = reset_group(world, &world.group(), world.topic()).await;
+    reset.unwrap_or_else(|error| panic!("{error:#}"));
+}
+
+/// Does the same as [`reset_to_beginning`] for another group and another topic. Returns the number of offsets that it
+/// had committed.
+///
+/// # Errors
+/// Returns an error if the broker refuses it for 30 s.
+pub async fn reset_group(world: &World, group: &str, topic: &str) -> anyhow::Result<i64> {
+    try_wait_for(test_support::DEADLINE, "the group's offsets at the beginning", async || {
+        let Some(committed) = committed_offsets(world, group, topic).await else { return Ok(None) };
+        let reset = with_consumer(world, group, topic, |consumer, topic| {
             let mut list = TopicPartitionList::new();
             for partition in 0..DEFAULT_PARTITIONS {
                 list.add_partition_offset(topic, partition, Offset::Offset(0)).ok()?;
             }
             consumer.commit(&list, CommitMode::Sync).ok()
-        })
-        .await
+        });
+        Ok(reset.await.map(|()| committed.values().sum()))
     })
-    .await;
+    .await
 }
 
 async fn try_committed(world: &World) -> Option<BTreeMap<i32, i64>> {

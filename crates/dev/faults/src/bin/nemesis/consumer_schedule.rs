@@ -28,6 +28,8 @@ pub(crate) enum ConsumerFault {
     Stopped,
     /// SIGTERM; the instance is started again at the end.
     Terminated,
+    /// All instances are ended, and started again with the group reset to the beginning of the topic.
+    Replayed,
 }
 
 impl ConsumerFault {
@@ -37,6 +39,7 @@ impl ConsumerFault {
             Self::Killed => "consumer killed",
             Self::Stopped => "consumer stopped",
             Self::Terminated => "consumer terminated",
+            Self::Replayed => "topic of states replayed",
         }
     }
 }
@@ -67,6 +70,7 @@ const PROCESS_LANE: Lane = Lane {
         |random| (process(ConsumerFault::Stopped, random), LONG),
         |random| (process(ConsumerFault::Stopped, random), BEYOND_SESSION),
         |random| (process(ConsumerFault::Terminated, random), SHORT),
+        |random| (process(ConsumerFault::Replayed, random), SHORT),
     ],
 };
 
@@ -109,7 +113,7 @@ mod tests {
         let targets: BTreeSet<_> = planned.iter().flat_map(|planned| planned.fault.targets()).collect();
         assert_eq!(targets.len(), 5 * INSTANCES + 1, "{targets:?}");
         let kinds: BTreeSet<&str> = planned.iter().map(|planned| planned.fault.kind()).collect();
-        assert_eq!(kinds.len(), 4, "{kinds:?}");
+        assert_eq!(kinds.len(), 5, "{kinds:?}");
         assert!(planned.iter().all(|planned| planned.at + planned.duration <= LENGTH));
         assert!(planned.is_sorted_by_key(|planned| planned.at));
     }

@@ -1,14 +1,19 @@
 //! The consumers of the topic of states, each with several instances: the programs in `examples/consumers`, and
 //! `examples/profile-projection`. An instance that ends by itself is started again, as by an orchestrator.
 
-use std::{env, fs, path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow};
+use e2e::{
+    foreign_consumers::{BuiltConsumer, ConsumerSettings, LANGUAGES},
+    offsets,
+};
+use futures_util::future::join_all;
 use local_stack::process::child::{Child, ChildSpec, Output};
-use test_support::{Port, World};
+use test_support::{Port, World, binary};
 use tokio::{
     sync::Mutex,
-    time::{MissedTickBehavior, interval},
+    time::{MissedTickBehavior, interval, sleep},
 };
 
 use crate::deployment::Deployment;
@@ -17,6 +22,7 @@ use crate::deployment::Deployment;
 pub(crate) const INSTANCES: usize = 2;
 /// The database of the copies.
 pub(crate) const DATABASE: &str = "consumers";
+const PROJECTION: &str = "profile-projection";
 /// The time between two looks at whether an instance has ended.
 const SUPERVISION_INTERVAL: Duration = Duration::from_secs(1);
 /// The time that an instance has to end after SIGTERM.
@@ -24,76 +30,46 @@ const GRACE: Duration = Duration::from_secs(15);
 
 /// A consumer that keeps a copy of the users. Its name is also that of its collection.
 pub(crate) struct Consumer {
-    pub(crate) name: String,
+    pub(crate) name: &'static str,
     pub(crate) group: String,
     pub(crate) instances: Vec<Mutex<Instance>>,
+    /// How many records it must have read again, because its group was reset to the beginning of the topic.
+    pub(crate) replayed: Mutex<i64>,
 }
 
 /// One process of a consumer.
 pub(crate) struct Instance {
-    spec: ChildSpec,
-    process: Child,
+    program: Program,
+    settings: ConsumerSettings,
     log: PathBuf,
+    process: Child,
     /// How many times it was started again.
     pub(crate) restarts: usize,
     /// How many times it ended by itself.
     pub(crate) ended: usize,
-    _port: Port,
 }
 
-/// A program that is a consumer.
-struct Program {
-    name: String,
-    directory: PathBuf,
-    command: Vec<String>,
+/// The program of a consumer.
+#[derive(Clone)]
+enum Program {
+    Foreign(BuiltConsumer),
+    /// The projection, which serves HTTP on this port.
+    Projection(Arc<Port>),
 }
 
-/// Returns the programs of a list that `scripts/faults` has written: name, versions, directory and command of each,
-/// separated by tabs.
-fn programs() -> Result<Vec<Program>> {
-    let path = env::var("CONSUMERS").context("CONSUMERS is not set: run scripts/faults")?;
-    let text = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
-    let program = |line: &str| {
-        let fields: Vec<&str> = line.split('\t').collect();
-        let [name, _, directory, command] = fields[..] else { bail!("not a consumer: {line}") };
-        let command = command.split_whitespace().map(str::to_owned).collect();
-        Ok(Program { name: name.to_owned(), directory: directory.into(), command })
-    };
-    text.lines().map(program).collect()
-}
-
-impl Program {
-    fn start(&self, world: &World, mongodb_uri: &str) -> Result<Consumer> {
-        let group = format!("{}-{}", self.name, world.tag());
-        let instances = (1..=INSTANCES).map(|number| self.start_instance(number, &group, world, mongodb_uri));
-        let instances = instances.map(|instance| instance.map(Mutex::new)).collect::<Result<_>>()?;
-        Ok(Consumer { name: self.name.clone(), group, instances })
-    }
-
-    fn start_instance(&self, number: usize, group: &str, world: &World, mongodb_uri: &str) -> Result<Instance> {
-        let (program, arguments) = self.command.split_first().context("a consumer has a command")?;
-        let (log, port) = (world.logs().join(format!("{}-{number}.log", self.name)), Port::free()?);
-        let spec = ChildSpec::new(&self.name, program, Output::File(log.clone()))
-            .args(arguments)
-            .directory(&self.directory)
-            .env("KAFKA_BROKERS", world.brokers())
-            .env("STATE_TOPIC", world.state_topic().context("the world has a topic of states")?)
-            .env("GROUP", group)
-            .env("MONGODB_URI", mongodb_uri)
-            .env("MONGODB_DATABASE", DATABASE)
-            .env("COLLECTION", &self.name)
-            // Only the projection serves HTTP.
-            .env("PORT", port.number().to_string());
-        Ok(Instance { process: spec.start()?, spec, log, restarts: 0, ended: 0, _port: port })
-    }
-}
-
-/// Starts all instances of all programs. Their connections to MongoDB use this connection string.
+/// Builds all consumers and starts their instances. Their connections to MongoDB use this connection string.
 ///
 /// # Errors
-/// Returns an error if a program cannot be started.
+/// Returns an error if a consumer cannot be built here.
 pub(crate) fn start(world: &World, mongodb_uri: &str) -> Result<Vec<Consumer>> {
-    programs()?.into_iter().map(|program| program.start(world, mongodb_uri)).collect()
+    let mut consumers = Vec::new();
+    for language in LANGUAGES {
+        let built = language.build().map_err(|why| anyhow!("no consumer in {}: {why}", language.name))?;
+        consumers.push(Consumer::start(language.name, || Ok(Program::Foreign(built.clone())), world, mongodb_uri)?);
+    }
+    let projection = || Ok(Program::Projection(Arc::new(Port::free()?)));
+    consumers.push(Consumer::start(PROJECTION, projection, world, mongodb_uri)?);
+    Ok(consumers)
 }
 
 /// Starts instances that have ended by themselves again, until the task is aborted.
@@ -111,6 +87,67 @@ pub(crate) async fn supervise(deployment: Arc<Deployment>) {
                     instance.start_again();
                 }
             }
+        }
+    }
+}
+
+impl Consumer {
+    fn start(
+        name: &'static str,
+        program: impl Fn() -> Result<Program>,
+        world: &World,
+        mongodb_uri: &str,
+    ) -> Result<Self> {
+        let settings = ConsumerSettings {
+            brokers: world.brokers().to_owned(),
+            topic: world.state_topic().context("the world has a topic of states")?.to_owned(),
+            group: format!("{name}-{}", world.tag()),
+            mongodb_uri: mongodb_uri.to_owned(),
+            database: DATABASE.to_owned(),
+            collection: name.to_owned(),
+        };
+        let instance = |number| {
+            let (program, settings) = (program()?, settings.clone());
+            let log = world.logs().join(format!("{name}-{number}.log"));
+            let process = program.start(&settings, &log);
+            Ok(Mutex::new(Instance { program, settings, log, process, restarts: 0, ended: 0 }))
+        };
+        let instances = (1..=INSTANCES).map(instance).collect::<Result<_>>()?;
+        Ok(Self { name, group: settings.group, instances, replayed: Mutex::default() })
+    }
+
+    /// Ends all instances, resets the group to the beginning of the topic, and starts them again after this time.
+    ///
+    /// # Errors
+    /// Returns an error if the broker refuses the reset for too long.
+    pub(crate) async fn replay(&self, world: &World, duration: Duration) -> Result<()> {
+        let mut instances = join_all(self.instances.iter().map(Mutex::lock)).await;
+        join_all(instances.iter_mut().map(|instance| instance.terminate())).await;
+        let topic = world.state_topic().context("the world has a topic of states")?;
+        let reset = offsets::reset_group(world, &self.group, topic).await;
+        if let Ok(read) = &reset {
+            *self.replayed.lock().await += read;
+        }
+        sleep(duration).await;
+        instances.iter_mut().for_each(|instance| instance.start_again());
+        reset.map(|_| ())
+    }
+}
+
+impl Program {
+    fn start(&self, settings: &ConsumerSettings, log: &std::path::Path) -> Child {
+        match self {
+            Self::Foreign(built) => built.start(settings, log),
+            Self::Projection(port) => ChildSpec::new(PROJECTION, binary(PROJECTION), Output::File(log.to_owned()))
+                .env("KAFKA_BROKERS", &settings.brokers)
+                .env("STATE_TOPIC", &settings.topic)
+                .env("GROUP", &settings.group)
+                .env("MONGODB_URI", &settings.mongodb_uri)
+                .env("MONGODB_DATABASE", &settings.database)
+                .env("COLLECTION", &settings.collection)
+                .env("PORT", port.number().to_string())
+                .start()
+                .unwrap_or_else(|error| panic!("{error:#}")),
         }
     }
 }
@@ -136,19 +173,9 @@ impl Instance {
         self.process.resume();
     }
 
-    /// Returns how many records it has read, also repeatedly: the sum of what it has printed after each batch.
-    pub(crate) fn records_read(&self) -> usize {
-        let log = fs::read_to_string(&self.log).unwrap_or_default();
-        let count = |line: &str| line.split_once("applied ")?.1.split_whitespace().next()?.parse::<usize>().ok();
-        log.lines().filter_map(count).sum()
-    }
-
     /// Starts the process again after its end.
-    ///
-    /// # Panics
-    /// Panics if it cannot be started. It could be before.
     pub(crate) fn start_again(&mut self) {
-        self.process = self.spec.start().unwrap_or_else(|error| panic!("{error:#}"));
+        self.process = self.program.start(&self.settings, &self.log);
         self.restarts += 1;
     }
 }

@@ -1,17 +1,15 @@
 //! Compares the copies of the users, which the consumers of the topic of states keep, with the collection `users`.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt,
-    time::Duration,
-};
+use std::{collections::BTreeSet, fmt, time::Duration};
 
-use bson::{Bson, Document, doc};
-use e2e::offsets;
-use faults::checker::{History, StoredUser, TopicRecord};
+use bson::Document;
+use e2e::{
+    foreign_consumers::{Comparison, UserCopies, UserCopy, differences, read_copies},
+    offsets,
+};
+use faults::checker::{History, TopicRecord};
 use mongodb::Collection;
-use serde_json::Value;
-use test_support::{World, find_all};
+use test_support::World;
 use tokio::time::{Instant, sleep};
 
 use crate::{
@@ -27,8 +25,6 @@ const PAUSE: Duration = Duration::from_millis(500);
 const SHOWN: usize = 5;
 /// The rebalances of a group whose instances only start.
 const FIRST_GENERATIONS: i32 = 2;
-/// The members of a copy that are not those of the user.
-const OWN_MEMBERS: [&str; 3] = ["_id", "version", "deletedAt"];
 
 /// The figures of all copies.
 pub(crate) struct CopiesReport {
@@ -43,10 +39,10 @@ pub(crate) struct CopiesReport {
 
 /// The figures of one copy.
 struct CopyReport {
-    name: String,
+    name: &'static str,
     differences: Vec<String>,
-    /// How many records the consumer has read, also repeatedly.
-    read: usize,
+    /// How many records the consumer was made to read again.
+    replayed: i64,
     rebalances: i32,
     restarts: usize,
     /// How many times an instance ended by itself.
@@ -61,12 +57,14 @@ struct CopyReport {
 pub(crate) async fn compare(deployment: &Deployment, history: &History) -> CopiesReport {
     let world = &deployment.run.world;
     let database = world.user_database().await.client().database(DATABASE);
+    let states = history.users.iter().filter_map(|user| user.state.as_ref());
+    let expected: UserCopies = states.map(|state| (state.id.to_string(), UserCopy::of_state(state))).collect();
     let end = Instant::now() + DEADLINE;
     let mut all = Vec::new();
     for consumer in &deployment.consumers {
-        let collection = database.collection(&consumer.name);
+        let collection = database.collection(consumer.name);
         let differences = loop {
-            let differences = consumer_differences(world, consumer, &collection, &history.users).await;
+            let differences = consumer_differences(world, consumer, &collection, &expected).await;
             if differences.is_empty() || Instant::now() > end {
                 break differences;
             }
@@ -78,16 +76,15 @@ pub(crate) async fn compare(deployment: &Deployment, history: &History) -> Copie
     let mut copies = Vec::new();
     for (consumer, differences) in all {
         let mut copy = CopyReport {
-            name: consumer.name.clone(),
+            name: consumer.name,
             differences,
-            read: 0,
+            replayed: *consumer.replayed.lock().await,
             rebalances: generations.get(&consumer.group).copied().unwrap_or(0),
             restarts: 0,
             ended: 0,
         };
         for instance in &consumer.instances {
             let instance = instance.lock().await;
-            copy.read += instance.records_read();
             copy.restarts += instance.restarts;
             copy.ended += instance.ended;
         }
@@ -114,44 +111,16 @@ async fn consumer_differences(
     world: &World,
     consumer: &Consumer,
     collection: &Collection<Document>,
-    users: &[StoredUser],
+    expected: &UserCopies,
 ) -> Vec<String> {
     let topic = world.state_topic().expect("the world has a topic of states");
     if let Some(behind) = offsets::describe_lag_of(world, &consumer.group, topic).await {
         return vec![behind];
     }
-    differences(users, find_all(collection, doc! {}).await)
-}
-
-/// Returns how a copy differs from the users in the visible members. A deleted user may be missing or marked as
-/// deleted.
-fn differences(users: &[StoredUser], copy: Vec<Document>) -> Vec<String> {
-    let expected: BTreeMap<String, Value> = users
-        .iter()
-        .filter_map(|user| {
-            let mut state = serde_json::to_value(user.state.as_ref()?).expect("a state is JSON");
-            state.as_object_mut()?.retain(|name, _| name != "id" && name != "version");
-            Some((user.id.to_string(), state))
-        })
-        .collect();
-    let copy: BTreeMap<String, Value> = copy
-        .into_iter()
-        .filter(|document| !document.contains_key("deleted"))
-        .map(|document| {
-            let id = document.get_str("_id").unwrap_or("(no text)").to_owned();
-            let members = document.into_iter().filter(|(name, _)| !OWN_MEMBERS.contains(&name.as_str()));
-            (id, Bson::Document(members.collect()).into_relaxed_extjson())
-        })
-        .collect();
-    let ids: BTreeSet<&String> = expected.keys().chain(copy.keys()).collect();
-    ids.into_iter()
-        .filter_map(|id| match (expected.get(id), copy.get(id)) {
-            (Some(user), Some(copied)) if user == copied => None,
-            (Some(user), Some(copied)) => Some(format!("user {id} is {user}, the copy has {copied}")),
-            (Some(_), None) => Some(format!("user {id} is missing")),
-            (None, _) => Some(format!("user {id} is deleted, the copy still has the user")),
-        })
-        .collect()
+    match read_copies(collection).await {
+        Ok(found) => differences(expected, &found, Comparison::VisibleMembers),
+        Err(error) => vec![error],
+    }
 }
 
 impl CopiesReport {
@@ -172,7 +141,7 @@ impl CopiesReport {
             missing.push("no state was published twice".to_owned());
         }
         for copy in &self.copies {
-            if copy.read <= self.records {
+            if copy.replayed == 0 {
                 missing.push(format!("{} has read no record twice", copy.name));
             }
             if copy.rebalances <= FIRST_GENERATIONS {
@@ -188,10 +157,10 @@ impl fmt::Display for CopiesReport {
         let Self { users, deleted, records, repeated, copies } = self;
         let equal = copies.iter().filter(|copy| copy.differences.is_empty()).count();
         write!(f, "consumers: {equal} of {} copies equal {users} users ({deleted} deleted)", copies.len())?;
-        write!(f, "; {records} states published, {repeated} of them again; read, rebalances, restarts:")?;
+        write!(f, "; {records} states published, {repeated} of them again; read again, rebalances, restarts:")?;
         for (n, copy) in copies.iter().enumerate() {
             let separator = if n == 0 { "" } else { "," };
-            write!(f, "{separator} {} {} {} {}", copy.name, copy.read, copy.rebalances, copy.restarts)?;
+            write!(f, "{separator} {} {} {} {}", copy.name, copy.replayed, copy.rebalances, copy.restarts)?;
             if copy.ended > 0 {
                 write!(f, " ({} by itself)", copy.ended)?;
             }
@@ -202,74 +171,20 @@ impl fmt::Display for CopiesReport {
 
 #[cfg(test)]
 mod tests {
-    use events::{UserState, UserStatus};
-    use jiff::Timestamp;
-    use uuid::Uuid;
-
     use super::*;
-
-    const ADA: Uuid = Uuid::from_u128(1);
-    const BOB: Uuid = Uuid::from_u128(2);
-
-    fn user(id: Uuid, name: &str) -> StoredUser {
-        let state = UserState {
-            id,
-            version: 7,
-            username: name.to_owned(),
-            email: format!("{name}@example.org"),
-            email_verified: true,
-            display_name: None,
-            locale: None,
-            timezone: None,
-            roles: vec!["editor".to_owned()],
-            status: UserStatus::Active,
-            attributes: None,
-            created_at: Timestamp::UNIX_EPOCH,
-            updated_at: Timestamp::UNIX_EPOCH,
-        };
-        StoredUser { id, version: 7, deleted: false, state: Some(state), pending: Vec::new() }
-    }
-
-    fn deleted(id: Uuid) -> StoredUser {
-        StoredUser { id, version: 8, deleted: true, state: None, pending: Vec::new() }
-    }
-
-    fn copied(id: Uuid, name: &str) -> Document {
-        doc! { "_id": id.to_string(), "version": 5_i64, "username": name, "email": format!("{name}@example.org"),
-        "emailVerified": true, "roles": ["editor"], "status": "active",
-        "createdAt": "1970-01-01T00:00:00Z", "updatedAt": "1970-01-01T00:00:00Z" }
-    }
-
-    #[test]
-    fn an_equal_copy_has_no_differences_whatever_its_version_is() {
-        let users = [user(ADA, "ada"), deleted(BOB)];
-        assert_eq!(differences(&users, vec![copied(ADA, "ada")]), Vec::<String>::new());
-        let tombstone = doc! { "_id": BOB.to_string(), "version": 9, "deleted": true };
-        assert_eq!(differences(&users, vec![copied(ADA, "ada"), tombstone]), Vec::<String>::new());
-    }
-
-    #[test]
-    fn a_changed_a_missing_and_a_deleted_user_are_differences() {
-        let users = [user(ADA, "ada"), user(BOB, "bob")];
-        let found = differences(&users, vec![copied(ADA, "lovelace")]);
-        assert_eq!(found.len(), 2, "{found:?}");
-        assert!(found[0].contains("lovelace") && found[1].contains("is missing"), "{found:?}");
-        let found = differences(&[deleted(ADA)], vec![copied(ADA, "ada")]);
-        assert!(found.len() == 1 && found[0].contains("is deleted"), "{found:?}");
-    }
 
     #[test]
     fn a_run_without_repeats_and_rebalances_says_that_it_proved_less() {
-        let copy = |read, rebalances| CopyReport {
-            name: "go".to_owned(),
+        let copy = |replayed, rebalances| CopyReport {
+            name: "go",
             differences: Vec::new(),
-            read,
+            replayed,
             rebalances,
             restarts: 0,
             ended: 0,
         };
         let report = |repeated, copy| CopiesReport { users: 1, deleted: 0, records: 10, repeated, copies: vec![copy] };
-        assert_eq!(report(0, copy(10, 2)).not_proved().len(), 3);
-        assert_eq!(report(1, copy(11, 3)).not_proved(), Vec::<String>::new());
+        assert_eq!(report(0, copy(0, 2)).not_proved().len(), 3);
+        assert_eq!(report(1, copy(1, 3)).not_proved(), Vec::<String>::new());
     }
 }

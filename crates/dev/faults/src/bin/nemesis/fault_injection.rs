@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use anyhow::Context as _;
 use faults::checker::{FaultTarget, InjectedFault};
 use service_kit::Clock;
 use test_support::{ProxyMode, Service, ServiceSpec, SmtpRule, TcpProxy};
@@ -10,10 +11,9 @@ use tokio::time::{sleep, timeout};
 use crate::{
     cluster_injection,
     consumer_schedule::ConsumerFault,
-    consumers::Instance,
     deployment::{Deployment, Servers, ServiceKind},
     poison_records,
-    schedule::{Fault, NetworkFault, PlannedFault},
+    schedule::{ConsumerInstance, Fault, NetworkFault, PlannedFault},
 };
 
 /// The result of an injection.
@@ -31,11 +31,18 @@ pub(crate) async fn inject(deployment: &Deployment, planned: &PlannedFault, nth:
         return cluster_injection::inject(deployment, fault, planned.duration).await;
     }
     let (clock, target) = (Clock::system(), disturbed(deployment, &planned.fault).await);
-    let began = clock.now();
+    let (name, began) = (planned.fault.kind().to_owned(), clock.now());
+    if let Fault::Consumer(fault, instance) = &planned.fault {
+        let disturbed = disturb_consumer(deployment, *fault, *instance, planned.duration).await;
+        let done = InjectedFault { number: None, name, target, began, healed: clock.now() };
+        return match disturbed {
+            Ok(()) => Injection::Done(done),
+            Err(error) => Injection::Failed(done, format!("{error:#}")),
+        };
+    }
     if !inject_and_heal(deployment, planned, nth).await {
         return Injection::Skipped("no process and no connection that can be disturbed".to_owned());
     }
-    let name = planned.fault.kind().to_owned();
     Injection::Done(InjectedFault { number: None, name, target, began, healed: clock.now() })
 }
 
@@ -132,13 +139,7 @@ async fn inject_and_heal(deployment: &Deployment, planned: &PlannedFault, nth: u
         }
         Fault::Poison(kind) => poison_records::publish(deployment, *kind, nth).await,
         Fault::Cluster(_) => return false,
-        Fault::Consumer(fault, target) => {
-            let consumer = deployment.consumers.get(target.consumer);
-            let Some(instance) = consumer.and_then(|consumer| consumer.instances.get(target.instance)) else {
-                return false;
-            };
-            disturb_consumer(&mut *instance.lock().await, *fault, duration).await;
-        }
+        Fault::Consumer(..) => return false,
     }
     true
 }
@@ -172,18 +173,30 @@ async fn rebalance(deployment: &Deployment, more: usize, duration: Duration) {
     }
 }
 
-async fn disturb_consumer(instance: &mut Instance, fault: ConsumerFault, duration: Duration) {
+async fn disturb_consumer(
+    deployment: &Deployment,
+    fault: ConsumerFault,
+    target: ConsumerInstance,
+    duration: Duration,
+) -> anyhow::Result<()> {
+    let consumer = deployment.consumers.get(target.consumer).context("the schedule only contains existing consumers")?;
+    if fault == ConsumerFault::Replayed {
+        return consumer.replay(&deployment.run.world, duration).await;
+    }
+    let instance = consumer.instances.get(target.instance).context("the schedule only contains existing instances")?;
+    let mut instance = instance.lock().await;
     match fault {
         ConsumerFault::Killed => instance.kill().await,
-        ConsumerFault::Stopped => {
-            instance.pause();
-            sleep(duration).await;
-            return instance.resume();
-        }
-        ConsumerFault::Terminated => instance.terminate().await,
+        ConsumerFault::Stopped => instance.pause(),
+        ConsumerFault::Terminated | ConsumerFault::Replayed => instance.terminate().await,
     }
     sleep(duration).await;
-    instance.start_again();
+    if fault == ConsumerFault::Stopped {
+        instance.resume();
+    } else {
+        instance.start_again();
+    }
+    Ok(())
 }
 
 async fn disturb_connections(proxy: &TcpProxy, fault: NetworkFault, duration: Duration) {
