@@ -41,35 +41,45 @@ fn sequences(records: &[Record]) -> BTreeMap<String, Vec<u64>> {
 }
 
 #[tokio::test]
-async fn a_missing_topic_is_created_with_its_partitions_and_retention() {
+async fn missing_topics_are_created_with_their_partitions_and_retention() {
     let stack = Stack::from_env();
     if stack.is_embedded() {
         report_skipped(
-            "a_missing_topic_is_created_with_its_partitions_and_retention",
+            "missing_topics_are_created_with_their_partitions_and_retention",
             "the embedded broker makes no topics",
         );
         return;
     }
-    let world = World::without_topic(&stack, "newtopic");
+    let world = World::without_topic(&stack, "newtopic").with_states();
     let service = with_frequent_sweep(world.user_service()).start().await;
     let _ = service.api().register(&world.test_user("ada")).await.expect(201);
     let mut topic = world.topic_reader();
     topic.read_type("user.registered.v1", 1).await;
-    assert_eq!(partition_count(&world).await, 12);
+    let states = world.state_topic().expect("the world has states");
+    for topic in [world.topic(), states] {
+        assert_eq!(partition_count(&world, topic).await, 12, "{topic}");
+    }
     let admin: AdminClient<DefaultClientContext> =
         ClientConfig::new().set("bootstrap.servers", world.brokers()).create().expect("these settings are valid");
-    let resource = ResourceSpecifier::Topic(world.topic());
-    let mut described =
-        admin.describe_configs([&resource], &AdminOptions::new()).await.expect("the broker describes its topics");
-    let config = described.remove(0).expect("the topic exists");
-    let value = |name: &str| config.get(name).and_then(|entry| entry.value.clone());
-    assert_eq!(value("retention.ms").as_deref(), Some("604800000"));
+    let resources = [ResourceSpecifier::Topic(world.topic()), ResourceSpecifier::Topic(states)];
+    let described =
+        admin.describe_configs(&resources, &AdminOptions::new()).await.expect("the broker describes its topics");
+    let value = |topic: usize, name: &str| {
+        let config = described[topic].as_ref().expect("the topic exists");
+        config.get(name).and_then(|entry| entry.value.clone()).unwrap_or_default()
+    };
+    assert_eq!(value(0, "cleanup.policy"), "delete");
+    assert_eq!(value(0, "retention.ms"), "604800000");
     // Kafka deletes only whole segments, so an event stays as long as its segment is written to.
-    assert_eq!(value("segment.ms").as_deref(), Some("86400000"));
+    assert_eq!(value(0, "segment.ms"), "86400000");
+    assert_eq!(value(1, "cleanup.policy"), "compact");
+    assert_eq!(value(1, "delete.retention.ms"), "604800000");
+    // Otherwise the state of a deleted user could stay for any time.
+    assert_eq!(value(1, "max.compaction.lag.ms"), "86400000");
 }
 
-async fn partition_count(world: &World) -> usize {
-    let (brokers, topic) = (world.brokers().to_owned(), world.topic().to_owned());
+async fn partition_count(world: &World, topic: &str) -> usize {
+    let (brokers, topic) = (world.brokers().to_owned(), topic.to_owned());
     tokio::task::spawn_blocking(move || {
         let consumer: BaseConsumer =
             ClientConfig::new().set("bootstrap.servers", brokers).create().expect("these settings are valid");

@@ -152,7 +152,7 @@ fn a_record_that_is_no_valid_state_breaks_i10_unless_the_test_wrote_it() {
                 if name == "ce_type" {
                     *value = Some(b"user.registered.v1".to_vec());
                 }
-            })
+            });
         },
     ];
     for change in invalid {
