@@ -6,6 +6,7 @@ pub mod clients;
 pub mod commands;
 pub mod comparable_response;
 pub mod event_publisher;
+pub mod foreign_consumers;
 pub mod gateways;
 pub mod ledger;
 pub mod mail_scene;
