@@ -98,6 +98,7 @@ pub struct TopicConfig {
     pub brokers: String,
     pub topic: String,
     /// The topic of the users' states, if it is on.
+    #[serde(deserialize_with = "service_kit::config::optional")]
     pub state_topic: Option<String>,
     pub properties: Properties,
     pub partitions: i32,

@@ -157,8 +157,21 @@ impl ServiceSpec {
     /// Panics if the process cannot be started.
     #[must_use]
     pub fn launch(self) -> Service {
-        let child = self.child();
+        let child = self.child(&[]);
         Service { spec: self, child }
+    }
+
+    /// Starts a command of the same binary with the same configuration and does not wait. [`Service::log`] is its
+    /// output.
+    ///
+    /// # Panics
+    /// Panics if the process cannot be started.
+    #[must_use]
+    pub fn launch_command(&self, arguments: &[&str]) -> Service {
+        let log = self.log.with_extension(format!("{}.log", arguments.join("-")));
+        let spec = Self { log, ..self.clone() };
+        let child = spec.child(arguments);
+        Service { spec, child }
     }
 
     /// Runs a command of the same binary with the same configuration, such as `mail list --json`.
@@ -197,8 +210,8 @@ impl ServiceSpec {
         }
     }
 
-    fn child(&self) -> Child {
-        let mut spec = ChildSpec::new(self.name, self.binary(), Output::File(self.log.clone()));
+    fn child(&self, arguments: &[&str]) -> Child {
+        let mut spec = ChildSpec::new(self.name, self.binary(), Output::File(self.log.clone())).args(arguments);
         for (name, value) in &self.variables {
             spec = spec.env(name, value);
         }
@@ -365,7 +378,7 @@ impl Service {
     pub fn relaunch_with(&mut self, change: impl FnOnce(ServiceSpec) -> ServiceSpec) {
         assert!(!self.is_running(), "{} still runs", self.spec.name);
         self.spec = change(self.spec.clone());
-        self.child = self.spec.child();
+        self.child = self.spec.child(&[]);
     }
 
     async fn wait_until_ok(&mut self, path: &str, what: &str) {
