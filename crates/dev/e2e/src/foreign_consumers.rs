@@ -120,8 +120,7 @@ impl BuiltConsumer {
     pub fn start(&self, settings: &ConsumerSettings, log: &Path) -> Child {
         let (program, arguments) = self.language.start.split_first().expect("a command has a program");
         // A relative program is one of the directory, not of the present one.
-        let program =
-            if program.starts_with("./") { self.directory.join(program) } else { PathBuf::from(program) };
+        let program = if program.starts_with("./") { self.directory.join(program) } else { PathBuf::from(program) };
         ChildSpec::new(format!("consumer-{}", self.language.name), program, Output::File(log.to_owned()))
             .args(arguments)
             .directory(&self.directory)

@@ -6,11 +6,11 @@ use std::{
 };
 
 use events::topic::DEFAULT_PARTITIONS;
+use local_stack::wait_for::try_wait_for;
 use rdkafka::{
     ClientConfig, Offset, TopicPartitionList,
     consumer::{BaseConsumer, CommitMode, Consumer as _},
 };
-use local_stack::wait_for::try_wait_for;
 use test_support::{World, wait_for};
 
 const CALL_DEADLINE: Duration = Duration::from_secs(10);

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context as _, Result, anyhow, ensure};
 use faults::checker::Limits;
 use faults::{FaultRun, Recorder};
+use futures_util::future::join_all;
 use test_support::{
     Api, BrokerKind, IsolatedCluster, IsolatedKafka, IsolatedMongod, Port, ScriptedSmtp, Service, ServiceSpec, Stack,
     TcpProxy, TestUser, World,
@@ -205,18 +206,17 @@ impl Deployment {
         })
     }
 
-    /// Restarts one replica of the user service after the other with the topic of states. Returns the errors of those
-    /// that did not become ready.
+    /// Stops all replicas of the user service and starts them with the topic of states. A replica without it would
+    /// delete users without their tombstones. Returns the errors of those that did not become ready.
     pub(crate) async fn switch_states_on(&self) -> Vec<String> {
         let topic = self.run.world.state_topic().expect("the world has a topic of states");
-        let mut failed = Vec::new();
-        for service in &self.users {
-            let mut service = service.lock().await;
-            service.terminate().await;
+        let mut users = join_all(self.users.iter().map(Mutex::lock)).await;
+        join_all(users.iter_mut().map(|service| service.terminate())).await;
+        for service in &mut users {
             service.relaunch_with(|spec| spec.set("KAFKA__STATE_TOPIC", topic));
-            failed.extend(service.try_wait_until_ready().await.err().map(|error| format!("{error:#}")));
         }
-        failed
+        let ready = join_all(users.iter_mut().map(|service| service.try_wait_until_ready())).await;
+        ready.into_iter().filter_map(Result::err).map(|error| format!("{error:#}")).collect()
     }
 
     /// Returns the replicas of one service.
@@ -252,7 +252,7 @@ async fn start_kafka(stack: &Stack, links: &mut BTreeMap<NetworkLink, TcpProxy>)
 async fn replicas(spec: &ServiceSpec, count: usize) -> Vec<Service> {
     let mut services = vec![spec.clone().start().await];
     let others = (1..count).map(|_| spec.replica().start());
-    for other in futures_util::future::join_all(others).await {
+    for other in join_all(others).await {
         services.push(other);
     }
     services

@@ -179,7 +179,8 @@ async fn disturb_consumer(
     target: ConsumerInstance,
     duration: Duration,
 ) -> anyhow::Result<()> {
-    let consumer = deployment.consumers.get(target.consumer).context("the schedule only contains existing consumers")?;
+    let consumer =
+        deployment.consumers.get(target.consumer).context("the schedule only contains existing consumers")?;
     if fault == ConsumerFault::Replayed {
         return consumer.replay(&deployment.run.world, duration).await;
     }

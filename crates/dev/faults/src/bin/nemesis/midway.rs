@@ -17,7 +17,7 @@ const SNAPSHOT_DEADLINE: Duration = Duration::from_secs(180);
 pub(crate) enum Midway {
     Nothing,
     Snapshot,
-    /// The replicas are restarted with the topic of states, followed by a snapshot.
+    /// All replicas of the user service are restarted with the topic of states, followed by a snapshot.
     SwitchOnAndSnapshot,
 }
 
