@@ -51,6 +51,12 @@ pub struct Consumer<H, D> {
 }
 
 impl<H: Handler, D: DeadLetters> Consumer<H, D> {
+    /// Returns a consumer with the clock of the system that observes nothing.
+    #[must_use]
+    pub fn new(subscription: Subscription, handler: H, dead_letters: D, check: Check) -> Self {
+        Self { subscription, handler, dead_letters, observer: Arc::new(()), check, clock: Clock::system() }
+    }
+
     /// Starts the thread, and a task of [`Stage::Intake`] that waits for its end. When the stage is
     /// stopped, the batch that is being applied has 5 s to become safe; then the offsets are
     /// committed and the consumer leaves its group. Everything else is read again. If the thread

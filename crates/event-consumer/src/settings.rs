@@ -37,6 +37,14 @@ pub struct Subscription {
 }
 
 impl Settings {
+    /// Returns the settings of a member of `group`, without properties. The process may stand still for 60 s, and its
+    /// name is that of the group.
+    #[must_use]
+    pub fn new(brokers: String, topic: String, group: String) -> Self {
+        let (properties, max_poll_interval) = (Properties::default(), Duration::from_secs(60));
+        Self { brokers, topic, instance: group.clone(), group, properties, max_poll_interval }
+    }
+
     /// Checks the settings, as far as that is possible without a broker.
     ///
     /// # Errors

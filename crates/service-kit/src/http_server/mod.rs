@@ -13,6 +13,18 @@ pub use body_guard::{GuardedResponseBody, guard_body};
 pub use connections::{connection_limit, set_socket_options};
 pub use intake::{Intake, listen};
 
+use crate::{Lifecycle, Stage};
+
+/// Runs a server as a task of [`Stage::Intake`]. If it fails, the process stops ([`Lifecycle::fail`]).
+pub fn spawn(server: Server, lifecycle: &Lifecycle) {
+    let failing = lifecycle.clone();
+    lifecycle.spawn(Stage::Intake, "http", |stop| async move {
+        if let Err(error) = serve_until(server, stop.cancelled()).await {
+            failing.fail(error.into());
+        }
+    });
+}
+
 /// Runs a server until `closed`, and then until its requests in progress have been answered.
 ///
 /// # Errors

@@ -7,4 +7,4 @@ mod server;
 
 pub use health::{Check, CheckState, Health, Readiness, Status};
 pub use healthcheck::healthcheck;
-pub use server::{OpsError, serve};
+pub use server::{OpsError, readyz, serve};

@@ -105,7 +105,8 @@ async fn livez() -> HttpResponse {
     HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(serde_json::json!({ "status": "alive" }))
 }
 
-async fn readyz(health: Data<Health>) -> HttpResponse {
+/// Answers with the readiness: 503 if the service is unavailable. For a service that has it on another endpoint too.
+pub async fn readyz(health: Data<Health>) -> HttpResponse {
     let readiness = health.report();
     let mut response = match readiness.status {
         Status::Ready | Status::Degraded => HttpResponse::Ok(),
