@@ -7,7 +7,7 @@ use e2e::{
     foreign_consumers::{Comparison, UserCopies, UserCopy, differences, read_copies},
     offsets,
 };
-use faults::checker::{History, TopicRecord};
+use faults::checker::History;
 use mongodb::Collection;
 use test_support::World;
 use tokio::time::{Instant, sleep};
@@ -16,6 +16,7 @@ use crate::{
     consumers::{Consumer, DATABASE},
     deployment::Deployment,
     group_generations::group_generations,
+    summary::records_and_repeats,
 };
 
 /// How long the consumers have, after the system is idle, to read the topic to its end.
@@ -30,9 +31,9 @@ const FIRST_GENERATIONS: i32 = 2;
 pub(crate) struct CopiesReport {
     users: usize,
     deleted: usize,
-    /// The records of the topic of states.
-    records: usize,
-    /// How many of them were published again.
+    /// The different records of the topic of states.
+    states: usize,
+    /// The records that repeat one of them.
     repeated: usize,
     copies: Vec<CopyReport>,
 }
@@ -90,20 +91,9 @@ pub(crate) async fn compare(deployment: &Deployment, history: &History) -> Copie
         }
         copies.push(copy);
     }
-    let states = history.states.as_deref().unwrap_or_default();
-    let distinct: BTreeSet<_> = states.iter().map(id).collect();
+    let (states, repeated) = records_and_repeats(history.states.as_deref().unwrap_or_default());
     let deleted = history.users.iter().filter(|user| user.deleted).count();
-    CopiesReport {
-        users: history.users.len() - deleted,
-        deleted,
-        records: states.len(),
-        repeated: states.len() - distinct.len(),
-        copies,
-    }
-}
-
-fn id(record: &TopicRecord) -> Option<&[u8]> {
-    record.headers.iter().find(|(name, _)| name == "ce_id").and_then(|(_, value)| value.as_deref())
+    CopiesReport { users: history.users.len() - deleted, deleted, states, repeated, copies }
 }
 
 /// Returns what a consumer has not read yet, and then how its copy differs from the users.
@@ -154,10 +144,10 @@ impl CopiesReport {
 
 impl fmt::Display for CopiesReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { users, deleted, records, repeated, copies } = self;
+        let Self { users, deleted, states, repeated, copies } = self;
         let equal = copies.iter().filter(|copy| copy.differences.is_empty()).count();
         write!(f, "consumers: {equal} of {} copies equal {users} users ({deleted} deleted)", copies.len())?;
-        write!(f, "; {records} states published, {repeated} of them again; read again, rebalances, restarts:")?;
+        write!(f, "; {states} states and {repeated} repeats published; read again, rebalances, restarts:")?;
         for (n, copy) in copies.iter().enumerate() {
             let separator = if n == 0 { "" } else { "," };
             write!(f, "{separator} {} {} {} {}", copy.name, copy.replayed, copy.rebalances, copy.restarts)?;
@@ -183,7 +173,7 @@ mod tests {
             restarts: 0,
             ended: 0,
         };
-        let report = |repeated, copy| CopiesReport { users: 1, deleted: 0, records: 10, repeated, copies: vec![copy] };
+        let report = |repeated, copy| CopiesReport { users: 1, deleted: 0, states: 10, repeated, copies: vec![copy] };
         assert_eq!(report(0, copy(0, 2)).not_proved().len(), 3);
         assert_eq!(report(1, copy(1, 3)).not_proved(), Vec::<String>::new());
     }

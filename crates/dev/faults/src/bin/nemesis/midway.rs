@@ -9,6 +9,8 @@ use crate::deployment::{Deployment, ServiceKind};
 
 /// The number of users a second of a snapshot. It is so low that a snapshot takes several faults.
 const RATE: &str = "20";
+/// The run kills itself after the third page, which has as many users as a second.
+const KILLED: &str = "snapshot.after_page=2*off->return";
 /// How long a snapshot is tried. It fails while MongoDB is away.
 const SNAPSHOT_DEADLINE: Duration = Duration::from_secs(180);
 
@@ -36,13 +38,16 @@ impl Midway {
     }
 }
 
-/// Runs `events snapshot` until it succeeds. A run that failed is continued by the next one.
+/// Runs `events snapshot` until it succeeds. The first run that reaches the fail point kills itself there, and the next
+/// one continues it, as after each run that failed.
 async fn snapshot(deployment: &Deployment) -> anyhow::Result<()> {
-    let mut runs = 0;
+    let (mut runs, mut killed) = (0, false);
     try_wait_for(SNAPSHOT_DEADLINE, "a snapshot", async || {
         let spec = deployment.replica(ServiceKind::User, 0).lock().await.spec().clone();
+        let spec = if killed { spec.without_fail_points() } else { spec.fail_points(KILLED) };
+        let output = spec.command(&["events", "snapshot", "--rate", RATE]).await;
         runs += 1;
-        let output = spec.without_fail_points().command(&["events", "snapshot", "--rate", RATE]).await;
+        killed |= output.status.code().is_none();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
         println!("snapshot {runs}: {}: {} {}", output.status, text(&output.stdout), text(&output.stderr));
         Ok(output.status.success().then_some(()))
