@@ -1,9 +1,13 @@
 //! The consumers of the topic of states, each with several instances: the programs in `examples/consumers`, and
 //! `examples/profile-projection`. An instance that ends by itself is started again, as by an orchestrator.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result};
 use e2e::{
     foreign_consumers::{BuiltConsumer, ConsumerSettings, LANGUAGES},
     offsets,
@@ -57,18 +61,31 @@ enum Program {
     Projection(Arc<Port>),
 }
 
+/// The consumers of a run.
+#[derive(Default)]
+pub(crate) struct Consumers {
+    pub(crate) running: Vec<Consumer>,
+    /// Those that this machine cannot build, each with the reason.
+    pub(crate) skipped: Vec<String>,
+}
+
 /// Builds all consumers and starts their instances. Their connections to MongoDB use this connection string.
 ///
 /// # Errors
-/// Returns an error if a consumer cannot be built here.
-pub(crate) fn start(world: &World, mongodb_uri: &str) -> Result<Vec<Consumer>> {
-    let mut consumers = Vec::new();
+/// Returns an error if no port is free.
+pub(crate) fn start(world: &World, mongodb_uri: &str) -> Result<Consumers> {
+    let mut consumers = Consumers::default();
     for language in LANGUAGES {
-        let built = language.build().map_err(|why| anyhow!("no consumer in {}: {why}", language.name))?;
-        consumers.push(Consumer::start(language.name, || Ok(Program::Foreign(built.clone())), world, mongodb_uri)?);
+        match language.build() {
+            Ok(built) => {
+                let program = || Ok(Program::Foreign(built.clone()));
+                consumers.running.push(Consumer::start(language.name, program, world, mongodb_uri)?);
+            }
+            Err(why) => consumers.skipped.push(format!("consumer in {}: {why}", language.name)),
+        }
     }
     let projection = || Ok(Program::Projection(Arc::new(Port::free()?)));
-    consumers.push(Consumer::start(PROJECTION, projection, world, mongodb_uri)?);
+    consumers.running.push(Consumer::start(PROJECTION, projection, world, mongodb_uri)?);
     Ok(consumers)
 }
 
@@ -78,7 +95,7 @@ pub(crate) async fn supervise(deployment: Arc<Deployment>) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        for consumer in &deployment.consumers {
+        for consumer in &deployment.consumers.running {
             for instance in &consumer.instances {
                 // An instance that a fault currently locks is skipped.
                 let Ok(mut instance) = instance.try_lock() else { continue };
@@ -135,7 +152,7 @@ impl Consumer {
 }
 
 impl Program {
-    fn start(&self, settings: &ConsumerSettings, log: &std::path::Path) -> Child {
+    fn start(&self, settings: &ConsumerSettings, log: &Path) -> Child {
         match self {
             Self::Foreign(built) => built.start(settings, log),
             Self::Projection(port) => ChildSpec::new(PROJECTION, binary(PROJECTION), Output::File(log.to_owned()))

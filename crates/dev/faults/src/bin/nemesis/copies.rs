@@ -62,7 +62,7 @@ pub(crate) async fn compare(deployment: &Deployment, history: &History) -> Copie
     let expected: UserCopies = states.map(|state| (state.id.to_string(), UserCopy::of_state(state))).collect();
     let end = Instant::now() + DEADLINE;
     let mut all = Vec::new();
-    for consumer in &deployment.consumers {
+    for consumer in &deployment.consumers.running {
         let collection = database.collection(consumer.name);
         let differences = loop {
             let differences = consumer_differences(world, consumer, &collection, &expected).await;
@@ -92,8 +92,9 @@ pub(crate) async fn compare(deployment: &Deployment, history: &History) -> Copie
         copies.push(copy);
     }
     let (states, repeated) = records_and_repeats(history.states.as_deref().unwrap_or_default());
-    let deleted = history.users.iter().filter(|user| user.deleted).count();
-    CopiesReport { users: history.users.len() - deleted, deleted, states, repeated, copies }
+    let tombstones = history.states.iter().flatten().filter(|record| record.value.is_none());
+    let deleted = tombstones.map(|record| record.key.as_deref()).collect::<BTreeSet<_>>().len();
+    CopiesReport { users: expected.len(), deleted, states, repeated, copies }
 }
 
 /// Returns what a consumer has not read yet, and then how its copy differs from the users.

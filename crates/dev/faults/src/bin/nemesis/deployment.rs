@@ -1,7 +1,7 @@
 //! The processes under test: replicas of both services, the mail server, and either one broker and one database with
 //! a proxy on every network link, or a Kafka cluster and a replica set.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fs};
 
 use anyhow::{Context as _, Result, anyhow, ensure};
 use faults::checker::Limits;
@@ -13,7 +13,7 @@ use test_support::{
 };
 use tokio::sync::Mutex;
 
-use crate::consumers::{self, Consumer};
+use crate::consumers::{self, Consumers};
 
 /// The number of replicas of each service on single nodes.
 pub(crate) const REPLICAS: usize = 3;
@@ -22,6 +22,12 @@ pub(crate) const CLUSTER_REPLICAS: usize = 2;
 /// The memory limit of one process, in bytes. Debug builds of both services stay below 200 MiB.
 const MAX_RESIDENT_BYTES: u64 = 600 << 20;
 const MAX_DESCRIPTORS: u64 = 2_000;
+/// The attributes of the load: `team` is visible to other services.
+const ATTRIBUTE_SCHEMA: &str = r#"{
+    "type": "object",
+    "properties": { "team": { "type": "string", "x-public": true }, "note": { "type": "string" } },
+    "additionalProperties": false
+}"#;
 
 /// One of the two services.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -101,7 +107,7 @@ pub(crate) struct Deployment {
     /// The administrator who sends the administrative requests of all actors.
     pub(crate) admin: TestUser,
     /// The consumers of the topic of states, if the run has them.
-    pub(crate) consumers: Vec<Consumer>,
+    pub(crate) consumers: Consumers,
 }
 
 impl Deployment {
@@ -168,7 +174,11 @@ impl Deployment {
         links.insert(NetworkLink::Smtp, smtp_proxy);
         let user = if options.states_later { world.user_service() } else { world.clone().with_states().user_service() };
         let world = world.with_states();
-        let user = user_service_with_short_intervals(user).set("MONGODB__URI", uris.user);
+        let schema = world.keys().join("attributes.json");
+        fs::write(&schema, ATTRIBUTE_SCHEMA).context("the attribute schema cannot be written")?;
+        let user = user_service_with_short_intervals(user)
+            .set("ATTRIBUTES__SCHEMA_FILE", schema.display().to_string())
+            .set("MONGODB__URI", uris.user);
         let email = email_service_with_short_timeouts(world.email_service()).set("MONGODB__URI", uris.email);
         let (users, emails) = tokio::join!(replicas(&user, count), replicas(&email, count));
         let mut apis = Vec::new();
@@ -184,11 +194,13 @@ impl Deployment {
             };
             apis.push(api);
         }
-        let consumers = if options.consumers { consumers::start(&world, &uris.consumers)? } else { Vec::new() };
+        let consumers =
+            if options.consumers { consumers::start(&world, &uris.consumers)? } else { Consumers::default() };
         let limits = Limits {
             resident: Some(MAX_RESIDENT_BYTES),
             descriptors: Some(MAX_DESCRIPTORS),
             states_later: options.states_later,
+            public_attributes: vec!["team".to_owned()],
             ..Limits::default()
         };
         let run = FaultRun { world, recorder: Recorder::new(), smtp, limits };

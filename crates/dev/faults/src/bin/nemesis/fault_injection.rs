@@ -180,7 +180,7 @@ async fn disturb_consumer(
     duration: Duration,
 ) -> anyhow::Result<()> {
     let consumer =
-        deployment.consumers.get(target.consumer).context("the schedule only contains existing consumers")?;
+        deployment.consumers.running.get(target.consumer).context("the schedule only contains existing consumers")?;
     if fault == ConsumerFault::Replayed {
         return consumer.replay(&deployment.run.world, duration).await;
     }

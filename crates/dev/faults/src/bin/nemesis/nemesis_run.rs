@@ -53,7 +53,7 @@ async fn run_schedule(mut run: NemesisRun, arguments: &Arguments) -> Result<bool
     println!("{} minute(s)", arguments.minutes);
     let length = Duration::from_secs(60 * u64::from(arguments.minutes));
     let mut planned = if arguments.cluster { cluster_schedule(run.seed, length) } else { schedule(run.seed, length) };
-    planned.extend(consumer_schedule(run.seed, length, run.deployment.consumers.len(), !arguments.cluster));
+    planned.extend(consumer_schedule(run.seed, length, run.deployment.consumers.running.len(), !arguments.cluster));
     planned.sort_by_key(|planned| planned.at);
     let midway = if arguments.late_states { Midway::SwitchOnAndSnapshot } else { Midway::Snapshot };
     let mut end = run.run_round(planned, length, midway).await;
@@ -62,6 +62,7 @@ async fn run_schedule(mut run: NemesisRun, arguments: &Arguments) -> Result<bool
     if let Some(copies) = &copies {
         end.failed.extend(copies.differences());
         end.skipped.extend(copies.not_proved());
+        end.skipped.extend(run.deployment.consumers.skipped.clone());
     }
     let recovery = arguments.cluster.then(|| measure_recovery(&history));
     let summary = Summary::new(run.seed, arguments.minutes, &history, &report, recovery.as_ref());

@@ -76,9 +76,17 @@ impl Actor {
         self.renew_session().await;
     }
 
+    /// Changes the display name, and another member.
     async fn update_profile(&mut self) {
-        let name = self.unique("Ada ");
-        self.client.update_profile(&name).await;
+        let mut profile = match self.random.random_range(0..4_u32) {
+            0 => json!({ "locale": "de-AT" }),
+            1 => json!({ "timezone": "Europe/Vienna" }),
+            2 => json!({ "attributes": { "team": self.unique("team ") } }),
+            _ => json!({ "locale": null, "attributes": { "note": self.unique("note ") } }),
+        };
+        profile["displayName"] = self.unique("Ada ").into();
+        let request = self.client.request(Method::PATCH, "/api/users/me").json(&profile);
+        self.client.send(Action::UpdateProfile, None, request).await;
     }
 
     async fn change_password(&mut self, account: &mut Account) {
