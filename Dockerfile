@@ -81,3 +81,18 @@ COPY --from=build /programs/email-service /email-service
 EXPOSE 3002
 HEALTHCHECK --interval=5s --timeout=3s --start-period=30s --retries=3 CMD ["/email-service", "healthcheck"]
 ENTRYPOINT ["/email-service"]
+
+# The example of a third service (examples/compose.projection.yml), after the services' stages, so that their build does
+# not include it. It reuses the compiled dependencies.
+FROM build AS build-projection
+ARG PROFILE=image
+COPY examples examples
+RUN find examples -name '*.rs' -exec touch {} + \
+    && cargo build --profile "$PROFILE" --locked --package profile-projection \
+    && cp "target/$PROFILE/profile-projection" /programs
+
+FROM runtime AS profile-projection
+COPY --from=build-projection /programs/profile-projection /profile-projection
+EXPOSE 3003
+HEALTHCHECK --interval=5s --timeout=3s --start-period=30s --retries=3 CMD ["/profile-projection", "healthcheck"]
+ENTRYPOINT ["/profile-projection"]

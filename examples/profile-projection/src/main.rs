@@ -1,89 +1,112 @@
-//! A service that keeps a copy of the users, from the topic of states, and serves their profiles to signed-in users.
-//! The environment variables below configure it. `docs/ADD-A-SERVICE.md` says how to make your own of it.
+//! A service that keeps a copy of the users, from the topic of states, and serves it to signed-in users. The
+//! environment configures it. `docs/ADD-A-SERVICE.md` says how to run it, and how to make your own of it.
 
-mod http;
 mod read_model;
 
-use std::{env, net::Ipv4Addr, sync::Arc, time::Duration};
+use std::{env, fmt::Display, net::Ipv4Addr, time::Duration};
 
-use actix_web::{App, HttpServer, web::Data};
+use actix_web::http::{StatusCode, header::AUTHORIZATION, header::WWW_AUTHENTICATE};
+use actix_web::web::{Data, Path, get};
+use actix_web::{App, Error, HttpRequest, HttpResponse, HttpServer, error::InternalError};
+use bson::{Document, RawDocumentBuf, doc};
 use event_consumer::{Consumer, Settings};
-use service_kit::{
-    Clock, Health, Lifecycle, LogConfig, MongoConfig, OpsConfig, Stage, config::LogFormat, http_server::serve_until,
-    install_panic_hook, kafka::Properties, mongo, ops, telemetry,
-};
-use token_verifier::Verifier;
+use mongodb::Collection;
+use service_kit::config::{LogConfig, LogFormat, MongoConfig, OpsConfig};
+use service_kit::{Health, Lifecycle, http_server, mongo, ops, telemetry};
+use token_verifier::{Claims, Verifier};
 
-use crate::read_model::ReadModel;
-
-/// The time from SIGTERM to the end of the process.
-const GRACE: Duration = Duration::from_secs(20);
+use crate::read_model::{DEADLINE, ReadModel};
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let setting = |name, default: &str| env::var(name).unwrap_or_else(|_| default.to_owned());
-    let port: u16 = setting("PORT", "3003").parse()?;
+    let (host, port) = (Ipv4Addr::UNSPECIFIED, setting("PORT", "3003").parse()?);
     if env::args().nth(1).is_some_and(|command| command == "healthcheck") {
-        let server = OpsConfig { host: Ipv4Addr::LOCALHOST.to_string(), port };
-        return ops::healthcheck(&server).await.map_err(anyhow::Error::msg);
+        return ops::healthcheck(&OpsConfig { host: host.to_string(), port }).await.map_err(anyhow::Error::msg);
     }
     telemetry::init(&LogConfig { format: LogFormat::Auto, level: setting("LOG_LEVEL", "info") })?;
-    install_panic_hook();
+    service_kit::install_panic_hook();
     let (lifecycle, health) = (Lifecycle::new(), Health::new());
-    // While Kafka does not answer, the copy is served as it is.
+    // Without Kafka the service is only degraded: it serves the copy as it is.
     let (mongodb_check, kafka_check) = (health.required("mongodb"), health.optional("kafka"));
 
-    let mut verifier =
-        Verifier::builder(setting("ISSUER", "http://localhost:3000")).audience(setting("AUDIENCE", "user-service"));
-    if let Ok(url) = env::var("JWKS_URL") {
-        verifier = verifier.jwks_url(url);
-    }
-    let verifier = verifier.build()?;
-    let config = MongoConfig {
-        uri: setting("MONGODB_URI", "mongodb://localhost:27017").into(),
-        database: setting("MONGODB_DATABASE", "consumers"),
-        operation_timeout: Duration::from_secs(5),
-    };
+    let issuer = setting("ISSUER", "http://localhost:3000");
+    let keys = setting("JWKS_URL", &format!("{issuer}/.well-known/jwks.json"));
+    let verifier = Verifier::builder(issuer).jwks_url(keys).audience(setting("AUDIENCE", "user-service")).build()?;
+    let uri = setting("MONGODB_URI", "mongodb://localhost:27017").into();
+    let config = MongoConfig { uri, database: setting("MONGODB_DATABASE", "consumers"), operation_timeout: DEADLINE };
     let database = mongo::client(&config, "profile-projection").await?.database(&config.database);
-    let users = ReadModel { database: database.clone(), collection: setting("COLLECTION", "profiles").leak() };
-    let settings = Settings {
-        brokers: setting("KAFKA_BROKERS", "localhost:9092"),
-        topic: setting("STATE_TOPIC", "user.state"),
-        group: setting("GROUP", "profile-projection"),
-        properties: Properties::default(),
-        max_poll_interval: Duration::from_secs(60),
-        instance: "profile-projection".to_owned(),
+    let model = ReadModel { database: database.clone(), collection: setting("COLLECTION", "profiles").leak() };
+    let indexes = vec![model.expiry()];
+    let users = Users { copy: database.collection(model.collection), verifier };
+    let (brokers, topic) = (setting("KAFKA_BROKERS", "localhost:9092"), setting("STATE_TOPIC", "user.state"));
+    let settings = Settings::new(brokers, topic, setting("GROUP", "profile-projection"));
+    let (users, probes) = (Data::new(users), Data::new(health.clone()));
+    let app = move || {
+        let app = App::new().app_data(users.clone()).app_data(probes.clone());
+        let app = app.route("/healthz", get().to(HttpResponse::Ok)).route("/readyz", get().to(ops::readyz));
+        app.route("/profiles/{id}", get().to(profile)).route("/me", get().to(me))
     };
-    let consumer = Consumer {
-        subscription: settings.check()?,
-        handler: users.clone(),
-        dead_letters: users.clone(),
-        observer: Arc::new(()),
-        check: kafka_check,
-        clock: Clock::system(),
-    };
+    let server = HttpServer::new(app).disable_signals().bind((host, port))?.run();
 
-    let (index, probe) = (users.index(), database.collection("readiness"));
-    let app = (Data::new(users), Data::new(verifier), Data::new(health.clone()));
-    let server = HttpServer::new(move || {
-        let (users, verifier, health) = app.clone();
-        App::new().app_data(users).app_data(verifier).app_data(health).configure(http::routes)
-    });
-    let server = server.disable_signals().shutdown_timeout(10).bind((Ipv4Addr::UNSPECIFIED, port))?.run();
-
-    // SIGTERM stops requests and the consumer first, and what they need after that.
+    // SIGTERM stops the consumer and the server first, and then what they need.
     lifecycle.watch_signals()?;
-    consumer.start(&lifecycle)?;
-    let failing = lifecycle.clone();
-    lifecycle.spawn(Stage::Intake, "http", |stop| async move {
-        serve_until(server, stop.cancelled()).await.unwrap_or_else(|error| failing.fail(error.into()));
-    });
-    lifecycle.spawn(Stage::Support, "mongodb", |stop| async move {
-        let index = [index];
-        tokio::join!(
-            mongo::monitor(probe, mongodb_check, stop.clone()),
-            mongo::create_indexes(&database, &index, &stop)
-        );
-    });
-    lifecycle.run(&health, GRACE).await
+    Consumer::new(settings.check()?, model.clone(), model, kafka_check).start(&lifecycle)?;
+    http_server::spawn(server, &lifecycle);
+    mongo::maintain(database, "readiness", indexes, mongodb_check, &lifecycle);
+    lifecycle.run(&health, Duration::from_secs(20)).await
+}
+
+/// Responds with what every signed-in user may see of an active user.
+async fn profile(request: HttpRequest, id: Path<String>, users: Data<Users>) -> Result<HttpResponse, Error> {
+    users.caller(&request).await?;
+    let members = doc! { "username": 1, "displayName": 1, "locale": 1 };
+    users.respond(doc! { "_id": id.into_inner(), "status": "active" }, members).await
+}
+
+/// Responds with everything that the copy has of the caller.
+async fn me(request: HttpRequest, users: Data<Users>) -> Result<HttpResponse, Error> {
+    let caller = users.caller(&request).await?;
+    users.respond(doc! { "_id": caller.sub, "deleted": { "$exists": false } }, doc! {}).await
+}
+
+/// The copy, for those who have a valid access token.
+struct Users {
+    copy: Collection<RawDocumentBuf>,
+    verifier: Verifier,
+}
+
+impl Users {
+    /// Returns the claims of the access token.
+    async fn caller(&self, request: &HttpRequest) -> Result<Claims, Error> {
+        let authorization = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let credentials = authorization.and_then(|value| value.split_once(' '));
+        let bearer = credentials.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("Bearer"));
+        let claims = self.verifier.verify(bearer.map_or("", |(_, token)| token)).await;
+        claims.map_err(|error| problem(error.status(), error))
+    }
+
+    /// Responds with these members of the user that matches.
+    async fn respond(&self, filter: Document, members: Document) -> Result<HttpResponse, Error> {
+        let found = mongo::with_deadline(DEADLINE, self.copy.find_one(filter).projection(members)).await;
+        let found = found.map_err(|error| problem(503, error))?.ok_or_else(|| problem(404, "no such user"))?;
+        // Serde would take an attribute `{"$oid": …}` for an id of MongoDB.
+        let mut user = Document::try_from(found).map_err(|error| problem(503, error))?;
+        let id = user.remove("_id");
+        user.insert("id", id);
+        Ok(HttpResponse::Ok().insert_header(("cache-control", "no-store")).json(user))
+    }
+}
+
+/// Returns the error that responds with a problem (RFC 9457).
+fn problem(status: u16, cause: impl Display) -> Error {
+    let code = StatusCode::from_u16(status).expect("a status of HTTP");
+    let mut response = HttpResponse::build(code);
+    match status {
+        401 => _ = response.insert_header((WWW_AUTHENTICATE, "Bearer")),
+        503 => tracing::warn!(%cause, "a request failed"),
+        _ => {}
+    }
+    let body = serde_json::json!({ "type": "about:blank", "title": code.canonical_reason(), "status": status });
+    InternalError::from_response(status, response.content_type("application/problem+json").json(body)).into()
 }

@@ -66,6 +66,13 @@ impl Environment {
     pub(crate) async fn world(&self, name: &str) -> World {
         World::new(&self.stack, name).await
     }
+
+    /// Does the same with a topic of states.
+    pub(crate) async fn world_with_states(&self, name: &str) -> World {
+        let world = World::without_topic(&self.stack, name).with_states();
+        world.create_topic().await;
+        world
+    }
 }
 
 /// Returns the user service with its default settings, behind a trusted proxy, so that users have their own

@@ -1,6 +1,6 @@
 //! `examples/profile-projection`: its copy follows the users, and it serves the copy to signed-in users.
 
-use bson::{Document, doc};
+use bson::{Document, RawDocumentBuf, doc};
 use e2e::{
     accounts::{delete_account, register_with_id, with_cheap_hashes},
     administrators::{Admin, create_admin},
@@ -27,7 +27,9 @@ async fn wait_for_copy(copy: &Collection<Document>, id: Uuid, version: u64) {
 
 /// Returns the copy of a user as JSON, or null.
 async fn find(copy: &Collection<Document>, id: Uuid) -> Value {
+    let copy = copy.clone_with_type::<RawDocumentBuf>();
     let user = copy.find_one(doc! { "_id": id.to_string() }).await.expect("the copy can be read");
+    let user = user.map(|user| Document::try_from(user).expect("the server sends valid documents"));
     serde_json::to_value(user).expect("a document can be JSON")
 }
 
@@ -48,12 +50,13 @@ async fn wait_for_response(api: &Api, path: &str, expected: impl Fn(u16, &Value)
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_projection_follows_a_user_from_the_registration_to_the_deletion() {
-    let world = World::new(&Stack::from_env(), "projection").await;
-    let publisher = StatePublisher::new(&world).await;
-    let spec = with_cheap_hashes(world.user_service()).set("KAFKA__STATE_TOPIC", publisher.topic());
+    let world = World::without_topic(&Stack::from_env(), "projection").with_states();
+    world.create_topic().await;
+    let spec = with_cheap_hashes(world.user_service());
     let issuer = spec.base_url();
     let service = spec.set("AUTH__ISSUER", &issuer).start().await;
-    let projection = Projection::start(&world, publisher.topic(), &[("ISSUER", &issuer)]).await;
+    let topic = world.state_topic().expect("the world has states");
+    let projection = Projection::start(&world, topic, &[("ISSUER", &issuer)]).await;
     let (user, id) = register_with_id(&world, &service.api(), "ada").await;
     let token = service.api().login(&user).await.access;
     let (me, copied) = (service.api().with_token(&token), projection.api().with_token(&token));
@@ -134,8 +137,11 @@ async fn requests_without_a_valid_token_get_401_and_unknown_users_404() {
         // The topic has no state of this user.
         assert_problem(&signed_in.get(&path).await, 404, "Not Found");
     }
-    publisher.publish(state_of(id.parse().expect("an id is a UUID"), 1, "copied")).await;
-    wait_for_response(&signed_in, "/me", |status, body| status == 200 && body["username"] == "copied").await;
+    let attributes = json!({ "$nested.name": { "$oid": "1" } });
+    let state = state_of(id.parse().expect("an id is a UUID"), 1, "copied");
+    publisher.publish(UserState { attributes: attributes.as_object().cloned(), ..state }).await;
+    let own = wait_for_response(&signed_in, "/me", |status, _| status == 200).await;
+    assert_eq!((&own["username"], &own["attributes"]), (&json!("copied"), &attributes));
     assert_problem(&signed_in.get("/profiles/..%2F..%2Fme").await, 404, "Not Found");
     assert_eq!(anonymous.get("/me").await.expect(401).header("www-authenticate"), "Bearer");
 }
@@ -172,7 +178,7 @@ async fn the_projection_catches_up_after_an_outage_of_mongodb_and_keeps_poison_a
     let letter = letters.find_one(doc! {}).await.expect("it can be read").expect("the undecodable record is there");
     let letter = serde_json::to_value(letter).expect("a document can be JSON");
     assert_eq!(letter["_id"], format!("{}/{partition}/{offset}", publisher.topic()));
-    assert_eq!((&letter["reason"], &letter["key"]), (&json!("not-json"), &json!(second.to_string())));
+    assert_eq!((&letter["reason"], &letter["user"]), (&json!("not-json"), &json!(second.to_string())));
     wait_for_response(&projection.api(), "/readyz", |_, body| body["status"] == "ready").await;
     assert_eq!(projection.terminate().await, Some(0));
 }

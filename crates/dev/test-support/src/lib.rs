@@ -54,6 +54,6 @@ pub use scripted_smtp::{
     SmtpTransaction,
 };
 pub use secrets::{Leak, find_leaks, find_leaks_everywhere, remember_secret, secrets_used};
-pub use service::{Service, ServiceSpec};
+pub use service::{Service, ServiceSpec, binary};
 pub use stack::{BrokerKind, Stack, report_skipped};
 pub use world::World;

@@ -413,7 +413,8 @@ impl Drop for Service {
 ///
 /// # Panics
 /// Panics if the binary is not built.
-pub(crate) fn binary(name: &str) -> PathBuf {
+#[must_use]
+pub fn binary(name: &str) -> PathBuf {
     let kept = env::var_os("TEST_BINARIES").map(|directory| Path::new(&directory).join(name));
     if let Some(kept) = kept.filter(|kept| kept.is_file()) {
         return kept;

@@ -14,6 +14,7 @@ mod registered_users;
 mod relay;
 mod sending;
 mod signing;
+mod states;
 
 use std::fmt;
 
@@ -39,6 +40,8 @@ pub(crate) enum Group {
     Refresh,
     /// Publishing of events that waited for Kafka.
     Relay,
+    /// The cost of the topic of states.
+    States,
     /// From the response to a registration to the accepted mail.
     MailLatency,
     /// From the ledger to the mail server.
@@ -63,6 +66,7 @@ impl Group {
             Self::Reads => reads::measure(environment).await,
             Self::Refresh => refresh::measure(environment).await,
             Self::Relay => relay::measure(environment).await,
+            Self::States => states::measure(environment).await,
             Self::MailLatency => mail_latency::measure(environment).await,
             Self::Sending => sending::measure(environment).await,
             Self::Ingest => ingest::measure(environment).await,

@@ -2,7 +2,7 @@
 //! writes of MongoDB alone.
 
 mod limit;
-mod pending_users;
+pub(super) mod pending_users;
 
 use std::time::{Duration, Instant};
 

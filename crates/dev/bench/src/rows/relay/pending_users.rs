@@ -22,7 +22,7 @@ const NO_BROKER: &str = "127.0.0.1:9";
 const EVENT_AGE_MILLIS: i64 = 60_000;
 
 /// The user to copy.
-pub(super) struct PendingUserModel {
+pub(in crate::rows) struct PendingUserModel {
     model: Document,
     ids: Ids,
     clock: Clock,
@@ -30,7 +30,7 @@ pub(super) struct PendingUserModel {
 
 impl PendingUserModel {
     /// Lets a user register, log in and change the profile while Kafka is unavailable.
-    pub(super) async fn from_outage(world: &World) -> Result<Self> {
+    pub(in crate::rows) async fn from_outage(world: &World) -> Result<Self> {
         let cut_off = world.clone().on_brokers(NO_BROKER, world.broker_kind().clone());
         let mut service = user_service(&cut_off).start().await;
         let person = world.test_user("model");
@@ -57,7 +57,7 @@ impl PendingUserModel {
     }
 
     /// Returns `users` users with the first `each` of the events, all old enough for the sweep.
-    pub(super) fn users(&self, users: usize, each: usize) -> Result<Vec<Document>> {
+    pub(in crate::rows) fn users(&self, users: usize, each: usize) -> Result<Vec<Document>> {
         let waiting = self.model.get_array("pendingEvents")?.len();
         ensure!(waiting >= each, "the account has {waiting} events");
         (0..users.max(1)).map(|_| self.copy_of_model(each)).collect()
