@@ -7,8 +7,10 @@ const {
   MONGODB_URI = 'mongodb://localhost:27017', MONGODB_DATABASE = 'consumers', COLLECTION = 'node',
 } = process.env
 
-const mongodb = new MongoClient(MONGODB_URI, { writeConcern: { w: 'majority' }, timeoutMS: 10_000 })
+const timeouts = { serverSelectionTimeoutMS: 5_000, socketTimeoutMS: 10_000 }
+const mongodb = new MongoClient(MONGODB_URI, { writeConcern: { w: 'majority' }, ...timeouts })
 const users = mongodb.db(MONGODB_DATABASE).collection(COLLECTION)
+const report = error => console.error('Kafka:', error.message)
 let running = true, stream
 const stop = () => {
   running = false
@@ -49,8 +51,7 @@ async function write(writes) {
 async function consume(kafka) {
   stream = await kafka.consume({ topics: [STATE_TOPIC], mode: 'committed', fallbackMode: 'earliest' })
   kafka.on('consumer:heartbeat:error', ({ error }) => stream.destroy(error))
-  if (!running) return
-  for await (const first of stream) {
+  if (running) for await (const first of stream) {
     const [records, writes] = [[first], []]
     for (let next; records.length < 500 && (next = stream.read()) !== null;) records.push(next)
     for (const record of records) {
@@ -61,7 +62,7 @@ async function consume(kafka) {
       }
     }
     if (!(await write(writes))) return
-    for (const last of new Map(records.map(record => [record.partition, record])).values()) await last.commit()
+    for (const last of new Map(records.map(record => [record.partition, record])).values()) await last.commit().catch(report)
   }
 }
 
@@ -70,7 +71,6 @@ while (running) {
     clientId: 'consumer-node', groupId: GROUP, bootstrapBrokers: KAFKA_BROKERS.split(','),
     deserializers: stringDeserializers, autocommit: false, sessionTimeout: 10_000,
   })
-  const report = error => console.error('Kafka:', error.message)
   kafka.on('error', error => stream?.destroy(error))
   await consume(kafka).catch(report)
   await kafka.close(true).catch(report)

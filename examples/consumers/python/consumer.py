@@ -59,9 +59,9 @@ signal.signal(signal.SIGTERM, stop)
 signal.signal(signal.SIGINT, stop)
 mongodb = MongoClient(os.getenv("MONGODB_URI", "mongodb://localhost:27017"), w="majority", timeoutMS=10_000)
 users = mongodb[os.getenv("MONGODB_DATABASE", "consumers")][os.getenv("COLLECTION", "python")]
-kafka = Consumer({"bootstrap.servers": os.getenv("KAFKA_BROKERS", "localhost:9092"), "session.timeout.ms": 10_000,
-                  "group.id": os.getenv("GROUP", "consumer-python"), "enable.auto.commit": False,
-                  "auto.offset.reset": "earliest"})
+kafka = Consumer({"bootstrap.servers": os.getenv("KAFKA_BROKERS", "localhost:9092"), "socket.timeout.ms": 10_000,
+                  "group.id": os.getenv("GROUP", "consumer-python"), "session.timeout.ms": 10_000,
+                  "enable.auto.commit": False, "auto.offset.reset": "earliest"})
 kafka.subscribe([os.getenv("STATE_TOPIC", "user.state")])
 while running:
     messages, writes = kafka.consume(500, timeout=0.2), []

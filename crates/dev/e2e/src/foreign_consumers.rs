@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use bson::{Bson, Document, doc};
+use bson::{Bson, Document, RawDocumentBuf, doc};
 use events::{StateRecord, UserState};
 use futures_util::TryStreamExt as _;
 use local_stack::process::child::{Child, ChildSpec, Output};
@@ -208,11 +208,13 @@ pub enum Comparison {
 /// # Errors
 /// Returns what is wrong with a document that is not a copy, or the error of MongoDB.
 pub async fn read_copies(collection: &Collection<Document>) -> Result<UserCopies, String> {
-    let found: Vec<Document> = match collection.find(doc! {}).await {
+    // Raw documents, because serde reads an attribute like `{"$numberLong": "5"}` as the number that it stands for.
+    let collection = collection.clone_with_type::<RawDocumentBuf>();
+    let found: Vec<RawDocumentBuf> = match collection.find(doc! {}).await {
         Ok(cursor) => cursor.try_collect().await.map_err(|error| error.to_string())?,
         Err(error) => return Err(error.to_string()),
     };
-    found.into_iter().map(UserCopy::of_document).collect()
+    found.iter().map(|raw| UserCopy::of_document(raw.try_into().map_err(|error| format!("{error}"))?)).collect()
 }
 
 /// Describes each difference between the copies in a collection and the expected users.

@@ -51,6 +51,7 @@ public class Consumer {
         var properties = Map.<String, Object>of(
             "bootstrap.servers", environment.getOrDefault("KAFKA_BROKERS", "localhost:9092"),
             "group.id", environment.getOrDefault("GROUP", "consumer-java"), "session.timeout.ms", 10_000,
+            "request.timeout.ms", 5_000, "default.api.timeout.ms", 5_000,
             "enable.auto.commit", false, "auto.offset.reset", "earliest");
         try (var kafka = new KafkaConsumer<>(properties, new StringDeserializer(), new StringDeserializer())) {
             kafka.subscribe(List.of(environment.getOrDefault("STATE_TOPIC", "user.state")));
