@@ -235,6 +235,10 @@ async fn a_signal_interrupts_the_command_and_names_what_the_next_one_does() {
     let mut command = spec.launch_command(&["events", "snapshot"]);
     wait_for_requests(&world, 3).await;
     wait_for_count(&world.user_collection("snapshots").await, doc! {}, 0).await;
+    // The sweep would publish a batch of equal times again and again.
+    let times =
+        world.user_collection("users").await.distinct("pendingEvents.at", doc! {}).await.expect("it can be read");
+    assert_eq!(times.len(), 3, "{times:?}");
     command.signal(Signal::TERM);
     assert_eq!(command.wait_for_exit(DEADLINE).await.code(), Some(1), "{}", command.log());
     assert!(command.log().contains("all 3 users are asked for"), "{}", command.log());

@@ -54,18 +54,22 @@ impl OutboxStore {
     /// the last publication begins after this write. A user without a document gets none. Returns the number of
     /// users that have one.
     ///
+    /// The times of the entries differ by a millisecond each. The sweep finds its next batch by the time of the last
+    /// entry, so it would publish a batch of equal times twice, and each repeated publication asks for another one.
+    ///
     /// The version of the account stays, so no client that holds it has to read again. A full list gets the entry
     /// too: there is at most one for each user.
     pub async fn request_snapshots(&self, users: &[uuid::Uuid]) -> Result<u64, StoreError> {
         let updates = users
             .iter()
-            .map(|user| doc! { "q": { "_id": Uuid::from(*user) }, "u": [snapshot_update(self.ids.v4())] })
+            .zip(0..)
+            .map(|(user, delay)| doc! { "q": { "_id": Uuid::from(*user) }, "u": [snapshot_update(self.ids.v4(), delay)] })
             .collect();
         Ok(run_updates(&self.users, updates).await?.matched)
     }
 }
 
-fn snapshot_update(id: uuid::Uuid) -> Document {
+fn snapshot_update(id: uuid::Uuid, delay_millis: i64) -> Document {
     let others = doc! { "$filter": {
         "input": { "$ifNull": ["$pendingEvents", []] },
         "cond": { "$ne": ["$$this.type", events::StateRecord::TYPE] },
@@ -75,7 +79,7 @@ fn snapshot_update(id: uuid::Uuid) -> Document {
         "id": Uuid::from(id),
         "type": events::StateRecord::TYPE,
         "sequence": "$version",
-        "at": "$$NOW",
+        "at": { "$add": ["$$NOW", delay_millis] },
         "data": "",
         "audit": { "actor": "system" },
     };
