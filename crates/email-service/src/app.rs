@@ -4,12 +4,17 @@ mod from_config;
 
 use std::{sync::Arc, time::Duration};
 
+use event_consumer::Consumer;
 use service_kit::{Clock, Health, Ids, Lifecycle, Stage, mongo, ops, topology::Topology};
-use tokio::{runtime::Handle, sync::Notify};
+use tokio::sync::Notify;
 
 use crate::{
     config::Config,
-    ingest::{batch::BatchWriter, consumer::Consumer, decision::RecordDecider},
+    ingest::{
+        decision::MailDecider,
+        handler::{IngestMetrics, MailHandler},
+        mail_writer::MailWriter,
+    },
     ledger::{DeadLetterStore, Ledger, READINESS, Suppressions, indexes},
     ledger_gauges,
     mailer::{connection::DeliveryTimeouts, endpoint::Endpoint, server_pool::Pool},
@@ -71,8 +76,8 @@ impl Application {
             stop: lifecycle.stopping(),
         });
         let dispatcher = Dispatcher::new(sender, config.sender.concurrency, Arc::clone(&wake), lifecycle.clone());
-        let decider = RecordDecider::new(keys, parsed.max_event_age, parsed.sender_domain, instance);
-        let writer = BatchWriter {
+        let decider = MailDecider::new(keys, parsed.max_event_age, parsed.sender_domain, instance);
+        let writer = MailWriter {
             ledger: ledger.clone(),
             letters: dead_letters.clone(),
             suppressions,
@@ -80,21 +85,22 @@ impl Application {
             metrics: metrics.clone(),
             wake: Arc::clone(&wake),
         };
-        let (runtime, stopping) = (Handle::current(), lifecycle.stopping());
-        let topic = config.kafka.topic.clone();
-        let consumer = Consumer::new(parsed.consumer, topic, decider, writer, kafka, runtime, stopping);
+        let consumer = Consumer {
+            subscription: parsed.subscription,
+            handler: MailHandler { decider, writer: writer.clone() },
+            dead_letters: writer,
+            observer: Arc::new(IngestMetrics(metrics.clone())),
+            check: kafka,
+            clock: clock.clone(),
+        };
         let topology = Topology::register(&metrics.registry(), TOPOLOGY_FINDING, health.clone())?;
 
         // Binds the listener before the tasks start that would have to be stopped on an error.
         ops::serve(&config.ops, health.clone(), metrics.registry(), &lifecycle)?;
         lifecycle.watch_signals()?;
-        let consumer = consumer.start()?;
 
         // The tasks, in the order in which they are stopped.
-        lifecycle.spawn(Stage::Intake, "consumer", |_| async {
-            // An error means that the thread ended without a message, as after a panic.
-            let _ = consumer.await;
-        });
+        consumer.start(&lifecycle)?;
         lifecycle.spawn(Stage::Intake, "dispatcher", |stop| dispatcher.run(stop));
         lifecycle.spawn(Stage::Intake, "recovery", |stop| recovery::run(ledger.clone(), wake, metrics.clone(), stop));
         lifecycle.spawn(Stage::Intake, "ledger-gauges", |stop| {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, ensure};
+use event_consumer::SHORTEST_POLL_INTERVAL;
 use events::sealing::{KeyRing, PrivateKey};
 use jiff::SignedDuration;
 use lettre::message::Mailbox;
@@ -139,10 +140,6 @@ pub struct SealingConfig {
     #[serde(deserialize_with = "service_kit::config::secret_list")]
     pub private_key: Vec<SecretString>,
 }
-
-/// The minimum of `ingest.max_poll_interval`. Brokers refuse shorter sessions
-/// (`group.min.session.timeout.ms`).
-const SHORTEST_POLL_INTERVAL: Duration = Duration::from_secs(6);
 
 /// The maximum of `sender.concurrency`. A larger value is a mistake.
 const MAX_CONCURRENCY: usize = 1024;

@@ -16,7 +16,7 @@ const LAYERS: &[Layer] = &[
     ("mailer", &["metrics"]),
     ("ledger_gauges", &["ledger", "metrics"]),
     ("config", &["mailer"]),
-    ("ingest", &["config", "ledger", "metrics", "plan"]),
+    ("ingest", &["ledger", "metrics", "plan"]),
     ("sender", &["ledger", "mailer", "metrics", "renderer"]),
     ("commands", &["app", "config", "ingest", "ledger", "mailer", "metrics", "plan", "renderer"]),
 ];

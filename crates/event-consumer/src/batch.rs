@@ -8,8 +8,9 @@ use service_kit::{Clock, backoff};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    ConsumedRecord, DeadLetters, DeadRecord, Decided, Handler, Observer,
     decide::{Outcome, decide_all},
+    handler::{DeadLetters, DeadRecord, Decided, Handler, Observer},
+    record::ConsumedRecord,
 };
 
 const FIRST_RETRY_PAUSE: Duration = Duration::from_millis(100);
@@ -49,22 +50,10 @@ impl<D> Batch<D> {
 
 /// Makes batches durable.
 pub(crate) struct BatchWriter<H, D> {
-    pub(crate) handler: Arc<H>,
-    pub(crate) dead_letters: Arc<D>,
+    pub(crate) handler: H,
+    pub(crate) dead_letters: D,
     pub(crate) observer: Arc<dyn Observer>,
     pub(crate) clock: Clock,
-}
-
-impl<H, D> Clone for BatchWriter<H, D> {
-    fn clone(&self) -> Self {
-        let Self { handler, dead_letters, observer, clock } = self;
-        Self {
-            handler: Arc::clone(handler),
-            dead_letters: Arc::clone(dead_letters),
-            observer: Arc::clone(observer),
-            clock: clock.clone(),
-        }
-    }
 }
 
 impl<H: Handler, D: DeadLetters> BatchWriter<H, D> {
@@ -143,8 +132,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        Rejection,
         decide::tests::{EvenOnly, event_record},
+        handler::Rejection,
     };
 
     /// What happened, in its order.
@@ -216,13 +205,13 @@ mod tests {
     async fn write(failures: (u32, u32), stop: &CancellationToken) -> (bool, Vec<String>) {
         let steps = Steps::default();
         let writer = BatchWriter {
-            handler: Arc::new(Unreliable::new(failures.0, &steps)),
-            dead_letters: Arc::new(Unreliable::new(failures.1, &steps)),
+            handler: Unreliable::new(failures.0, &steps),
+            dead_letters: Unreliable::new(failures.1, &steps),
             observer: Arc::new(Counted(Arc::clone(&steps))),
             clock: Clock::manual(),
         };
         let records = [2, 3, 4].map(|sequence| event_record(1, sequence)).to_vec();
-        let batch = Batch::new(records, &*writer.handler, Timestamp::UNIX_EPOCH);
+        let batch = Batch::new(records, &writer.handler, Timestamp::UNIX_EPOCH);
         let written = writer.write(batch, stop).await;
         let steps = steps.lock().clone();
         (written, steps)

@@ -16,7 +16,7 @@ use rdkafka::{
 use service_kit::{Check, CheckState, Clock, kafka};
 
 use crate::{
-    Observer,
+    handler::Observer,
     lag::{LagTracker, unread_records},
     offsets::AssignmentCounts,
 };

@@ -20,10 +20,11 @@ use tokio::{runtime::Handle, sync::oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    ClientErrorKind, DeadLetters, Handler, Observer, Subscription,
     batch::BatchWriter,
     client::{ConsumerCallbacks, close},
+    handler::{ClientErrorKind, DeadLetters, Handler, Observer},
     reader::{Reader, ReadingEnd},
+    settings::Subscription,
 };
 
 /// The timeout of the first metadata request, which shows whether the brokers are reachable.
@@ -69,20 +70,9 @@ impl<H: Handler, D: DeadLetters> Consumer<H, D> {
     /// Panics outside of a Tokio runtime.
     pub fn start(self, lifecycle: &Lifecycle) -> io::Result<()> {
         let Self { subscription, handler, dead_letters, observer, check, clock } = self;
-        let writer = BatchWriter {
-            handler: Arc::new(handler),
-            dead_letters: Arc::new(dead_letters),
-            observer: Arc::clone(&observer),
-            clock,
-        };
-        let thread = ConsumerThread {
-            subscription,
-            writer,
-            observer,
-            check,
-            runtime: Handle::current(),
-            stop: lifecycle.stopping(),
-        };
+        let writer = Arc::new(BatchWriter { handler, dead_letters, observer, clock });
+        let (runtime, stop) = (Handle::current(), lifecycle.stopping());
+        let thread = ConsumerThread { subscription, writer, check, runtime, stop };
         let (done, ended) = oneshot::channel();
         thread::Builder::new().name("kafka-consumer".to_owned()).spawn(move || {
             thread.run();
@@ -103,8 +93,7 @@ impl<H: Handler, D: DeadLetters> Consumer<H, D> {
 /// What the thread of a consumer needs.
 struct ConsumerThread<H, D> {
     subscription: Subscription,
-    writer: BatchWriter<H, D>,
-    observer: Arc<dyn Observer>,
+    writer: Arc<BatchWriter<H, D>>,
     check: Check,
     runtime: Handle,
     stop: CancellationToken,
@@ -123,7 +112,7 @@ impl<H: Handler, D: DeadLetters> ConsumerThread<H, D> {
                     }
                     failures += 1;
                     self.check.set(CheckState::Down);
-                    self.observer.client_error(ClientErrorKind::Fatal);
+                    self.writer.observer.client_error(ClientErrorKind::Fatal);
                     tracing::error!(%error, "the Kafka client has failed: creating a new one");
                     self.sleep_unless_stopped(exponential(
                         failures,
@@ -143,7 +132,7 @@ impl<H: Handler, D: DeadLetters> ConsumerThread<H, D> {
             lag: Arc::default(),
             clock: self.writer.clock.clone(),
             check: self.check.clone(),
-            observer: Arc::clone(&self.observer),
+            observer: Arc::clone(&self.writer.observer),
         };
         let (assignments, lag) = (Arc::clone(&callbacks.assignments), Arc::clone(&callbacks.lag));
         let client: BaseConsumer<ConsumerCallbacks> = config.create_with_context(callbacks)?;

@@ -7,7 +7,10 @@ use jiff::Timestamp;
 use service_kit::panics;
 use uuid::Uuid;
 
-use crate::{ConsumedRecord, Handler, Rejection};
+use crate::{
+    handler::{Handler, Rejection},
+    record::ConsumedRecord,
+};
 
 /// The reason of a dead letter at which the code panicked: a defect of the program, not of the
 /// record.
@@ -94,7 +97,7 @@ pub(crate) mod tests {
     use events::{Event, Payload, UserEmailVerified, header};
 
     use super::*;
-    use crate::Decided;
+    use crate::handler::Decided;
 
     /// Rejects events with odd sequences, and panics at those that end in 00.
     pub(crate) struct EvenOnly;
@@ -151,13 +154,26 @@ pub(crate) mod tests {
         assert_eq!(reason(&event_record(5, 3)), "odd");
     }
 
-    #[test]
-    fn a_record_that_cannot_be_decoded_is_dead_and_an_unknown_type_is_not() {
-        assert_eq!(reason(&ConsumedRecord::default()), "null-value");
+    fn event_of_type(name: &str) -> ConsumedRecord {
         let mut record = event_record(5, 4);
-        let at = record.headers.iter().position(|(name, _)| name == header::TYPE).unwrap();
-        record.headers[at].1 = Some(b"order.placed.v1".to_vec());
-        assert_eq!(decided(&record), Outcome::UnknownType("order.placed.v1".into()));
+        let header = record.headers.iter_mut().find(|(key, _)| key == header::TYPE).unwrap();
+        header.1 = Some(name.as_bytes().to_vec());
+        record
+    }
+
+    #[test]
+    fn a_record_of_an_unknown_type_is_skipped() {
+        assert_eq!(decided(&event_of_type("order.placed.v1")), Outcome::UnknownType("order.placed.v1".into()));
+    }
+
+    #[test]
+    fn an_undecodable_record_is_dead_and_quotes_no_data() {
+        let poison = ConsumedRecord { value: Some(b"{\"secret\": \"hunter2\"".to_vec()), ..event_record(5, 4) };
+        let Outcome::Dead(Rejection { reason, detail }) = decided(&poison) else { panic!("decoded") };
+        assert_eq!(reason, "not-json");
+        assert!(!detail.contains("hunter2"));
+        assert_eq!(self::reason(&event_of_type("user.email_verified.v9")), "unsupported-version");
+        assert_eq!(self::reason(&ConsumedRecord::default()), "null-value");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use events::Record;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::{ConsumedRecord, ConsumerLag};
+use crate::{lag::ConsumerLag, record::ConsumedRecord};
 
 /// What a consumer does with the records of its topic.
 pub trait Handler: Send + Sync + 'static {
@@ -37,7 +37,8 @@ pub trait Handler: Send + Sync + 'static {
     /// Repeats are normal. After an error the same batch is applied again; after a crash or a
     /// rebalance its records are read again, perhaps by another process, and while this one is
     /// still writing. So the effect must be idempotent by [`Decided::user`] and
-    /// [`Decided::sequence`]: a conditional write, or [`Record::is_repeat`] in a transaction.
+    /// [`Decided::sequence`]: a conditional write, or [`Record::is_repeat`] in a transaction. A panic
+    /// here ends the process.
     ///
     /// # Errors
     /// Returns an error if the batch must be applied again, after a pause. Reading pauses meanwhile.

@@ -20,7 +20,6 @@
 //! use mongodb::Collection;
 //! use service_kit::{
 //!     Check, Clock, Lifecycle,
-//!     kafka::Properties,
 //!     mongo::{StoreError, with_deadline},
 //! };
 //!
@@ -45,17 +44,15 @@
 //!
 //!     async fn apply(&self, batch: &mut [Decided<Document>]) -> Result<(), StoreError> {
 //!         for Decided { user, sequence, decision, .. } in newest_per_user(batch) {
-//!             let version = i64::try_from(*sequence).expect("ten digits");
+//!             let (id, version) = (user.to_string(), i64::try_from(*sequence).expect("ten digits"));
 //!             let mut row = decision.clone();
-//!             row.insert("version", version);
-//!             // The rule against repeats: the write matches only a row that is not newer.
-//!             let not_newer = doc! { "_id": user.to_string(), "version": { "$lte": version } };
-//!             let write = self.0.replace_one(not_newer, row).upsert(true);
-//!             match with_deadline(Duration::from_secs(5), write).await {
-//!                 // The upsert found that the row exists, with a higher version.
-//!                 Ok(_) | Err(StoreError::DuplicateKey { .. }) => {}
-//!                 Err(error) => return Err(error),
-//!             }
+//!             row.extend(doc! { "_id": &id, "version": version });
+//!             // The rule against repeats: a newer row stays as it is. The update decides this, and not
+//!             // the filter, because two processes may insert the same row at the same time.
+//!             let newer = doc! { "$gt": ["$version", version] };
+//!             let row = doc! { "$cond": [newer, "$$ROOT", { "$literal": row }] };
+//!             let write = self.0.update_one(doc! { "_id": id }, vec![doc! { "$replaceWith": row }]);
+//!             with_deadline(Duration::from_secs(5), write.upsert(true)).await?;
 //!         }
 //!         Ok(())
 //!     }
@@ -63,16 +60,8 @@
 //!
 //! /// Starts to read. `check` is shown by `/readyz`; `lifecycle` stops the consumer in order.
 //! fn start(rows: Collection<Document>, check: Check, lifecycle: &Lifecycle) -> anyhow::Result<()> {
-//!     let settings = Settings {
-//!         brokers: "localhost:9092".to_owned(),
-//!         topic: "user.state".to_owned(),
-//!         group: "profiles".to_owned(),
-//!         properties: Properties::default(),
-//!         max_poll_interval: Duration::from_secs(60),
-//!         instance: "profiles-1".to_owned(),
-//!     };
 //!     Consumer {
-//!         subscription: settings.check()?,
+//!         subscription: Settings::new("localhost:9092", "user.state", "rows").check()?,
 //!         handler: Rows(rows),
 //!         dead_letters: LogOnly,
 //!         observer: Arc::new(()),

@@ -2,14 +2,14 @@
 
 use std::collections::{HashMap, hash_map::Entry};
 
-use crate::Decided;
+use crate::handler::Decided;
 
 /// Returns the newest record of each user in a batch: the one with the highest `ce_sequence`, and
 /// of several with the same the last. The users are in the order of their first records.
 ///
 /// A consumer that keeps one row per user needs to write only these. This saves writes, but knows
 /// nothing of earlier batches: whether a record is a repeat of what is stored is decided where it
-/// is stored, by a conditional write (`version <= sequence` for states) or by
+/// is stored, by a conditional write (for states, a row with a higher version stays as it is) or by
 /// [`events::Record::is_repeat`] in a transaction.
 pub fn newest_per_user<D>(batch: &[Decided<D>]) -> Vec<&Decided<D>> {
     let mut newest: Vec<&Decided<D>> = Vec::new();
@@ -36,7 +36,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::ConsumedRecord;
+    use crate::record::ConsumedRecord;
 
     fn decided(user: u128, sequence: u64, decision: char) -> Decided<char> {
         let (user, record) = (Uuid::from_u128(user), ConsumedRecord::default());

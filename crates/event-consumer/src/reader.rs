@@ -21,11 +21,12 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    ClientErrorKind, ConsumedRecord, DeadLetters, Handler,
     batch::{Batch, BatchWriter},
     client::ConsumerCallbacks,
+    handler::{ClientErrorKind, DeadLetters, Handler},
     lag::LagTracker,
     offsets::{AssignmentCounts, BatchOffsets},
+    record::ConsumedRecord,
 };
 
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
@@ -41,7 +42,7 @@ const STOP_GRACE: Duration = Duration::from_secs(5);
 pub(crate) struct Reader<'a, H, D> {
     pub(crate) client: BaseConsumer<ConsumerCallbacks>,
     pub(crate) topic: &'a str,
-    pub(crate) writer: &'a BatchWriter<H, D>,
+    pub(crate) writer: &'a Arc<BatchWriter<H, D>>,
     /// Shared with the callbacks of the client, as `lag`.
     pub(crate) assignments: Arc<Mutex<AssignmentCounts>>,
     pub(crate) lag: Arc<Mutex<LagTracker>>,
@@ -92,7 +93,7 @@ impl<H: Handler, D: DeadLetters> Reader<'_, H, D> {
             };
             let GatheredRecords { records, offsets, .. } = gathered;
             let any = !records.is_empty();
-            let batch = Batch::new(records, &*self.writer.handler, self.writer.clock.now());
+            let batch = Batch::new(records, &self.writer.handler, self.writer.clock.now());
             if let Some(write) = pending.take()
                 && let Some(ended) = self.finish_write(write, &mut read_ahead)
             {
@@ -145,7 +146,7 @@ impl<H: Handler, D: DeadLetters> Reader<'_, H, D> {
         self.lag.lock().write_started();
         let (done, written) = mpsc::channel();
         let cancel_write = CancellationToken::new();
-        let (writer, token) = (self.writer.clone(), cancel_write.clone());
+        let (writer, token) = (Arc::clone(self.writer), cancel_write.clone());
         #[expect(clippy::disallowed_methods, reason = "the thread waits for each write, and the stage for the thread")]
         self.runtime.spawn(async move {
             let _ = done.send(writer.write(batch, &token).await);

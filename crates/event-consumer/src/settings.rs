@@ -8,6 +8,8 @@ use service_kit::kafka::{self, KafkaConfigError, Properties};
 /// The minimum of [`Settings::max_poll_interval`]. Brokers refuse shorter sessions
 /// (`group.min.session.timeout.ms`).
 pub const SHORTEST_POLL_INTERVAL: Duration = Duration::from_secs(6);
+/// The default of [`Settings::max_poll_interval`].
+const POLL_INTERVAL: Duration = Duration::from_secs(60);
 /// The longest session timeout that we request; brokers allow 6 s to 30 min.
 const SESSION_TIMEOUT: Duration = Duration::from_secs(45);
 
@@ -37,12 +39,19 @@ pub struct Subscription {
 }
 
 impl Settings {
-    /// Returns the settings of a member of `group`, without properties. The process may stand still for 60 s, and its
-    /// name is that of the group.
+    /// Returns settings without properties, with a poll interval of 60 s, and the group's name as
+    /// that of the instance. All of them are public members.
     #[must_use]
-    pub fn new(brokers: String, topic: String, group: String) -> Self {
-        let (properties, max_poll_interval) = (Properties::default(), Duration::from_secs(60));
-        Self { brokers, topic, instance: group.clone(), group, properties, max_poll_interval }
+    pub fn new(brokers: impl Into<String>, topic: impl Into<String>, group: impl Into<String>) -> Self {
+        let group = group.into();
+        Self {
+            brokers: brokers.into(),
+            topic: topic.into(),
+            instance: group.clone(),
+            group,
+            properties: Properties::default(),
+            max_poll_interval: POLL_INTERVAL,
+        }
     }
 
     /// Checks the settings, as far as that is possible without a broker.
@@ -93,14 +102,8 @@ mod tests {
 
     fn settings(properties: &[(&str, &str)], max_poll_interval: Duration) -> Settings {
         let properties = properties.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        Settings {
-            brokers: "127.0.0.1:1".into(),
-            topic: "t".into(),
-            group: "g".into(),
-            properties: Properties(properties.collect()),
-            max_poll_interval,
-            instance: "here".into(),
-        }
+        let properties = Properties(properties.collect());
+        Settings { properties, max_poll_interval, ..Settings::new("127.0.0.1:1", "t", "g") }
     }
 
     #[test]

@@ -1,7 +1,30 @@
-//! The topic, and the partition of a key.
+//! The topics: their settings, and the partition of a key.
 
-/// The default number of the topic's partitions.
+/// The default number of a topic's partitions.
 pub const DEFAULT_PARTITIONS: i32 = 12;
+
+/// The settings with which the topic of events is created. It forgets old records.
+pub const EVENT_SETTINGS: &[(&str, &str)] = &[
+    ("cleanup.policy", "delete"),
+    // 7 days.
+    ("retention.ms", "604800000"),
+    SEGMENT_OF_A_DAY,
+];
+
+/// The settings with which the topic of states is created. It keeps the last record of each user.
+pub const STATE_SETTINGS: &[(&str, &str)] = &[
+    ("cleanup.policy", "compact"),
+    // Tombstones stay for 7 days. A consumer that was away for longer may miss a deletion.
+    ("delete.retention.ms", "604800000"),
+    // One day. Without it, Kafka compacts a partition only when half of it is superseded, and the state of a deleted
+    // user could stay for any time.
+    ("max.compaction.lag.ms", "86400000"),
+    SEGMENT_OF_A_DAY,
+];
+
+/// Kafka deletes a segment as a whole, when its newest record has exceeded the retention. So a record
+/// stays for at most the retention and the time of a segment.
+const SEGMENT_OF_A_DAY: (&str, &str) = ("segment.ms", "86400000");
 
 /// Returns the partition of `key` among `partitions` (at least 1), exactly as Kafka's Java client
 /// chooses it: `toPositive(murmur2(key)) % partitions`.

@@ -1,11 +1,11 @@
-//! Properties of arbitrary records: each is an event, has an unknown type, or is a dead letter with a
-//! short reason that repeats no data.
+//! Properties of arbitrary records in either topic: each is an event or a state, has an unknown type, or
+//! is a dead letter with a short reason that repeats no data.
 
-use std::{fs, path::Path};
+use std::{fmt::Debug, fs, path::Path};
 
 use corpus::{Corpus, TestResult, corpus};
 use events::{
-    DecodeError, Decoded, EventType, MAX_VALUE_BYTES, SealedToken, TraceParent, decode,
+    DecodeError, Decoded, Event, EventType, MAX_VALUE_BYTES, SealedToken, StateRecord, TraceParent, UserState,
     sealing::{KeyRing, PrivateKey, PublicKey},
 };
 use proptest::{prelude::*, sample::Index};
@@ -17,7 +17,7 @@ const MAX_REASON_BYTES: usize = 1024;
 /// A part of the data, which no reason may contain.
 const SECRET: &str = "s3cr3t-t0k3n";
 
-/// A record of the topic.
+/// A record of a topic.
 #[derive(Debug, Clone)]
 struct Record {
     headers: Vec<(String, Vec<u8>)>,
@@ -25,25 +25,51 @@ struct Record {
     value: Option<Vec<u8>>,
 }
 
+/// What the records of a topic decode to.
+trait Contents: events::Record + PartialEq + Debug {
+    /// Returns the record that the service publishes.
+    fn encode(&self) -> Record;
+}
+
+impl Contents for Event {
+    fn encode(&self) -> Record {
+        Record::new(self.envelope.headers(), self.envelope.key(), Some(self.payload.to_json()))
+    }
+}
+
+impl Contents for StateRecord {
+    fn encode(&self) -> Record {
+        Record::new(self.headers(), self.user.to_string(), self.state.as_ref().map(UserState::to_json))
+    }
+}
+
 impl Record {
-    fn decode(&self) -> Result<Decoded, DecodeError> {
-        let headers = self.headers.iter().map(|(name, value)| (name.as_str(), Some(value.as_slice())));
-        decode(headers, self.key.as_deref(), self.value.as_deref())
+    fn new(headers: Vec<(&str, String)>, key: String, value: Option<String>) -> Record {
+        Record {
+            headers: headers.into_iter().map(|(name, value)| (name.to_owned(), value.into_bytes())).collect(),
+            key: Some(key.into_bytes()),
+            value: value.map(String::into_bytes),
+        }
     }
 
-    /// Checks what must be true for every record.
+    fn decode<T: Contents>(&self) -> Result<Decoded<T>, DecodeError> {
+        let headers = self.headers.iter().map(|(name, value)| (name.as_str(), Some(value.as_slice())));
+        T::decode(headers, self.key.as_deref(), self.value.as_deref())
+    }
+
+    /// Checks what must be true for every record, in whichever topic it is.
     fn check_invariants(&self) -> TestResult {
-        match self.decode() {
-            Ok(Decoded::Event(event)) => {
-                prop_assert!(self.value.as_ref().is_some_and(|value| value.len() <= MAX_VALUE_BYTES));
-                let headers = event.envelope.headers();
-                let value = event.payload.to_json();
-                let again = decode(
-                    headers.iter().map(|(name, value)| (*name, Some(value.as_bytes()))),
-                    Some(event.envelope.key().as_bytes()),
-                    Some(value.as_bytes()),
-                );
-                prop_assert_eq!(again, Ok(Decoded::Event(event)), "an encoded event decodes to the same event");
+        self.check_invariants_of::<Event>()?;
+        self.check_invariants_of::<StateRecord>()
+    }
+
+    fn check_invariants_of<T: Contents>(&self) -> TestResult {
+        match self.decode::<T>() {
+            Ok(Decoded::Event(contents)) => {
+                prop_assert!(self.value.as_ref().is_none_or(|value| value.len() <= MAX_VALUE_BYTES));
+                let encoded = contents.encode();
+                prop_assert_eq!(self.value.is_none(), encoded.value.is_none());
+                prop_assert_eq!(encoded.decode(), Ok(Decoded::Event(contents)), "it is encoded to the same");
             }
             Ok(Decoded::UnknownType(name)) => prop_assert!(name.len() <= MAX_REASON_BYTES),
             Err(error) => {
@@ -69,7 +95,7 @@ fn examples() -> Vec<Record> {
         Record {
             headers: headers.iter().map(|(name, value)| (name.clone(), bytes(value))).collect(),
             key: Some(bytes(&json["key"])),
-            value: Some(json["value"].to_string().into_bytes()),
+            value: (!json["value"].is_null()).then(|| json["value"].to_string().into_bytes()),
         }
     };
     files.iter().map(record).collect()
@@ -113,7 +139,7 @@ fn json_pointers(value: &Value, at: &str, found: &mut Vec<String>) {
 }
 
 fn with_replaced_member(mut record: Record, pointer: Index, replacement: Value) -> Record {
-    let value = record.value.as_deref().expect("an example has a value");
+    let value = record.value.as_deref().unwrap_or(b"null");
     let mut data: Value = serde_json::from_slice(value).expect("an example's value is JSON");
     let mut found = Vec::new();
     json_pointers(&data, "", &mut found);
@@ -171,8 +197,11 @@ fn the_value_of_any_type_may_be_any_bytes() {
 
 #[test]
 fn a_value_that_is_too_large_is_not_parsed() {
-    let record = Record { value: Some(vec![b'['; MAX_VALUE_BYTES + 1]), ..examples()[0].clone() };
-    assert_eq!(record.decode(), Err(DecodeError::TooLarge { bytes: MAX_VALUE_BYTES + 1 }));
+    for example in examples() {
+        let record = Record { value: Some(vec![b'['; MAX_VALUE_BYTES + 1]), ..example };
+        let refused = [record.decode::<Event>().err(), record.decode::<StateRecord>().err()];
+        assert!(refused.contains(&Some(DecodeError::TooLarge { bytes: MAX_VALUE_BYTES + 1 })), "{refused:?}");
+    }
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! Properties of all payload types: an encoded event decodes to the same event, and is valid
-//! according to the published schema, also to those of earlier releases.
+//! Properties of all payload types and of states: an encoded record decodes to the same record, and is
+//! valid according to the published schema, also to those of earlier releases.
 
 use std::collections::HashMap;
 use std::fs;
@@ -8,7 +8,9 @@ use std::sync::LazyLock;
 
 use events::*;
 use jiff::Timestamp;
+use proptest::collection::{hash_map, vec};
 use proptest::{option, prelude::*};
+use serde_json::{Map, Number, Value};
 use uuid::Uuid;
 
 /// Generates times in the years 1970 to 2200, with nanoseconds.
@@ -40,11 +42,11 @@ fn grant() -> impl Strategy<Value = TokenGrant> {
 
 fn methods() -> impl Strategy<Value = Vec<LoginMethod>> {
     let method = prop_oneof![Just(LoginMethod::Password), Just(LoginMethod::Totp), Just(LoginMethod::RecoveryCode)];
-    proptest::collection::vec(method, 0..4)
+    vec(method, 0..4)
 }
 
 fn names() -> impl Strategy<Value = Vec<String>> {
-    proptest::collection::vec(text(), 0..5)
+    vec(text(), 0..5)
 }
 
 fn sessions_ended_reason() -> impl Strategy<Value = SessionsEndedReason> {
@@ -174,26 +176,76 @@ fn event() -> impl Strategy<Value = Event> {
         .prop_map(|(id, time, sequence, trace_parent, payload)| Event::new(id, time, sequence, trace_parent, payload))
 }
 
-static VALIDATORS: LazyLock<HashMap<EventType, jsonschema::Validator>> = LazyLock::new(|| {
-    let validator = |event_type: &EventType| {
-        let options = jsonschema::options().should_validate_formats(true);
-        (*event_type, options.build(&event_type.schema()).expect("a schema"))
-    };
-    EventType::ALL.iter().map(validator).collect()
+/// Generates public attributes: any JSON object.
+fn attributes() -> impl Strategy<Value = Map<String, Value>> {
+    let number = any::<f64>().prop_filter_map("JSON has finite numbers only", Number::from_f64);
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<u64>().prop_map(Value::from),
+        number.prop_map(Value::Number),
+        text().prop_map(Value::from),
+    ];
+    let value = leaf.prop_recursive(4, 32, 4, |inner| {
+        prop_oneof![
+            vec(inner.clone(), 0..4).prop_map(Value::from),
+            hash_map(text(), inner, 0..4).prop_map(|members| members.into_iter().collect()),
+        ]
+    });
+    hash_map(text(), value, 0..4).prop_map(|members| members.into_iter().collect())
+}
+
+fn user_state() -> impl Strategy<Value = UserState> {
+    let profile = (text(), text(), any::<bool>(), option::of(text()), option::of(text()), option::of(text()));
+    let status = prop_oneof![Just(UserStatus::Active), Just(UserStatus::Disabled)];
+    let account = (names(), status, option::of(attributes()), time(), time());
+    (id(), 0..=MAX_SEQUENCE, profile, account).prop_map(|(id, version, profile, account)| {
+        let (username, email, email_verified, display_name, locale, timezone) = profile;
+        let (roles, status, attributes, created_at, updated_at) = account;
+        UserState {
+            id,
+            version,
+            username,
+            email,
+            email_verified,
+            display_name,
+            locale,
+            timezone,
+            roles,
+            status,
+            attributes,
+            created_at,
+            updated_at,
+        }
+    })
+}
+
+/// Generates states and tombstones.
+fn state_record() -> impl Strategy<Value = StateRecord> {
+    let state = user_state().prop_map(|state| (state.id, state.version, Some(state)));
+    let tombstone = (id(), 0..=MAX_SEQUENCE).prop_map(|(user, version)| (user, version, None));
+    let record = prop_oneof![3 => state, 1 => tombstone];
+    (record, time()).prop_map(|((user, version, state), time)| StateRecord { user, version, time, state })
+}
+
+static VALIDATORS: LazyLock<HashMap<&str, jsonschema::Validator>> = LazyLock::new(|| {
+    let options = jsonschema::options().should_validate_formats(true);
+    schemas().iter().map(|(name, schema)| (*name, options.build(schema).expect("a schema"))).collect()
 });
 
 /// The schemas in `released/`, by the type and with the version of the release.
-static RELEASED: LazyLock<HashMap<EventType, Vec<(String, jsonschema::Validator)>>> = LazyLock::new(|| {
-    let mut released: HashMap<EventType, Vec<(String, jsonschema::Validator)>> = HashMap::new();
+static RELEASED: LazyLock<HashMap<&str, Vec<(String, jsonschema::Validator)>>> = LazyLock::new(|| {
+    let mut released: HashMap<&str, Vec<(String, jsonschema::Validator)>> = HashMap::new();
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("released");
     let releases = fs::read_dir(root).expect("a directory").map(|entry| entry.expect("a directory entry").path());
     for release in releases.filter(|path| path.is_dir()) {
-        for event_type in EventType::ALL {
-            let Ok(text) = fs::read_to_string(release.join(format!("schemas/{event_type}.json"))) else { continue };
+        for (name, _) in schemas() {
+            let Ok(text) = fs::read_to_string(release.join(format!("schemas/{name}.json"))) else { continue };
             let schema = serde_json::from_str(&text).expect("valid JSON");
             let options = jsonschema::options().should_validate_formats(true);
             let validator = options.build(&schema).expect("a schema");
-            released.entry(*event_type).or_default().push((release.display().to_string(), validator));
+            released.entry(name).or_default().push((release.display().to_string(), validator));
         }
     }
     assert!(!released.is_empty(), "there is a released type");
@@ -217,24 +269,49 @@ proptest! {
     #[test]
     fn an_encoded_event_is_valid_by_its_schema(event in event()) {
         let value = serde_json::from_str(&event.payload.to_json()).expect("valid JSON");
-        prop_assert!(VALIDATORS[&event.envelope.event_type].is_valid(&value), "{}", value);
+        prop_assert!(VALIDATORS[event.envelope.event_type.as_str()].is_valid(&value), "{}", value);
     }
 
     #[test]
     fn an_encoded_event_is_valid_by_the_schemas_of_earlier_releases(event in event()) {
         let value = serde_json::from_str(&event.payload.to_json()).expect("valid JSON");
-        for (release, validator) in RELEASED.get(&event.envelope.event_type).into_iter().flatten() {
+        for (release, validator) in RELEASED.get(event.envelope.event_type.as_str()).into_iter().flatten() {
+            prop_assert!(validator.is_valid(&value), "{}: {}", release, value);
+        }
+    }
+
+    #[test]
+    fn an_encoded_state_decodes_to_the_same(record in state_record()) {
+        let headers = record.headers();
+        let value = record.state.as_ref().map(UserState::to_json);
+        let decoded = decode_state(
+            headers.iter().map(|(name, value)| (*name, Some(value.as_bytes()))),
+            Some(record.user.to_string().as_bytes()),
+            value.as_deref().map(str::as_bytes),
+        );
+        prop_assert_eq!(decoded, Ok(Decoded::Event(Box::new(record))));
+    }
+
+    #[test]
+    fn an_encoded_state_is_valid_by_its_schema_and_those_of_earlier_releases(state in user_state()) {
+        let value = serde_json::from_str(&state.to_json()).expect("valid JSON");
+        prop_assert!(VALIDATORS[StateRecord::TYPE].is_valid(&value), "{}", value);
+        for (release, validator) in RELEASED.get(StateRecord::TYPE).into_iter().flatten() {
             prop_assert!(validator.is_valid(&value), "{}: {}", release, value);
         }
     }
 
     #[test]
     fn no_record_makes_the_decoder_panic(
+        record in state_record(),
         type_index in 0..EventType::ALL.len(),
-        value in proptest::collection::vec(any::<u8>(), 0..200),
+        value in vec(any::<u8>(), 0..200),
         text in any::<String>(),
     ) {
         let _ = Payload::from_json(EventType::ALL[type_index], &value);
+        let headers = record.headers();
+        let headers = headers.iter().map(|(name, value)| (*name, Some(value.as_bytes())));
+        let _ = decode_state(headers, Some(record.user.to_string().as_bytes()), Some(&value));
         let _ = EventType::parse(&text);
         let _ = TraceParent::parse(&text);
     }

@@ -96,7 +96,7 @@ pub async fn topic_exists(world: &World) -> Option<bool> {
 /// # Panics
 /// Panics if the broker refuses it for 30 s.
 pub async fn reset_to_beginning(world: &World) {
-    let reset = reset_group(world, &world.group(), world.topic()).await;
+    let reset = reset_group(world, &world.group(), world.topic(), test_support::DEADLINE).await;
     reset.unwrap_or_else(|error| panic!("{error:#}"));
 }
 
@@ -104,9 +104,9 @@ pub async fn reset_to_beginning(world: &World) {
 /// had committed.
 ///
 /// # Errors
-/// Returns an error if the broker refuses it for 30 s.
-pub async fn reset_group(world: &World, group: &str, topic: &str) -> anyhow::Result<i64> {
-    try_wait_for(test_support::DEADLINE, "the group's offsets at the beginning", async || {
+/// Returns an error if the broker refuses it for this time.
+pub async fn reset_group(world: &World, group: &str, topic: &str, within: Duration) -> anyhow::Result<i64> {
+    try_wait_for(within, &format!("the offsets of {group} at the beginning"), async || {
         let Some(committed) = committed_offsets(world, group, topic).await else { return Ok(None) };
         let reset = with_consumer(world, group, topic, |consumer, topic| {
             let mut list = TopicPartitionList::new();

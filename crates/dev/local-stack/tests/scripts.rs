@@ -353,6 +353,21 @@ fn without_rust_or_a_compiler_the_message_says_what_to_install() {
 }
 
 #[test]
+fn without_node_the_rest_is_generated_and_the_message_says_what_is_skipped() {
+    let mut machine = TestMachine::new();
+    for tool in ["cargo", "cc", "c++", "make", "perl"] {
+        machine = machine.with_program(tool, "");
+    }
+    machine.write_program("clone/target/debug/user-service", "echo '{}'");
+    let (output, text) = machine.run("generate", &[]);
+    assert!(output.status.success() && text.contains("SKIPPED: the TypeScript types"), "{text}");
+    assert_eq!(fs::read_to_string(machine.path("clone/docs/openapi.json")).expect("written"), "{}\n");
+    let (output, text) = machine.run("contract", &[]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text.contains("Node.js 20 with npm is missing"), "{text}");
+}
+
+#[test]
 fn the_openssl_of_the_system_is_used_where_its_headers_are_and_compiled_elsewhere() {
     let mut machine = TestMachine::new();
     for tool in ["cc", "c++", "make", "perl"] {
@@ -369,7 +384,7 @@ fn the_openssl_of_the_system_is_used_where_its_headers_are_and_compiled_elsewher
 
 #[test]
 fn an_unknown_option_is_a_usage_error() {
-    for script in ["up", "parts", "pictures", "nightly", "verify-examples"] {
+    for script in ["up", "parts", "pictures", "nightly", "verify-examples", "contract"] {
         let (output, text) = TestMachine::new().run(script, &["--nonsense"]);
         assert_eq!(output.status.code(), Some(2));
         assert!(text.contains("--nonsense"), "{text}");

@@ -1,18 +1,19 @@
 //! Makes parts of the service from the configuration.
 
 use anyhow::Context as _;
+use event_consumer::{Settings, Subscription};
 use events::sealing::KeyRing;
 use jiff::SignedDuration;
 use mongodb::Client;
 use rdkafka::ClientConfig;
 use service_kit::{backoff::Backoff, kafka, mongo};
 
-use crate::{config::Config, ingest::client::client_config, mailer::server_config::Server, renderer::Renderer};
+use crate::{config::Config, mailer::server_config::Server, renderer::Renderer};
 
 /// The parts that depend on nothing but the configuration. `check-config` makes the same parts as a start.
 pub(super) struct ParsedConfig {
     pub(super) client: Client,
-    pub(super) consumer: ClientConfig,
+    pub(super) subscription: Subscription,
     pub(super) admin: ClientConfig,
     pub(super) keys: KeyRing,
     pub(super) servers: Vec<Server>,
@@ -30,6 +31,14 @@ impl ParsedConfig {
     pub(super) async fn new(config: &Config, instance: &str) -> anyhow::Result<Self> {
         config.validate()?;
         let (from, link_base_url) = config.mail.sender()?;
+        let settings = Settings {
+            brokers: config.kafka.brokers.clone(),
+            topic: config.kafka.topic.clone(),
+            group: config.kafka.group.clone(),
+            properties: config.kafka.properties.clone(),
+            max_poll_interval: config.ingest.max_poll_interval,
+            instance: instance.to_owned(),
+        };
         Ok(Self {
             keys: config.sealing.key_ring()?,
             servers: config.smtp.servers()?,
@@ -37,7 +46,7 @@ impl ParsedConfig {
             sender_domain: from.email.domain().to_owned(),
             renderer: Renderer::new(from, link_base_url).context("mail.from, mail.link_base_url")?,
             max_event_age: config.mail.max_event_age()?,
-            consumer: client_config(&config.kafka, config.ingest.max_poll_interval, instance)?,
+            subscription: settings.check()?,
             admin: kafka::admin_config(&config.kafka.brokers, &config.kafka.properties)?,
             client: mongo::client(&config.mongodb, "email-service").await?,
         })

@@ -1,35 +1,22 @@
-//! The decision on a record: mails, nothing, or a dead letter. Pure: no I/O.
+//! The decision on an event: the mails that it asks for, or why it cannot be processed. Pure: no
+//! I/O.
 
 use std::sync::Arc;
 
-use events::{Decoded, Event, sealing::KeyRing};
+use event_consumer::Rejection;
+use events::{
+    Event,
+    sealing::{KeyRing, OpenError},
+};
 use jiff::{SignedDuration, Timestamp};
-use service_kit::{fail_point, panics};
 
 use crate::{
-    ledger::{ConsumedRecord, NewMail},
+    ledger::NewMail,
     plan::{PlannedMail, plan},
 };
 
-/// The reason of a dead letter at which the code panicked: a defect of the program, not of the
-/// record.
-const PROCESSING_FAILED: &str = "processing-failed";
-
-/// The decision about a record.
-#[derive(Debug, PartialEq)]
-pub enum RecordDecision {
-    /// These mails, at least one.
-    Mails(Vec<NewMail>),
-    /// An event that causes no mail.
-    NoMail,
-    /// An event type that this version does not know: skipped, and counted.
-    UnknownType(String),
-    /// It cannot be processed.
-    Dead { reason: &'static str, detail: String },
-}
-
-/// Decides what records ask for.
-pub struct RecordDecider {
+/// Decides which mails events ask for.
+pub struct MailDecider {
     keys: Arc<KeyRing>,
     max_event_age: SignedDuration,
     /// The domain of message ids.
@@ -37,7 +24,7 @@ pub struct RecordDecider {
     instance: String,
 }
 
-impl RecordDecider {
+impl MailDecider {
     #[must_use]
     pub fn new(keys: Arc<KeyRing>, max_event_age: SignedDuration, domain: String, instance: String) -> Self {
         Self { keys, max_event_age, domain, instance }
@@ -49,31 +36,13 @@ impl RecordDecider {
         &self.instance
     }
 
-    /// Decides on `record` at `now`. A panic makes this record a dead letter, and affects no other.
-    #[must_use]
-    pub fn decide(&self, record: &ConsumedRecord, now: Timestamp) -> RecordDecision {
-        let decided = panics::catch("record", || {
-            fail_point!("ingest.decide");
-            self.decide_record(record, now)
-        });
-        decided
-            .unwrap_or_else(|panicked| RecordDecision::Dead { reason: PROCESSING_FAILED, detail: panicked.to_string() })
-    }
-
-    fn decide_record(&self, record: &ConsumedRecord, now: Timestamp) -> RecordDecision {
-        let headers = record.headers.iter().map(|(name, value)| (name.as_str(), value.as_deref()));
-        match events::decode(headers, record.key.as_deref(), record.value.as_deref()) {
-            Ok(Decoded::Event(event)) => self.decide_event(&event, now),
-            Ok(Decoded::UnknownType(name)) => RecordDecision::UnknownType(name),
-            Err(error) => RecordDecision::Dead { reason: error.reason(), detail: error.to_string() },
-        }
-    }
-
-    fn decide_event(&self, event: &Event, now: Timestamp) -> RecordDecision {
+    /// Returns the mails that `event` asks for at `now`, perhaps none.
+    ///
+    /// # Errors
+    /// Returns a [`Rejection`] if the sealed token of a mail does not belong to it, or cannot be
+    /// opened.
+    pub fn decide(&self, event: &Event, now: Timestamp) -> Result<Vec<NewMail>, Rejection> {
         let planned = plan(event, self.max_event_age);
-        if planned.is_empty() {
-            return RecordDecision::NoMail;
-        }
         let too_old = now.duration_since(event.envelope.time) >= self.max_event_age;
         let mut mails = Vec::with_capacity(planned.len());
         for mail in planned {
@@ -81,15 +50,15 @@ impl RecordDecider {
             // correctly.
             let too_late = too_old || mail.expires_at <= now;
             if !too_late && let Err(error) = self.check_sealed_token(event, &mail) {
-                return RecordDecision::Dead { reason: error.reason(), detail: error.to_string() };
+                return Err(Rejection { reason: error.reason(), detail: error.to_string() });
             }
             mails.push(NewMail::new(event, mail, too_late, &self.domain, &self.instance, now));
         }
-        RecordDecision::Mails(mails)
+        Ok(mails)
     }
 
     /// Opens the token and drops it at once: this only checks that it belongs to this mail.
-    fn check_sealed_token(&self, event: &Event, mail: &PlannedMail) -> Result<(), events::sealing::OpenError> {
+    fn check_sealed_token(&self, event: &Event, mail: &PlannedMail) -> Result<(), OpenError> {
         let Some(link) = &mail.link else { return Ok(()) };
         self.keys.open_bound(&link.token, &mail.facts.to, link.purpose, event.envelope.id).map(drop)
     }
@@ -115,14 +84,14 @@ mod tests {
     }
 
     struct Setup {
-        decider: RecordDecider,
+        decider: MailDecider,
         public: PublicKey,
     }
 
     fn setup() -> Setup {
         let (private, public) = PrivateKey::generate();
         let keys = Arc::new(KeyRing::new(vec![private]).unwrap());
-        let decider = RecordDecider::new(keys, SignedDuration::from_hours(7 * 24), "example.org".into(), "here".into());
+        let decider = MailDecider::new(keys, SignedDuration::from_hours(7 * 24), "example.org".into(), "here".into());
         Setup { decider, public }
     }
 
@@ -139,36 +108,23 @@ mod tests {
         UserRegistered { user_id: USER, username: "ada".into(), recipient: recipient(), verification }.into()
     }
 
-    fn record_at(payload: Payload, time: Timestamp) -> ConsumedRecord {
-        let event = Event::new(EVENT, time, 1, None, payload);
-        let headers = event.envelope.headers();
-        ConsumedRecord {
-            topic: "user.events".into(),
-            partition: 0,
-            offset: 0,
-            timestamp: Some(0),
-            key: Some(event.envelope.key().into_bytes()),
-            headers: headers.into_iter().map(|(name, value)| (name.to_owned(), Some(value.into_bytes()))).collect(),
-            value: Some(event.payload.to_json().into_bytes()),
-        }
+    fn event_at(payload: Payload, time: Timestamp) -> Event {
+        Event::new(EVENT, time, 1, None, payload)
     }
 
-    fn record(payload: Payload) -> ConsumedRecord {
-        record_at(payload, now())
+    fn event(payload: Payload) -> Event {
+        event_at(payload, now())
     }
 
-    fn reason(decision: RecordDecision) -> &'static str {
-        match decision {
-            RecordDecision::Dead { reason, .. } => reason,
-            other => panic!("{other:?}"),
-        }
+    fn reason(decided: Result<Vec<NewMail>, Rejection>) -> &'static str {
+        decided.expect_err("a rejection").reason
     }
 
     #[test]
     fn a_registration_becomes_a_welcome_mail() {
         let Setup { decider, public } = setup();
         let grant = sealed(&public, ADDRESS, Purpose::EmailVerification, EVENT);
-        let RecordDecision::Mails(mails) = decider.decide(&record(registered(grant)), now()) else { panic!("no mail") };
+        let mails = decider.decide(&event(registered(grant)), now()).unwrap();
         assert_eq!(mails.len(), 1);
         assert_eq!((mails[0].template(), mails[0].to(), mails[0].state()), (Template::Welcome, ADDRESS, State::Queued));
         assert!(!format!("{mails:?}").contains("secret"));
@@ -177,13 +133,13 @@ mod tests {
     #[test]
     fn a_token_sealed_for_another_address_purpose_or_event_is_a_dead_letter() {
         let Setup { decider, public } = setup();
-        for (to, purpose, event) in [
+        for (to, purpose, id) in [
             ("eve@example.com", Purpose::EmailVerification, EVENT),
             (ADDRESS, Purpose::PasswordReset, EVENT),
             (ADDRESS, Purpose::EmailVerification, USER),
         ] {
-            let grant = sealed(&public, to, purpose, event);
-            assert_eq!(reason(decider.decide(&record(registered(grant)), now())), "sealed-mismatch");
+            let grant = sealed(&public, to, purpose, id);
+            assert_eq!(reason(decider.decide(&event(registered(grant)), now())), "sealed-mismatch");
         }
     }
 
@@ -192,10 +148,10 @@ mod tests {
         let Setup { decider, public } = setup();
         let stranger = setup().public;
         let foreign = sealed(&stranger, ADDRESS, Purpose::EmailVerification, EVENT);
-        assert_eq!(reason(decider.decide(&record(registered(foreign)), now())), "sealed-unknown-key");
+        assert_eq!(reason(decider.decide(&event(registered(foreign)), now())), "sealed-unknown-key");
         let mut broken = sealed(&public, ADDRESS, Purpose::EmailVerification, EVENT);
         broken.sealed.sealed_box.replace_range(0..4, "AAAA");
-        assert_eq!(reason(decider.decide(&record(registered(broken)), now())), "sealed-broken");
+        assert_eq!(reason(decider.decide(&event(registered(broken)), now())), "sealed-broken");
     }
 
     #[test]
@@ -212,18 +168,18 @@ mod tests {
             .into()
         };
         assert!(matches!(
-            decider.decide(&record(requested("new@example.com")), now()),
-            RecordDecision::Mails(mails) if mails.len() == 2
+            decider.decide(&event(requested("new@example.com")), now()),
+            Ok(mails) if mails.len() == 2
         ));
-        assert_eq!(reason(decider.decide(&record(requested(ADDRESS)), now())), "sealed-mismatch");
+        assert_eq!(reason(decider.decide(&event(requested(ADDRESS)), now())), "sealed-mismatch");
     }
 
     #[test]
     fn an_old_event_is_recorded_as_expired_even_if_its_key_is_gone() {
         let decider = setup().decider;
         let grant = sealed(&setup().public, ADDRESS, Purpose::EmailVerification, EVENT);
-        let old = record_at(registered(grant), now() - SignedDuration::from_hours(7 * 24));
-        let RecordDecision::Mails(mails) = decider.decide(&old, now()) else { panic!("no mail") };
+        let old = event_at(registered(grant), now() - SignedDuration::from_hours(7 * 24));
+        let mails = decider.decide(&old, now()).unwrap();
         assert_eq!(mails[0].state(), State::Expired);
     }
 
@@ -232,36 +188,13 @@ mod tests {
         let Setup { decider, public } = setup();
         let mut grant = sealed(&public, ADDRESS, Purpose::EmailVerification, EVENT);
         grant.expires_at = now();
-        let RecordDecision::Mails(mails) = decider.decide(&record(registered(grant)), now()) else { panic!("no mail") };
+        let mails = decider.decide(&event(registered(grant)), now()).unwrap();
         assert_eq!(mails[0].state(), State::Expired);
     }
 
     #[test]
-    fn events_without_a_mail_and_unknown_types_are_skipped() {
-        let decider = setup().decider;
+    fn an_event_without_a_mail_asks_for_none() {
         let verified = UserEmailVerified { user_id: USER, email: ADDRESS.into() };
-        assert_eq!(decider.decide(&record(verified.into()), now()), RecordDecision::NoMail);
-        let mut unknown = record(UserEmailVerified { user_id: USER, email: ADDRESS.into() }.into());
-        set_type(&mut unknown, "order.placed.v1");
-        assert_eq!(decider.decide(&unknown, now()), RecordDecision::UnknownType("order.placed.v1".into()));
-    }
-
-    #[test]
-    fn an_undecodable_record_is_a_dead_letter_that_quotes_no_data() {
-        let decider = setup().decider;
-        let mut poison = record(UserEmailVerified { user_id: USER, email: ADDRESS.into() }.into());
-        poison.value = Some(b"{\"secret\": \"hunter2\"".to_vec());
-        let RecordDecision::Dead { reason, detail } = decider.decide(&poison, now()) else { panic!("decoded") };
-        assert_eq!(reason, "not-json");
-        assert!(!detail.contains("hunter2"));
-        let mut newer = record(UserEmailVerified { user_id: USER, email: ADDRESS.into() }.into());
-        set_type(&mut newer, "user.email_verified.v9");
-        assert_eq!(self::reason(decider.decide(&newer, now())), "unsupported-version");
-        assert_eq!(self::reason(decider.decide(&ConsumedRecord::default(), now())), "null-value");
-    }
-
-    fn set_type(record: &mut ConsumedRecord, name: &str) {
-        let header = record.headers.iter_mut().find(|(key, _)| key == events::header::TYPE).unwrap();
-        header.1 = Some(name.as_bytes().to_vec());
+        assert_eq!(setup().decider.decide(&event(verified.into()), now()), Ok(Vec::new()));
     }
 }

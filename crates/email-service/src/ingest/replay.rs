@@ -1,15 +1,13 @@
 //! The replay of a dead letter: the same decision and the same writes as for a record of the topic.
 
+use event_consumer::{ConsumedRecord, Outcome};
 use service_kit::mongo::StoreError;
 
 use super::{
-    batch::{Batch, BatchWriter, MailOutcome},
-    decision::RecordDecider,
+    handler::{MailHandler, first_refusal},
+    mail_writer::MailOutcome,
 };
-use crate::{
-    ledger::{ConsumedRecord, DeadLetter, DeadLetterState, dead_letter_store::DeadLetterDecision},
-    metrics::RecordOutcome,
-};
+use crate::ledger::{DeadLetter, DeadLetterState, NewMail, dead_letter_store::DeadLetterDecision};
 
 /// The result of replaying a dead letter.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +21,10 @@ pub enum ReplayOutcome {
 }
 
 impl ReplayOutcome {
+    fn dead(reason: &str, detail: &str) -> Self {
+        ReplayOutcome::Dead { reason: reason.to_owned(), detail: detail.to_owned() }
+    }
+
     /// Returns the state of the dead letter after the replay.
     #[must_use]
     pub fn resulting_state(&self, current: DeadLetterState) -> DeadLetterState {
@@ -37,28 +39,24 @@ impl ReplayOutcome {
 /// a newer version.
 const UNKNOWN_TYPE: (&str, &str) = ("unknown-type", "this version does not know the type of the event");
 
-impl BatchWriter {
+impl MailHandler {
     /// Returns what a replay of `record` would do. Writes nothing.
     ///
     /// # Errors
     /// Returns [`StoreError`] if the database does not answer.
-    pub async fn preview_replay(
-        &self,
-        record: ConsumedRecord,
-        decider: &RecordDecider,
-    ) -> Result<ReplayOutcome, StoreError> {
-        let mut batch = self.batch_of_one(record, decider);
-        if let Some(outcome) = outcome_without_mails(&batch) {
-            return Ok(outcome);
-        }
-        self.mark_suppressed(&mut batch).await?;
-        let mut mails = Vec::new();
-        for (mail, _) in &batch.mails {
-            let exists = self.ledger.find(mail.id()).await?.is_some();
+    pub async fn preview_replay(&self, record: &ConsumedRecord) -> Result<ReplayOutcome, StoreError> {
+        let mut mails = match self.mails_of(record) {
+            Ok(mails) => mails,
+            Err(outcome) => return Ok(outcome),
+        };
+        self.writer.mark_suppressed(&mut mails.iter_mut().collect::<Vec<_>>()).await?;
+        let mut outcomes = Vec::new();
+        for mail in &mails {
+            let exists = self.writer.ledger.find(mail.id()).await?.is_some();
             let outcome = if exists { MailOutcome::Existing } else { MailOutcome::New(mail.state()) };
-            mails.push((mail.id().to_owned(), outcome));
+            outcomes.push((mail.id().to_owned(), outcome));
         }
-        Ok(ReplayOutcome::Mails(mails))
+        Ok(ReplayOutcome::Mails(outcomes))
     }
 
     /// Replays a dead letter: stores its mails first, then updates the letter. Returns false if
@@ -70,48 +68,40 @@ impl BatchWriter {
     pub async fn replay(
         &self,
         letter: &DeadLetter,
-        record: ConsumedRecord,
-        decider: &RecordDecider,
+        record: &ConsumedRecord,
         note: Option<&str>,
     ) -> Result<(ReplayOutcome, bool), StoreError> {
-        let mut batch = self.batch_of_one(record, decider);
-        let outcome = match outcome_without_mails(&batch) {
-            Some(outcome) => outcome,
-            None => {
-                let admitted = self.store_mails(&mut batch).await?;
-                match admitted.refused.into_iter().next() {
-                    Some(DeadLetter { reason, detail, .. }) => ReplayOutcome::Dead { reason, detail },
-                    None => {
-                        let ids = batch.mails.iter().map(|(mail, _)| mail.id().to_owned());
-                        ReplayOutcome::Mails(ids.zip(admitted.outcomes).collect())
-                    }
+        let outcome = match self.mails_of(record) {
+            Ok(mut mails) => {
+                let outcomes = self.writer.store_mails(&mut mails.iter_mut().collect::<Vec<_>>()).await?;
+                match first_refusal(&mails, &outcomes) {
+                    Some(rejection) => ReplayOutcome::dead(rejection.reason, &rejection.detail),
+                    None => ReplayOutcome::Mails(mails.iter().map(|mail| mail.id().to_owned()).zip(outcomes).collect()),
                 }
             }
+            Err(outcome) => outcome,
         };
         let reason = match &outcome {
             ReplayOutcome::Dead { reason, detail } => Some((reason.as_str(), detail.as_str())),
             ReplayOutcome::Mails(_) | ReplayOutcome::NoMail => None,
         };
         let to = outcome.resulting_state(letter.state);
-        let decision =
-            DeadLetterDecision { id: &letter.id, expected: letter.state, to, reason, by: decider.instance(), note };
-        let written = self.letters.decide(&decision).await?;
+        let by = self.decider.instance();
+        let decision = DeadLetterDecision { id: &letter.id, expected: letter.state, to, reason, by, note };
+        let written = self.writer.letters.decide(&decision).await?;
         Ok((outcome, written))
     }
 
-    fn batch_of_one(&self, record: ConsumedRecord, decider: &RecordDecider) -> Batch {
-        Batch::from_records(vec![record], decider, self.clock.now())
-    }
-}
-
-/// Returns the outcome of a batch of one record, unless it asks for mails.
-fn outcome_without_mails(batch: &Batch) -> Option<ReplayOutcome> {
-    let dead =
-        |reason: &str, detail: &str| ReplayOutcome::Dead { reason: reason.to_owned(), detail: detail.to_owned() };
-    match (batch.letters.first(), batch.outcomes.first()) {
-        (Some(letter), _) => Some(dead(&letter.reason, &letter.detail)),
-        (None, Some(RecordOutcome::UnknownType)) => Some(dead(UNKNOWN_TYPE.0, UNKNOWN_TYPE.1)),
-        (None, _) if batch.mails.is_empty() => Some(ReplayOutcome::NoMail),
-        (None, _) => None,
+    /// Returns the mails that `record` asks for, at least one.
+    ///
+    /// # Errors
+    /// Returns the outcome of a replay without mails.
+    fn mails_of(&self, record: &ConsumedRecord) -> Result<Vec<NewMail>, ReplayOutcome> {
+        match event_consumer::decide(self, record, self.writer.clock.now()) {
+            Outcome::Decided { decision: mails, .. } if mails.is_empty() => Err(ReplayOutcome::NoMail),
+            Outcome::Decided { decision: mails, .. } => Ok(mails),
+            Outcome::UnknownType(_) => Err(ReplayOutcome::dead(UNKNOWN_TYPE.0, UNKNOWN_TYPE.1)),
+            Outcome::Dead(rejection) => Err(ReplayOutcome::dead(rejection.reason, &rejection.detail)),
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! A dead letter: the stored document, and the record that it contains.
 
 use bson::{Binary, spec::BinarySubtype};
+use event_consumer::ConsumedRecord;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_with::{serde_as, skip_serializing_none};
@@ -78,55 +79,6 @@ pub struct RecordHeader {
     pub value: Option<Binary>,
 }
 
-/// A record as it was read from the topic.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ConsumedRecord {
-    pub topic: String,
-    pub partition: i32,
-    pub offset: i64,
-    /// In milliseconds; `None` on a topic without timestamps.
-    pub timestamp: Option<i64>,
-    pub key: Option<Vec<u8>>,
-    pub headers: Vec<(String, Option<Vec<u8>>)>,
-    pub value: Option<Vec<u8>>,
-}
-
-impl ConsumedRecord {
-    /// Returns the size of its contents in bytes.
-    #[must_use]
-    pub fn size(&self) -> usize {
-        let length = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
-        let headers: usize = self.headers.iter().map(|(name, value)| name.len() + length(value)).sum();
-        length(&self.key) + headers + length(&self.value)
-    }
-
-    /// Returns the first characters of a header whose value is UTF-8.
-    fn header(&self, wanted: &str) -> Option<String> {
-        const SHOWN: usize = 100;
-        let value = self.headers.iter().find(|(name, _)| name == wanted)?.1.as_deref()?;
-        let text = std::str::from_utf8(value).ok()?;
-        Some(text.chars().filter(|c| !c.is_control()).take(SHOWN).collect())
-    }
-
-    /// Returns the id of its dead letter.
-    fn dead_letter_id(&self) -> String {
-        let mut digest = Sha256::new();
-        let mut update = |bytes: &[u8]| {
-            digest.update((bytes.len() as u64).to_be_bytes());
-            digest.update(bytes);
-        };
-        update(self.topic.as_bytes());
-        update(&self.partition.to_be_bytes());
-        update(&self.offset.to_be_bytes());
-        update(&self.timestamp.unwrap_or(-1).to_be_bytes());
-        match &self.value {
-            Some(value) => update(value),
-            None => update(b"\0none"),
-        }
-        hex::encode(digest.finalize())
-    }
-}
-
 impl DeadLetter {
     /// Creates the dead letter of `record`, found at `now` by the instance `by`.
     #[must_use]
@@ -134,13 +86,13 @@ impl DeadLetter {
         let binary = |bytes| Binary { subtype: BinarySubtype::Generic, bytes };
         let kept = record.size() <= MAX_KEPT_BYTES;
         Self {
-            id: record.dead_letter_id(),
+            id: dead_letter_id(&record),
             schema_version: SCHEMA_VERSION,
             state: DeadLetterState::Open,
             reason: reason.to_owned(),
             detail,
-            event_id: record.header(events::header::ID),
-            event_type: record.header(events::header::TYPE),
+            event_id: header(&record, events::header::ID),
+            event_type: header(&record, events::header::TYPE),
             topic: record.topic,
             partition: record.partition,
             offset: record.offset,
@@ -187,6 +139,32 @@ impl DeadLetter {
     }
 }
 
+/// Returns the first characters of a header whose value is UTF-8.
+fn header(record: &ConsumedRecord, wanted: &str) -> Option<String> {
+    const SHOWN: usize = 100;
+    let value = record.headers.iter().find(|(name, _)| name == wanted)?.1.as_deref()?;
+    let text = std::str::from_utf8(value).ok()?;
+    Some(text.chars().filter(|c| !c.is_control()).take(SHOWN).collect())
+}
+
+/// Returns the id of the record's dead letter.
+fn dead_letter_id(record: &ConsumedRecord) -> String {
+    let mut digest = Sha256::new();
+    let mut update = |bytes: &[u8]| {
+        digest.update((bytes.len() as u64).to_be_bytes());
+        digest.update(bytes);
+    };
+    update(record.topic.as_bytes());
+    update(&record.partition.to_be_bytes());
+    update(&record.offset.to_be_bytes());
+    update(&record.timestamp.unwrap_or(-1).to_be_bytes());
+    match &record.value {
+        Some(value) => update(value),
+        None => update(b"\0none"),
+    }
+    hex::encode(digest.finalize())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -209,8 +187,8 @@ mod tests {
 
     #[test]
     fn any_difference_between_records_gives_another_id() {
-        let id = record().dead_letter_id();
-        assert_eq!(id, record().dead_letter_id());
+        let id = dead_letter_id(&record());
+        assert_eq!(id, dead_letter_id(&record()));
         let mut others = Vec::new();
         others.push(ConsumedRecord { topic: "u".into(), ..record() });
         others.push(ConsumedRecord { partition: 4, ..record() });
@@ -220,7 +198,7 @@ mod tests {
         others.push(ConsumedRecord { value: Some(b"w".to_vec()), ..record() });
         others.push(ConsumedRecord { value: None, ..record() });
         for other in others {
-            assert_ne!(other.dead_letter_id(), id, "{other:?}");
+            assert_ne!(dead_letter_id(&other), id, "{other:?}");
         }
     }
 
@@ -240,7 +218,7 @@ mod tests {
             let document = bson::serialize_to_document(&kept).unwrap();
             let back: DeadLetter = bson::deserialize_from_document(document).unwrap();
             assert_eq!(back.record(), Some(read.clone()));
-            assert_eq!(back.record().unwrap().dead_letter_id(), back.id);
+            assert_eq!(dead_letter_id(&back.record().unwrap()), back.id);
         }
     }
 
@@ -254,7 +232,7 @@ mod tests {
     #[test]
     fn a_record_too_large_for_a_document_is_stored_without_its_contents() {
         let large = ConsumedRecord { value: Some(vec![0; MAX_KEPT_BYTES + 1]), ..record() };
-        let id = large.dead_letter_id();
+        let id = dead_letter_id(&large);
         let letter = letter(large);
         assert!(!letter.contents_kept && letter.value.is_none() && letter.headers.is_empty());
         assert_eq!((letter.id.clone(), letter.record()), (id, None));

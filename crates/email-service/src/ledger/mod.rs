@@ -18,7 +18,7 @@ pub mod suppressions;
 mod transition;
 
 pub use claims::Ledger;
-pub use dead_letter::{ConsumedRecord, DeadLetter};
+pub use dead_letter::DeadLetter;
 pub use dead_letter_store::DeadLetterStore;
 pub use filter::{DeadLetterFilter, MailFilter};
 pub use insert_result::InsertResult;

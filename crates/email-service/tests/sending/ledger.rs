@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use bson::{Document, doc};
 use email_service::ledger::{
-    ConsumedRecord, DeadLetter, DeadLetterFilter, DeadLetterState, InsertResult, MailFilter, State,
+    DeadLetter, DeadLetterFilter, DeadLetterState, InsertResult, MailFilter, State,
     claims::Requeue,
     filter::{abandoned, claimable, queued_and_expired, resendable, unknown_and_expired},
     indexes,
 };
+use event_consumer::ConsumedRecord;
 use jiff::Timestamp;
 use service_kit::mongo::ensure_indexes;
 

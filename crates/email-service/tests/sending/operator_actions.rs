@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use bson::doc;
 use email_service::ledger::{
-    ActionResult, ConsumedRecord, DeadLetter, DeadLetterState, Ledger, MailFilter, MailSnapshot, OperatorAction, State,
+    ActionResult, DeadLetter, DeadLetterState, Ledger, MailFilter, MailSnapshot, OperatorAction, State,
     claims::WriteOutcome, dead_letter_store::DeadLetterDecision,
 };
+use event_consumer::ConsumedRecord;
 use jiff::Timestamp;
 
 use crate::setup::{LEASE, Store, claim_and_pass_fence};

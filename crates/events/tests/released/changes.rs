@@ -1,5 +1,6 @@
 //! Tests of the rules: a made-up change of a published type is caught, and the rule that it breaks is named.
 
+use events::StateRecord;
 use serde_json::{Value, json};
 
 use crate::{
@@ -14,7 +15,7 @@ struct Change {
     breaks: &'static [(Rule, &'static str)],
 }
 
-const CHANGES: [Change; 15] = [
+const CHANGES: [Change; 23] = [
     Change {
         name: "user.password_changed.v1",
         apply: |schema| drop(members(schema).remove("reason")),
@@ -103,6 +104,46 @@ const CHANGES: [Change; 15] = [
         },
         breaks: &[(Rule::ValueStays, "/by"), (Rule::ClosedSetStaysClosed, "/by")],
     },
+    Change {
+        name: StateRecord::TYPE,
+        apply: |schema| drop(members(schema).remove("timezone")),
+        breaks: &[(Rule::MemberStays, "/timezone")],
+    },
+    Change {
+        name: StateRecord::TYPE,
+        apply: |schema| member(schema, "version", &json!({ "type": "string" })),
+        breaks: &[(Rule::MemberKeepsItsType, "/version")],
+    },
+    Change {
+        name: StateRecord::TYPE,
+        apply: |schema| members(schema)["attributes"]["additionalProperties"] = false.into(),
+        breaks: &[(Rule::MemberKeepsItsType, "/attributes")],
+    },
+    Change {
+        name: StateRecord::TYPE,
+        apply: |schema| required(schema).retain(|name| name != "email"),
+        breaks: &[(Rule::RequiredMemberStaysRequired, "/email")],
+    },
+    Change {
+        name: StateRecord::TYPE,
+        apply: |schema| required(schema).push("displayName".into()),
+        breaks: &[(Rule::NoMemberBecomesRequired, "/displayName")],
+    },
+    Change {
+        name: StateRecord::TYPE,
+        apply: |schema| values(schema, "UserStatus").retain(|value| value["const"] != "disabled"),
+        breaks: &[(Rule::ValueStays, "/status")],
+    },
+    Change {
+        name: StateRecord::TYPE,
+        apply: |schema| values(schema, "UserStatus").push(json!({ "type": "string", "const": "invited" })),
+        breaks: &[(Rule::ClosedSetStaysClosed, "/status")],
+    },
+    Change {
+        name: StateRecord::TYPE,
+        apply: |schema| schema["additionalProperties"] = false.into(),
+        breaks: &[(Rule::MemberKeepsItsType, "")],
+    },
 ];
 
 fn members(schema: &mut Value) -> &mut serde_json::Map<String, Value> {
@@ -148,25 +189,33 @@ fn a_change_that_breaks_a_rule_is_caught_with_its_place_and_its_rule() {
 
 #[test]
 fn a_type_that_disappears_is_caught() {
-    let found = breaches("user.locked.v1", &released_schema("user.locked.v1"), None);
-    assert_eq!(found, [Breach { rule: Rule::TypeStays, location: "user.locked.v1".to_owned() }]);
-    assert_eq!(found[0].to_string(), "user.locked.v1: a published event type does not disappear");
+    for name in ["user.locked.v1", StateRecord::TYPE] {
+        let found = breaches(name, &released_schema(name), None);
+        assert_eq!(found, [Breach { rule: Rule::TypeStays, location: name.to_owned() }]);
+        assert_eq!(found[0].to_string(), format!("{name}: a published type does not disappear"));
+    }
 }
 
 #[test]
-fn every_rule_is_broken_by_a_made_up_change() {
-    let broken: Vec<Rule> = CHANGES.iter().flat_map(|change| change.breaks).map(|(rule, _)| *rule).collect();
-    for rule in Rule::ALL {
-        assert!(rule == Rule::TypeStays || broken.contains(&rule), "no change breaks {rule:?}");
+fn every_rule_is_broken_by_a_made_up_change_of_a_type_of_each_topic() {
+    let (states, events): (Vec<&Change>, Vec<&Change>) =
+        CHANGES.iter().partition(|change| change.name == StateRecord::TYPE);
+    for (topic, changes) in [("events", events), ("states", states)] {
+        let broken: Vec<Rule> = changes.iter().flat_map(|change| change.breaks).map(|(rule, _)| *rule).collect();
+        for rule in Rule::ALL {
+            assert!(rule == Rule::TypeStays || broken.contains(&rule), "no change of {topic} breaks {rule:?}");
+        }
     }
 }
 
 #[test]
 fn an_optional_member_and_other_texts_break_no_rule() {
-    let released = released_schema("user.registered.v1");
-    let mut today = released.clone();
-    member(&mut today, "invitedBy", &json!({ "type": ["string", "null"], "description": "New." }));
-    today["description"] = "Another text.".into();
-    today["properties"]["username"]["description"] = "Another text.".into();
-    assert_eq!(breaches("user.registered.v1", &released, Some(&today)), []);
+    for name in ["user.registered.v1", StateRecord::TYPE] {
+        let released = released_schema(name);
+        let mut today = released.clone();
+        member(&mut today, "invitedBy", &json!({ "type": ["string", "null"], "description": "New." }));
+        today["description"] = "Another text.".into();
+        today["properties"]["username"]["description"] = "Another text.".into();
+        assert_eq!(breaches(name, &released, Some(&today)), []);
+    }
 }

@@ -1,4 +1,4 @@
-//! The rules for a published event type, and the comparison that says which of them a change breaks.
+//! The rules for a published type of either topic, and the comparison that says which of them a change breaks.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::{Map, Value};
 
-/// What may not change about a published event type. Anything that breaks a rule is a new version of the type.
+/// What may not change about a published type. Anything that breaks a rule is a new version of the type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rule {
     TypeStays,
@@ -33,7 +33,7 @@ impl Rule {
 
     fn sentence(self) -> &'static str {
         match self {
-            Rule::TypeStays => "a published event type does not disappear",
+            Rule::TypeStays => "a published type does not disappear",
             Rule::MemberStays => "a member is not removed or renamed",
             Rule::MemberKeepsItsType => "a member keeps its type, format and bounds",
             Rule::RequiredMemberStaysRequired => "a required member does not become optional: older consumers need it",

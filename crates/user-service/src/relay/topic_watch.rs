@@ -3,6 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use events::topic;
 use rdkafka::{
     ClientConfig,
     admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
@@ -17,16 +18,6 @@ use super::producer::EventProducer;
 const METADATA_DEADLINE: Duration = Duration::from_secs(3);
 const PAUSE_WHILE_NOT_READY: Duration = Duration::from_millis(500);
 const PAUSE_WHILE_READY: Duration = Duration::from_secs(3);
-/// 7 days.
-const RETENTION_MS: &str = "604800000";
-/// One day. Kafka deletes a segment as a whole, when its newest record has exceeded the retention. So a record
-/// stays for at most the retention and the time of a segment.
-const SEGMENT_MS: &str = "86400000";
-/// How long the topic of states keeps tombstones: 7 days. A consumer that was away for longer may miss a deletion.
-const DELETE_RETENTION_MS: &str = "604800000";
-/// One day. Without it, Kafka compacts a partition only when half of it is superseded, and the state of a deleted user
-/// could stay for any time.
-const MAX_COMPACTION_LAG_MS: &str = "86400000";
 
 /// Whether the relay may publish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,18 +38,12 @@ pub(super) struct Topic {
 impl Topic {
     /// Returns the topic of events, which forgets old records.
     pub(super) fn events(name: String) -> Self {
-        Self { name, settings: &[("retention.ms", RETENTION_MS), ("segment.ms", SEGMENT_MS)] }
+        Self { name, settings: topic::EVENT_SETTINGS }
     }
 
     /// Returns the topic of states, which keeps the last record of each user.
     pub(super) fn states(name: String) -> Self {
-        let settings = &[
-            ("cleanup.policy", "compact"),
-            ("delete.retention.ms", DELETE_RETENTION_MS),
-            ("max.compaction.lag.ms", MAX_COMPACTION_LAG_MS),
-            ("segment.ms", SEGMENT_MS),
-        ];
-        Self { name, settings }
+        Self { name, settings: topic::STATE_SETTINGS }
     }
 }
 

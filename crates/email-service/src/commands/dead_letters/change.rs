@@ -13,8 +13,9 @@ use crate::{
     },
     config::{Config, SOURCE},
     ingest::{
-        batch::{BatchWriter, MailOutcome},
-        decision::RecordDecider,
+        decision::MailDecider,
+        handler::MailHandler,
+        mail_writer::{MailOutcome, MailWriter},
         replay::ReplayOutcome,
     },
     ledger::{DeadLetter, DeadLetterFilter, DeadLetterState, dead_letter_store::DeadLetterDecision},
@@ -129,24 +130,21 @@ impl Change for Discard {
 }
 
 /// Processes records again, with the code of the consumer.
-struct Replay {
-    writer: BatchWriter,
-    decider: RecordDecider,
-}
+struct Replay(MailHandler);
 
 impl Replay {
     fn new(stores: &Stores, file: Option<&Path>) -> anyhow::Result<Self> {
         let config: Config = SOURCE.load(file)?;
         config.validate()?;
         let (from, _) = config.mail.sender()?;
-        Ok(Self {
-            decider: RecordDecider::new(
+        Ok(Self(MailHandler {
+            decider: MailDecider::new(
                 Arc::new(config.sealing.key_ring()?),
                 config.mail.max_event_age()?,
                 from.email.domain().to_owned(),
                 stores.operator.clone(),
             ),
-            writer: BatchWriter {
+            writer: MailWriter {
                 ledger: stores.ledger.clone(),
                 letters: stores.letters.clone(),
                 suppressions: stores.suppressions.clone(),
@@ -155,7 +153,7 @@ impl Replay {
                 metrics: Metrics::new(),
                 wake: Arc::new(Notify::new()),
             },
-        })
+        }))
     }
 }
 
@@ -192,9 +190,9 @@ impl Change for Replay {
             return Ok(RowOutcome::Unchanged(why));
         };
         let (outcome, written) = if options.dry_run {
-            (self.writer.preview_replay(record, &self.decider).await?, true)
+            (self.0.preview_replay(&record).await?, true)
         } else {
-            self.writer.replay(&letter, record, &self.decider, options.note.as_deref()).await?
+            self.0.replay(&letter, &record, options.note.as_deref()).await?
         };
         Ok(match &outcome {
             _ if !written => RowOutcome::Unchanged(CHANGED_MEANWHILE.to_owned()),
@@ -213,7 +211,7 @@ fn describe(outcome: &ReplayOutcome) -> String {
     let tell = |(id, outcome): &(String, MailOutcome)| match outcome {
         MailOutcome::New(state) => format!("{id} is {state}"),
         MailOutcome::Existing => format!("{id} was in the ledger already"),
-        MailOutcome::Refused => format!("{id} was refused"),
+        MailOutcome::Refused(_) => format!("{id} was refused"),
     };
     mails.iter().map(tell).collect::<Vec<_>>().join(", ")
 }

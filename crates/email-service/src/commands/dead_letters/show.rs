@@ -166,8 +166,9 @@ pub(super) async fn show(stores: &Stores, id: &str, json: bool) -> anyhow::Resul
 
 #[cfg(test)]
 mod tests {
+    use event_consumer::ConsumedRecord;
+
     use super::*;
-    use crate::ledger::ConsumedRecord;
 
     #[test]
     fn contents_are_shown_in_base64_and_only_by_show() {

@@ -29,6 +29,9 @@ pub(crate) const DATABASE: &str = "consumers";
 const PROJECTION: &str = "profile-projection";
 /// The time between two looks at whether an instance has ended.
 const SUPERVISION_INTERVAL: Duration = Duration::from_secs(1);
+/// How long the reset of a group is tried. A killed instance stays a member for its session timeout, which is 45 s for
+/// the projection.
+const RESET_DEADLINE: Duration = Duration::from_secs(75);
 /// The time that an instance has to end after SIGTERM.
 const GRACE: Duration = Duration::from_secs(15);
 
@@ -141,7 +144,7 @@ impl Consumer {
         let mut instances = join_all(self.instances.iter().map(Mutex::lock)).await;
         join_all(instances.iter_mut().map(|instance| instance.terminate())).await;
         let topic = world.state_topic().context("the world has a topic of states")?;
-        let reset = offsets::reset_group(world, &self.group, topic).await;
+        let reset = offsets::reset_group(world, &self.group, topic, RESET_DEADLINE).await;
         if let Ok(read) = &reset {
             *self.replayed.lock().await += read;
         }

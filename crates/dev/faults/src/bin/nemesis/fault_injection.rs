@@ -33,11 +33,9 @@ pub(crate) async fn inject(deployment: &Deployment, planned: &PlannedFault, nth:
     let (clock, target) = (Clock::system(), disturbed(deployment, &planned.fault).await);
     let (name, began) = (planned.fault.kind().to_owned(), clock.now());
     if let Fault::Consumer(fault, instance) = &planned.fault {
-        let disturbed = disturb_consumer(deployment, *fault, *instance, planned.duration).await;
-        let done = InjectedFault { number: None, name, target, began, healed: clock.now() };
-        return match disturbed {
-            Ok(()) => Injection::Done(done),
-            Err(error) => Injection::Failed(done, format!("{error:#}")),
+        return match disturb_consumer(deployment, *fault, *instance, planned.duration).await {
+            Ok(()) => Injection::Done(InjectedFault { number: None, name, target, began, healed: clock.now() }),
+            Err(error) => Injection::Skipped(format!("{error:#}")),
         };
     }
     if !inject_and_heal(deployment, planned, nth).await {
