@@ -27,6 +27,6 @@ pub use kafka_cluster::{KafkaCluster, PartitionState};
 pub use links::Isolation;
 pub use locate::{Dependencies, KafkaBackend};
 pub use replica_set::{MemberRole, ReplicaSet};
-pub use running::{AlreadyRunning, DependenciesSpec, DependencyPorts, PARTITIONS, RunningDependencies, TOPIC};
+pub use running::{AlreadyRunning, DependenciesSpec, DependencyPorts, PARTITIONS, RunningDependencies, TOPICS};
 pub use server::{Server, ServerFiles, ServerSpec};
 pub use takeover::Takeover;

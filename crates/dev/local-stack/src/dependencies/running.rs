@@ -21,9 +21,10 @@ use super::{
 };
 use crate::{network::tcp_proxy::TcpProxy, process::child::Child};
 
-/// The topic that is created on the embedded broker at the start. The services cannot create topics there.
-pub const TOPIC: &str = "user.events";
-/// The number of partitions of [`TOPIC`].
+/// The topics that are created on the embedded broker at the start, of events and of states. The services cannot create
+/// topics there.
+pub const TOPICS: [&str; 2] = ["user.events", "user.state"];
+/// The number of partitions of each topic.
 pub const PARTITIONS: i32 = 12;
 
 const VERSION_DEADLINE: Duration = Duration::from_secs(5);
@@ -246,7 +247,9 @@ async fn start_broker(spec: &DependenciesSpec) -> Result<Broker> {
         }
         KafkaBackend::Embedded { reason } => {
             let mock = MockKafka::start().await?;
-            mock.create_topic(TOPIC, PARTITIONS).await?;
+            for topic in TOPICS {
+                mock.create_topic(topic, PARTITIONS).await?;
+            }
             // Clients connect to the well-known port; the metadata then names the mock cluster's own port.
             let forwarder = TcpProxy::start_on(spec.ports.kafka, mock.brokers()).await?;
             let control = MockControl::start(spec.ports.kafka_control, &mock)?;
