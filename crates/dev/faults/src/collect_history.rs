@@ -144,7 +144,9 @@ fn user(document: &Document, limits: &Limits) -> StoredUser {
     let id = id(document).expect("a user has an id");
     let version = u64::try_from(integer(document, "version")).expect("a version is not negative");
     let deleted = document.contains_key("deletedAt");
-    let state = (!deleted).then(|| state(document, id, version, limits));
+    // The address is not verified, and the username may be that of another user.
+    let hidden = document.get_bool("unclaimed").unwrap_or(false);
+    let state = (!deleted && !hidden).then(|| state(document, id, version, limits));
     StoredUser { id, version, deleted, state, pending: pending.collect() }
 }
 

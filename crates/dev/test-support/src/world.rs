@@ -15,7 +15,7 @@ use mongodb::{Collection, Database};
 
 use crate::{
     api::{Api, TestUser},
-    kafka::{TopicReader, create_topic},
+    kafka::{TopicReader, create_topic, create_topic_with_settings},
     mailbox::Mailbox,
     service::{Service, ServiceSpec, binary},
     stack::{BrokerKind, Stack, mongodb_client},
@@ -84,20 +84,24 @@ impl World {
         self
     }
 
-    /// Returns this world with a topic of states, which the user services create, or [`World::create_topic`] on the
-    /// embedded broker.
+    /// Returns this world with a topic of states, to which the user services publish. It must be created as the other
+    /// one.
     #[must_use]
     pub fn with_states(mut self) -> Self {
         self.state_topic = Some(format!("user.state.{}", self.tag));
         self
     }
 
-    /// Creates the topic with 12 partitions. On the embedded broker, where the service cannot create it, this also
-    /// creates the topic of states.
+    /// Creates the topic with 12 partitions, and the topic of states if the world has one.
     pub async fn create_topic(&self) {
         create_topic(&self.brokers, &self.broker_kind, &self.topic, 12).await;
-        if let (Some(topic), BrokerKind::Embedded { .. }) = (&self.state_topic, &self.broker_kind) {
-            create_topic(&self.brokers, &self.broker_kind, topic, 12).await;
+        let Some(states) = &self.state_topic else { return };
+        match self.broker_kind {
+            // It deletes no record, compacted or not.
+            BrokerKind::Embedded { .. } => create_topic(&self.brokers, &self.broker_kind, states, 12).await,
+            BrokerKind::Real => {
+                create_topic_with_settings(&self.brokers, states, 12, &[("cleanup.policy", "compact")]).await;
+            }
         }
     }
 

@@ -60,6 +60,7 @@ impl StatePublisher {
     }
 
     async fn produce(&self, record: &StateRecord) -> Result<(), PublishError> {
+        fail_point!("relay.state_read");
         let value = record.state.as_ref().map(events::UserState::to_json);
         self.producer.produce(&self.topic, record.user, &record.headers(), value.as_deref()).await?;
         self.metrics.states_published.inc();

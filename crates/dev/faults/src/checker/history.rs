@@ -203,7 +203,8 @@ pub struct StoredUser {
     pub version: u64,
     /// Whether only the tombstone is left.
     pub deleted: bool,
-    /// What a record of the topic of states must show; `None` for a tombstone.
+    /// What a record of the topic of states must show; `None` for a tombstone, and for a hidden registration whose
+    /// address is not verified.
     #[serde(default)]
     pub state: Option<UserState>,
     /// The ids and types of events that are not yet published.

@@ -34,16 +34,18 @@ pub(crate) fn with_short_timeouts(spec: ServiceSpec) -> ServiceSpec {
 
 /// Creates a run on the shared dependencies.
 pub(crate) async fn run(name: &str) -> FaultRun {
-    run_in_world(World::new(&Stack::from_env(), name).await).await
+    run_in_world(World::without_topic(&Stack::from_env(), name)).await
 }
 
 /// Creates a run whose services use this MongoDB.
 pub(crate) async fn run_on_mongodb(stack: &Stack, name: &str, uri: impl Into<String>) -> FaultRun {
-    run_in_world(World::new(stack, name).await.on_mongodb(uri)).await
+    run_in_world(World::without_topic(stack, name).on_mongodb(uri)).await
 }
 
-/// Creates a run in a world that has its topic, and possibly its own dependencies.
+/// Creates a run in a world that possibly has its own dependencies, and creates the topics.
 pub(crate) async fn run_in_world(world: World) -> FaultRun {
+    let world = world.with_states();
+    world.create_topic().await;
     let smtp = ScriptedSmtp::start().await;
     FaultRun { world: world.on_smtp(smtp.url()), recorder: Recorder::new(), smtp, limits: Limits::default() }
 }

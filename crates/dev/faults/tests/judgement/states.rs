@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::{
     history_builder::{HistoryBuilder, MailOutcome, SECRET, state_record},
-    violations::assert_breaks_only,
+    violations::{assert_breaks_only, set_header},
 };
 
 /// Returns a history with one user, whose states have the versions 1, 3, 4 and 5. The login has version 2.
@@ -107,9 +107,9 @@ fn an_account_without_a_record_breaks_i10() {
 fn a_deleted_user_without_a_tombstone_breaks_i10() {
     let mut history = history_of_deleted_user();
     states(&mut history).pop();
-    assert_breaks_only(Promise::I10, "not the newest state: it is no tombstone", &history);
+    assert_breaks_only(Promise::I10, "not the newest state: it is a state", &history);
     history.limits.states_later = true;
-    assert_breaks_only(Promise::I10, "not the newest state: it is no tombstone", &history);
+    assert_breaks_only(Promise::I10, "not the newest state: it is a state", &history);
 
     states(&mut history).clear();
     check(&history).assert();
@@ -121,7 +121,7 @@ fn a_deleted_user_without_a_tombstone_breaks_i10() {
 fn a_state_after_the_tombstone_breaks_i10() {
     let mut history = history_of_deleted_user();
     end_with(&mut history, 2);
-    assert_breaks_only(Promise::I10, "the last record is not the newest state: it is no tombstone", &history);
+    assert_breaks_only(Promise::I10, "the last record is not the newest state: it is a state", &history);
 }
 
 #[test]
@@ -147,13 +147,7 @@ fn a_record_that_is_no_valid_state_breaks_i10_unless_the_test_wrote_it() {
     let invalid: [fn(&mut TopicRecord); 3] = [
         |record| record.value = Some(b"{}".to_vec()),
         |record| record.headers.retain(|(name, _)| name != "ce_sequence"),
-        |record| {
-            record.headers.iter_mut().for_each(|(name, value)| {
-                if name == "ce_type" {
-                    *value = Some(b"user.registered.v1".to_vec());
-                }
-            });
-        },
+        |record| set_header(record, "ce_type", "user.registered.v1"),
     ];
     for change in invalid {
         let mut history = history();
@@ -205,6 +199,15 @@ fn a_state_that_an_account_never_had_breaks_i10() {
     publish_again_with_state(&mut deleted, 2, |state| state.version = 5);
     end_with(&mut deleted, 3);
     assert_breaks_only(Promise::I10, "a state of a user who was deleted before", &deleted);
+}
+
+#[test]
+fn a_hidden_registration_must_not_have_a_state() {
+    let mut history = history();
+    history.users[0].state = None;
+    assert_breaks_only(Promise::I10, "the last record is not the newest state: it is a state", &history);
+    states(&mut history).clear();
+    check(&history).assert();
 }
 
 #[test]

@@ -35,7 +35,7 @@ fn header(record: &TopicRecord, name: &str) -> String {
     value.map(|value| String::from_utf8_lossy(&value).into_owned()).unwrap_or_default()
 }
 
-fn set_header(record: &mut TopicRecord, name: &str, value: &str) {
+pub(crate) fn set_header(record: &mut TopicRecord, name: &str, value: &str) {
     for (key, old) in &mut record.headers {
         if key == name {
             *old = Some(value.as_bytes().to_vec());

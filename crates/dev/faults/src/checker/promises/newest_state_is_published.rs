@@ -153,14 +153,15 @@ fn end_violation(
         let records = published.iter().map(|published| evidence::record(published.record));
         Some(Violation::new(what, std::iter::once(account).chain(records)))
     };
+    let expected = stored.and_then(|stored| stored.state.as_ref());
     let Some(last) = published.last() else {
         return match stored {
+            Some(_) if expected.is_none() => None,
             Some(_) => violation("no state of this account is in the topic".to_owned()),
             None if history.limits.states_later => None,
             None => violation("no tombstone of this deleted user is in the topic".to_owned()),
         };
     };
-    let expected = stored.and_then(|stored| stored.state.as_ref());
     if let Some(why) = why_not_newest(last, expected) {
         return violation(format!("the last record is not the newest state: {why}"));
     }
@@ -173,7 +174,7 @@ fn end_violation(
 fn why_not_newest(published: &PublishedState<'_>, expected: Option<&UserState>) -> Option<String> {
     match (&published.state.state, expected) {
         (None, None) => None,
-        (Some(_), None) => Some("it is no tombstone".to_owned()),
+        (Some(_), None) => Some("it is a state, and the user is deleted or hidden".to_owned()),
         (None, Some(_)) => Some("it is a tombstone".to_owned()),
         (Some(state), Some(expected)) => {
             let members = differing_members(state, expected, &[]);

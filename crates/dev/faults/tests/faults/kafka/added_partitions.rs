@@ -91,6 +91,9 @@ async fn fault_25_partitions_added_under_load_stop_the_relay_visibly_and_move_no
     // The remedy: consumers read everything that was published, then the relay is configured with the new number.
     offsets::wait_until_consumed(&run.world, RECOVERY_DEADLINE).await;
     assert_eq!(service.terminate().await.code(), Some(0));
+    // Both topics have the same number. A state is in the new partition of its user from the next change on.
+    let states = run.world.state_topic().expect("the run has a topic of states");
+    add_partitions(run.world.brokers(), states, AFTER.unsigned_abs() as usize).await;
     service.restart_with(|spec| spec.set("KAFKA__PARTITIONS", AFTER.to_string())).await;
     run.limits.partitions = vec![BEFORE, AFTER];
     wait_for(DEADLINE, "Kafka to be ok", async || (service.check("kafka").await == "ok").then_some(())).await;

@@ -14,7 +14,6 @@ const CHANGES: usize = 4;
 async fn run_on_mock(kafka: &IsolatedKafka, name: &str) -> FaultRun {
     let stack = Stack::from_env();
     let world = World::without_topic(&stack, name).on_brokers(kafka.brokers(), kafka.broker_kind());
-    world.create_topic().await;
     run_in_world(world).await
 }
 

@@ -71,7 +71,6 @@ async fn fault_06_registrations_while_kafka_is_down_cause_every_event_and_every_
     let stack = Stack::from_env();
     let mut kafka = IsolatedKafka::start(&stack, "outage").await;
     let world = World::without_topic(&stack, "outage").on_brokers(kafka.brokers(), kafka.broker_kind());
-    world.create_topic().await;
     let run = run_in_world(world).await;
     let (mut service, mut emails) = start(&run).await;
     let (mut first, ada) = (client(&run, &service), run.world.test_user("ada"));
@@ -149,7 +148,6 @@ async fn fault_06_two_replicas_publish_the_pending_events_once_after_an_outage()
     let stack = Stack::from_env();
     let mut kafka = IsolatedKafka::start(&stack, "once").await;
     let world = World::without_topic(&stack, "once").on_brokers(kafka.brokers(), kafka.broker_kind());
-    world.create_topic().await;
     let mut run = run_in_world(world).await;
     run.limits.no_email_service = true;
     // The default sweep intervals are kept, because they are under test.

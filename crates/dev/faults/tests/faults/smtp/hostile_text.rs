@@ -4,12 +4,14 @@
 use std::collections::BTreeSet;
 
 use events::Recipient;
-use faults::{FaultRun, Recorder};
 use reqwest::Method;
 use serde_json::json;
-use test_support::{Delivery, HOSTILE_NAMES, ScriptedSmtp, Stack, World};
+use test_support::{Delivery, HOSTILE_NAMES};
 
-use crate::mail_fixture::{IDLE_DEADLINE, MailFixture};
+use crate::{
+    mail_fixture::{IDLE_DEADLINE, MailFixture},
+    setup,
+};
 
 /// Returns hostile texts for names.
 fn hostile_names() -> Vec<String> {
@@ -76,11 +78,9 @@ fn assert_harmless(delivery: &Delivery, known: &BTreeSet<String>) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn fault_22_hostile_text_through_the_api_stays_text() {
-    let smtp = ScriptedSmtp::start().await;
-    let world = World::new(&Stack::from_env(), "hostile-api").await.on_smtp(smtp.url());
+    let run = setup::run("hostile-api").await;
+    let world = &run.world;
     let (user_service, _email_service, api) = world.start_both().await;
-    let run =
-        FaultRun { world: world.clone(), recorder: Recorder::new(), smtp, limits: faults::checker::Limits::default() };
     let mut known = BTreeSet::new();
     let mut taken = 0;
     for (number, name) in hostile_names().iter().enumerate() {

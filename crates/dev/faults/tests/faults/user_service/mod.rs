@@ -2,6 +2,7 @@
 
 mod crashes;
 mod lost_replies;
+mod published_states;
 mod races;
 mod stopped_relay;
 mod termination;

@@ -143,7 +143,6 @@ async fn fault_20_sigterm_under_load_while_kafka_is_down_ends_within_the_grace_a
     let stack = Stack::from_env();
     let mut kafka = IsolatedKafka::start_embedded().await;
     let world = World::without_topic(&stack, "termkafka").on_brokers(kafka.brokers(), kafka.broker_kind());
-    world.create_topic().await;
     let run = run_in_world(world).await;
     let (mut service, mut emails) = start_with_grace(&run).await;
     let stop = Arc::new(AtomicBool::new(false));
