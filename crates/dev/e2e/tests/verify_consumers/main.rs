@@ -22,9 +22,7 @@ use rdkafka::{
     ClientConfig, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer as _},
 };
-use test_support::{
-    IsolatedKafka, IsolatedMongod, Stack, World, create_topic_with_settings, report_skipped, wait_for,
-};
+use test_support::{IsolatedKafka, IsolatedMongod, Stack, World, create_topic_with_settings, report_skipped, wait_for};
 use tokio::time::sleep;
 
 use crate::states::{MARKER, States};
@@ -232,7 +230,8 @@ impl Group {
         list.add_partition_range(&self.settings.topic, 0, PARTITIONS - 1);
         let committed = client.committed_offsets(list, CALL_DEADLINE).expect("the broker responds");
         let offset = |offset| if let Offset::Offset(next) = offset { next } else { 0 };
-        let end = |partition| client.fetch_watermarks(&self.settings.topic, partition, CALL_DEADLINE).map(|(_, end)| end);
+        let end =
+            |partition| client.fetch_watermarks(&self.settings.topic, partition, CALL_DEADLINE).map(|(_, end)| end);
         (
             committed.elements().iter().map(|element| offset(element.offset())).collect(),
             (0..PARTITIONS).map(|partition| end(partition).expect("the broker responds")).collect(),

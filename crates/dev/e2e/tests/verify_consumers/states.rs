@@ -226,10 +226,12 @@ impl States {
             timezone: chance(2).then(|| "America/Argentina/Ushuaia".to_owned()),
             roles: if chance(2) { Vec::new() } else { vec!["admin".to_owned(), "support".to_owned()] },
             status: if chance(3) { UserStatus::Disabled } else { UserStatus::Active },
-            attributes: (!chance(3)).then(|| attributes[self.random.below(attributes.len())].clone()).map(|it| match it {
-                Value::Object(members) => members,
-                other => panic!("not an object: {other}"),
-            }),
+            attributes: (!chance(3)).then(|| attributes[self.random.below(attributes.len())].clone()).map(
+                |it| match it {
+                    Value::Object(members) => members,
+                    other => panic!("not an object: {other}"),
+                },
+            ),
             created_at,
             updated_at,
         };

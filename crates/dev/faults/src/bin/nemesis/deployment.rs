@@ -154,6 +154,10 @@ impl Deployment {
         let world = World::without_topic(stack, "nemesis")
             .on_brokers(cluster.kafka().brokers(), BrokerKind::Real)
             .on_mongodb(&uri);
+        if options.states_later {
+            // The consumers need the topic before the service creates it.
+            world.clone().with_states().create_topic().await;
+        }
         let servers =
             Servers::Cluster(ClusterServers { cluster, replica_set: Mutex::default(), brokers: Mutex::default() });
         let uris = MongodbUris { user: uri.clone(), email: uri.clone(), consumers: uri };
