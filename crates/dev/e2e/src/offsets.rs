@@ -6,7 +6,6 @@ use std::{
 };
 
 use events::topic::DEFAULT_PARTITIONS;
-use local_stack::wait_for::try_wait_for;
 use rdkafka::{
     ClientConfig, Offset, TopicPartitionList,
     consumer::{BaseConsumer, CommitMode, Consumer as _},
@@ -58,7 +57,7 @@ pub async fn describe_lag(world: &World) -> Option<String> {
 
 /// Does the same as [`describe_lag`] for another group and another topic.
 pub async fn describe_lag_of(world: &World, group: &str, topic: &str) -> Option<String> {
-    let (committed, ends) = (committed_offsets(world, group, topic).await, end_offsets_of(world, group, topic).await);
+    let (committed, ends) = (try_committed_of(world, group, topic).await, end_offsets_of(world, group, topic).await);
     let Some((committed, ends)) = committed.zip(ends) else {
         return Some("the broker does not say how far the topic is read".to_owned());
     };
@@ -96,35 +95,25 @@ pub async fn topic_exists(world: &World) -> Option<bool> {
 /// # Panics
 /// Panics if the broker refuses it for 30 s.
 pub async fn reset_to_beginning(world: &World) {
-    let reset = reset_group(world, &world.group(), world.topic(), test_support::DEADLINE).await;
-    reset.unwrap_or_else(|error| panic!("{error:#}"));
-}
-
-/// Does the same as [`reset_to_beginning`] for another group and another topic. Returns the number of offsets that it
-/// had committed.
-///
-/// # Errors
-/// Returns an error if the broker refuses it for this time.
-pub async fn reset_group(world: &World, group: &str, topic: &str, within: Duration) -> anyhow::Result<i64> {
-    try_wait_for(within, &format!("the offsets of {group} at the beginning"), async || {
-        let Some(committed) = committed_offsets(world, group, topic).await else { return Ok(None) };
-        let reset = with_consumer(world, group, topic, |consumer, topic| {
+    wait_for(test_support::DEADLINE, "the group's offsets at the beginning", async || {
+        with_group_consumer(world, |consumer, topic| {
             let mut list = TopicPartitionList::new();
             for partition in 0..DEFAULT_PARTITIONS {
                 list.add_partition_offset(topic, partition, Offset::Offset(0)).ok()?;
             }
             consumer.commit(&list, CommitMode::Sync).ok()
-        });
-        Ok(reset.await.map(|()| committed.values().sum()))
+        })
+        .await
     })
-    .await
+    .await;
 }
 
 async fn try_committed(world: &World) -> Option<BTreeMap<i32, i64>> {
-    committed_offsets(world, &world.group(), world.topic()).await
+    try_committed_of(world, &world.group(), world.topic()).await
 }
 
-async fn committed_offsets(world: &World, group: &str, topic: &str) -> Option<BTreeMap<i32, i64>> {
+/// Does the same as [`committed`] for another group and another topic. Returns `None` if the broker does not respond.
+pub async fn try_committed_of(world: &World, group: &str, topic: &str) -> Option<BTreeMap<i32, i64>> {
     with_consumer(world, group, topic, |consumer, topic| {
         let mut list = TopicPartitionList::new();
         list.add_partition_range(topic, 0, DEFAULT_PARTITIONS - 1);

@@ -28,7 +28,7 @@ pub(crate) enum ConsumerFault {
     Stopped,
     /// SIGTERM; the instance is started again at the end.
     Terminated,
-    /// All instances are ended, and started again with the group reset to the beginning of the topic.
+    /// All instances are ended, and started again in a new group, which reads the topic from its beginning.
     Replayed,
 }
 

@@ -29,19 +29,21 @@ pub(crate) const DATABASE: &str = "consumers";
 const PROJECTION: &str = "profile-projection";
 /// The time between two looks at whether an instance has ended.
 const SUPERVISION_INTERVAL: Duration = Duration::from_secs(1);
-/// How long the reset of a group is tried. A killed instance stays a member for its session timeout, which is 45 s for
-/// the projection.
-const RESET_DEADLINE: Duration = Duration::from_secs(75);
 /// The time that an instance has to end after SIGTERM.
 const GRACE: Duration = Duration::from_secs(15);
 
 /// A consumer that keeps a copy of the users. Its name is also that of its collection.
 pub(crate) struct Consumer {
     pub(crate) name: &'static str,
-    pub(crate) group: String,
     pub(crate) instances: Vec<Mutex<Instance>>,
-    /// How many records it must have read again, because its group was reset to the beginning of the topic.
-    pub(crate) replayed: Mutex<i64>,
+    pub(crate) groups: Mutex<Groups>,
+}
+
+/// The consumer groups of a consumer, one after the other.
+pub(crate) struct Groups {
+    pub(crate) names: Vec<String>,
+    /// At least how many records were read again by a later group: those whose offsets the group before had committed.
+    pub(crate) replayed: i64,
 }
 
 /// One process of a consumer.
@@ -133,24 +135,33 @@ impl Consumer {
             Ok(Mutex::new(Instance { program, settings, log, process, restarts: 0, ended: 0 }))
         };
         let instances = (1..=INSTANCES).map(instance).collect::<Result<_>>()?;
-        Ok(Self { name, group: settings.group, instances, replayed: Mutex::default() })
+        Ok(Self { name, instances, groups: Mutex::new(Groups { names: vec![settings.group], replayed: 0 }) })
     }
 
-    /// Ends all instances, resets the group to the beginning of the topic, and starts them again after this time.
-    ///
-    /// # Errors
-    /// Returns an error if the broker refuses the reset for too long.
-    pub(crate) async fn replay(&self, world: &World, duration: Duration) -> Result<()> {
+    /// Ends all instances, and starts them again after this time in a new group, which reads the topic from its
+    /// beginning. The copy stays.
+    pub(crate) async fn replay(&self, world: &World, duration: Duration) {
         let mut instances = join_all(self.instances.iter().map(Mutex::lock)).await;
         join_all(instances.iter_mut().map(|instance| instance.terminate())).await;
-        let topic = world.state_topic().context("the world has a topic of states")?;
-        let reset = offsets::reset_group(world, &self.group, topic, RESET_DEADLINE).await;
-        if let Ok(read) = &reset {
-            *self.replayed.lock().await += read;
-        }
+        let group = self.groups.lock().await.add(self.name, world).await;
         sleep(duration).await;
-        instances.iter_mut().for_each(|instance| instance.start_again());
-        reset.map(|_| ())
+        for instance in &mut instances {
+            instance.settings.group.clone_from(&group);
+            instance.start_again();
+        }
+    }
+}
+
+impl Groups {
+    /// Adds a group of a consumer and returns its name.
+    async fn add(&mut self, consumer: &str, world: &World) -> String {
+        if let (Some(group), Some(topic)) = (self.names.last(), world.state_topic()) {
+            let committed = offsets::try_committed_of(world, group, topic).await;
+            self.replayed += committed.unwrap_or_default().values().sum::<i64>();
+        }
+        let group = format!("{consumer}-{}-{}", world.tag(), self.names.len() + 1);
+        self.names.push(group.clone());
+        group
     }
 }
 

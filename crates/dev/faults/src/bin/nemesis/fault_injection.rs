@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use anyhow::Context as _;
 use faults::checker::{FaultTarget, InjectedFault};
 use service_kit::Clock;
 use test_support::{ProxyMode, Service, ServiceSpec, SmtpRule, TcpProxy};
@@ -31,16 +30,11 @@ pub(crate) async fn inject(deployment: &Deployment, planned: &PlannedFault, nth:
         return cluster_injection::inject(deployment, fault, planned.duration).await;
     }
     let (clock, target) = (Clock::system(), disturbed(deployment, &planned.fault).await);
-    let (name, began) = (planned.fault.kind().to_owned(), clock.now());
-    if let Fault::Consumer(fault, instance) = &planned.fault {
-        return match disturb_consumer(deployment, *fault, *instance, planned.duration).await {
-            Ok(()) => Injection::Done(InjectedFault { number: None, name, target, began, healed: clock.now() }),
-            Err(error) => Injection::Skipped(format!("{error:#}")),
-        };
-    }
+    let began = clock.now();
     if !inject_and_heal(deployment, planned, nth).await {
         return Injection::Skipped("no process and no connection that can be disturbed".to_owned());
     }
+    let name = planned.fault.kind().to_owned();
     Injection::Done(InjectedFault { number: None, name, target, began, healed: clock.now() })
 }
 
@@ -137,7 +131,7 @@ async fn inject_and_heal(deployment: &Deployment, planned: &PlannedFault, nth: u
         }
         Fault::Poison(kind) => poison_records::publish(deployment, *kind, nth).await,
         Fault::Cluster(_) => return false,
-        Fault::Consumer(..) => return false,
+        Fault::Consumer(fault, instance) => return disturb_consumer(deployment, *fault, *instance, duration).await,
     }
     true
 }
@@ -176,13 +170,13 @@ async fn disturb_consumer(
     fault: ConsumerFault,
     target: ConsumerInstance,
     duration: Duration,
-) -> anyhow::Result<()> {
-    let consumer =
-        deployment.consumers.running.get(target.consumer).context("the schedule only contains existing consumers")?;
+) -> bool {
+    let Some(consumer) = deployment.consumers.running.get(target.consumer) else { return false };
     if fault == ConsumerFault::Replayed {
-        return consumer.replay(&deployment.run.world, duration).await;
+        consumer.replay(&deployment.run.world, duration).await;
+        return true;
     }
-    let instance = consumer.instances.get(target.instance).context("the schedule only contains existing instances")?;
+    let Some(instance) = consumer.instances.get(target.instance) else { return false };
     let mut instance = instance.lock().await;
     match fault {
         ConsumerFault::Killed => instance.kill().await,
@@ -195,7 +189,7 @@ async fn disturb_consumer(
     } else {
         instance.start_again();
     }
-    Ok(())
+    true
 }
 
 async fn disturb_connections(proxy: &TcpProxy, fault: NetworkFault, duration: Duration) {
