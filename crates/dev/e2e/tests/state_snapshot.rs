@@ -81,12 +81,17 @@ async fn register_all(world: &World, api: &test_support::Api, names: &[&str]) ->
 #[tokio::test]
 async fn users_that_existed_before_the_topic_was_switched_on_are_in_it_after_a_snapshot() {
     let world = world("late").await;
-    let mut running = without_states(service(&world)).start().await;
+    let directory = tempfile::tempdir().expect("a directory can be created");
+    let schema = directory.path().join("attributes.json");
+    std::fs::write(&schema, r#"{"properties": {"team": {"x-public": true}}}"#).expect("a file can be written");
+    let spec = service(&world).set("ATTRIBUTES__SCHEMA_FILE", schema.display().to_string());
+    let mut running = without_states(spec.clone()).start().await;
     let api = running.api();
     let (ada, ada_id) = register_with_id(&world, &api, "ada").await;
     let (bob, bob_id) = register_with_id(&world, &api, "bob").await;
     let (carol, carol_id) = register_with_id(&world, &api, "carol").await;
-    let profile = json!({ "displayName": "Ada Lovelace", "locale": "en-GB", "attributes": { "secret": 1 } });
+    let attributes = json!({ "team": "engines", "secret": 1 });
+    let profile = json!({ "displayName": "Ada Lovelace", "locale": "en-GB", "attributes": attributes });
     let me = api.logged_in_as(&ada).await;
     let _ = me.patch("/api/users/me", &profile).await.expect(200);
     let account = me.get("/api/users/me").await.expect(200).json();
@@ -94,7 +99,7 @@ async fn users_that_existed_before_the_topic_was_switched_on_are_in_it_after_a_s
     wait_until_all_published(&world).await;
     let _ = running.terminate().await;
 
-    running.restart_with(|_| service(&world)).await;
+    running.restart_with(|_| spec.clone()).await;
     assert!(last_states(&world).await.is_empty(), "nothing is published before the snapshot");
     let result = result_of(&snapshot(running.spec(), &[]).await, 0);
     assert_eq!(result, json!({ "users": 2, "published": 2, "parked": 0 }));
@@ -109,7 +114,8 @@ async fn users_that_existed_before_the_topic_was_switched_on_are_in_it_after_a_s
     {
         assert_eq!(state[member], account[member], "{member}: {state}");
     }
-    assert!(state.get("attributes").is_none(), "{state}");
+    assert_eq!(state["attributes"], json!({ "team": "engines" }), "only what is marked as public");
+    assert!(states[&bob_id].json().get("attributes").is_none());
     let version = user_document_by_id(&world, &ada_id).await.get_i64("version").expect("a user has a version");
     assert_eq!((record.sequence(), state["version"].as_u64()), (version.unsigned_abs(), Some(version.unsigned_abs())));
     assert_eq!(states[&bob_id].json()["email"], json!(bob.email));

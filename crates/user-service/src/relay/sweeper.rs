@@ -4,7 +4,7 @@
 //! A sweep reads all of them, oldest first, in batches: while one batch is published, the next
 //! one is read. Users whose events cannot be published now do not delay the users behind them.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use bson::DateTime;
 use service_kit::{
@@ -86,13 +86,18 @@ impl Sweeper {
         stop: &CancellationToken,
     ) -> Result<(), StoreError> {
         let (mut from, mut before) = (DateTime::MIN, None);
+        let mut handed_over = BTreeSet::new();
         while *state.borrow() == TopicState::Ready && !stop.is_cancelled() {
             if !self.leases.acquire(LEASE, self.holder, self.lease).await? {
                 break;
             }
-            let backlogs = self.pending.backlogs_older_than(self.clock.now(), self.min_age, from, BATCH).await?;
+            let mut backlogs = self.pending.backlogs_older_than(self.clock.now(), self.min_age, from, BATCH).await?;
             let Some(last) = backlogs.last().and_then(Backlog::oldest_at) else { break };
             let whole = i64::try_from(backlogs.len()).unwrap_or(i64::MAX) == BATCH;
+            // A batch begins at the last time of the batch before, so it finds lists of that one again.
+            let users = backlogs.iter().map(|backlog| Uuid::from(backlog.user)).collect();
+            backlogs.retain(|backlog| !handed_over.contains(&Uuid::from(backlog.user)));
+            handed_over = users;
             self.metrics.swept.inc_by(u64::try_from(backlogs.len()).unwrap_or(u64::MAX));
             let (done, tried) = oneshot::channel();
             if sweeps.send_timeout(Sweep { backlogs, done }, self.lease / 3).await.is_err() {
