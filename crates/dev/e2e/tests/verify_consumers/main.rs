@@ -96,29 +96,38 @@ async fn copies_become_the_last_states_despite_rebalances_kills_and_outages() {
     settle(&mut groups, &mut states).await;
     report("the first instance was killed", since);
 
-    let since = Instant::now();
-    start(&mut groups, &world, "a");
-    states.write_during(join_all(groups.iter().map(|group| group.wait_for_members(2)))).await;
-    states.write_during(mongod.take_down()).await;
-    states.write_during(sleep(OUTAGE)).await;
-    states.write_during(join_all(groups.iter_mut().map(|group| group.stop("b")))).await;
-    states.write_during(mongod.bring_up()).await;
-    settle(&mut groups, &mut states).await;
-    report("MongoDB was away, and the second instance stopped meanwhile", since);
+    let is_quick = env::var("VERIFY_QUICK").is_ok_and(|quick| quick == "true");
+    if !is_quick {
+        let since = Instant::now();
+        start(&mut groups, &world, "a");
+        states.write_during(join_all(groups.iter().map(|group| group.wait_for_members(2)))).await;
+        // The second instances read many records at once, which they cannot write and must not commit.
+        groups.iter_mut().for_each(|group| group.instance("b").pause());
+        states.write(500);
+        states.flush().await;
+        mongod.pause();
+        groups.iter_mut().for_each(|group| group.instance("b").resume());
+        states.write_during(sleep(OUTAGE)).await;
+        states.write_during(mongod.take_down()).await;
+        states.write_during(join_all(groups.iter_mut().map(|group| group.stop("b")))).await;
+        states.write_during(mongod.bring_up()).await;
+        settle(&mut groups, &mut states).await;
+        report("MongoDB was away, and the second instance stopped meanwhile", since);
+
+        let since = Instant::now();
+        start(&mut groups, &world, "b");
+        states.write_during(join_all(groups.iter().map(|group| group.wait_for_members(2)))).await;
+        states.write_during(kafka.take_down()).await;
+        states.write_during(sleep(OUTAGE)).await;
+        states.write_during(join_all(groups.iter_mut().map(|group| group.stop("b")))).await;
+        states.write_during(kafka.bring_up()).await;
+        states.write_during(sleep(Duration::from_secs(1))).await;
+        settle(&mut groups, &mut states).await;
+        report("the broker was away, and the second instance stopped meanwhile", since);
+    }
 
     let since = Instant::now();
-    start(&mut groups, &world, "b");
-    states.write_during(join_all(groups.iter().map(|group| group.wait_for_members(2)))).await;
-    states.write_during(kafka.take_down()).await;
-    states.write_during(sleep(OUTAGE)).await;
-    states.write_during(join_all(groups.iter_mut().map(|group| group.stop("b")))).await;
-    states.write_during(kafka.bring_up()).await;
-    states.write_during(sleep(Duration::from_secs(1))).await;
-    settle(&mut groups, &mut states).await;
-    report("the broker was away, and the second instance stopped meanwhile", since);
-
-    let since = Instant::now();
-    start(&mut groups, &world, "b");
+    start(&mut groups, &world, if is_quick { "a" } else { "b" });
     states.write_during(join_all(groups.iter().map(|group| group.wait_for_members(2)))).await;
     settle(&mut groups, &mut states).await;
     for name in ["a", "b"] {
@@ -193,6 +202,10 @@ struct Group {
 }
 
 impl Group {
+    fn instance(&mut self, instance: &str) -> &mut Child {
+        self.instances.get_mut(instance).expect("it runs")
+    }
+
     async fn kill(&mut self, instance: &str) {
         self.instances.remove(instance).expect("it runs").kill().await;
     }
