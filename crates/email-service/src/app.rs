@@ -107,14 +107,8 @@ impl Application {
             ledger_gauges::run(ledger.clone(), dead_letters, clock, metrics.clone(), stop)
         });
         lifecycle.spawn(Stage::Support, "smtp-watch", |stop| async move { pool.watch(stop).await });
-        let (probe, indexes) = (database.collection(READINESS), indexes::all(config.ledger.retention));
-        lifecycle.spawn(Stage::Support, "readiness", |stop| async move {
-            // Nothing needs the indexes for correctness.
-            tokio::join!(
-                mongo::monitor(probe, mongodb, stop.clone()),
-                mongo::create_indexes(&database, &indexes, &stop)
-            );
-        });
+        // Nothing needs the indexes for correctness.
+        mongo::maintain(database, READINESS, indexes::all(config.ledger.retention), mongodb, &lifecycle);
         topology.watch_mongodb(parsed.client, &config.mongodb, &lifecycle);
         topology.watch_kafka(parsed.admin, vec![config.kafka.topic], &lifecycle);
         Ok(Self { lifecycle, health, grace: config.shutdown.grace })

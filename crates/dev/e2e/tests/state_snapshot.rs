@@ -202,7 +202,7 @@ async fn a_snapshot_begins_anew_if_it_is_told_to_or_was_interrupted_a_day_ago() 
         let _ = snapshots.delete_many(doc! {}).await.expect("it can be written");
         let _ = snapshots.insert_one(progress).await.expect("it can be written");
     };
-    let published = async || last_states_count(&world).await;
+    let published = async || count_states(&world).await;
     let before = published().await;
     interrupted(23).await;
     let _ = result_of(&snapshot(running.spec(), &[]).await, 0);
@@ -219,7 +219,7 @@ async fn a_snapshot_begins_anew_if_it_is_told_to_or_was_interrupted_a_day_ago() 
 }
 
 /// Returns the number of all records in the topic of states.
-async fn last_states_count(world: &World) -> usize {
+async fn count_states(world: &World) -> usize {
     world.state_reader().expect("the world has a topic of states").read_all().await.len()
 }
 
@@ -251,6 +251,24 @@ async fn a_signal_interrupts_the_command_and_names_what_the_next_one_does() {
     running.restart_with(|_| spec.clone()).await;
     wait_for_requests(&world, 0).await;
     assert_eq!(last_states(&world).await.len(), 3);
+}
+
+/// A rollback waits for this, because release 0.1.0 does not know the requests.
+#[tokio::test]
+async fn requests_that_wait_when_the_topic_is_switched_off_are_removed_without_a_record() {
+    let world = world("switched-off").await;
+    let mut running = service(&world).start().await;
+    let _ = register_all(&world, &running.api(), &["ada", "bob"]).await;
+    wait_until_all_published(&world).await;
+    let _ = running.terminate().await;
+    let before = count_states(&world).await;
+    let mut command = running.spec().launch_command(&["events", "snapshot"]);
+    wait_for_requests(&world, 2).await;
+    running.restart_with(without_states).await;
+    wait_until_all_published(&world).await;
+    assert_eq!(command.wait_for_exit(DEADLINE).await.code(), Some(0), "{}", command.log());
+    assert_eq!(count_states(&world).await, before);
+    assert_eq!(count(&world.user_collection("users").await, doc! { "parked": { "$exists": true } }).await, 0);
 }
 
 #[tokio::test]

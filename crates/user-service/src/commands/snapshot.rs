@@ -27,6 +27,9 @@ const MAX_WAITING: u64 = 10_000;
 const POLL: Duration = Duration::from_secs(1);
 /// How often it says how far it is.
 const REPORT: Duration = Duration::from_secs(10);
+/// The times of the requests of a page are at most this much later than their write: see
+/// [`request_snapshots`](crate::store::OutboxStore::request_snapshots).
+const REQUEST_TIMES: Duration = Duration::from_secs(1);
 /// An interrupted snapshot that is older begins anew: the topic may have been off in the meantime.
 const MAX_PAUSE: SignedDuration = SignedDuration::from_hours(24);
 
@@ -131,11 +134,14 @@ impl Snapshot {
         }
     }
 
-    /// Waits until no request waits except those of parked users, and returns their number.
+    /// Waits until no request waits except those of parked users, and returns their number. Requests that were renewed
+    /// after the last one are not counted: under load the relay may always have some.
     async fn wait_until_published(&mut self) -> Result<u64, StoreError> {
+        let bulk = &self.store.bulk;
+        let last_request = retried(|| bulk.database_time()).await?.to_jiff() + REQUEST_TIMES;
         loop {
             let bulk = &self.store.bulk;
-            let waiting = retried(|| bulk.count_waiting_snapshots()).await?;
+            let waiting = retried(|| bulk.count_waiting_snapshots(last_request.into())).await?;
             if waiting.users == waiting.parked {
                 return Ok(waiting.parked);
             }

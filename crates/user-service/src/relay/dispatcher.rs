@@ -127,8 +127,10 @@ impl Relay {
         let topics = std::iter::once(Topic::events(topic)).chain(state_topic.map(Topic::states)).collect();
         let watch = TopicWatch { producer: Arc::clone(&producer), client, topics, partitions, check: kafka };
         lifecycle.spawn(Stage::Support, "topic-watch", |stop| watch.run(state_sender, stop));
-        let outbox_ack = OutboxAck { pending: pending.clone(), states: states.clone(), metrics: metrics.clone() };
-        lifecycle.spawn(Stage::Support, "relay-outbox-ack", |_| outbox_ack.run(acks_receiver));
+        lifecycle.spawn(Stage::Support, "relay-outbox-ack", {
+            let (pending, states, metrics) = (pending.clone(), states.clone(), metrics.clone());
+            |stop| OutboxAck { pending, states, metrics, stop }.run(acks_receiver)
+        });
         let sweeper = Sweeper {
             pending: pending.clone(),
             leases,

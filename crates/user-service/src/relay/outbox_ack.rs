@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use service_kit::{backoff, fail_point, panics};
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{
@@ -25,8 +26,9 @@ const GATHER_TIME: Duration = Duration::from_millis(50);
 const LARGE_BATCH: usize = 64;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const MAX_PAUSE: Duration = Duration::from_secs(2);
-/// The maximum number of attempts. After them the events are left to the sweep, which knows that they are
-/// published.
+/// The maximum number of attempts without a topic of states, or after a stop. After them the events are left to the
+/// sweep, which knows that they are published. With a topic of states only this task may know that an older state is the
+/// last record of a user, so it does not give up.
 const MAX_ATTEMPTS: u32 = 8;
 
 pub(super) struct OutboxAck {
@@ -34,6 +36,7 @@ pub(super) struct OutboxAck {
     /// Absent if the topic of states is off.
     pub states: Option<StatePublisher>,
     pub metrics: RelayMetrics,
+    pub stop: CancellationToken,
 }
 
 impl OutboxAck {
@@ -65,16 +68,21 @@ impl OutboxAck {
 
     async fn remove_events(&self, batch: &[&AcknowledgedEvents]) {
         fail_point!("relay.before_settle");
-        for attempt in 1..=MAX_ATTEMPTS {
+        for attempt in 1_u32.. {
             match self.pending.remove_acknowledged(batch).await {
                 Ok(gone) => return self.publish_gone(&gone).await,
-                Err(error) if attempt == MAX_ATTEMPTS => {
+                Err(error) if self.gives_up_after(attempt) => {
                     self.metrics.settle_failed.inc();
                     tracing::warn!(%error, "published events stay in their outboxes until the sweep");
+                    return;
                 }
                 Err(_) => backoff::pause(attempt, FIRST_PAUSE, MAX_PAUSE).await,
             }
         }
+    }
+
+    fn gives_up_after(&self, attempt: u32) -> bool {
+        attempt >= MAX_ATTEMPTS && (self.states.is_none() || self.stop.is_cancelled())
     }
 
     /// Publishes the tombstones of users who were deleted while their states were published: an older state may be the
@@ -82,10 +90,10 @@ impl OutboxAck {
     async fn publish_gone(&self, users: &[Uuid]) {
         let Some(states) = &self.states else { return };
         for user in users {
-            for attempt in 1..=MAX_ATTEMPTS {
+            for attempt in 1_u32.. {
                 match states.publish_gone(*user).await {
                     Ok(()) => break,
-                    Err(PublishError::Transient(_)) if attempt < MAX_ATTEMPTS => {
+                    Err(PublishError::Transient(_)) if !self.gives_up_after(attempt) => {
                         backoff::pause(attempt, FIRST_PAUSE, MAX_PAUSE).await;
                     }
                     Err(PublishError::Transient(error) | PublishError::Permanent(error)) => {

@@ -93,11 +93,20 @@ impl BulkStore {
         with_deadline(DEADLINE, self.users.count_documents(waiting).limit(limit)).await
     }
 
-    /// Returns the numbers of users with a request for their state.
-    pub async fn count_waiting_snapshots(&self) -> Result<WaitingSnapshots, StoreError> {
+    /// Returns the present time of the database.
+    pub async fn database_time(&self) -> Result<DateTime, StoreError> {
+        let database = self.users.client().database("admin");
+        let answer = with_deadline(DEADLINE, database.run_command(doc! { "hello": 1 })).await?;
+        answer.get_datetime("localTime").copied().map_err(|error| mongodb::error::Error::custom(error).into())
+    }
+
+    /// Returns the numbers of users with a request for their state that was written until this time of the database.
+    pub async fn count_waiting_snapshots(&self, until: DateTime) -> Result<WaitingSnapshots, StoreError> {
         // The index of the pending lists answers the first condition.
-        let waiting =
-            doc! { "pendingEvents.0.at": { "$exists": true }, "pendingEvents.type": events::StateRecord::TYPE };
+        let waiting = doc! {
+            "pendingEvents.0.at": { "$exists": true },
+            "pendingEvents": { "$elemMatch": { "type": events::StateRecord::TYPE, "at": { "$lte": until } } },
+        };
         let mut parked = waiting.clone();
         parked.insert("parked", doc! { "$exists": true });
         // The parked users are counted first: a user who is parked between the two counts as not parked.
