@@ -67,7 +67,8 @@ async fn run_schedule(mut run: NemesisRun, arguments: &Arguments) -> Result<bool
     let recovery = arguments.cluster.then(|| measure_recovery(&history));
     let summary = Summary::new(run.seed, arguments.minutes, &history, &report, recovery.as_ref());
     println!("{summary}\n{report}");
-    copies.iter().for_each(|copies| println!("{copies}; seed {}", run.seed));
+    let late = if arguments.late_states { "; topic switched on late" } else { "" };
+    copies.iter().for_each(|copies| println!("{copies}{late}; seed {}", run.seed));
     if let Some(recovery) = &recovery {
         println!("{recovery}");
     }

@@ -20,12 +20,13 @@ const GAP_MS: std::ops::Range<u64> = 200..2_600;
 const DURATION_MS: std::ops::Range<u64> = 800..7_000;
 
 /// The fail points at which a replica kills itself.
-pub(crate) const USER_POINTS: [&str; 6] = [
+pub(crate) const USER_POINTS: [&str; 7] = [
     "register.after_insert",
     "login.before_commit",
     "relay.before_publish",
     "relay.after_ack",
     "relay.before_state",
+    "relay.state_read",
     "relay.after_state",
 ];
 pub(crate) const EMAIL_POINTS: [&str; 6] = [
@@ -270,7 +271,7 @@ mod tests {
     fn ten_minutes_contain_every_kind_of_fault_and_all_end_in_time() {
         let planned = schedule(1, LENGTH);
         let kinds: std::collections::BTreeSet<&str> = planned.iter().map(|planned| planned.fault.kind()).collect();
-        assert_eq!(kinds.len(), 32, "{kinds:?}");
+        assert_eq!(kinds.len(), 33, "{kinds:?}");
         assert!(planned.iter().all(|planned| planned.at + planned.duration <= LENGTH));
     }
 
