@@ -52,7 +52,13 @@ pub async fn wait_until_read_so_far(world: &World, within: Duration) {
 
 /// Describes the partitions whose end offset the group has not committed, or returns `None` if there are none.
 pub async fn describe_lag(world: &World) -> Option<String> {
-    let Some((committed, ends)) = try_committed(world).await.zip(end_offsets(world).await) else {
+    describe_lag_of(world, &world.group(), world.topic()).await
+}
+
+/// Does the same as [`describe_lag`] for another group and another topic.
+pub async fn describe_lag_of(world: &World, group: &str, topic: &str) -> Option<String> {
+    let (committed, ends) = (try_committed_of(world, group, topic).await, end_offsets_of(world, group, topic).await);
+    let Some((committed, ends)) = committed.zip(ends) else {
         return Some("the broker does not say how far the topic is read".to_owned());
     };
     let unread = |(partition, end): (&i32, &i64)| {
@@ -103,7 +109,12 @@ pub async fn reset_to_beginning(world: &World) {
 }
 
 async fn try_committed(world: &World) -> Option<BTreeMap<i32, i64>> {
-    with_group_consumer(world, |consumer, topic| {
+    try_committed_of(world, &world.group(), world.topic()).await
+}
+
+/// Does the same as [`committed`] for another group and another topic. Returns `None` if the broker does not respond.
+pub async fn try_committed_of(world: &World, group: &str, topic: &str) -> Option<BTreeMap<i32, i64>> {
+    with_consumer(world, group, topic, |consumer, topic| {
         let mut list = TopicPartitionList::new();
         list.add_partition_range(topic, 0, DEFAULT_PARTITIONS - 1);
         let committed = consumer.committed_offsets(list, CALL_DEADLINE).ok()?;
@@ -117,7 +128,11 @@ async fn try_committed(world: &World) -> Option<BTreeMap<i32, i64>> {
 }
 
 async fn end_offsets(world: &World) -> Option<BTreeMap<i32, i64>> {
-    with_group_consumer(world, |consumer, topic| {
+    end_offsets_of(world, &world.group(), world.topic()).await
+}
+
+async fn end_offsets_of(world: &World, group: &str, topic: &str) -> Option<BTreeMap<i32, i64>> {
+    with_consumer(world, group, topic, |consumer, topic| {
         let end = |partition| Some((partition, consumer.fetch_watermarks(topic, partition, CALL_DEADLINE).ok()?.1));
         (0..DEFAULT_PARTITIONS).map(end).collect()
     })
@@ -129,7 +144,16 @@ async fn with_group_consumer<T: Send + 'static>(
     world: &World,
     work: impl FnOnce(&BaseConsumer, &str) -> Option<T> + Send + 'static,
 ) -> Option<T> {
-    let (brokers, group, topic) = (world.brokers().to_owned(), world.group(), world.topic().to_owned());
+    with_consumer(world, &world.group(), world.topic(), work).await
+}
+
+async fn with_consumer<T: Send + 'static>(
+    world: &World,
+    group: &str,
+    topic: &str,
+    work: impl FnOnce(&BaseConsumer, &str) -> Option<T> + Send + 'static,
+) -> Option<T> {
+    let (brokers, group, topic) = (world.brokers().to_owned(), group.to_owned(), topic.to_owned());
     let ask = move || {
         let consumer: BaseConsumer = ClientConfig::new()
             .set("bootstrap.servers", &brokers)

@@ -1,14 +1,14 @@
 //! The schedule of faults on clusters. Independent lanes disturb the replica set, the brokers, the services, the mail
-//! server and the topic; each lane has one fault at a time. A lane deals its faults like cards: every fault occurs
-//! once before one occurs again, so ten minutes contain them all.
+//! server and the topic; each lane has one fault at a time.
 
 use std::{ops::Range, time::Duration};
 
-use rand::{Rng as _, SeedableRng as _, seq::SliceRandom as _};
+use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
 use crate::{
     deployment::{CLUSTER_REPLICAS, ServiceKind},
+    lane::{LONG, Lane, SHORT},
     schedule::{EMAIL_POINTS, Fault, FaultTarget, POISON_KINDS, PlannedFault, SMTP_PHASES, USER_POINTS, smtp_action},
 };
 
@@ -121,7 +121,7 @@ impl ClusterFault {
     }
 
     /// Returns how long the healing takes beyond the duration, in milliseconds.
-    fn healing_ms(&self) -> u64 {
+    pub(crate) fn healing_ms(&self) -> u64 {
         match self {
             Self::LeaderKilled(_) | Self::TwoBrokersAway { .. } => 8_000,
             Self::RollingRestart => 6_000,
@@ -171,19 +171,6 @@ pub(crate) fn one_fault(number: u32) -> (Vec<PlannedFault>, Duration) {
         at = next;
     }
     (planned, Duration::from_millis(at))
-}
-
-/// Chooses a fault and its possible durations, in milliseconds.
-type Card = fn(&mut ChaCha8Rng) -> (Fault, Range<u64>);
-
-/// A sequence of faults that do not overlap.
-struct Lane {
-    /// The time before the first fault, in milliseconds.
-    lead_ms: u64,
-    /// The time between the end of a fault and the next one, in milliseconds.
-    gap_ms: Range<u64>,
-    /// The faults that are dealt.
-    cards: &'static [Card],
 }
 
 const LANES: [Lane; 5] = [
@@ -244,9 +231,6 @@ const LANES: [Lane; 5] = [
     },
 ];
 
-const SHORT: Range<u64> = 800..4_000;
-const LONG: Range<u64> = 800..7_000;
-
 fn cluster(fault: ClusterFault) -> (Fault, Range<u64>) {
     let durations = fault.durations();
     (Fault::Cluster(fault), durations)
@@ -264,29 +248,6 @@ fn fail_point(random: &mut ChaCha8Rng, kind: ServiceKind, points: &[&'static str
 fn clock_off(random: &mut ChaCha8Rng, seconds: i64) -> (Fault, Range<u64>) {
     let kind = if random.random_bool(0.5) { ServiceKind::User } else { ServiceKind::Email };
     cluster(ClusterFault::ClockOff(kind, replica(random), seconds))
-}
-
-impl Lane {
-    fn deal(&self, random: &mut ChaCha8Rng, length: u64) -> Vec<PlannedFault> {
-        let mut planned = Vec::new();
-        let mut at = self.lead_ms;
-        loop {
-            let mut cards = self.cards.to_vec();
-            cards.shuffle(random);
-            for card in cards {
-                at += random.random_range(self.gap_ms.clone());
-                let (fault, durations) = card(random);
-                let duration = random.random_range(durations);
-                let healing = if let Fault::Cluster(fault) = &fault { fault.healing_ms() } else { 0 };
-                if at + duration + healing > length {
-                    return planned;
-                }
-                let (start, duration) = (Duration::from_millis(at), Duration::from_millis(duration));
-                planned.push(PlannedFault { at: start, duration, fault });
-                at += u64::try_from(duration.as_millis()).unwrap_or(u64::MAX) + healing;
-            }
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,16 +1,19 @@
 //! The processes under test: replicas of both services, the mail server, and either one broker and one database with
 //! a proxy on every network link, or a Kafka cluster and a replica set.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fs};
 
 use anyhow::{Context as _, Result, anyhow, ensure};
 use faults::checker::Limits;
 use faults::{FaultRun, Recorder};
+use futures_util::future::join_all;
 use test_support::{
     Api, BrokerKind, IsolatedCluster, IsolatedKafka, IsolatedMongod, Port, ScriptedSmtp, Service, ServiceSpec, Stack,
     TcpProxy, TestUser, World,
 };
 use tokio::sync::Mutex;
+
+use crate::consumers::{self, Consumers};
 
 /// The number of replicas of each service on single nodes.
 pub(crate) const REPLICAS: usize = 3;
@@ -19,6 +22,12 @@ pub(crate) const CLUSTER_REPLICAS: usize = 2;
 /// The memory limit of one process, in bytes. Debug builds of both services stay below 200 MiB.
 const MAX_RESIDENT_BYTES: u64 = 600 << 20;
 const MAX_DESCRIPTORS: u64 = 2_000;
+/// The attributes of the load: `team` is visible to other services.
+const ATTRIBUTE_SCHEMA: &str = r#"{
+    "type": "object",
+    "properties": { "team": { "type": "string", "x-public": true }, "note": { "type": "string" } },
+    "additionalProperties": false
+}"#;
 
 /// One of the two services.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -46,6 +55,8 @@ pub(crate) enum NetworkLink {
     EmailMongo,
     Kafka,
     Smtp,
+    /// From the consumers of the topic of states to MongoDB.
+    ConsumerMongo,
 }
 
 /// The servers that the services depend on.
@@ -66,6 +77,22 @@ pub(crate) struct ClusterServers {
     pub(crate) brokers: Mutex<()>,
 }
 
+/// What a run has besides the services and their servers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Options {
+    /// Consumers of the topic of states.
+    pub(crate) consumers: bool,
+    /// The user service starts without the topic of states.
+    pub(crate) states_later: bool,
+}
+
+/// The connection strings of MongoDB.
+struct MongodbUris {
+    user: String,
+    email: String,
+    consumers: String,
+}
+
 /// All processes and proxies of a run. Everything that a fault changes has its own lock.
 pub(crate) struct Deployment {
     pub(crate) run: FaultRun,
@@ -79,36 +106,45 @@ pub(crate) struct Deployment {
     pub(crate) apis: Vec<Api>,
     /// The administrator who sends the administrative requests of all actors.
     pub(crate) admin: TestUser,
+    /// The consumers of the topic of states, if the run has them.
+    pub(crate) consumers: Consumers,
 }
 
 impl Deployment {
     /// Starts all processes with one broker and one database, and creates the administrator.
     ///
     /// # Errors
-    /// Returns an error when a proxy cannot listen or the administrator cannot be created.
-    pub(crate) async fn start(stack: &Stack) -> Result<Self> {
+    /// Returns an error when a proxy cannot listen, a consumer cannot be started or the administrator cannot be
+    /// created.
+    pub(crate) async fn start(stack: &Stack, options: Options) -> Result<Self> {
         let mut links = BTreeMap::new();
         let kafka = start_kafka(stack, &mut links).await?;
         let mongod = IsolatedMongod::start_replica_set(stack, "nemesis").await;
-        links.insert(NetworkLink::UserMongo, TcpProxy::start(&mongod.address()).await?);
-        links.insert(NetworkLink::EmailMongo, TcpProxy::start(&mongod.address()).await?);
+        for link in [NetworkLink::UserMongo, NetworkLink::EmailMongo, NetworkLink::ConsumerMongo] {
+            links.insert(link, TcpProxy::start(&mongod.address()).await?);
+        }
         let uri = |address: &str| format!("mongodb://{address}/?directConnection=true");
-        let through = |link| links.get(&link).map(TcpProxy::address).unwrap_or_default();
-        let uris = (uri(&through(NetworkLink::UserMongo)), uri(&through(NetworkLink::EmailMongo)));
+        let through = |link| uri(&links.get(&link).map(TcpProxy::address).unwrap_or_default());
+        let uris = MongodbUris {
+            user: through(NetworkLink::UserMongo),
+            email: through(NetworkLink::EmailMongo),
+            consumers: through(NetworkLink::ConsumerMongo),
+        };
         let world = World::without_topic(stack, "nemesis")
             .on_brokers(kafka.brokers(), kafka.broker_kind())
             .on_mongodb(uri(&mongod.address()));
-        world.create_topic().await;
+        world.clone().with_states().create_topic().await;
         let servers = Servers::Single { kafka: Mutex::new(kafka), mongod: Mutex::new(mongod) };
-        Self::start_services(world, servers, links, uris, REPLICAS).await
+        Self::start_services(world, servers, links, uris, REPLICAS, options).await
     }
 
     /// Starts all processes with a Kafka cluster and a replica set, and creates the administrator. The user service
-    /// creates the topic, as in production.
+    /// creates the topics, as in production.
     ///
     /// # Errors
-    /// Returns an error when this machine cannot run the clusters or the administrator cannot be created.
-    pub(crate) async fn start_on_clusters(stack: &Stack) -> Result<Self> {
+    /// Returns an error when this machine cannot run the clusters, a consumer cannot be started or the administrator
+    /// cannot be created.
+    pub(crate) async fn start_on_clusters(stack: &Stack, options: Options) -> Result<Self> {
         let started = IsolatedCluster::start(stack, "nemesis").await;
         let cluster = started.map_err(|why| anyhow!("skipped, this machine cannot run the clusters: {why}"))?;
         if let Some(why) = cluster.links_unavailable() {
@@ -118,24 +154,36 @@ impl Deployment {
         let world = World::without_topic(stack, "nemesis")
             .on_brokers(cluster.kafka().brokers(), BrokerKind::Real)
             .on_mongodb(&uri);
+        if options.states_later {
+            // The consumers need the topic before the service creates it.
+            world.clone().with_states().create_topic().await;
+        }
         let servers =
             Servers::Cluster(ClusterServers { cluster, replica_set: Mutex::default(), brokers: Mutex::default() });
-        Self::start_services(world, servers, BTreeMap::new(), (uri.clone(), uri), CLUSTER_REPLICAS).await
+        let uris = MongodbUris { user: uri.clone(), email: uri.clone(), consumers: uri };
+        Self::start_services(world, servers, BTreeMap::new(), uris, CLUSTER_REPLICAS, options).await
     }
 
     async fn start_services(
         world: World,
         servers: Servers,
         mut links: BTreeMap<NetworkLink, TcpProxy>,
-        (user_mongodb, email_mongodb): (String, String),
+        uris: MongodbUris,
         count: usize,
+        options: Options,
     ) -> Result<Self> {
         let smtp = ScriptedSmtp::start().await;
         let smtp_proxy = TcpProxy::start(&smtp.address()).await?;
         let world = world.on_smtp(format!("smtp://{}", smtp_proxy.address()));
         links.insert(NetworkLink::Smtp, smtp_proxy);
-        let user = user_service_with_short_intervals(world.user_service()).set("MONGODB__URI", user_mongodb);
-        let email = email_service_with_short_timeouts(world.email_service()).set("MONGODB__URI", email_mongodb);
+        let user = if options.states_later { world.user_service() } else { world.clone().with_states().user_service() };
+        let world = world.with_states();
+        let schema = world.keys().join("attributes.json");
+        fs::write(&schema, ATTRIBUTE_SCHEMA).context("the attribute schema cannot be written")?;
+        let user = user_service_with_short_intervals(user)
+            .set("ATTRIBUTES__SCHEMA_FILE", schema.display().to_string())
+            .set("MONGODB__URI", uris.user);
+        let email = email_service_with_short_timeouts(world.email_service()).set("MONGODB__URI", uris.email);
         let (users, emails) = tokio::join!(replicas(&user, count), replicas(&email, count));
         let mut apis = Vec::new();
         for (n, service) in users.iter().enumerate() {
@@ -150,8 +198,15 @@ impl Deployment {
             };
             apis.push(api);
         }
-        let limits =
-            Limits { resident: Some(MAX_RESIDENT_BYTES), descriptors: Some(MAX_DESCRIPTORS), ..Limits::default() };
+        let consumers =
+            if options.consumers { consumers::start(&world, &uris.consumers)? } else { Consumers::default() };
+        let limits = Limits {
+            resident: Some(MAX_RESIDENT_BYTES),
+            descriptors: Some(MAX_DESCRIPTORS),
+            states_later: options.states_later,
+            public_attributes: vec!["team".to_owned()],
+            ..Limits::default()
+        };
         let run = FaultRun { world, recorder: Recorder::new(), smtp, limits };
         let admin = make_admin(&run, &users, &apis).await?;
         Ok(Self {
@@ -163,7 +218,21 @@ impl Deployment {
             links,
             apis,
             admin,
+            consumers,
         })
+    }
+
+    /// Stops all replicas of the user service and starts them with the topic of states. A replica without it would
+    /// delete users without their tombstones. Returns the errors of those that did not become ready.
+    pub(crate) async fn switch_states_on(&self) -> Vec<String> {
+        let topic = self.run.world.state_topic().expect("the world has a topic of states");
+        let mut users = join_all(self.users.iter().map(Mutex::lock)).await;
+        join_all(users.iter_mut().map(|service| service.terminate())).await;
+        for service in &mut users {
+            service.relaunch_with(|spec| spec.set("KAFKA__STATE_TOPIC", topic));
+        }
+        let ready = join_all(users.iter_mut().map(|service| service.try_wait_until_ready())).await;
+        ready.into_iter().filter_map(Result::err).map(|error| format!("{error:#}")).collect()
     }
 
     /// Returns the replicas of one service.
@@ -199,7 +268,7 @@ async fn start_kafka(stack: &Stack, links: &mut BTreeMap<NetworkLink, TcpProxy>)
 async fn replicas(spec: &ServiceSpec, count: usize) -> Vec<Service> {
     let mut services = vec![spec.clone().start().await];
     let others = (1..count).map(|_| spec.replica().start());
-    for other in futures_util::future::join_all(others).await {
+    for other in join_all(others).await {
         services.push(other);
     }
     services

@@ -7,6 +7,7 @@ use faults::checker::{Goal, History, Operation, Outcome, Promise, Recovery, Reco
 
 use crate::{
     cluster_schedule::{ClusterFault, one_fault},
+    midway::Midway,
     nemesis_run::{NemesisRun, publish},
     report_table,
     run_end::RunEnd,
@@ -28,7 +29,7 @@ pub(crate) async fn run(mut run: NemesisRun, numbers: &[u32], report_file: Optio
     for number in numbers {
         let (planned, length) = one_fault(number);
         let Some(first) = planned.first().cloned() else { continue };
-        let round = run.run_round(planned, length).await;
+        let round = run.run_round(planned, length, Midway::Nothing).await;
         let (history, report) = run.judge().await;
         let recovery = measure_recovery(&history);
         let now = Counts::new(&report, &recovery);
@@ -55,7 +56,7 @@ pub(crate) async fn run(mut run: NemesisRun, numbers: &[u32], report_file: Optio
 /// Runs the load without faults.
 async fn baseline(run: &mut NemesisRun) -> (FaultLine, RunEnd) {
     let before = ProcessorTime::now();
-    let end = run.run_round(Vec::new(), BASELINE).await;
+    let end = run.run_round(Vec::new(), BASELINE, Midway::Nothing).await;
     let idle = ProcessorTime::now().idle_share_since(&before);
     let (history, report) = run.judge().await;
     let mut times: Vec<i64> = history.operations.iter().map(milliseconds).collect();

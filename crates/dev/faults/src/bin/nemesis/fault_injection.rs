@@ -9,9 +9,10 @@ use tokio::time::{sleep, timeout};
 
 use crate::{
     cluster_injection,
+    consumer_schedule::ConsumerFault,
     deployment::{Deployment, Servers, ServiceKind},
     poison_records,
-    schedule::{Fault, NetworkFault, PlannedFault},
+    schedule::{ConsumerInstance, Fault, NetworkFault, PlannedFault},
 };
 
 /// The result of an injection.
@@ -130,6 +131,7 @@ async fn inject_and_heal(deployment: &Deployment, planned: &PlannedFault, nth: u
         }
         Fault::Poison(kind) => poison_records::publish(deployment, *kind, nth).await,
         Fault::Cluster(_) => return false,
+        Fault::Consumer(fault, instance) => return disturb_consumer(deployment, *fault, *instance, duration).await,
     }
     true
 }
@@ -161,6 +163,33 @@ async fn rebalance(deployment: &Deployment, more: usize, duration: Duration) {
     for service in &mut services {
         service.terminate().await;
     }
+}
+
+async fn disturb_consumer(
+    deployment: &Deployment,
+    fault: ConsumerFault,
+    target: ConsumerInstance,
+    duration: Duration,
+) -> bool {
+    let Some(consumer) = deployment.consumers.running.get(target.consumer) else { return false };
+    if fault == ConsumerFault::Replayed {
+        consumer.replay(&deployment.run.world, duration).await;
+        return true;
+    }
+    let Some(instance) = consumer.instances.get(target.instance) else { return false };
+    let mut instance = instance.lock().await;
+    match fault {
+        ConsumerFault::Killed => instance.kill().await,
+        ConsumerFault::Stopped => instance.pause(),
+        ConsumerFault::Terminated | ConsumerFault::Replayed => instance.terminate().await,
+    }
+    sleep(duration).await;
+    if fault == ConsumerFault::Stopped {
+        instance.resume();
+    } else {
+        instance.start_again();
+    }
+    true
 }
 
 async fn disturb_connections(proxy: &TcpProxy, fault: NetworkFault, duration: Duration) {

@@ -5,10 +5,16 @@
 
 mod cluster_injection;
 mod cluster_schedule;
+mod consumer_schedule;
+mod consumers;
+mod copies;
 mod deployment;
 mod each_fault;
 mod fault_injection;
+mod group_generations;
+mod lane;
 mod load;
+mod midway;
 mod nemesis_run;
 mod observers;
 mod poison_records;
@@ -48,8 +54,16 @@ pub(crate) struct Arguments {
     #[arg(long = "fault", value_name = "NUMBER", requires = "cluster", conflicts_with_all = ["minutes", "each"],
         value_parser = clap::value_parser!(u32).range(27..=37))]
     faults: Vec<u32>,
+    /// Starts the consumers of the topic of states too, and injects their faults. At the end, each of their copies must
+    /// equal the users.
+    #[arg(long, conflicts_with_all = ["each", "faults"])]
+    consumers: bool,
+    /// Starts without the topic of states, and switches it on in the middle of the run, followed by a snapshot.
+    #[arg(long, conflicts_with_all = ["each", "faults"])]
+    late_states: bool,
     /// Judges the `history.json` of an earlier run again, without running anything.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["minutes", "seed", "report", "cluster"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["minutes", "seed", "report", "cluster",
+        "consumers", "late_states"])]
     judge: Option<PathBuf>,
 }
 

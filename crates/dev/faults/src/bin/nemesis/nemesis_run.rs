@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use service_kit::Ids;
 use test_support::Stack;
 use tokio::{
-    task::JoinHandle,
+    task::{JoinHandle, JoinSet},
     time::{Instant, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
@@ -17,10 +17,13 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Arguments,
     cluster_schedule::cluster_schedule,
-    deployment::Deployment,
+    consumer_schedule::consumer_schedule,
+    consumers, copies,
+    deployment::{Deployment, Options},
     each_fault,
     fault_injection::{Injection, heal, inject},
     load,
+    midway::Midway,
     observers::Observers,
     process_samples, report_table,
     run_end::RunEnd,
@@ -38,7 +41,7 @@ const IDLE_DEADLINE: Duration = Duration::from_secs(300);
 pub(crate) async fn run(arguments: &Arguments) -> Result<bool> {
     let seed = arguments.seed.unwrap_or_else(random_seed);
     println!("seed {seed}");
-    let run = NemesisRun::start(seed, arguments.cluster).await?;
+    let run = NemesisRun::start(seed, arguments).await?;
     if arguments.each || !arguments.faults.is_empty() {
         return each_fault::run(run, &arguments.faults, arguments.report.as_deref()).await;
     }
@@ -49,12 +52,23 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<bool> {
 async fn run_schedule(mut run: NemesisRun, arguments: &Arguments) -> Result<bool> {
     println!("{} minute(s)", arguments.minutes);
     let length = Duration::from_secs(60 * u64::from(arguments.minutes));
-    let planned = if arguments.cluster { cluster_schedule(run.seed, length) } else { schedule(run.seed, length) };
-    let end = run.run_round(planned, length).await;
+    let mut planned = if arguments.cluster { cluster_schedule(run.seed, length) } else { schedule(run.seed, length) };
+    planned.extend(consumer_schedule(run.seed, length, run.deployment.consumers.running.len(), !arguments.cluster));
+    planned.sort_by_key(|planned| planned.at);
+    let midway = if arguments.late_states { Midway::SwitchOnAndSnapshot } else { Midway::Snapshot };
+    let mut end = run.run_round(planned, length, midway).await;
     let (history, report) = run.judge_all().await?;
+    let copies = if arguments.consumers { Some(copies::compare(&run.deployment, &history).await) } else { None };
+    if let Some(copies) = &copies {
+        end.failed.extend(copies.differences());
+        end.skipped.extend(copies.not_proved());
+        end.skipped.extend(run.deployment.consumers.skipped.clone());
+    }
     let recovery = arguments.cluster.then(|| measure_recovery(&history));
     let summary = Summary::new(run.seed, arguments.minutes, &history, &report, recovery.as_ref());
     println!("{summary}\n{report}");
+    let late = if arguments.late_states { "; topic switched on late" } else { "" };
+    copies.iter().for_each(|copies| println!("{copies}{late}; seed {}", run.seed));
     if let Some(recovery) = &recovery {
         println!("{recovery}");
     }
@@ -70,6 +84,8 @@ pub(crate) struct NemesisRun {
     stack: Stack,
     deployment: Arc<Deployment>,
     observers: Observers,
+    /// Starts consumers again. It ends when this value is dropped.
+    _supervisor: JoinSet<()>,
     stop_samples: CancellationToken,
     samples: Option<JoinHandle<Vec<ProcessSample>>>,
     /// The number of finished rounds of load.
@@ -78,16 +94,23 @@ pub(crate) struct NemesisRun {
 }
 
 impl NemesisRun {
-    async fn start(seed: u64, on_clusters: bool) -> Result<Self> {
+    async fn start(seed: u64, arguments: &Arguments) -> Result<Self> {
         let stack = Stack::from_env();
-        let deployment =
-            if on_clusters { Deployment::start_on_clusters(&stack).await? } else { Deployment::start(&stack).await? };
+        let options = Options { consumers: arguments.consumers, states_later: arguments.late_states };
+        let deployment = if arguments.cluster {
+            Deployment::start_on_clusters(&stack, options).await?
+        } else {
+            Deployment::start(&stack, options).await?
+        };
         let (deployment, stop_samples) = (Arc::new(deployment), CancellationToken::new());
         let samples = process_samples::sample_processes(Arc::clone(&deployment), stop_samples.clone());
+        let mut supervisor = JoinSet::new();
+        supervisor.spawn(consumers::supervise(Arc::clone(&deployment)));
         Ok(Self {
             seed,
             stack,
             observers: Observers::start(&deployment).await?,
+            _supervisor: supervisor,
             stop_samples,
             samples: Some(tokio::spawn(samples)),
             deployment,
@@ -97,11 +120,11 @@ impl NemesisRun {
     }
 
     /// Runs load for this length with these faults, heals everything, and waits until the system is idle.
-    pub(crate) async fn run_round(&mut self, planned: Vec<PlannedFault>, length: Duration) -> RunEnd {
+    pub(crate) async fn run_round(&mut self, planned: Vec<PlannedFault>, length: Duration, midway: Midway) -> RunEnd {
         let stop = CancellationToken::new();
         let load = load::start(&self.deployment, self.seed, self.rounds, &stop);
         self.rounds += 1;
-        let mut end = self.inject_schedule(planned, Instant::now(), length).await;
+        let mut end = self.inject_schedule(planned, Instant::now(), length, midway).await;
         println!("healing");
         end.failed.extend(heal(&self.deployment).await);
         stop.cancel();
@@ -113,15 +136,25 @@ impl NemesisRun {
     }
 
     /// Injects every planned fault at its time. Returns those that were skipped and those that failed.
-    async fn inject_schedule(&mut self, planned: Vec<PlannedFault>, began: Instant, length: Duration) -> RunEnd {
+    async fn inject_schedule(
+        &mut self,
+        planned: Vec<PlannedFault>,
+        began: Instant,
+        length: Duration,
+        midway: Midway,
+    ) -> RunEnd {
         let deployment = &self.deployment;
         let faults = planned.into_iter().enumerate().map(|(nth, planned)| async move {
             sleep_until(began + planned.at).await;
             println!("{planned}");
             (planned.fault.kind(), inject(deployment, &planned, nth).await)
         });
-        let (done, ()) = tokio::join!(join_all(faults), sleep_until(began + length));
-        let mut end = RunEnd::default();
+        let midway = async {
+            sleep_until(began + length / 2).await;
+            midway.run(deployment).await
+        };
+        let (done, (), failed) = tokio::join!(join_all(faults), sleep_until(began + length), midway);
+        let mut end = RunEnd { failed, ..RunEnd::default() };
         for (kind, injection) in done {
             match injection {
                 Injection::Done(fault) => self.injected.push(fault),

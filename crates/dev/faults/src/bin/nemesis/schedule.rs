@@ -8,6 +8,7 @@ use test_support::{Behavior, Phase};
 
 use crate::{
     cluster_schedule::ClusterFault,
+    consumer_schedule::ConsumerFault,
     deployment::{NetworkLink, REPLICAS, ServiceKind},
 };
 
@@ -19,8 +20,15 @@ const GAP_MS: std::ops::Range<u64> = 200..2_600;
 const DURATION_MS: std::ops::Range<u64> = 800..7_000;
 
 /// The fail points at which a replica kills itself.
-pub(crate) const USER_POINTS: [&str; 4] =
-    ["register.after_insert", "login.before_commit", "relay.before_publish", "relay.after_ack"];
+pub(crate) const USER_POINTS: [&str; 7] = [
+    "register.after_insert",
+    "login.before_commit",
+    "relay.before_publish",
+    "relay.after_ack",
+    "relay.before_state",
+    "relay.state_read",
+    "relay.after_state",
+];
 pub(crate) const EMAIL_POINTS: [&str; 6] = [
     "ingest.after_ledger_write",
     "sender.after_claim",
@@ -63,6 +71,15 @@ pub(crate) enum Fault {
     Poison(usize),
     /// A fault of a run on clusters.
     Cluster(ClusterFault),
+    /// A fault of one instance of a consumer of the topic of states.
+    Consumer(ConsumerFault, ConsumerInstance),
+}
+
+/// One instance of a consumer of the topic of states.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct ConsumerInstance {
+    pub(crate) consumer: usize,
+    pub(crate) instance: usize,
 }
 
 /// A fault on the connections of a network link.
@@ -94,6 +111,7 @@ pub(crate) enum FaultTarget {
     Broker,
     Link(NetworkLink),
     SmtpServer,
+    Consumer(ConsumerInstance),
 }
 
 impl Fault {
@@ -119,9 +137,11 @@ impl Fault {
             Self::Network(NetworkLink::EmailMongo, _) => "email-service's MongoDB connections disturbed",
             Self::Network(NetworkLink::Kafka, _) => "Kafka connections disturbed",
             Self::Network(NetworkLink::Smtp, _) => "SMTP connections disturbed",
+            Self::Network(NetworkLink::ConsumerMongo, _) => "consumers' MongoDB connections disturbed",
             Self::Smtp(..) => "SMTP server misbehaves",
             Self::Poison(_) => "poison",
             Self::Cluster(fault) => fault.name(),
+            Self::Consumer(fault, _) => fault.name(),
         }
     }
 
@@ -139,6 +159,7 @@ impl Fault {
             // The record must reach the broker.
             Self::Poison(_) => vec![FaultTarget::Broker, FaultTarget::Link(NetworkLink::Kafka)],
             Self::Cluster(fault) => fault.targets(),
+            Self::Consumer(_, target) => vec![FaultTarget::Consumer(*target)],
         }
     }
 }
@@ -211,7 +232,7 @@ fn link(random: &mut ChaCha8Rng) -> NetworkLink {
     }
 }
 
-fn network_fault(random: &mut ChaCha8Rng) -> NetworkFault {
+pub(crate) fn network_fault(random: &mut ChaCha8Rng) -> NetworkFault {
     match random.random_range(0..7_u32) {
         0 => NetworkFault::Cut,
         1 => NetworkFault::HalfOpen,
@@ -250,7 +271,7 @@ mod tests {
     fn ten_minutes_contain_every_kind_of_fault_and_all_end_in_time() {
         let planned = schedule(1, LENGTH);
         let kinds: std::collections::BTreeSet<&str> = planned.iter().map(|planned| planned.fault.kind()).collect();
-        assert_eq!(kinds.len(), 30, "{kinds:?}");
+        assert_eq!(kinds.len(), 33, "{kinds:?}");
         assert!(planned.iter().all(|planned| planned.at + planned.duration <= LENGTH));
     }
 

@@ -1,8 +1,11 @@
 //! A summary of a run in figures.
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
-use faults::checker::{History, Outcome, Promise, Recovery, RecoveryReport, Report};
+use faults::checker::{History, Outcome, Promise, Recovery, RecoveryReport, Report, TopicRecord};
 
 /// The figures of a run.
 pub(crate) struct Summary {
@@ -13,6 +16,8 @@ pub(crate) struct Summary {
     faults: BTreeMap<String, usize>,
     pub(crate) events: usize,
     pub(crate) duplicates: usize,
+    states: usize,
+    repeated_states: usize,
     mails: BTreeMap<String, usize>,
     pub(crate) resent: usize,
     dead_letters: BTreeMap<String, usize>,
@@ -54,12 +59,8 @@ impl Summary {
             let most = largest.entry(service.to_owned()).or_default();
             *most = [most[0].max(sample.resident), most[1].max(sample.descriptors), most[2].max(sample.threads)];
         }
-        let ids = history.records.iter().filter(|record| !record.foreign).filter_map(|record| {
-            let id = record.headers.iter().find(|(name, _)| name == "ce_id");
-            id.and_then(|(_, value)| value.as_deref())
-        });
-        let all = ids.clone().count();
-        let events = ids.collect::<std::collections::BTreeSet<_>>().len();
+        let (events, duplicates) = records_and_repeats(&history.records);
+        let (states, repeated_states) = records_and_repeats(history.states.as_deref().unwrap_or_default());
         let resends = history.mails.iter().flat_map(|mail| &mail.history);
         Self {
             seed,
@@ -67,7 +68,9 @@ impl Summary {
             operations,
             faults: counted(history.faults.iter().map(|fault| fault.name.clone())),
             events,
-            duplicates: all - events,
+            duplicates,
+            states,
+            repeated_states,
             mails: counted(history.mails.iter().map(|mail| mail.state.clone())),
             resent: resends.filter(|step| step.from.as_deref() == Some("unknown") && step.to == "queued").count(),
             dead_letters: counted(history.dead_letters.iter().map(|letter| letter.reason.clone())),
@@ -110,6 +113,7 @@ impl fmt::Display for Summary {
         writeln!(f, "{} faults", self.faults())?;
         list(f, &self.faults)?;
         writeln!(f, "{} events published, {} of them twice or more", self.events, self.duplicates)?;
+        writeln!(f, "{} states published, {} of them twice or more", self.states, self.repeated_states)?;
         writeln!(f, "{} mails, {} sent again by policy", self.mails(), self.resent)?;
         list(f, &self.mails)?;
         writeln!(f, "{} dead letters", self.dead_letters())?;
@@ -121,6 +125,17 @@ impl fmt::Display for Summary {
         }
         Ok(())
     }
+}
+
+/// Returns the number of records of a topic with different ids, and how many records repeat one.
+pub(crate) fn records_and_repeats(records: &[TopicRecord]) -> (usize, usize) {
+    let ids = records.iter().filter(|record| !record.foreign).filter_map(|record| {
+        let id = record.headers.iter().find(|(name, _)| name == "ce_id");
+        id.and_then(|(_, value)| value.as_deref())
+    });
+    let all = ids.clone().count();
+    let different = ids.collect::<BTreeSet<_>>().len();
+    (different, all - different)
 }
 
 fn list<K: AsRef<str>>(f: &mut fmt::Formatter<'_>, counts: &BTreeMap<K, usize>) -> fmt::Result {

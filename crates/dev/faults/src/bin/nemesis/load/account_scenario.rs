@@ -6,6 +6,7 @@ use rand::Rng as _;
 use reqwest::Method;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use super::{
     account::{Account, Authenticator},
@@ -55,27 +56,37 @@ impl Actor {
         }
         match self.random.random_range(0..100_u32) {
             0..6 => self.login(account).await,
-            6..16 => drop(self.client.refresh().await),
-            16..19 => drop(self.client.logout().await),
-            19..35 => self.update_profile().await,
-            35..43 => drop(self.client.read_me().await),
-            43..51 => self.change_password(account).await,
-            51..54 => drop(self.client.end_other_sessions().await),
-            54..60 => self.verify(account).await,
-            60..66 => self.reset(account).await,
-            66..71 => self.change_address(account).await,
-            71..76 => self.second_factor(account).await,
-            76..80 => self.send_invalid_request().await,
-            80..86 => self.probe_account_existence(account).await,
-            86..96 => self.administer(account).await,
+            6..15 => drop(self.client.refresh().await),
+            15..18 => drop(self.client.logout().await),
+            18..32 => self.update_profile().await,
+            32..37 => drop(self.client.read_me().await),
+            37..44 => self.change_password(account).await,
+            44..47 => drop(self.client.end_other_sessions().await),
+            47..53 => self.verify(account).await,
+            53..59 => self.reset(account).await,
+            59..64 => self.change_address(account).await,
+            64..69 => self.second_factor(account).await,
+            69..72 => self.send_invalid_request().await,
+            72..77 => self.probe_account_existence(account).await,
+            77..86 => self.administer(account).await,
+            86..93 => self.change_at_two_replicas(account).await,
+            93..96 => self.invite().await,
             _ => self.delete(account).await,
         }
         self.renew_session().await;
     }
 
+    /// Changes the display name, and another member.
     async fn update_profile(&mut self) {
-        let name = self.unique("Ada ");
-        self.client.update_profile(&name).await;
+        let mut profile = match self.random.random_range(0..4_u32) {
+            0 => json!({ "locale": "de-AT" }),
+            1 => json!({ "timezone": "Europe/Vienna" }),
+            2 => json!({ "attributes": { "team": self.unique("team ") } }),
+            _ => json!({ "locale": null, "attributes": { "note": self.unique("note ") } }),
+        };
+        profile["displayName"] = self.unique("Ada ").into();
+        let request = self.client.request(Method::PATCH, "/api/users/me").json(&profile);
+        self.client.send(Action::UpdateProfile, None, request).await;
     }
 
     async fn change_password(&mut self, account: &mut Account) {
@@ -240,6 +251,46 @@ impl Actor {
             self.admin.send(Action::Enable, Some(user), request).await;
         }
         account.is_usable = action != Action::Delete;
+    }
+
+    /// Changes the account through two replicas at the same time: by the user through one, by the administrator through
+    /// the other. The last change of the administrator is sometimes the deletion.
+    async fn change_at_two_replicas(&mut self, account: &mut Account) {
+        let Some(user) = self.user().filter(|_| self.client.is_logged_in()) else { return };
+        if !self.ensure_admin_login().await {
+            return;
+        }
+        let path = format!("/api/admin/users/{user}");
+        for _ in 0..self.random.random_range(2..6) {
+            self.pause().await;
+            account.is_usable = self.random.random_bool(0.95);
+            let (name, role) = (self.unique("Eve "), self.unique("role-"));
+            let (action, request) = if account.is_usable {
+                let request = self.admin.request(Method::PATCH, &path);
+                (Action::SetRoles, request.json(&json!({ "roles": [role] })))
+            } else {
+                (Action::Delete, self.admin.request(Method::DELETE, &path))
+            };
+            tokio::join!(self.client.update_profile(&name), self.admin.send(action, Some(user), request));
+            if !account.is_usable {
+                break;
+            }
+        }
+    }
+
+    /// Invites an address; the invited person sometimes accepts.
+    async fn invite(&mut self) {
+        let name = self.unique("i");
+        let invited = self.deployment.run.world.test_user(&name);
+        if !self.ensure_admin_login().await || !succeeded(&self.admin.invite(&invited.email).await) {
+            return;
+        }
+        let user = self.admin.last_response().and_then(|response| Uuid::try_parse(&response.string("id")).ok());
+        let Some(token) = self.mailed_token(&invited.email, "/accept-invitation").await else { return };
+        self.pause().await;
+        let body = json!({ "token": token, "username": invited.username, "password": invited.password });
+        let request = self.admin.request(Method::POST, "/api/auth/accept-invitation").json(&body);
+        self.admin.send(Action::AcceptInvitation, user, request).await;
     }
 
     async fn delete(&mut self, account: &mut Account) {

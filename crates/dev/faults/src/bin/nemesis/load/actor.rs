@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use faults::Client;
 use faults::checker::Outcome;
-use rand::{Rng as _, SeedableRng as _};
+use rand::{Rng as _, SeedableRng as _, seq::SliceRandom as _};
 use rand_chacha::ChaCha8Rng;
 use test_support::Api;
 use tokio::time::{Instant, sleep};
@@ -33,8 +33,8 @@ pub(crate) struct Actor {
 impl Actor {
     pub(crate) fn new(deployment: Arc<Deployment>, seed: u64, number: u64) -> Self {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
-        let (api, _) = random_apis(&deployment, &mut random);
-        let (client, admin) = (deployment.run.recorder.client(api.clone()), deployment.run.recorder.client(api));
+        let [(api, _), (other, _)] = random_apis(&deployment, &mut random);
+        let (client, admin) = (deployment.run.recorder.client(api), deployment.run.recorder.client(other));
         Self { deployment, random, number, names: 0, used: Vec::new(), client, admin }
     }
 
@@ -44,12 +44,12 @@ impl Actor {
         format!("{what}{}x{}", self.number, self.names)
     }
 
-    /// Waits for a random time, then selects a random replica.
+    /// Waits for a random time, then selects random replicas.
     pub(super) async fn pause(&mut self) {
         sleep(Duration::from_millis(self.random.random_range(PAUSE_MS))).await;
-        let (api, others) = random_apis(&self.deployment, &mut self.random);
-        self.client.use_apis(api.clone(), others.clone());
-        self.admin.use_apis(api, others);
+        let [(api, others), (admin_api, admin_others)] = random_apis(&self.deployment, &mut self.random);
+        self.client.use_apis(api, others);
+        self.admin.use_apis(admin_api, admin_others);
     }
 
     /// Returns the token of the newest mail to `address` that links to `page`, or `None` if no such mail arrives in
@@ -133,14 +133,20 @@ impl Actor {
     }
 }
 
-/// Selects a random replica. On clusters, the other replicas get a request if this one accepts no connection.
-fn random_apis(deployment: &Deployment, random: &mut ChaCha8Rng) -> (Api, Vec<Api>) {
-    let mut apis = deployment.apis.clone();
-    let api = apis.remove(random.random_range(0..apis.len()));
-    match deployment.servers {
-        Servers::Single { .. } => (api, Vec::new()),
-        Servers::Cluster(_) => (api, apis),
-    }
+/// Selects a random replica for the client, and another one for the administrator. On clusters, the other replicas get
+/// a request if this one accepts no connection.
+fn random_apis(deployment: &Deployment, random: &mut ChaCha8Rng) -> [(Api, Vec<Api>); 2] {
+    let mut order = deployment.apis.clone();
+    order.shuffle(random);
+    let mut next = order.clone();
+    next.rotate_left(1);
+    [order, next].map(|mut apis| {
+        let api = apis.remove(0);
+        match deployment.servers {
+            Servers::Single { .. } => (api, Vec::new()),
+            Servers::Cluster(_) => (api, apis),
+        }
+    })
 }
 
 pub(super) fn status(outcome: &Outcome) -> Option<u16> {
