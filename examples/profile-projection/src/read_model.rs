@@ -7,8 +7,7 @@ use event_consumer::{DeadLetters, DeadRecord, Decided, Handler, Rejection};
 use events::StateRecord;
 use jiff::Timestamp;
 use mongodb::{Database, error::Error};
-use serde_json::{Map, Value};
-use service_kit::mongo::{IndexSpec, StoreError, with_deadline};
+use service_kit::mongo::{IndexSpec, StoreError, round_large_integers, with_deadline};
 
 /// The deadline of one operation.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(5);
@@ -32,8 +31,7 @@ impl ReadModel {
 
     /// Runs all updates in one command, in their order. Each is an upsert that may be repeated.
     async fn update(&self, collection: &str, updates: Vec<Document>) -> Result<(), StoreError> {
-        let majority = doc! { "w": "majority", "j": true };
-        let command = doc! { "update": collection, "updates": updates, "writeConcern": majority };
+        let command = doc! { "update": collection, "updates": updates, "writeConcern": { "w": "majority", "j": true } };
         let answer = with_deadline(DEADLINE, self.database.run_command(command)).await?;
         let failed = ["writeErrors", "writeConcernError"].iter().any(|name| answer.contains_key(name));
         if failed { Err(Error::custom("not all updates succeeded").into()) } else { Ok(()) }
@@ -47,14 +45,12 @@ impl Handler for ReadModel {
     const STORE: &'static str = "the read model";
 
     /// Returns the update of the user's document. It changes nothing if the document has a higher version.
-    fn decide(&self, record: StateRecord, now: Timestamp) -> Result<Document, Rejection> {
+    fn decide(&self, mut record: StateRecord, now: Timestamp) -> Result<Document, Rejection> {
         let refused = |_| Rejection { reason: "not-bson", detail: "MongoDB cannot store this state".to_owned() };
         let (id, version) = (record.user.to_string(), record.version.cast_signed());
+        record.state.iter_mut().filter_map(|state| state.attributes.as_mut()).for_each(round_large_integers);
         let mut user = match record.state {
-            Some(mut state) => {
-                state.attributes.iter_mut().flat_map(Map::values_mut).for_each(round_large_integers);
-                serialize_to_raw_document_buf(&state).and_then(Document::try_from).map_err(refused)?
-            }
+            Some(state) => serialize_to_raw_document_buf(&state).and_then(Document::try_from).map_err(refused)?,
             None => doc! { "version": version, "deleted": true, "deletedAt": now },
         };
         user.remove("id");
@@ -68,17 +64,6 @@ impl Handler for ReadModel {
         self.update(self.collection, batch.iter().map(|record| record.decision.clone()).collect()).await?;
         tracing::info!("applied {}", batch.len());
         Ok(())
-    }
-}
-
-/// Replaces integers above 2^63 by floating-point numbers, because MongoDB has none: otherwise a user could keep their
-/// newer states out of the copy by an attribute.
-fn round_large_integers(value: &mut Value) {
-    match value {
-        Value::Array(items) => items.iter_mut().for_each(round_large_integers),
-        Value::Object(members) => members.values_mut().for_each(round_large_integers),
-        Value::Number(number) if number.as_i64().is_none() => *value = number.as_f64().into(),
-        _ => {}
     }
 }
 

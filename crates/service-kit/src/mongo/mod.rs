@@ -4,6 +4,7 @@
 mod client;
 mod error;
 mod indexes;
+mod large_integers;
 mod request_budget;
 mod retry;
 mod worker_clients;
@@ -15,6 +16,7 @@ use crate::{Check, Lifecycle, Stage};
 pub use client::{MongoConfigError, client, monitor, with_deadline};
 pub use error::{Cause, StoreError, duplicate_positions};
 pub use indexes::{IndexError, IndexSpec, create_indexes, ensure_indexes};
+pub use large_integers::round_large_integers;
 pub use request_budget::{RequestBudget, with_request_budget};
 pub use retry::retry_while_unavailable;
 pub use worker_clients::{WorkerClients, WorkerCollection};
