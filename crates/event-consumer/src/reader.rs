@@ -18,7 +18,7 @@ use rdkafka::{
     error::{KafkaError, RDKafkaErrorCode},
 };
 use tokio::runtime::Handle;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::{
     batch::{Batch, BatchWriter},
@@ -77,7 +77,8 @@ struct PendingWrite {
     started_at: Instant,
     /// True if the whole batch is safe.
     written: mpsc::Receiver<bool>,
-    cancel_write: CancellationToken,
+    /// Ends the write when it is dropped.
+    cancel_write: DropGuard,
 }
 
 impl<H: Handler, D: DeadLetters> Reader<'_, H, D> {
@@ -151,12 +152,12 @@ impl<H: Handler, D: DeadLetters> Reader<'_, H, D> {
         self.runtime.spawn(async move {
             let _ = done.send(writer.write(batch, &token).await);
         });
-        PendingWrite { offsets, started_at: Instant::now(), written, cancel_write }
+        PendingWrite { offsets, started_at: Instant::now(), written, cancel_write: cancel_write.drop_guard() }
     }
 
     /// Keeps polling until a batch is written, and stores its offsets.
     fn finish_write(&self, write: PendingWrite, read_ahead: &mut Vec<ConsumedRecord>) -> Option<ReadingEnd> {
-        let PendingWrite { offsets, started_at, written, cancel_write } = write;
+        let PendingWrite { offsets, started_at, written, cancel_write: _until_return } = write;
         let mut result = written.recv_timeout(WRITE_WAIT.saturating_sub(started_at.elapsed()));
         if result.is_err() {
             tracing::warn!("{} is slow or unreachable: reading pauses", H::STORE);
@@ -171,14 +172,12 @@ impl<H: Handler, D: DeadLetters> Reader<'_, H, D> {
                     }
                     Some(Err(error)) => {
                         if let Err(fatal) = self.handle_poll_error(&error) {
-                            cancel_write.cancel();
                             return Some(ReadingEnd::Fatal(fatal));
                         }
                     }
                     None => {}
                 }
                 if self.stop.is_cancelled() && stopped_at.get_or_insert_with(Instant::now).elapsed() > STOP_GRACE {
-                    cancel_write.cancel();
                     return Some(ReadingEnd::Stopped);
                 }
                 result = written.recv_timeout(Duration::ZERO);

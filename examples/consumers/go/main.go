@@ -63,13 +63,13 @@ func main() {
 			if write, err := writeOf(record); err == nil {
 				writes = append(writes, write)
 			} else {
-				log.Printf("skipped: partition %d, offset %d: %v", record.Partition, record.Offset, err)
+				log.Printf("skipped: partition %d, offset %d: %T", record.Partition, record.Offset, err)
 			}
 		}
 		for len(writes) > 0 { // Until they are written. A repeated write does no harm.
 			if _, err := users.BulkWrite(context.Background(), writes); err == nil {
 				break
-			} else if log.Printf("MongoDB: %v", err); stop.Err() != nil {
+			} else if log.Printf("MongoDB: %T", err); stop.Err() != nil {
 				return
 			}
 			time.Sleep(time.Second)

@@ -39,7 +39,7 @@ async function write(writes) {
       await users.bulkWrite(writes)
       break
     } catch (error) {
-      console.error('MongoDB:', error.message)
+      console.error('MongoDB:', error.name) // Without its text, which may have members of users.
       if (!running) return false
       await sleep(1000)
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use events::StateRecord;
-use service_kit::{Clock, fail_point};
+use service_kit::{Clock, fail_point, mongo::StoreError};
 use uuid::Uuid;
 
 use super::producer::{EventProducer, PublishError};
@@ -33,8 +33,11 @@ impl StatePublisher {
     /// election, a server that has been replaced as the primary still returns what it had before.
     pub(super) async fn publish(&self, user: Uuid, sequence: i64) -> Result<(), PublishError> {
         fail_point!("relay.before_state");
-        let present =
-            self.outbox.present_user(user).await.map_err(|error| PublishError::Transient(error.to_string()))?;
+        let present = self.outbox.present_user(user).await.map_err(|error| match error {
+            // A document that cannot be decoded.
+            StoreError::Other(_) => PublishError::Permanent(error.to_string()),
+            _ => PublishError::Transient(error.to_string()),
+        })?;
         if present.version().is_some_and(|version| version < sequence) {
             return Err(PublishError::Transient(
                 "the database returns an older version than that of the event".to_owned(),

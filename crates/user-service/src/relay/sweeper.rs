@@ -50,12 +50,13 @@ impl Sweeper {
         state: watch::Receiver<TopicState>,
         stop: CancellationToken,
     ) {
-        let mut failures: u32 = 0;
+        let (mut failures, mut is_idle) = (0_u32, true);
         while !stop.is_cancelled() {
             // A panic ends this sweep only: one user may be its cause, and the others wait for the next sweep.
             let swept = panics::catch_future(PANIC_LABEL, self.sweep(&sweeps, &state, &stop)).await;
+            is_idle = matches!(swept, Ok(Ok(true)));
             let failure = match swept {
-                Ok(Ok(())) => None,
+                Ok(Ok(_)) => None,
                 Ok(Err(error)) => Some(error.to_string()),
                 Err(panicked) => Some(panicked.to_string()),
             };
@@ -75,19 +76,20 @@ impl Sweeper {
                 () = tokio::time::sleep(pause) => {}
             }
         }
-        if let Err(error) = self.leases.release(LEASE, self.holder).await {
+        // While lists of the sweep are still being published, the next replica waits until the lease expires.
+        if is_idle && let Err(error) = self.leases.release(LEASE, self.holder).await {
             tracing::debug!(%error, "the lease of the sweep could not be released; it expires by itself");
         }
     }
 
-    /// Hands over every event that is old enough for the sweep.
+    /// Hands over every event that is old enough for the sweep. Returns whether the publication of all was tried.
     async fn sweep(
         &self,
         sweeps: &mpsc::Sender<Sweep>,
         state: &watch::Receiver<TopicState>,
         stop: &CancellationToken,
-    ) -> Result<(), StoreError> {
-        let (mut from, mut before) = (DateTime::MIN, None);
+    ) -> Result<bool, StoreError> {
+        let (mut from, mut before, mut all_tried) = (DateTime::MIN, None, true);
         let mut handed_over = BTreeSet::new();
         while *state.borrow() == TopicState::Ready && !stop.is_cancelled() {
             if !self.leases.acquire(LEASE, self.holder, self.lease).await? {
@@ -107,7 +109,7 @@ impl Sweeper {
                 break;
             }
             if let Some(before) = before.replace(tried) {
-                self.wait_until_tried(before, stop).await;
+                all_tried &= self.wait_until_tried(before, stop).await;
             }
             // The next batch would begin where this one begins, and find the same events again.
             if !whole || last == from {
@@ -116,9 +118,9 @@ impl Sweeper {
             from = last;
         }
         if let Some(last) = before {
-            self.wait_until_tried(last, stop).await;
+            all_tried &= self.wait_until_tried(last, stop).await;
         }
-        Ok(())
+        Ok(all_tried)
     }
 
     /// Asks for the states of users with an event before the sweep publishes them: a state of the sweep may come after
@@ -135,12 +137,12 @@ impl Sweeper {
         self.pending.request_snapshots(&users).await.map(drop)
     }
 
-    /// Waits until every list of a batch was tried and removed, or the lease needs renewal.
-    async fn wait_until_tried(&self, tried: oneshot::Receiver<()>, stop: &CancellationToken) {
+    /// Waits until every list of a batch was tried and removed, or the lease needs renewal. Returns whether it was.
+    async fn wait_until_tried(&self, tried: oneshot::Receiver<()>, stop: &CancellationToken) -> bool {
         tokio::select! {
-            _ = tried => {}
-            () = tokio::time::sleep(self.lease / 3) => {}
-            () = stop.cancelled() => {}
+            _ = tried => true,
+            () = tokio::time::sleep(self.lease / 3) => false,
+            () = stop.cancelled() => false,
         }
     }
 }

@@ -235,20 +235,22 @@ impl OutboxStore {
         Ok(found.into_iter().map(|user| user.user.into()).collect())
     }
 
-    /// Removes the entries from their lists, each list in one update, and returns whether they were there. If states
-    /// were published, each entry is removed by an update of its own, which matches only if that entry is there.
+    /// Removes the entries from their lists, each list in one update, and returns whether all documents were there. If
+    /// states were published, each entry is removed by an update of its own, which matches only if that entry is there.
     async fn remove_from_lists(&self, acknowledged: &[&AcknowledgedEvents]) -> Result<bool, StoreError> {
         let mut updates = Vec::with_capacity(acknowledged.len());
         for ack in acknowledged {
-            let mut removal = |ids: Vec<Bson>| {
-                let these = doc! { "$in": ids };
-                let pull = doc! { "$pull": { "pendingEvents": { "id": &these } }, "$unset": { "parked": "" } };
-                updates.push(doc! { "q": { "_id": Uuid::from(ack.user), "pendingEvents.id": these }, "u": pull });
+            let user = Uuid::from(ack.user);
+            let removal = |filter: Document, ids: Vec<Bson>| {
+                let pull = doc! { "$pull": { "pendingEvents": { "id": { "$in": ids } } }, "$unset": { "parked": "" } };
+                doc! { "q": filter, "u": pull }
             };
             if ack.state == StatePublication::None {
-                removal(ids(&ack.events));
+                // MongoDB finds a document faster by its id alone.
+                updates.push(removal(doc! { "_id": user }, ids(&ack.events)));
             } else {
-                ids(&ack.events).into_iter().for_each(|id| removal(vec![id]));
+                let by_entry = |id: Bson| removal(doc! { "_id": user, "pendingEvents.id": &id }, vec![id]);
+                updates.extend(ids(&ack.events).into_iter().map(by_entry));
             }
         }
         let expected = updates.len();
