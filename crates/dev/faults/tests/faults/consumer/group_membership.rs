@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use test_support::{DEADLINE, Service};
+use test_support::{DEADLINE, Service, wait_for};
 use tokio::{sync::watch, time::sleep};
 
 use crate::mail_fixture::MailFixture;
@@ -39,6 +39,13 @@ async fn fault_11_rebalances_between_one_and_four_instances_under_load_lose_no_m
             let others = [spec.replica(), spec.replica(), spec.replica()];
             let mut others: Vec<Service> =
                 futures_util::future::join_all(others.map(test_support::ServiceSpec::start)).await;
+            // Otherwise they may have been stopped again before the group admits them.
+            for other in &others {
+                wait_for(DEADLINE, "the partitions of an instance that joins", async || {
+                    other.log().contains("partitions assigned").then_some(())
+                })
+                .await;
+            }
             // Mails from every partition are sent, regardless of the assignment.
             let probes = fixture.one_mail_in_each_partition(&format!("four{round}")).await;
             fixture.wait_for_states(&probes, "sent", DEADLINE).await;
