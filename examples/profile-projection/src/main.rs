@@ -12,13 +12,17 @@ use bson::{Document, RawDocumentBuf, doc};
 use event_consumer::{Consumer, Settings};
 use mongodb::Collection;
 use service_kit::config::{LogConfig, LogFormat, MongoConfig, OpsConfig};
-use service_kit::{Health, Lifecycle, http_server, mongo, ops, telemetry};
+use service_kit::{Health, Lifecycle, cli, http_server, mongo, ops, telemetry};
 use token_verifier::{Claims, Verifier};
 
 use crate::read_model::{DEADLINE, ReadModel};
 
-#[tokio::main]
-async fn main() -> anyhow::Result<()> {
+fn main() -> anyhow::Result<()> {
+    // Unlike the runtime of `tokio::main`, this one is not shut down: MongoDB's driver could panic then.
+    cli::block_on(serve())
+}
+
+async fn serve() -> anyhow::Result<()> {
     let setting = |name, default: &str| env::var(name).unwrap_or_else(|_| default.to_owned());
     let (host, port) = (Ipv4Addr::UNSPECIFIED, setting("PORT", "3003").parse()?);
     if env::args().nth(1).is_some_and(|command| command == "healthcheck") {
@@ -37,7 +41,6 @@ async fn main() -> anyhow::Result<()> {
     let config = MongoConfig { uri, database: setting("MONGODB_DATABASE", "consumers"), operation_timeout: DEADLINE };
     let database = mongo::client(&config, "profile-projection").await?.database(&config.database);
     let model = ReadModel { database: database.clone(), collection: setting("COLLECTION", "profiles").leak() };
-    let indexes = vec![model.expiry()];
     let users = Users { copy: database.collection(model.collection), verifier };
     let (brokers, topic) = (setting("KAFKA_BROKERS", "localhost:9092"), setting("STATE_TOPIC", "user.state"));
     let settings = Settings::new(brokers, topic, setting("GROUP", "profile-projection"));
@@ -47,13 +50,12 @@ async fn main() -> anyhow::Result<()> {
         let app = app.route("/healthz", get().to(HttpResponse::Ok)).route("/readyz", get().to(ops::readyz));
         app.route("/profiles/{id}", get().to(profile)).route("/me", get().to(me))
     };
-    let server = HttpServer::new(app).disable_signals().bind((host, port))?.run();
 
     // SIGTERM stops the consumer and the server first, and then what they need.
+    http_server::spawn(HttpServer::new(app).disable_signals().bind((host, port))?.run(), &lifecycle);
     lifecycle.watch_signals()?;
+    mongo::maintain(database, "readiness", vec![model.expiry()], mongodb_check, &lifecycle);
     Consumer::new(settings.check()?, model.clone(), model, kafka_check).start(&lifecycle)?;
-    http_server::spawn(server, &lifecycle);
-    mongo::maintain(database, "readiness", indexes, mongodb_check, &lifecycle);
     lifecycle.run(&health, Duration::from_secs(20)).await
 }
 

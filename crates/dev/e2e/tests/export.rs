@@ -101,6 +101,7 @@ const FIELDS: &[(&str, &str, FieldRule)] = &[
     ("users", "pendingEvents.*.sequence", Withheld(INTERNAL)),
     ("users", "pendingEvents.*.data", Withheld("repeats what the account says; a sealed token in it is a secret")),
     ("users", "pendingEvents.*.traceParent", Withheld(INTERNAL)),
+    ("users", "pendingEvents.*.replica", Withheld(INTERNAL)),
     ("users", "pendingEvents.*.audit.actor", Exported("/audit/*/actor")),
     ("users", "pendingEvents.*.audit.address", Exported("/audit/*/address")),
     ("users", "pendingEvents.*.audit.client", Exported("/audit/*/client")),
