@@ -1,7 +1,7 @@
 //! What the relay publishes as the state of a user, and the requests to publish it.
 
 use bson::{Bson, DateTime, Document, Uuid, doc};
-use mongodb::options::{ReadConcern, SelectionCriteria};
+use mongodb::options::ReturnDocument;
 use serde::Deserialize;
 use service_kit::mongo::{StoreError, with_deadline};
 
@@ -41,15 +41,17 @@ pub struct TombstoneRecord {
 }
 
 impl OutboxStore {
-    /// Reads a user from the primary with read concern `majority`: the result contains nothing that could be rolled
-    /// back, and every write that was acknowledged before, except for a moment after an election.
+    /// Reads a user by a write that changes nothing: it is acknowledged only when a majority has, in the journal, what
+    /// it returns. A read with read concern `majority` would not do: without a replica set it returns writes that are
+    /// not in the journal yet, and for a moment after an election a server that is no longer the primary returns what it
+    /// had before.
     pub async fn present_user(&self, user: uuid::Uuid) -> Result<PresentUser, StoreError> {
         let users = self.users.collection.clone_with_type::<bson::RawDocumentBuf>();
         let found = with_deadline(self.users.deadline, async {
+            let nothing = doc! { "$unset": { "nothing": "" } };
             users
-                .find_one(doc! { "_id": Uuid::from(user) })
-                .read_concern(ReadConcern::majority())
-                .selection_criteria(SelectionCriteria::ReadPreference(mongodb::options::ReadPreference::Primary))
+                .find_one_and_update(doc! { "_id": Uuid::from(user) }, nothing)
+                .return_document(ReturnDocument::After)
                 .await
         });
         Ok(match found.await? {

@@ -53,7 +53,9 @@ async fn fault_08_an_event_that_the_broker_refuses_parks_its_user_only() {
     assert_eq!(updates[0].key_text(), bobs_id);
 
     let spec = service.spec();
-    let waiting = listed(spec).await;
+    let mut waiting = listed(spec).await;
+    // The sweep has asked for the state before it tried to publish the events.
+    waiting.retain(|line| line["type"] != events::StateRecord::TYPE);
     let events: Vec<(&str, bool, &str)> = waiting
         .iter()
         .map(|line| {
