@@ -29,8 +29,8 @@ impl StatePublisher {
     /// Reads the user and publishes the state, or the tombstone of a deleted user. A hidden registration whose
     /// address is not verified is no user yet: its username may be that of another user.
     ///
-    /// A version below `sequence`, the last one of the entries that need the state, is an error: for a moment after an
-    /// election, a server that has been replaced as the primary still returns what it had before.
+    /// A version below `sequence`, the last one of the entries that need the state, is an error: the document is not the
+    /// one that had the entries.
     pub(super) async fn publish(&self, user: Uuid, sequence: i64) -> Result<(), PublishError> {
         fail_point!("relay.before_state");
         let present = self.outbox.present_user(user).await.map_err(|error| match error {
