@@ -69,7 +69,7 @@ impl OutboxStore {
     /// users that have one.
     ///
     /// The times of the entries differ by a millisecond each. The sweep finds its next batch by the time of the last
-    /// entry, so it would publish a batch of equal times twice, and each repeated publication asks for another one.
+    /// entry, so it would end at a batch of equal times.
     ///
     /// The version of the account stays, so no client that holds it has to read again. A full list gets the entry
     /// too: there is at most one for each user.
