@@ -111,3 +111,16 @@ pub struct Parked {
     pub attempts: i32,
     pub error: String,
 }
+
+#[cfg(test)]
+mod tests {
+    use events::EventType;
+
+    use super::*;
+
+    #[test]
+    fn only_a_login_and_its_notice_are_no_update_of_the_account() {
+        let others: Vec<_> = EventType::ALL.iter().filter(|event_type| !is_update(event_type.as_str())).collect();
+        assert_eq!(others, [&EventType::UserNewSignIn, &EventType::UserLoggedIn]);
+    }
+}
