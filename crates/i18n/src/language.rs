@@ -180,7 +180,7 @@ mod tests {
     fn every_file_in_the_folder_is_embedded_and_complete() {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/languages");
         let files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-        assert_eq!(files.len(), 6);
+        assert_eq!(files.len(), 10);
         for file in files {
             let tag = file.file_stem().unwrap().to_str().unwrap();
             assert_eq!(Language::embedded(tag).unwrap().tag, tag);
@@ -224,10 +224,22 @@ mod tests {
             ("es", "1 de marzo de 2026, 04:05 (UTC)"),
             ("ja", "2026年3月1日 04:05（UTC）"),
             ("ar", "1 مارس 2026، الساعة 04:05 (UTC)"),
+            ("it", "1º marzo 2026, ore 04:05 (UTC)"),
+            ("nl", "1 maart 2026 om 04:05 uur (UTC)"),
+            ("pl", "1 marca 2026 r., godz. 04:05 (UTC)"),
+            ("pt", "1º de março de 2026, 04:05 (UTC)"),
         ] {
             assert_eq!(Language::embedded(tag).unwrap().dates.format(at), expected);
         }
         let second = "2026-12-02T23:59:00Z".parse().unwrap();
-        assert_eq!(Language::embedded("fr").unwrap().dates.format(second), "2 décembre 2026 à 23:59 (UTC)");
+        for (tag, expected) in [
+            ("fr", "2 décembre 2026 à 23:59 (UTC)"),
+            ("it", "2 dicembre 2026, ore 23:59 (UTC)"),
+            ("nl", "2 december 2026 om 23:59 uur (UTC)"),
+            ("pl", "2 grudnia 2026 r., godz. 23:59 (UTC)"),
+            ("pt", "2 de dezembro de 2026, 23:59 (UTC)"),
+        ] {
+            assert_eq!(Language::embedded(tag).unwrap().dates.format(second), expected);
+        }
     }
 }

@@ -360,5 +360,12 @@ mod tests {
         // French says "0 code", so this form is used for two counts.
         assert!(problem("fr", &[("one", "un code"), ("other", "{remaining} codes")]).contains("must contain"));
         assert_eq!(problem("ja", &[("other", "{remaining}個")]), "");
+        let polish = [("one", "{remaining} kod"), ("few", "{remaining} kody"), ("many", "{remaining} kodów")];
+        let with_other = |forms: &[(&'static str, &'static str)]| [forms, &[("other", "{remaining} kodu")]].concat();
+        assert_eq!(problem("pl", &with_other(&polish)), "");
+        assert!(problem("pl", &with_other(&polish[..2])).contains("no form for 0"));
+        assert!(problem("pl", &with_other(&[polish[0], polish[2]])).contains("no form for 2"));
+        // Italian has a form for millions, which is not required.
+        assert_eq!(problem("it", &[("one", "{remaining} codice"), ("other", "{remaining} codici")]), "");
     }
 }

@@ -92,13 +92,17 @@ fn assert_bodies(mail: &ComposedMail, parsed: &ParsedMail<'_>) {
     assert_eq!(html.trim_end(), mail.html.trim_end());
 }
 
-/// Checks that the message is ASCII with CRLF line ends, and no line is longer than 76.
+/// Checks that the message is ASCII with CRLF line ends, that no line of its headers is longer than 76, and that no other
+/// line is longer than 998: a text in ASCII is not encoded, and its link is on one line.
 fn assert_well_formed(message: &[u8]) {
     let message = std::str::from_utf8(message).unwrap();
     assert!(message.is_ascii());
-    for line in message.split("\r\n") {
-        assert!(!line.contains(['\r', '\n']), "a bare CR or LF in {line:?}");
-        assert!(line.len() <= 76, "{line:?}");
+    let (headers, body) = message.split_once("\r\n\r\n").unwrap();
+    for (part, longest) in [(headers, 76), (body, 998)] {
+        for line in part.split("\r\n") {
+            assert!(!line.contains(['\r', '\n']), "a bare CR or LF in {line:?}");
+            assert!(line.len() <= longest, "{line:?}");
+        }
     }
 }
 

@@ -265,11 +265,11 @@ mod tests {
     use std::path::Path;
 
     use i18n::Catalogue;
+    use test_support::LANGUAGES;
 
     use super::*;
     use crate::http::pages::layout::tests::pages_in;
 
-    const LANGUAGES: [&str; 6] = ["ar", "de", "en", "es", "fr", "ja"];
     const ENGLISH: &str = include_str!("../../../catalogues/en.toml");
 
     #[test]

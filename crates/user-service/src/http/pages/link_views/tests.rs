@@ -3,14 +3,13 @@
 use std::time::Duration;
 
 use actix_web::body::MessageBody;
+use test_support::LANGUAGES;
 
 use super::*;
 use crate::http::pages::layout::tests::pages_in;
 
 const HOSTILE: &str = r#""><script>alert('x')</script>&"#;
 const ESCAPED: &str = "&quot;&gt;&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;&amp;";
-
-const LANGUAGES: [&str; 6] = ["ar", "de", "en", "es", "fr", "ja"];
 
 fn html(response: HttpResponse) -> String {
     String::from_utf8(response.into_body().try_into_bytes().unwrap().to_vec()).unwrap()
@@ -79,6 +78,10 @@ fn the_pages_that_confirm_an_address_name_the_account_in_each_language() {
         ("es", "1 de marzo de 2026, 04:05 (UTC)"),
         ("ja", "2026年3月1日 04:05（UTC）"),
         ("ar", "1 مارس 2026، الساعة 04:05 (UTC)"),
+        ("it", "1º marzo 2026, ore 04:05 (UTC)"),
+        ("nl", "1 maart 2026 om 04:05 uur (UTC)"),
+        ("pl", "1 marca 2026 r., godz. 04:05 (UTC)"),
+        ("pt", "1º de março de 2026, 04:05 (UTC)"),
     ] {
         let pages = pages_in(language);
         for page in [LinkPage::VerifyEmail, LinkPage::ConfirmEmail, LinkPage::AcceptInvitation] {
