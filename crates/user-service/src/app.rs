@@ -129,6 +129,7 @@ impl Application {
             lifetimes,
             rules: Rules {
                 require_verified_email: auth.require_verified_email,
+                new_sign_in_notice: auth.new_sign_in_notice,
                 hidden_registration: auth.registration == RegistrationMode::Hidden,
                 totp_issuer: auth.totp_issuer(),
                 token_claims: parsed.claims,

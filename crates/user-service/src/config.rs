@@ -222,6 +222,7 @@ pub struct AuthConfig {
     #[serde(deserialize_with = "service_kit::config::optional")]
     pub breached_passwords_file: Option<PathBuf>,
     pub require_verified_email: bool,
+    pub new_sign_in_notice: bool,
     pub registration: RegistrationMode,
     #[serde(deserialize_with = "service_kit::config::optional_duration")]
     pub unverified_expiry: Option<Duration>,

@@ -146,11 +146,11 @@ fn each_kind_of_change_has_an_undo_page_of_its_own() {
         for purpose in LinkPage::UndoChange.purposes().iter().chain(LinkPage::UndoEmailChange.purposes()) {
             seen.insert(html(pages.form_page(LinkPage::UndoChange, &form(&account(*purpose), "t"))));
         }
-        for change in [UndoneChange::Password, UndoneChange::Totp, UndoneChange::RecoveryCodes] {
+        for change in [UndoneChange::Password, UndoneChange::Totp, UndoneChange::RecoveryCodes, UndoneChange::SignIn] {
             seen.insert(html(pages.done_page(DonePage::ChangeUndone(change), "t")));
         }
         seen.insert(html(pages.done_page(DonePage::EmailChangeUndone, "t")));
-        assert_eq!(seen.len(), 8, "{language}");
+        assert_eq!(seen.len(), 10, "{language}");
     }
 }
 
