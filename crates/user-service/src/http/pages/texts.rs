@@ -26,6 +26,7 @@ pub(super) struct PageTexts {
     pub(super) sent: MessageTexts,
     pub(super) fields: FieldTexts,
     pub(super) failed: FailedTexts,
+    pub(super) footer: FooterTexts,
 }
 
 /// The texts of the start page.
@@ -217,6 +218,14 @@ pub(super) struct FailedTexts {
     pub(super) not_sent_text: Text,
     pub(super) rate_limited_text: Text,
     pub(super) unavailable_text: Text,
+}
+
+/// The texts of the footer, which only a page with a brand has.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FooterTexts {
+    /// The link to the support address.
+    pub(super) support: Text,
 }
 
 type PagePattern = MessagePattern<PageValue>;
