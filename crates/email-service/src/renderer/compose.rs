@@ -148,6 +148,7 @@ impl<'a> Texts<'a> {
             Placeholder::Inviter => sanitize::name_of_inviter(values.inviter.as_deref()),
             Placeholder::Remaining => values.remaining.map(|count| count.to_string()),
             Placeholder::LockedUntil => values.locked_until.map(format),
+            Placeholder::Support => None,
         }
     }
 
