@@ -153,6 +153,7 @@ impl<'a> Texts<'a> {
             Placeholder::Network => {
                 values.network.as_deref().and_then(network::shortened_address).or_else(|| self.unknown())
             }
+            Placeholder::Support => None,
         }
     }
 
