@@ -74,9 +74,7 @@ impl i18n::Placeholder for Placeholder {
 
     fn direction(self) -> ValueDirection {
         match self {
-            P::To | P::NewEmail | P::OldEmail | P::MaskedEmail | P::Network | P::Support => {
-                ValueDirection::LeftToRight
-            }
+            P::To | P::NewEmail | P::OldEmail | P::MaskedEmail | P::Network | P::Support => ValueDirection::LeftToRight,
             P::Product
             | P::Name
             | P::EventTime
