@@ -6,10 +6,10 @@
 
 use std::time::Duration;
 
-use bson::{Bson, Document, Uuid, doc};
+use bson::{Bson, DateTime, Document, Uuid, doc};
 use events::sealing::Purpose;
 use mongodb::options::ReturnDocument;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use service_kit::mongo::{RequestBudget, StoreError, with_deadline};
 
 use super::{
@@ -266,12 +266,12 @@ impl UserStore {
             set.insert("sessions", doc! { "epoch": { "$add": ["$sessions.epoch", 1_i64] }, "keep": keep });
         }
         if let Some(seen) = change.seen_network {
-            let seen = bson::serialize_to_document(&seen).map_err(bson_error)?;
-            set.insert("knownNetworks", seen_expression("knownNetworks", "network", seen, &KNOWN_NETWORKS));
+            let networks = seen_expression("knownNetworks", "network", &seen, seen.last_seen, &KNOWN_NETWORKS)?;
+            set.insert("knownNetworks", networks);
         }
         if let Some(seen) = change.seen_place {
-            let seen = bson::serialize_to_document(&seen).map_err(bson_error)?;
-            set.insert("signInPlaces", seen_expression("signInPlaces", "place", seen, &SIGN_IN_PLACES));
+            let places = seen_expression("signInPlaces", "place", &seen, seen.last_seen, &SIGN_IN_PLACES)?;
+            set.insert("signInPlaces", places);
         }
         if let Some(tokens) = tokens_expression(tokens)? {
             set.insert("tokens", tokens);
@@ -369,16 +369,24 @@ fn used_tokens_expression(used: &[UsedTokenRecord]) -> Result<Bson, StoreError> 
     Ok(doc! { "$slice": [{ "$concatArrays": [kept, added] }, -MAX_USED_TOKENS] }.into())
 }
 
-/// Returns the list of an account with this entry first, followed by the other entries that are not too old. `key` is
-/// the field that distinguishes the entries.
-fn seen_expression(list: &str, key: &str, seen: Document, kept: &KeptEntries) -> Document {
+/// Returns the list of an account with this entry first, followed by the other entries that were seen recently enough.
+/// `key` is the field that distinguishes the entries.
+fn seen_expression(
+    list: &str,
+    key: &str,
+    seen: &impl Serialize,
+    last_seen: DateTime,
+    kept: &KeptEntries,
+) -> Result<Document, StoreError> {
+    let seen = bson::serialize_to_document(seen).map_err(bson_error)?;
     let age = i64::try_from(kept.lifetime.as_millis()).unwrap_or(i64::MAX);
+    let oldest = DateTime::from_millis(last_seen.timestamp_millis().saturating_sub(age));
     let most = i32::try_from(kept.most).unwrap_or(i32::MAX);
     let others = doc! { "$filter": { "input": { "$ifNull": [format!("${list}"), []] }, "cond": { "$and": [
         { "$ne": [format!("$$this.{key}"), { "$literal": seen.get(key) }] },
-        { "$gt": ["$$this.lastSeen", { "$subtract": ["$$NOW", age] }] },
+        { "$gt": ["$$this.lastSeen", oldest] },
     ] } } };
-    doc! { "$slice": [{ "$concatArrays": [[{ "$literal": seen }], others] }, most] }
+    Ok(doc! { "$slice": [{ "$concatArrays": [[{ "$literal": seen }], others] }, most] })
 }
 
 /// The fields of a deleted account that are read.

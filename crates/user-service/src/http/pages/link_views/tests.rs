@@ -292,6 +292,7 @@ fn each_page_exists_in_each_language_with_its_status() {
             (pages.email_taken_page(), 409),
             (pages.done_page(DonePage::EmailChangeUndone, "t"), 200),
             (pages.done_page(DonePage::ChangeUndone(UndoneChange::Password), "t"), 200),
+            (pages.done_page(DonePage::ChangeUndone(UndoneChange::SignIn), "t"), 200),
             (unusable(LinkPage::VerifyEmail, LinkState::Confirmed), 200),
             (unusable(LinkPage::ConfirmEmail, LinkState::Used), 400),
             (unusable(LinkPage::UndoChange, LinkState::Expired), 400),
@@ -313,6 +314,6 @@ fn each_page_exists_in_each_language_with_its_status() {
             assert!(html.contains(&opening) && !html.contains("{min}") && !html.contains("{day}"), "{html}");
             titles.insert(html.split_once("<h1>").unwrap().1.split_once("</h1>").unwrap().0.to_owned());
         }
-        assert_eq!(titles.len(), 24, "{titles:?}");
+        assert_eq!(titles.len(), 26, "{titles:?}");
     }
 }
