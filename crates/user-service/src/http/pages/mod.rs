@@ -1,29 +1,42 @@
 //! The HTML pages: the start page, the pages behind mailed links, and a page for each problem type.
 
+mod check;
 pub(super) mod layout;
 pub(super) mod link_handlers;
 mod link_page;
 mod link_request;
 mod link_views;
+pub(super) mod logo;
 pub mod problem_pages;
+mod served;
 pub(super) mod start_page;
+mod style;
 mod texts;
 
+use std::sync::Arc;
+
+use branding::{Branding, BrandingConfig};
 use i18n::InvalidFile;
 pub use layout::Pages;
+pub use served::ServedPages;
 pub use start_page::StartPage;
 
-/// Parses the embedded catalogues and templates and checks them completely, so that no page fails later because of a
-/// missing text or value.
+/// Reads the brand, makes its pages, and checks them completely, so that no page fails later because of a missing text or
+/// value. Logs which texts a new language does not have.
 ///
 /// # Errors
 /// Returns the first invalid file.
-pub fn load() -> Result<Pages, InvalidFile> {
-    let pages = Pages::parse()?;
-    for page in link_views::examples() {
-        pages.check(layout::LINK, &page)?;
+pub fn load(config: &BrandingConfig) -> Result<Pages, InvalidFile> {
+    let branding = config.directory.as_deref().map(Branding::read).transpose()?.unwrap_or_default();
+    let pages = make(&branding)?;
+    for missing in pages.missing_texts() {
+        tracing::warn!("{missing}");
     }
-    problem_pages::check(&pages)?;
-    start_page::check(&pages)?;
     Ok(pages)
+}
+
+fn make(branding: &Branding) -> Result<Pages, InvalidFile> {
+    let pages = Arc::new(Pages::new(branding)?);
+    check::check(&pages)?;
+    Ok(Arc::into_inner(pages).expect("the check keeps no page"))
 }

@@ -1,0 +1,89 @@
+//! The style sheet of all pages: the built-in one or that of the brand, and the colours of the brand after it.
+
+use branding::{Brand, Branding, Colour, Colours, Palette, Palettes};
+use i18n::{InvalidFile, TemplateSource};
+
+/// The name of the style sheet in the folder of the brand.
+const FILE: &str = "pages/style.css";
+
+/// The built-in style sheet.
+const BUILT_IN: &str = include_str!("../../../templates/style.css");
+/// The rules for the header and the footer, which only a page with a brand has.
+const BRAND_RULES: &str = include_str!("../../../templates/brand.css");
+
+/// The colours of the built-in style sheet, for the contrast with those of a brand.
+const DEFAULTS: Palettes = Palettes {
+    light: Palette {
+        accent: Colour::built_in(0x0a_58_ca),
+        on_accent: Colour::built_in(0xff_ff_ff),
+        page: Colour::built_in(0xf5_f6_f7),
+        card: Colour::built_in(0xff_ff_ff),
+        text: Colour::built_in(0x1c_20_24),
+        soft: Colour::built_in(0x5a_62_6b),
+        line: Colour::built_in(0xd9_dd_e1),
+    },
+    dark: Palette {
+        accent: Colour::built_in(0x8a_b4_f8),
+        on_accent: Colour::built_in(0x10_15_1c),
+        page: Colour::built_in(0x14_17_1a),
+        card: Colour::built_in(0x1d_21_25),
+        text: Colour::built_in(0xe8_ea_ed),
+        soft: Colour::built_in(0xa7_af_b8),
+        line: Colour::built_in(0x34_3a_40),
+    },
+};
+
+/// Returns the style sheet of all pages.
+///
+/// # Errors
+/// Returns an error if the style sheet of the brand would end the style element, or if a text has too little contrast.
+pub(super) fn sheet(branding: &Branding) -> Result<String, InvalidFile> {
+    let brand = &branding.brand;
+    let mut sheet = match branding.template(FILE) {
+        Some(source) => checked(source)?,
+        None if *brand == Brand::default() => BUILT_IN.to_owned(),
+        None => with_brand_rules(),
+    };
+    // A style sheet of the brand has the colours of brand.toml, too, wherever it uses the variables of the built-in one.
+    let palettes = brand.palettes(&DEFAULTS)?;
+    for (scheme, colours, palette) in [("light", &brand.light, &palettes.light), ("dark", &brand.dark, &palettes.dark)] {
+        let rules = rules(colours, palette);
+        if !rules.is_empty() {
+            sheet.push_str(&format!("@media(prefers-color-scheme:{scheme}){{:root{{{rules}}}}}\n"));
+        }
+    }
+    Ok(sheet)
+}
+
+/// Returns the built-in style sheet of pages with a brand.
+pub(super) fn with_brand_rules() -> String {
+    [BUILT_IN, BRAND_RULES].concat()
+}
+
+/// Returns the variables of the colours that are given, or follow from one that is.
+fn rules(given: &Colours, palette: &Palette) -> String {
+    let on_accent = given.on_accent.or(given.accent);
+    let variables = [
+        ("text", given.text, palette.text),
+        ("soft", given.soft, palette.soft),
+        ("page", given.page, palette.page),
+        ("card", given.card, palette.card),
+        ("line", given.line, palette.line),
+        ("accent", given.accent, palette.accent),
+        ("on-accent", on_accent, palette.on_accent),
+    ];
+    let given = variables.iter().filter(|(_, given, _)| given.is_some());
+    let rules: Vec<String> = given.map(|(name, _, colour)| format!("--{name}:{colour}")).collect();
+    rules.join(";")
+}
+
+/// Returns a style sheet as a browser reads it between the tags: it sees line feeds only, and hashes what it sees.
+fn checked(source: &TemplateSource) -> Result<String, InvalidFile> {
+    let text = source.text();
+    for (forbidden, problem) in [("</", "`</` would end the style sheet"), ("\0", "it has a NUL character")] {
+        if let Some(at) = text.find(forbidden) {
+            return Err(InvalidFile::at(source.path().to_owned(), text, at, problem.to_owned()));
+        }
+    }
+    Ok(text.replace("\r\n", "\n").replace('\r', "\n"))
+}
