@@ -10,7 +10,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use i18n::Templates;
+use i18n::{TemplateSource, Templates};
 use serde::Serialize;
 use service_kit::cli::print_result;
 
@@ -23,6 +23,8 @@ const FILE: &str = "index.html";
 /// Identifies a page of this command. It stands near the beginning of the page.
 const GENERATOR_TAG: &str = r#"<meta name="generator" content="email-service preview">"#;
 const TAG_SEARCH_BYTES: u64 = 1024;
+/// The size of the largest page. It contains every mail in every language.
+const MAX_BYTES: usize = 64 * 1024 * 1024;
 
 /// The token in the examples, which is obviously not a real one.
 const TOKEN: &str = "EXAMPLE-NOT-A-REAL-TOKEN-EXAMPLE-NOT-A-REAL";
@@ -115,7 +117,8 @@ fn mail(renderer: &Renderer, example: ExampleMail, language: &str) -> Result<Pre
 }
 
 fn html(page: &PreviewPage) -> anyhow::Result<String> {
-    Ok(Templates::new(&[(FILE, include_str!("../../templates/preview.html"))])?.render(FILE, page)?)
+    let source = TemplateSource::new("templates/preview.html", include_str!("../../templates/preview.html"));
+    Ok(Templates::new([(FILE, source)])?.with_max_bytes(MAX_BYTES).render(FILE, page)?)
 }
 
 /// Replaces the file as a whole, or not at all.

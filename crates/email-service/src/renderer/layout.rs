@@ -1,6 +1,6 @@
 //! The layout that all mails share, as HTML and as text.
 
-use i18n::{FilledText, InvalidFile, Templates};
+use i18n::{FilledText, InvalidFile, TemplateSource, Templates};
 use serde::Serialize;
 
 use super::wrap;
@@ -59,9 +59,11 @@ struct Values<'a> {
 
 impl Layout {
     pub(super) fn new() -> Result<Layout, InvalidFile> {
-        let sources =
-            [(HTML, include_str!("../../templates/mail.html")), (TEXT, include_str!("../../templates/mail.txt"))];
-        let mut templates = Templates::new(&sources)?;
+        let sources = [
+            (HTML, TemplateSource::new("templates/mail.html", include_str!("../../templates/mail.html"))),
+            (TEXT, TemplateSource::new("templates/mail.txt", include_str!("../../templates/mail.txt"))),
+        ];
+        let mut templates = Templates::new(sources)?;
         templates.add_filter("wrap", |text| wrap::wrap(&text, TEXT_WIDTH));
         Ok(Layout(templates))
     }

@@ -133,7 +133,7 @@ impl Renderer {
             product: name.clone().unwrap_or_else(|| email.domain().to_owned()),
             from: Mailbox::new(name, email),
             links: LinkBase::new(link_base_url)?,
-            catalogues: Catalogues::embedded(&CATALOGUES)?,
+            catalogues: Catalogues::load(&CATALOGUES, &[])?,
             layout: Layout::new()?,
         })
     }
