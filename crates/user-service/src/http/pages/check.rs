@@ -64,3 +64,85 @@ fn missing_part(html: &str) -> Option<String> {
     let missing = shown.iter().find(|(text, _)| !html.contains(text)).map(|(_, name)| format!("`{name}`"));
     missing.or_else(|| FIELDS.iter().find(|name| !has_field(name)).map(|name| format!("field `{name}`")))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::pages::{layout::TEMPLATES, make, tests::branding};
+
+    fn built_in(name: &str) -> &'static str {
+        TEMPLATES.iter().find(|(built_in, _)| *built_in == name).unwrap().1
+    }
+
+    /// Returns the error about a template of the brand, without its folder.
+    fn problem(name: &str, text: &str) -> Option<String> {
+        let (folder, branding) = branding(&[(name, text)]);
+        let error = make(&branding).err()?.to_string();
+        Some(error.replace(&format!("{}/", folder.path().display()), ""))
+    }
+
+    #[test]
+    fn a_template_that_fails_for_some_page_is_refused_with_its_line() {
+        let content = |text: &str| format!("{{% extends \"layout.html\" %}}\n{{% block content %}}\n{text}\n{{% endblock %}}");
+        for (name, text, line) in [
+            ("pages/layout.html", "{{ titel }}".to_owned(), 1),
+            ("pages/layout.html", "{% if is_rtl %}\n{{ nothing }}{% endif %}".to_owned(), 2),
+            ("pages/layout.html", "{{ title|safe }}".to_owned(), 1),
+            ("pages/layout.html", "{% block content %}".to_owned(), 1),
+            ("pages/start.html", content("{{ page.request.title }}"), 3),
+            ("pages/problem.html", content("{{ page.title }}"), 3),
+            ("pages/problems.html", content("{% for it in page.problems %}\n{{ it.name }}{% endfor %}"), 4),
+            ("pages/link.html", content("{{ page.forms[0].checkbox.label }}"), 3),
+            ("pages/link.html", content("{% for form in page.forms %}{{ form.account.username }}{% endfor %}"), 3),
+            // Both forms of the real page are usual ones, but no example has exactly two.
+            ("pages/link.html", content("{% if page.forms|length == 2 and not page.error %}\n{{ nothing }}{% endif %}"), 4),
+            ("pages/link.html", content("{% if language == \"ja\" and page.status %}\n{{ nothing }}{% endif %}"), 4),
+            ("pages/link.html", content("{% for x in range(20000) %}\n{% for y in range(20000) %}{{ y }}{% endfor %}{% endfor %}"), 4),
+        ] {
+            let error = problem(name, &text).unwrap_or_else(|| panic!("{text} was accepted"));
+            assert!(error.starts_with(&format!("the file `{name}` is invalid: line {line}: ")), "{text}: {error}");
+            assert!(!error.contains("alert"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_page_of_mailed_links_that_lacks_a_part_is_refused() {
+        let link = built_in("link.html");
+        assert_eq!(problem("pages/link.html", &link.replace("name=\"token\"", "name='token'")), None);
+        for (from, to, missing) in [
+            ("name=\"token\"", "name=\"tok\"", "field `token`"),
+            ("name=\"newPassword\"", "", "field `newPassword`"),
+            ("name=\"confirmed\"", "", "field `confirmed`"),
+            ("{{ form.path }}", "", "path of the form"),
+            ("{{ form.token }}", "", "token of the form"),
+            ("{{ form.button }}", "", "button of the form"),
+            ("{{ page.error }}", "", "`page.error`"),
+            ("{{ page.status }}", "", "`page.status`"),
+        ] {
+            assert!(link.contains(from));
+            let error = problem("pages/link.html", &link.replace(from, to)).unwrap_or_default();
+            assert!(error.contains(missing) && error.starts_with("the file `pages/link.html` is invalid: "), "{error}");
+        }
+        let layout = built_in("layout.html");
+        for (from, missing) in [("{% block content %}{% endblock %}", "page.error"), ("{{ title }}", "title")] {
+            let error = problem("pages/layout.html", &layout.replace(from, "")).unwrap_or_default();
+            assert!(error.contains(missing) && error.starts_with("the file `pages/layout.html` is invalid: "), "{error}");
+        }
+    }
+
+    #[test]
+    fn no_page_has_a_value_as_html() {
+        let pages = Arc::new(make(&Default::default()).unwrap());
+        let failures = Arc::new(Mutex::new(None));
+        let mut seen = 0;
+        for localized in pages.in_every_language(&OnFailure::Keep(Arc::clone(&failures))) {
+            for (_, response) in link_views::every_page(&localized, VALUES[1]) {
+                let html = actix_web::body::MessageBody::try_into_bytes(response.into_body()).unwrap();
+                let html = String::from_utf8(html.to_vec()).unwrap();
+                assert!(!html.contains("<script"), "{html}");
+                seen += usize::from(html.contains("&lt;script"));
+            }
+        }
+        assert!(seen > 100 && failures.lock().unwrap().is_none());
+    }
+}

@@ -273,7 +273,7 @@ pub(in crate::http) mod tests {
     use actix_web::{body::MessageBody, http::header::HeaderValue};
 
     use super::*;
-    use crate::http::pages::ServedPages;
+    use crate::http::pages::{ServedPages, link_views::LinkView, tests::branding};
 
     /// Returns the pages without a brand in the language of this tag.
     pub(in crate::http) fn pages_in(tag: &str) -> LocalizedPages {
@@ -286,7 +286,7 @@ pub(in crate::http) mod tests {
 
     #[test]
     fn a_page_is_private_and_cannot_be_framed_or_scripted() {
-        let page = crate::http::pages::link_views::examples().pop().unwrap();
+        let page = LinkView::default();
         let response = pages_in("de").response(StatusCode::OK, LINK, "A < B", &page);
         let header = |name| response.headers().get(name).unwrap().to_str().unwrap();
         assert_eq!(header(header::REFERRER_POLICY), "no-referrer");
@@ -309,5 +309,52 @@ pub(in crate::http) mod tests {
                 "default-src 'none'; style-src 'sha256-{hash}'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
             )
         );
+    }
+
+    fn html_with(branding: &Branding, tag: &str) -> String {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::ACCEPT_LANGUAGE, HeaderValue::from_str(tag).unwrap());
+        let pages = ServedPages::for_test(branding).localized(&headers);
+        let response = pages.response(StatusCode::OK, LINK, "A title", &LinkView::default());
+        String::from_utf8(response.into_body().try_into_bytes().unwrap().to_vec()).unwrap()
+    }
+
+    #[test]
+    fn a_page_without_a_brand_has_nothing_of_one() {
+        let html = html_with(&Branding::default(), "en");
+        let (before, after) = html.split_once(include_str!("../../../templates/style.css")).unwrap();
+        assert_eq!(
+            before,
+            "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+             <meta name=\"color-scheme\" content=\"light dark\">\n<meta name=\"robots\" content=\"noindex\">\n\
+             <title>A title</title>\n<style>"
+        );
+        assert_eq!(after, "</style>\n</head>\n<body>\n<main>\n<h1>A title</h1>\n</main>\n</body>\n</html>");
+    }
+
+    #[test]
+    fn each_part_of_a_brand_is_shown_alone_and_its_texts_are_escaped() {
+        let page = |toml: &str| {
+            let html = html_with(&branding(&[("brand.toml", toml), (".logo.png", "")]).1, "ar");
+            let body = html.split_once("<body>\n").unwrap().1.to_owned();
+            (html, body.replace("\n", ""))
+        };
+        let main = "<main><h1>A title</h1></main>";
+        let (html, body) = page("product = \"<A> & \\\"B\\\"\"");
+        assert!(html.contains("<title>A title · &lt;A&gt; &amp; &quot;B&quot;</title>"), "{html}");
+        assert!(body.starts_with(&format!("<header><bdi>&lt;A&gt; &amp; &quot;B&quot;</bdi></header>{main}</body>")), "{body}");
+        let (html, body) = page("support = \"help@acme.example\"");
+        let link = "<li><a href=\"mailto:help@acme.example\">";
+        assert!(body.starts_with(&format!("{main}<footer><ul>{link}")) && html.contains("<title>A title</title>"), "{body}");
+        let (_, body) = page("support = \"https://acme.example/?a=1&b=2\"");
+        assert!(body.contains("<a href=\"https://acme.example/?a=1&amp;b=2\">"), "{body}");
+        let (_, body) = page("links = [{ text = \"<x>\", url = \"https://acme.example\" }]");
+        let link = "<li><a href=\"https://acme.example/\"><bdi>&lt;x&gt;</bdi></a></li>";
+        assert!(body.contains(&format!("{main}<footer><ul>{link}</ul></footer>")), "{body}");
+        let (_, body) = page("postal_address = [\"A\", \"<B>\"]");
+        assert!(body.contains("<footer><address dir=\"auto\">A<br>&lt;B&gt;</address></footer>"), "{body}");
+        let (html, body) = page("");
+        assert!(body.starts_with(&format!("{main}</body>")) && !html.contains("img-src"), "{body}");
     }
 }

@@ -36,7 +36,7 @@ async fn logo(
     if_none_match: IfNoneMatch,
 ) -> Result<HttpResponse, Problem> {
     let pages = pages.current();
-    let PageLogo { digest, media_type, bytes } = pages.logo().ok_or(Problem::NotFound)?;
+    let PageLogo { digest, media_type, bytes, .. } = pages.logo().ok_or(Problem::NotFound)?;
     // While replicas read a changed brand, a page of one may ask another for a logo that it does not have. Its answer must
     // not be kept under that address.
     let is_other = query.get("v").is_some_and(|asked| asked != digest);

@@ -40,3 +40,33 @@ fn make(branding: &Branding) -> Result<Pages, InvalidFile> {
     check::check(&pages)?;
     Ok(Arc::into_inner(pages).expect("the check keeps no page"))
 }
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+
+    /// Returns the brand in a folder with these files.
+    pub(super) fn branding(files: &[(&str, &str)]) -> (TempDir, Branding) {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        let branding = Branding::read(folder.path()).unwrap();
+        (folder, branding)
+    }
+
+    #[test]
+    fn the_built_in_pages_pass_the_check_of_own_templates() {
+        let own = ["layout", "start", "link", "problem", "problems"].map(|name| {
+            let text = layout::TEMPLATES.iter().find(|(built_in, _)| *built_in == format!("{name}.html")).unwrap().1;
+            (format!("pages/{name}.html"), text)
+        });
+        let own: Vec<_> = own.iter().map(|(name, text)| (name.as_str(), *text)).collect();
+        assert!(make(&branding(&own).1).unwrap().has_own_templates());
+        assert!(!make(&Branding::default()).unwrap().has_own_templates());
+    }
+}

@@ -8,7 +8,7 @@ use std::{
 use actix_web::{
     FromRequest, HttpRequest,
     dev::Payload,
-    http::header::{self, HeaderMap},
+    http::header::HeaderMap,
     web,
 };
 use i18n::InvalidFile;
@@ -81,5 +81,42 @@ impl FromRequest for LocalizedPages {
         let pages = request.app_data::<web::Data<ServedPages>>();
         let pages = pages.ok_or_else(|| Problem::internal(anyhow::anyhow!("no pages in the application's data")));
         ready(pages.map(|pages| pages.localized(request.headers())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::{body::MessageBody, http::StatusCode};
+
+    use super::*;
+    use crate::http::pages::{layout::LINK, link_views::LinkView, tests::branding};
+
+    fn html(served: &ServedPages, title: &str) -> String {
+        let response = served.localized(&HeaderMap::new()).response(StatusCode::OK, LINK, title, &LinkView::default());
+        assert_eq!(response.status(), 200);
+        String::from_utf8(response.into_body().try_into_bytes().unwrap().to_vec()).unwrap()
+    }
+
+    #[test]
+    fn a_template_of_the_brand_that_fails_is_replaced_by_the_built_in_one_and_sets_the_gauge() {
+        let layout = "OWN {{ title }}{% if title == \"x\" %}{{ nothing }}{% endif %}{% block content %}{% endblock %}";
+        let (_folder, own) = branding(&[("pages/layout.html", layout), ("brand.toml", "product = \"Acme\"")]);
+        let served = ServedPages::for_test(&own);
+        assert!(html(&served, "y").starts_with("OWN y"));
+        assert_eq!(served.failed.get(), 0);
+        let built_in = html(&served, "x");
+        assert!(built_in.starts_with("<!doctype html>") && built_in.contains("<title>x · Acme</title>"), "{built_in}");
+        assert_eq!(served.failed.get(), 1);
+    }
+
+    #[test]
+    fn a_page_that_has_begun_ends_with_the_set_that_it_began_with() {
+        let (_folder, own) = branding(&[("brand.toml", "product = \"Acme\"")]);
+        let served = ServedPages::for_test(&own);
+        let begun = served.localized(&HeaderMap::new());
+        served.pages.set(Pages::new(&branding::Branding::default()).unwrap());
+        let page = begun.response(StatusCode::OK, LINK, "x", &LinkView::default());
+        let page = String::from_utf8(page.into_body().try_into_bytes().unwrap().to_vec()).unwrap();
+        assert!(page.contains("Acme") && !html(&served, "x").contains("Acme"), "{page}");
     }
 }

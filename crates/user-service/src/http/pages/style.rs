@@ -87,3 +87,57 @@ fn checked(source: &TemplateSource) -> Result<String, InvalidFile> {
     }
     Ok(text.replace("\r\n", "\n").replace('\r', "\n"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::pages::tests::branding;
+
+    #[test]
+    fn the_default_colours_are_those_of_the_built_in_style_sheet() {
+        let mut schemes = BUILT_IN.lines().filter(|line| line.contains("--accent:"));
+        for palette in [DEFAULTS.light, DEFAULTS.dark] {
+            let rules = schemes.next().unwrap().replace("#fff;", "#ffffff;").replace("#fff}", "#ffffff}");
+            for (name, colour) in [
+                ("accent", palette.accent),
+                ("on-accent", palette.on_accent),
+                ("page", palette.page),
+                ("card", palette.card),
+                ("text", palette.text),
+                ("soft", palette.soft),
+                ("line", palette.line),
+            ] {
+                assert!(rules.contains(&format!("--{name}:{colour};")), "{name} {colour}: {rules}");
+            }
+        }
+        assert_eq!(schemes.next(), None);
+    }
+
+    #[test]
+    fn a_brand_adds_its_colours_and_the_rules_of_its_parts() {
+        assert_eq!(sheet(&Branding::default()).unwrap(), BUILT_IN);
+        let toml = "[colours.light]\naccent = \"#0a7d4b\"\n[colours.dark]\ncard = \"#000000\"\n";
+        let colours = "@media(prefers-color-scheme:light){:root{--accent:#0a7d4b;--on-accent:#ffffff}}\n\
+            @media(prefers-color-scheme:dark){:root{--card:#000000}}\n";
+        let (_folder, coloured) = branding(&[("brand.toml", toml)]);
+        assert_eq!(sheet(&coloured).unwrap(), [BUILT_IN, BRAND_RULES, colours].concat());
+        // The contrast is that with the built-in colours.
+        let (folder, pale) = branding(&[("brand.toml", "[colours.light]\ntext = \"#dddddd\"\n")]);
+        let error = sheet(&pale).unwrap_err().to_string();
+        let path = folder.path().join("brand.toml");
+        assert!(error.starts_with(&format!("the file `{}` is invalid: line 2: ", path.display())), "{error}");
+        assert!(error.contains("text (#dddddd) on card (#ffffff)"), "{error}");
+    }
+
+    #[test]
+    fn a_style_sheet_of_the_brand_is_as_a_browser_reads_it_and_cannot_end_its_element() {
+        let (_folder, own) = branding(&[("pages/style.css", "a{}\r\nb{}\rc{}")]);
+        assert_eq!(sheet(&own).unwrap(), "a{}\nb{}\nc{}");
+        for text in ["a{}\n</style><script>", "a{}\n/* </ */", "a{}\n\0"] {
+            let (folder, own) = branding(&[("pages/style.css", text)]);
+            let path = folder.path().join("pages/style.css");
+            let error = sheet(&own).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("the file `{}` is invalid: line 2: ", path.display())), "{error}");
+        }
+    }
+}
