@@ -41,7 +41,7 @@ fn assert_has_brand(page: &ApiResponse) {
         " · Acme Cloud</title>",
         "<bdi>Acme Cloud</bdi>\n</header>",
         "<a href=\"mailto:help@acme.example\">",
-        "<a href=\"https://help.acme.example\"><bdi>Help centre</bdi></a>",
+        "<a href=\"https://help.acme.example/\"><bdi>Help centre</bdi></a>",
         "<address dir=\"auto\">Acme Cloud Ltd<br>1 Example Road, London</address>",
         "--accent:#0a7d4b",
         "--accent:#4fd19a",
