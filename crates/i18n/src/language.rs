@@ -60,6 +60,12 @@ impl Language {
         Self::from_table(tag, &files, table)
     }
 
+    /// Returns the text of the embedded file of this tag.
+    #[must_use]
+    pub fn embedded_text(tag: &str) -> Option<&'static str> {
+        FILES.get_file(format!("{tag}.toml"))?.contents_utf8()
+    }
+
     /// Parses and checks a file.
     ///
     /// # Errors

@@ -21,7 +21,8 @@ pub const TOPOLOGY_FINDING: &str = "user_service_topology_finding";
 /// # Errors
 /// Returns an error if the name is already registered.
 pub fn register_branding_failed(registry: &Registry) -> prometheus::Result<IntGauge> {
-    let help = "1 if branding.directory could not be read again, or a template of it has failed; 0 after the next success.";
+    let help =
+        "1 if branding.directory could not be read again, or a template of it has failed; 0 after the next success.";
     register(registry, IntGauge::new("user_service_branding_failed", help)?)
 }
 

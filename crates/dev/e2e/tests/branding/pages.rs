@@ -100,7 +100,11 @@ async fn a_catalogue_changes_texts_and_a_new_one_is_a_new_language() {
     let (_world, service, api) = start("brandtexts", &folder).await;
     let german = open(&api, UNKNOWN_LINK, "de-AT, en;q=0.5").await.expect(400);
     assert!(german.text.contains("<h1>Der Link von Acme gilt nicht</h1>"), "{}", german.text);
-    assert!(german.text.contains("Er ist nicht vollständig") || german.text.contains("E-Mail-Adresse"), "{}", german.text);
+    assert!(
+        german.text.contains("Er ist nicht vollständig") || german.text.contains("E-Mail-Adresse"),
+        "{}",
+        german.text
+    );
     for language in ["sv", "sv-FI;q=0.9, en;q=0.1"] {
         let swedish = open(&api, UNKNOWN_LINK, language).await.expect(400);
         assert!(swedish.text.contains("<html lang=\"sv\">"), "{}", swedish.text);
@@ -136,7 +140,8 @@ async fn the_logo_is_served_with_validators_and_only_the_present_one_may_be_cach
         }
         let etag = response.headers()["etag"].clone();
         assert_eq!(response.bytes().await.expect("a body"), file);
-        let known = api.send(api.request(Method::GET, path).header(header::IF_NONE_MATCH, etag.clone())).await.expect(304);
+        let known =
+            api.send(api.request(Method::GET, path).header(header::IF_NONE_MATCH, etag.clone())).await.expect(304);
         assert_eq!(known.header("etag").as_bytes(), etag.as_bytes());
         assert_eq!(known.header("cache-control"), "public, max-age=86400");
         let changed = api.request(Method::GET, path).header(header::IF_NONE_MATCH, "\"other\"");
@@ -184,9 +189,17 @@ async fn sighup_reads_the_brand_again_and_a_broken_one_changes_nothing() {
 
     let sv = folder.read("catalogues/sv.toml");
     let broken: [(&str, String, usize); 4] = [
-        ("catalogues/sv.toml", sv.replace("Minst {min} tecken", "Minst {antal} tecken"), line_of(&sv, "Minst {min} tecken")),
+        (
+            "catalogues/sv.toml",
+            sv.replace("Minst {min} tecken", "Minst {antal} tecken"),
+            line_of(&sv, "Minst {min} tecken"),
+        ),
         ("brand.toml", "product = \"Third name\"\ncolor = \"red\"\n".to_owned(), 2),
-        ("pages/layout.html", "<style>{{ style }}</style>\n<h1>{{ titel }}</h1>{% block content %}{% endblock %}".to_owned(), 2),
+        (
+            "pages/layout.html",
+            "<style>{{ style }}</style>\n<h1>{{ titel }}</h1>{% block content %}{% endblock %}".to_owned(),
+            2,
+        ),
         ("pages/style.css", "a{}\n</style><script>alert(1)</script>".to_owned(), 2),
     ];
     for (name, text, line) in broken {
@@ -240,11 +253,11 @@ async fn a_template_that_fails_for_one_page_is_replaced_by_the_built_in_one() {
 #[tokio::test]
 async fn a_start_with_a_broken_brand_is_refused_with_file_and_line() {
     let world = World::without_topic(&Stack::from_env(), "brandbad");
-    let folder = BrandFolder::example();
+    let folder = BrandFolder::empty();
     let spec = folder.on(world.user_service());
     let link = include_str!("../../../../user-service/templates/link.html");
     for (name, text, line, part) in [
-        ("brand.toml", "product = \"A\nB\"\n", Some(1), ""),
+        ("brand.toml", "product = A\n", Some(1), ""),
         ("brand.toml", "product = \"A\"\nprodukt = \"B\"\n", Some(2), "produkt"),
         ("brand.toml", "[colours.light]\naccent = \"#eeeeee\"\non_accent = \"#ffffff\"\n", None, "4.5"),
         ("brand.toml", "logo = \"missing.png\"\n", Some(1), "missing.png"),
@@ -252,10 +265,20 @@ async fn a_start_with_a_broken_brand_is_refused_with_file_and_line() {
         ("catalogues/de.toml", "[pages.verify]\ntitle = \"x {min}\"\n", Some(2), "pages.verify.title"),
         ("catalogues/de.toml", "[pages.reset]\nhint = \"Lang.\"\n", Some(2), "{min}"),
         ("catalogues/nb.toml", "[pages.verify]\ntitle = \"x\"\n", None, "[language]"),
-        ("pages/start.html", "{% extends \"layout.html\" %}\n{% block content %}\n{{ page.abuot }}\n{% endblock %}", Some(3), ""),
+        (
+            "pages/start.html",
+            "{% extends \"layout.html\" %}\n{% block content %}\n{{ page.abuot }}\n{% endblock %}",
+            Some(3),
+            "",
+        ),
         ("pages/start.html", "{{ page.about|safe }}", Some(1), "safe"),
         ("pages/start.html", "{% for link in page.links %}", Some(1), ""),
-        ("pages/start.html", "{% for x in range(100000) %}{% for y in range(100000) %}{{ y }}{% endfor %}{% endfor %}", None, ""),
+        (
+            "pages/start.html",
+            "{% for x in range(100000) %}{% for y in range(100000) %}{{ y }}{% endfor %}{% endfor %}",
+            None,
+            "",
+        ),
         ("pages/link.html", &link.replace("name=\"newPassword\"", ""), None, "newPassword"),
         ("pages/link.html", "{{ page.forms[0].button }}", Some(1), ""),
         ("pages/other.html", "", None, "pages/other.html"),
@@ -292,10 +315,9 @@ async fn in_a_browser_the_logo_is_loaded_and_the_button_has_the_colour_of_the_br
     let address = format!("http://127.0.0.1:{}{UNKNOWN_LINK}", service.http_port());
     let own_sheet = [include_str!("../../../../user-service/templates/style.css"), "header{letter-spacing:1px}\r\n"];
     for round in 0..2 {
-        for (scheme, accent, text) in [
-            ("light", "rgb(10, 125, 75)", "rgb(255, 255, 255)"),
-            ("dark", "rgb(79, 209, 154)", "rgb(16, 21, 28)"),
-        ] {
+        for (scheme, accent, text) in
+            [("light", "rgb(10, 125, 75)", "rgb(255, 255, 255)"), ("dark", "rgb(79, 209, 154)", "rgb(16, 21, 28)")]
+        {
             browser.set_color_scheme(scheme).await;
             for width in [320, 1280] {
                 browser.set_size(width, 860).await;
@@ -317,5 +339,5 @@ async fn in_a_browser_the_logo_is_loaded_and_the_button_has_the_colour_of_the_br
     }
     // The recorder does see a violation.
     browser.evaluate("document.body.insertAdjacentHTML('beforeend', '<p style=\"color:red\">')").await;
-    browser.wait_until("policyViolations.length === 1").await;
+    browser.wait_until("policyViolations.length > 0").await;
 }

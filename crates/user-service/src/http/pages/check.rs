@@ -83,7 +83,8 @@ mod tests {
 
     #[test]
     fn a_template_that_fails_for_some_page_is_refused_with_its_line() {
-        let content = |text: &str| format!("{{% extends \"layout.html\" %}}\n{{% block content %}}\n{text}\n{{% endblock %}}");
+        let content =
+            |text: &str| format!("{{% extends \"layout.html\" %}}\n{{% block content %}}\n{text}\n{{% endblock %}}");
         for (name, text, line) in [
             ("pages/layout.html", "{{ titel }}".to_owned(), 1),
             ("pages/layout.html", "{% if is_rtl %}\n{{ nothing }}{% endif %}".to_owned(), 2),
@@ -95,9 +96,17 @@ mod tests {
             ("pages/link.html", content("{{ page.forms[0].checkbox.label }}"), 3),
             ("pages/link.html", content("{% for form in page.forms %}{{ form.account.username }}{% endfor %}"), 3),
             // Both forms of the real page are usual ones, but no example has exactly two.
-            ("pages/link.html", content("{% if page.forms|length == 2 and not page.error %}\n{{ nothing }}{% endif %}"), 4),
+            (
+                "pages/link.html",
+                content("{% if page.forms|length == 2 and not page.error %}\n{{ nothing }}{% endif %}"),
+                4,
+            ),
             ("pages/link.html", content("{% if language == \"ja\" and page.status %}\n{{ nothing }}{% endif %}"), 4),
-            ("pages/link.html", content("{% for x in range(20000) %}\n{% for y in range(20000) %}{{ y }}{% endfor %}{% endfor %}"), 4),
+            (
+                "pages/link.html",
+                content("{% for x in range(20000) %}\n{% for y in range(20000) %}{{ y }}{% endfor %}{% endfor %}"),
+                4,
+            ),
         ] {
             let error = problem(name, &text).unwrap_or_else(|| panic!("{text} was accepted"));
             assert!(error.starts_with(&format!("the file `{name}` is invalid: line {line}: ")), "{text}: {error}");
@@ -126,7 +135,10 @@ mod tests {
         let layout = built_in("layout.html");
         for (from, missing) in [("{% block content %}{% endblock %}", "page.error"), ("{{ title }}", "title")] {
             let error = problem("pages/layout.html", &layout.replace(from, "")).unwrap_or_default();
-            assert!(error.contains(missing) && error.starts_with("the file `pages/layout.html` is invalid: "), "{error}");
+            assert!(
+                error.contains(missing) && error.starts_with("the file `pages/layout.html` is invalid: "),
+                "{error}"
+            );
         }
     }
 

@@ -343,10 +343,16 @@ pub(in crate::http) mod tests {
         let main = "<main><h1>A title</h1></main>";
         let (html, body) = page("product = \"<A> & \\\"B\\\"\"");
         assert!(html.contains("<title>A title · &lt;A&gt; &amp; &quot;B&quot;</title>"), "{html}");
-        assert!(body.starts_with(&format!("<header><bdi>&lt;A&gt; &amp; &quot;B&quot;</bdi></header>{main}</body>")), "{body}");
+        assert!(
+            body.starts_with(&format!("<header><bdi>&lt;A&gt; &amp; &quot;B&quot;</bdi></header>{main}</body>")),
+            "{body}"
+        );
         let (html, body) = page("support = \"help@acme.example\"");
         let link = "<li><a href=\"mailto:help@acme.example\">";
-        assert!(body.starts_with(&format!("{main}<footer><ul>{link}")) && html.contains("<title>A title</title>"), "{body}");
+        assert!(
+            body.starts_with(&format!("{main}<footer><ul>{link}")) && html.contains("<title>A title</title>"),
+            "{body}"
+        );
         let (_, body) = page("support = \"https://acme.example/?a=1&b=2\"");
         assert!(body.contains("<a href=\"https://acme.example/?a=1&amp;b=2\">"), "{body}");
         let (_, body) = page("links = [{ text = \"<x>\", url = \"https://acme.example\" }]");

@@ -1,10 +1,5 @@
 //! `GET /branding/logo`: the logo of the brand, for the pages.
 
-use actix_web::{
-    HttpResponse,
-    http::{Method, header},
-    web,
-};
 use super::{layout::PageLogo, served::ServedPages};
 use crate::{
     http::{
@@ -15,6 +10,11 @@ use crate::{
         resource::Resource,
     },
     problem::Problem,
+};
+use actix_web::{
+    HttpResponse,
+    http::{Method, header},
+    web,
 };
 
 /// The path of the logo.

@@ -15,11 +15,12 @@ mod texts;
 
 use std::sync::Arc;
 
-use branding::{Branding, BrandingConfig};
-use i18n::InvalidFile;
+use branding::{Branding, BrandingConfig, BuiltInFiles};
+use i18n::{InvalidFile, Texts as _};
 pub use layout::Pages;
 pub use served::ServedPages;
 pub use start_page::StartPage;
+use texts::PageTexts;
 
 /// Reads the brand, makes its pages, and checks them completely, so that no page fails later because of a missing text or
 /// value. Logs which texts a new language does not have.
@@ -33,6 +34,18 @@ pub fn load(config: &BrandingConfig) -> Result<Pages, InvalidFile> {
         tracing::warn!("{missing}");
     }
     Ok(pages)
+}
+
+/// Returns the built-in files that a brand can replace.
+#[must_use]
+pub fn built_in_files() -> BuiltInFiles {
+    let templates = layout::TEMPLATES.iter().map(|(name, text)| (*name, (*text).to_owned()));
+    let files = templates.chain([("style.css", style::with_brand_rules())]);
+    BuiltInFiles {
+        files: files.map(|(name, text)| (format!("pages/{name}"), text)).collect(),
+        catalogues: &layout::CATALOGUES,
+        tables: PageTexts::TABLES,
+    }
 }
 
 fn make(branding: &Branding) -> Result<Pages, InvalidFile> {

@@ -5,12 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use actix_web::{
-    FromRequest, HttpRequest,
-    dev::Payload,
-    http::header::HeaderMap,
-    web,
-};
+use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header::HeaderMap, web};
 use i18n::InvalidFile;
 use prometheus::IntGauge;
 use service_kit::{prometheus, reload::Reloadable};

@@ -46,7 +46,8 @@ pub(super) fn sheet(branding: &Branding) -> Result<String, InvalidFile> {
     };
     // A style sheet of the brand has the colours of brand.toml, too, wherever it uses the variables of the built-in one.
     let palettes = brand.palettes(&DEFAULTS)?;
-    for (scheme, colours, palette) in [("light", &brand.light, &palettes.light), ("dark", &brand.dark, &palettes.dark)] {
+    for (scheme, colours, palette) in [("light", &brand.light, &palettes.light), ("dark", &brand.dark, &palettes.dark)]
+    {
         let rules = rules(colours, palette);
         if !rules.is_empty() {
             sheet.push_str(&format!("@media(prefers-color-scheme:{scheme}){{:root{{{rules}}}}}\n"));

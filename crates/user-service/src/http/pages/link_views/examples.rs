@@ -4,8 +4,8 @@ use actix_web::HttpResponse;
 use events::{UndoneChange, sealing::Purpose};
 
 use super::{
-    AccountView, AddressView, CheckboxView, DonePage, FormError, FormView, LinkForm, LinkView, PasswordView, ReasonView,
-    RefusedView, UsernameView,
+    AccountView, AddressView, CheckboxView, DonePage, FormError, FormView, LinkForm, LinkView, PasswordView,
+    ReasonView, RefusedView, UsernameView,
 };
 use crate::{
     http::pages::{layout::LocalizedPages, link_page::LinkPage},
@@ -103,11 +103,8 @@ pub(in crate::http::pages) fn every_page(pages: &LocalizedPages, value: &str) ->
         }
     }
     let refused = |pointer: &str, code| FieldError::at(pointer.to_owned(), code, "It is not accepted.");
-    let reasons = [
-        refused("#/username", "taken"),
-        refused("#/password", "too-short"),
-        refused("#/password", "without-a-text"),
-    ];
+    let reasons =
+        [refused("#/username", "taken"), refused("#/password", "too-short"), refused("#/password", "without-a-text")];
     for page in LinkPage::ALL {
         for error in [FormError::NotTicked, FormError::Refused { username: value, reasons: &reasons }] {
             let account = account(page.purposes()[0], value);
