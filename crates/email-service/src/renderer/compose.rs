@@ -5,7 +5,7 @@ use i18n::{Catalogue, FilledText, Placeholder as _};
 use super::{
     ComposedMail, MailContent, RenderError, Renderer, address,
     catalogue::{CatalogueTexts, DetailTexts, MailTexts, MessagePattern},
-    layout::{DetailView, LinkView, MailView},
+    layout::{DetailView, LayoutValues, LinkView, MailView, Parts},
     link::{LinkTarget, link_target},
     message::{self, MessageInput},
     message_case::case_of,
@@ -26,21 +26,25 @@ impl Renderer {
         let to = address::normalize(&facts.to)?;
         // Rows of earlier releases have a display name for every kind of mail.
         let display_name = facts.display_name.as_deref().filter(|_| facts.template.names_recipient());
-        let view = Texts::new(self, mail, catalogue, display_name).view()?;
-        let text = self.layout.text(&view)?;
-        let html = self.layout.html(&view)?;
+        let texts = Texts::new(self, mail, catalogue, display_name);
+        let brand = self.brand.view(|| texts.fill(&catalogue.texts.common.support))?;
+        let values = LayoutValues { mail: texts.view()?, brand };
+        let (Parts { text, html }, brand_failure) = self.layouts.render(&values)?;
+        let subject = values.mail.subject;
         let (envelope, message) = message::build(MessageInput {
             from: &self.from,
             to,
             to_name: display_name.and_then(sanitize::clean_name),
-            subject: &view.subject,
+            subject: &subject,
             date: mail.date,
             message_id: mail.message_id,
             language: &catalogue.language.tag,
             text: &text,
             html: &html,
+            // The layout of the brand may leave it out.
+            image: self.brand.logo.as_ref().filter(|logo| html.contains(&logo.url())),
         })?;
-        Ok(ComposedMail { subject: view.subject, envelope, message, text, html })
+        Ok(ComposedMail { subject, envelope, message, text, html, brand_failure })
     }
 }
 
@@ -148,7 +152,7 @@ impl<'a> Texts<'a> {
             Placeholder::Inviter => sanitize::name_of_inviter(values.inviter.as_deref()),
             Placeholder::Remaining => values.remaining.map(|count| count.to_string()),
             Placeholder::LockedUntil => values.locked_until.map(format),
-            Placeholder::Support => None,
+            Placeholder::Support => self.renderer.brand.support.as_ref().map(|support| support.shown.clone()),
         }
     }
 

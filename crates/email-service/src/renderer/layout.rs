@@ -3,7 +3,7 @@
 use i18n::{FilledText, InvalidFile, Templates};
 use serde::Serialize;
 
-use super::wrap;
+use super::{brand::BrandView, wrap};
 
 const HTML: &str = "mail.html";
 const TEXT: &str = "mail.txt";
@@ -49,30 +49,61 @@ pub(super) struct LinkView {
     pub(super) expiry: FilledText,
 }
 
-pub(super) struct Layout(Templates);
+/// The templates of both parts.
+struct Layout(Templates);
+
+/// The layout of all mails: that of the brand, if it has one, and the built-in one.
+pub(super) struct Layouts {
+    built_in: Layout,
+    brand: Option<Layout>,
+}
+
+impl Layouts {
+    pub(super) fn built_in() -> Result<Self, InvalidFile> {
+        Ok(Self { built_in: Layout::built_in()?, brand: None })
+    }
+
+    /// Renders both parts with the same layout: that of the brand, or the built-in one if that of the brand fails.
+    /// Returns the failure, too.
+    pub(super) fn render(&self, values: &LayoutValues<'_>) -> Result<(Parts, Option<InvalidFile>), InvalidFile> {
+        let failure = match self.brand.as_ref().map(|layout| layout.render(values)) {
+            Some(Ok(parts)) => return Ok((parts, None)),
+            Some(Err(failure)) => Some(failure),
+            None => None,
+        };
+        Ok((self.built_in.render(values)?, failure))
+    }
+}
+
+/// Both parts of a mail.
+pub(super) struct Parts {
+    pub(super) text: String,
+    pub(super) html: String,
+}
 
 /// The values of the templates.
 #[derive(Serialize)]
-struct Values<'a> {
-    mail: &'a MailView,
+pub(super) struct LayoutValues<'a> {
+    pub(super) mail: MailView,
+    pub(super) brand: BrandView<'a>,
 }
 
 impl Layout {
-    pub(super) fn new() -> Result<Layout, InvalidFile> {
+    /// Returns the built-in layout.
+    fn built_in() -> Result<Layout, InvalidFile> {
         let sources =
             [(HTML, include_str!("../../templates/mail.html")), (TEXT, include_str!("../../templates/mail.txt"))];
-        let mut templates = Templates::new(&sources)?;
+        Self::new(&sources)
+    }
+
+    fn new(sources: &[(&'static str, &'static str)]) -> Result<Layout, InvalidFile> {
+        let mut templates = Templates::new(sources)?;
         templates.add_filter("wrap", |text| wrap::wrap(&text, TEXT_WIDTH));
         Ok(Layout(templates))
     }
 
-    /// Renders the HTML part, escaped.
-    pub(super) fn html(&self, mail: &MailView) -> Result<String, InvalidFile> {
-        self.0.render(HTML, &Values { mail })
-    }
-
-    /// Renders the text part, wrapped and not escaped.
-    pub(super) fn text(&self, mail: &MailView) -> Result<String, InvalidFile> {
-        self.0.render(TEXT, &Values { mail })
+    /// Renders the text part, wrapped and not escaped, and the HTML part, escaped.
+    fn render(&self, values: &LayoutValues<'_>) -> Result<Parts, InvalidFile> {
+        Ok(Parts { text: self.0.render(TEXT, values)?, html: self.0.render(HTML, values)? })
     }
 }

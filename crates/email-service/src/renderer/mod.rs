@@ -3,6 +3,7 @@
 //! The texts are in `catalogues/<language>.toml`, the templates in `templates/`. Pure: no clock, no I/O.
 
 mod address;
+mod brand;
 mod catalogue;
 mod compose;
 mod example;
@@ -28,7 +29,7 @@ use url::Url;
 
 use crate::plan::MailFacts;
 pub use example::ExampleMail;
-use {catalogue::CatalogueTexts, layout::Layout, link::LinkBase};
+use {brand::MailBrand, catalogue::CatalogueTexts, layout::Layouts, link::LinkBase};
 
 /// The texts: every file of this folder is a language.
 static CATALOGUES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/catalogues");
@@ -40,7 +41,8 @@ pub struct Renderer {
     product: String,
     links: LinkBase,
     catalogues: Catalogues<CatalogueTexts>,
-    layout: Layout,
+    layouts: Layouts,
+    brand: MailBrand,
 }
 
 /// One mail to render. Values that the template does not use are ignored; a missing value is
@@ -70,6 +72,8 @@ pub struct ComposedMail {
     pub message: MessageBytes,
     pub text: String,
     pub html: String,
+    /// Why the layout of the brand could not render this mail, so that the built-in one was used.
+    pub brand_failure: Option<InvalidFile>,
 }
 
 /// The bodies contain one-time tokens, so only their sizes are shown.
@@ -81,6 +85,7 @@ impl fmt::Debug for ComposedMail {
             .field("message", &self.message)
             .field("text", &format_args!("<{} bytes>", self.text.len()))
             .field("html", &format_args!("<{} bytes>", self.html.len()))
+            .field("brand_failure", &self.brand_failure)
             .finish()
     }
 }
@@ -134,7 +139,8 @@ impl Renderer {
             from: Mailbox::new(name, email),
             links: LinkBase::new(link_base_url)?,
             catalogues: Catalogues::embedded(&CATALOGUES)?,
-            layout: Layout::new()?,
+            layouts: Layouts::built_in()?,
+            brand: MailBrand::default(),
         })
     }
 
