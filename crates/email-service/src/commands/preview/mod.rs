@@ -115,7 +115,11 @@ fn mail(renderer: &Renderer, example: ExampleMail, language: &str) -> Result<Pre
 }
 
 fn html(page: &PreviewPage) -> anyhow::Result<String> {
-    Ok(Templates::new(&[(FILE, include_str!("../../templates/preview.html"))])?.render(FILE, page)?)
+    let sources = [
+        ("page.html", include_str!("../../../templates/preview/page.html")),
+        ("page.css", include_str!("../../../templates/preview/page.css")),
+    ];
+    Ok(Templates::new(&sources)?.render("page.html", page)?)
 }
 
 /// Replaces the file as a whole, or not at all.
