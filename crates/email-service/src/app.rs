@@ -23,6 +23,7 @@ use crate::{
 };
 
 use from_config::ParsedConfig;
+pub use from_config::renderer;
 
 /// The running service; [`run`](Self::run) waits for it.
 pub struct Application {

@@ -42,6 +42,7 @@ pub struct Config {
     pub smtp: SmtpConfig,
     pub sender: SenderConfig,
     pub mail: MailConfig,
+    pub branding: BrandingConfig,
     pub ledger: LedgerConfig,
     pub sealing: SealingConfig,
     pub shutdown: ShutdownConfig,
@@ -125,6 +126,13 @@ impl MailConfig {
     pub fn max_event_age(&self) -> anyhow::Result<SignedDuration> {
         self.max_event_age.try_into().context("mail.max_event_age")
     }
+}
+
+/// TEMPORARY until crate branding.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct BrandingConfig {
+    #[serde(deserialize_with = "service_kit::config::optional")]
+    pub directory: Option<std::path::PathBuf>,
 }
 
 /// How long mails are kept in the ledger.

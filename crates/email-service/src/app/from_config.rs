@@ -1,6 +1,5 @@
 //! Makes parts of the service from the configuration.
 
-use anyhow::Context as _;
 use event_consumer::{Settings, Subscription};
 use events::sealing::KeyRing;
 use jiff::SignedDuration;
@@ -8,7 +7,11 @@ use mongodb::Client;
 use rdkafka::ClientConfig;
 use service_kit::{backoff::Backoff, kafka, mongo};
 
-use crate::{config::Config, mailer::server_config::Server, renderer::Renderer};
+use crate::{
+    config::{BrandingConfig, Config, MailConfig},
+    mailer::server_config::Server,
+    renderer::{RenderError, Renderer},
+};
 
 /// The parts that depend on nothing but the configuration. `check-config` makes the same parts as a start.
 pub(super) struct ParsedConfig {
@@ -30,7 +33,7 @@ impl ParsedConfig {
     /// Returns an error that names the key.
     pub(super) async fn new(config: &Config, instance: &str) -> anyhow::Result<Self> {
         config.validate()?;
-        let (from, link_base_url) = config.mail.sender()?;
+        let (from, _) = config.mail.sender()?;
         let settings = Settings {
             brokers: config.kafka.brokers.clone(),
             topic: config.kafka.topic.clone(),
@@ -44,11 +47,28 @@ impl ParsedConfig {
             servers: config.smtp.servers()?,
             backoff: config.mail.backoff()?,
             sender_domain: from.email.domain().to_owned(),
-            renderer: Renderer::new(from, link_base_url).context("mail.from, mail.link_base_url")?,
+            renderer: renderer(&config.mail, &config.branding)?,
             max_event_age: config.mail.max_event_age()?,
             subscription: settings.check()?,
             admin: kafka::admin_config(&config.kafka.brokers, &config.kafka.properties)?,
             client: mongo::client(&config.mongodb, "email-service").await?,
         })
     }
+}
+
+/// Reads the folder of the brand, and makes the renderer with everything checked.
+///
+/// # Errors
+/// Returns an error that names the key, and the file and the line within the folder.
+pub fn renderer(mail: &MailConfig, branding: &BrandingConfig) -> anyhow::Result<Renderer> {
+    let _ = branding;
+    let (from, link_base_url) = mail.sender()?;
+    Renderer::new(from, link_base_url).map_err(|error| {
+        let key = match &error {
+            RenderError::LinkBase(_) => "mail.link_base_url",
+            RenderError::Sender => "mail.from",
+            _ => "branding.directory",
+        };
+        anyhow::Error::new(error).context(key)
+    })
 }

@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use jiff::Timestamp;
 use lettre::Address;
 use lettre::address::Envelope;
@@ -37,7 +38,8 @@ pub(super) struct MessageInput<'a> {
 pub(super) struct InlineImage {
     /// `left@right`, without angle brackets. The HTML names it as `cid:left@right` (RFC 2392).
     pub(super) content_id: String,
-    pub(super) content_type: ContentType,
+    /// The MIME type.
+    pub(super) media_type: &'static str,
     pub(super) file_name: String,
     pub(super) bytes: Vec<u8>,
 }
@@ -83,12 +85,17 @@ impl InlineImage {
         format!("cid:{}", self.content_id)
     }
 
+    /// Returns the image itself as a URL.
+    pub(super) fn data_url(&self) -> String {
+        format!("data:{};base64,{}", self.media_type, BASE64_STANDARD.encode(&self.bytes))
+    }
+
     fn part(&self) -> SinglePart {
         let Ok(body) = Body::new_with_encoding(self.bytes.clone(), ContentTransferEncoding::Base64) else {
             unreachable!("base64 takes any bytes");
         };
         SinglePart::builder()
-            .content_type(self.content_type.clone())
+            .content_type(ContentType::parse(self.media_type).expect("a constant MIME type"))
             .header(ContentId::from(format!("<{}>", self.content_id)))
             .header(ContentDisposition::inline_with_name(&self.file_name))
             .body(body)
@@ -180,8 +187,6 @@ fn checked_message_id(given: &str) -> Result<String, RenderError> {
 
 #[cfg(test)]
 mod tests {
-    use base64::{Engine as _, prelude::BASE64_STANDARD};
-
     use super::*;
 
     #[test]

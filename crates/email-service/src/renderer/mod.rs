@@ -149,6 +149,19 @@ impl Renderer {
         &self.product
     }
 
+    /// Returns the domain of the sender's address, as an A-label.
+    pub fn sender_domain(&self) -> &str {
+        self.from.email.domain()
+    }
+
+    /// Returns the HTML of a mail with the image in it as a `data:` URL, to show it without the mail.
+    pub fn with_image_as_data(&self, html: String) -> String {
+        match &self.brand.logo {
+            Some(logo) => html.replace(&logo.url(), &logo.data_url()),
+            None => html,
+        }
+    }
+
     /// Returns tag and own name of all languages, ordered by tag.
     pub fn languages(&self) -> impl Iterator<Item = (&str, &str)> {
         self.catalogues.iter().map(|catalogue| (&*catalogue.language.tag, &*catalogue.language.name))

@@ -1,215 +1,92 @@
-//! `preview`: every mail in every language on one page.
+//! `preview`: every mail in every language with example data, as a file or in the browser; or one of them, sent.
 //!
-//! Uses the renderer of the senders, with example data. Needs no database, no Kafka, no network and
-//! no key; the page loads nothing from elsewhere either.
+//! Uses the renderer of the senders. Needs no database, no Kafka and no key.
 
-use std::{
-    fs::{self, File},
-    io::{self, ErrorKind, Read as _, Write as _},
-    path::{Path, PathBuf},
-};
+mod file;
+mod page;
+mod send;
+mod server;
 
-use anyhow::{Context as _, bail};
-use i18n::Templates;
-use serde::Serialize;
-use service_kit::cli::print_result;
+use std::path::{Path, PathBuf};
+
+use clap::ArgGroup;
+
+pub use file::{Preview, write};
 
 use crate::{
-    config::MailConfig,
-    renderer::{ExampleMail, RenderError, Renderer},
+    app,
+    config::{BrandingConfig, MailConfig, SOURCE},
+    renderer::Renderer,
 };
-
-const FILE: &str = "index.html";
-/// Identifies a page of this command. It stands near the beginning of the page.
-const GENERATOR_TAG: &str = r#"<meta name="generator" content="email-service preview">"#;
-const TAG_SEARCH_BYTES: u64 = 1024;
 
 /// The token in the examples, which is obviously not a real one.
 const TOKEN: &str = "EXAMPLE-NOT-A-REAL-TOKEN-EXAMPLE-NOT-A-REAL";
 
-/// A summary of the written page.
-#[derive(Debug, Serialize)]
-pub struct Preview {
-    pub file: PathBuf,
-    pub mails: usize,
-    pub languages: usize,
+/// What `preview` does: one of `--out`, `--serve` and `--to`.
+#[derive(Debug, clap::Args)]
+#[command(group(ArgGroup::new("target").required(true)))]
+pub struct PreviewArgs {
+    /// Write `index.html` to this directory; only a page written by this command is replaced
+    #[arg(long, value_name = "DIR", group = "target")]
+    out: Option<PathBuf>,
+    /// Show the mails in the browser until Ctrl-C, and show each change in `branding.directory` within a second
+    #[arg(
+        long,
+        value_name = "ADDRESS:PORT",
+        group = "target",
+        num_args = 0..=1,
+        default_missing_value = "127.0.0.1:8026"
+    )]
+    serve: Option<String>,
+    /// Send one mail to this address through the mail servers of the configuration, with a token that is not valid;
+    /// exit with code 1 if no server accepts it
+    #[arg(long, value_name = "ADDRESS", group = "target")]
+    to: Option<String>,
+    /// Send this mail; without it, welcome
+    #[arg(long, value_name = "KIND[.CASE]", requires = "to")]
+    mail: Option<String>,
+    /// Send it in this language; without it, en
+    #[arg(long, value_name = "TAG", requires = "to")]
+    language: Option<String>,
 }
 
-#[derive(Serialize)]
-struct PreviewPage {
-    product: String,
-    languages: Vec<PreviewLanguage>,
-    templates: Vec<PreviewGroup>,
+/// The parts of the configuration that make the mails.
+#[derive(Clone)]
+pub struct MailSource {
+    pub mail: MailConfig,
+    pub branding: BrandingConfig,
 }
 
-#[derive(Serialize)]
-struct PreviewLanguage {
-    tag: String,
-    name: String,
+impl MailSource {
+    /// Reads `[mail]` and `[branding]` of the configuration; the other sections may be invalid.
+    fn load(file: Option<&Path>) -> anyhow::Result<Self> {
+        let mail: MailConfig = SOURCE.load_section("mail", file)?;
+        mail.sender()?;
+        Ok(Self { mail, branding: SOURCE.load_section("branding", file)? })
+    }
+
+    /// Reads the folder of the brand, and makes the renderer.
+    fn renderer(&self) -> anyhow::Result<Renderer> {
+        app::renderer(&self.mail, &self.branding)
+    }
 }
 
-/// A kind of mail in one of its cases, in every language.
-#[derive(Serialize)]
-struct PreviewGroup {
-    name: String,
-    mails: Vec<PreviewMail>,
-}
-
-#[derive(Serialize)]
-struct PreviewMail {
-    language: String,
-    subject: String,
-    html: String,
-    text: String,
-    bytes: usize,
-}
-
-/// Writes the page and prints what was written.
+/// Runs the command.
 ///
 /// # Errors
-/// Returns the errors of [`write`].
-pub(super) fn run(out: &Path, config: &MailConfig, json: bool) -> anyhow::Result<()> {
-    let written = write(out, config)?;
-    let Preview { file, mails, languages } = &written;
-    print_result(json, &written, format_args!("{mails} mails in {languages} languages are in {}", file.display()))
-}
-
-/// Writes `index.html` in the directory `out`, which is created if it is missing. Only a page that
-/// this command wrote before is replaced.
-///
-/// # Errors
-/// Returns an error if the sender or the link base is invalid, an `index.html` of another origin
-/// exists, or nothing can be written.
-pub fn write(out: &Path, config: &MailConfig) -> anyhow::Result<Preview> {
-    let (from, link_base_url) = config.sender()?;
-    let renderer = Renderer::new(from, link_base_url)?;
-    let page = page(&renderer)?;
-    let file = out.join(FILE);
-    replace(&file, html(&page)?.as_bytes())?;
-    let mails = page.templates.iter().map(|template| template.mails.len()).sum();
-    Ok(Preview { file, mails, languages: page.languages.len() })
-}
-
-fn page(renderer: &Renderer) -> Result<PreviewPage, RenderError> {
-    let languages: Vec<PreviewLanguage> = renderer
-        .languages()
-        .map(|(tag, name)| PreviewLanguage { tag: tag.to_owned(), name: name.to_owned() })
-        .collect();
-    let mut templates = Vec::new();
-    for example in ExampleMail::all(TOKEN) {
-        let mails = languages.iter().map(|language| mail(renderer, example.clone(), &language.tag));
-        templates.push(PreviewGroup { name: example.name(), mails: mails.collect::<Result<_, _>>()? });
-    }
-    Ok(PreviewPage { product: renderer.product().to_owned(), languages, templates })
-}
-
-fn mail(renderer: &Renderer, example: ExampleMail, language: &str) -> Result<PreviewMail, RenderError> {
-    let composed = renderer.compose(&example.in_language(language).content())?;
-    Ok(PreviewMail {
-        language: language.to_owned(),
-        subject: composed.subject,
-        html: composed.html,
-        text: composed.text,
-        bytes: composed.message.as_bytes().len(),
-    })
-}
-
-fn html(page: &PreviewPage) -> anyhow::Result<String> {
-    let sources = [
-        ("page.html", include_str!("../../../templates/preview/page.html")),
-        ("page.css", include_str!("../../../templates/preview/page.css")),
-    ];
-    Ok(Templates::new(&sources)?.render("page.html", page)?)
-}
-
-/// Replaces the file as a whole, or not at all.
-fn replace(file: &Path, html: &[u8]) -> anyhow::Result<()> {
-    if !may_replace(file).with_context(|| file.display().to_string())? {
-        bail!("{} was not written by this command and is not replaced", file.display());
-    }
-    let directory = file.parent().unwrap_or(Path::new("."));
-    let unfinished = directory.join(format!(".{FILE}.{}", std::process::id()));
-    let written = fs::create_dir_all(directory)
-        .and_then(|()| File::create_new(&unfinished))
-        .and_then(|mut file| file.write_all(html))
-        .and_then(|()| fs::rename(&unfinished, file));
-    if written.is_err() {
-        let _ = fs::remove_file(&unfinished);
-    }
-    written.with_context(|| file.display().to_string())
-}
-
-/// Returns whether the file may be replaced: it was written by this command, or does not exist.
-fn may_replace(file: &Path) -> io::Result<bool> {
-    let mut beginning = Vec::new();
-    match File::open(file) {
-        Ok(file) => file.take(TAG_SEARCH_BYTES).read_to_end(&mut beginning)?,
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound) => return Ok(true),
-        Err(error) => return Err(error),
-    };
-    Ok(String::from_utf8_lossy(&beginning).contains(GENERATOR_TAG))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{config::SOURCE, plan::Template};
-
-    fn config(from: &str) -> MailConfig {
-        let mut config: MailConfig = SOURCE.load_section_from("mail", None, Vec::new()).unwrap();
-        from.clone_into(&mut config.from);
-        config
-    }
-
-    #[test]
-    fn the_page_contains_every_mail_in_every_language_and_loads_nothing() {
-        let directory = tempfile::tempdir().unwrap();
-        let preview = write(&directory.path().join("deep/er"), &config("\"A & <B>\" <no-reply@example.org>")).unwrap();
-        assert_eq!((preview.mails, preview.languages), ((17 + 10) * 6, 6));
-        assert_eq!(preview.file, directory.path().join("deep/er/index.html"));
-
-        let html = fs::read_to_string(&preview.file).unwrap();
-        let undone = ["change-undone.password", "totp-disabled.by-mailbox", "password-changed.undo"];
-        for template in Template::ALL.iter().map(|template| template.as_str()).chain(undone) {
-            for language in ["ar", "de", "en", "es", "fr", "ja"] {
-                let id = format!("{template}.{language}");
-                assert!(html.contains(&format!("id=\"{id}\"")) && html.contains(&format!("href=\"#{id}\"")), "{id}");
-            }
+/// Returns an error for the operator.
+pub(super) async fn run(config: Option<&Path>, args: PreviewArgs, json: bool) -> anyhow::Result<()> {
+    let source = MailSource::load(config)?;
+    match args {
+        PreviewArgs { out: Some(out), .. } => file::run(&out, &source, json),
+        PreviewArgs { serve: Some(address), .. } => server::run(&address, source, json).await,
+        PreviewArgs { to, mail, language, .. } => {
+            let order = send::TestMail {
+                to: to.unwrap_or_default(),
+                mail: mail.unwrap_or_else(|| "welcome".to_owned()),
+                language: language.unwrap_or_else(|| "en".to_owned()),
+            };
+            send::run(&order, &source.renderer()?, &SOURCE.load_section("smtp", config)?, json).await
         }
-        assert_eq!(html.matches("<iframe ").count(), preview.mails);
-        assert_eq!(html.matches("<iframe sandbox=\"\" ").count(), preview.mails);
-        for wanted in ["<script", "<img", "<link", " src=", "@import", "url("] {
-            assert!(!html.contains(wanted), "{wanted}");
-        }
-        assert!(html.contains("<title>Mails of A &amp; &lt;B&gt;</title>"));
-        assert!(html.contains(TOKEN));
-        assert_eq!(fs::read_dir(directory.path().join("deep/er")).unwrap().count(), 1, "no other file is left");
-    }
-
-    #[test]
-    fn a_preview_page_is_replaced_and_any_other_file_is_kept() {
-        let directory = tempfile::tempdir().unwrap();
-        let file = write(directory.path(), &config("One <a@example.org>")).unwrap().file;
-        let first = fs::read(&file).unwrap();
-        assert!(write(directory.path(), &config("Two <a@example.org>")).is_ok());
-        assert_ne!(fs::read(&file).unwrap(), first);
-        write(directory.path(), &config("One <a@example.org>")).unwrap();
-        assert_eq!(fs::read(&file).unwrap(), first, "the page is deterministic");
-
-        fs::write(&file, "<p>my own page</p>").unwrap();
-        let error = write(directory.path(), &config("One <a@example.org>")).unwrap_err().to_string();
-        assert!(error.contains("is not replaced"), "{error}");
-        assert_eq!(fs::read_to_string(&file).unwrap(), "<p>my own page</p>");
-    }
-
-    #[test]
-    fn an_unwritable_directory_and_an_invalid_sender_are_errors() {
-        let directory = tempfile::tempdir().unwrap();
-        let out = directory.path().join("out");
-        fs::write(&out, "a file, not a directory").unwrap();
-        assert!(write(&out, &config("One <a@example.org>")).is_err());
-        fs::remove_file(&out).unwrap();
-        assert!(write(&out, &config("no address")).is_err());
-        assert!(!out.exists(), "the directory was not created");
     }
 }
