@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, ensure};
+use branding::BrandingConfig;
 use event_consumer::SHORTEST_POLL_INTERVAL;
 use events::sealing::{KeyRing, PrivateKey};
 use jiff::SignedDuration;
@@ -126,13 +127,6 @@ impl MailConfig {
     pub fn max_event_age(&self) -> anyhow::Result<SignedDuration> {
         self.max_event_age.try_into().context("mail.max_event_age")
     }
-}
-
-/// TEMPORARY until crate branding.
-#[derive(Debug, Clone, Default, Deserialize)]
-pub struct BrandingConfig {
-    #[serde(deserialize_with = "service_kit::config::optional")]
-    pub directory: Option<std::path::PathBuf>,
 }
 
 /// How long mails are kept in the ledger.

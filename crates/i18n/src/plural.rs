@@ -4,7 +4,7 @@ use icu_locale_core::Locale;
 use icu_plurals::{PluralCategory, PluralRules, PluralRulesPreferences};
 
 /// Names the plural rules of one language. The rules themselves are not [`Sync`].
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Plurals(PluralRulesPreferences);
 
 /// When a form is used. An exact number has priority over a category.

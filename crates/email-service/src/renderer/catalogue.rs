@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use i18n::{Language, Texts};
+use i18n::{CatalogueTables, Language, Texts};
 use serde::Deserialize;
 
 use super::{
@@ -127,6 +127,8 @@ struct MailEntries {
 }
 
 impl Texts for CatalogueTexts {
+    const TABLES: CatalogueTables = CatalogueTables::TopLevel(&["common", "mails"]);
+
     fn check(&self, language: &Language) -> Result<(), String> {
         self.common.check()?;
         for &template in Template::ALL {

@@ -1,6 +1,7 @@
 //! The layout that all mails share, as HTML and as text.
 
-use i18n::{FilledText, InvalidFile, Templates};
+use branding::Branding;
+use i18n::{FilledText, InvalidFile, TemplateSource, Templates};
 use serde::Serialize;
 
 use super::{brand::BrandView, wrap};
@@ -49,30 +50,17 @@ pub(super) struct LinkView {
     pub(super) expiry: FilledText,
 }
 
-/// The templates of both parts.
-struct Layout(Templates);
-
 /// The layout of all mails: that of the brand, if it has one, and the built-in one.
 pub(super) struct Layouts {
     built_in: Layout,
     brand: Option<Layout>,
 }
 
-impl Layouts {
-    pub(super) fn built_in() -> Result<Self, InvalidFile> {
-        Ok(Self { built_in: Layout::built_in()?, brand: None })
-    }
-
-    /// Renders both parts with the same layout: that of the brand, or the built-in one if that of the brand fails.
-    /// Returns the failure, too.
-    pub(super) fn render(&self, values: &LayoutValues<'_>) -> Result<(Parts, Option<InvalidFile>), InvalidFile> {
-        let failure = match self.brand.as_ref().map(|layout| layout.render(values)) {
-            Some(Ok(parts)) => return Ok((parts, None)),
-            Some(Err(failure)) => Some(failure),
-            None => None,
-        };
-        Ok((self.built_in.render(values)?, failure))
-    }
+/// The templates of both parts, and their paths.
+struct Layout {
+    templates: Templates,
+    html: String,
+    text: String,
 }
 
 /// Both parts of a mail.
@@ -88,22 +76,67 @@ pub(super) struct LayoutValues<'a> {
     pub(super) brand: BrandView<'a>,
 }
 
-impl Layout {
-    /// Returns the built-in layout.
-    fn built_in() -> Result<Layout, InvalidFile> {
-        let sources =
-            [(HTML, include_str!("../../templates/mail.html")), (TEXT, include_str!("../../templates/mail.txt"))];
-        Self::new(&sources)
+impl Layouts {
+    /// Compiles the built-in templates, and those of the brand.
+    pub(super) fn new(branding: &Branding) -> Result<Self, InvalidFile> {
+        let (html, text) = (branding.template(HTML), branding.template(TEXT));
+        let or_built_in = |template: Option<&TemplateSource>, built_in| template.cloned().unwrap_or(built_in);
+        let brand = match (html, text) {
+            (None, None) => None,
+            (html, text) => Some(Layout::new(or_built_in(html, built_in_html()), or_built_in(text, built_in_text()))?),
+        };
+        Ok(Self { built_in: Layout::new(built_in_html(), built_in_text())?, brand })
     }
 
-    fn new(sources: &[(&'static str, &'static str)]) -> Result<Layout, InvalidFile> {
-        let mut templates = Templates::new(sources)?;
+    /// Renders both parts with the same layout: that of the brand, or the built-in one if that of the brand fails.
+    /// Returns the failure, too.
+    pub(super) fn render(&self, values: &LayoutValues<'_>) -> Result<(Parts, Option<InvalidFile>), InvalidFile> {
+        let failure = match self.brand.as_ref().map(|layout| layout.render(values)) {
+            Some(Ok(parts)) => return Ok((parts, None)),
+            Some(Err(failure)) => Some(failure),
+            None => None,
+        };
+        Ok((self.built_in.render(values)?, failure))
+    }
+
+    /// Checks that both parts show this link: a mail without it would be useless.
+    pub(super) fn check_link(&self, parts: &Parts, url: &str) -> Result<(), InvalidFile> {
+        const PROBLEM: &str = "a mail has a link, and mail.link.url is not shown";
+        let layout = self.brand.as_ref().unwrap_or(&self.built_in);
+        if !parts.html.contains(&url.replace('&', "&amp;")) {
+            return Err(InvalidFile::whole(&layout.html, PROBLEM));
+        }
+        if !parts.text.contains(url) {
+            return Err(InvalidFile::whole(&layout.text, PROBLEM));
+        }
+        Ok(())
+    }
+
+    /// Returns the error about the template of the HTML part.
+    pub(super) fn invalid_html(&self, problem: &str) -> InvalidFile {
+        InvalidFile::whole(&self.brand.as_ref().unwrap_or(&self.built_in).html, problem)
+    }
+}
+
+fn built_in_html() -> TemplateSource {
+    TemplateSource::new("templates/mail.html", include_str!("../../templates/mail.html"))
+}
+
+fn built_in_text() -> TemplateSource {
+    TemplateSource::new("templates/mail.txt", include_str!("../../templates/mail.txt"))
+}
+
+impl Layout {
+    fn new(html: TemplateSource, text: TemplateSource) -> Result<Self, InvalidFile> {
+        let paths = [html.path().to_owned(), text.path().to_owned()];
+        let mut templates = Templates::new([(HTML, html), (TEXT, text)])?;
         templates.add_filter("wrap", |text| wrap::wrap(&text, TEXT_WIDTH));
-        Ok(Layout(templates))
+        let [html, text] = paths;
+        Ok(Self { templates, html, text })
     }
 
     /// Renders the text part, wrapped and not escaped, and the HTML part, escaped.
     fn render(&self, values: &LayoutValues<'_>) -> Result<Parts, InvalidFile> {
-        Ok(Parts { text: self.0.render(TEXT, values)?, html: self.0.render(HTML, values)? })
+        Ok(Parts { text: self.templates.render(TEXT, values)?, html: self.templates.render(HTML, values)? })
     }
 }

@@ -5,6 +5,7 @@
 mod address;
 mod brand;
 mod catalogue;
+mod check;
 mod compose;
 mod example;
 mod layout;
@@ -19,7 +20,8 @@ mod wrap;
 
 use std::fmt;
 
-use i18n::{Catalogues, InvalidFile};
+use branding::Branding;
+use i18n::{Catalogues, InvalidFile, MissingTexts};
 use include_dir::{Dir, include_dir};
 use jiff::Timestamp;
 use lettre::address::Envelope;
@@ -37,7 +39,7 @@ static CATALOGUES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/catalogues");
 /// Renders every kind of mail in every language. Immutable.
 pub struct Renderer {
     from: Mailbox,
-    /// The name of the product in mails: the display name of `from`, else its domain.
+    /// The name of the product in mails: that of the brand, else the display name of `from`, else its domain.
     product: String,
     links: LinkBase,
     catalogues: Catalogues<CatalogueTexts>,
@@ -112,6 +114,8 @@ impl fmt::Debug for MessageBytes {
 pub enum RenderError {
     #[error(transparent)]
     File(#[from] InvalidFile),
+    #[error("{failure} (in the mail `{mail}` in the language `{language}`)")]
+    Layout { failure: InvalidFile, mail: String, language: String },
     #[error("the link base is invalid: {0}")]
     LinkBase(&'static str),
     #[error("the sender's address is invalid")]
@@ -127,20 +131,31 @@ pub enum RenderError {
 }
 
 impl Renderer {
-    /// Creates a renderer, and checks every embedded catalogue completely, so that no mail fails
-    /// later because of a missing text. Links begin with `link_base_url` (http or https, without
-    /// query or fragment).
-    pub fn new(from: Mailbox, link_base_url: Url) -> Result<Renderer, RenderError> {
+    /// Creates a renderer, and checks every catalogue completely, so that no mail fails later because of a missing text.
+    /// Links begin with `link_base_url` (http or https, without query or fragment). With a brand, every mail is rendered
+    /// once.
+    ///
+    /// # Errors
+    /// Returns an error if the sender or the link base is invalid, or the brand cannot be used for every mail.
+    pub fn new(from: Mailbox, link_base_url: Url, branding: &Branding) -> Result<Renderer, RenderError> {
+        let renderer = Self::unchecked(from, link_base_url, branding)?;
+        if *branding != Branding::default() {
+            renderer.check()?;
+        }
+        Ok(renderer)
+    }
+
+    fn unchecked(from: Mailbox, link_base_url: Url, branding: &Branding) -> Result<Renderer, RenderError> {
         let Mailbox { name, email } = from;
         let email = address::normalize(email.as_ref()).map_err(|_| RenderError::Sender)?;
         let name = name.as_deref().and_then(sanitize::clean_name);
         Ok(Renderer {
-            product: name.clone().unwrap_or_else(|| email.domain().to_owned()),
-            from: Mailbox::new(name, email),
+            product: branding.brand.product.clone().or(name.clone()).unwrap_or_else(|| email.domain().to_owned()),
             links: LinkBase::new(link_base_url)?,
-            catalogues: Catalogues::embedded(&CATALOGUES)?,
-            layouts: Layouts::built_in()?,
-            brand: MailBrand::default(),
+            catalogues: Catalogues::load(&CATALOGUES, branding.overrides())?,
+            layouts: Layouts::new(branding)?,
+            brand: MailBrand::new(&branding.brand, email.domain())?,
+            from: Mailbox::new(name, email),
         })
     }
 
@@ -160,6 +175,11 @@ impl Renderer {
             Some(logo) => html.replace(&logo.url(), &logo.data_url()),
             None => html,
         }
+    }
+
+    /// Returns the texts that the new languages of the brand do not have.
+    pub fn missing_texts(&self) -> &[MissingTexts] {
+        self.catalogues.missing()
     }
 
     /// Returns tag and own name of all languages, ordered by tag.

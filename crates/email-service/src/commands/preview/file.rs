@@ -78,10 +78,12 @@ fn may_replace(file: &Path) -> io::Result<bool> {
 
 #[cfg(test)]
 mod tests {
+    use branding::BrandingConfig;
+
     use super::*;
     use crate::{
         commands::preview::TOKEN,
-        config::{BrandingConfig, MailConfig, SOURCE},
+        config::{MailConfig, SOURCE},
         plan::Template,
     };
 

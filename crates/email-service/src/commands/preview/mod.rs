@@ -9,13 +9,15 @@ mod server;
 
 use std::path::{Path, PathBuf};
 
+use branding::{Branding, BrandingConfig};
 use clap::ArgGroup;
+use i18n::InvalidFile;
 
 pub use file::{Preview, write};
 
 use crate::{
     app,
-    config::{BrandingConfig, MailConfig, SOURCE},
+    config::{MailConfig, SOURCE},
     renderer::Renderer,
 };
 
@@ -65,9 +67,17 @@ impl MailSource {
         Ok(Self { mail, branding: SOURCE.load_section("branding", file)? })
     }
 
-    /// Reads the folder of the brand, and makes the renderer.
+    /// Reads the folder of the brand, if there is one.
+    fn read(&self) -> Result<Branding, InvalidFile> {
+        app::read_branding(&self.branding)
+    }
+
     fn renderer(&self) -> anyhow::Result<Renderer> {
-        app::renderer(&self.mail, &self.branding)
+        self.renderer_with(&self.read()?)
+    }
+
+    fn renderer_with(&self, branding: &Branding) -> anyhow::Result<Renderer> {
+        app::renderer(&self.mail, branding)
     }
 }
 

@@ -1,7 +1,8 @@
 //! The page with every mail in every language.
 
-use i18n::Templates;
+use i18n::{TemplateSource, Templates};
 use serde::Serialize;
+use sha2::{Digest as _, Sha256};
 
 use super::TOKEN;
 use crate::renderer::{ExampleMail, RenderError, Renderer};
@@ -10,12 +11,17 @@ const PAGE: &str = "page.html";
 const STYLES: &str = "page.css";
 const PROBLEM: &str = "problem.html";
 
+/// The size of the largest page. It contains every mail in every language.
+const MAX_BYTES: usize = 64 * 1024 * 1024;
+
 /// Every mail in every language.
 #[derive(Serialize)]
 pub(super) struct PreviewPage {
     product: String,
     pub(super) languages: Vec<PreviewLanguage>,
     pub(super) templates: Vec<PreviewGroup>,
+    /// What an operator should know about the brand.
+    notes: Vec<String>,
     /// Identifies what a served page shows. `None` for a page that stands alone.
     version: Option<String>,
 }
@@ -58,7 +64,8 @@ impl PreviewPage {
             let mails = languages.iter().map(|language| PreviewMail::new(renderer, example.clone(), &language.tag));
             templates.push(PreviewGroup { name: example.name(), mails: mails.collect::<Result<_, _>>()? });
         }
-        Ok(Self { product: renderer.product().to_owned(), languages, templates, version: None })
+        let notes = renderer.missing_texts().iter().map(ToString::to_string).collect();
+        Ok(Self { product: renderer.product().to_owned(), languages, templates, notes, version: None })
     }
 
     /// Returns the page as one document that loads nothing.
@@ -67,14 +74,26 @@ impl PreviewPage {
     }
 
     /// Returns the page for the server, which loads its parts from there.
-    pub(super) fn served(&mut self, version: &str) -> anyhow::Result<ServedPage> {
-        self.version = Some(version.to_owned());
+    pub(super) fn served(&mut self) -> anyhow::Result<ServedPage> {
+        let mut digest = Sha256::new();
+        for mail in self.mails() {
+            for part in [&mail.path, &mail.subject, &mail.text, &mail.html] {
+                digest.update(part.len().to_be_bytes());
+                digest.update(part);
+            }
+        }
+        let version = hex::encode(digest.finalize());
+        self.version = Some(version.clone());
         let templates = templates()?;
-        Ok(ServedPage { html: templates.render(PAGE, self)?, styles: templates.render(STYLES, self)? })
+        Ok(ServedPage { html: templates.render(PAGE, self)?, styles: templates.render(STYLES, self)?, version })
     }
 
     pub(super) fn mails(&self) -> impl Iterator<Item = &PreviewMail> {
         self.templates.iter().flat_map(|template| &template.mails)
+    }
+
+    pub(super) fn into_mails(self) -> impl Iterator<Item = PreviewMail> {
+        self.templates.into_iter().flat_map(|template| template.mails)
     }
 }
 
@@ -82,19 +101,22 @@ impl PreviewPage {
 pub(super) struct ServedPage {
     pub(super) html: String,
     pub(super) styles: String,
+    /// Identifies what the page shows.
+    pub(super) version: String,
 }
 
 impl ServedPage {
     /// Returns the page that says why there are no mails.
-    pub(super) fn of_problem(problem: &str, version: &str) -> anyhow::Result<Self> {
+    pub(super) fn of_problem(problem: &str) -> anyhow::Result<Self> {
         #[derive(Serialize)]
         struct Values<'a> {
             problem: &'a str,
             version: &'a str,
             languages: [PreviewLanguage; 0],
         }
-        let (templates, values) = (templates()?, Values { problem, version, languages: [] });
-        Ok(Self { html: templates.render(PROBLEM, &values)?, styles: templates.render(STYLES, &values)? })
+        let version = hex::encode(Sha256::digest(problem));
+        let (templates, values) = (templates()?, Values { problem, version: &version, languages: [] });
+        Ok(Self { html: templates.render(PROBLEM, &values)?, styles: templates.render(STYLES, &values)?, version })
     }
 }
 
@@ -116,9 +138,10 @@ impl PreviewMail {
 }
 
 fn templates() -> anyhow::Result<Templates> {
-    Ok(Templates::new(&[
-        (PAGE, include_str!("../../../templates/preview/page.html")),
-        (STYLES, include_str!("../../../templates/preview/page.css")),
-        (PROBLEM, include_str!("../../../templates/preview/problem.html")),
-    ])?)
+    let sources = [
+        (PAGE, TemplateSource::new(PAGE, include_str!("../../../templates/preview/page.html"))),
+        (STYLES, TemplateSource::new(STYLES, include_str!("../../../templates/preview/page.css"))),
+        (PROBLEM, TemplateSource::new(PROBLEM, include_str!("../../../templates/preview/problem.html"))),
+    ];
+    Ok(Templates::new(sources)?.with_max_bytes(MAX_BYTES))
 }

@@ -1,10 +1,8 @@
 //! `preview --serve`: the page in the browser. It follows the changes of the brand's folder.
 
 use std::{
-    fs, io,
+    collections::BTreeMap,
     net::{SocketAddr, TcpListener},
-    os::unix::fs::MetadataExt as _,
-    path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
@@ -18,13 +16,14 @@ use actix_web::{
     web::{self, Data},
 };
 use anyhow::Context as _;
+use branding::Branding;
+use i18n::InvalidFile;
 use parking_lot::RwLock;
 use service_kit::{
     Health, Lifecycle, Stage,
     cli::print_result,
     http_server::{self, guard_body, set_socket_options},
 };
-use sha2::{Digest as _, Sha256};
 use tokio::{task::spawn_blocking, time::sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -35,9 +34,6 @@ use super::{
 
 /// The time between two looks at the folder.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
-/// A folder with more files or levels is not a brand: the rest is not watched.
-const MAX_WATCHED_FILES: usize = 1000;
-const MAX_WATCHED_LEVELS: usize = 4;
 
 /// The time a client may take for each part of a request, and to read an answer.
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -55,13 +51,15 @@ const LOCAL_HOST: &str = "localhost";
 
 /// What the server shows at present.
 struct Shown {
-    version: String,
     page: ServedPage,
     /// The HTML of each mail, by its path.
-    mails: Vec<(String, String)>,
+    mails: BTreeMap<String, String>,
 }
 
 type Present = RwLock<Arc<Shown>>;
+
+/// What is in the folder of the brand.
+type Folder = Result<Branding, InvalidFile>;
 
 /// Whether only requests for this machine are answered.
 #[derive(Clone, Copy)]
@@ -74,16 +72,15 @@ struct OnlyLocal(bool);
 pub(super) async fn run(address: &str, source: MailSource, json: bool) -> anyhow::Result<()> {
     let listener = TcpListener::bind(address).with_context(|| format!("cannot listen on {address}"))?;
     let address = listener.local_addr()?;
-    let directory = source.branding.directory.clone();
-    let seen = fingerprint(directory.as_deref());
     let source = Arc::new(source);
-    let present = Arc::new(RwLock::new(Arc::new(load(Arc::clone(&source)).await?)));
+    let seen = read(Arc::clone(&source)).await?;
+    let present = Arc::new(RwLock::new(Arc::new(load(Arc::clone(&source), seen.clone()).await?)));
 
     let lifecycle = Lifecycle::new();
     lifecycle.watch_signals()?;
     serve(listener, Arc::clone(&present), &lifecycle)?;
-    if let Some(directory) = directory {
-        lifecycle.spawn(Stage::Support, "brand-watch", |stop| watch(directory, seen, source, present, stop));
+    if source.branding.directory.is_some() {
+        lifecycle.spawn(Stage::Support, "brand-watch", |stop| watch(source, seen, present, stop));
     }
     let url = format!("http://{address}/");
     let note = if address.ip().is_loopback() { "" } else { " (other machines can reach it, too)" };
@@ -96,90 +93,51 @@ pub(super) async fn run(address: &str, source: MailSource, json: bool) -> anyhow
 }
 
 /// Looks at the folder until `stop`, and shows what has changed.
-async fn watch(
-    directory: PathBuf,
-    mut seen: Vec<WatchedFile>,
-    source: Arc<MailSource>,
-    present: Arc<Present>,
-    stop: CancellationToken,
-) {
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = sleep(LOOK_INTERVAL) => {}
-        }
-        let looked_at = directory.clone();
-        let Ok(now) = spawn_blocking(move || fingerprint(Some(&looked_at))).await else { continue };
-        if now == seen {
-            continue;
-        }
-        seen = now;
-        match load(Arc::clone(&source)).await {
-            Ok(shown) => *present.write() = Arc::new(shown),
+async fn watch(source: Arc<MailSource>, mut seen: Folder, present: Arc<Present>, stop: CancellationToken) {
+    while stop.run_until_cancelled(sleep(LOOK_INTERVAL)).await.is_some() {
+        match look(&source, &mut seen).await {
+            Ok(Some(shown)) => *present.write() = Arc::new(shown),
+            Ok(None) => {}
             Err(error) => eprintln!("error: {error:#}"),
         }
     }
 }
 
+/// Returns what is to be shown, if the folder has changed.
+async fn look(source: &Arc<MailSource>, seen: &mut Folder) -> anyhow::Result<Option<Shown>> {
+    let now = read(Arc::clone(source)).await?;
+    if now == *seen {
+        return Ok(None);
+    }
+    *seen = now.clone();
+    load(Arc::clone(source), now).await.map(Some)
+}
+
+/// Reads the folder.
+async fn read(source: Arc<MailSource>) -> anyhow::Result<Folder> {
+    Ok(spawn_blocking(move || source.read()).await?)
+}
+
 /// Renders all mails, or the page that says why they cannot be rendered.
-async fn load(source: Arc<MailSource>) -> anyhow::Result<Shown> {
-    let render = move || match source.renderer().and_then(|renderer| Ok(PreviewPage::new(&renderer)?)) {
-        Ok(page) => Shown::of_mails(page),
-        Err(error) => Shown::of_problem(&format!("{error:#}")),
+async fn load(source: Arc<MailSource>, folder: Folder) -> anyhow::Result<Shown> {
+    let render = move || {
+        let renderer = folder.map_err(anyhow::Error::new).and_then(|branding| source.renderer_with(&branding));
+        match renderer.and_then(|renderer| Ok(PreviewPage::new(&renderer)?)) {
+            Ok(page) => Shown::of_mails(page),
+            Err(error) => Shown::of_problem(&format!("{error:#}")),
+        }
     };
     spawn_blocking(render).await?
 }
 
 impl Shown {
     fn of_mails(mut page: PreviewPage) -> anyhow::Result<Self> {
-        let version = version(page.document()?.as_bytes());
-        let served = page.served(&version)?;
-        let mails = page.mails().map(|mail| (mail.path.clone(), mail.html.clone())).collect();
-        Ok(Self { version, page: served, mails })
+        let served = page.served()?;
+        Ok(Self { page: served, mails: page.into_mails().map(|mail| (mail.path, mail.html)).collect() })
     }
 
     fn of_problem(problem: &str) -> anyhow::Result<Self> {
-        let version = version(problem.as_bytes());
-        Ok(Self { page: ServedPage::of_problem(problem, &version)?, version, mails: Vec::new() })
-    }
-}
-
-/// Returns what identifies this content.
-fn version(content: &[u8]) -> String {
-    hex::encode(Sha256::digest(content))
-}
-
-/// A file of the folder, and what changes with its content.
-#[derive(Debug, PartialEq, Eq)]
-struct WatchedFile {
-    path: PathBuf,
-    /// Length, change time and inode, or why they cannot be read.
-    state: Result<(u64, i64, i64, u64), io::ErrorKind>,
-}
-
-/// Returns the state of all files below the folder. Symbolic links are followed.
-fn fingerprint(directory: Option<&Path>) -> Vec<WatchedFile> {
-    let mut files = Vec::new();
-    if let Some(directory) = directory {
-        add_files(directory, MAX_WATCHED_LEVELS, &mut files);
-    }
-    files
-}
-
-fn add_files(path: &Path, levels: usize, files: &mut Vec<WatchedFile>) {
-    if files.len() >= MAX_WATCHED_FILES {
-        return;
-    }
-    let metadata = fs::metadata(path);
-    let state = metadata.as_ref().map(|found| (found.len(), found.mtime(), found.mtime_nsec(), found.ino()));
-    files.push(WatchedFile { path: path.to_owned(), state: state.map_err(io::Error::kind) });
-    if levels > 0 && metadata.is_ok_and(|found| found.is_dir()) {
-        let entries = fs::read_dir(path).into_iter().flatten().flatten();
-        let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
-        paths.sort();
-        for path in paths {
-            add_files(&path, levels - 1, files);
-        }
+        Ok(Self { page: ServedPage::of_problem(problem)?, mails: BTreeMap::new() })
     }
 }
 
@@ -230,7 +188,7 @@ async fn page(present: Data<Present>) -> HttpResponse {
 }
 
 async fn version_text(present: Data<Present>) -> HttpResponse {
-    HttpResponse::Ok().content_type("text/plain; charset=utf-8").body(present.read().version.clone())
+    HttpResponse::Ok().content_type("text/plain; charset=utf-8").body(present.read().page.version.clone())
 }
 
 async fn styles(present: Data<Present>) -> HttpResponse {
@@ -244,8 +202,8 @@ async fn script() -> HttpResponse {
 
 async fn mail(present: Data<Present>, request: actix_web::HttpRequest) -> HttpResponse {
     let shown = Arc::clone(&present.read());
-    match shown.mails.iter().find(|(path, _)| path == request.path()) {
-        Some((_, html)) => HttpResponse::Ok()
+    match shown.mails.get(request.path()) {
+        Some(html) => HttpResponse::Ok()
             .content_type("text/html; charset=utf-8")
             .insert_header((header::CONTENT_SECURITY_POLICY, MAIL_POLICY))
             .body(html.clone()),

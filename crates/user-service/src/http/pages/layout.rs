@@ -15,7 +15,7 @@ use actix_web::{
     web,
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
-use i18n::{Catalogue, Catalogues, InvalidFile, Templates};
+use i18n::{Catalogue, Catalogues, InvalidFile, SafeHtml, TemplateSource, Templates};
 use include_dir::{Dir, include_dir};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -51,6 +51,7 @@ const STYLE: &str = include_str!("../../../templates/style.css");
 pub struct Pages {
     catalogues: Catalogues<PageTexts>,
     templates: Templates,
+    style: SafeHtml,
     security_policy: String,
 }
 
@@ -59,7 +60,7 @@ pub struct Pages {
 struct Values<'a, P> {
     language: &'a str,
     is_rtl: bool,
-    style: &'a str,
+    style: &'a SafeHtml,
     /// The text of the window title and of the heading.
     title: &'a str,
     page: &'a P,
@@ -73,8 +74,11 @@ impl Pages {
     pub(super) fn parse() -> Result<Self, InvalidFile> {
         let style = BASE64_STANDARD.encode(Sha256::digest(STYLE));
         Ok(Self {
-            catalogues: Catalogues::embedded(&CATALOGUES)?,
-            templates: Templates::new(&TEMPLATES)?,
+            catalogues: Catalogues::load(&CATALOGUES, &[])?,
+            templates: Templates::new(
+                TEMPLATES.map(|(name, text)| (name, TemplateSource::new(format!("templates/{name}"), text))),
+            )?,
+            style: SafeHtml::new(STYLE),
             security_policy: format!(
                 "default-src 'none'; style-src 'sha256-{style}'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
             ),
@@ -94,7 +98,7 @@ impl Pages {
         page: &impl Serialize,
     ) -> Result<String, InvalidFile> {
         let (language, is_rtl) = (catalogue.language.tag.as_str(), catalogue.language.is_rtl);
-        self.templates.render(template, &Values { language, is_rtl, style: STYLE, title, page })
+        self.templates.render(template, &Values { language, is_rtl, style: &self.style, title, page })
     }
 }
 

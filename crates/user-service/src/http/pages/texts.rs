@@ -1,6 +1,6 @@
 //! The texts of the start page and of the pages behind mailed links, from `catalogues/<tag>.toml`.
 
-use i18n::{Language, MessagePattern, Placeholder, Text};
+use i18n::{CatalogueTables, Language, MessagePattern, Placeholder, Text};
 use serde::Deserialize;
 
 /// The texts of all pages in one language, in the order of the catalogue.
@@ -227,6 +227,8 @@ impl Placeholder for PageValue {
 }
 
 impl i18n::Texts for PageTexts {
+    const TABLES: CatalogueTables = CatalogueTables::Below("pages");
+
     fn check(&self, _: &Language) -> Result<(), String> {
         MessagePattern::check_mentioned(&[&self.reset.hint], PageValue::Min, "reset.hint")?;
         MessagePattern::check_mentioned(&[&self.reset.reasons.too_short], PageValue::Min, "reset.reasons.too-short")

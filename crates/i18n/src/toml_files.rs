@@ -1,0 +1,198 @@
+//! TOML files that lie over each other, and the file and line of each of their values.
+//!
+//! The parser gives each value its byte range. Here the files stand one after the other in one address space, so that
+//! the range also says which file a value of a merged table comes from.
+
+use serde::de::DeserializeOwned;
+use serde_path_to_error::{Deserializer, Track};
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue, ValueDeserializer},
+};
+
+use super::InvalidFile;
+
+/// Tables and arrays in each other. Deeper files are refused, because reading them takes a recursion for each level.
+const MAX_DEPTH: usize = 32;
+
+/// A table, with the place of each key and value.
+pub(crate) type Table<'a> = DeTable<'a>;
+/// A value and its place.
+pub(crate) type Node<'a> = Spanned<DeValue<'a>>;
+
+/// The files whose values are in use.
+#[derive(Debug, Default)]
+pub struct TomlFiles<'a>(Vec<TomlFile<'a>>);
+
+#[derive(Debug)]
+struct TomlFile<'a> {
+    path: String,
+    text: &'a str,
+    /// The address of the first byte.
+    start: usize,
+    is_embedded: bool,
+}
+
+impl<'a> TomlFiles<'a> {
+    /// Parses a file. The error names `path` and the line.
+    ///
+    /// # Errors
+    /// Returns an error if the file is not valid TOML, or is nested too deeply.
+    pub fn parse(&mut self, path: String, text: &'a str) -> Result<Spanned<DeValue<'a>>, InvalidFile> {
+        self.parse_as(path, text, false)
+    }
+
+    /// Parses a file of a service, to whose keys an error adds no prefix.
+    pub(crate) fn parse_embedded(&mut self, path: String, text: &'a str) -> Result<Node<'a>, InvalidFile> {
+        self.parse_as(path, text, true)
+    }
+
+    fn parse_as(&mut self, path: String, text: &'a str, is_embedded: bool) -> Result<Node<'a>, InvalidFile> {
+        // The address after the last byte belongs to the file: an error at its end has it.
+        let start = self.0.last().map_or(0, |file| file.start + file.text.len() + 1);
+        self.0.push(TomlFile { path, text, start, is_embedded });
+        let (root, errors) = DeTable::parse_recoverable(text);
+        let root = Spanned::new(root.span(), DeValue::Table(root.into_inner()));
+        // Before anything else: even to drop a value takes a recursion for each level.
+        if let Some(at) = too_deep(&root) {
+            dismantle(root);
+            return Err(self.invalid(start + at, "the tables are nested too deeply".to_owned()));
+        }
+        if let Some(error) = errors.first() {
+            let at = error.span().map_or(0, |span| span.start);
+            return Err(self.invalid(start + at, one_line(error.message())));
+        }
+        Ok(moved(root, start))
+    }
+
+    /// Converts a value. The error names the file, the line and the key.
+    ///
+    /// # Errors
+    /// Returns an error if the value does not have the form of `T`.
+    pub fn deserialize<T: DeserializeOwned>(&self, value: Spanned<DeValue<'a>>) -> Result<T, InvalidFile> {
+        self.deserialize_below("", value)
+    }
+
+    /// Converts a value whose key begins with `prefix` in the files of the operator.
+    pub(crate) fn deserialize_below<T: DeserializeOwned>(
+        &self,
+        prefix: &str,
+        value: Node<'a>,
+    ) -> Result<T, InvalidFile> {
+        let (start, mut track) = (value.span().start, Track::new());
+        T::deserialize(Deserializer::new(ValueDeserializer::from(value), &mut track)).map_err(|error| {
+            let at = error.span().map_or(start, |span| span.start);
+            let path = track.path();
+            let path = if path.iter().len() == 0 { String::new() } else { path.to_string() };
+            let problem = one_line(error.message());
+            self.invalid_below(prefix, at, if path.is_empty() { problem } else { format!("{path}: {problem}") })
+        })
+    }
+
+    /// Returns the error about the value at this place.
+    #[must_use]
+    pub fn invalid(&self, at: usize, problem: String) -> InvalidFile {
+        self.invalid_below("", at, problem)
+    }
+
+    /// Returns the error about the value at this place. `problem` begins with its key, which begins with `prefix` in the
+    /// files of the operator.
+    pub(crate) fn invalid_below(&self, prefix: &str, at: usize, problem: String) -> InvalidFile {
+        match self.0.iter().rev().find(|file| file.start <= at) {
+            Some(file) if file.is_embedded => InvalidFile::at(file.path.clone(), file.text, at - file.start, problem),
+            Some(file) => InvalidFile::at(file.path.clone(), file.text, at - file.start, format!("{prefix}{problem}")),
+            None => InvalidFile::whole("", problem),
+        }
+    }
+}
+
+/// Returns the value in one line, for a log.
+fn one_line(message: &str) -> String {
+    message.trim().replace('\n', ", ")
+}
+
+/// Returns the place of a value that is nested too deeply.
+fn too_deep(root: &Node<'_>) -> Option<usize> {
+    let mut rest = vec![(root, 0)];
+    while let Some((value, depth)) = rest.pop() {
+        if depth > MAX_DEPTH {
+            return Some(value.span().start);
+        }
+        match value.get_ref() {
+            DeValue::Table(table) => rest.extend(table.values().map(|value| (value, depth + 1))),
+            DeValue::Array(values) => rest.extend(values.iter().map(|value| (value, depth + 1))),
+            _ => {}
+        }
+    }
+    None
+}
+
+/// Drops a value without a recursion.
+fn dismantle(root: Node<'_>) {
+    let mut rest = vec![root];
+    while let Some(value) = rest.pop() {
+        match value.into_inner() {
+            DeValue::Table(table) => rest.extend(table.into_iter().map(|(_, value)| value)),
+            DeValue::Array(values) => rest.extend(values),
+            _ => {}
+        }
+    }
+}
+
+/// Moves all places of a value by `start`.
+fn moved(value: Node<'_>, start: usize) -> Node<'_> {
+    let span = value.span();
+    let inner = match value.into_inner() {
+        DeValue::Table(table) => DeValue::Table(
+            table
+                .into_iter()
+                .map(|(key, value)| {
+                    let span = key.span();
+                    (Spanned::new(span.start + start..span.end + start, key.into_inner()), moved(value, start))
+                })
+                .collect(),
+        ),
+        DeValue::Array(values) => DeValue::Array(values.into_iter().map(|value| moved(value, start)).collect()),
+        other => other,
+    };
+    Spanned::new(span.start + start..span.end + start, inner)
+}
+
+/// Lays `over` on `base`: tables are merged for which `is_merged` holds, and every other value is replaced.
+pub(crate) fn merge<'a>(base: &mut Node<'a>, over: Node<'a>, is_merged: &impl Fn(&Table<'a>) -> bool) {
+    match (base.get_ref(), over.get_ref()) {
+        (DeValue::Table(under), DeValue::Table(upper)) if is_merged(under) && is_merged(upper) => {}
+        _ => {
+            *base = over;
+            return;
+        }
+    }
+    let (place, DeValue::Table(over)) = (over.span(), over.into_inner()) else { return };
+    let DeValue::Table(mut merged) = std::mem::replace(base.get_mut(), DeValue::Boolean(false)) else { return };
+    for (key, value) in over {
+        match merged.get_mut(key.get_ref().as_ref()) {
+            Some(under) => merge(under, value, is_merged),
+            None => {
+                merged.insert(key, value);
+            }
+        }
+    }
+    // An error about the table is an error of the file that changes it.
+    *base = Spanned::new(place, DeValue::Table(merged));
+}
+
+/// Returns the place of the value with this key, such as `mails.welcome.paragraphs.0`, or of the innermost table that
+/// the key names.
+pub(crate) fn place_of(root: &Node<'_>, key: &str) -> usize {
+    let mut found = root;
+    for name in key.split('.') {
+        let inner = match found.get_ref() {
+            DeValue::Table(table) => table.get(name),
+            DeValue::Array(values) => name.parse().ok().and_then(|at: usize| values.get(at)),
+            _ => None,
+        };
+        let Some(inner) = inner else { break };
+        found = inner;
+    }
+    found.span().start
+}
