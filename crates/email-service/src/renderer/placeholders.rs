@@ -23,6 +23,8 @@ pub(super) enum Placeholder {
     Inviter,
     Remaining,
     LockedUntil,
+    /// The support address of the brand: an email address or a URL.
+    Support,
 }
 
 impl i18n::Placeholder for Placeholder {
@@ -41,6 +43,7 @@ impl i18n::Placeholder for Placeholder {
         P::Inviter,
         P::Remaining,
         P::LockedUntil,
+        P::Support,
     ];
 
     fn as_str(self) -> &'static str {
@@ -57,12 +60,13 @@ impl i18n::Placeholder for Placeholder {
             P::Inviter => "inviter",
             P::Remaining => "remaining",
             P::LockedUntil => "locked_until",
+            P::Support => "support",
         }
     }
 
     fn direction(self) -> ValueDirection {
         match self {
-            P::To | P::NewEmail | P::OldEmail | P::MaskedEmail => ValueDirection::LeftToRight,
+            P::To | P::NewEmail | P::OldEmail | P::MaskedEmail | P::Support => ValueDirection::LeftToRight,
             P::Product
             | P::Name
             | P::EventTime
