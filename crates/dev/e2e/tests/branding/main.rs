@@ -1,5 +1,6 @@
 //! The brand of an operator: on pages and mails, read again on SIGHUP, and refused with file and line if it is broken.
 
+mod mails;
 mod pages;
 
 use std::{fs, path::Path};
