@@ -196,3 +196,79 @@ pub(crate) fn place_of(root: &Node<'_>, key: &str) -> usize {
     }
     found.span().start
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Example {
+        #[expect(dead_code, reason = "only its form matters")]
+        a: BTreeMap<String, Vec<u8>>,
+    }
+
+    fn problem(toml: &str) -> String {
+        let mut files = TomlFiles::default();
+        let parsed = files.parse("a.toml".to_owned(), toml).and_then(|root| files.deserialize::<Example>(root));
+        parsed.map(drop).expect_err("the file is invalid").to_string()
+    }
+
+    #[test]
+    fn an_error_has_the_file_the_line_and_the_key() {
+        for (toml, expected) in [
+            ("a = ", "line 1: string values must be quoted, expected literal string"),
+            ("[a]\nb = [1]\nb = [2]", "line 3: duplicate key"),
+            ("[a]\nb = [1,\n  2,\n  \"x\"\n]", "line 4: a.b[2]: invalid type: string \"x\", expected u8"),
+            ("\n[a]\n\n[c]", "line 4: c: unknown field `c`, expected `a`"),
+            ("[a]\n\"ü\" = [\"\"]", "line 2: a.ü[0]: invalid type: string \"\", expected u8"),
+            ("", "line 1: missing field `a`"),
+            ("[a]\nb = [", "line 2: unclosed array, expected `]`"),
+        ] {
+            assert_eq!(problem(toml), format!("the file `a.toml` is invalid: {expected}"));
+        }
+    }
+
+    #[test]
+    fn a_merged_value_knows_its_file() {
+        let mut files = TomlFiles::default();
+        let mut base = files.parse("base.toml".to_owned(), "[a]\none = [1]\ntwo = [1]\n").unwrap();
+        let over = files.parse("over.toml".to_owned(), "# changed\n[a]\ntwo = [2]\nthree = [\"x\"]").unwrap();
+        merge(&mut base, over, &|_| true);
+        let file = |key: &str| {
+            let InvalidFile { file, line, .. } = files.invalid(place_of(&base, key), String::new());
+            (file, line.unwrap())
+        };
+        assert_eq!(file("a.one"), ("base.toml".to_owned(), 2));
+        assert_eq!(file("a.two"), ("over.toml".to_owned(), 3));
+        assert_eq!(file("a.two.0"), ("over.toml".to_owned(), 3));
+        // The table itself, which is the innermost that exists.
+        for key in ["a", "a.four", "a.four.five", "a.one.two"] {
+            assert_eq!(file(key).0, if key == "a.one.two" { "base.toml" } else { "over.toml" }, "{key}");
+        }
+        let error = files.deserialize::<Example>(base).unwrap_err();
+        assert_eq!((error.file.as_str(), error.line), ("over.toml", Some(4)));
+        assert_eq!(files.invalid(usize::MAX, String::new()).line, Some(4));
+    }
+
+    #[test]
+    fn a_file_that_is_nested_deeply_is_refused_without_a_recursion() {
+        let depth = 200_000;
+        for toml in [
+            format!("{}a = 1", "a.".repeat(depth)),
+            format!("[{}a]\nb = 1", "a.".repeat(depth)),
+            format!("[[{}a]]\nb = 1\nb = 2", "a.".repeat(depth)),
+            format!("a = {}1{}", "[".repeat(depth), "]".repeat(depth)),
+            format!("a = {}1{}", "{ a = ".repeat(depth), " }".repeat(depth)),
+            format!("{}a = ", "a.".repeat(depth)),
+            format!("a = {}", "[".repeat(depth)),
+        ] {
+            let problem = problem(&toml);
+            assert!(problem.starts_with("the file `a.toml` is invalid: line ") && problem.len() < 200, "{problem}");
+        }
+    }
+}
