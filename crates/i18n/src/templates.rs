@@ -304,6 +304,9 @@ impl io::Write for BoundedOutput {
 mod tests {
     use std::collections::BTreeMap;
 
+    use corpus::corpus;
+    use proptest::prelude::*;
+
     use super::*;
 
     fn rendered(name: &'static str, source: &'static str, text: &str) -> Result<String, InvalidFile> {
@@ -561,5 +564,32 @@ mod tests {
 
             assert!(started.elapsed() < std::time::Duration::from_secs(20), "{shown}");
         }
+    }
+
+    #[test]
+    fn any_template_shows_values_escaped_or_is_refused_with_its_file() {
+        #[derive(Serialize)]
+        struct Values {
+            text: &'static str,
+            list: [&'static str; 2],
+        }
+        let values = Values { text: "<<secret>>", list: ["<<secret>>", "x"] };
+        corpus!("template").holds_for_text(|template| {
+            for name in ["a.html", "a.txt"] {
+                let source = TemplateSource::new("/brand/a", template.to_owned());
+                match Templates::new([(name, source)]).and_then(|templates| templates.render(name, &values)) {
+                    Ok(shown) => {
+                        let escaped = name == "a.txt" || template.contains("<<") || !shown.contains("<<secret>>");
+                        prop_assert!(escaped, "{}", shown);
+                    }
+                    Err(error) => {
+                        prop_assert_eq!(&error.file, "/brand/a");
+                        let quoted = template.contains("secret") || !error.problem.contains("secret");
+                        prop_assert!(quoted && !error.problem.contains('\n'), "{}", error);
+                    }
+                }
+            }
+            Ok(())
+        });
     }
 }
