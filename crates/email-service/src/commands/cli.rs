@@ -9,7 +9,7 @@ use super::{
     dead_letters::{self, DeadLettersCommand},
     keygen,
     mail::{self, MailCommand},
-    preview,
+    preview::{self, PreviewArgs},
     suppressions::{self, SuppressionsCommand},
 };
 use crate::{
@@ -43,15 +43,11 @@ enum Command {
         #[arg(long)]
         if_missing: bool,
     },
-    /// Write every mail in every language, with example data, to one HTML page
+    /// Show every mail in every language with example data, as a page or in the browser, or send one
     ///
-    /// Uses the same code as the mails that are sent. Needs no database, no Kafka and no key; of
-    /// the configuration only [mail] matters, for the sender's name and the links.
-    Preview {
-        /// Write `index.html` to this directory; only a page written by this command is replaced
-        #[arg(long, value_name = "DIR")]
-        out: PathBuf,
-    },
+    /// Uses the same code as the mails that are sent. Needs no database, no Kafka and no key; of the configuration only
+    /// [mail] and [branding] matter, and [smtp] for --to.
+    Preview(PreviewArgs),
     /// List mails, put them back into the queue, resolve unknown ones
     #[command(subcommand)]
     Mail(MailCommand),
@@ -75,7 +71,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
             command.run(&SOURCE, file, app::check, async |config| Application::build(config).await?.run().await)
         }
         Command::Keygen { out, public_out, if_missing } => keygen::run(&out, public_out.as_deref(), if_missing, json),
-        Command::Preview { out } => preview::run(&out, &SOURCE.load_section("mail", file)?, json),
+        Command::Preview(args) => block_on(preview::run(file, args, json)),
         Command::Mail(command) => block_on(mail::run(file, command, json)),
         Command::DeadLetters(command) => block_on(dead_letters::run(file, command, json)),
         Command::Suppressions(command) => block_on(suppressions::run(file, command, json)),

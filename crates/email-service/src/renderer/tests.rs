@@ -1,5 +1,6 @@
 //! What every mail does, and what no mail may do.
 
+mod branded;
 mod languages;
 mod property_tests;
 mod snapshots;
@@ -16,8 +17,12 @@ use crate::plan::Template;
 const TOKEN: &str = "Zm9vYmFyYmF6cXV4Zm9vYmFyYmF6cXV4Zm9vYmFyYmE";
 
 fn renderer() -> Renderer {
-    Renderer::new("Acme <no-reply@acme.example>".parse().unwrap(), "https://accounts.acme.example".parse().unwrap())
-        .unwrap()
+    Renderer::new(
+        "Acme <no-reply@acme.example>".parse().unwrap(),
+        "https://accounts.acme.example".parse().unwrap(),
+        &Branding::default(),
+    )
+    .unwrap()
 }
 
 fn example(template: Template) -> ExampleMail {
@@ -476,8 +481,12 @@ fn a_long_name_with_a_long_address_is_folded_and_parsed_back() {
 
 #[test]
 fn without_a_display_name_the_product_is_the_senders_domain() {
-    let renderer =
-        Renderer::new("no-reply@acme.example".parse().unwrap(), "https://acme.example".parse().unwrap()).unwrap();
+    let renderer = Renderer::new(
+        "no-reply@acme.example".parse().unwrap(),
+        "https://acme.example".parse().unwrap(),
+        &Branding::default(),
+    )
+    .unwrap();
     let mail = renderer.compose(&example(Template::Welcome).content()).unwrap();
     assert_eq!(mail.subject, "Welcome to acme.example");
 }

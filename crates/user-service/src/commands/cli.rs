@@ -8,7 +8,7 @@ use service_kit::{
     telemetry,
 };
 
-use super::{clients, events, grant_role, keygen, keys, users};
+use super::{branding, clients, events, grant_role, keygen, keys, users};
 use crate::{
     app::{self, Application},
     config::{Config, SOURCE},
@@ -40,6 +40,9 @@ enum Command {
         #[arg(long)]
         if_missing: bool,
     },
+    /// Write the built-in files of the pages, as a starting point for a brand
+    #[command(subcommand)]
+    Branding(branding::BrandingCommand),
     /// Change how access tokens are signed
     #[command(subcommand)]
     Keys(keys::KeysCommand),
@@ -70,6 +73,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         }
         Command::Openapi => Ok(print_line(openapi_json())?),
         Command::Keygen { out, if_missing } => keygen::run(&out, if_missing, json),
+        Command::Branding(command) => branding::run(&command, json),
         Command::Keys(command) => block_on(keys::run(&load()?, command, json)),
         Command::GrantRole(args) => block_on(grant_role::run(&load()?, args, json)),
         Command::Events(command) => block_on(events::run(&load()?, command, json)),

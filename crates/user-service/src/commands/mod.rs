@@ -1,5 +1,6 @@
 //! The command line: one file for each command except `serve`.
 
+mod branding;
 mod cli;
 mod clients;
 mod events;
