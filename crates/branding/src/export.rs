@@ -12,6 +12,34 @@ use include_dir::Dir;
 use serde::Serialize;
 use toml::Table;
 
+/// The commands about brands, which both services have.
+#[derive(Debug, clap::Subcommand)]
+pub enum BrandingCommand {
+    /// Write the built-in files of this service and the texts of languages; never overwrite a file
+    ///
+    /// Copy what you change to the folder of your brand (docs/BRANDING.md). A catalogue that exists, for example one that
+    /// the other service has written, gets the tables that it does not have.
+    Export {
+        /// Write to this directory
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+        /// Write also `catalogues/TAG.toml` with all texts of this language; can be repeated
+        #[arg(long = "language", value_name = "TAG")]
+        languages: Vec<String>,
+    },
+}
+
+impl BrandingCommand {
+    /// Runs the command with the built-in files of the service.
+    ///
+    /// # Errors
+    /// Returns the errors of [`BuiltInFiles::export`].
+    pub fn run(&self, built_in: &BuiltInFiles) -> Result<Exported, ExportError> {
+        let Self::Export { out, languages } = self;
+        built_in.export(out, languages)
+    }
+}
+
 /// The built-in files of a service.
 #[derive(Debug)]
 pub struct BuiltInFiles {
@@ -53,7 +81,7 @@ pub struct ExportError {
 }
 
 impl ExportError {
-    fn new(path: &Path, problem: impl ToString) -> Self {
+    fn new(path: &Path, problem: &dyn fmt::Display) -> Self {
         Self { path: path.to_owned(), problem: problem.to_string() }
     }
 }
@@ -72,14 +100,14 @@ impl BuiltInFiles {
                 let path = folder.join(format!("catalogues/{tag}.toml"));
                 match self.catalogue(tag) {
                     Some(tables) => Ok((path, tables)),
-                    None => Err(ExportError::new(&path, format!("the language {tag:?} is not built in"))),
+                    None => Err(ExportError::new(&path, &format_args!("the language {tag:?} is not built in"))),
                 }
             })
             .collect::<Result<_, _>>()?;
         let mut exported = Exported::default();
         for (name, text) in &self.files {
             let path = folder.join(name);
-            let is_new = create(&path, text).map_err(|error| ExportError::new(&path, error))?;
+            let is_new = create(&path, text).map_err(|error| ExportError::new(&path, &error))?;
             if is_new { &mut exported.written } else { &mut exported.kept }.push(path);
         }
         for (path, tables) in catalogues {
@@ -128,12 +156,12 @@ enum Change {
 
 fn write_catalogue(path: &Path, parts: &[CataloguePart]) -> Result<Change, ExportError> {
     let joined = |parts: &[&CataloguePart]| parts.iter().map(|part| part.text.as_str()).collect::<Vec<_>>().join("\n");
-    let failed = |error: io::Error| ExportError::new(path, error);
+    let failed = |error: io::Error| ExportError::new(path, &error);
     if create(path, &joined(&parts.iter().collect::<Vec<_>>())).map_err(failed)? {
         return Ok(Change::Written);
     }
     let existing = fs::read_to_string(path).map_err(failed)?;
-    let tables: Table = existing.parse().map_err(|_| ExportError::new(path, "it exists, and is not valid TOML"))?;
+    let tables: Table = existing.parse().map_err(|_| ExportError::new(path, &"it exists, and is not valid TOML"))?;
     let is_missing = |part: &&CataloguePart| part.tables.iter().all(|table| !tables.contains_key(table));
     let missing: Vec<_> = parts.iter().filter(is_missing).collect();
     if missing.is_empty() {
@@ -246,7 +274,7 @@ mod tests {
         for mine in ["[mails.welcome]\nsubject = \"Hallo\"", "[mails.welcome]\nsubject = \"Hallo\"\n", ""] {
             fs::write(&path, mine).unwrap();
             let exported = pages().export(folder.path(), &["de".to_owned()]).unwrap();
-            assert_eq!(exported.extended, [path.clone()]);
+            assert_eq!(exported.extended, std::slice::from_ref(&path));
             let text = fs::read_to_string(&path).unwrap();
             assert!(text.starts_with(mine) && text.parse::<Table>().unwrap().contains_key("pages"), "{text}");
         }

@@ -22,6 +22,6 @@ mod logo;
 pub use brand::{Brand, Link, Support};
 pub use colour::{Colour, Colours, Palette, Palettes};
 pub use config::BrandingConfig;
-pub use export::{BuiltInFiles, ExportError, Exported};
+pub use export::{BrandingCommand, BuiltInFiles, ExportError, Exported};
 pub use folder::Branding;
 pub use logo::{ImageKind, Logo};

@@ -118,6 +118,11 @@ impl Layouts {
     }
 }
 
+/// Returns the built-in templates by their paths in the folder of a brand.
+pub(super) fn built_in_templates() -> Vec<(String, String)> {
+    [(HTML, built_in_html()), (TEXT, built_in_text())].map(|(name, it)| (name.to_owned(), it.text().to_owned())).into()
+}
+
 fn built_in_html() -> TemplateSource {
     TemplateSource::new("templates/mail.html", include_str!("../../templates/mail.html"))
 }

@@ -21,8 +21,8 @@ mod wrap;
 
 use std::fmt;
 
-use branding::Branding;
-use i18n::{Catalogues, InvalidFile, MissingTexts};
+use branding::{Branding, BuiltInFiles};
+use i18n::{Catalogues, InvalidFile, MissingTexts, Texts as _};
 use include_dir::{Dir, include_dir};
 use jiff::Timestamp;
 use lettre::address::Envelope;
@@ -36,6 +36,13 @@ use {brand::MailBrand, catalogue::CatalogueTexts, layout::Layouts, link::LinkBas
 
 /// The texts: every file of this folder is a language.
 static CATALOGUES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/catalogues");
+
+/// Returns the built-in files that a brand can replace.
+#[must_use]
+pub fn built_in_files() -> BuiltInFiles {
+    let (files, tables) = (layout::built_in_templates(), CatalogueTexts::TABLES);
+    BuiltInFiles { files, catalogues: &CATALOGUES, tables }
+}
 
 /// Renders every kind of mail in every language. Immutable.
 pub struct Renderer {

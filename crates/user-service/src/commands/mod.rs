@@ -1,6 +1,5 @@
 //! The command line: one file for each command except `serve`.
 
-mod branding;
 mod cli;
 mod clients;
 mod events;

@@ -1,5 +1,7 @@
-//! The brand of an operator: on pages and mails, read again on SIGHUP, and refused with file and line if it is broken.
+//! The brand of an operator: on pages and mails, read again at SIGHUP, refused with file and line if it is broken, and
+//! begun from the built-in files.
 
+mod export;
 mod mails;
 mod pages;
 
