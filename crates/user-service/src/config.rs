@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
+use branding::BrandingConfig;
 use secrecy::SecretString;
 use serde::Deserialize;
 use service_kit::{
@@ -33,6 +34,7 @@ pub const SOURCE: ConfigSource = ConfigSource {
 #[derive(Debug, Clone, Deserialize)]
 pub struct Config {
     pub http: HttpConfig,
+    pub branding: BrandingConfig,
     pub ops: OpsConfig,
     pub mongodb: MongoConfig,
     pub kafka: TopicConfig,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use i18n::{Language, Text, Texts};
+use i18n::{CatalogueTables, Language, Text, Texts};
 use serde::Deserialize;
 
 use super::{
@@ -37,6 +37,8 @@ pub(super) struct CommonTexts {
     /// Why the recipient gets this mail, unless it has a reason of its own.
     pub(super) reason: MessagePattern,
     pub(super) automatic: MessagePattern,
+    /// Where to ask for help, in the mails of a brand with a support address.
+    pub(super) support: MessagePattern,
     /// In place of a value of a sign-in that is not known.
     pub(super) unknown: Text,
 }
@@ -128,6 +130,8 @@ struct MailEntries {
 }
 
 impl Texts for CatalogueTexts {
+    const TABLES: CatalogueTables = CatalogueTables::TopLevel(&["common", "mails"]);
+
     fn check(&self, language: &Language) -> Result<(), String> {
         self.common.check()?;
         for &template in Template::ALL {
@@ -172,7 +176,7 @@ impl CatalogueTexts {
 
 impl CommonTexts {
     fn check(&self) -> Result<(), String> {
-        use Placeholder::{Name, Product, To};
+        use Placeholder::{Name, Product, Support, To};
         if self.colon.trim().is_empty() || self.colon.chars().any(char::is_control) {
             return Err("common.colon: it is empty, or contains a control character".to_owned());
         }
@@ -182,7 +186,10 @@ impl CommonTexts {
         self.link_fallback.check_only(&[Product], "common.link_fallback")?;
         self.not_you.check_only(&[Product], "common.not_you")?;
         self.reason.check_only(&[Product, To], "common.reason")?;
-        self.automatic.check_only(&[Product], "common.automatic")
+        self.automatic.check_only(&[Product], "common.automatic")?;
+        // The layout makes a link of the only value.
+        self.support.check_only(&[Support], "common.support")?;
+        MessagePattern::check_mentioned(&[&self.support], Support, "common.support")
     }
 }
 

@@ -27,6 +27,8 @@ pub(super) enum Placeholder {
     Device,
     /// The network of a sign-in, as a shortened address.
     Network,
+    /// The support address of the brand: an email address or a URL.
+    Support,
 }
 
 impl i18n::Placeholder for Placeholder {
@@ -47,6 +49,7 @@ impl i18n::Placeholder for Placeholder {
         P::LockedUntil,
         P::Device,
         P::Network,
+        P::Support,
     ];
 
     fn as_str(self) -> &'static str {
@@ -65,12 +68,13 @@ impl i18n::Placeholder for Placeholder {
             P::LockedUntil => "locked_until",
             P::Device => "device",
             P::Network => "network",
+            P::Support => "support",
         }
     }
 
     fn direction(self) -> ValueDirection {
         match self {
-            P::To | P::NewEmail | P::OldEmail | P::MaskedEmail | P::Network => ValueDirection::LeftToRight,
+            P::To | P::NewEmail | P::OldEmail | P::MaskedEmail | P::Network | P::Support => ValueDirection::LeftToRight,
             P::Product
             | P::Name
             | P::EventTime

@@ -27,7 +27,6 @@ pub(super) enum LinkPage {
 }
 
 impl LinkPage {
-    #[cfg(test)]
     pub(super) const ALL: [Self; 6] = [
         Self::VerifyEmail,
         Self::ResetPassword,

@@ -164,7 +164,7 @@ mod tests {
         };
         let app = App::new()
             .app_data(web::Data::new(scope))
-            .app_data(web::Data::new(pages::load().unwrap()))
+            .app_data(web::Data::new(pages::ServedPages::for_test(&branding::Branding::default())))
             .app_data(web::Data::new(page))
             .wrap(from_fn(request_context))
             .configure(configure)

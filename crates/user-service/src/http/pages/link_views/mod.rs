@@ -13,6 +13,10 @@ use events::{UndoneChange, sealing::Purpose};
 use i18n::Text;
 use serde::Serialize;
 
+mod examples;
+
+pub(super) use examples::{every_page, views};
+
 use super::{
     layout::{LINK, LocalizedPages},
     link_page::LinkPage,
@@ -102,33 +106,6 @@ struct ReasonView {
 struct AddressView<'a> {
     label: &'a str,
     typed: &'a str,
-}
-
-/// Returns views with and without each part, to check the template.
-pub(super) fn examples() -> Vec<LinkView<'static>> {
-    let refused = || {
-        let reasons = vec![ReasonView { text: "x".to_owned(), is_english: true }, ReasonView::default()];
-        Some(RefusedView { text: "x", reasons })
-    };
-    let full = FormView {
-        text: Some("x"),
-        account: Some(AccountView::default()),
-        token: Some("x"),
-        action: Some("x"),
-        checkbox: Some(CheckboxView { label: "x", error: Some("x") }),
-        username: Some(UsernameView { refused: refused(), ..UsernameView::default() }),
-        password: Some(PasswordView { email: Some("x"), refused: refused(), ..PasswordView::default() }),
-        address: Some(AddressView::default()),
-        ..FormView::default()
-    };
-    let partial = FormView {
-        checkbox: Some(CheckboxView::default()),
-        username: Some(UsernameView::default()),
-        password: Some(PasswordView::default()),
-        ..FormView::default()
-    };
-    let forms = vec![full, partial, FormView::default()];
-    vec![LinkView { error: Some("x"), status: Some("x"), text: Some("x"), forms }, LinkView::default()]
 }
 
 /// The form of a page, for a valid link.

@@ -1,0 +1,172 @@
+//! Checks that every mail can be rendered with a brand, before the brand is used.
+
+use i18n::InvalidFile;
+
+use super::{ExampleMail, MailContent, RenderError, Renderer, layout::Parts};
+use crate::plan::{MailFacts, MailValues};
+
+const TOKEN: &str = "EXAMPLE-NOT-A-REAL-TOKEN-EXAMPLE-NOT-A-REAL";
+
+/// A name that ends an attribute or an element where it is not escaped, or stands without quotation marks.
+const HOSTILE_NAME: &str = "A\" b='c' d=e <i>&amp;{{ f }}";
+
+impl Renderer {
+    /// Renders every mail in every case and language: with all values, without each optional one, and with a name that
+    /// tries to change the structure of the HTML.
+    ///
+    /// # Errors
+    /// Returns the first mail that the layout of the brand cannot render, or whose link it does not show.
+    pub(super) fn check(&self) -> Result<(), RenderError> {
+        for (language, _) in self.languages() {
+            for example in ExampleMail::all(TOKEN) {
+                self.check_mail(&example.clone().in_language(language)).map_err(|failure| RenderError::Layout {
+                    failure,
+                    mail: example.name(),
+                    language: language.to_owned(),
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    fn check_mail(&self, example: &ExampleMail) -> Result<(), InvalidFile> {
+        for without in without_each_value(example) {
+            self.check_parts(&without.content())?;
+        }
+        let Some(usual) = self.check_parts(&example.content())? else { return Ok(()) };
+        let mut hostile = example.clone();
+        set_names(&mut hostile.facts, HOSTILE_NAME);
+        let hostile = self.check_parts(&hostile.content())?;
+        let is_same = hostile.is_none_or(|hostile| structure(&hostile.html) == structure(&usual.html));
+        if is_same {
+            return Ok(());
+        }
+        let problem =
+            "a name changes the elements or attributes of the mail: a value in an attribute needs quotation marks";
+        Err(self.layouts.invalid_html(problem))
+    }
+
+    /// Renders both parts. Returns `None` if a value is missing without which this mail cannot be.
+    fn check_parts(&self, mail: &MailContent<'_>) -> Result<Option<Parts>, InvalidFile> {
+        let (parts, url) = match self.render(mail) {
+            Ok(rendered) => match rendered.brand_failure {
+                Some(failure) => return Err(failure),
+                None => (rendered.parts, rendered.link_url),
+            },
+            Err(RenderError::File(failure)) => return Err(failure),
+            Err(_) => return Ok(None),
+        };
+        if let Some(url) = url {
+            self.layouts.check_link(&parts, &url)?;
+        }
+        Ok(Some(parts))
+    }
+}
+
+/// Returns the mail without each of its values. A mail that cannot do without it is not rendered without it.
+fn without_each_value(mail: &ExampleMail) -> impl Iterator<Item = ExampleMail> {
+    type Remove = fn(&mut ExampleMail) -> bool;
+    // A new value belongs here, too.
+    let MailValues {
+        username: _,
+        new_email: _,
+        old_email: _,
+        remaining: _,
+        locked_until: _,
+        totp_disabled_by: _,
+        undone_change: _,
+        inviter: _,
+        device: _,
+        network: _,
+    } = &mail.facts.values;
+    const REMOVALS: &[Remove] = &[
+        |mail| mail.link_token.take().is_some(),
+        |mail| mail.facts.display_name.take().is_some(),
+        |mail| mail.facts.values.username.take().is_some(),
+        |mail| mail.facts.values.new_email.take().is_some(),
+        |mail| mail.facts.values.old_email.take().is_some(),
+        |mail| mail.facts.values.remaining.take().is_some(),
+        |mail| mail.facts.values.locked_until.take().is_some(),
+        |mail| mail.facts.values.totp_disabled_by.take().is_some(),
+        |mail| mail.facts.values.undone_change.take().is_some(),
+        |mail| mail.facts.values.inviter.take().is_some(),
+        |mail| mail.facts.values.device.take().is_some(),
+        |mail| mail.facts.values.network.take().is_some(),
+    ];
+    REMOVALS.iter().filter_map(move |remove| {
+        let mut without = mail.clone();
+        remove(&mut without).then_some(without)
+    })
+}
+
+fn set_names(facts: &mut MailFacts, name: &str) {
+    for value in [&mut facts.display_name, &mut facts.values.username, &mut facts.values.device].into_iter().flatten() {
+        name.clone_into(value);
+    }
+}
+
+/// Returns the elements of a document in their order, each with the names of its attributes. What is in comments, and the
+/// values of the attributes, do not count.
+fn structure(html: &str) -> Vec<Vec<&str>> {
+    let mut elements = Vec::new();
+    let mut rest = html;
+    while let Some((_, after)) = rest.split_once('<') {
+        rest = match after.strip_prefix("!--") {
+            Some(comment) => comment.split_once("-->").map_or("", |(_, rest)| rest),
+            None => {
+                let (element, rest) = tag(after);
+                elements.push(element);
+                rest
+            }
+        };
+    }
+    elements
+}
+
+/// Returns the name of a tag and its attributes, and what follows the tag.
+fn tag(mut rest: &str) -> (Vec<&str>, &str) {
+    let mut words = Vec::new();
+    loop {
+        rest = rest.trim_start();
+        let end = rest.find(|c: char| c.is_whitespace() || c == '=' || c == '>').unwrap_or(rest.len());
+        words.push(&rest[..end]);
+        rest = rest[end..].trim_start();
+        if let Some(value) = rest.strip_prefix('=') {
+            rest = after_value(value.trim_start());
+        }
+        if let Some(rest) = rest.strip_prefix('>') {
+            return (words, rest);
+        }
+        if rest.is_empty() {
+            return (words, rest);
+        }
+    }
+}
+
+fn after_value(value: &str) -> &str {
+    match value.chars().next() {
+        Some(quote @ ('"' | '\'')) => value[1..].split_once(quote).map_or("", |(_, rest)| rest),
+        _ => value.trim_start_matches(|c: char| !c.is_whitespace() && c != '>'),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_structure_of_a_document_is_its_elements_and_the_names_of_their_attributes() {
+        assert_eq!(
+            structure("<!doctype html><!-- <b x> --><p class=\"a > b\" id='c' hidden\n title = d>text</p><br/><i"),
+            [&["!doctype", "html"][..], &["p", "class", "id", "hidden", "title"], &["/p"], &["br/"], &["i"]]
+        );
+        assert_ne!(structure("<p title=Ada>"), structure("<p title=Ada onclick=x>"));
+    }
+
+    #[test]
+    fn the_structure_of_any_text_is_found_without_a_panic() {
+        for text in ["<", "<<", "<a=", "<a='", "<a b=\"", "<!--", "<>", "< >", "<é=ü>", "<a =>", "a<b c=d"] {
+            structure(text);
+        }
+    }
+}
