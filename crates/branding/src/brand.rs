@@ -110,7 +110,7 @@ impl Brand {
     ) -> Result<Self, InvalidFile> {
         let mut files = TomlFiles::default();
         let root = files.parse(path.to_owned(), toml)?;
-        let file: BrandFile = files.deserialize(root)?;
+        let file: BrandFile = files.deserialize(&root)?;
         let refuse = |at: usize, problem: String| Err(files.invalid(at, problem));
         if let Some(links) = file.links.as_ref().filter(|links| links.get_ref().len() > MAX_LINKS) {
             return refuse(links.span().start, format!("links: there are more than {MAX_LINKS}"));

@@ -49,10 +49,10 @@ impl<T: Texts> Catalogue<T> {
 
     fn from_table(language: Language, files: &TomlFiles<'_>, table: Node<'_>) -> Result<Self, InvalidFile> {
         let prefix = T::TABLES.prefix();
-        let texts: T = files.deserialize_below(&prefix, table.clone())?;
+        let texts: T = files.deserialize_below(&prefix, &table)?;
         texts.check(&language).map_err(|problem| {
-            let key = problem.split_once(": ").map_or("", |(key, _)| key);
-            files.invalid_below(&prefix, toml_files::place_of(&table, key), problem)
+            let (key, problem) = problem.split_once(": ").unwrap_or(("", &problem));
+            files.invalid_below(&prefix, key, toml_files::place_of(&table, key), problem)
         })?;
         Ok(Self { language, texts })
     }

@@ -87,10 +87,9 @@ impl Language {
     pub(crate) fn from_table(tag: &str, files: &TomlFiles<'_>, table: Node<'_>) -> Result<Self, InvalidFile> {
         const BELOW: &str = "language.";
         let plurals = Plurals::for_language(tag).map_err(|problem| InvalidFile::whole(path(tag), problem))?;
-        let LanguageFile { name, direction, fonts, dates } = files.deserialize_below(BELOW, table.clone())?;
-        let refuse = |key: &str, problem: &str| {
-            Err(files.invalid_below(BELOW, toml_files::place_of(&table, key), format!("{key}: {problem}")))
-        };
+        let LanguageFile { name, direction, fonts, dates } = files.deserialize_below(BELOW, &table)?;
+        let refuse =
+            |key: &str, problem: &str| Err(files.invalid_below(BELOW, key, toml_files::place_of(&table, key), problem));
         if check_line(&name).is_err() {
             return refuse("name", "it is empty, has spaces around it, or is not on one line");
         }

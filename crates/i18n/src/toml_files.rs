@@ -69,7 +69,7 @@ impl<'a> TomlFiles<'a> {
     ///
     /// # Errors
     /// Returns an error if the value does not have the form of `T`.
-    pub fn deserialize<T: DeserializeOwned>(&self, value: Spanned<DeValue<'a>>) -> Result<T, InvalidFile> {
+    pub fn deserialize<T: DeserializeOwned>(&self, value: &Spanned<DeValue<'a>>) -> Result<T, InvalidFile> {
         self.deserialize_below("", value)
     }
 
@@ -77,36 +77,40 @@ impl<'a> TomlFiles<'a> {
     pub(crate) fn deserialize_below<T: DeserializeOwned>(
         &self,
         prefix: &str,
-        value: Node<'a>,
+        value: &Node<'a>,
     ) -> Result<T, InvalidFile> {
-        let (start, mut track) = (value.span().start, Track::new());
-        T::deserialize(Deserializer::new(ValueDeserializer::from(value), &mut track)).map_err(|error| {
-            let at = error.span().map_or(start, |span| span.start);
-            let path = track.path();
-            let path = if path.iter().len() == 0 { String::new() } else { path.to_string() };
-            let problem = one_line(error.message());
-            self.invalid_below(prefix, at, if path.is_empty() { problem } else { format!("{path}: {problem}") })
+        let mut track = Track::new();
+        T::deserialize(Deserializer::new(ValueDeserializer::from(value.clone()), &mut track)).map_err(|error| {
+            let (path, problem) = (track.path(), one_line(error.message()));
+            let names: Vec<String> = path.iter().map(ToString::to_string).collect();
+            // The error itself has only the place of a list, not of the value in the list.
+            let at = innermost(value, names.iter().map(|name| name.trim_matches(['[', ']'])));
+            let key = if names.is_empty() { String::new() } else { path.to_string() };
+            self.invalid_below(prefix, &key, at, &problem)
         })
     }
 
     /// Returns the error about the value at this place.
     #[must_use]
     pub fn invalid(&self, at: usize, problem: String) -> InvalidFile {
-        self.invalid_below("", at, problem)
+        match self.0.iter().rev().find(|file| file.start <= at) {
+            Some(file) => InvalidFile::at(file.path.clone(), file.text, at - file.start, problem),
+            None => InvalidFile::whole("", problem),
+        }
     }
 
-    /// Returns the error about the value at this place. `problem` begins with its key, which begins with `prefix` in the
-    /// files of the operator.
-    pub(crate) fn invalid_below(&self, prefix: &str, at: usize, problem: String) -> InvalidFile {
-        match self.0.iter().rev().find(|file| file.start <= at) {
-            Some(file) if file.is_embedded => InvalidFile::at(file.path.clone(), file.text, at - file.start, problem),
-            Some(file) => InvalidFile::at(file.path.clone(), file.text, at - file.start, format!("{prefix}{problem}")),
-            None => InvalidFile::whole("", problem),
+    /// Returns the error about the value at this place, whose key begins with `prefix` in the files of the operator.
+    pub(crate) fn invalid_below(&self, prefix: &str, key: &str, at: usize, problem: &str) -> InvalidFile {
+        let is_embedded = self.0.iter().rev().find(|file| file.start <= at).is_some_and(|file| file.is_embedded);
+        let key = format!("{}{key}", if is_embedded { "" } else { prefix });
+        match key.trim_end_matches('.') {
+            "" => self.invalid(at, problem.to_owned()),
+            key => self.invalid(at, format!("{key}: {problem}")),
         }
     }
 }
 
-/// Returns the value in one line, for a log.
+/// Returns the message on one line, for a log.
 fn one_line(message: &str) -> String {
     message.trim().replace('\n', ", ")
 }
@@ -184,8 +188,12 @@ pub(crate) fn merge<'a>(base: &mut Node<'a>, over: Node<'a>, is_merged: &impl Fn
 /// Returns the place of the value with this key, such as `mails.welcome.paragraphs.0`, or of the innermost table that
 /// the key names.
 pub(crate) fn place_of(root: &Node<'_>, key: &str) -> usize {
+    innermost(root, key.split('.'))
+}
+
+fn innermost<'k>(root: &Node<'_>, names: impl Iterator<Item = &'k str>) -> usize {
     let mut found = root;
-    for name in key.split('.') {
+    for name in names {
         let inner = match found.get_ref() {
             DeValue::Table(table) => table.get(name),
             DeValue::Array(values) => name.parse().ok().and_then(|at: usize| values.get(at)),
@@ -195,4 +203,80 @@ pub(crate) fn place_of(root: &Node<'_>, key: &str) -> usize {
         found = inner;
     }
     found.span().start
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Example {
+        #[expect(dead_code, reason = "only its form matters")]
+        a: BTreeMap<String, Vec<u8>>,
+    }
+
+    fn problem(toml: &str) -> String {
+        let mut files = TomlFiles::default();
+        let parsed = files.parse("a.toml".to_owned(), toml).and_then(|root| files.deserialize::<Example>(&root));
+        parsed.map(drop).expect_err("the file is invalid").to_string()
+    }
+
+    #[test]
+    fn an_error_has_the_file_the_line_and_the_key() {
+        for (toml, expected) in [
+            ("a = ", "line 1: string values must be quoted, expected literal string"),
+            ("[a]\nb = [1]\nb = [2]", "line 3: duplicate key"),
+            ("[a]\nb = [1,\n  2,\n  \"x\"\n]", "line 4: a.b[2]: invalid type: string \"x\", expected u8"),
+            ("\n[a]\n\n[c]", "line 4: c: unknown field `c`, expected `a`"),
+            ("[a]\n\"ü\" = [\"\"]", "line 2: a.ü[0]: invalid type: string \"\", expected u8"),
+            ("", "line 1: missing field `a`"),
+            ("[a]\nb = [", "line 2: unclosed array, expected `]`"),
+        ] {
+            assert_eq!(problem(toml), format!("the file `a.toml` is invalid: {expected}"));
+        }
+    }
+
+    #[test]
+    fn a_merged_value_knows_its_file() {
+        let mut files = TomlFiles::default();
+        let mut base = files.parse("base.toml".to_owned(), "[a]\none = [1]\ntwo = [1]\n").unwrap();
+        let over = files.parse("over.toml".to_owned(), "# changed\n[a]\ntwo = [2]\nthree = [\"x\"]").unwrap();
+        merge(&mut base, over, &|_| true);
+        let file = |key: &str| {
+            let InvalidFile { file, line, .. } = files.invalid(place_of(&base, key), String::new());
+            (file, line.unwrap())
+        };
+        assert_eq!(file("a.one"), ("base.toml".to_owned(), 2));
+        assert_eq!(file("a.two"), ("over.toml".to_owned(), 3));
+        assert_eq!(file("a.two.0"), ("over.toml".to_owned(), 3));
+        // The table itself, which is the innermost that exists.
+        for key in ["a", "a.four", "a.four.five", "a.one.two"] {
+            assert_eq!(file(key).0, if key == "a.one.two" { "base.toml" } else { "over.toml" }, "{key}");
+        }
+        let error = files.deserialize::<Example>(&base).unwrap_err();
+        assert_eq!((error.file.as_str(), error.line), ("over.toml", Some(4)));
+        assert_eq!(files.invalid(usize::MAX, String::new()).line, Some(4));
+    }
+
+    #[test]
+    fn a_file_that_is_nested_deeply_is_refused_without_a_recursion() {
+        let depth = 200_000;
+        for toml in [
+            format!("{}a = 1", "a.".repeat(depth)),
+            format!("[{}a]\nb = 1", "a.".repeat(depth)),
+            format!("[[{}a]]\nb = 1\nb = 2", "a.".repeat(depth)),
+            format!("a = {}1{}", "[".repeat(depth), "]".repeat(depth)),
+            format!("a = {}1{}", "{ a = ".repeat(depth), " }".repeat(depth)),
+            format!("{}a = ", "a.".repeat(depth)),
+            format!("a = {}", "[".repeat(depth)),
+        ] {
+            let problem = problem(&toml);
+            assert!(problem.starts_with("the file `a.toml` is invalid: line ") && problem.len() < 200, "{problem}");
+        }
+    }
 }

@@ -2,6 +2,7 @@
 //! begun from the built-in files.
 
 mod export;
+mod mails;
 mod pages;
 
 use std::{fs, path::Path};
