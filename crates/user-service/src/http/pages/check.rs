@@ -36,6 +36,7 @@ pub(super) fn check(pages: &Arc<Pages>) -> Result<(), InvalidFile> {
 fn check_own_templates(pages: &Arc<Pages>) -> Result<(), InvalidFile> {
     let failure = Arc::new(Mutex::new(None));
     for localized in pages.in_every_language(&OnFailure::Keep(Arc::clone(&failure))) {
+        start_page::every_page(&localized);
         let [usual, hostile] = VALUES.map(|value| link_views::every_page(&localized, value));
         if let Some(error) = failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
             return Err(error);
@@ -104,6 +105,7 @@ mod tests {
             ("pages/layout.html", "{{ title|safe }}".to_owned(), 1),
             ("pages/layout.html", "{% block content %}".to_owned(), 1),
             ("pages/start.html", content("{{ page.request.title }}"), 3),
+            ("pages/start.html", content("{% if page.state == \"degraded\" %}\n{{ nothing }}{% endif %}"), 4),
             ("pages/problem.html", content("{{ page.title }}"), 3),
             ("pages/problems.html", content("{% for it in page.problems %}\n{{ it.name }}{% endfor %}"), 4),
             ("pages/link.html", content("{{ page.forms[0].checkbox.label }}"), 3),
