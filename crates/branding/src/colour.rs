@@ -180,3 +180,113 @@ impl Palette {
         ]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DEFAULTS: Palette = Palette {
+        accent: Colour::built_in(0x2d_55_d2),
+        on_accent: Colour::built_in(0xff_ff_ff),
+        page: Colour::built_in(0xf2_f4_f7),
+        card: Colour::built_in(0xff_ff_ff),
+        text: Colour::built_in(0x14_1a_24),
+        soft: Colour::built_in(0x5d_68_78),
+        line: Colour::built_in(0xe1_e5_eb),
+    };
+
+    fn colour(text: &str) -> Colour {
+        Colour::parse(text, Some(7)).unwrap()
+    }
+
+    #[test]
+    fn a_colour_has_six_hexadecimal_digits() {
+        assert_eq!(colour("#0A7d4b").to_string(), "#0a7d4b");
+        assert_eq!(colour("#0a7d4b"), Colour::built_in(0x0a_7d_4b));
+        for text in ["", "#", "#fff", "0a7d4b", "#0a7d4", "#0a7d4b0", "#0a7d4g", "red", "#ü0a7d", "#0a7d4b;", "# a7d4b"]
+        {
+            assert!(Colour::parse(text, None).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_contrast_is_that_of_wcag() {
+        // https://www.w3.org/TR/WCAG22/#dfn-contrast-ratio; the greys are known boundaries on white.
+        for (one, two, expected) in [
+            ("#000000", "#ffffff", 21.0),
+            ("#ffffff", "#ffffff", 1.0),
+            ("#777777", "#ffffff", 4.478),
+            ("#767676", "#ffffff", 4.542),
+            ("#ff0000", "#ffffff", 3.998),
+            ("#0000ff", "#ffffff", 8.592),
+            ("#00ff00", "#000000", 15.304),
+        ] {
+            let ratio = colour(one).contrast(colour(two));
+            assert!((ratio - expected).abs() < 0.001, "{one} on {two}: {ratio}");
+            assert!((colour(two).contrast(colour(one)) - ratio).abs() < f64::EPSILON);
+        }
+    }
+
+    #[test]
+    fn a_colour_that_is_not_given_has_its_default() {
+        assert_eq!(Colours::default().over(&DEFAULTS, "", "").unwrap(), DEFAULTS);
+        let given = Colours { line: Some(colour("#ffffff")), soft: Some(colour("#000000")), ..Colours::default() };
+        let palette = given.over(&DEFAULTS, "", "").unwrap();
+        assert_eq!(palette, Palette { line: colour("#ffffff"), soft: colour("#000000"), ..DEFAULTS });
+    }
+
+    #[test]
+    fn the_text_on_an_accent_is_black_or_white_unless_it_is_given() {
+        let dark = Palette {
+            card: Colour::built_in(0x14_17_1a),
+            page: Colour::built_in(0),
+            text: Colour::built_in(0xff_ff_ff),
+            soft: Colour::built_in(0xff_ff_ff),
+            ..DEFAULTS
+        };
+        for (defaults, accent, on_accent, expected) in [
+            (DEFAULTS, "#0a7d4b", None, "#ffffff"),
+            (dark, "#8ab4f8", None, "#000000"),
+            (DEFAULTS, "#0a7d4b", Some("#fffff0"), "#fffff0"),
+        ] {
+            let accent = Some(colour(accent));
+            let given = Colours { accent, on_accent: on_accent.map(colour), ..Colours::default() };
+            assert_eq!(given.over(&defaults, "", "").unwrap().on_accent, colour(expected));
+        }
+        // One of the two is always enough.
+        for red in 0..=255u32 {
+            for blue in (0..=255).step_by(5) {
+                let accent = Colour::built_in(red << 16 | (red ^ blue) << 8 | blue);
+                assert!(accent.contrast(accent.readable_on_it()) >= MIN_CONTRAST, "{accent}");
+            }
+        }
+    }
+
+    #[test]
+    fn two_colours_that_are_hard_to_tell_apart_are_refused_with_the_line_of_the_one_that_is_given() {
+        let given = |change: fn(&mut Colours, Colour), text: &str| {
+            let mut colours = Colours::default();
+            change(&mut colours, colour(text));
+            colours.over(&DEFAULTS, "colours.light", "/brand/brand.toml").map(drop).map_err(|error| error.to_string())
+        };
+        let start = "the file `/brand/brand.toml` is invalid: line 7: colours.light: the contrast of ";
+        let end = ", and must be at least 4.5 (WCAG 2.2, 1.4.3)";
+        for (change, text, expected) in [
+            (
+                (|colours, it| colours.text = Some(it)) as fn(&mut Colours, Colour),
+                "#999999",
+                "text (#999999) on card (#ffffff) is 2.84",
+            ),
+            (|colours, it| colours.soft = Some(it), "#767676", "soft (#767676) on page (#f2f4f7) is 4.12"),
+            (|colours, it| colours.page = Some(it), "#888888", "soft (#5d6878) on page (#888888) is 1.59"),
+            (|colours, it| colours.card = Some(it), "#000000", "text (#141a24) on card (#000000) is 1.20"),
+            (|colours, it| colours.on_accent = Some(it), "#cccccc", "on_accent (#cccccc) on accent (#2d55d2) is 3.91"),
+            (|colours, it| colours.accent = Some(it), "#ffcc00", "accent (#ffcc00) on card (#ffffff) is 1.51"),
+        ] {
+            assert_eq!(given(change, text), Err(format!("{start}{expected}{end}")));
+        }
+        assert_eq!(given(|colours, it| colours.line = Some(it), "#ffffff"), Ok(()));
+        // The defaults of a service are its own affair.
+        assert!(Colours::default().over(&Palette { soft: DEFAULTS.card, ..DEFAULTS }, "", "").is_ok());
+    }
+}

@@ -17,3 +17,16 @@ fn not_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBu
     let path = PathBuf::deserialize(deserializer)?;
     Ok((!path.as_os_str().is_empty()).then_some(path))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_directory_is_none() {
+        let directory = |toml: &str| toml::from_str::<BrandingConfig>(toml).map(|config| config.directory);
+        assert_eq!(directory("directory = \"\"").unwrap(), None);
+        assert_eq!(directory("directory = \"/etc/brand\"").unwrap(), Some(PathBuf::from("/etc/brand")));
+        assert!(directory("directory = 7").is_err() && directory("folder = \"x\"").is_err());
+    }
+}

@@ -177,3 +177,152 @@ fn unknown(path: &Path, introduction: &str, known: &[&str]) -> InvalidFile {
 fn shown(path: &Path) -> String {
     path.display().to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    const PNG: &[u8] = b"\x89PNG\r\n\x1a\n";
+
+    fn folder(files: &[(&str, &[u8])]) -> TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, bytes) in files {
+            let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, bytes).unwrap();
+        }
+        folder
+    }
+
+    /// Returns the error without the path of the folder.
+    fn problem(files: &[(&str, &[u8])]) -> String {
+        let folder = folder(files);
+        let error = Branding::read(folder.path()).expect_err("the folder is invalid").to_string();
+        error.replace(&format!("{}", folder.path().display()), "/brand")
+    }
+
+    const COMPLETE: &[(&str, &[u8])] = &[
+        ("brand.toml", b"product = \"Acme\"\nlogo = \"our-logo\""),
+        ("our-logo", PNG),
+        ("mail.html", b"html"),
+        ("mail.txt", b"\xef\xbb\xbfone\r\ntwo\r\n"),
+        ("pages/layout.html", b"layout"),
+        ("pages/start.html", b"start"),
+        ("pages/link.html", b"link"),
+        ("pages/problem.html", b"problem"),
+        ("pages/problems.html", b"problems"),
+        ("pages/style.css", b"style"),
+        ("catalogues/de.toml", b"[common]"),
+        ("catalogues/pt-BR.toml", b"[language]"),
+        (".hidden", b"\xff"),
+        ("catalogues/.de.toml.swp", b"\xff"),
+    ];
+
+    #[test]
+    fn a_complete_folder_is_read_and_everything_in_it_is_optional() {
+        let directory = folder(COMPLETE);
+        let branding = Branding::read(directory.path()).unwrap();
+        assert_eq!(branding.brand.product.as_deref(), Some("Acme"));
+        assert_eq!(branding.brand.logo.as_ref().unwrap().bytes, PNG);
+        let tags: Vec<_> = branding.overrides().iter().map(|over| (&*over.tag, &*over.text)).collect();
+        assert_eq!(tags, [("de", "[common]"), ("pt-BR", "[language]")]);
+        assert_eq!(branding.overrides()[0].path, directory.path().join("catalogues/de.toml").display().to_string());
+        for page in PAGE_TEMPLATES {
+            let text = branding.template(&format!("pages/{page}")).unwrap().text();
+            assert_eq!(Some(text), page.split('.').next());
+        }
+        let plain = branding.template("mail.txt").unwrap();
+        assert_eq!(plain.text(), "one\ntwo\n", "without the byte order mark and the carriage returns");
+        assert_eq!(plain.path(), directory.path().join("mail.txt").display().to_string());
+        assert_eq!(branding.template("our-logo"), None);
+        assert_eq!(branding, Branding::read(directory.path()).unwrap());
+        fs::write(directory.path().join("mail.html"), "changed").unwrap();
+        assert_ne!(branding, Branding::read(directory.path()).unwrap());
+
+        assert_eq!(Branding::read(folder(&[]).path()).unwrap(), Branding::default());
+    }
+
+    #[test]
+    fn symbolic_links_are_followed_as_kubernetes_mounts_volumes() {
+        let directory = folder(&[("..2026/brand.toml", b"product = \"Acme\""), ("..2026/catalogues/de.toml", b"")]);
+        symlink("..2026", directory.path().join("..data")).unwrap();
+        symlink("..data/brand.toml", directory.path().join("brand.toml")).unwrap();
+        symlink("..data/catalogues", directory.path().join("catalogues")).unwrap();
+        let branding = Branding::read(directory.path()).unwrap();
+        assert_eq!((branding.brand.product.as_deref(), branding.overrides().len()), (Some("Acme"), 1));
+        symlink("nowhere", directory.path().join("mail.html")).unwrap();
+        assert!(Branding::read(directory.path()).unwrap_err().problem.starts_with("it cannot be read: No such file"));
+    }
+
+    #[test]
+    fn an_unknown_or_invalid_file_is_refused() {
+        for (files, expected) in [
+            (&[("brand.tmol", &b""[..])][..], "`/brand/brand.tmol` is invalid: this file is unknown: besides the logo"),
+            (
+                &[("logo.png", PNG)],
+                "`/brand/logo.png` is invalid: this file is unknown: besides the logo that brand.toml names",
+            ),
+            (&[("Mail.html", b"")], "`/brand/Mail.html` is invalid: this file is unknown"),
+            (
+                &[("pages/index.html", b"")],
+                "`/brand/pages/index.html` is invalid: this file is unknown: the pages are layout",
+            ),
+            (&[("pages/deep/link.html", b"")], "`/brand/pages/deep` is invalid: this file is unknown"),
+            (
+                &[("catalogues/de.tml", b"")],
+                "`/brand/catalogues/de.tml` is invalid: the name of a catalogue is a language",
+            ),
+            (&[("catalogues/de.toml/x", b"")], "`/brand/catalogues/de.toml` is invalid: it is not a file"),
+            (&[("brand.toml/x", b"")], "`/brand/brand.toml` is invalid: it is not a file"),
+            (&[("pages", b"")], "`/brand/pages` is invalid: it cannot be read: Not a directory"),
+            (&[("brand.toml", b"\n\nproduct = \"\xff\"")], "`/brand/brand.toml` is invalid: line 3: it is not UTF-8"),
+            (&[("mail.html", b"a\n\xff")], "`/brand/mail.html` is invalid: line 2: it is not UTF-8"),
+            (
+                &[("brand.toml", b"logo = \"logo.svg\""), ("logo.svg", b"<svg/>")],
+                "line 1: logo: \"logo.svg\": it is not a PNG, JPEG",
+            ),
+            (&[("brand.toml", b"logo = \"logo.png\"")], "line 1: logo: \"logo.png\": it cannot be read: No such file"),
+            (
+                &[("brand.toml", b"logo = \"../logo.png\"")],
+                "line 1: logo: \"../logo.png\": it is not the name of a picture",
+            ),
+            (&[("brand.toml", b"logo = \"/etc/passwd\"")], "it is not the name of a picture in this folder"),
+            (&[("brand.toml", b"logo = \"brand.toml\"")], "it is not the name of a picture in this folder"),
+            (&[("brand.toml", b"logo = \".logo\""), (".logo", PNG)], "it is not the name of a picture in this folder"),
+            (&[("brand.toml", b"logo = \"\"")], "it is not the name of a picture in this folder"),
+            (&[("brand.toml", b"logo = \"pages\""), ("pages/x", b"")], "line 1: logo: \"pages\": it is not a file"),
+        ] {
+            let problem = problem(files);
+            assert!(problem.contains(expected), "{problem}\n{expected}");
+        }
+    }
+
+    #[test]
+    fn the_size_and_the_number_of_files_are_limited() {
+        let (most, more) = (vec![b'x'; MAX_BYTES], vec![b'x'; MAX_BYTES + 1]);
+        assert!(Branding::read(folder(&[("mail.txt", &most)]).path()).is_ok());
+        assert_eq!(problem(&[("mail.txt", &more)]), "the file `/brand/mail.txt` is invalid: it is larger than 512 KiB");
+        let logo: Vec<u8> = PNG.iter().copied().chain(vec![0; 100 * 1024]).collect();
+        let problem_of_logo = problem(&[("brand.toml", b"logo = \"l\""), ("l", &logo)]);
+        assert!(problem_of_logo.ends_with("line 1: logo: \"l\": it is larger than 100 KiB"), "{problem_of_logo}");
+
+        let names: Vec<String> = (0..MAX_FILES).map(|n| format!("catalogues/x-{n}.toml")).collect();
+        let files: Vec<(&str, &[u8])> = names.iter().map(|name| (&**name, &b""[..])).collect();
+        assert!(Branding::read(folder(&files[1..]).path()).is_ok());
+        assert_eq!(problem(&files), "the file `/brand/catalogues` is invalid: there are more than 200 files");
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_read_is_refused_and_a_pipe_is_not_waited_for() {
+        let error = Branding::read(Path::new("/nowhere/brand")).unwrap_err().to_string();
+        assert!(error.starts_with("the file `/nowhere/brand` is invalid: it cannot be read: No such file"), "{error}");
+        let directory = folder(&[]);
+        let made = std::process::Command::new("mkfifo").arg(directory.path().join("mail.html")).status().unwrap();
+        assert!(made.success());
+        assert_eq!(Branding::read(directory.path()).unwrap_err().problem, "it is not a file");
+    }
+}

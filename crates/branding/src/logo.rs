@@ -83,3 +83,38 @@ impl ImageKind {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_picture_is_recognised_by_its_first_bytes() {
+        for (bytes, kind) in [
+            (&b"\x89PNG\r\n\x1a\n...."[..], Some(ImageKind::Png)),
+            (b"\xff\xd8\xff\xe0....", Some(ImageKind::Jpeg)),
+            (b"GIF87a", Some(ImageKind::Gif)),
+            (b"GIF89a...", Some(ImageKind::Gif)),
+            (b"", None),
+            (b"\x89PNG\n", None),
+            (b"GIF88a", None),
+            (b"<svg xmlns=\"http://www.w3.org/2000/svg\"/>", None),
+            (b"RIFF....WEBPVP8 ", None),
+            (b" GIF89a", None),
+        ] {
+            assert_eq!(Logo::new(bytes.to_vec()).ok().map(|logo| logo.kind), kind, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn another_picture_has_another_digest_and_a_large_one_is_refused() {
+        let of_size =
+            |size: usize| Logo::new(b"GIF89a".iter().copied().chain(std::iter::repeat(0)).take(size).collect());
+        let logo = of_size(MAX_BYTES).unwrap();
+        assert_eq!((logo.digest.len(), logo.bytes.len()), (32, MAX_BYTES));
+        assert_eq!(logo, of_size(MAX_BYTES).unwrap());
+        assert_ne!(logo.digest, of_size(MAX_BYTES - 1).unwrap().digest);
+        assert_eq!(of_size(MAX_BYTES + 1).unwrap_err(), "it is larger than 100 KiB");
+        assert!(format!("{logo:?}").len() < 200, "the bytes are not in a log");
+    }
+}

@@ -90,9 +90,14 @@ impl<'a> TomlFiles<'a> {
         })
     }
 
-    /// Returns the error about the value at this place.
+    /// Returns the error about the value with this key, such as `links.0.url`, or the innermost table that the key names.
     #[must_use]
-    pub fn invalid(&self, at: usize, problem: String) -> InvalidFile {
+    pub fn invalid_value(&self, root: &Spanned<DeValue<'a>>, key: &str, problem: &str) -> InvalidFile {
+        self.invalid_below("", key, place_of(root, key), problem)
+    }
+
+    /// Returns the error about the value at this place.
+    pub(crate) fn invalid(&self, at: usize, problem: String) -> InvalidFile {
         match self.0.iter().rev().find(|file| file.start <= at) {
             Some(file) => InvalidFile::at(file.path.clone(), file.text, at - file.start, problem),
             None => InvalidFile::whole("", problem),

@@ -11,9 +11,11 @@ const TOKEN: &str = "EXAMPLE-NOT-A-REAL-TOKEN-EXAMPLE-NOT-A-REAL";
 /// A name that ends an attribute or an element where it is not escaped, or stands without quotation marks.
 const HOSTILE_NAME: &str = "A\" b='c' d=e <i>&amp;{{ f }}";
 
+const HOSTILE_ADDRESS: &str = "\"a\\\" b='c' d=e <i>&amp;{{ f }}\"@example.org";
+
 impl Renderer {
-    /// Renders every mail in every case and language: with all values, without each optional one, and with a name that
-    /// tries to change the structure of the HTML.
+    /// Renders every mail in every case and language: with all values, without each optional one, and with texts of
+    /// users that try to change the structure of the HTML.
     ///
     /// # Errors
     /// Returns the first mail that the layout of the brand cannot render, or whose link it does not show.
@@ -36,14 +38,13 @@ impl Renderer {
         }
         let Some(usual) = self.check_parts(&example.content())? else { return Ok(()) };
         let mut hostile = example.clone();
-        set_names(&mut hostile.facts, HOSTILE_NAME);
+        set_hostile_values(&mut hostile.facts);
         let hostile = self.check_parts(&hostile.content())?;
         let is_same = hostile.is_none_or(|hostile| html_structure(&hostile.html) == html_structure(&usual.html));
         if is_same {
             return Ok(());
         }
-        let problem =
-            "a name changes the elements or attributes of the mail: a value in an attribute needs quotation marks";
+        let problem = "a text of a user changes the elements or attributes of the mail: a value in an attribute needs quotation marks";
         Err(self.layouts.invalid_html(problem))
     }
 
@@ -96,8 +97,13 @@ fn without_each_value(mail: &ExampleMail) -> impl Iterator<Item = ExampleMail> {
     })
 }
 
-fn set_names(facts: &mut MailFacts, name: &str) {
-    for value in [&mut facts.display_name, &mut facts.values.username].into_iter().flatten() {
-        name.clone_into(value);
+/// Replaces each text that a user has chosen, so that the mail still has the same values.
+fn set_hostile_values(facts: &mut MailFacts) {
+    let values = &mut facts.values;
+    for name in [&mut facts.display_name, &mut values.username].into_iter().flatten() {
+        HOSTILE_NAME.clone_into(name);
+    }
+    for address in [&mut values.new_email, &mut values.old_email].into_iter().flatten() {
+        HOSTILE_ADDRESS.clone_into(address);
     }
 }
