@@ -63,6 +63,8 @@ pub struct Palettes {
     pub dark: Palette,
 }
 
+type NamedColour = (&'static str, Colour);
+
 impl Colour {
     /// Creates a built-in colour: `Colour::built_in(0x2d55d2)` is `#2d55d2`.
     #[must_use]
@@ -167,7 +169,7 @@ impl Colours {
 
 impl Palette {
     /// Returns each pair of a text and its background.
-    fn pairs(&self) -> [((&'static str, Colour), (&'static str, Colour)); 6] {
+    fn pairs(&self) -> [(NamedColour, NamedColour); 6] {
         let (page, card) = (("page", self.page), ("card", self.card));
         let (accent, text, soft) = (("accent", self.accent), ("text", self.text), ("soft", self.soft));
         [

@@ -6,6 +6,7 @@
 //! | `brand` | what does `brand.toml` say? |
 //! | `colour` | which colours does a reader see, and is their contrast sufficient? |
 //! | `logo` | which picture is the logo? |
+//! | `html_structure` | does a value change the elements of a document? |
 //! | `export` | which built-in files are a starting point? |
 //!
 //! No I/O except that [`Branding::read`] reads the folder, and [`BuiltInFiles::export`] writes one. What it returns is checked, except for what only a service
@@ -17,6 +18,7 @@ mod colour;
 mod config;
 mod export;
 mod folder;
+mod html_structure;
 mod logo;
 
 pub use brand::{Brand, Link, Support};
@@ -24,4 +26,5 @@ pub use colour::{Colour, Colours, Palette, Palettes};
 pub use config::BrandingConfig;
 pub use export::{BrandingCommand, BuiltInFiles, ExportError, Exported};
 pub use folder::Branding;
+pub use html_structure::html_structure;
 pub use logo::{ImageKind, Logo};

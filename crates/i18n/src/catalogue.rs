@@ -44,15 +44,15 @@ impl<T: Texts> Catalogue<T> {
     pub fn parse(language: Language, toml: &str) -> Result<Self, InvalidFile> {
         let mut files = TomlFiles::default();
         let texts = files.parse_embedded(path(&language.tag), toml)?;
-        Self::from_table(language, &files, texts)
+        Self::from_table(language, &files, &texts)
     }
 
-    fn from_table(language: Language, files: &TomlFiles<'_>, table: Node<'_>) -> Result<Self, InvalidFile> {
+    fn from_table(language: Language, files: &TomlFiles<'_>, table: &Node<'_>) -> Result<Self, InvalidFile> {
         let prefix = T::TABLES.prefix();
-        let texts: T = files.deserialize_below(&prefix, &table)?;
+        let texts: T = files.deserialize_below(&prefix, table)?;
         texts.check(&language).map_err(|problem| {
             let (key, problem) = problem.split_once(": ").unwrap_or(("", &problem));
-            files.invalid_below(&prefix, key, toml_files::place_of(&table, key), problem)
+            files.invalid_below(&prefix, key, toml_files::place_of(table, key), problem)
         })?;
         Ok(Self { language, texts })
     }
@@ -82,7 +82,7 @@ impl<T: Texts> Catalogues<T> {
         }
         let missing = overrides::apply(&mut raw, &mut files, overrides, T::TABLES)?;
         let catalogue = |RawCatalogue { tag, language, texts }: RawCatalogue<'_>| {
-            Catalogue::from_table(Language::from_table(&tag, &files, language)?, &files, texts)
+            Catalogue::from_table(Language::from_table(&tag, &files, &language)?, &files, &texts)
         };
         let catalogues = raw.into_iter().map(catalogue).collect::<Result<_, _>>()?;
         Ok(Self { missing, ..Self::new(catalogues)? })

@@ -57,7 +57,7 @@ impl Language {
     pub fn embedded(tag: &str) -> Result<Self, InvalidFile> {
         let mut files = TomlFiles::default();
         let table = Self::embedded_table(tag, &mut files)?;
-        Self::from_table(tag, &files, table)
+        Self::from_table(tag, &files, &table)
     }
 
     /// Returns the text of the embedded file of this tag.
@@ -73,7 +73,7 @@ impl Language {
     pub fn parse(tag: &str, toml: &str) -> Result<Self, InvalidFile> {
         let mut files = TomlFiles::default();
         let table = files.parse_embedded(path(tag), toml)?;
-        Self::from_table(tag, &files, table)
+        Self::from_table(tag, &files, &table)
     }
 
     /// Returns the contents of the embedded file of this tag.
@@ -84,12 +84,12 @@ impl Language {
     }
 
     /// Checks a language that is written like an embedded file, and as the table `language` in a file of the operator.
-    pub(crate) fn from_table(tag: &str, files: &TomlFiles<'_>, table: Node<'_>) -> Result<Self, InvalidFile> {
+    pub(crate) fn from_table(tag: &str, files: &TomlFiles<'_>, table: &Node<'_>) -> Result<Self, InvalidFile> {
         const BELOW: &str = "language.";
         let plurals = Plurals::for_language(tag).map_err(|problem| InvalidFile::whole(path(tag), problem))?;
-        let LanguageFile { name, direction, fonts, dates } = files.deserialize_below(BELOW, &table)?;
+        let LanguageFile { name, direction, fonts, dates } = files.deserialize_below(BELOW, table)?;
         let refuse =
-            |key: &str, problem: &str| Err(files.invalid_below(BELOW, key, toml_files::place_of(&table, key), problem));
+            |key: &str, problem: &str| Err(files.invalid_below(BELOW, key, toml_files::place_of(table, key), problem));
         if check_line(&name).is_err() {
             return refuse("name", "it is empty, has spaces around it, or is not on one line");
         }

@@ -198,10 +198,9 @@ fn is_plural(table: &Table<'_>) -> bool {
 fn mark_plurals(value: &mut Node<'_>, tag: &str) {
     match value.get_mut() {
         DeValue::Table(table) if is_plural(table) => {
-            if table.get(INHERITED_FROM).is_none() {
-                let mark = DeValue::String(Cow::Owned(tag.to_owned()));
-                table.insert(Spanned::new(0..0, Cow::Borrowed(INHERITED_FROM)), Spanned::new(0..0, mark));
-            }
+            // A text that was inherited before keeps its first mark.
+            let mark = DeValue::String(Cow::Owned(tag.to_owned()));
+            table.entry(Spanned::new(0..0, Cow::Borrowed(INHERITED_FROM))).or_insert(Spanned::new(0..0, mark));
         }
         DeValue::Table(table) => {
             for (_, value) in table.iter_mut() {

@@ -157,7 +157,10 @@ impl Templates {
         let Some(source) = self.sources.get(name) else {
             return InvalidFile::whole(name, error.kind().to_string());
         };
-        let mut problem = error.kind().to_string();
+        let mut problem = match error.kind() {
+            ErrorKind::OutOfFuel => "it does not end, or is too much work".to_owned(),
+            kind => kind.to_string(),
+        };
         if let (ErrorKind::SyntaxError, Some(detail)) = (error.kind(), error.detail()) {
             problem = format!("{problem}: {}", detail.replace('\n', " "));
         }
@@ -341,6 +344,10 @@ mod tests {
             ("{% for x in nothing %}{% endfor %}", "line 1: undefined value: {% for x in nothing %}{% endfor %}"),
             ("\n\n{{ text|safe }}", "line 3: unknown filter: {{ text|safe }}"),
             ("{{ text|map('x') }}", "line 1: unknown filter: {{ text|map('x') }}"),
+            (
+                "{% for a in range(9999) %}\n{% for b in range(9999) %}{% endfor %}{% endfor %}",
+                "line 2: it does not end, or is too much work: {% for b in range(9999) %}{% endfor %}{% endfor %}",
+            ),
             ("{{ text + 1 }}", "line 1: invalid operation: {{ text + 1 }}"),
             ("{% extends \"b.html\" %}", "line 1: template not found: {% extends \"b.html\" %}"),
             ("{% include text %}", "line 1: template not found: {% include text %}"),

@@ -110,8 +110,6 @@ async fn reload_at_each<T: Send + 'static>(
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::disallowed_methods, reason = "a test waits for its own tasks")]
-
     use std::{
         collections::VecDeque,
         sync::{Mutex, mpsc},

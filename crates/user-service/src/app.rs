@@ -165,7 +165,7 @@ impl Application {
         if config.branding.directory.is_some() {
             let branding = config.branding.clone();
             let load = move || Ok(pages::load(&branding)?);
-            reload::on_hangup(&lifecycle, pages, "brand", branding_failed, load)?;
+            reload::on_hangup(&lifecycle, pages, "branding", branding_failed, load)?;
         }
 
         // The tasks, in the order in which they are stopped.

@@ -1,5 +1,6 @@
 //! Checks that every mail can be rendered with a brand, before the brand is used.
 
+use branding::html_structure;
 use i18n::InvalidFile;
 
 use super::{ExampleMail, MailContent, RenderError, Renderer, layout::Parts};
@@ -10,9 +11,11 @@ const TOKEN: &str = "EXAMPLE-NOT-A-REAL-TOKEN-EXAMPLE-NOT-A-REAL";
 /// A name that ends an attribute or an element where it is not escaped, or stands without quotation marks.
 const HOSTILE_NAME: &str = "A\" b='c' d=e <i>&amp;{{ f }}";
 
+const HOSTILE_ADDRESS: &str = "\"a\\\" b='c' d=e <i>&amp;{{ f }}\"@example.org";
+
 impl Renderer {
-    /// Renders every mail in every case and language: with all values, without each optional one, and with a name that
-    /// tries to change the structure of the HTML.
+    /// Renders every mail in every case and language: with all values, without each optional one, and with texts of
+    /// users that try to change the structure of the HTML.
     ///
     /// # Errors
     /// Returns the first mail that the layout of the brand cannot render, or whose link it does not show.
@@ -35,14 +38,13 @@ impl Renderer {
         }
         let Some(usual) = self.check_parts(&example.content())? else { return Ok(()) };
         let mut hostile = example.clone();
-        set_names(&mut hostile.facts, HOSTILE_NAME);
+        set_hostile_values(&mut hostile.facts);
         let hostile = self.check_parts(&hostile.content())?;
-        let is_same = hostile.is_none_or(|hostile| structure(&hostile.html) == structure(&usual.html));
+        let is_same = hostile.is_none_or(|hostile| html_structure(&hostile.html) == html_structure(&usual.html));
         if is_same {
             return Ok(());
         }
-        let problem =
-            "a name changes the elements or attributes of the mail: a value in an attribute needs quotation marks";
+        let problem = "a text of a user changes the elements or attributes of the mail: a value in an attribute needs quotation marks";
         Err(self.layouts.invalid_html(problem))
     }
 
@@ -99,74 +101,13 @@ fn without_each_value(mail: &ExampleMail) -> impl Iterator<Item = ExampleMail> {
     })
 }
 
-fn set_names(facts: &mut MailFacts, name: &str) {
-    for value in [&mut facts.display_name, &mut facts.values.username, &mut facts.values.device].into_iter().flatten() {
-        name.clone_into(value);
+/// Replaces each text that a user has chosen, so that the mail still has the same values.
+fn set_hostile_values(facts: &mut MailFacts) {
+    let values = &mut facts.values;
+    for name in [&mut facts.display_name, &mut values.username, &mut values.device].into_iter().flatten() {
+        HOSTILE_NAME.clone_into(name);
     }
-}
-
-/// Returns the elements of a document in their order, each with the names of its attributes. What is in comments, and the
-/// values of the attributes, do not count.
-fn structure(html: &str) -> Vec<Vec<&str>> {
-    let mut elements = Vec::new();
-    let mut rest = html;
-    while let Some((_, after)) = rest.split_once('<') {
-        rest = match after.strip_prefix("!--") {
-            Some(comment) => comment.split_once("-->").map_or("", |(_, rest)| rest),
-            None => {
-                let (element, rest) = tag(after);
-                elements.push(element);
-                rest
-            }
-        };
-    }
-    elements
-}
-
-/// Returns the name of a tag and its attributes, and what follows the tag.
-fn tag(mut rest: &str) -> (Vec<&str>, &str) {
-    let mut words = Vec::new();
-    loop {
-        rest = rest.trim_start();
-        let end = rest.find(|c: char| c.is_whitespace() || c == '=' || c == '>').unwrap_or(rest.len());
-        words.push(&rest[..end]);
-        rest = rest[end..].trim_start();
-        if let Some(value) = rest.strip_prefix('=') {
-            rest = after_value(value.trim_start());
-        }
-        if let Some(rest) = rest.strip_prefix('>') {
-            return (words, rest);
-        }
-        if rest.is_empty() {
-            return (words, rest);
-        }
-    }
-}
-
-fn after_value(value: &str) -> &str {
-    match value.chars().next() {
-        Some(quote @ ('"' | '\'')) => value[1..].split_once(quote).map_or("", |(_, rest)| rest),
-        _ => value.trim_start_matches(|c: char| !c.is_whitespace() && c != '>'),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_structure_of_a_document_is_its_elements_and_the_names_of_their_attributes() {
-        assert_eq!(
-            structure("<!doctype html><!-- <b x> --><p class=\"a > b\" id='c' hidden\n title = d>text</p><br/><i"),
-            [&["!doctype", "html"][..], &["p", "class", "id", "hidden", "title"], &["/p"], &["br/"], &["i"]]
-        );
-        assert_ne!(structure("<p title=Ada>"), structure("<p title=Ada onclick=x>"));
-    }
-
-    #[test]
-    fn the_structure_of_any_text_is_found_without_a_panic() {
-        for text in ["<", "<<", "<a=", "<a='", "<a b=\"", "<!--", "<>", "< >", "<é=ü>", "<a =>", "a<b c=d"] {
-            structure(text);
-        }
+    for address in [&mut values.new_email, &mut values.old_email].into_iter().flatten() {
+        HOSTILE_ADDRESS.clone_into(address);
     }
 }

@@ -67,7 +67,11 @@ fn compose(order: &TestMail, renderer: &Renderer) -> anyhow::Result<ComposedMail
     let mut example = example.in_language(tag).at(now);
     order.to.clone_into(&mut example.facts.to);
     let message_id = format!("{}@{}", Ids::random().v7(now).simple(), renderer.sender_domain());
-    Ok(renderer.compose(&MailContent { message_id: &message_id, date: now, ..example.content() })?)
+    let mail = renderer.compose(&MailContent { message_id: &message_id, date: now, ..example.content() })?;
+    match mail.brand_failure {
+        Some(failure) => Err(failure.into()),
+        None => Ok(mail),
+    }
 }
 
 /// Sends the mail through the first server that takes it. Returns the server and its reply.

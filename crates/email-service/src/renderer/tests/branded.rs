@@ -297,6 +297,10 @@ fn a_layout_that_fails_for_any_mail_in_any_case_or_language_is_refused_with_its_
         ("<p>no link</p>".to_owned(), "mail.link.url is not shown"),
         (format!("{link}<p title={{{{ mail.greeting.plain }}}}>"), "a value in an attribute needs quotation marks"),
         (
+            format!("{link}{{% for detail in mail.details %}}<p title={{{{ detail.value.plain }}}}>{{% endfor %}}"),
+            "(in the mail `email-change-notice`",
+        ),
+        (
             format!(
                 "{link}{{% autoescape false %}}<p title='{{{{ mail.greeting.plain|safe }}}}'>{{% endautoescape %}}"
             ),
@@ -326,7 +330,7 @@ fn a_text_without_its_placeholder_or_with_a_wrong_one_is_refused_with_its_line()
 
 #[test]
 fn a_layout_that_fails_later_is_replaced_by_the_built_in_one_for_this_mail() {
-    // Nobody in the examples has this name, so the check does not find it.
+    // No example has this name, so the check does not find it.
     let layout = "{{ mail.greeting.plain }}{% if mail.link %}{{ mail.link.url }}{% endif %}\n\
                   {% if 'oom' in mail.greeting.plain %}{{ nothing }}{% endif %}";
     let folder = Folder::new(&[("brand.toml", BRAND), ("mail.html", layout), ("mail.txt", layout)]);
@@ -370,7 +374,7 @@ fn colours_are_checked_with_the_built_in_ones_that_stay() {
             "{problem}"
         );
     }
-    // A dark card with light texts is possible for everybody; then the panel is as the page, whose contrast was checked.
+    // A dark card with light texts is possible in the light scheme, too; then the panel is as the page, whose contrast was checked.
     let brand = "[colours.light]\ncard = \"#101820\"\npage = \"#000000\"\ntext = \"#ffffff\"\nsoft = \"#cccccc\"\naccent = \"#ffcc00\"\nline = \"#333333\"";
     let mut mail = example(Template::EmailChanged);
     mail.facts.locale = None;

@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use actix_web::{HttpResponse, body::MessageBody as _};
+use branding::html_structure;
 use i18n::InvalidFile;
 
 use super::{
@@ -13,7 +15,7 @@ use super::{
 };
 
 /// The values of the user in the pages: a usual one, and one that must be escaped.
-const VALUES: [&str; 2] = ["example", "\"'><script>alert(1)</script>&{{ page }}\u{202e}\u{7}"];
+const VALUES: [&str; 2] = ["example", "\" b='c' d=e><script>alert(1)</script>&{{ page }}\u{202e}\u{7}"];
 /// The fields of forms, by their names.
 const FIELDS: [&str; 6] = ["token", "action", "confirmed", "chosenUsername", "newPassword", "email"];
 
@@ -34,18 +36,30 @@ pub(super) fn check(pages: &Arc<Pages>) -> Result<(), InvalidFile> {
 fn check_own_templates(pages: &Arc<Pages>) -> Result<(), InvalidFile> {
     let failure = Arc::new(Mutex::new(None));
     for localized in pages.in_every_language(&OnFailure::Keep(Arc::clone(&failure))) {
-        for value in VALUES {
-            link_views::every_page(&localized, value);
+        start_page::every_page(&localized);
+        let [usual, hostile] = VALUES.map(|value| link_views::every_page(&localized, value));
+        if let Some(error) = failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            return Err(error);
         }
-    }
-    if let Some(error) = failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
-        return Err(error);
+        for ((_, usual), (_, hostile)) in usual.into_iter().zip(hostile) {
+            let [usual, hostile] = [usual, hostile].map(html);
+            if html_structure(&usual) != html_structure(&hostile) {
+                let problem = "a value changes the elements or attributes of the page: a value in an attribute needs quotation marks";
+                return Err(pages.invalid_link_page(problem.to_owned()));
+            }
+        }
     }
     let html = pages.link_page("example-title", &LinkView::example())?;
     match missing_part(&html) {
         Some(part) => Err(pages.invalid_link_page(format!("a page with every part has no {part}"))),
         None => Ok(()),
     }
+}
+
+/// Returns the text of a page.
+fn html(page: HttpResponse) -> String {
+    let bytes = page.into_body().try_into_bytes().unwrap_or_default();
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// Returns a part that a page of [`LinkView::example`] needs to work, and does not have.
@@ -91,6 +105,7 @@ mod tests {
             ("pages/layout.html", "{{ title|safe }}".to_owned(), 1),
             ("pages/layout.html", "{% block content %}".to_owned(), 1),
             ("pages/start.html", content("{{ page.request.title }}"), 3),
+            ("pages/start.html", content("{% if page.state == \"degraded\" %}\n{{ nothing }}{% endif %}"), 4),
             ("pages/problem.html", content("{{ page.title }}"), 3),
             ("pages/problems.html", content("{% for it in page.problems %}\n{{ it.name }}{% endfor %}"), 4),
             ("pages/link.html", content("{{ page.forms[0].checkbox.label }}"), 3),
@@ -143,14 +158,27 @@ mod tests {
     }
 
     #[test]
+    fn a_value_in_an_attribute_without_quotation_marks_is_refused() {
+        let link = built_in("link.html");
+        for (quoted, bare) in [
+            ("value=\"{{ form.token }}\"", "value={{ form.token }}"),
+            ("value=\"{{ form.address.typed }}\"", "value={{ form.address.typed }}"),
+            ("<bdi>{{ form.account.username }}</bdi>", "<bdi title={{ form.account.username }}></bdi>"),
+        ] {
+            assert!(link.contains(quoted));
+            let error = problem("pages/link.html", &link.replace(quoted, bare)).unwrap_or_default();
+            assert!(error.contains("needs quotation marks"), "{bare}: {error}");
+        }
+    }
+
+    #[test]
     fn no_page_has_a_value_as_html() {
         let pages = Arc::new(make(&Default::default()).unwrap());
         let failures = Arc::new(Mutex::new(None));
         let mut seen = 0;
         for localized in pages.in_every_language(&OnFailure::Keep(Arc::clone(&failures))) {
             for (_, response) in link_views::every_page(&localized, VALUES[1]) {
-                let html = actix_web::body::MessageBody::try_into_bytes(response.into_body()).unwrap();
-                let html = String::from_utf8(html.to_vec()).unwrap();
+                let html = html(response);
                 assert!(!html.contains("<script"), "{html}");
                 seen += usize::from(html.contains("&lt;script"));
             }
