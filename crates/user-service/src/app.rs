@@ -76,7 +76,7 @@ impl Application {
         let worker_clients = WorkerClients::new(&config.mongodb, "user-service").await?;
         let database = parsed.client.database(&config.mongodb.database);
         let store = Store::new(&database, config.mongodb.operation_timeout, config.relay.max_pending_per_user);
-        let hashes = HashPool::start(parsed.hashing, HashMetrics::register(&registry)?)?;
+        let hashes = HashPool::start(&parsed.hashing, HashMetrics::register(&registry)?)?;
         let signing = SigningKeys::new(
             store.keys.clone(),
             encryption.clone(),
@@ -129,6 +129,7 @@ impl Application {
             lifetimes,
             rules: Rules {
                 require_verified_email: auth.require_verified_email,
+                new_sign_in_notice: auth.new_sign_in_notice,
                 hidden_registration: auth.registration == RegistrationMode::Hidden,
                 totp_issuer: auth.totp_issuer(),
                 token_claims: parsed.claims,

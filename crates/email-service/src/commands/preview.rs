@@ -164,7 +164,7 @@ mod tests {
     fn the_page_contains_every_mail_in_every_language_and_loads_nothing() {
         let directory = tempfile::tempdir().unwrap();
         let preview = write(&directory.path().join("deep/er"), &config("\"A & <B>\" <no-reply@example.org>")).unwrap();
-        assert_eq!((preview.mails, preview.languages), ((17 + 10) * 6, 6));
+        assert_eq!((preview.mails, preview.languages), ((18 + 12) * 6, 6));
         assert_eq!(preview.file, directory.path().join("deep/er/index.html"));
 
         let html = fs::read_to_string(&preview.file).unwrap();

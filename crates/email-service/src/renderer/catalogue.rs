@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use i18n::{CatalogueTables, Language, Texts};
+use i18n::{CatalogueTables, Language, Text, Texts};
 use serde::Deserialize;
 
 use super::{
@@ -37,6 +37,8 @@ pub(super) struct CommonTexts {
     /// Why the recipient gets this mail, unless it has a reason of its own.
     pub(super) reason: MessagePattern,
     pub(super) automatic: MessagePattern,
+    /// In place of a value of a sign-in that is not known.
+    pub(super) unknown: Text,
 }
 
 /// The texts of one kind of mail.
@@ -109,6 +111,7 @@ struct MailEntries {
     verify_email: MailEntry,
     registration_attempted: MailEntry,
     invitation: MailEntry,
+    new_sign_in: MailEntry,
     password_reset: MailEntry,
     password_changed: MailEntry,
     email_change_confirm: MailEntry,
@@ -151,6 +154,7 @@ impl CatalogueTexts {
             Template::VerifyEmail => &mails.verify_email,
             Template::RegistrationAttempted => &mails.registration_attempted,
             Template::Invitation => &mails.invitation,
+            Template::NewSignIn => &mails.new_sign_in,
             Template::PasswordReset => &mails.password_reset,
             Template::PasswordChanged => &mails.password_changed,
             Template::EmailChangeConfirm => &mails.email_change_confirm,

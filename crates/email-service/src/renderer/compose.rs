@@ -9,6 +9,7 @@ use super::{
     link::{LinkTarget, link_target},
     message::{self, MessageInput},
     message_case::case_of,
+    network,
     placeholders::Placeholder,
     sanitize,
 };
@@ -148,7 +149,16 @@ impl<'a> Texts<'a> {
             Placeholder::Inviter => sanitize::name_of_inviter(values.inviter.as_deref()),
             Placeholder::Remaining => values.remaining.map(|count| count.to_string()),
             Placeholder::LockedUntil => values.locked_until.map(format),
+            Placeholder::Device => sanitize::name_in_sentence(values.device.as_deref()).or_else(|| self.unknown()),
+            Placeholder::Network => {
+                values.network.as_deref().and_then(network::shortened_address).or_else(|| self.unknown())
+            }
         }
+    }
+
+    /// Returns the text in place of a value that is not known.
+    fn unknown(&self) -> Option<String> {
+        Some(self.catalogue.texts.common.unknown.to_string())
     }
 
     fn missing(&self, value: &'static str) -> RenderError {

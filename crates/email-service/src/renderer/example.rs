@@ -41,6 +41,8 @@ impl ExampleMail {
             totp_disabled_by: None,
             undone_change: None,
             inviter: Some("Grace Hopper".to_owned()),
+            device: Some("Firefox on Linux".to_owned()),
+            network: Some("203.0.113.0/24".to_owned()),
         };
         let facts = MailFacts {
             template,
@@ -98,6 +100,7 @@ impl ExampleMail {
             Some(MailCase::Password) => values.undone_change = Some(UndoneChange::Password),
             Some(MailCase::Totp) => values.undone_change = Some(UndoneChange::Totp),
             Some(MailCase::RecoveryCodes) => values.undone_change = Some(UndoneChange::RecoveryCodes),
+            Some(MailCase::SignIn) => values.undone_change = Some(UndoneChange::SignIn),
             Some(MailCase::Undo | MailCase::Named) | None => {}
         }
         Self { case, ..self }

@@ -10,6 +10,7 @@ mod layout;
 mod link;
 mod message;
 mod message_case;
+mod network;
 mod placeholders;
 mod sanitize;
 #[cfg(test)]

@@ -477,3 +477,24 @@ fn without_a_display_name_the_product_is_the_senders_domain() {
     let mail = renderer.compose(&example(Template::Welcome).content()).unwrap();
     assert_eq!(mail.subject, "Welcome to acme.example");
 }
+
+#[test]
+fn a_new_sign_in_shows_device_and_shortened_address_or_that_they_are_unknown_and_no_hostile_text() {
+    let renderer = renderer();
+    let sign_in = |device: Option<&str>, network: Option<&str>| {
+        let mut mail = example(Template::NewSignIn);
+        mail.facts.values.device = device.map(str::to_owned);
+        mail.facts.values.network = network.map(str::to_owned);
+        renderer.compose(&mail.content()).unwrap()
+    };
+    let known = sign_in(Some("Firefox on Linux"), Some("203.0.113.0/24"));
+    assert!(known.text.contains("Device: Firefox on Linux\n") && known.text.contains("Network: 203.0.113.x\n"));
+    assert!(known.text.contains("https://accounts.acme.example/undo-change?token="));
+    let unknown = sign_in(None, None);
+    assert!(unknown.text.contains("Device: unknown\n") && unknown.text.contains("Network: unknown\n"));
+    for hostile in HOSTILE_NAMES {
+        let mail = sign_in(Some(hostile), Some(hostile));
+        assert_eq!(mail.html.matches("<a ").count(), known.html.matches("<a ").count(), "{hostile:?}");
+        assert!(mail.text.contains("Network: unknown\n"), "{hostile:?}");
+    }
+}

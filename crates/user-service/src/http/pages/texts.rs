@@ -148,10 +148,23 @@ pub(super) struct UndoTexts {
     /// The label of the box that the reader must tick before a change is undone.
     pub(super) checkbox: Text,
     pub(super) button: Text,
+    pub(super) sign_in: SignInUndoTexts,
     pub(super) email: UndoneTexts,
     pub(super) password: UndoneTexts,
     pub(super) totp: UndoneTexts,
     pub(super) codes: UndoneTexts,
+}
+
+/// The texts of the page that ends all sessions after a sign-in, and of the page after it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SignInUndoTexts {
+    pub(super) title: Text,
+    pub(super) text: Text,
+    pub(super) checkbox: Text,
+    pub(super) button: Text,
+    pub(super) done_title: Text,
+    pub(super) done_text: Text,
 }
 
 /// The texts of the page that undoes one kind of change, and of the page after it.

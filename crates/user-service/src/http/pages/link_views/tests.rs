@@ -143,11 +143,11 @@ fn each_kind_of_change_has_an_undo_page_of_its_own() {
         for purpose in LinkPage::UndoChange.purposes().iter().chain(LinkPage::UndoEmailChange.purposes()) {
             seen.insert(html(pages.form_page(LinkPage::UndoChange, &form(&account(*purpose), "t"))));
         }
-        for change in [UndoneChange::Password, UndoneChange::Totp, UndoneChange::RecoveryCodes] {
+        for change in [UndoneChange::Password, UndoneChange::Totp, UndoneChange::RecoveryCodes, UndoneChange::SignIn] {
             seen.insert(html(pages.done_page(DonePage::ChangeUndone(change), "t")));
         }
         seen.insert(html(pages.done_page(DonePage::EmailChangeUndone, "t")));
-        assert_eq!(seen.len(), 8, "{language}");
+        assert_eq!(seen.len(), 10, "{language}");
     }
 }
 
@@ -289,6 +289,7 @@ fn each_page_exists_in_each_language_with_its_status() {
             (pages.email_taken_page(), 409),
             (pages.done_page(DonePage::EmailChangeUndone, "t"), 200),
             (pages.done_page(DonePage::ChangeUndone(UndoneChange::Password), "t"), 200),
+            (pages.done_page(DonePage::ChangeUndone(UndoneChange::SignIn), "t"), 200),
             (unusable(LinkPage::VerifyEmail, LinkState::Confirmed), 200),
             (unusable(LinkPage::ConfirmEmail, LinkState::Used), 400),
             (unusable(LinkPage::UndoChange, LinkState::Expired), 400),
@@ -310,6 +311,6 @@ fn each_page_exists_in_each_language_with_its_status() {
             assert!(html.contains(&opening) && !html.contains("{min}") && !html.contains("{day}"), "{html}");
             titles.insert(html.split_once("<h1>").unwrap().1.split_once("</h1>").unwrap().0.to_owned());
         }
-        assert_eq!(titles.len(), 24, "{titles:?}");
+        assert_eq!(titles.len(), 26, "{titles:?}");
     }
 }
