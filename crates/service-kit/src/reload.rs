@@ -1,13 +1,13 @@
 //! A value that is loaded again while the process runs, when it gets SIGHUP.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, sync::Arc, thread, time::Duration};
 
 use arc_swap::ArcSwap;
 use futures_util::{Stream, StreamExt as _, stream};
 use prometheus::IntGauge;
 use tokio::{
     signal::unix::{SignalKind, signal},
-    task::spawn_blocking,
+    sync::oneshot,
     time::timeout,
 };
 
@@ -15,6 +15,8 @@ use crate::{Lifecycle, Stage, panics};
 
 /// A load that takes longer has failed.
 const DEADLINE: Duration = Duration::from_secs(60);
+/// The stack of a main thread, on which the first load ran: parsers of files take a recursion for each level.
+const STACK_BYTES: usize = 8 * 1024 * 1024;
 
 /// A value that is replaced as a whole. Clones share it.
 #[derive(Debug)]
@@ -44,7 +46,7 @@ impl<T> Clone for Reloadable<T> {
     }
 }
 
-/// Loads the value again at each SIGHUP, in the background and completely, and then replaces it. If that fails, the value
+/// Loads the value again at each SIGHUP, on a thread of its own and completely, and then replaces it. If that fails, the value
 /// stays, the log has the error, and the gauge is 1 until a load succeeds. Signals during a load cause one more. `name` is
 /// what the log calls the value.
 ///
@@ -83,12 +85,17 @@ async fn reload_at_each<T: Send + 'static>(
     load: impl Fn() -> anyhow::Result<T> + Clone + Send + 'static,
 ) {
     while let Some(()) = signals.next().await {
+        let (sender, result) = oneshot::channel();
         let load = load.clone();
-        let loading = spawn_blocking(move || panics::catch("reload", load));
-        let loaded = match timeout(deadline, loading).await {
+        let thread = thread::Builder::new().name(format!("reload {name}")).stack_size(STACK_BYTES);
+        let loaded = match thread.spawn(move || sender.send(panics::catch("reload", load)).is_ok()) {
+            Ok(_) => timeout(deadline, result).await,
+            Err(error) => Ok(Ok(Ok(Err(error.into())))),
+        };
+        let loaded = match loaded {
             Ok(Ok(Ok(loaded))) => loaded,
             Ok(Ok(Err(panicked))) => Err(panicked.into()),
-            Ok(Err(error)) => Err(error.into()),
+            Ok(Err(dropped)) => Err(dropped.into()),
             Err(elapsed) => Err(elapsed.into()),
         };
         match loaded {
@@ -113,7 +120,6 @@ mod tests {
     use std::{
         collections::VecDeque,
         sync::{Mutex, mpsc},
-        thread,
         time::Instant,
     };
 
