@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::{
     ImportError, ImportStep, Importer, LineError, RefusedLine, duplicate_check::UniqueKeys,
-    line_to_account::AccountReader, lines::Block,
+    line_to_account::AccountReader, records::lines::Block,
 };
 use crate::store::{KeyHolder, UserRecord};
 

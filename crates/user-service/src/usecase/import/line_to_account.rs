@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::{
     Import,
     json_members::{LineError, Members},
-    lines::{Line, MAX_LINE_BYTES},
+    records::lines::{Line, MAX_LINE_BYTES},
 };
 use crate::{
     domain::{AttributeRules, DisplayName, Email, Invalid, Locale, Roles, Timezone, UserStatus, Username, Writer},

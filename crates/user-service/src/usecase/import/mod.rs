@@ -8,9 +8,9 @@ mod block;
 mod duplicate_check;
 mod json_members;
 mod line_to_account;
-mod lines;
 #[cfg(test)]
 mod property_tests;
+mod records;
 
 use std::{io, io::Read, num::NonZero, sync::Arc, thread};
 
@@ -193,7 +193,7 @@ impl RunningImport {
         mut on_step: impl FnMut(&ImportStep) -> io::Result<()>,
     ) -> Result<(), ImportError> {
         let at = (to_u64(self.record.lines), to_u64(self.record.bytes));
-        let mut blocks = lines::read(source, at);
+        let mut blocks = records::lines::read(source, at);
         let blocks = futures_util::stream::poll_fn(move |context| blocks.poll_recv(context));
         let (importer, reader, dry_run) = (&self.importer, &self.reader, self.reader.import.dry_run);
         let results = blocks.map(|block| {

@@ -9,7 +9,7 @@ use service_kit::Clock;
 
 use super::{
     line_to_account::AccountReader,
-    lines::{self, Line, MAX_LINE_BYTES},
+    records::lines::{self, Line, MAX_LINE_BYTES},
 };
 use crate::domain::{Email, Username};
 

@@ -9,7 +9,7 @@ use std::{
 use tokio::sync::mpsc;
 
 /// The maximum length of a line. Attributes are at most 16 KiB, and JSON may write each of their characters as six.
-pub(super) const MAX_LINE_BYTES: usize = 128 * 1024;
+pub(in crate::usecase::import) const MAX_LINE_BYTES: usize = 128 * 1024;
 /// The maximum number of lines and of bytes in a block.
 const BLOCK_LINES: usize = 1_000;
 const BLOCK_BYTES: usize = 4 * 1024 * 1024;
@@ -18,23 +18,26 @@ const QUEUED_BLOCKS: usize = 2;
 
 /// Consecutive lines.
 #[derive(Debug)]
-pub(super) struct Block {
-    pub(super) lines: Vec<Line>,
+pub(in crate::usecase::import) struct Block {
+    pub(in crate::usecase::import) lines: Vec<Line>,
     /// The number of its last line, and the byte offset of the next line.
-    pub(super) last_line: u64,
-    pub(super) end: u64,
+    pub(in crate::usecase::import) last_line: u64,
+    pub(in crate::usecase::import) end: u64,
 }
 
 /// A line that is not blank. `text` is `None` if the line is too long.
 #[derive(Debug)]
-pub(super) struct Line {
+pub(in crate::usecase::import) struct Line {
     /// The line number, starting at 1.
-    pub(super) number: u64,
-    pub(super) text: Option<Vec<u8>>,
+    pub(in crate::usecase::import) number: u64,
+    pub(in crate::usecase::import) text: Option<Vec<u8>>,
 }
 
 /// Starts the thread. `at` is the position of `source`: the number of lines and bytes before it.
-pub(super) fn read(source: Box<dyn Read + Send>, at: (u64, u64)) -> mpsc::Receiver<io::Result<Block>> {
+pub(in crate::usecase::import) fn read(
+    source: Box<dyn Read + Send>,
+    at: (u64, u64),
+) -> mpsc::Receiver<io::Result<Block>> {
     let (sender, receiver) = mpsc::channel(QUEUED_BLOCKS);
     thread::spawn(move || {
         let mut blocks = Blocks { source: BufReader::with_capacity(256 * 1024, source), line: at.0, byte: at.1 };

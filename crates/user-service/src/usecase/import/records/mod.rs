@@ -1,0 +1,3 @@
+//! Cuts a file into records.
+
+pub(super) mod lines;
