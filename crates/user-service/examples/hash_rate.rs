@@ -95,6 +95,7 @@ fn settings() -> HashingSettings {
         max_wait: Duration::from_secs(10),
         foreign_max_memory_kib: 65_536,
         foreign_max_cost: 14,
+        devise_pepper: None,
     }
 }
 

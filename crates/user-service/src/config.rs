@@ -21,6 +21,7 @@ pub const SOURCE: ConfigSource = ConfigSource {
     defaults: include_str!("config.default.toml"),
     secrets: &[
         "mongodb.uri",
+        "hashing.devise_pepper",
         "keys.encryption_key",
         "kafka.properties.sasl.password",
         "kafka.properties.ssl.key.password",
@@ -115,6 +116,8 @@ pub struct HashingConfig {
     pub max_wait: Duration,
     pub foreign_max_memory_kib: u32,
     pub foreign_max_cost: u32,
+    #[serde(deserialize_with = "service_kit::config::optional_secret")]
+    pub devise_pepper: Option<SecretString>,
 }
 
 impl HashingConfig {
@@ -129,6 +132,7 @@ impl HashingConfig {
             max_wait: self.max_wait,
             foreign_max_memory_kib: self.foreign_max_memory_kib,
             foreign_max_cost: self.foreign_max_cost,
+            devise_pepper: self.devise_pepper.clone(),
         }
     }
 }

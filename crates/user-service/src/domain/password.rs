@@ -1,7 +1,7 @@
 //! Passwords: their length limits and their normal form.
 
 use secrecy::{ExposeSecret, SecretString};
-use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::{UnicodeNormalization, is_nfc};
 use zeroize::Zeroizing;
 
 use super::{invalid_value::Invalid, redacted::redacted_debug};
@@ -69,6 +69,21 @@ impl Password {
     pub fn as_typed(&self) -> &str {
         self.typed.as_ref().unwrap_or(&self.normal).expose_secret()
     }
+
+    /// Returns what was typed in the other normal form, for hashes of systems that do not normalise: another keyboard
+    /// may have typed the same letters so. This is NFD if the password was typed in NFC, and NFC otherwise. Returns
+    /// `None` if that is the same text, as for ASCII.
+    #[must_use]
+    pub fn in_other_form(&self) -> Option<SecretString> {
+        let typed = self.as_typed();
+        if typed.is_ascii() {
+            return None;
+        }
+        // Allocates the whole capacity at once, as above. No normal form is longer than three times the text (UAX #15).
+        let mut other = Zeroizing::new(String::with_capacity(3 * typed.len()));
+        if is_nfc(typed) { other.extend(typed.nfd()) } else { other.extend(typed.nfc()) }
+        (other.as_str() != typed).then(|| SecretString::from(other.as_str()))
+    }
 }
 
 redacted_debug!(Password);
@@ -96,6 +111,26 @@ mod tests {
         assert_eq!(decomposed.as_typed(), "Gru\u{308}\u{DF}e aus Ko\u{308}ln");
         let full_width = Password::parse_attempt(&"ｐａｓｓｗｏｒｄ".into()).unwrap();
         assert_eq!(full_width.expose(), "password");
+    }
+
+    #[test]
+    fn the_other_form_is_nfd_of_nfc_and_nfc_of_anything_else() {
+        let other = |typed: &str| {
+            Password::parse_attempt(&typed.into()).unwrap().in_other_form().map(|form| form.expose_secret().to_owned())
+        };
+        for (typed, expected) in [
+            ("Gr\u{FC}\u{DF}e", Some("Gru\u{308}\u{DF}e")),
+            ("Gru\u{308}\u{DF}e", Some("Gr\u{FC}\u{DF}e")),
+            // Partly composed.
+            ("\u{FC}u\u{308}", Some("\u{FC}\u{FC}")),
+            ("\u{1100}\u{1161}", Some("\u{AC00}")),
+            // These have no other form. NFKC would change the last one.
+            ("correct horse", None),
+            ("\u{DF}\u{20AC}\u{1F600}", None),
+            ("m\u{B2}", None),
+        ] {
+            assert_eq!(other(typed).as_deref(), expected, "{typed}");
+        }
     }
 
     #[test]
@@ -136,6 +171,16 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn the_other_form_has_the_same_normal_form(raw in any::<String>()) {
+            if let Ok(password) = Password::parse_attempt(&raw.into())
+                && let Some(other) = password.in_other_form()
+            {
+                prop_assert!(other.expose_secret().len() <= 3 * password.as_typed().len(), "it was not moved in memory");
+                prop_assert_eq!(other.expose_secret().nfkc().collect::<String>(), password.expose());
+            }
+        }
+
         #[test]
         fn parsing_again_changes_nothing(raw in any::<String>()) {
             if let Ok(password) = Password::parse_attempt(&raw.into()) {

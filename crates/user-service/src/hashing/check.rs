@@ -8,12 +8,23 @@ use argon2::{
     password_hash::phc::{Output, Salt},
 };
 use argon2_simd::{Arena, Inputs, hash_into};
+use secrecy::{ExposeSecret as _, SecretString};
 use zeroize::Zeroizing;
 
 use super::{foreign::ForeignHash, queue::QueueLane};
 use crate::domain::Password;
 
-/// A verification that was parsed from a stored hash and is ready to run.
+/// The result of a verification.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verification {
+    Match {
+        /// Whether the stored hash has other parameters than a new one and should be replaced.
+        needs_rehash: bool,
+    },
+    Mismatch,
+}
+
+/// A check that was parsed from a stored hash.
 #[derive(Clone)]
 pub(super) enum HashCheck {
     Argon2 {
@@ -28,12 +39,21 @@ pub(super) enum HashCheck {
     Foreign(ForeignHash),
 }
 
+/// The verification of one password against one hash, ready to run.
+pub(super) struct Attempt {
+    check: HashCheck,
+    /// The forms of the password that are tried, in this order. There is at least one.
+    forms: Vec<SecretString>,
+    pub(super) cost: u64,
+    pub(super) lane: QueueLane,
+}
+
 impl HashCheck {
-    /// Returns the cost, in units of [`argon2_cost`].
-    pub(super) fn cost(&self) -> u64 {
+    /// Returns the cost of comparing one form of a password, in units of [`argon2_cost`].
+    pub(super) fn cost(&self, form: &str) -> u64 {
         match self {
             Self::Argon2 { params, .. } => argon2_cost(params),
-            Self::Foreign(foreign) => foreign.cost(),
+            Self::Foreign(foreign) => foreign.cost(form),
         }
     }
 
@@ -44,32 +64,60 @@ impl HashCheck {
         }
     }
 
-    /// Returns whether a new hash should replace this one. `accepted` is the password that this check has accepted.
-    pub(super) fn needs_rehash(&self, accepted: &Password) -> bool {
+    /// Returns the attempt to verify `password`. It tries the first form of the password, and as many others as cost at
+    /// most `max_cost` together with it. `shared_cost` is the maximum cost in [`QueueLane::Shared`].
+    pub(super) fn attempt(self, password: &Password, max_cost: u64, shared_cost: u64) -> Attempt {
+        let mut forms = Vec::new();
+        let mut cost = 0;
+        for form in self.forms(password) {
+            let total = self.cost(form.expose_secret()) + cost;
+            if total > max_cost && !forms.is_empty() {
+                break;
+            }
+            cost = total;
+            forms.push(form);
+        }
+        let lane = if cost > shared_cost { QueueLane::Single } else { self.lane() };
+        Attempt { check: self, forms, cost, lane }
+    }
+
+    /// Returns the forms of a password from which this hash may have been made.
+    fn forms(&self, password: &Password) -> Vec<SecretString> {
+        let (normal, typed) = (password.expose(), password.as_typed());
+        // Other systems hash a password as it was typed, on whatever keyboard. An Argon2 hash with other parameters may
+        // be an earlier one of this service or come from another system.
+        let mut forms: Vec<SecretString> = match self {
+            Self::Argon2 { needs_rehash: false, .. } => return vec![normal.into()],
+            Self::Argon2 { .. } if typed != normal => vec![normal.into(), typed.into()],
+            Self::Argon2 { .. } | Self::Foreign(_) => vec![typed.into()],
+        };
+        if let Some(other) = password.in_other_form()
+            && !forms.iter().any(|form| form.expose_secret() == other.expose_secret())
+        {
+            forms.push(other);
+        }
+        forms
+    }
+
+    /// Returns whether a new hash should replace this one, which has accepted `form`.
+    fn needs_rehash(&self, form: &str) -> bool {
         match self {
             Self::Argon2 { needs_rehash, .. } => *needs_rehash,
             // The part of a password that was not compared may contain a typing error.
-            Self::Foreign(foreign) => foreign.compares_whole(accepted.as_typed().as_bytes()),
+            Self::Foreign(foreign) => foreign.compares_whole(form),
         }
     }
 
-    /// Computes the hash of `password` and compares it in constant time. A check that does not fit into the thread's
-    /// arena allocates its own memory; the queue runs only one of these at a time.
-    pub(super) fn verify(&self, password: &Password, arena: &mut Arena) -> bool {
-        match self {
-            Self::Argon2 { needs_rehash, .. } => {
-                // A hash with other parameters may come from another system, which hashed the password as it was typed.
-                let (normal, typed) = (password.expose(), password.as_typed());
-                self.matches(normal, arena) || (*needs_rehash && typed != normal && self.matches(typed, arena))
+    /// Computes the hash of `form` and compares it in constant time. A check that does not fit into the thread's arena
+    /// allocates its own memory; the queue runs only one of these at a time.
+    fn matches(&self, form: &str, arena: &mut Arena) -> bool {
+        let (algorithm, params, version, salt, expected) = match self {
+            Self::Argon2 { algorithm, params, version, salt, expected, .. } => {
+                (*algorithm, params, *version, salt, expected)
             }
-            Self::Foreign(foreign) => foreign.verify(password.as_typed().as_bytes()),
-        }
-    }
-
-    fn matches(&self, password: &str, arena: &mut Arena) -> bool {
-        let Self::Argon2 { algorithm, params, version, salt, expected, .. } = self else { return false };
-        let password = password.as_bytes();
-        let inputs = Inputs { algorithm: *algorithm, params, version: *version, secret: b"", password, salt };
+            Self::Foreign(foreign) => return foreign.verify(form),
+        };
+        let inputs = Inputs { algorithm, params, version, secret: b"", password: form.as_bytes(), salt };
         let mut out = Zeroizing::new([0; Output::MAX_LENGTH]);
         let out = &mut out[..expected.len()];
         let computed = if arena.fits(params) {
@@ -79,6 +127,17 @@ impl HashCheck {
         };
         // `Output` compares in constant time.
         computed.is_ok() && Output::new(out).is_ok_and(|out| out == *expected)
+    }
+}
+
+impl Attempt {
+    /// Tries the forms of the password one after the other.
+    pub(super) fn verify(&self, arena: &mut Arena) -> Verification {
+        let mut forms = self.forms.iter().map(SecretString::expose_secret);
+        match forms.find(|form| self.check.matches(form, arena)) {
+            Some(form) => Verification::Match { needs_rehash: self.check.needs_rehash(form) },
+            None => Verification::Mismatch,
+        }
     }
 }
 

@@ -1,6 +1,9 @@
 //! Errors of hashing, and the reasons why a stored or imported hash cannot be used.
 
-use std::time::Duration;
+use std::{
+    fmt::{self, Display},
+    time::Duration,
+};
 
 /// The reason why a hash was not computed or verified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -33,8 +36,41 @@ pub enum UnusableHash {
     Unsupported(&'static str),
     #[error("its parameters are missing or not allowed")]
     InvalidParameters,
-    #[error("it needs more memory or time than hashing.foreign_max_memory_kib and hashing.foreign_max_cost allow")]
-    TooExpensive,
+    #[error("{0}")]
+    TooExpensive(ExceededBounds),
+    #[error("it needs the pepper of Devise, and hashing.devise_pepper is not set")]
+    MissingPepper,
+}
+
+/// The bounds of the configuration that a hash exceeds. At least one is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExceededBounds {
+    pub memory_kib: Option<ExceededBound>,
+    /// In the unit of `hashing.foreign_max_cost`.
+    pub cost: Option<ExceededBound>,
+}
+
+/// A bound, and the value that it would need to have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExceededBound {
+    pub needed: u64,
+    pub allowed: u64,
+}
+
+impl Display for ExceededBounds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("it needs")?;
+        if let Some(ExceededBound { needed, allowed }) = self.memory_kib {
+            write!(f, " {needed} KiB of memory (hashing.foreign_max_memory_kib allows {allowed})")?;
+        }
+        if self.memory_kib.is_some() && self.cost.is_some() {
+            f.write_str(" and")?;
+        }
+        if let Some(ExceededBound { needed, allowed }) = self.cost {
+            write!(f, " a cost of {needed} (hashing.foreign_max_cost allows {allowed})")?;
+        }
+        Ok(())
+    }
 }
 
 impl UnusableHash {
@@ -45,7 +81,8 @@ impl UnusableHash {
             Self::Malformed => "not-a-hash",
             Self::UnknownAlgorithm | Self::Unsupported(_) => "unsupported-hash",
             Self::InvalidParameters => "invalid-parameters",
-            Self::TooExpensive => "beyond-bounds",
+            Self::TooExpensive(_) => "beyond-bounds",
+            Self::MissingPepper => "missing-pepper",
         }
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{
-    foreign,
+    foreign::{self, FirebaseParameters},
     hash_error::UnusableHash,
     password_hash::PasswordHash,
     policy::HashPolicy,
@@ -39,6 +39,19 @@ impl HashImporter {
     /// Returns [`UnusableHash`], which never contains the hash.
     pub fn import_keycloak(&self, credential: &Value) -> Result<PasswordHash, UnusableHash> {
         self.check_bounds(foreign::canonicalize_keycloak(credential)?)
+    }
+
+    /// Converts the hash and the salt of a user in an export of Firebase (Base64), like [`HashImporter::import`].
+    ///
+    /// # Errors
+    /// Returns [`UnusableHash`], which never contains the hash or the signer key.
+    pub fn import_firebase(
+        &self,
+        hash: &str,
+        salt: &str,
+        project: &FirebaseParameters,
+    ) -> Result<PasswordHash, UnusableHash> {
+        self.check_bounds(foreign::canonicalize_firebase(hash, salt, project)?)
     }
 
     /// Returns a hash that matches no password. It looks like a new hash and takes the same work to verify.

@@ -18,10 +18,12 @@ mod property_tests;
 mod queue;
 mod settings;
 
-pub use hash_error::{HashError, UnusableHash};
+pub use check::Verification;
+pub use foreign::FirebaseParameters;
+pub use hash_error::{ExceededBound, ExceededBounds, HashError, UnusableHash};
 pub use hash_import::HashImporter;
 pub use metrics::HashMetrics;
 pub use password_hash::PasswordHash;
-pub use pool::{HashPool, Verification};
+pub use pool::HashPool;
 pub use queue::HashRequester;
 pub use settings::{HashingSettings, InvalidSetting};

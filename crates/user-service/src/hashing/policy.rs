@@ -5,16 +5,17 @@ use argon2::{
     password_hash::phc::{Output, ParamsString, PasswordHash as Phc, Salt},
 };
 use argon2_simd::{Arena, Inputs, hash_into};
+use secrecy::SecretString;
 use service_kit::random_bytes;
 use zeroize::Zeroizing;
 
 use super::{
-    check::{HashCheck, argon2_cost},
+    check::{Attempt, HashCheck, argon2_cost},
     foreign::ForeignHash,
-    hash_error::UnusableHash,
+    hash_error::{ExceededBound, ExceededBounds, UnusableHash},
     password_hash::PasswordHash,
     queue::QueueLane,
-    settings::{HashingSettings, InvalidSetting, OUTPUT_BYTES},
+    settings::{BLOCKS_PER_BCRYPT_ROUND, HashingSettings, InvalidSetting, OUTPUT_BYTES},
 };
 use crate::domain::Password;
 
@@ -27,6 +28,7 @@ pub(super) struct HashPolicy {
     max_memory_kib: u64,
     /// Maximum cost, in units of [`argon2_cost`].
     max_cost: u64,
+    devise_pepper: Option<SecretString>,
 }
 
 impl HashPolicy {
@@ -35,6 +37,7 @@ impl HashPolicy {
         Ok(Self {
             max_memory_kib: settings.foreign_max_memory_kib.max(params.m_cost()).into(),
             max_cost: settings.max_foreign_cost().max(argon2_cost(&params)),
+            devise_pepper: settings.devise_pepper.clone(),
             params,
         })
     }
@@ -96,18 +99,34 @@ impl HashPolicy {
         }
     }
 
+    /// Returns the attempt to verify a password against a stored hash.
+    ///
+    /// # Errors
+    /// Returns [`UnusableHash`] like [`HashPolicy::parse`], and if a hash whose cost depends on the length of the
+    /// password is too expensive for this one.
+    pub(super) fn attempt(&self, stored: &PasswordHash, password: &Password) -> Result<Attempt, UnusableHash> {
+        let attempt = self.parse(stored)?.attempt(password, self.max_cost, self.cost());
+        self.check_bounds(0, attempt.cost)?;
+        Ok(attempt)
+    }
+
+    /// Returns an attempt with the cost of a new hash that fails, like [`HashPolicy::dummy_check`].
+    pub(super) fn dummy_attempt(&self, password: &Password) -> Attempt {
+        self.dummy_check().attempt(password, self.max_cost, self.cost())
+    }
+
     /// Parses a stored hash.
     ///
     /// # Errors
-    /// Returns [`UnusableHash`] if it is malformed, unsupported or too expensive.
+    /// Returns [`UnusableHash`] if it is malformed, unsupported, too expensive or without its pepper.
     pub(super) fn parse(&self, stored: &PasswordHash) -> Result<HashCheck, UnusableHash> {
         // In all formats, the name of the algorithm is between the first two `$`.
         match stored.expose().split('$').nth(1) {
             Some("argon2id") => self.parse_argon2(Algorithm::Argon2id, stored.expose()),
             Some("argon2i") => self.parse_argon2(Algorithm::Argon2i, stored.expose()),
             Some(name) => {
-                let foreign = ForeignHash::parse(name, stored.expose())?;
-                self.check_bounds(foreign.memory_kib(), foreign.cost())?;
+                let foreign = ForeignHash::parse(name, stored.expose())?.with_pepper(self.devise_pepper.as_ref())?;
+                self.check_bounds(foreign.memory_kib(), foreign.cost(""))?;
                 Ok(HashCheck::Foreign(foreign))
             }
             None => Err(UnusableHash::Malformed),
@@ -115,7 +134,20 @@ impl HashPolicy {
     }
 
     fn check_bounds(&self, memory_kib: u64, cost: u64) -> Result<(), UnusableHash> {
-        if memory_kib > self.max_memory_kib || cost > self.max_cost { Err(UnusableHash::TooExpensive) } else { Ok(()) }
+        // The setting is a power of two of bcrypt's rounds.
+        let rounds = |cost: u64| cost.div_ceil(BLOCKS_PER_BCRYPT_ROUND);
+        let exceeded = ExceededBounds {
+            memory_kib: (memory_kib > self.max_memory_kib)
+                .then_some(ExceededBound { needed: memory_kib, allowed: self.max_memory_kib }),
+            cost: (cost > self.max_cost).then(|| ExceededBound {
+                needed: rounds(cost).next_power_of_two().ilog2().into(),
+                allowed: rounds(self.max_cost).ilog2().into(),
+            }),
+        };
+        if exceeded.memory_kib.is_some() || exceeded.cost.is_some() {
+            return Err(UnusableHash::TooExpensive(exceeded));
+        }
+        Ok(())
     }
 
     fn parse_argon2(&self, algorithm: Algorithm, stored: &str) -> Result<HashCheck, UnusableHash> {

@@ -3,6 +3,7 @@
 use std::{num::NonZero, thread, time::Duration};
 
 use argon2::Params;
+use secrecy::SecretString;
 
 /// Length of the output of new hashes.
 pub(super) const OUTPUT_BYTES: usize = 32;
@@ -10,13 +11,15 @@ pub(super) const OUTPUT_BYTES: usize = 32;
 const MAX_MEMORY_KIB: u32 = 4 * 1024 * 1024;
 /// Maximum of `hashing.iterations`. More iterations would take minutes for each hash.
 const MAX_ITERATIONS: u32 = 1000;
+/// One of bcrypt's 2^cost rounds takes as long as this number of Argon2 blocks.
+pub(super) const BLOCKS_PER_BCRYPT_ROUND: u64 = 64;
 /// The maximum cost of bcrypt.
 const MAX_FOREIGN_COST: u32 = 31;
 /// Maximum of `hashing.threads`. No machine has more cores.
 const MAX_THREADS: usize = 1024;
 
 /// The section `hashing` of the configuration.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct HashingSettings {
     /// Argon2's m: the memory of each thread in KiB.
     pub memory_kib: u32,
@@ -32,6 +35,8 @@ pub struct HashingSettings {
     pub foreign_max_memory_kib: u32,
     /// Maximum work for a stored hash with other parameters, as a bcrypt cost (a power of two).
     pub foreign_max_cost: u32,
+    /// The pepper of imported Devise hashes.
+    pub devise_pepper: Option<SecretString>,
 }
 
 /// A setting that is out of range.
@@ -56,6 +61,7 @@ impl HashingSettings {
             max_wait: Duration::from_secs(1),
             foreign_max_memory_kib: 64,
             foreign_max_cost: 6,
+            devise_pepper: None,
         }
     }
 
@@ -96,9 +102,9 @@ impl HashingSettings {
         }
     }
 
-    /// Returns `foreign_max_cost` in Argon2 blocks times passes. One round of bcrypt takes as long as 64 blocks.
+    /// Returns `foreign_max_cost` in Argon2 blocks times passes.
     pub(super) fn max_foreign_cost(&self) -> u64 {
-        64 << self.foreign_max_cost.min(MAX_FOREIGN_COST)
+        BLOCKS_PER_BCRYPT_ROUND << self.foreign_max_cost.min(MAX_FOREIGN_COST)
     }
 
     /// Returns the longest expected wait that is still accepted.

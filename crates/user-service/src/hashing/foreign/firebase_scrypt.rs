@@ -9,6 +9,7 @@ use ctr::{
     Ctr128BE,
     cipher::{KeyIvInit as _, StreamCipher as _},
 };
+use secrecy::{ExposeSecret as _, SecretString};
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
@@ -17,6 +18,31 @@ use super::{
     scrypt::ScryptParams,
 };
 use crate::hashing::hash_error::UnusableHash;
+
+/// The password hash parameters of a Firebase project, as the console shows them.
+#[derive(Debug, Clone)]
+pub struct FirebaseParameters {
+    /// `base64_signer_key`
+    pub signer_key: SecretString,
+    /// `base64_salt_separator`
+    pub salt_separator: String,
+    /// `rounds`, scrypt's r.
+    pub rounds: u32,
+    /// `mem_cost`, the binary logarithm of scrypt's N.
+    pub memory_cost: u32,
+}
+
+/// Converts the hash and the salt of one user, in Base64, to the stored format.
+pub(in crate::hashing) fn canonicalize(
+    hash: &str,
+    salt: &str,
+    project: &FirebaseParameters,
+) -> Result<String, UnusableHash> {
+    let params = ScryptParams::new(project.memory_cost, project.rounds, 1)?;
+    let [salt, separator, signer_key, expected] =
+        [salt, &project.salt_separator, project.signer_key.expose_secret(), hash].map(phc::decode_base64);
+    FirebaseScrypt::new(params, salt?, separator?, signer_key?, expected?).map(|hash| hash.to_stored())
+}
 
 #[derive(Clone)]
 pub(in crate::hashing) struct FirebaseScrypt {
@@ -36,7 +62,16 @@ impl FirebaseScrypt {
         let params = ScryptParams::new(phc.u32_param("n")?, phc.u32_param("r")?, phc.u32_param("p")?)?;
         let separator = phc::decode_base64(phc.param("ss").unwrap_or_default())?;
         let signer_key = phc::decode_base64(phc.param("sk").ok_or(UnusableHash::InvalidParameters)?)?;
-        let PhcString { salt, hash: expected, .. } = phc;
+        Self::new(params, phc.salt, separator, signer_key, phc.hash)
+    }
+
+    fn new(
+        params: ScryptParams,
+        salt: Vec<u8>,
+        separator: Vec<u8>,
+        signer_key: Vec<u8>,
+        expected: Vec<u8>,
+    ) -> Result<Self, UnusableHash> {
         if salt.is_empty() || !(16..=64).contains(&expected.len()) || signer_key.len() != expected.len() {
             return Err(UnusableHash::InvalidParameters);
         }

@@ -1,8 +1,10 @@
 //! Converts the hash formats of other systems to the stored format. The limits for their cost are in `policy`.
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+
 use super::{
     ForeignHash,
-    bcrypt::Bcrypt,
+    bcrypt::{Bcrypt, Input},
     pbkdf2::{Pbkdf2, Prf},
     phc::{self, PhcString},
     salted_sha::{SaltPosition, SaltedSha, Sha},
@@ -27,6 +29,7 @@ const UNSUPPORTED: &[(&str, &str)] = &[
     ("unsalted_md5", "MD5"),
     ("unsalted_sha1", "SHA-1 without salt"),
     ("crypt", "DES-crypt"),
+    ("U", "Drupal's update of an MD5 digest (U$S$, U$P$)"),
 ];
 
 /// Converts a hash to its stored format.
@@ -37,13 +40,93 @@ pub(in crate::hashing) fn canonicalize(text: &str) -> Result<String, UnusableHas
     if let Some((scheme, rest)) = text.strip_prefix('{').and_then(|rest| rest.split_once('}')) {
         return canonicalize_scheme(scheme, rest);
     }
+    // Nextcloud: the number of its algorithm, and the hash in PHP's format.
+    if let Some(("1" | "2" | "3", rest)) = text.split_once('|') {
+        return if rest.starts_with('$') { canonicalize_dollar(rest) } else { Err(UnusableHash::Malformed) };
+    }
     match text.split_once('$') {
+        Some((method, rest)) if method.contains(':') => canonicalize_werkzeug(method, rest),
         Some((name, rest)) => canonicalize_django(name, rest),
-        None => Err(UnusableHash::Malformed),
+        None => canonicalize_bare(text),
     }
 }
 
-/// Converts `$…$`: PHC strings, bcrypt, passlib's formats, and Supabase's format of Firebase's hashes.
+/// Converts a hash without any prefix: that of ASP.NET Core Identity, in Base64. Others are digests without salt.
+fn canonicalize_bare(text: &str) -> Result<String, UnusableHash> {
+    if text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        match text.len() {
+            32 => return Err(UnusableHash::Unsupported("MD5")),
+            40 | 64 | 128 => return Err(UnusableHash::Unsupported("SHA without salt")),
+            _ => {}
+        }
+    }
+    let bytes = BASE64_STANDARD.decode(text).map_err(|_| UnusableHash::Malformed)?;
+    let number = |bytes: &[u8; 4]| u32::from_be_bytes(*bytes);
+    let (prf, iterations, salt, hash) = match bytes.split_first() {
+        // Version 2: a salt of 16 bytes and a hash of 32.
+        Some((0, rest)) if rest.len() == 48 => {
+            let (salt, hash) = rest.split_at(16);
+            (Prf::Sha1, 1000, salt, hash)
+        }
+        // Version 3: the number of the hash function, the iterations, and the length of the salt.
+        Some((1, rest)) => {
+            let ([prf, iterations, salt_bytes], rest) = match rest.as_chunks::<4>() {
+                ([prf, iterations, salt_bytes, ..], _) => ([prf, iterations, salt_bytes].map(number), &rest[12..]),
+                _ => return Err(UnusableHash::Malformed),
+            };
+            let prf = match prf {
+                0 => Prf::Sha1,
+                1 => Prf::Sha256,
+                2 => Prf::Sha512,
+                _ => return Err(UnusableHash::InvalidParameters),
+            };
+            let salt_bytes = usize::try_from(salt_bytes).map_err(|_| UnusableHash::Malformed)?;
+            let (salt, hash) = rest.split_at_checked(salt_bytes).ok_or(UnusableHash::Malformed)?;
+            (prf, iterations, salt, hash)
+        }
+        _ => return Err(UnusableHash::Malformed),
+    };
+    Pbkdf2::new(prf, iterations, salt.to_vec(), hash.to_vec()).map(|hash| ForeignHash::Pbkdf2(hash).to_stored())
+}
+
+/// Converts Werkzeug's `method:parameters$salt$hash`. Its salts are text and are used without decoding.
+fn canonicalize_werkzeug(method: &str, rest: &str) -> Result<String, UnusableHash> {
+    let (salt, hash) = rest.split_once('$').ok_or(UnusableHash::Malformed)?;
+    let salt = salt.as_bytes().to_vec();
+    let hash = hex::decode(hash).map_err(|_| UnusableHash::Malformed)?;
+    let parts: Vec<&str> = method.split(':').collect();
+    let hash = match parts.as_slice() {
+        ["scrypt", n, r, p] => ForeignHash::Scrypt(Scrypt::new(scrypt_params(n, r, p)?, salt, hash)?),
+        ["pbkdf2", prf, iterations] => {
+            let prf = match *prf {
+                "sha1" => Prf::Sha1,
+                "sha256" => Prf::Sha256,
+                "sha512" => Prf::Sha512,
+                _ => return Err(UnusableHash::UnknownAlgorithm),
+            };
+            ForeignHash::Pbkdf2(Pbkdf2::new(prf, number(iterations)?, salt, hash)?)
+        }
+        ["scrypt" | "pbkdf2", ..] => return Err(UnusableHash::InvalidParameters),
+        _ => return Err(UnusableHash::UnknownAlgorithm),
+    };
+    Ok(hash.to_stored())
+}
+
+fn number(text: &str) -> Result<u32, UnusableHash> {
+    text.parse().map_err(|_| UnusableHash::InvalidParameters)
+}
+
+/// Returns the parameters of scrypt, with N itself instead of its logarithm.
+fn scrypt_params(n: &str, r: &str, p: &str) -> Result<ScryptParams, UnusableHash> {
+    let n = number(n)?;
+    if !n.is_power_of_two() {
+        return Err(UnusableHash::InvalidParameters);
+    }
+    ScryptParams::new(n.ilog2(), number(r)?, number(p)?)
+}
+
+/// Converts `$…$`: PHC strings, bcrypt and WordPress's variant of it, phpass, passlib's formats, and Supabase's format
+/// of Firebase's hashes.
 fn canonicalize_dollar(text: &str) -> Result<String, UnusableHash> {
     let name = text.split('$').nth(1).ok_or(UnusableHash::Malformed)?;
     let passlib = match name {
@@ -64,13 +147,18 @@ fn canonicalize_dollar(text: &str) -> Result<String, UnusableHash> {
     ForeignHash::parse(name, text).map(|hash| hash.to_stored())
 }
 
-/// Converts `{SCHEME}…`: the formats of LDAP, and the prefix that Spring Security adds.
+/// Converts `{SCHEME}…`: the formats of LDAP, the prefix that Spring Security adds, and ours for Devise with a pepper.
 fn canonicalize_scheme(scheme: &str, rest: &str) -> Result<String, UnusableHash> {
     let sha = match scheme.to_ascii_uppercase().as_str() {
         "SSHA" => Sha::Sha1,
         "SSHA256" => Sha::Sha256,
         "SSHA512" => Sha::Sha512,
         "BCRYPT" | "CRYPT" | "ARGON2" if rest.starts_with('$') => return canonicalize_dollar(rest),
+        "DEVISE" if rest.starts_with("$2") => {
+            let hash = Bcrypt::new(rest, Input::Devise { pepper: None })?;
+            return Ok(ForeignHash::Bcrypt(hash).to_stored());
+        }
+        "DEVISE" => return Err(UnusableHash::Unsupported("Devise with another algorithm than bcrypt")),
         "CRYPT" => return Err(UnusableHash::Unsupported("DES-crypt")),
         "MD5" | "SMD5" => return Err(UnusableHash::Unsupported("MD5")),
         "SHA" | "SHA256" | "SHA512" => return Err(UnusableHash::Unsupported("SHA without salt")),
@@ -85,7 +173,6 @@ fn canonicalize_scheme(scheme: &str, rest: &str) -> Result<String, UnusableHash>
 /// Converts Django's `algorithm$…`. Its salts are text and are used without decoding.
 fn canonicalize_django(name: &str, rest: &str) -> Result<String, UnusableHash> {
     let parts: Vec<&str> = rest.split('$').collect();
-    let number = |text: &str| text.parse::<u32>().map_err(|_| UnusableHash::InvalidParameters);
     let hash = match (name, parts.as_slice()) {
         ("pbkdf2_sha256" | "pbkdf2_sha1", [iterations, salt, hash]) => {
             let prf = if name == "pbkdf2_sha1" { Prf::Sha1 } else { Prf::Sha256 };
@@ -97,15 +184,10 @@ fn canonicalize_django(name: &str, rest: &str) -> Result<String, UnusableHash> {
             )?)
         }
         ("scrypt", [n, salt, r, p, hash]) => {
-            let n = number(n)?;
-            if !n.is_power_of_two() {
-                return Err(UnusableHash::InvalidParameters);
-            }
-            let params = ScryptParams::new(n.ilog2(), number(r)?, number(p)?)?;
-            ForeignHash::Scrypt(Scrypt::new(params, salt.as_bytes().to_vec(), phc::decode_base64(hash)?)?)
+            ForeignHash::Scrypt(Scrypt::new(scrypt_params(n, r, p)?, salt.as_bytes().to_vec(), phc::decode_base64(hash)?)?)
         }
-        ("bcrypt", _) => ForeignHash::Bcrypt(Bcrypt::new(rest, false)?),
-        ("bcrypt_sha256", _) => ForeignHash::Bcrypt(Bcrypt::new(rest, true)?),
+        ("bcrypt", _) => ForeignHash::Bcrypt(Bcrypt::new(rest, Input::Password)?),
+        ("bcrypt_sha256", _) => ForeignHash::Bcrypt(Bcrypt::new(rest, Input::Sha256Hex)?),
         ("argon2", _) => return canonicalize_dollar(&format!("${rest}")),
         ("sha1", [salt, hash]) => {
             let digest = hex::decode(hash).map_err(|_| UnusableHash::Malformed)?;

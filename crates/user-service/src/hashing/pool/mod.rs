@@ -13,7 +13,7 @@ use tokio::{sync::oneshot, time::timeout};
 
 use self::worker::{HashJob, ReplySender};
 use super::{
-    check::HashCheck,
+    check::{Attempt, Verification},
     hash_error::HashError,
     metrics::HashMetrics,
     password_hash::PasswordHash,
@@ -37,23 +37,12 @@ pub struct HashPool(Arc<Pool>);
 struct Pool {
     queue: Arc<Queue<HashJob>>,
     policy: Arc<HashPolicy>,
-    dummy_check: HashCheck,
     /// A hash that matches no password, in its stored form: it is parsed like any other.
     unmatchable_hash: PasswordHash,
     metrics: HashMetrics,
     max_wait: Duration,
     #[cfg_attr(not(test), expect(dead_code, reason = "only tests watch the threads end"))]
     threads: Vec<thread::JoinHandle<()>>,
-}
-
-/// The result of a verification.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verification {
-    Match {
-        /// Whether the stored hash has other parameters than a new one and should be replaced.
-        needs_rehash: bool,
-    },
-    Mismatch,
 }
 
 /// The reason why the pool does not start.
@@ -80,13 +69,8 @@ impl HashPool {
         let policy = Arc::new(HashPolicy::new(settings)?);
         let max_wait = settings.validated_max_wait()?;
         let threads = settings.thread_count()?;
-        let dummy_check = policy.dummy_check();
-        let queue = Arc::new(Queue::new(
-            threads,
-            max_wait,
-            nanos_per_unit(&policy, &dummy_check),
-            metrics.queue_length.clone(),
-        ));
+        let queue =
+            Arc::new(Queue::new(threads, max_wait, nanos_per_unit(&policy), metrics.queue_length.clone()));
         let threads = (0..running)
             .map(|index| worker::spawn(index, Arc::clone(&queue), Arc::clone(&policy), metrics.clone()))
             .collect::<Result<Vec<_>, _>>()
@@ -99,7 +83,7 @@ impl HashPool {
             "hash threads started"
         );
         let unmatchable_hash = policy.unmatchable_hash();
-        Ok(Self(Arc::new(Pool { queue, policy, dummy_check, unmatchable_hash, metrics, max_wait, threads })))
+        Ok(Self(Arc::new(Pool { queue, policy, unmatchable_hash, metrics, max_wait, threads })))
     }
 
     /// Admits a request whose password will be hashed or verified soon. A request asks for this before any other work,
@@ -153,11 +137,9 @@ impl HashPool {
         requester: HashRequester,
     ) -> Result<Verification, HashError> {
         let stored = stored.unwrap_or(&self.0.unmatchable_hash);
-        let check = self.parse_stored(stored).unwrap_or_else(|| self.0.dummy_check.clone());
-        let password = password.clone();
-        let (lane, cost) = (check.lane(), check.cost());
-        self.submit(lane, cost, Some(requester), |reply| HashJob::Verify { password, check: Box::new(check), reply })
-            .await
+        let attempt = self.attempt(stored, password).unwrap_or_else(|| self.0.policy.dummy_attempt(password));
+        let (lane, cost) = (attempt.lane, attempt.cost);
+        self.submit(lane, cost, Some(requester), |reply| HashJob::Verify { attempt: Box::new(attempt), reply }).await
     }
 
     /// Stops the threads, each after its current job. Waiting jobs fail with [`HashError::ShuttingDown`]. Does not
@@ -166,10 +148,10 @@ impl HashPool {
         self.0.queue.close();
     }
 
-    fn parse_stored(&self, stored: &PasswordHash) -> Option<HashCheck> {
+    fn attempt(&self, stored: &PasswordHash, password: &Password) -> Option<Attempt> {
         self.0
             .policy
-            .parse(stored)
+            .attempt(stored, password)
             .inspect_err(|reason| {
                 self.0.metrics.unusable.inc();
                 tracing::warn!(%reason, "a stored password hash cannot be used; the password counts as wrong");
@@ -249,13 +231,14 @@ impl Drop for WithdrawOnDrop<'_> {
 }
 
 /// Measures the speed of this machine with one hash.
-fn nanos_per_unit(policy: &HashPolicy, dummy_check: &HashCheck) -> f64 {
+fn nanos_per_unit(policy: &HashPolicy) -> f64 {
     let mut arena = policy.arena();
     let empty_password =
         Password::parse_attempt(&String::new().into()).expect("an empty password is within the upper bounds");
+    let dummy = policy.dummy_attempt(&empty_password);
     let started = Instant::now();
-    dummy_check.verify(&empty_password, &mut arena);
-    started.elapsed().as_nanos() as f64 / dummy_check.cost() as f64
+    dummy.verify(&mut arena);
+    started.elapsed().as_nanos() as f64 / dummy.cost as f64
 }
 
 #[cfg(test)]

@@ -6,10 +6,16 @@ use argon2_simd::Arena;
 use service_kit::{fail_point, panics};
 use tokio::sync::oneshot;
 
-use super::{HashError, Verification};
+use super::HashError;
 use crate::{
     domain::Password,
-    hashing::{check::HashCheck, metrics::HashMetrics, password_hash::PasswordHash, policy::HashPolicy, queue::Queue},
+    hashing::{
+        check::{Attempt, Verification},
+        metrics::HashMetrics,
+        password_hash::PasswordHash,
+        policy::HashPolicy,
+        queue::Queue,
+    },
 };
 
 /// Niceness of the hash threads. Request threads have 0 and therefore take precedence.
@@ -23,8 +29,7 @@ pub(super) enum HashJob {
         reply: ReplySender<PasswordHash>,
     },
     Verify {
-        password: Password,
-        check: Box<HashCheck>,
+        attempt: Box<Attempt>,
         reply: ReplySender<Verification>,
     },
     #[cfg(test)]
@@ -85,15 +90,8 @@ impl HashJob {
     fn compute(self, policy: &HashPolicy, arena: &mut Arena) -> FinishedJob {
         match self {
             Self::Hash { password, reply } => FinishedJob::Hash(reply, catch_panic(|| policy.hash(&password, arena))),
-            Self::Verify { password, check, reply } => {
-                let verification = catch_panic(|| {
-                    if check.verify(&password, arena) {
-                        Verification::Match { needs_rehash: check.needs_rehash(&password) }
-                    } else {
-                        Verification::Mismatch
-                    }
-                });
-                FinishedJob::Verification(reply, verification)
+            Self::Verify { attempt, reply } => {
+                FinishedJob::Verification(reply, catch_panic(|| attempt.verify(arena)))
             }
             #[cfg(test)]
             Self::Panic { reply } => FinishedJob::Verification(reply, catch_panic(|| panic!("in a hash thread"))),
