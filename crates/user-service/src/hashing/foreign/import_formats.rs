@@ -183,9 +183,11 @@ fn canonicalize_django(name: &str, rest: &str) -> Result<String, UnusableHash> {
                 phc::decode_base64(hash)?,
             )?)
         }
-        ("scrypt", [n, salt, r, p, hash]) => {
-            ForeignHash::Scrypt(Scrypt::new(scrypt_params(n, r, p)?, salt.as_bytes().to_vec(), phc::decode_base64(hash)?)?)
-        }
+        ("scrypt", [n, salt, r, p, hash]) => ForeignHash::Scrypt(Scrypt::new(
+            scrypt_params(n, r, p)?,
+            salt.as_bytes().to_vec(),
+            phc::decode_base64(hash)?,
+        )?),
         ("bcrypt", _) => ForeignHash::Bcrypt(Bcrypt::new(rest, Input::Password)?),
         ("bcrypt_sha256", _) => ForeignHash::Bcrypt(Bcrypt::new(rest, Input::Sha256Hex)?),
         ("argon2", _) => return canonicalize_dollar(&format!("${rest}")),

@@ -76,10 +76,12 @@ impl Phpass {
     pub(super) fn parse(name: &str, stored: &str) -> Result<Self, UnusableHash> {
         let origin = Origin::from_name(name).ok_or(UnusableHash::UnknownAlgorithm)?;
         let digits = stored.as_bytes().get(3..).unwrap_or_default();
-        if stored.len() != SETTING_BYTES + origin.encoded_chars() || !digits.iter().all(|digit| DIGITS.contains(digit)) {
+        if stored.len() != SETTING_BYTES + origin.encoded_chars() || !digits.iter().all(|digit| DIGITS.contains(digit))
+        {
             return Err(UnusableHash::Malformed);
         }
-        let log_iterations = (0..).zip(DIGITS).find_map(|(value, digit)| (*digit == digits[0]).then_some(value)).unwrap_or(0);
+        let log_iterations =
+            (0..).zip(DIGITS).find_map(|(value, digit)| (*digit == digits[0]).then_some(value)).unwrap_or(0);
         if !LOG_ITERATIONS.contains(&log_iterations) {
             return Err(UnusableHash::InvalidParameters);
         }
@@ -93,10 +95,13 @@ impl Phpass {
     /// Returns the cost of a verification of this password.
     pub(super) fn cost(&self, typed: &str) -> u64 {
         let inputs = self.inputs(typed);
-        inputs.iter().map(|input| {
-            let (blocks, blocks_per_argon2_block) = self.origin.iteration_cost(input.len());
-            (blocks << self.log_iterations).div_ceil(blocks_per_argon2_block)
-        }).sum()
+        inputs
+            .iter()
+            .map(|input| {
+                let (blocks, blocks_per_argon2_block) = self.origin.iteration_cost(input.len());
+                (blocks << self.log_iterations).div_ceil(blocks_per_argon2_block)
+            })
+            .sum()
     }
 
     pub(super) fn verify(&self, typed: &str) -> bool {

@@ -69,8 +69,7 @@ impl HashPool {
         let policy = Arc::new(HashPolicy::new(settings)?);
         let max_wait = settings.validated_max_wait()?;
         let threads = settings.thread_count()?;
-        let queue =
-            Arc::new(Queue::new(threads, max_wait, nanos_per_unit(&policy), metrics.queue_length.clone()));
+        let queue = Arc::new(Queue::new(threads, max_wait, nanos_per_unit(&policy), metrics.queue_length.clone()));
         let threads = (0..running)
             .map(|index| worker::spawn(index, Arc::clone(&queue), Arc::clone(&policy), metrics.clone()))
             .collect::<Result<Vec<_>, _>>()

@@ -90,9 +90,7 @@ impl HashJob {
     fn compute(self, policy: &HashPolicy, arena: &mut Arena) -> FinishedJob {
         match self {
             Self::Hash { password, reply } => FinishedJob::Hash(reply, catch_panic(|| policy.hash(&password, arena))),
-            Self::Verify { attempt, reply } => {
-                FinishedJob::Verification(reply, catch_panic(|| attempt.verify(arena)))
-            }
+            Self::Verify { attempt, reply } => FinishedJob::Verification(reply, catch_panic(|| attempt.verify(arena))),
             #[cfg(test)]
             Self::Panic { reply } => FinishedJob::Verification(reply, catch_panic(|| panic!("in a hash thread"))),
         }
