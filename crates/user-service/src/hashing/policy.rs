@@ -184,6 +184,7 @@ mod tests {
     use argon2::{Argon2, PasswordHasher, PasswordVerifier};
 
     use super::*;
+    use crate::hashing::check::Verification;
 
     fn policy() -> HashPolicy {
         HashPolicy::new(&HashingSettings {
@@ -237,26 +238,36 @@ mod tests {
             (params(128, 1, 1), QueueLane::Single, true),
             (Params::new(64, 2, 1, Some(24)).unwrap(), QueueLane::Shared, true),
         ] {
-            let check = policy.parse(&made_by_the_crate(params.clone())).unwrap();
-            assert_eq!((check.lane(), check.needs_rehash(&password("correct horse"))), (lane, outdated), "{params:?}");
-            assert!(check.verify(&password("correct horse"), &mut arena), "{params:?}");
-            assert!(!check.verify(&password("correct house"), &mut arena), "{params:?}");
+            let hash = made_by_the_crate(params.clone());
+            let attempt = |typed| policy.attempt(&hash, &password(typed)).unwrap();
+            let right = attempt("correct horse");
+            assert_eq!(right.lane, lane, "{params:?}");
+            assert_eq!(right.verify(&mut arena), Verification::Match { needs_rehash: outdated }, "{params:?}");
+            assert_eq!(attempt("correct house").verify(&mut arena), Verification::Mismatch, "{params:?}");
         }
     }
 
     #[test]
     fn the_dummy_check_costs_the_same_and_accepts_no_password() {
         let policy = policy();
-        let real = policy.parse(&made_by_the_crate(params(64, 2, 1))).unwrap();
-        let dummy = policy.dummy_check();
-        assert_eq!((dummy.cost(), dummy.lane()), (real.cost(), real.lane()));
-        assert_eq!(dummy.cost(), policy.cost());
-        assert!(!dummy.verify(&password("correct horse"), &mut policy.arena()));
+        let real = made_by_the_crate(params(64, 2, 1));
+        // The second has three forms, of which only that of this service can have its hashes.
+        for typed in ["correct horse", "m\u{B2}\u{FC}"] {
+            let real = policy.attempt(&real, &password(typed)).unwrap();
+            let dummy = policy.dummy_attempt(&password(typed));
+            assert_eq!((dummy.cost, dummy.lane), (real.cost, real.lane));
+            assert_eq!(dummy.cost, policy.cost());
+            assert_eq!(dummy.verify(&mut policy.arena()), Verification::Mismatch);
+        }
     }
 
     #[test]
     fn an_unusable_hash_is_recognised_without_computation() {
         let refused = |text: &str| policy().parse(&PasswordHash::from_stored(text.to_owned())).err();
+        let bound = |(needed, allowed)| ExceededBound { needed, allowed };
+        let too_expensive = |memory_kib: Option<(u64, u64)>, cost: Option<(u64, u64)>| {
+            UnusableHash::TooExpensive(ExceededBounds { memory_kib: memory_kib.map(bound), cost: cost.map(bound) })
+        };
         let (salt, output) = ("AAAAAAAAAAAAAAAAAAAAAA", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
         for (text, reason) in [
             (String::new(), UnusableHash::Malformed),
@@ -264,16 +275,22 @@ mod tests {
             (format!("$argon2id$v=19$m=64,t=2,p=1${salt}${output}$x"), UnusableHash::Malformed),
             (format!("$argon2d$v=19$m=64,t=2,p=1${salt}${output}"), UnusableHash::UnknownAlgorithm),
             (format!("$argon2u$v=19$m=64,t=2,p=1${salt}${output}"), UnusableHash::UnknownAlgorithm),
-            ("$2b$05$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy".to_owned(), UnusableHash::TooExpensive),
+            (
+                "$2b$05$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy".to_owned(),
+                too_expensive(None, Some((5, 4))),
+            ),
             ("$argon2id$v=19$m=64,t=2,p=1".to_owned(), UnusableHash::InvalidParameters),
             (format!("$argon2id$v=19$m=64,t=2,p=1${salt}"), UnusableHash::InvalidParameters),
             (format!("$argon2id$v=18$m=64,t=2,p=1${salt}${output}"), UnusableHash::InvalidParameters),
             (format!("$argon2id$v=19$m=64,t=0,p=1${salt}${output}"), UnusableHash::InvalidParameters),
             (format!("$argon2id$v=19$m=64,t=2,p=16${salt}${output}"), UnusableHash::InvalidParameters),
             (format!("$argon2id$v=19$m=64,t=2,p=1$AAAA${output}"), UnusableHash::Malformed),
-            (format!("$argon2id$v=19$m=129,t=2,p=1${salt}${output}"), UnusableHash::TooExpensive),
-            (format!("$argon2id$v=19$m=4294967295,t=2,p=1${salt}${output}"), UnusableHash::TooExpensive),
-            (format!("$argon2id$v=19$m=64,t=17,p=1${salt}${output}"), UnusableHash::TooExpensive),
+            (format!("$argon2id$v=19$m=129,t=2,p=1${salt}${output}"), too_expensive(Some((129, 128)), None)),
+            (
+                format!("$argon2id$v=19$m=4294967295,t=2,p=1${salt}${output}"),
+                too_expensive(Some((4_294_967_295, 128)), Some((27, 4))),
+            ),
+            (format!("$argon2id$v=19$m=64,t=17,p=1${salt}${output}"), too_expensive(None, Some((5, 4)))),
         ] {
             assert_eq!(refused(&text), Some(reason), "{text}");
         }

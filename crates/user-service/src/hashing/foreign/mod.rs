@@ -122,3 +122,5 @@ impl ForeignHash {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod vectors;

@@ -1,83 +1,56 @@
-//! Test vectors that come from the systems themselves (passlib, Django, argon2-cffi, Keycloak's scheme with Python's
-//! hashlib, Firebase's and Supabase's documentation), all with a low cost.
+//! Tests with the vectors of the systems themselves.
 
 use serde_json::{Value, json};
 
-use super::*;
+use super::{
+    vectors::{
+        ASP_NET_PASSWORD, ASP_NET_VECTORS, COMPOSED, DECOMPOSED, DEVISE_PEPPER, HASHES_OF_COMPOSED,
+        HASHES_OF_DECOMPOSED, PASSWORD, VECTORS,
+    },
+    *,
+};
 use crate::{
     domain::Password,
-    hashing::{HashImporter, HashingSettings, PasswordHash, policy::HashPolicy, queue::QueueLane},
+    hashing::{
+        ExceededBound, ExceededBounds, HashImporter, HashingSettings, PasswordHash, Verification, policy::HashPolicy,
+        queue::QueueLane,
+    },
 };
 
-const PASSWORD: &str = "correct horse";
-
-/// Hashes in the format of the other system, and the beginning of their stored format.
-const VECTORS: &[(&str, &str)] = &[
-    ("$2b$04$ksMzF5T1GreQtTXV/JSTrOWUcnoZY5391MQQprrPbL5mpLKkZdc2y", "$2b$04$ks"),
-    ("$2a$04$Z2bbUoBftxNnjLfumaeRvOvbGDwl2/NwQcV1pvpHGx0UyIeILWACu", "$2a$04$Z2"),
-    ("$2y$04$/Ux7RSSoJLxEEOX1pDsaW.CDOGAybZHUQB5mxm77jm4gxb7nPChWq", "$2y$04$/U"),
-    ("{bcrypt}$2a$04$Z2bbUoBftxNnjLfumaeRvOvbGDwl2/NwQcV1pvpHGx0UyIeILWACu", "$2a$04$Z2"),
-    ("bcrypt$$2b$04$ZN9S8bfjiFJ.fdMNJ3Ry9.15CvyhEm26W7PE3zn4CCAPB8vNX9jxC", "$2b$04$ZN"),
-    ("bcrypt_sha256$$2b$04$E4Etm1aCgHzkkIWY42CSC.VJgqBouma8mDIBxIg1lh1VUAc1q/JKW", "$bcrypt-sha256-hex$2b$04$E4"),
-    ("$pbkdf2$100$ao3x3vs/ZwwBgBCi1FoLIQ$yoH2nl6cKVes9mI6XoJnXm/KbqE", "$pbkdf2-sha1$i=100,l=20$"),
-    (
-        "$pbkdf2-sha256$100$WEvJmZNy7h2jlDJGiBFizA$3tlw7LXnlnlUam.Gxip1jQ7aBkSQnjpW.Sf/TrAqwMQ",
-        "$pbkdf2-sha256$i=100,l=32$",
-    ),
-    (
-        "$pbkdf2-sha512$100$yzkHoJSyNiaEsPYeI.Q85w$XHYQzqSsWyGUnkgS.XXY4cCnzAZTWUZdO6CDAwKg5TX1rnAPPz7Bru0gkHiqJHMxMzf6Tg6orJ.LVARcDiKTNA",
-        "$pbkdf2-sha512$i=100,l=64$",
-    ),
-    (
-        "pbkdf2_sha256$100$seasalt2seasalt2seasal$fCMvPN7+LsUOuZXWp1jwQdFkBeiJKX96mOKVC1lypZo=",
-        "$pbkdf2-sha256$i=100,l=32$c2Vhc2Fsd",
-    ),
-    ("pbkdf2_sha1$100$seasalt2seasalt2seasal$gw9jACEoNRBd5VG9TDZydUDlGd8=", "$pbkdf2-sha1$i=100,l=20$c2Vhc2Fsd"),
-    (
-        "$scrypt$ln=4,r=8,p=2$zHlPiXGOUUqJEQLgnBOCEA$cSm2SZbLjK9uJ5mJNvKUbxcJpKPoTuzNRG8ectwpGM8",
-        "$scrypt$ln=4,r=8,p=2$",
-    ),
-    (
-        "scrypt$16$seasalt2$8$1$g6boA7xf7bEmdFgBE8gH9MRthb3+mhfXNDiLf9hYhImBXVRXpspbDubt+pWT/PiclzwrfYljvLUNCEN5AXGjqA==",
-        "$scrypt$ln=4,r=8,p=1$c2Vhc2Fsd",
-    ),
-    (
-        "$fbscrypt$v=1,n=4,r=8,p=1,ss=Bw==,sk=AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4vMDEyMzQ1Njc4OTo7PD0+Pw==$c2FsdHNhbHQ=$kSRbTSB3GDOR5ZgEvFSwS7oibMwypHmHyKkRQH1lZGFMLHwAGCz6NwaeMaNxtGmUT2pSLCagy7U1zIbF/RhIrQ==",
-        "$fbscrypt$v=1,n=4,r=8,p=1,ss=Bw,sk=AAEC",
-    ),
-    ("{SSHA}uoCwdEtzQWDQfobFDeQHar5+ibkE4DyH", "$salted-sha1$salt=after$"),
-    ("{SSHA256}mI/1NRH9cvi8BYnP2V5oB9tuNLTPyyUelyV3u6VCfkMbA6D0/h9DyA==", "$salted-sha256$salt=after$"),
-    (
-        "{SSHA512}uJE3AVsfKacXEZdOquwRhobKDBxKOTOHxRgnVJFH7buqR9QqpcUm/3U4mvUziJhKgRuQdCdf7ygbjPvc6Esxjr73HqPUei9F",
-        "$salted-sha512$salt=after$",
-    ),
-    ("sha1$seasalt2$e824926f4299e407ff642a1c09651c3ef477b993", "$salted-sha1$salt=before$c2Vhc2FsdDI$"),
-    (
-        "$argon2i$v=19$m=64,t=2,p=2$xUkLlnt/wWdUWiTLQupqNw$fKWo52AvQjVaYiGmMiYS+pDSqkkgfF80KdVBp2onbDs",
-        "$argon2i$v=19$m=64",
-    ),
-    (
-        "$argon2id$v=19$m=64,t=2,p=2$8RE6odZMB4ZPKD6OsEGTiw$AxPxYEOPto9ZfnbFRq9onxXqaRC0AIhuA+jfEfI2Xho",
-        "$argon2id$v=19$m=64",
-    ),
-    (
-        "argon2$argon2id$v=19$m=64,t=2,p=1$c2Vhc2FsdDJzZWFzYWx0Mg$GVWZ51ImvqhfSxNNk6/lMB/aRw3dRWQerTsPy3YuxSc",
-        "$argon2id$v=19$m=64",
-    ),
-];
-
 fn settings() -> HashingSettings {
-    HashingSettings { foreign_max_memory_kib: 16 * 1024 + 16, foreign_max_cost: 11, ..HashingSettings::for_test() }
+    HashingSettings {
+        foreign_max_memory_kib: 16 * 1024 + 16,
+        foreign_max_cost: 11,
+        devise_pepper: Some(DEVISE_PEPPER.into()),
+        ..HashingSettings::for_test()
+    }
 }
 
 fn importer() -> HashImporter {
     HashImporter::new(&settings()).unwrap()
 }
 
-fn accepts(hash: &PasswordHash, password: &str) -> bool {
-    let policy = HashPolicy::new(&settings()).unwrap();
+fn verify_with(policy: &HashPolicy, hash: &PasswordHash, password: &str) -> Verification {
     let password = Password::parse_attempt(&password.into()).unwrap();
-    policy.parse(hash).unwrap().verify(&password, &mut policy.arena())
+    policy.attempt(hash, &password).unwrap().verify(&mut policy.arena())
+}
+
+fn verify(hash: &PasswordHash, password: &str) -> Verification {
+    verify_with(&HashPolicy::new(&settings()).unwrap(), hash, password)
+}
+
+fn accepts(hash: &PasswordHash, password: &str) -> bool {
+    verify(hash, password) != Verification::Mismatch
+}
+
+fn refused(text: &str) -> UnusableHash {
+    importer().import(text).unwrap_err()
+}
+
+/// Returns the error of a hash that exceeds these bounds, each as what it needs and what is allowed.
+fn too_expensive(memory_kib: Option<(u64, u64)>, cost: Option<(u64, u64)>) -> UnusableHash {
+    let bound = |(needed, allowed)| ExceededBound { needed, allowed };
+    UnusableHash::TooExpensive(ExceededBounds { memory_kib: memory_kib.map(bound), cost: cost.map(bound) })
 }
 
 #[test]
@@ -86,7 +59,7 @@ fn the_hash_of_each_system_matches_only_its_password() {
         let hash = importer().import(text).unwrap_or_else(|reason| panic!("{text}: {reason}"));
         assert!(hash.expose().starts_with(stored), "{text} is stored as {}", hash.expose());
         assert!(accepts(&hash, PASSWORD), "{text}");
-        for wrong in ["correct house", "", "correct horse "] {
+        for wrong in ["correct house", "", "Correct horse", "correct horse\u{A0}"] {
             assert!(!accepts(&hash, wrong), "{text}: {wrong:?}");
         }
     }
@@ -97,16 +70,173 @@ fn foreign_hashes_use_the_single_lane_and_need_a_rehash() {
     let policy = HashPolicy::new(&settings()).unwrap();
     let password = Password::parse_attempt(&PASSWORD.into()).unwrap();
     for (text, stored) in VECTORS.iter().filter(|(_, stored)| !stored.starts_with("$argon2id")) {
-        let check = policy.parse(&importer().import(text).unwrap()).unwrap();
-        assert_eq!((check.lane(), check.needs_rehash(&password)), (QueueLane::Single, true), "{stored}");
+        let attempt = policy.attempt(&importer().import(text).unwrap(), &password).unwrap();
+        assert_eq!(attempt.lane, QueueLane::Single, "{stored}");
+        assert_eq!(attempt.verify(&mut policy.arena()), Verification::Match { needs_rehash: true }, "{stored}");
     }
 }
 
 #[test]
 fn the_stored_format_is_imported_unchanged() {
-    for (text, _) in VECTORS {
+    for (text, _) in VECTORS.iter().chain(ASP_NET_VECTORS) {
         let stored = importer().import(text).unwrap();
         assert_eq!(importer().import(stored.expose()).unwrap().expose(), stored.expose());
+    }
+}
+
+#[test]
+fn the_hashes_of_asp_net_core_identity_are_verified() {
+    for (text, stored) in ASP_NET_VECTORS {
+        let hash = importer().import(text).unwrap_or_else(|reason| panic!("{text}: {reason}"));
+        assert!(hash.expose().starts_with(stored), "{text} is stored as {}", hash.expose());
+        assert!(accepts(&hash, ASP_NET_PASSWORD), "{text}");
+        assert!(!accepts(&hash, PASSWORD), "{text}");
+    }
+}
+
+/// The first three are wrong passwords in the tests of ASP.NET Core Identity, the others are malformed.
+#[test]
+fn a_wrong_hash_of_asp_net_core_identity_matches_no_password_or_is_refused() {
+    for text in [
+        "AAABAgMEBQYHCAkKCwwNDg+uAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAALtH1uJg==",
+        "AQAAAAAAAAD6AAAAEAhftMyfTJyAAAAAAAAAAAAAAAAAAAih5WsjXaR3PA9M",
+        "AQAAAAIAAAAyAAAAEOMwvh3+FZxqkdMBz2ekgGhwQ4B6pZWND6zgESBuWiHwAAAAAAAAAAAA",
+    ] {
+        assert!(!accepts(&importer().import(text).unwrap(), ASP_NET_PASSWORD), "{text}");
+    }
+    for (text, reason) in [
+        ("AAABAgMEBQYHCAkKCwwNDg+ukCEMDf0yyQ29NYubggE=", UnusableHash::Malformed),
+        ("AAABAgMEBQYHCAkKCwwNDg+ukCEMDf0yyQ29NYubggHIVY0sdEUfdyeM+E1LtH1uJgAAAAAAAAAAAAA=", UnusableHash::Malformed),
+        ("AQAAAAIAAAAyAAAAEOMwvh3+FZxqkdMBz2ekgGhwQ4A=", UnusableHash::InvalidParameters),
+        // The salt would be longer than the rest, the hash function is unknown, and there is no iteration.
+        ("AQAAAAIAAAAy/////+Mwvh3+FZxqkdMBz2ekgGhwQ4B6pZWND6zgESBuWiHw", UnusableHash::Malformed),
+        ("AQAAAAMAAAAyAAAAEOMwvh3+FZxqkdMBz2ekgGhwQ4B6pZWND6zgESBuWiHw", UnusableHash::InvalidParameters),
+        ("AQAAAAIAAAAAAAAAEOMwvh3+FZxqkdMBz2ekgGhwQ4B6pZWND6zgESBuWiHw", UnusableHash::InvalidParameters),
+        ("AQAAAAI=", UnusableHash::Malformed),
+        ("AgAAAAIAAAAyAAAAEOMwvh3+FZxqkdMBz2ekgGhwQ4B6pZWND6zgESBuWiHw", UnusableHash::Malformed),
+    ] {
+        assert_eq!(refused(text), reason, "{text}");
+    }
+}
+
+/// The hashes are those of `  it's a "\" horse` and a tab, as the forms of WordPress 6.1.9 and 6.8 hash it.
+#[test]
+fn wordpress_hashes_a_password_with_backslashes_and_without_white_space_at_its_ends() {
+    let policy = HashPolicy::new(&settings()).unwrap();
+    for text in
+        ["$P$BxROO84MmnmSGa.d4ZhvRdNHQGDIHT0", "$wp$2y$04$zgCkfvSfSpVRUQHRyppWPu4DpZRhGKA4pl27ABEOKMCSKNHpj/zmy"]
+    {
+        let hash = importer().import(text).unwrap();
+        for (password, accepted) in [
+            ("it's a \"\\\" horse", true),
+            ("  it's a \"\\\" horse\t", true),
+            ("its a \"\\\" horse", false),
+            ("it's a \"\\\"\u{A0}horse", false),
+        ] {
+            assert_eq!(verify_with(&policy, &hash, password) != Verification::Mismatch, accepted, "{text} {password}");
+        }
+    }
+}
+
+/// The hash is that of `a&amp;b &lt;&quot;c&quot;&gt;`, by passlib 1.7.4.
+#[test]
+fn phpbb_hashes_a_password_as_html() {
+    let hash = importer().import("$H$6PM0CNpHm8FYgSrz17o9aRpbXQYsv1.").unwrap();
+    assert!(accepts(&hash, "a&b <\"c\">"));
+    assert!(accepts(&hash, " a&b <\"c\"> "));
+    assert!(!accepts(&hash, "a&b <'c'>"));
+}
+
+/// The first pepper is as long as those that Devise generates, so that bcrypt does not read all of it.
+#[test]
+fn a_hash_of_devise_needs_its_pepper() {
+    let long = "7d4f5a".repeat(21) + "9c";
+    for (pepper, text) in [
+        (long.as_str(), "{devise}$2a$04$.El4HsqHVejFFvGpDvSxbeRfd59dt6RosZ.nCioYSuxI0Es2yVOgW"),
+        (DEVISE_PEPPER, "{devise}$2a$04$dtMxrcSo/vkpYs.DQ/3XNOr3P/nDEcv0mpPBUrrg4EBcoOVFHIwae"),
+    ] {
+        let with = |pepper: Option<&str>| HashingSettings { devise_pepper: pepper.map(Into::into), ..settings() };
+        let importer = |pepper| HashImporter::new(&with(pepper)).unwrap();
+        let stored = importer(Some(pepper)).import(text).unwrap();
+        let policy = HashPolicy::new(&with(Some(pepper))).unwrap();
+        assert_eq!(verify_with(&policy, &stored, PASSWORD), Verification::Match { needs_rehash: true });
+        for wrong in ["correct house", "", "correct horse\0", &[PASSWORD, &pepper[..6]].concat()] {
+            assert_eq!(verify_with(&policy, &stored, wrong), Verification::Mismatch, "{wrong:?}");
+        }
+        let other = HashPolicy::new(&with(Some("another pepper"))).unwrap();
+        assert_eq!(verify_with(&other, &stored, PASSWORD), Verification::Mismatch);
+        // The pepper is not stored, and neither import nor login work without it.
+        assert!(!stored.expose().contains(pepper));
+        for text in [text, stored.expose()] {
+            assert_eq!(importer(None).import(text).unwrap_err(), UnusableHash::MissingPepper);
+        }
+        let without = HashPolicy::new(&with(None)).unwrap();
+        let password = Password::parse_attempt(&PASSWORD.into()).unwrap();
+        assert_eq!(without.attempt(&stored, &password).err(), Some(UnusableHash::MissingPepper));
+    }
+    assert!(UnusableHash::MissingPepper.to_string().contains("hashing.devise_pepper"));
+}
+
+#[test]
+fn a_password_is_tried_in_both_normal_forms() {
+    for (hashes, typed) in [(HASHES_OF_COMPOSED, DECOMPOSED), (HASHES_OF_DECOMPOSED, COMPOSED)] {
+        for text in hashes {
+            let hash = importer().import(text).unwrap();
+            for typed in [COMPOSED, DECOMPOSED] {
+                assert_eq!(verify(&hash, typed), Verification::Match { needs_rehash: true }, "{text} {typed}");
+            }
+            for wrong in [&typed[1..], "Grusse aus Koln", "Gru\u{DF}e aus Koln"] {
+                assert_eq!(verify(&hash, wrong), Verification::Mismatch, "{text} {wrong}");
+            }
+        }
+    }
+}
+
+#[test]
+fn each_form_that_is_tried_counts_in_the_cost_and_all_are_within_the_bound() {
+    let policy = HashPolicy::new(&settings()).unwrap();
+    let cost = |text: &str, typed: &str| {
+        let attempt =
+            policy.attempt(&PasswordHash::from_stored(text.into()), &Password::parse_attempt(&typed.into()).unwrap());
+        attempt.map(|attempt| (attempt.cost, attempt.lane))
+    };
+    let (bits, blowfish) = ("AAAAAAAAAAAAAAAAAAAAAA", "ksMzF5T1GreQtTXV/JSTrOWUcnoZY5391MQQprrPbL5mpLKkZdc2y");
+    let bcrypt = |cost: u32| format!("$2b${cost:02}${blowfish}");
+    let ours = format!("$argon2id$v=19$m=64,t=1,p=1${bits}${bits}{}", "A".repeat(21));
+    let weaker = format!("$argon2id$v=19$m=16,t=1,p=1${bits}${bits}");
+    let similar = format!("$argon2id$v=19$m=32,t=1,p=1${bits}${bits}");
+    let (single, shared) = (QueueLane::Single, QueueLane::Shared);
+    // `m²ü` has another normal form that this service hashes, `m2ü`.
+    for (text, typed, expected) in [
+        (bcrypt(10), "ascii", Ok((64 << 10, single))),
+        (bcrypt(10), "m\u{B2}", Ok((64 << 10, single))),
+        (bcrypt(10), COMPOSED, Ok((2 * 64 << 10, single))),
+        (bcrypt(10), DECOMPOSED, Ok((2 * 64 << 10, single))),
+        // The bound is reached with the first form.
+        (bcrypt(11), COMPOSED, Ok((64 << 11, single))),
+        (ours.clone(), COMPOSED, Ok((64, shared))),
+        (ours, "m\u{B2}\u{FC}", Ok((64, shared))),
+        (weaker.clone(), COMPOSED, Ok((32, shared))),
+        (weaker, "m\u{B2}\u{FC}", Ok((48, shared))),
+        (similar.clone(), COMPOSED, Ok((64, shared))),
+        // Three forms cost more than a new hash.
+        (similar, "m\u{B2}\u{FC}", Ok((96, single))),
+        // 8192 iterations of MD5 for 16 bytes and the password: with one block for up to 39 bytes, and then with one
+        // more for each 64.
+        ("$P$B2mUwi.U.rMLHNaTk6rErfy8ghCqJ61".to_owned(), "", Ok((8192_u64.div_ceil(3), single))),
+        ("$P$B2mUwi.U.rMLHNaTk6rErfy8ghCqJ61".to_owned(), &"x".repeat(39), Ok((8192_u64.div_ceil(3), single))),
+        ("$P$B2mUwi.U.rMLHNaTk6rErfy8ghCqJ61".to_owned(), &"x".repeat(40), Ok((16_384_u64.div_ceil(3), single))),
+        ("$P$B2mUwi.U.rMLHNaTk6rErfy8ghCqJ61".to_owned(), &"x".repeat(256), Ok((40_960_u64.div_ceil(3), single))),
+        // WordPress's form is tried too.
+        ("$P$B2mUwi.U.rMLHNaTk6rErfy8ghCqJ61".to_owned(), "it's", Ok((2 * 8192_u64.div_ceil(3), single))),
+        // 32768 iterations of SHA-512 for 64 bytes and the password.
+        ("$S$DARUIRt5K7.YIPul7WCYTh6CZejzT8FavYVezja86HPmYVqJevwu".to_owned(), &"x".repeat(47), Ok((16_384, single))),
+        ("$S$DARUIRt5K7.YIPul7WCYTh6CZejzT8FavYVezja86HPmYVqJevwu".to_owned(), &"x".repeat(48), Ok((32_768, single))),
+        // 2^18 iterations are within the bound for a short password, but not for a longer one.
+        ("$P$G2mUwi.U.rMLHNaTk6rErfy8ghCqJ61".to_owned(), "ascii", Ok(((1_u64 << 18).div_ceil(3), single))),
+        ("$P$G2mUwi.U.rMLHNaTk6rErfy8ghCqJ61".to_owned(), &"x".repeat(60), Err(too_expensive(None, Some((12, 11))))),
+    ] {
+        assert_eq!(cost(&text, typed), expected, "{text} {typed}");
     }
 }
 
@@ -127,6 +257,33 @@ fn the_examples_of_firebase_are_verified() {
         assert!(accepts(&hash, password));
         assert!(!accepts(&hash, "mytestpassword2"));
     }
+}
+
+#[test]
+fn a_user_in_an_export_of_firebase_gets_the_same_hash_as_in_the_format_of_supabase() {
+    let project = FirebaseParameters {
+        signer_key: "jxspr8Ki0RYycVU8zykbdLGjFQ3McFUH0uiiTvC8pVMXAn210wjLNmdZJzxUECKbm0QsEmYUSDzZvpjeJ9WmXA==".into(),
+        salt_separator: "Bw==".to_owned(),
+        rounds: 8,
+        memory_cost: 14,
+    };
+    let (hash, salt) = (
+        "lSrfV15cpx95/sZS2W9c9Kp6i/LVgQNDNC/qzrCnh1SAyZvqmZqAjTdn3aoItz+VHjoZilo78198JAdRuid5lQ==",
+        "42xEC+ixf3L2lw==",
+    );
+    let key = "jxspr8Ki0RYycVU8zykbdLGjFQ3McFUH0uiiTvC8pVMXAn210wjLNmdZJzxUECKbm0QsEmYUSDzZvpjeJ9WmXA==";
+    let text = format!("$fbscrypt$v=1,n=14,r=8,p=1,ss=Bw==,sk={key}${salt}${hash}");
+    let imported = importer().import_firebase(hash, salt, &project).unwrap();
+    assert_eq!(imported.expose(), importer().import(&text).unwrap().expose());
+    assert!(accepts(&imported, "user1password"));
+    let refused = |hash, salt, project| importer().import_firebase(hash, salt, &project).unwrap_err();
+    assert_eq!(refused("!", salt, project.clone()), UnusableHash::Malformed);
+    assert_eq!(refused(hash, "", project.clone()), UnusableHash::InvalidParameters);
+    // The signer key is that of another project, or something else.
+    let wrong = FirebaseParameters { signer_key: "AAAA".into(), ..project.clone() };
+    assert_eq!(refused(hash, salt, wrong), UnusableHash::InvalidParameters);
+    let expensive = FirebaseParameters { memory_cost: 16, ..project };
+    assert_eq!(refused(hash, salt, expensive), too_expensive(Some((65_536, 16_400)), Some((12, 11))));
 }
 
 #[test]
@@ -198,8 +355,15 @@ fn an_unsupported_algorithm_is_refused_with_its_name() {
         ("{CRYPT}$6$salt$hash", "sha512-crypt"),
         ("{CRYPT}ab01FAX.bQRSU", "DES-crypt"),
         ("$argon2d$v=19$m=64,t=2,p=1$AAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAA", "Argon2d"),
+        // By Drupal's `user_update_7000`, of the MD5 digest in hexadecimal.
+        ("U$S$91mSqWdneHqjTRXWst8G5zmqLdrabUHRmYLdR/teqVNy08PYAF3Q", "Drupal's update of an MD5 digest (U$S$, U$P$)"),
+        ("U$P$B2mUwi.U.rMLHNaTk6rErfy8ghCqJ61", "Drupal's update of an MD5 digest (U$S$, U$P$)"),
+        ("80fef0aa4805d23838480e040ce0f027", "MD5"),
+        ("e824926f4299e407ff642a1c09651c3ef477b993", "SHA without salt"),
+        ("1|$6$salt$hash", "sha512-crypt"),
+        ("{devise}$argon2id$v=19$m=64,t=2,p=1$AAAA$AAAA", "Devise with another algorithm than bcrypt"),
     ] {
-        assert_eq!(importer().import(text).unwrap_err(), UnusableHash::Unsupported(name), "{text}");
+        assert_eq!(refused(text), UnusableHash::Unsupported(name), "{text}");
     }
 }
 
@@ -230,9 +394,28 @@ fn an_invalid_hash_is_refused_with_its_reason() {
         ("{SSHA}AAAA".to_owned(), UnusableHash::Malformed),
         ("sha1$salt$zz".to_owned(), UnusableHash::Malformed),
         ("$2b$04$ksMzF5T1GreQtTXV/JSTrOWUcnoZY5391MQQprrPbL5mpLKkZdc2\u{fc}".to_owned(), UnusableHash::Malformed),
+        ("$wp$2y$04$tooShort".to_owned(), UnusableHash::Malformed),
+        ("$wp$argon2id$x".to_owned(), UnusableHash::Malformed),
+        ("{devise}$2a$04$tooShort".to_owned(), UnusableHash::Malformed),
+        ("$P$B2mUwi.U.rMLHNaTk6rErfy8ghCqJ6".to_owned(), UnusableHash::Malformed),
+        ("$P$B2mUwi.U.rMLHNaTk6rErfy8ghCqJ6=".to_owned(), UnusableHash::Malformed),
+        // 2^6 and 2^31 iterations.
+        ("$P$42mUwi.U.rMLHNaTk6rErfy8ghCqJ61".to_owned(), UnusableHash::InvalidParameters),
+        ("$P$T2mUwi.U.rMLHNaTk6rErfy8ghCqJ61".to_owned(), UnusableHash::InvalidParameters),
+        ("$S$DARUIRt5K7.YIPul7WCYTh6CZejzT8Fav".to_owned(), UnusableHash::Malformed),
+        (format!("scrypt:256:8$salt${}", "00".repeat(64)), UnusableHash::InvalidParameters),
+        (format!("scrypt:255:8:1$salt${}", "00".repeat(64)), UnusableHash::InvalidParameters),
+        (format!("pbkdf2:sha256$salt${}", "00".repeat(32)), UnusableHash::InvalidParameters),
+        (format!("pbkdf2:sha256:x$salt${}", "00".repeat(32)), UnusableHash::InvalidParameters),
+        (format!("pbkdf2:md5:100$salt${}", "00".repeat(16)), UnusableHash::UnknownAlgorithm),
+        (format!("argon2:1$salt${}", "00".repeat(16)), UnusableHash::UnknownAlgorithm),
+        ("pbkdf2:sha256:100$salt$zz".to_owned(), UnusableHash::Malformed),
+        ("pbkdf2:sha256:100$salt".to_owned(), UnusableHash::Malformed),
+        ("3|hunter2".to_owned(), UnusableHash::Malformed),
+        ("4|$2y$04$99Al6sHWFEmpeUWsyBAIYOcxoh.AYqUj4XIAsCGFuVu1fwClxp.YK".to_owned(), UnusableHash::UnknownAlgorithm),
         (format!("$scrypt$ln=4,r=8,p=1${}${bits}", "A".repeat(600)), UnusableHash::Malformed),
     ] {
-        assert_eq!(importer().import(&text).unwrap_err(), reason, "{text}");
+        assert_eq!(refused(&text), reason, "{text}");
     }
 }
 
@@ -241,40 +424,102 @@ fn an_invalid_hash_is_refused_with_its_reason() {
 fn a_hash_beyond_the_limits_is_refused() {
     let bits = "AAAAAAAAAAAAAAAAAAAAAA";
     let blowfish = "ksMzF5T1GreQtTXV/JSTrOWUcnoZY5391MQQprrPbL5mpLKkZdc2y";
-    for (within, beyond) in [
-        (format!("$2b$11${blowfish}"), format!("$2b$12${blowfish}")),
-        (format!("$pbkdf2-sha256$i=262144${bits}${bits}"), format!("$pbkdf2-sha256$i=262146${bits}${bits}")),
+    let cost = |needed| too_expensive(None, Some((needed, 11)));
+    let memory = |needed| too_expensive(Some((needed, 16_400)), None);
+    for (within, beyond, reason) in [
+        (format!("$2b$11${blowfish}"), format!("$2b$12${blowfish}"), cost(12)),
+        (format!("$wp$2y$11${blowfish}"), format!("$wp$2y$14${blowfish}"), cost(14)),
+        (format!("{{devise}}$2a$11${blowfish}"), format!("{{devise}}$2a$31${blowfish}"), cost(31)),
+        (format!("$pbkdf2-sha256$i=262144${bits}${bits}"), format!("$pbkdf2-sha256$i=262146${bits}${bits}"), cost(12)),
         // These take three output blocks of SHA-1.
         (
             format!("$pbkdf2-sha1$i=87381${bits}${}", "A".repeat(80)),
             format!("$pbkdf2-sha1$i=87382${bits}${}", "A".repeat(80)),
+            cost(12),
         ),
-        (format!("$scrypt$ln=14,r=8,p=2${bits}${bits}"), format!("$scrypt$ln=14,r=8,p=3${bits}${bits}")),
-        (format!("$scrypt$ln=14,r=8,p=1${bits}${bits}"), format!("$scrypt$ln=15,r=8,p=1${bits}${bits}")),
+        (format!("$scrypt$ln=14,r=8,p=2${bits}${bits}"), format!("$scrypt$ln=14,r=8,p=3${bits}${bits}"), cost(12)),
+        (
+            format!("$scrypt$ln=14,r=8,p=1${bits}${bits}"),
+            format!("$scrypt$ln=15,r=8,p=1${bits}${bits}"),
+            memory(32_768),
+        ),
+        (
+            format!("$scrypt$ln=14,r=8,p=1${bits}${bits}"),
+            format!("$scrypt$ln=17,r=8,p=1${bits}${bits}"),
+            too_expensive(Some((131_072, 16_400)), Some((13, 11))),
+        ),
         (
             format!("$argon2i$v=19$m=16384,t=8,p=1${bits}${bits}"),
             format!("$argon2i$v=19$m=16384,t=9,p=1${bits}${bits}"),
+            cost(12),
         ),
         (
             format!("$argon2id$v=19$m=16400,t=1,p=1${bits}${bits}"),
             format!("$argon2id$v=19$m=16408,t=1,p=1${bits}${bits}"),
+            memory(16_408),
+        ),
+        // 2^18 and 2^19 iterations.
+        ("$P$G2mUwi.U.rMLHNaTk6rErfy8ghCqJ61".to_owned(), "$P$H2mUwi.U.rMLHNaTk6rErfy8ghCqJ61".to_owned(), cost(12)),
+        (
+            "$S$GARUIRt5K7.YIPul7WCYTh6CZejzT8FavYVezja86HPmYVqJevwu".to_owned(),
+            "$S$SARUIRt5K7.YIPul7WCYTh6CZejzT8FavYVezja86HPmYVqJevwu".to_owned(),
+            cost(23),
         ),
     ] {
         assert!(importer().import(&within).is_ok(), "{within}");
-        assert_eq!(importer().import(&beyond).unwrap_err(), UnusableHash::TooExpensive, "{beyond}");
+        assert_eq!(refused(&beyond), reason, "{beyond}");
     }
+}
+
+/// Django's default parameters, with the defaults of the configuration.
+#[test]
+fn the_refusal_of_an_expensive_hash_names_the_key_and_what_is_needed_and_allowed() {
+    let settings =
+        HashingSettings { foreign_max_memory_kib: 65_536, foreign_max_cost: 14, ..HashingSettings::for_test() };
+    let importer = HashImporter::new(&settings).unwrap();
+    let message = |text: &str| importer.import(text).unwrap_err().to_string();
+    let bits = "AAAAAAAAAAAAAAAAAAAAAA";
+    assert_eq!(
+        message(&format!("argon2$argon2id$v=19$m=102400,t=2,p=8${bits}${bits}")),
+        "it needs 102400 KiB of memory (hashing.foreign_max_memory_kib allows 65536)"
+    );
+    assert_eq!(
+        message("$2b$15$ksMzF5T1GreQtTXV/JSTrOWUcnoZY5391MQQprrPbL5mpLKkZdc2y"),
+        "it needs a cost of 15 (hashing.foreign_max_cost allows 14)"
+    );
+    assert_eq!(
+        message(&format!("scrypt:1048576:8:1$salt${}", "00".repeat(64))),
+        "it needs 1048576 KiB of memory (hashing.foreign_max_memory_kib allows 65536) and a cost of 16 \
+         (hashing.foreign_max_cost allows 14)"
+    );
 }
 
 #[test]
 fn bcrypt_compares_72_bytes_and_a_longer_password_does_not_replace_the_hash() {
     let hash = importer().import("$2b$04$xbwrs79KY5k1o276LqRTAu2Qb.n.AvxG60X.03CFtouwpViOQa482").unwrap();
-    let policy = HashPolicy::new(&settings()).unwrap();
-    let check = policy.parse(&hash).unwrap();
-    for (length, accepted, replaced) in [(71, false, true), (72, true, true), (73, true, false), (100, true, false)] {
-        let password = Password::parse_attempt(&"x".repeat(length).into()).unwrap();
-        assert_eq!(check.verify(&password, &mut policy.arena()), accepted, "{length}");
-        assert_eq!(check.needs_rehash(&password), replaced, "{length}");
+    for (length, result) in [
+        (71, Verification::Mismatch),
+        (72, Verification::Match { needs_rehash: true }),
+        (73, Verification::Match { needs_rehash: false }),
+        (100, Verification::Match { needs_rehash: false }),
+    ] {
+        assert_eq!(verify(&hash, &"x".repeat(length)), result, "{length}");
     }
+    // Thirty `ü`: 60 bytes as they are typed, and 90 in the form that has this hash (by bcrypt 5.0.0).
+    let hash = importer().import("$2b$04$sw8XX80Tvdp7a6MuuQ6mm.K4vGgsyZckBD37FXogWjdei9VieT/D2").unwrap();
+    assert_eq!(verify(&hash, &"\u{FC}".repeat(30)), Verification::Match { needs_rehash: false });
+    // WordPress gives bcrypt a digest: one hundred `x`.
+    let hash = importer().import("$wp$2y$04$SH.NLGXJ.vWGBCkLVzp3m.NmSTScK7VGP6A6gPGkhejYZO4OxInjO").unwrap();
+    assert_eq!(verify(&hash, &"x".repeat(100)), Verification::Match { needs_rehash: true });
+    assert_eq!(verify(&hash, &"x".repeat(99)), Verification::Mismatch);
+}
+
+#[test]
+fn drupal_refuses_a_password_of_more_than_512_bytes() {
+    let stored = "$S$5fztZPZi4CNVnWHFTpBrY7OEBRAXhSWbrDYklbIPPxJMQf.EKyrw";
+    let hash = ForeignHash::parse("S", stored).unwrap();
+    assert!(hash.verify(PASSWORD));
+    assert!(!hash.verify(&"x".repeat(513)));
 }
 
 #[test]
@@ -311,7 +556,8 @@ fn an_unmatchable_hash_looks_and_costs_like_any_other() {
     let (none, other) = (importer().unmatchable_hash(), importer().unmatchable_hash());
     assert!(none.expose().starts_with("$argon2id$v=19$m=64,t=1,p=1$"));
     assert_ne!(none.expose(), other.expose());
-    let (check, dummy) = (policy.parse(&none).unwrap(), policy.dummy_check());
-    assert_eq!((check.cost(), check.lane()), (dummy.cost(), dummy.lane()));
+    let password = Password::parse_attempt(&PASSWORD.into()).unwrap();
+    let (attempt, dummy) = (policy.attempt(&none, &password).unwrap(), policy.dummy_attempt(&password));
+    assert_eq!((attempt.cost, attempt.lane), (dummy.cost, dummy.lane));
     assert!(!accepts(&none, PASSWORD));
 }
