@@ -8,7 +8,8 @@ use proptest::prelude::*;
 use service_kit::Clock;
 
 use super::{
-    line_to_account::AccountReader,
+    formats::{ExportFormat, MemberPath},
+    line_to_account::{AccountReader, ReadRecord},
     records::{Content, MAX_RECORD_BYTES, Record, Records},
 };
 use crate::domain::{Email, Username};
@@ -35,6 +36,52 @@ fn any_line_becomes_an_account_or_is_refused_without_its_values() {
                     let shown = format!("{error:?}");
                     prop_assert!(!shown.contains(SECRET), "{}", shown);
                     prop_assert!(error.detail.len() <= LONGEST_DETAIL && error.pointer.len() <= 1024, "{}", shown);
+                }
+            }
+        }
+        Ok(())
+    });
+}
+
+/// Each record of the corpus is a record of each export, too.
+#[test]
+fn any_record_of_an_export_becomes_an_account_or_is_refused_without_its_values() {
+    let formats = [
+        ExportFormat::Firebase(None),
+        ExportFormat::Auth0(None),
+        ExportFormat::Keycloak,
+        ExportFormat::Supabase,
+        ExportFormat::Wordpress,
+    ];
+    let readers = formats.map(|format| {
+        let mut reader = AccountReader::for_test(false);
+        reader.import.format = format;
+        reader.import.username = Some(MemberPath::parse("/attributes/name"));
+        reader
+    });
+    let now = Clock::manual().now();
+    corpus!("json").holds_for_bytes(|bytes| {
+        // Our names, and those of the systems, so that more than the first check is reached.
+        let text = String::from_utf8_lossy(bytes);
+        for (from, to) in [
+            ("email", "email"),
+            ("email", "user_email"),
+            ("passwordHash", "encrypted_password"),
+            ("createdAt", "created_at"),
+        ] {
+            let content = Content::Json(text.replace(from, to).into_bytes());
+            for reader in &readers {
+                match reader.read(&Record { number: 1, content: content.clone() }, now) {
+                    Ok(ReadRecord::User(user)) => {
+                        let name = Username::parse(&user.account.username);
+                        prop_assert_eq!(name.as_ref().map(Username::key), Ok(&*user.account.username_key));
+                    }
+                    Ok(ReadRecord::Skipped(_)) => {}
+                    Err(errors) => {
+                        prop_assert!(!errors.is_empty());
+                        let shown = format!("{errors:?}");
+                        prop_assert!(!shown.contains(SECRET), "{}", shown);
+                    }
                 }
             }
         }

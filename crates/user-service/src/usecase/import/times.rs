@@ -159,10 +159,11 @@ mod tests {
         ] {
             assert_eq!(read(&value), Err(code), "{value}");
         }
-        // Microseconds and seconds of a distant year are in the future, and so are milliseconds before 1973.
+        // Microseconds of this century are milliseconds beyond the year 9999, and milliseconds before 1973 are seconds
+        // of a distant year.
         let now: Timestamp = "2024-02-29T12:00:00Z".parse().unwrap();
-        for number in [1_583_243_049_000_000_i64, 99_999_999_999] {
-            assert_eq!(parse(&json!(number), now).map_err(|invalid| invalid.code), Err("in-the-future"), "{number}");
+        for (number, code) in [(1_583_243_049_000_000_i64, "not-a-time"), (99_999_999_999, "in-the-future")] {
+            assert_eq!(parse(&json!(number), now).map_err(|invalid| invalid.code), Err(code), "{number}");
         }
     }
 

@@ -112,23 +112,16 @@ impl<'a> Export<'a> {
 
     /// Uses a member as the username, unless it is the address: then it is no name of its own.
     pub(super) fn use_as_username(&mut self, pointer: &'static str) {
-        if self.differs_from_address(&pointer[1..]) {
-            self.rename(pointer, "username");
+        if let Some(name) = self.take(pointer) {
+            super::use_as_username(&mut self.members, pointer, name);
         }
     }
 
     /// Uses a member as the display name, unless it is the address.
     pub(super) fn use_as_display_name(&mut self, pointer: &'static str) {
-        if self.differs_from_address(&pointer[1..]) {
-            self.rename(pointer, "displayName");
+        if let Some(name) = self.take(pointer).filter(|name| !is_address(&self.members, name)) {
+            self.members.insert("displayName", pointer, name);
         }
-    }
-
-    /// Returns whether a member is not the text of the member `email` of ours.
-    fn differs_from_address(&self, name: &str) -> bool {
-        let text = |value: Option<&Value>| value.and_then(Value::as_str).map(|text| text.trim().to_lowercase());
-        let address = text(self.members.get("email"));
-        address.is_none() || text(self.record.get(name)) != address
     }
 
     /// Uses the metadata that a user may change, and the metadata that only the application may change, as attributes.
@@ -210,6 +203,12 @@ pub(super) fn is_blank(value: &Value) -> bool {
         Value::Array(items) => items.is_empty(),
         Value::Object(members) => members.is_empty(),
     }
+}
+
+/// Returns whether a value is the text of the member `email` of ours.
+pub(super) fn is_address(members: &Members, value: &Value) -> bool {
+    let text = |value: Option<&Value>| value.and_then(Value::as_str).map(|text| text.trim().to_lowercase());
+    text(Some(value)).is_some_and(|value| text(members.get("email")) == Some(value))
 }
 
 /// Returns the fields of a CSV record as members. Empty fields are missing.

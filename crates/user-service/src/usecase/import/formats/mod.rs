@@ -11,7 +11,10 @@ mod left_behind;
 mod supabase;
 mod wordpress;
 
-use std::io::{self, Read};
+use std::{
+    borrow::Cow,
+    io::{self, Read},
+};
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
@@ -25,6 +28,7 @@ pub use self::{
 };
 use super::{
     json_members::{LineError, Members, parse_object},
+    line_to_account::MEMBERS,
     records::{Container, Content, MAX_RECORD_BYTES, Record, Records},
 };
 use crate::{
@@ -278,8 +282,8 @@ impl ExportFormat {
             Self::Supabase => supabase::translate(&mut export),
             Self::Wordpress => wordpress::translate(&mut export),
         }
-        if let Some((pointer, chosen)) = chosen.filter(|(_, chosen)| !export::is_blank(chosen)) {
-            export.members.insert("username", pointer, chosen);
+        if let Some((pointer, chosen)) = chosen {
+            use_as_username(&mut export.members, pointer, chosen);
         }
         Ok(export.finish())
     }
@@ -287,20 +291,25 @@ impl ExportFormat {
 
 /// Returns the members of a line of our own format. Only a member that the operator has named may be unknown.
 fn own_members(mut members: Map<String, Value>, errors: Vec<LineError>, username: Option<&MemberPath>) -> Translated {
-    let mut chosen = None;
-    if let Some(path) = username {
-        chosen = path.find(&members).cloned().filter(|chosen| !export::is_blank(chosen));
-        if let [name] = path.0.as_slice()
-            && !super::line_to_account::MEMBERS.contains(&name.as_str())
-        {
-            members.remove(name);
-        }
+    let chosen = username.and_then(|path| Some((path.pointer(), path.find(&members)?.clone())));
+    if let Some(MemberPath(path)) = username
+        && let [name] = path.as_slice()
+        && !MEMBERS.contains(&name.as_str())
+    {
+        members.remove(name);
     }
     let mut members = Members::new(members, errors);
-    if let (Some(path), Some(chosen)) = (username, chosen) {
-        members.insert("username", path.pointer(), chosen);
+    if let Some((pointer, chosen)) = chosen {
+        use_as_username(&mut members, pointer, chosen);
     }
     Translated { members, left: LeftBehind::default(), is_skipped: false }
+}
+
+/// Uses a value as the username, unless it is blank or the address: then it is no name of its own.
+fn use_as_username(members: &mut Members, pointer: impl Into<Cow<'static, str>>, chosen: Value) {
+    if !export::is_blank(&chosen) && !export::is_address(members, &chosen) {
+        members.insert("username", pointer, chosen);
+    }
 }
 
 #[cfg(test)]

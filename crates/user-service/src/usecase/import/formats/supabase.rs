@@ -2,7 +2,10 @@
 
 use serde_json::{Map, Value};
 
-use super::{LeftBehind, export::Export};
+use super::{
+    LeftBehind,
+    export::{Export, is_address, is_blank},
+};
 use crate::usecase::import::times;
 
 /// What the server itself writes into the metadata of a user.
@@ -41,7 +44,7 @@ pub(super) fn translate(export: &mut Export<'_>) {
         metadata.remove(name);
     }
     for name in ["avatar_url", "picture"] {
-        if metadata.remove(name).is_some_and(|value| !super::export::is_blank(&value)) {
+        if metadata.remove(name).is_some_and(|value| !is_blank(&value)) {
             export.left |= LeftBehind::AVATAR;
         }
     }
@@ -82,7 +85,7 @@ fn without_providers(export: &mut Export<'_>, mut app: Map<String, Value>) -> Ma
 /// Uses the first name in the metadata as the display name, and removes those that repeat it or the address.
 fn display_name(export: &mut Export<'_>, metadata: &mut Map<String, Value>) {
     let Some((name, pointer)) =
-        NAMES.into_iter().find(|(name, _)| metadata.get(*name).is_some_and(|value| !super::export::is_blank(value)))
+        NAMES.into_iter().find(|(name, _)| metadata.get(*name).is_some_and(|value| !is_blank(value)))
     else {
         return;
     };
@@ -92,7 +95,7 @@ fn display_name(export: &mut Export<'_>, metadata: &mut Map<String, Value>) {
             metadata.remove(other);
         }
     }
-    if export.members.get("email") != Some(&value) {
+    if !is_address(&export.members, &value) {
         export.members.insert("displayName", pointer, value);
     }
 }
