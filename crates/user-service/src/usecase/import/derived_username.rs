@@ -54,7 +54,7 @@ impl DerivedUsername {
     fn with_number(&self, attempt: u8) -> Username {
         let digest = Sha256::new().chain_update([attempt]).chain_update(&self.email_key).finalize();
         let random = u64::from_be_bytes(digest[..8].try_into().expect("the digest has 32 bytes"));
-        let smallest = 10_u64.pow(3 + u32::from(attempt.min(5)));
+        let smallest = 10_u64.pow(3 + u32::from(attempt.saturating_sub(1).min(5)));
         let number = u32::try_from(smallest + random % (9 * smallest)).expect("the number has at most nine digits");
         Username::with_suffix(&self.base, number)
             .or_else(|_| Username::with_suffix(UNNAMED, number))

@@ -112,7 +112,7 @@ impl AccountReader {
         }
     }
 
-    /// Does what the import does with a record whose username nobody has.
+    /// Does what the import does with a record whose username is free.
     #[cfg(test)]
     pub(super) fn read_account(&self, record: &Record, now: Timestamp) -> Result<UserRecord, Vec<LineError>> {
         match self.read(record, now)? {

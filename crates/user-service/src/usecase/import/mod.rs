@@ -149,7 +149,7 @@ pub struct ImportStep {
     pub derived_usernames: u64,
     /// The number of new accounts with an invitation.
     pub invited: u64,
-    /// The number of new accounts that nobody can sign in to before a password reset.
+    /// The number of new accounts without a password, which need a password reset.
     pub without_password: u64,
     /// The number of records that are no users, such as deleted ones.
     pub skipped: u64,
