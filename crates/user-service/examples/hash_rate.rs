@@ -56,7 +56,7 @@ fn main() -> Result<()> {
         salt: &SALT,
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let pool = HashPool::start(settings(), HashMetrics::register(&Registry::new())?)?;
+    let pool = HashPool::start(&settings(), HashMetrics::register(&Registry::new())?)?;
     let password = Password::parse_attempt(&PASSWORD.into()).map_err(|e| anyhow::anyhow!(e.detail))?;
 
     let mut rates: [Vec<Rate>; 4] = Default::default();

@@ -76,7 +76,7 @@ impl Application {
         let worker_clients = WorkerClients::new(&config.mongodb, "user-service").await?;
         let database = parsed.client.database(&config.mongodb.database);
         let store = Store::new(&database, config.mongodb.operation_timeout, config.relay.max_pending_per_user);
-        let hashes = HashPool::start(parsed.hashing, HashMetrics::register(&registry)?)?;
+        let hashes = HashPool::start(&parsed.hashing, HashMetrics::register(&registry)?)?;
         let signing = SigningKeys::new(
             store.keys.clone(),
             encryption.clone(),

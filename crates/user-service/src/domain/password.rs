@@ -82,9 +82,9 @@ impl Password {
         // Allocates the whole capacity at once, as above. No normal form is longer than three times the text (UAX #15).
         let mut other = Zeroizing::new(String::with_capacity(3 * typed.len()));
         if is_nfc(typed) {
-            other.extend(typed.nfd())
+            other.extend(typed.nfd());
         } else {
-            other.extend(typed.nfc())
+            other.extend(typed.nfc());
         }
         (other.as_str() != typed).then(|| SecretString::from(other.as_str()))
     }

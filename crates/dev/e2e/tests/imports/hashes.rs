@@ -138,7 +138,7 @@ async fn a_hash_of_devise_is_refused_without_the_pepper_and_a_login_that_misses_
     let file = files.write("users.ndjson", &[with_member(user_line(&world, "ada"), "passwordHash", json!(DEVISE))]);
     let (without, with) = (world.user_service(), world.user_service().set("HASHING__DEVISE_PEPPER", DEVISE_PEPPER));
 
-    let refused = json_lines(&run_users_command(&without, &["import", &file, "--json"], 1).await);
+    let refused = json_lines(&run_users_command(&without, &["import", &file, "--dry-run", "--json"], 1).await);
     let error = &refused[0]["errors"][0];
     assert_eq!(error["code"], "missing-pepper", "{error}");
     assert!(error["detail"].as_str().is_some_and(|detail| detail.contains("hashing.devise_pepper")), "{error}");

@@ -1,9 +1,7 @@
 //! Converts the hash formats of other systems to the stored format. The limits for their cost are in `policy`.
 
-use base64::{Engine as _, prelude::BASE64_STANDARD};
-
 use super::{
-    ForeignHash,
+    ForeignHash, asp_net,
     bcrypt::{Bcrypt, Input},
     pbkdf2::{Pbkdf2, Prf},
     phc::{self, PhcString},
@@ -51,42 +49,17 @@ pub(in crate::hashing) fn canonicalize(text: &str) -> Result<String, UnusableHas
     }
 }
 
-/// Converts a hash without any prefix: that of ASP.NET Core Identity, in Base64. Others are digests without salt.
+/// Converts a hash without any prefix. Only ASP.NET Core Identity's has a salt.
 fn canonicalize_bare(text: &str) -> Result<String, UnusableHash> {
-    if text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        match text.len() {
-            32 => return Err(UnusableHash::Unsupported("MD5")),
-            40 | 64 | 128 => return Err(UnusableHash::Unsupported("SHA without salt")),
-            _ => {}
-        }
+    match text.len() {
+        32 if is_hex(text) => Err(UnusableHash::Unsupported("MD5")),
+        40 | 64 | 128 if is_hex(text) => Err(UnusableHash::Unsupported("SHA without salt")),
+        _ => asp_net::canonicalize(text),
     }
-    let bytes = BASE64_STANDARD.decode(text).map_err(|_| UnusableHash::Malformed)?;
-    let number = |bytes: &[u8; 4]| u32::from_be_bytes(*bytes);
-    let (prf, iterations, salt, hash) = match bytes.split_first() {
-        // Version 2: a salt of 16 bytes and a hash of 32.
-        Some((0, rest)) if rest.len() == 48 => {
-            let (salt, hash) = rest.split_at(16);
-            (Prf::Sha1, 1000, salt, hash)
-        }
-        // Version 3: the number of the hash function, the iterations, and the length of the salt.
-        Some((1, rest)) => {
-            let ([prf, iterations, salt_bytes], rest) = match rest.as_chunks::<4>() {
-                ([prf, iterations, salt_bytes, ..], _) => ([prf, iterations, salt_bytes].map(number), &rest[12..]),
-                _ => return Err(UnusableHash::Malformed),
-            };
-            let prf = match prf {
-                0 => Prf::Sha1,
-                1 => Prf::Sha256,
-                2 => Prf::Sha512,
-                _ => return Err(UnusableHash::InvalidParameters),
-            };
-            let salt_bytes = usize::try_from(salt_bytes).map_err(|_| UnusableHash::Malformed)?;
-            let (salt, hash) = rest.split_at_checked(salt_bytes).ok_or(UnusableHash::Malformed)?;
-            (prf, iterations, salt, hash)
-        }
-        _ => return Err(UnusableHash::Malformed),
-    };
-    Pbkdf2::new(prf, iterations, salt.to_vec(), hash.to_vec()).map(|hash| ForeignHash::Pbkdf2(hash).to_stored())
+}
+
+fn is_hex(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// Converts Werkzeug's `method:parameters$salt$hash`. Its salts are text and are used without decoding.

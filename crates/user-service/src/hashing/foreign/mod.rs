@@ -1,8 +1,9 @@
 //! Hashes from other systems. At the first login, a matching hash is replaced by one of this service.
 //!
-//! Each algorithm has a file with its stored format, its cost and its verification. `import_formats` and `keycloak`
-//! convert the formats of other systems to the stored format.
+//! Each algorithm has a file with its stored format, its cost and its verification. `import_formats`, `asp_net` and
+//! `keycloak` convert the formats of other systems to the stored format.
 
+mod asp_net;
 mod bcrypt;
 mod firebase_scrypt;
 mod import_formats;

@@ -5,7 +5,8 @@ pub(super) const PASSWORD: &str = "correct horse";
 
 /// Hashes in the format of the other system, and the beginning of their stored format.
 pub(super) const VECTORS: &[(&str, &str)] = &[
-    // passlib 1.7.4, Django 5, argon2-cffi. The hash of Firebase: Python's hashlib and AES, by Firebase's description.
+    // passlib 1.7.4, Django and argon2-cffi; verified by passlib 1.7.4, Django 5.2.19, bcrypt 5.0.0 and argon2-cffi
+    // 25.1.0. The hash of Firebase was verified with Python's hashlib and cryptography 50.0.2, by Firebase's description.
     ("$2b$04$ksMzF5T1GreQtTXV/JSTrOWUcnoZY5391MQQprrPbL5mpLKkZdc2y", "$2b$04$ks"),
     ("$2a$04$Z2bbUoBftxNnjLfumaeRvOvbGDwl2/NwQcV1pvpHGx0UyIeILWACu", "$2a$04$Z2"),
     ("$2y$04$/Ux7RSSoJLxEEOX1pDsaW.CDOGAybZHUQB5mxm77jm4gxb7nPChWq", "$2y$04$/U"),

@@ -59,9 +59,9 @@ impl HashPool {
     ///
     /// # Errors
     /// Returns [`StartError`] if a setting is out of range, or if a thread cannot be started.
-    pub fn start(settings: HashingSettings, metrics: HashMetrics) -> Result<Self, StartError> {
+    pub fn start(settings: &HashingSettings, metrics: HashMetrics) -> Result<Self, StartError> {
         let threads = settings.thread_count()?;
-        Self::start_threads(&settings, metrics, threads)
+        Self::start_threads(settings, metrics, threads)
     }
 
     /// Starts only `running` of the configured threads.

@@ -30,7 +30,7 @@ fn metrics() -> HashMetrics {
 }
 
 fn started() -> HashPool {
-    HashPool::start(settings(), metrics()).unwrap()
+    HashPool::start(&settings(), metrics()).unwrap()
 }
 
 /// Returns a pool whose jobs stay in the queue.
@@ -211,7 +211,7 @@ async fn many_concurrent_verifications_have_correct_results() {
 
 #[tokio::test]
 async fn a_panic_in_a_hash_thread_fails_only_its_request() {
-    let pool = HashPool::start(HashingSettings { threads: 1, ..settings() }, metrics()).unwrap();
+    let pool = HashPool::start(&HashingSettings { threads: 1, ..settings() }, metrics()).unwrap();
     let hash = pool.hash(&password("correct horse")).await.unwrap();
     for _ in 0..3 {
         let failed = pool.submit(QueueLane::Single, 1, None, |reply| HashJob::Panic { reply }).await;
@@ -222,7 +222,7 @@ async fn a_panic_in_a_hash_thread_fails_only_its_request() {
 
 #[test]
 fn settings_out_of_bounds_are_refused() {
-    let refused = HashPool::start(HashingSettings { memory_kib: 4, ..settings() }, metrics()).err().unwrap();
+    let refused = HashPool::start(&HashingSettings { memory_kib: 4, ..settings() }, metrics()).err().unwrap();
     assert_eq!(refused.to_string(), "hashing.memory_kib: expected 8 to 4194304, not 4");
 }
 
