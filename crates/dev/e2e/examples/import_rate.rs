@@ -221,7 +221,7 @@ fn write_users(directory: &Path, format: &str, round: usize, users: usize) -> Re
     Ok(path)
 }
 
-fn write_user(file: &mut impl Write, format: &str, round: usize, n: usize) -> Result<()> {
+fn write_user(file: &mut BufWriter<fs::File>, format: &str, round: usize, n: usize) -> Result<()> {
     let (email, name, verified) =
         (format!("User.{round}.{n}@Example.org"), format!("User Number {n}"), n.is_multiple_of(2));
     match format {

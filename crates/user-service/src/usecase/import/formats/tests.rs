@@ -100,7 +100,7 @@ fn a_user_of_firebase_is_read() {
     assert_eq!((account.attributes.as_ref(), account.roles.len()), (None, 0));
     assert_eq!(left(&user), ["socialIdentities", "phoneNumbers", "avatars", "appMetadata"]);
     // No version writes an id of another form.
-    assert_ne!(bson::Uuid::from(account.id).to_string(), "bWkqJvFo1SM4OMSDLzGdnjf1Jrj2");
+    assert_ne!(account.id.to_string(), "bWkqJvFo1SM4OMSDLzGdnjf1Jrj2");
 }
 
 #[test]
@@ -219,7 +219,7 @@ fn a_user_of_keycloak_is_read() {
     });
     let user = read(ExportFormat::Keycloak, &record);
     let account = &user.account;
-    assert_eq!(bson::Uuid::from(account.id).to_string(), "d0a1a1f4-3b1f-4f6c-9f0b-7d3b6b7b7f10");
+    assert_eq!(account.id.to_string(), "d0a1a1f4-3b1f-4f6c-9f0b-7d3b6b7b7f10");
     assert_eq!((account.username.as_str(), user.derived.is_none()), ("ada", true));
     assert_eq!(account.display_name.as_deref(), Some("Ada Lovelace"));
     assert_eq!((account.locale.as_deref(), account.roles.as_slice()), (Some("de"), &["editor".to_owned()][..]));
@@ -264,7 +264,7 @@ fn a_row_of_supabase_is_read_from_json_and_from_csv() {
     for content in [Content::Json(record.to_string().into_bytes()), from_csv] {
         let user = read_with(&reader(ExportFormat::Supabase), content).unwrap_or_else(|errors| panic!("{errors:?}"));
         let account = &user.account;
-        assert_eq!(bson::Uuid::from(account.id).to_string(), id);
+        assert_eq!(account.id.to_string(), id);
         assert_eq!((account.username.as_str(), account.password_hash.as_str()), ("ada", BCRYPT));
         assert!(account.email_verified && account.status == UserStatus::Disabled);
         assert_eq!(created(account), "2023-04-05T06:07:08.1Z");
