@@ -20,10 +20,10 @@ use super::{progress_bar, report::RefusedLineReport};
 use crate::{
     app,
     config::Config,
-    hashing::FirebaseParameters,
     store::{self, Store},
     usecase::{
-        self, Auth0Hashes, ExportFormat, Import, ImportProgress, ImportStep, Importer, LeftBehind, MemberPath, Records,
+        self, Auth0Hashes, ExportFormat, FirebaseParameters, Import, ImportProgress, ImportStep, Importer, LeftBehind,
+        MemberPath, Records,
     },
 };
 

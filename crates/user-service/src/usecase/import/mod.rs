@@ -41,7 +41,7 @@ use super::invitation::Invitations;
 
 pub use self::{
     formats::{
-        Auth0Hashes, ExportFormat, InvalidHashConfig, InvalidHashFile, LeftBehind, MemberPath,
+        Auth0Hashes, ExportFormat, FirebaseParameters, InvalidHashConfig, InvalidHashFile, LeftBehind, MemberPath,
         parse_firebase_hash_config,
     },
     json_members::LineError,

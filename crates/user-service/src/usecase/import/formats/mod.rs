@@ -31,10 +31,8 @@ use super::{
     line_to_account::MEMBERS,
     records::{Container, Content, MAX_RECORD_BYTES, Record, Records},
 };
-use crate::{
-    domain::{AttributeRules, json_pointer},
-    hashing::FirebaseParameters,
-};
+use crate::domain::{AttributeRules, json_pointer};
+pub use crate::hashing::FirebaseParameters;
 
 /// The system that has written a file, with what its records need besides.
 pub enum ExportFormat {
