@@ -611,9 +611,9 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Undoes a change of the password, of TOTP or of the recovery codes, with the token from the notice of the change.
-         * @description All sessions end. A changed password becomes unusable, and a link to choose a new one is mailed. TOTP that was turned
-         *     on is removed. New recovery codes become void. A token works once.
+         * Undoes a change of the password, of TOTP or of the recovery codes, or disowns a sign-in, with the token from the notice.
+         * @description All sessions end. A changed password, and that of a disowned sign-in, becomes unusable, and a link to choose a new one
+         *     is mailed. TOTP that was turned on is removed. New recovery codes become void. A token works once.
          */
         post: operations["undoChange"];
         delete?: never;
@@ -1124,6 +1124,11 @@ export interface components {
              * @description The time since which the account has a second factor, as the links that undo a change use it.
              */
             secondFactorSince?: string | null;
+            /**
+             * @description Pairs of a device and a network from which the user signed in, the latest first. They are stored as keyed hashes, so
+             *     only their times are shown.
+             */
+            signInPlaces: components["schemas"]["ExportedSignInPlace"][];
             /** @description Used links that are remembered for a while, so that their pages can say that they were used. */
             usedLinks: components["schemas"]["ExportedUsedLink"][];
             /** @description The normalised form by which the username is compared. */
@@ -1170,6 +1175,11 @@ export interface components {
             /** Format: date-time */
             rotatedAt: string;
             userAgent?: string | null;
+        };
+        /** @description A device and a network from which the user signed in. */
+        ExportedSignInPlace: {
+            /** Format: date-time */
+            lastSeen: string;
         };
         /** @description A mailed link that is not used yet. */
         ExportedToken: {
@@ -1700,6 +1710,7 @@ export type ExportedKey = components['schemas']['ExportedKey'];
 export type ExportedNetwork = components['schemas']['ExportedNetwork'];
 export type ExportedSecondFactor = components['schemas']['ExportedSecondFactor'];
 export type ExportedSession = components['schemas']['ExportedSession'];
+export type ExportedSignInPlace = components['schemas']['ExportedSignInPlace'];
 export type ExportedToken = components['schemas']['ExportedToken'];
 export type ExportedUsedLink = components['schemas']['ExportedUsedLink'];
 export type FieldError = components['schemas']['FieldError'];

@@ -137,10 +137,10 @@ export interface components {
         /** @description The actor who turned off TOTP, if it was not the user. */
         TotpDisabledBy: "admin" | "operator" | "mailbox";
         /** @description The change that an undo link reverted. */
-        UndoneChange: "password" | "totp" | "recovery-codes";
+        UndoneChange: "password" | "totp" | "recovery-codes" | "sign-in";
         /**
          * UserChangeUndone
-         * @description The owner of the mailbox undid a change with the link in its notice. All sessions have ended. Causes a notice. If a change of the email address was undone, the event is `user.email_change_undone.v1` instead.
+         * @description The owner of the mailbox undid a change, or disowned a sign-in, with the link in its notice. All sessions have ended. Causes a notice. If a change of the email address was undone, the event is `user.email_change_undone.v1` instead.
          */
         UserChangeUndone: {
             /** @description The change that was undone. */
@@ -375,6 +375,30 @@ export interface components {
             userId: string;
         };
         /**
+         * UserNewSignIn
+         * @description A session is about to begin from a place, a device and a network, that the account was not signed in from in the last 30 days. Precedes `user.logged_in.v1` of the same session. Causes a notice, with a link that ends all sessions if `undo` is present.
+         */
+        UserNewSignIn: {
+            /** @description The browser and the system, guessed from the user agent, such as "Firefox on Linux"; absent if they are unknown. */
+            device?: string | null;
+            /** @description The network of the client in CIDR notation: an IPv4 /24 or an IPv6 /56; absent if it is unknown. */
+            network?: string | null;
+            /** @description The recipient of the notice. */
+            recipient: components["schemas"]["Recipient"];
+            /**
+             * Format: uuid
+             * @description The new session.
+             */
+            sessionId: string;
+            /** @description The token that ends all sessions, makes the password unusable and starts a reset; sealed to the recipient's address. Absent if the account has the maximum number of such links. */
+            undo?: components["schemas"]["TokenGrant"] | null;
+            /**
+             * Format: uuid
+             * @description The user, as in `ce_subject` and the key.
+             */
+            userId: string;
+        };
+        /**
          * UserPasswordChanged
          * @description The password changed. Causes a notice, with an undo link if `undo` is present.
          */
@@ -601,7 +625,7 @@ export interface components {
              */
             userId: string;
         };
-        /** @description The owner of the mailbox undid a change with the link in its notice. All sessions have ended. Causes a notice. If a change of the email address was undone, the event is `user.email_change_undone.v1` instead. */
+        /** @description The owner of the mailbox undid a change, or disowned a sign-in, with the link in its notice. All sessions have ended. Causes a notice. If a change of the email address was undone, the event is `user.email_change_undone.v1` instead. */
         UserChangeUndoneRecord: ({
             /** @constant */
             ce_dataschema: "urn:user-service:events:user.change_undone.v1";
@@ -751,6 +775,16 @@ export interface components {
             key: components["schemas"]["UserId"];
             value: components["schemas"]["UserLoggedIn"];
         };
+        /** @description A session is about to begin from a place, a device and a network, that the account was not signed in from in the last 30 days. Precedes `user.logged_in.v1` of the same session. Causes a notice, with a link that ends all sessions if `undo` is present. */
+        UserNewSignInRecord: ({
+            /** @constant */
+            ce_dataschema: "urn:user-service:events:user.new_sign_in.v1";
+            /** @constant */
+            ce_type: "user.new_sign_in.v1";
+        } & WithRequired<components["schemas"]["EventHeaders"], "ce_type" | "ce_dataschema">) & {
+            key: components["schemas"]["UserId"];
+            value: components["schemas"]["UserNewSignIn"];
+        };
         /** @description The password changed. Causes a notice, with an undo link if `undo` is present. */
         UserPasswordChangedRecord: ({
             /** @constant */
@@ -872,7 +906,7 @@ export interface components {
             value: components["schemas"]["UserUnlocked"];
         };
         /** @description A record of the topic `user.events`. */
-        EventRecord: components["schemas"]["UserChangeUndoneRecord"] | components["schemas"]["UserDeletedRecord"] | components["schemas"]["UserDisabledRecord"] | components["schemas"]["UserDisownedRecord"] | components["schemas"]["UserEmailChangeRequestedRecord"] | components["schemas"]["UserEmailChangeUndoneRecord"] | components["schemas"]["UserEmailChangedRecord"] | components["schemas"]["UserEmailVerificationRequestedRecord"] | components["schemas"]["UserEmailVerifiedRecord"] | components["schemas"]["UserEnabledRecord"] | components["schemas"]["UserImportedRecord"] | components["schemas"]["UserInvitationAcceptedRecord"] | components["schemas"]["UserInvitedRecord"] | components["schemas"]["UserLockedRecord"] | components["schemas"]["UserLoggedInRecord"] | components["schemas"]["UserPasswordChangedRecord"] | components["schemas"]["UserPasswordResetRequestedRecord"] | components["schemas"]["UserProfileUpdatedRecord"] | components["schemas"]["UserRecoveryCodeUsedRecord"] | components["schemas"]["UserRecoveryCodesRenewedRecord"] | components["schemas"]["UserRegisteredRecord"] | components["schemas"]["UserRegistrationAttemptedRecord"] | components["schemas"]["UserRolesChangedRecord"] | components["schemas"]["UserSessionsEndedRecord"] | components["schemas"]["UserTotpDisabledRecord"] | components["schemas"]["UserTotpEnabledRecord"] | components["schemas"]["UserUnlockedRecord"];
+        EventRecord: components["schemas"]["UserChangeUndoneRecord"] | components["schemas"]["UserDeletedRecord"] | components["schemas"]["UserDisabledRecord"] | components["schemas"]["UserDisownedRecord"] | components["schemas"]["UserEmailChangeRequestedRecord"] | components["schemas"]["UserEmailChangeUndoneRecord"] | components["schemas"]["UserEmailChangedRecord"] | components["schemas"]["UserEmailVerificationRequestedRecord"] | components["schemas"]["UserEmailVerifiedRecord"] | components["schemas"]["UserEnabledRecord"] | components["schemas"]["UserImportedRecord"] | components["schemas"]["UserInvitationAcceptedRecord"] | components["schemas"]["UserInvitedRecord"] | components["schemas"]["UserLockedRecord"] | components["schemas"]["UserLoggedInRecord"] | components["schemas"]["UserNewSignInRecord"] | components["schemas"]["UserPasswordChangedRecord"] | components["schemas"]["UserPasswordResetRequestedRecord"] | components["schemas"]["UserProfileUpdatedRecord"] | components["schemas"]["UserRecoveryCodeUsedRecord"] | components["schemas"]["UserRecoveryCodesRenewedRecord"] | components["schemas"]["UserRegisteredRecord"] | components["schemas"]["UserRegistrationAttemptedRecord"] | components["schemas"]["UserRolesChangedRecord"] | components["schemas"]["UserSessionsEndedRecord"] | components["schemas"]["UserTotpDisabledRecord"] | components["schemas"]["UserTotpEnabledRecord"] | components["schemas"]["UserUnlockedRecord"];
         /** @description A user as other services may see them. It has no secrets, and nothing that a login changes. */
         UserStateRecord: ({
             /** @constant */
@@ -930,6 +964,7 @@ export type UserInvitationAccepted = components['schemas']['UserInvitationAccept
 export type UserInvited = components['schemas']['UserInvited'];
 export type UserLocked = components['schemas']['UserLocked'];
 export type UserLoggedIn = components['schemas']['UserLoggedIn'];
+export type UserNewSignIn = components['schemas']['UserNewSignIn'];
 export type UserPasswordChanged = components['schemas']['UserPasswordChanged'];
 export type UserPasswordResetRequested = components['schemas']['UserPasswordResetRequested'];
 export type UserProfileUpdated = components['schemas']['UserProfileUpdated'];
@@ -959,6 +994,7 @@ export type UserInvitationAcceptedRecord = components['schemas']['UserInvitation
 export type UserInvitedRecord = components['schemas']['UserInvitedRecord'];
 export type UserLockedRecord = components['schemas']['UserLockedRecord'];
 export type UserLoggedInRecord = components['schemas']['UserLoggedInRecord'];
+export type UserNewSignInRecord = components['schemas']['UserNewSignInRecord'];
 export type UserPasswordChangedRecord = components['schemas']['UserPasswordChangedRecord'];
 export type UserPasswordResetRequestedRecord = components['schemas']['UserPasswordResetRequestedRecord'];
 export type UserProfileUpdatedRecord = components['schemas']['UserProfileUpdatedRecord'];

@@ -5,7 +5,11 @@ mod from_config;
 use std::{sync::Arc, time::Duration};
 
 use event_consumer::Consumer;
-use service_kit::{Clock, Health, Ids, Lifecycle, Stage, mongo, ops, topology::Topology};
+use service_kit::{
+    Clock, Health, Ids, Lifecycle, Stage, mongo, ops,
+    reload::{self, Reloadable},
+    topology::Topology,
+};
 use tokio::sync::Notify;
 
 use crate::{
@@ -23,6 +27,7 @@ use crate::{
 };
 
 use from_config::ParsedConfig;
+pub use from_config::{read_branding, renderer};
 
 /// The running service; [`run`](Self::run) waits for it.
 pub struct Application {
@@ -61,10 +66,11 @@ impl Application {
             .map(|server| Endpoint::new(server, config.smtp.hello_name.clone(), config.smtp.step_timeout));
         let pool = Pool::new(endpoints.collect(), smtp, metrics.clone());
         let wake = Arc::new(Notify::new());
+        let renderer = Reloadable::new(parsed.renderer);
         let sender = Arc::new(Sender {
             ledger: ledger.clone(),
             suppressions: suppressions.clone(),
-            renderer: parsed.renderer,
+            renderer: renderer.clone(),
             keys: Arc::clone(&keys),
             pool: pool.clone(),
             backoff: parsed.backoff,
@@ -98,6 +104,11 @@ impl Application {
         // Binds the listener before the tasks start that would have to be stopped on an error.
         ops::serve(&config.ops, health.clone(), metrics.registry(), &lifecycle)?;
         lifecycle.watch_signals()?;
+        if config.branding.directory.is_some() {
+            let (mail, branding) = (config.mail.clone(), config.branding.clone());
+            let load = move || from_config::load_renderer(&mail, &branding);
+            reload::on_hangup(&lifecycle, renderer, "branding", metrics.branding_failed(), load)?;
+        }
 
         // The tasks, in the order in which they are stopped.
         consumer.start(&lifecycle)?;

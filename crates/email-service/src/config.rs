@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, ensure};
+use branding::BrandingConfig;
 use event_consumer::SHORTEST_POLL_INTERVAL;
 use events::sealing::{KeyRing, PrivateKey};
 use jiff::SignedDuration;
@@ -42,6 +43,7 @@ pub struct Config {
     pub smtp: SmtpConfig,
     pub sender: SenderConfig,
     pub mail: MailConfig,
+    pub branding: BrandingConfig,
     pub ledger: LedgerConfig,
     pub sealing: SealingConfig,
     pub shutdown: ShutdownConfig,

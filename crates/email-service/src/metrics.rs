@@ -9,7 +9,7 @@ use service_kit::{panics, prometheus};
 use crate::{ledger::State, plan::Template};
 
 /// The counter of caught panics, and the places where panics are caught.
-const PANICS: (&str, &[&str]) = ("email_panics_total", &["record", "mail", "smtp", "ops"]);
+const PANICS: (&str, &[&str]) = ("email_panics_total", &["record", "mail", "smtp", "ops", "reload"]);
 
 /// The gauge of the findings about the topology of MongoDB and Kafka.
 pub const TOPOLOGY_FINDING: &str = "email_topology_finding";
@@ -34,6 +34,7 @@ pub struct Metrics {
     connections: IntCounterVec,
     servers: IntGaugeVec,
     recovered: IntCounterVec,
+    branding_failed: IntGauge,
 }
 
 /// The result of processing a record.
@@ -164,6 +165,10 @@ impl Metrics {
                 "Mails that recovery moved on because no sender held them any more, by action.",
                 &["action"],
             ),
+            branding_failed: registrar.gauge(
+                "email_branding_failed",
+                "Whether the last reload of the brand failed, or its layout failed for a mail since then.",
+            ),
             registry,
         }
     }
@@ -172,6 +177,12 @@ impl Metrics {
     #[must_use]
     pub fn registry(&self) -> Registry {
         self.registry.clone()
+    }
+
+    /// Returns the gauge that is 1 after a failure of the brand, until a reload succeeds.
+    #[must_use]
+    pub fn branding_failed(&self) -> IntGauge {
+        self.branding_failed.clone()
     }
 
     pub fn count_record(&self, outcome: RecordOutcome) {

@@ -17,6 +17,7 @@ pub enum Template {
     VerifyEmail,
     RegistrationAttempted,
     Invitation,
+    NewSignIn,
     PasswordReset,
     PasswordChanged,
     EmailChangeConfirm,
@@ -39,6 +40,7 @@ impl Template {
         Template::VerifyEmail,
         Template::RegistrationAttempted,
         Template::Invitation,
+        Template::NewSignIn,
         Template::PasswordReset,
         Template::PasswordChanged,
         Template::EmailChangeConfirm,
@@ -62,6 +64,7 @@ impl Template {
             Template::VerifyEmail => "verify-email",
             Template::RegistrationAttempted => "registration-attempted",
             Template::Invitation => "invitation",
+            Template::NewSignIn => "new-sign-in",
             Template::PasswordReset => "password-reset",
             Template::PasswordChanged => "password-changed",
             Template::EmailChangeConfirm => "email-change-confirm",
@@ -89,7 +92,8 @@ impl Template {
             | Template::Invitation
             | Template::PasswordReset
             | Template::EmailChangeConfirm => ResendPolicy::ResendOnce,
-            Template::PasswordChanged
+            Template::NewSignIn
+            | Template::PasswordChanged
             | Template::EmailChangeNotice
             | Template::EmailChanged
             | Template::EmailChangeUndone
@@ -199,6 +203,10 @@ pub struct MailValues {
     pub undone_change: Option<UndoneChange>,
     /// The display name of the administrator who invites, as it was typed: it may contain anything.
     pub inviter: Option<String>,
+    /// The browser and the system of a sign-in, such as "Firefox on Linux".
+    pub device: Option<String>,
+    /// The network of a sign-in in CIDR notation.
+    pub network: Option<String>,
 }
 
 /// One mail that an event asks for.
@@ -263,6 +271,12 @@ pub fn plan(event: &Event, max_event_age: SignedDuration) -> Vec<PlannedMail> {
         }
         Payload::UserEmailVerificationRequested(data) => {
             vec![mail(Template::VerifyEmail, &data.recipient).with_link(&data.verification, Purpose::EmailVerification)]
+        }
+        Payload::UserNewSignIn(data) => {
+            let values =
+                MailValues { device: data.device.clone(), network: data.network.clone(), ..MailValues::default() };
+            let notice = mail(Template::NewSignIn, &data.recipient).with_values(values);
+            vec![notice.with_undo_link(data.undo.as_ref(), Purpose::SignInUndo)]
         }
         Payload::UserPasswordChanged(data) => {
             let notice = mail(Template::PasswordChanged, &data.recipient);
@@ -331,8 +345,8 @@ mod tests {
     use events::{
         DeletedBy, EventType, PasswordChangeReason, SealedToken, UserChangeUndone, UserDeleted, UserDisowned,
         UserEmailChangeRequested, UserEmailChanged, UserImported, UserInvitationAccepted, UserInvited, UserLocked,
-        UserPasswordChanged, UserRecoveryCodeUsed, UserRecoveryCodesRenewed, UserRegistered, UserRegistrationAttempted,
-        UserTotpDisabled, UserTotpEnabled, UserUnlocked,
+        UserNewSignIn, UserPasswordChanged, UserRecoveryCodeUsed, UserRecoveryCodesRenewed, UserRegistered,
+        UserRegistrationAttempted, UserTotpDisabled, UserTotpEnabled, UserUnlocked,
     };
     use uuid::Uuid;
 
@@ -432,7 +446,15 @@ mod tests {
         let changed = |undo, reason| UserPasswordChanged { user_id: USER, reason, recipient: recipient(), undo };
         let renewed = |undo| UserRecoveryCodesRenewed { user_id: USER, recipient: recipient(), undo };
         let enabled = |undo| UserTotpEnabled { user_id: USER, recipient: recipient(), undo };
-        let with: [(Vec<PlannedMail>, _, _); 3] = [
+        let signed_in = |undo| UserNewSignIn {
+            user_id: USER,
+            session_id: USER,
+            device: None,
+            network: None,
+            recipient: recipient(),
+            undo,
+        };
+        let with: [(Vec<PlannedMail>, _, _); 4] = [
             (
                 planned(changed(undo(), PasswordChangeReason::Change)),
                 Template::PasswordChanged,
@@ -440,6 +462,7 @@ mod tests {
             ),
             (planned(enabled(undo())), Template::TotpEnabled, Purpose::TotpUndo),
             (planned(renewed(undo())), Template::RecoveryCodesRenewed, Purpose::RecoveryCodesUndo),
+            (planned(signed_in(undo())), Template::NewSignIn, Purpose::SignInUndo),
         ];
         for (mails, template, purpose) in with {
             let [mail] = mails.as_slice() else { panic!("{mails:?}") };
@@ -447,8 +470,12 @@ mod tests {
             assert_eq!(mail.link.as_ref().map(|link| link.purpose), Some(purpose));
             assert_eq!((mail.expires_at, mail.facts.template.resend_policy()), (at(0) + WEEK, ResendPolicy::Hold));
         }
-        let without =
-            [planned(changed(None, PasswordChangeReason::Reset)), planned(enabled(None)), planned(renewed(None))];
+        let without = [
+            planned(changed(None, PasswordChangeReason::Reset)),
+            planned(enabled(None)),
+            planned(renewed(None)),
+            planned(signed_in(None)),
+        ];
         for mails in without {
             assert_eq!((mails.len(), &mails[0].link, mails[0].expires_at), (1, &None, at(0) + WEEK));
         }
@@ -456,7 +483,7 @@ mod tests {
 
     #[test]
     fn an_undone_change_and_a_disabled_factor_name_the_change_and_the_actor() {
-        for change in [UndoneChange::Password, UndoneChange::Totp, UndoneChange::RecoveryCodes] {
+        for change in [UndoneChange::Password, UndoneChange::Totp, UndoneChange::RecoveryCodes, UndoneChange::SignIn] {
             let mails = planned(UserChangeUndone { user_id: USER, change, recipient: recipient() });
             let [mail] = mails.as_slice() else { panic!("{mails:?}") };
             assert_eq!((mail.facts.template, mail.facts.values.undone_change), (Template::ChangeUndone, Some(change)));
@@ -508,6 +535,16 @@ mod tests {
         assert_eq!(locked[0].facts.values.locked_until, Some(at(5)));
         let used = planned(UserRecoveryCodeUsed { user_id: USER, remaining: 3, recipient: recipient() });
         assert_eq!(used[0].facts.values.remaining, Some(3));
+        let (device, network) = (Some("Firefox on Linux".to_owned()), Some("203.0.113.0/24".to_owned()));
+        let signed_in = planned(UserNewSignIn {
+            user_id: USER,
+            session_id: USER,
+            device: device.clone(),
+            network: network.clone(),
+            recipient: recipient(),
+            undo: None,
+        });
+        assert_eq!(signed_in[0].facts.values, MailValues { device, network, ..MailValues::default() });
     }
 
     #[test]

@@ -86,7 +86,7 @@ mod tests {
             assert_eq!(EventType::parse(event_type.as_str()), Ok(*event_type));
             assert!(names.insert(event_type.as_str()), "{event_type} twice");
         }
-        assert_eq!(names.len(), 27);
+        assert_eq!(names.len(), 28);
     }
 
     #[test]

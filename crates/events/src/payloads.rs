@@ -20,6 +20,7 @@ catalogue! {
     UserImported = "user.imported.v1", mailed;
     UserEmailVerificationRequested = "user.email_verification_requested.v1", mailed;
     UserEmailVerified = "user.email_verified.v1", silent;
+    UserNewSignIn = "user.new_sign_in.v1", mailed;
     UserLoggedIn = "user.logged_in.v1", silent;
     UserProfileUpdated = "user.profile_updated.v1", silent;
     UserPasswordChanged = "user.password_changed.v1", mailed;
@@ -150,10 +151,13 @@ pub enum UndoneChange {
     Totp,
     /// New recovery codes were created: they are void.
     RecoveryCodes,
+    /// A sign-in from a new place was not the user's: the current password is unusable, and a
+    /// reset was started.
+    SignIn,
 }
 
-/// The owner of the mailbox undid a change with the link in its notice. All sessions have
-/// ended. Causes a notice. If a change of the email address was undone, the event is
+/// The owner of the mailbox undid a change, or disowned a sign-in, with the link in its notice.
+/// All sessions have ended. Causes a notice. If a change of the email address was undone, the event is
 /// `user.email_change_undone.v1` instead.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -337,6 +341,32 @@ pub enum LoginMethod {
     Totp,
     /// A recovery code.
     RecoveryCode,
+}
+
+/// A session is about to begin from a place, a device and a network, that the account was not
+/// signed in from in the last 30 days. Precedes `user.logged_in.v1` of the same session. Causes
+/// a notice, with a link that ends all sessions if `undo` is present.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UserNewSignIn {
+    /// The user, as in `ce_subject` and the key.
+    pub user_id: Uuid,
+    /// The new session.
+    pub session_id: Uuid,
+    /// The browser and the system, guessed from the user agent, such as "Firefox on Linux";
+    /// absent if they are unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
+    /// The network of the client in CIDR notation: an IPv4 /24 or an IPv6 /56; absent if it is
+    /// unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<String>,
+    /// The recipient of the notice.
+    pub recipient: Recipient,
+    /// The token that ends all sessions, makes the password unusable and starts a reset; sealed
+    /// to the recipient's address. Absent if the account has the maximum number of such links.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undo: Option<TokenGrant>,
 }
 
 /// A session began.

@@ -55,6 +55,8 @@ pub enum Purpose {
     TotpUndo,
     /// Voids new recovery codes.
     RecoveryCodesUndo,
+    /// Ends all sessions after a sign-in that was not the user's, and starts a reset.
+    SignInUndo,
     /// Accepts an invitation: sets the first password.
     Invitation,
 }
@@ -70,6 +72,7 @@ impl Purpose {
             Purpose::PasswordChangeUndo => "password-change-undo",
             Purpose::TotpUndo => "totp-undo",
             Purpose::RecoveryCodesUndo => "recovery-codes-undo",
+            Purpose::SignInUndo => "sign-in-undo",
             Purpose::Invitation => "invitation",
         }
     }

@@ -171,6 +171,9 @@ fn token_grant(payload: &Payload) -> Option<(&TokenGrant, Purpose, &str)> {
         Payload::UserRecoveryCodesRenewed(p) => {
             p.undo.as_ref().map(|undo| (undo, Purpose::RecoveryCodesUndo, p.recipient.email.as_str()))
         }
+        Payload::UserNewSignIn(p) => {
+            p.undo.as_ref().map(|undo| (undo, Purpose::SignInUndo, p.recipient.email.as_str()))
+        }
         _ => None,
     }
 }
@@ -190,7 +193,7 @@ fn boxes_sealed_by_libsodium_open_and_are_bound_to_their_event() {
             opened += 1;
         }
     }
-    assert_eq!(opened, 13);
+    assert_eq!(opened, 14);
 }
 
 #[test]

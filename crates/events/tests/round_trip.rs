@@ -79,6 +79,13 @@ fn payload_of(event_type: EventType) -> BoxedStrategy<Payload> {
         EventType::UserLoggedIn => (user_id, id(), methods())
             .prop_map(|(user_id, session_id, methods)| UserLoggedIn { user_id, session_id, methods }.into())
             .boxed(),
+        EventType::UserNewSignIn => {
+            (user_id, id(), option::of(text()), option::of(text()), recipient(), option::of(grant()))
+                .prop_map(|(user_id, session_id, device, network, recipient, undo)| {
+                    UserNewSignIn { user_id, session_id, device, network, recipient, undo }.into()
+                })
+                .boxed()
+        }
         EventType::UserProfileUpdated => {
             (user_id, names()).prop_map(|(user_id, changed)| UserProfileUpdated { user_id, changed }.into()).boxed()
         }
@@ -120,8 +127,12 @@ fn payload_of(event_type: EventType) -> BoxedStrategy<Payload> {
             .prop_map(|(user_id, recipient, undo)| UserRecoveryCodesRenewed { user_id, recipient, undo }.into())
             .boxed(),
         EventType::UserChangeUndone => {
-            let change =
-                prop_oneof![Just(UndoneChange::Password), Just(UndoneChange::Totp), Just(UndoneChange::RecoveryCodes)];
+            let change = prop_oneof![
+                Just(UndoneChange::Password),
+                Just(UndoneChange::Totp),
+                Just(UndoneChange::RecoveryCodes),
+                Just(UndoneChange::SignIn),
+            ];
             (user_id, change, recipient())
                 .prop_map(|(user_id, change, recipient)| UserChangeUndone { user_id, change, recipient }.into())
                 .boxed()

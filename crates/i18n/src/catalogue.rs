@@ -9,15 +9,20 @@ use super::{
     InvalidFile,
     language::{self, Language},
     message_pattern,
+    overrides::{self, CatalogueOverride, CatalogueTables, MissingTexts, RawCatalogue},
+    toml_files::{self, Node, TomlFiles},
 };
 
 /// The language for readers whose own languages have no catalogue.
-const FALLBACK: &str = "en";
+pub(crate) const FALLBACK: &str = "en";
 
 /// The texts of a service in one language, as they are in the file. A missing text must be an error of its `Deserialize`,
 /// and an unknown one, too (`deny_unknown_fields`).
 pub trait Texts: DeserializeOwned {
-    /// Checks what the types of the texts do not. The error names the key.
+    /// Where these texts are in a catalogue of the operator.
+    const TABLES: CatalogueTables;
+
+    /// Checks what the types of the texts do not. The error begins with the key and `: `, which locates its line.
     ///
     /// # Errors
     /// Returns an error if a text cannot be used.
@@ -37,9 +42,18 @@ impl<T: Texts> Catalogue<T> {
     /// # Errors
     /// Returns an error if a text is missing, unknown or invalid.
     pub fn parse(language: Language, toml: &str) -> Result<Self, InvalidFile> {
-        let refuse = |problem| InvalidFile { file: format!("catalogues/{}.toml", language.tag), problem };
-        let texts: T = toml::from_str(toml).map_err(|error| refuse(error.to_string()))?;
-        texts.check(&language).map_err(refuse)?;
+        let mut files = TomlFiles::default();
+        let texts = files.parse_embedded(path(&language.tag), toml)?;
+        Self::from_table(language, &files, &texts)
+    }
+
+    fn from_table(language: Language, files: &TomlFiles<'_>, table: &Node<'_>) -> Result<Self, InvalidFile> {
+        let prefix = T::TABLES.prefix();
+        let texts: T = files.deserialize_below(&prefix, table)?;
+        texts.check(&language).map_err(|problem| {
+            let (key, problem) = problem.split_once(": ").unwrap_or(("", &problem));
+            files.invalid_below(&prefix, key, toml_files::place_of(table, key), problem)
+        })?;
         Ok(Self { language, texts })
     }
 }
@@ -49,21 +63,34 @@ impl<T: Texts> Catalogue<T> {
 pub struct Catalogues<T> {
     by_tag: Vec<Arc<Catalogue<T>>>,
     fallback: usize,
+    missing: Vec<MissingTexts>,
 }
 
 impl<T: Texts> Catalogues<T> {
-    /// Parses and checks every file of an embedded folder. Its name is the tag of a language.
+    /// Parses and checks every file of an embedded folder, whose name is the tag of a language, and the catalogues of the
+    /// operator, which lie over them.
     ///
     /// # Errors
     /// Returns the first invalid file.
-    pub fn embedded(folder: &Dir<'_>) -> Result<Self, InvalidFile> {
-        let parse = |file: &include_dir::File<'_>| {
-            let tag = file.path().file_stem().unwrap_or_default().to_string_lossy();
-            let language = Language::embedded(&tag)?;
-            Catalogue::parse(language, language::utf8(file, "catalogues")?)
+    pub fn load(embedded: &Dir<'_>, overrides: &[CatalogueOverride]) -> Result<Self, InvalidFile> {
+        let (mut files, mut raw) = (TomlFiles::default(), Vec::new());
+        for file in embedded.files() {
+            let tag = file.path().file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            let language = Language::embedded_table(&tag, &mut files)?;
+            let texts = files.parse_embedded(path(&tag), language::utf8(file, "catalogues")?)?;
+            raw.push(RawCatalogue { tag, language, texts });
+        }
+        let missing = overrides::apply(&mut raw, &mut files, overrides, T::TABLES)?;
+        let catalogue = |RawCatalogue { tag, language, texts }: RawCatalogue<'_>| {
+            Catalogue::from_table(Language::from_table(&tag, &files, &language)?, &files, &texts)
         };
-        Self::new(folder.files().map(parse).collect::<Result<_, _>>()?)
+        let catalogues = raw.into_iter().map(catalogue).collect::<Result<_, _>>()?;
+        Ok(Self { missing, ..Self::new(catalogues)? })
     }
+}
+
+fn path(tag: &str) -> String {
+    format!("catalogues/{tag}.toml")
 }
 
 impl<T> Catalogues<T> {
@@ -74,11 +101,17 @@ impl<T> Catalogues<T> {
     pub fn new(mut catalogues: Vec<Catalogue<T>>) -> Result<Self, InvalidFile> {
         catalogues.sort_by(|a, b| a.language.tag.cmp(&b.language.tag));
         match catalogues.iter().position(|catalogue| catalogue.language.tag == FALLBACK) {
-            Some(fallback) => Ok(Self { by_tag: catalogues.into_iter().map(Arc::new).collect(), fallback }),
-            None => {
-                Err(InvalidFile { file: format!("catalogues/{FALLBACK}.toml"), problem: "it is missing".to_owned() })
+            Some(fallback) => {
+                let by_tag = catalogues.into_iter().map(Arc::new).collect();
+                Ok(Self { by_tag, fallback, missing: Vec::new() })
             }
+            None => Err(InvalidFile::whole(path(FALLBACK), "it is missing")),
         }
+    }
+
+    /// Returns the texts that the new languages of the operator do not have. They are shown in another language.
+    pub fn missing(&self) -> &[MissingTexts] {
+        &self.missing
     }
 
     /// Returns all catalogues, ordered by tag.
@@ -149,6 +182,8 @@ mod tests {
     }
 
     impl Texts for Greeting {
+        const TABLES: CatalogueTables = CatalogueTables::Below("pages");
+
         fn check(&self, language: &Language) -> Result<(), String> {
             if self.hello.starts_with("no ") { Err(format!("hello: not in {}", language.tag)) } else { Ok(()) }
         }

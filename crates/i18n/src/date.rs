@@ -4,6 +4,8 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 
+use super::message_pattern::check_line;
+
 /// The format of dates and times in a language.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -19,24 +21,29 @@ pub struct DateFormat {
 const FIELDS: [&str; 5] = ["{day}", "{month}", "{year}", "{hour}", "{minute}"];
 
 impl DateFormat {
-    pub(crate) fn check(&self) -> Result<(), String> {
+    /// Checks what the types do not. The error is the key and the problem.
+    pub(crate) fn check(&self) -> Result<(), (&'static str, String)> {
+        let refuse_format = |problem: &str| Err(("dates.format", problem.to_owned()));
         for field in FIELDS {
             if self.format.matches(field).count() != 1 {
-                return Err(format!("dates.format must contain {field} once"));
+                return refuse_format(&format!("it must contain {field} once"));
             }
         }
         let literal = FIELDS.iter().fold(self.format.clone(), |rest, field| rest.replace(field, ""));
         if literal.contains(['{', '}']) {
-            return Err("dates.format has an unknown placeholder".to_owned());
+            return refuse_format("it has an unknown placeholder");
         }
         if !literal.contains("UTC") {
-            return Err("dates.format must name UTC".to_owned());
+            return refuse_format("it must name UTC");
         }
-        if self.months.iter().any(|month| month.trim().is_empty()) {
-            return Err("dates.months has an empty name".to_owned());
+        if check_line(&self.format).is_err() {
+            return refuse_format("it has spaces around it, or is not on one line");
         }
-        if self.first_day.as_ref().is_some_and(|day| day.trim().is_empty() || day.contains(['{', '}'])) {
-            return Err("dates.first_day is invalid".to_owned());
+        if self.months.iter().any(|month| check_line(month).is_err() || month.contains(['{', '}'])) {
+            return Err(("dates.months", "a name is empty, or not a plain text on one line".to_owned()));
+        }
+        if self.first_day.as_ref().is_some_and(|day| check_line(day).is_err() || day.contains(['{', '}'])) {
+            return Err(("dates.first_day", "it is empty, or not a plain text on one line".to_owned()));
         }
         Ok(())
     }

@@ -6,7 +6,13 @@ use std::cmp::Reverse;
 use include_dir::{Dir, File, include_dir};
 use serde::Deserialize;
 
-use super::{InvalidFile, date::DateFormat, plural::Plurals};
+use super::{
+    InvalidFile,
+    date::DateFormat,
+    message_pattern::check_line,
+    plural::Plurals,
+    toml_files::{self, Node, TomlFiles},
+};
 
 /// The languages: every file of this folder is one.
 static FILES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/languages");
@@ -49,8 +55,15 @@ impl Language {
     /// # Errors
     /// Returns an error if there is none, or its file is invalid.
     pub fn embedded(tag: &str) -> Result<Self, InvalidFile> {
-        let file = FILES.get_file(format!("{tag}.toml")).ok_or_else(|| invalid(tag, "it is missing".to_owned()))?;
-        Self::parse(tag, utf8(file, "languages")?)
+        let mut files = TomlFiles::default();
+        let table = Self::embedded_table(tag, &mut files)?;
+        Self::from_table(tag, &files, &table)
+    }
+
+    /// Returns the text of the embedded file of this tag.
+    #[must_use]
+    pub fn embedded_text(tag: &str) -> Option<&'static str> {
+        FILES.get_file(format!("{tag}.toml"))?.contents_utf8()
     }
 
     /// Parses and checks a file.
@@ -58,33 +71,48 @@ impl Language {
     /// # Errors
     /// Returns an error if `tag` is not a BCP 47 tag, or the file is invalid.
     pub fn parse(tag: &str, toml: &str) -> Result<Self, InvalidFile> {
-        let refuse = |problem| invalid(tag, problem);
-        let plurals = Plurals::for_language(tag).map_err(refuse)?;
-        let LanguageFile { name, direction, fonts, dates } =
-            toml::from_str(toml).map_err(|error| refuse(error.to_string()))?;
-        if name.trim().is_empty() {
-            return Err(refuse("the name is empty".to_owned()));
+        let mut files = TomlFiles::default();
+        let table = files.parse_embedded(path(tag), toml)?;
+        Self::from_table(tag, &files, &table)
+    }
+
+    /// Returns the contents of the embedded file of this tag.
+    pub(crate) fn embedded_table<'a>(tag: &str, files: &mut TomlFiles<'a>) -> Result<Node<'a>, InvalidFile> {
+        let file = FILES.get_file(format!("{tag}.toml"));
+        let file = file.ok_or_else(|| InvalidFile::whole(path(tag), "it is missing"))?;
+        files.parse_embedded(path(tag), utf8(file, "languages")?)
+    }
+
+    /// Checks a language that is written like an embedded file, and as the table `language` in a file of the operator.
+    pub(crate) fn from_table(tag: &str, files: &TomlFiles<'_>, table: &Node<'_>) -> Result<Self, InvalidFile> {
+        const BELOW: &str = "language.";
+        let plurals = Plurals::for_language(tag).map_err(|problem| InvalidFile::whole(path(tag), problem))?;
+        let LanguageFile { name, direction, fonts, dates } = files.deserialize_below(BELOW, table)?;
+        let refuse =
+            |key: &str, problem: &str| Err(files.invalid_below(BELOW, key, toml_files::place_of(table, key), problem));
+        if check_line(&name).is_err() {
+            return refuse("name", "it is empty, has spaces around it, or is not on one line");
         }
         // They are unquoted in a style attribute.
         let is_family = |c: char| c.is_ascii_alphanumeric() || c == ' ' || c == '-';
         if let Some(family) = fonts.iter().find(|family| family.is_empty() || !family.chars().all(is_family)) {
-            return Err(refuse(format!("fonts: {family:?} is not the name of a font family")));
+            return refuse("fonts", &format!("{family:?} is not the name of a font family"));
         }
-        dates.check().map_err(refuse)?;
+        if let Err((key, problem)) = dates.check() {
+            return refuse(key, &problem);
+        }
         Ok(Self { tag: tag.to_owned(), name, is_rtl: direction == Direction::Rtl, fonts, dates, plurals })
     }
 }
 
-fn invalid(tag: &str, problem: String) -> InvalidFile {
-    InvalidFile { file: format!("languages/{tag}.toml"), problem }
+fn path(tag: &str) -> String {
+    format!("languages/{tag}.toml")
 }
 
 /// Returns the text of an embedded file of this folder.
 pub(crate) fn utf8<'a>(file: &'a File<'a>, folder: &str) -> Result<&'a str, InvalidFile> {
-    file.contents_utf8().ok_or_else(|| InvalidFile {
-        file: format!("{folder}/{}", file.path().display()),
-        problem: "it is not UTF-8".to_owned(),
-    })
+    let refuse = || InvalidFile::whole(format!("{folder}/{}", file.path().display()), "it is not UTF-8");
+    file.contents_utf8().ok_or_else(refuse)
 }
 
 /// Returns what `find` returns for `locale` or its longest possible prefix: `de-CH-1996`, then
@@ -180,7 +208,7 @@ mod tests {
     fn every_file_in_the_folder_is_embedded_and_complete() {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/languages");
         let files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-        assert_eq!(files.len(), 6);
+        assert_eq!(files.len(), 10);
         for file in files {
             let tag = file.file_stem().unwrap().to_str().unwrap();
             assert_eq!(Language::embedded(tag).unwrap().tag, tag);
@@ -203,7 +231,7 @@ mod tests {
         assert!(problem(&changed(direction, &format!("{direction}\nfont = \"x\""))).contains("font"));
         assert!(problem(&changed(direction, &format!("{direction}\nfonts = [\"x;color:red\"]"))).contains("fonts"));
         assert!(problem(&changed("\"October\", ", "")).contains("months"));
-        assert!(problem(&changed("{minute} UTC", "{minute}")).contains("dates.format must name UTC"));
+        assert!(problem(&changed("{minute} UTC", "{minute}")).contains("dates.format: it must name UTC"));
         assert!(problem(&changed("name = \"English\"", "name = \"\"")).contains("name"));
     }
 
@@ -224,10 +252,22 @@ mod tests {
             ("es", "1 de marzo de 2026, 04:05 (UTC)"),
             ("ja", "2026年3月1日 04:05（UTC）"),
             ("ar", "1 مارس 2026، الساعة 04:05 (UTC)"),
+            ("it", "1º marzo 2026, ore 04:05 (UTC)"),
+            ("nl", "1 maart 2026 om 04:05 uur (UTC)"),
+            ("pl", "1 marca 2026 r., godz. 04:05 (UTC)"),
+            ("pt", "1º de março de 2026, 04:05 (UTC)"),
         ] {
             assert_eq!(Language::embedded(tag).unwrap().dates.format(at), expected);
         }
         let second = "2026-12-02T23:59:00Z".parse().unwrap();
-        assert_eq!(Language::embedded("fr").unwrap().dates.format(second), "2 décembre 2026 à 23:59 (UTC)");
+        for (tag, expected) in [
+            ("fr", "2 décembre 2026 à 23:59 (UTC)"),
+            ("it", "2 dicembre 2026, ore 23:59 (UTC)"),
+            ("nl", "2 december 2026 om 23:59 uur (UTC)"),
+            ("pl", "2 grudnia 2026 r., godz. 23:59 (UTC)"),
+            ("pt", "2 de dezembro de 2026, 23:59 (UTC)"),
+        ] {
+            assert_eq!(Language::embedded(tag).unwrap().dates.format(second), expected);
+        }
     }
 }

@@ -8,11 +8,14 @@ use serde::{Deserialize, Serialize};
 use super::{
     bidi::{self, ValueDirection},
     language::Language,
-    plural::Form,
+    plural::{Form, Plurals},
 };
 
 /// Counts up to this one must have their plural form; above it `other` is used if necessary.
 const HIGHEST_COUNT_CHECKED: u32 = 1000;
+
+/// Beside the plural forms of a text that a language inherits: the tag of the language whose rules they follow.
+pub(crate) const INHERITED_FROM: &str = "$inherited-from";
 
 /// A value that a text can name in braces.
 pub trait Placeholder: Copy + PartialEq + fmt::Debug + 'static {
@@ -39,8 +42,16 @@ pub struct MessagePattern<P>(PatternForms<P>);
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum PatternForms<P> {
     Always(Vec<PatternPart<P>>),
-    /// The placeholder of the count, and the forms.
-    ByCount(P, Vec<(Form, Vec<PatternPart<P>>)>),
+    ByCount(CountedForms<P>),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct CountedForms<P> {
+    /// The placeholder of the count.
+    count: P,
+    forms: Vec<(Form, Vec<PatternPart<P>>)>,
+    /// The rules of the language that the forms are written in, if it is not the language of the catalogue.
+    inherited: Option<Plurals>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,7 +62,7 @@ enum PatternPart<P> {
 
 /// A pattern as it is in the file.
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "it must be a text, or a table of plural forms")]
 enum RawPattern {
     Text(String),
     Forms(BTreeMap<String, String>),
@@ -76,22 +87,28 @@ struct Segment {
 impl<P: Placeholder> MessagePattern<P> {
     fn from_plural_forms(written: &BTreeMap<String, String>) -> Result<Self, String> {
         let count = P::COUNT.ok_or("no value here has a plural form")?;
-        let mut forms = Vec::with_capacity(written.len());
+        let (mut forms, mut inherited) = (Vec::with_capacity(written.len()), None);
         for (name, text) in written {
+            if name == INHERITED_FROM {
+                inherited = Some(Plurals::for_language(text)?);
+                continue;
+            }
             let form = Form::parse(name).ok_or_else(|| format!("{name:?} is not a plural form"))?;
             forms.push((form, parts(text)?));
         }
         if forms.iter().all(|(form, _)| *form != Form::OTHER) {
             return Err("the plural form \"other\" is missing".to_owned());
         }
-        Ok(Self(PatternForms::ByCount(count, forms)))
+        Ok(Self(PatternForms::ByCount(CountedForms { count, forms, inherited })))
     }
 
     /// Returns the placeholders of all forms, including the count that selects the form.
     fn placeholders(&self) -> impl Iterator<Item = P> {
         let (forms, count): (Vec<&Vec<PatternPart<P>>>, _) = match &self.0 {
             PatternForms::Always(parts) => (vec![parts], None),
-            PatternForms::ByCount(count, forms) => (forms.iter().map(|(_, parts)| parts).collect(), Some(*count)),
+            PatternForms::ByCount(counted) => {
+                (counted.forms.iter().map(|(_, parts)| parts).collect(), Some(counted.count))
+            }
         };
         forms.into_iter().flatten().filter_map(PatternPart::placeholder).chain(count)
     }
@@ -124,8 +141,10 @@ impl<P: Placeholder> MessagePattern<P> {
     /// # Errors
     /// Returns an error that names the missing or wrong form.
     pub fn check_forms(&self, language: &Language) -> Result<(), String> {
-        let PatternForms::ByCount(count_placeholder, forms) = &self.0 else { return Ok(()) };
-        let rules = language.plurals.rules();
+        let PatternForms::ByCount(counted @ CountedForms { count: placeholder, forms, .. }) = &self.0 else {
+            return Ok(());
+        };
+        let rules = counted.rules(language);
         let mut counts = vec![0; forms.len()];
         for count in 0..=HIGHEST_COUNT_CHECKED {
             let at = form_index(forms, count, &rules)
@@ -138,9 +157,9 @@ impl<P: Placeholder> MessagePattern<P> {
             {
                 return Err(format!("the language has no plural form {category:?}"));
             }
-            let contains_count = parts.iter().any(|part| part.placeholder() == Some(*count_placeholder));
+            let contains_count = parts.iter().any(|part| part.placeholder() == Some(*placeholder));
             if counts != 1 && !contains_count {
-                return Err(format!("the form {form:?} must contain {{{}}}", count_placeholder.as_str()));
+                return Err(format!("the form {form:?} must contain {{{}}}", placeholder.as_str()));
             }
         }
         Ok(())
@@ -161,11 +180,11 @@ impl<P: Placeholder> MessagePattern<P> {
     ) -> Result<FilledText, P> {
         let parts = match &self.0 {
             PatternForms::Always(parts) => parts,
-            PatternForms::ByCount(placeholder, forms) => {
-                let count = count.ok_or(*placeholder)?;
+            PatternForms::ByCount(counted) => {
+                let (forms, count) = (&counted.forms, count.ok_or(counted.count)?);
                 let is_other = |(form, _): &(Form, _)| *form == Form::OTHER;
-                let at =
-                    form_index(forms, count, &language.plurals.rules()).or_else(|| forms.iter().position(is_other));
+                let at = form_index(forms, count, &counted.rules(language));
+                let at = at.or_else(|| forms.iter().position(is_other));
                 &forms[at.expect("a pattern by count has the form `other`")].1
             }
         };
@@ -184,6 +203,12 @@ impl<P: Placeholder> MessagePattern<P> {
             });
         }
         Ok(filled)
+    }
+}
+
+impl<P> CountedForms<P> {
+    fn rules(&self, language: &Language) -> PluralRules {
+        self.inherited.as_ref().unwrap_or(&language.plurals).rules()
     }
 }
 
@@ -360,5 +385,12 @@ mod tests {
         // French says "0 code", so this form is used for two counts.
         assert!(problem("fr", &[("one", "un code"), ("other", "{remaining} codes")]).contains("must contain"));
         assert_eq!(problem("ja", &[("other", "{remaining}個")]), "");
+        let polish = [("one", "{remaining} kod"), ("few", "{remaining} kody"), ("many", "{remaining} kodów")];
+        let with_other = |forms: &[(&'static str, &'static str)]| [forms, &[("other", "{remaining} kodu")]].concat();
+        assert_eq!(problem("pl", &with_other(&polish)), "");
+        assert!(problem("pl", &with_other(&polish[..2])).contains("no form for 0"));
+        assert!(problem("pl", &with_other(&[polish[0], polish[2]])).contains("no form for 2"));
+        // Italian has a form for millions, which is not required.
+        assert_eq!(problem("it", &[("one", "{remaining} codice"), ("other", "{remaining} codici")]), "");
     }
 }

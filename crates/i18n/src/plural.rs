@@ -4,7 +4,7 @@ use icu_locale_core::Locale;
 use icu_plurals::{PluralCategory, PluralRules, PluralRulesPreferences};
 
 /// Names the plural rules of one language. The rules themselves are not [`Sync`].
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Plurals(PluralRulesPreferences);
 
 /// When a form is used. An exact number has priority over a category.
@@ -47,16 +47,24 @@ mod tests {
 
     #[test]
     fn plural_categories_follow_the_rules_of_each_language() {
+        let counts = [0u32, 1, 2, 5, 11, 12, 22, 100, 1_000_000];
         for (tag, expected) in [
-            ("en", [Other, One, Other, Other, Other, Other, Other]),
-            ("fr", [One, One, Other, Other, Other, Other, Other]),
-            ("ja", [Other; 7]),
-            ("ar", [Zero, One, Two, Few, Few, Many, Other]),
-            ("ar-EG", [Zero, One, Two, Few, Few, Many, Other]),
-            ("tlh", [Other; 7]),
+            ("en", [Other, One, Other, Other, Other, Other, Other, Other, Other]),
+            ("nl", [Other, One, Other, Other, Other, Other, Other, Other, Other]),
+            ("fr", [One, One, Other, Other, Other, Other, Other, Other, Many]),
+            ("it", [Other, One, Other, Other, Other, Other, Other, Other, Many]),
+            // In Portugal, 0 is `other`.
+            ("pt", [One, One, Other, Other, Other, Other, Other, Other, Many]),
+            ("pt-BR", [One, One, Other, Other, Other, Other, Other, Other, Many]),
+            ("pt-PT", [Other, One, Other, Other, Other, Other, Other, Other, Many]),
+            ("pl", [Many, One, Few, Many, Many, Many, Few, Many, Many]),
+            ("ja", [Other; 9]),
+            ("ar", [Zero, One, Two, Few, Many, Many, Many, Other, Other]),
+            ("ar-EG", [Zero, One, Two, Few, Many, Many, Many, Other, Other]),
+            ("tlh", [Other; 9]),
         ] {
             let rules = Plurals::for_language(tag).unwrap().rules();
-            assert_eq!([0u32, 1, 2, 3, 10, 11, 100].map(|count| rules.category_for(count)), expected, "{tag}");
+            assert_eq!(counts.map(|count| rules.category_for(count)), expected, "{tag}");
         }
         assert!(Plurals::for_language("not a tag").is_err());
     }

@@ -7,6 +7,7 @@
 //! | [`telemetry`] | logging: readable text on a terminal, JSON otherwise |
 //! | [`lifecycle`] | signals, background tasks, the stages of a shutdown |
 //! | [`panics`] | the panic hook, and boundaries that limit a panic to the request, record or mail that caused it |
+//! | [`reload`] | a value that is loaded again at SIGHUP |
 //! | [`http_server`] | limits of an HTTP server (number of connections, time for slow clients) and its graceful stop |
 //! | [`ops`] | `/livez`, `/readyz`, `/metrics`, and the `healthcheck` command |
 //! | [`mongo`] | a client with the services' guarantees, operations with a deadline, errors that are safe to log, indexes |
@@ -30,6 +31,7 @@ pub mod mongo;
 pub mod ops;
 pub mod panics;
 mod random;
+pub mod reload;
 pub mod telemetry;
 pub mod topology;
 
@@ -41,3 +43,4 @@ pub use ops::{Check, CheckState, Health};
 pub use panics::install_panic_hook;
 pub use prometheus;
 pub use random::random_bytes;
+pub use reload::Reloadable;

@@ -18,6 +18,7 @@ use service_kit::{
     mongo::{self, WorkerClients},
     ops, panics,
     prometheus::Registry,
+    reload::{self, Reloadable},
     topology::Topology,
 };
 use tokio::sync::watch;
@@ -28,10 +29,10 @@ use crate::{
     housekeeping::Housekeeping,
     http::{
         self, AllowedOrigins, Discovery, HttpMetrics, RequestScope, ResponseMemory,
-        pages::{Pages, StartPage},
+        pages::{self, ServedPages, StartPage},
     },
     keys::SigningKeys,
-    metrics::{AccountMetrics, PANICS, RelayMetrics, TOPOLOGY_FINDING},
+    metrics::{AccountMetrics, PANICS, RelayMetrics, TOPOLOGY_FINDING, register_branding_failed},
     outbox::EventBuilder,
     relay::Relay,
     store::{self, Store},
@@ -129,6 +130,7 @@ impl Application {
             lifetimes,
             rules: Rules {
                 require_verified_email: auth.require_verified_email,
+                new_sign_in_notice: auth.new_sign_in_notice,
                 hidden_registration: auth.registration == RegistrationMode::Hidden,
                 totp_issuer: auth.totp_issuer(),
                 token_claims: parsed.claims,
@@ -148,16 +150,23 @@ impl Application {
             trusted_proxies: parsed.trusted_proxies,
             metrics: HttpMetrics::register(&registry)?,
         };
+        let (pages, branding_failed) = (Reloadable::new(parsed.pages), register_branding_failed(&registry)?);
+        let served_pages = ServedPages::new(pages.clone(), branding_failed.clone());
         let start_page = StartPage::new(health.clone(), config.http.mails_url.as_ref());
         let (server, intake, api_addresses) = api_server(
             &config,
             Arc::clone(&accounts),
             scope,
-            (parsed.origins, parsed.pages, start_page),
+            (parsed.origins, served_pages, start_page),
             worker_clients,
         )?;
         let ops_address = ops::serve(&config.ops, health.clone(), registry, &lifecycle)?;
         lifecycle.watch_signals()?;
+        if config.branding.directory.is_some() {
+            let branding = config.branding.clone();
+            let load = move || Ok(pages::load(&branding)?);
+            reload::on_hangup(&lifecycle, pages, "branding", branding_failed, load)?;
+        }
 
         // The tasks, in the order in which they are stopped.
         let grace = config.shutdown.grace;
@@ -236,7 +245,7 @@ fn api_server(
     config: &Config,
     accounts: Arc<AccountService>,
     scope: RequestScope,
-    (origins, pages, start_page): (AllowedOrigins, Pages, StartPage),
+    (origins, pages, start_page): (AllowedOrigins, ServedPages, StartPage),
     worker_clients: WorkerClients,
 ) -> anyhow::Result<(Server, Intake, Vec<SocketAddr>)> {
     let accounts = web::Data::from(accounts);

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
+use branding::BrandingConfig;
 use secrecy::SecretString;
 use serde::Deserialize;
 use service_kit::{
@@ -33,6 +34,7 @@ pub const SOURCE: ConfigSource = ConfigSource {
 #[derive(Debug, Clone, Deserialize)]
 pub struct Config {
     pub http: HttpConfig,
+    pub branding: BrandingConfig,
     pub ops: OpsConfig,
     pub mongodb: MongoConfig,
     pub kafka: TopicConfig,
@@ -226,6 +228,7 @@ pub struct AuthConfig {
     #[serde(deserialize_with = "service_kit::config::optional")]
     pub breached_passwords_file: Option<PathBuf>,
     pub require_verified_email: bool,
+    pub new_sign_in_notice: bool,
     pub registration: RegistrationMode,
     #[serde(deserialize_with = "service_kit::config::optional_duration")]
     pub unverified_expiry: Option<Duration>,

@@ -2,7 +2,7 @@
 //! what they measure.
 
 use jiff::Timestamp;
-use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts, Registry};
+use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 use service_kit::prometheus;
 
 use crate::store::PendingEvent;
@@ -10,11 +10,21 @@ use crate::store::PendingEvent;
 /// The counter of caught panics, and the values of its label.
 pub const PANICS: (&str, &[&str]) = (
     "user_service_panics_total",
-    &["request", "write", "hash", "password_policy", "relay", "background", "housekeeping", "import", "ops"],
+    &["request", "write", "hash", "password_policy", "relay", "background", "housekeeping", "import", "ops", "reload"],
 );
 
 /// The gauge of the findings about the topology of MongoDB and Kafka.
 pub const TOPOLOGY_FINDING: &str = "user_service_topology_finding";
+
+/// Registers the gauge of a brand that cannot be used.
+///
+/// # Errors
+/// Returns an error if the name is already registered.
+pub fn register_branding_failed(registry: &Registry) -> prometheus::Result<IntGauge> {
+    let help =
+        "1 if branding.directory could not be read again, or a template of it has failed; 0 after the next success.";
+    register(registry, IntGauge::new("user_service_branding_failed", help)?)
+}
 
 /// The metrics of the relay.
 #[derive(Clone)]

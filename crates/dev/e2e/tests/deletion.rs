@@ -110,6 +110,20 @@ async fn nothing_of_a_deleted_account_is_left_once_its_last_event_is_published()
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_privacy_page_names_every_collection() {
+    let world = World::new(&Stack::from_env(), "privacy-page").await;
+    let (_users, _emails, api) = world.start_both().await;
+    register(&api, &world.test_user("ada")).await;
+    let page = include_str!("../../../../docs/PRIVACY.md");
+    for database in [world.user_database().await, world.email_database().await] {
+        let names = database.list_collection_names().await.expect("MongoDB responds");
+        assert!(names.len() > 2, "{names:?}");
+        let missing: Vec<&String> = names.iter().filter(|name| !page.contains(&format!("`{name}`"))).collect();
+        assert!(missing.is_empty(), "docs/PRIVACY.md does not name {missing:?}");
+    }
+}
+
 /// The action of the fail point that delays a replica. The delayed replica may fail its own requests meanwhile,
 /// because a thread is blocked.
 const DELAY_ACTION: &str = "1*sleep(8000)";

@@ -88,6 +88,8 @@ const FIELDS: &[(&str, &str, FieldRule)] = &[
     ("users", "secondFactorOffAt", Exported("/secondFactorOffAt")),
     ("users", "knownNetworks.*.network", Withheld("a keyed hash, which says nothing without the key")),
     ("users", "knownNetworks.*.lastSeen", Exported("/knownNetworks/*/lastSeen")),
+    ("users", "signInPlaces.*.place", Withheld("a keyed hash, which says nothing without the key")),
+    ("users", "signInPlaces.*.lastSeen", Exported("/signInPlaces/*/lastSeen")),
     ("users", "lockedUntil", Exported("/lockedUntil")),
     ("users", "imported.at", Exported("/importedAt")),
     ("users", "imported.import", Withheld(INTERNAL)),
@@ -309,7 +311,8 @@ async fn every_stored_field_is_exported_or_withheld_for_a_reason() {
         found
     });
     for (path, value) in binaries {
-        let secret = ["hash", "salt", "secret", "recoveryCodes.*", "network"].iter().any(|name| path.ends_with(name));
+        let secret =
+            ["hash", "salt", "secret", "recoveryCodes.*", "network", "place"].iter().any(|name| path.ends_with(name));
         if let (Bson::Binary(binary), true) = (&value, secret) {
             secrets.push(BASE64_STANDARD.encode(&binary.bytes).trim_end_matches('=').to_owned());
             secrets.push(binary.bytes.iter().map(|byte| format!("{byte:02x}")).collect());

@@ -11,6 +11,7 @@ use e2e::{
     mail_scene::MailScene,
     offsets,
 };
+use events::Event;
 use serde_json::Value;
 use test_support::{Behavior, DEADLINE, Phase, ScriptedSmtp, Service, ServiceSpec, SmtpRule, World, wait_for};
 
@@ -276,6 +277,26 @@ async fn a_mail_whose_link_has_expired_is_never_requeued() {
         assert!(ran.code == Some(1) && ran.detail(&failed.id).contains("link has expired"), "{ran:?}");
     }
     assert!(scene.smtp.deliveries_to(&ada).is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_commands_find_every_mail_and_every_dead_letter_of_one_user() {
+    let scene = Scene::new("one-user").await;
+    let _service = scene.spec.clone().start().await;
+    let (mailed, unreadable) =
+        (scene.publisher.notice(&scene.world.address("ada")), scene.publisher.notice(&scene.world.address("grace")));
+    scene.publisher.publish(&mailed).await;
+    scene.publisher.publish_truncated(&unreadable).await;
+    offsets::wait_until_consumed(&scene.world, DEADLINE).await;
+
+    let found = async |what: &str, event: &Event| {
+        let listed = scene.run(&[what, "list", "--user", &event.envelope.key()]).await;
+        assert_eq!(listed.code, Some(0), "{listed:?}");
+        listed.lines.iter().map(|line| text(line, "eventId").to_owned()).collect::<Vec<String>>()
+    };
+    assert_eq!(found("mail", &mailed).await, [mailed.envelope.id.to_string()]);
+    assert_eq!(found("dead-letters", &unreadable).await, [unreadable.envelope.id.to_string()]);
+    assert!(found("dead-letters", &mailed).await.is_empty() && found("mail", &unreadable).await.is_empty());
 }
 
 /// Returns a service that can only open tokens that are sealed for another key.

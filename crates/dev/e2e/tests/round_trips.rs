@@ -3,7 +3,7 @@
 
 use bson::{Document, doc};
 use e2e::{
-    accounts::{register, update_user, wait_until_all_published},
+    accounts::{log_in_with_agent, register, update_user, wait_until_all_published},
     clients::TestClient,
     profiler,
 };
@@ -28,6 +28,8 @@ async fn each_request_makes_only_the_expected_calls_to_mongodb() {
     seen.push(("first login", commands_until_published(&world).await));
     let _ = api.login(&ada).await;
     seen.push(("login from a known network", commands_until_published(&world).await));
+    log_in_with_agent(&api, &ada, "okhttp/4.12.0").await;
+    seen.push(("login from a new device", commands_until_published(&world).await));
     let me = api.with_token(&tokens.access);
     let _ = me.get("/api/users/me").await.expect(200);
     seen.push(("profile", commands_until_published(&world).await));
@@ -66,6 +68,12 @@ async fn each_request_makes_only_the_expected_calls_to_mongodb() {
             "login from a known network",
             "audit update, sessions insert, throttles findAndModify, throttles findAndModify, throttles findAndModify, \
              throttles remove, users find, users findAndModify, users update",
+        ),
+        // The account is read with its undo links, and both events have an entry in the audit log.
+        (
+            "login from a new device",
+            "audit update, audit update, sessions insert, throttles findAndModify, throttles findAndModify, \
+             throttles findAndModify, throttles remove, users find, users find, users findAndModify, users update",
         ),
         ("profile", "users find"),
         ("verification for a gateway", "sessions find, users find"),

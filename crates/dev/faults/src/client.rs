@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use events::UserState;
-use reqwest::{Method, Request, RequestBuilder};
+use reqwest::{Method, Request, RequestBuilder, header::USER_AGENT};
 use serde_json::{Value, json};
 use test_support::{Api, ApiResponse, TestUser, remember_secret};
 use uuid::Uuid;
@@ -115,8 +115,21 @@ impl Client {
 
     /// `POST /api/auth/login` with the email address. Stores the tokens.
     pub async fn login(&mut self, person: &TestUser) -> Outcome {
+        self.send_login(person, |request| request).await
+    }
+
+    /// Does the same with a `User-Agent`.
+    pub async fn login_with_agent(&mut self, person: &TestUser, user_agent: &str) -> Outcome {
+        self.send_login(person, |request| request.header(USER_AGENT, user_agent)).await
+    }
+
+    async fn send_login(
+        &mut self,
+        person: &TestUser,
+        with_headers: impl FnOnce(RequestBuilder) -> RequestBuilder,
+    ) -> Outcome {
         let credentials = json!({ "identifier": person.email, "password": person.password });
-        let request = self.auth_request("login", &credentials);
+        let request = with_headers(self.auth_request("login", &credentials));
         let outcome = self.send_recorded(Action::Login, None, Some(&person.email), request).await;
         self.keep_tokens(&outcome);
         outcome

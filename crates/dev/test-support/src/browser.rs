@@ -91,6 +91,14 @@ impl Browser {
         self.call("Emulation.setScriptExecutionDisabled", json!({ "value": true })).await;
     }
 
+    /// Makes every page that is opened from now on record what its content security policy has blocked, in the global array
+    /// `policyViolations`.
+    pub async fn record_policy_violations(&mut self) {
+        let source = "globalThis.policyViolations = []; addEventListener('securitypolicyviolation', \
+            event => policyViolations.push(event.effectiveDirective + ' ' + event.blockedURI));";
+        self.call("Page.addScriptToEvaluateOnNewDocument", json!({ "source": source })).await;
+    }
+
     /// Opens a URL, and waits until everything is loaded.
     ///
     /// # Panics

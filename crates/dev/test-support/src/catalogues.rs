@@ -9,6 +9,15 @@ use std::{
 
 use toml::{Table, Value};
 
+/// The languages of mails and pages.
+pub const LANGUAGES: [&str; 10] = ["ar", "de", "en", "es", "fr", "it", "ja", "nl", "pl", "pt"];
+
+/// Texts that are the same in English: the words are usual in the language.
+const LOANWORDS: [(&str, &str); 1] = [("it", "Password")];
+
+/// The placeholders of dates.
+const DATES: [&str; 3] = ["{event_time}", "{link_expires_at}", "{locked_until}"];
+
 /// The texts of one language by their keys. The forms of a plural are one text.
 type Texts = BTreeMap<String, String>;
 
@@ -32,7 +41,11 @@ pub fn assert_catalogues(folder: &Path, languages: &[&str], punctuation: &[&str]
                 "en" => assert_english(text),
                 "es" => assert_spanish(text),
                 "fr" => assert_french(text),
+                "it" => assert_italian(text),
                 "ja" => assert_japanese(text),
+                "nl" => assert_dutch(text),
+                "pl" => assert_polish(text),
+                "pt" => assert_portuguese(text),
                 _ => {}
             }
         }
@@ -91,7 +104,8 @@ fn assert_nothing_is_left_in_english(language: &str, texts: &Texts, english: &Te
     for (key, text) in texts {
         // A text that is only a value is the same in every language.
         let is_value = text.starts_with('{') && text.find('}') == Some(text.len() - 1);
-        let is_translated = !text.trim().is_empty() && !english.contains(text.as_str());
+        let is_loanword = LOANWORDS.contains(&(language, text));
+        let is_translated = !text.trim().is_empty() && (is_loanword || !english.contains(text.as_str()));
         assert!(is_translated || is_value || punctuation.contains(&text.as_str()), "{language}: {key}: {text:?}");
     }
 }
@@ -121,9 +135,71 @@ fn assert_french(text: &str) {
 fn assert_spanish(text: &str) {
     assert_eq!(text.matches('?').count(), text.matches('¿').count(), "{text}");
     assert_eq!(text.matches('!').count(), text.matches('¡').count(), "{text}");
-    let words = text.to_lowercase();
-    let mut words = words.split(|c: char| !c.is_alphabetic());
-    assert!(!words.any(|word| ["tu", "tus", "ti", "tú"].contains(&word)), "{text}");
+    assert_no_word(text, &["tu", "tus", "ti", "tú"]);
+}
+
+/// Checks typographic quotation marks and apostrophes, the accents that are often written wrongly, and that only the formal
+/// address (lei) is used. A date has no article, which would depend on the day: il 7, l’8.
+fn assert_italian(text: &str) {
+    assert_no_straight_quotes(text);
+    assert_no_word(text, &["tu", "te", "ti", "tuo", "tua", "tuoi", "tue", "pò", "nè", "sè"]);
+    for wrong in ["E’ ", "chè", "qual’è"] {
+        assert!(!text.contains(wrong), "{wrong}: {text}");
+    }
+    for date in DATES {
+        for article in ["il ", "al ", "dal ", "del ", "l’"] {
+            assert!(!text.contains(&format!("{article}{date}")), "{text}");
+        }
+    }
+}
+
+/// Checks that the text is Brazilian and addresses the reader by você only, and that the name of the product, whose gender
+/// is unknown, has no article.
+fn assert_portuguese(text: &str) {
+    assert_no_straight_quotes(text);
+    assert_no_word(text, &["tu", "te", "ti", "teu", "tua", "teus", "tuas", "contigo", "vós", "vosso", "vossa"]);
+    assert_no_word(text, &["email", "emails", "utilizador", "passe", "registo", "contacto", "activar", "ecrã"]);
+    for article in ["no", "na", "do", "da", "ao", "à", "pelo", "pela"] {
+        assert!(!format!(" {text}").contains(&format!(" {article} {{product}}")), "{text}");
+    }
+}
+
+/// Checks that only the formal address (u) is used, and the hyphen of e-mail.
+fn assert_dutch(text: &str) {
+    assert_no_straight_quotes(text);
+    assert_no_word(text, &["je", "jij", "jou", "jouw", "jezelf", "jullie", "email", "emails", "emailadres"]);
+}
+
+/// Checks that the text is impersonal, without a form that has a gender; that no word has lost its diacritics; and that the
+/// name of the product, which is not inflected, follows an inflected noun.
+fn assert_polish(text: &str) {
+    assert_no_straight_quotes(text);
+    assert_eq!(text.matches('„').count(), text.matches('”').count(), "{text}");
+    assert_no_word(text, &["ty", "ci", "cię", "ciebie", "tobie", "tobą", "pan", "pani", "pana", "państwo", "państwa"]);
+    assert_no_word(text, &["haslo", "hasla", "jesli", "wiadomosc", "uzytkownika", "urzadzenia", "prosze", "mozna"]);
+    let lower = text.to_lowercase();
+    for word in lower.split(|c: char| !c.is_alphabetic()) {
+        assert!(!word.starts_with("twoj") && !word.starts_with("twój"), "{word}: {text}");
+        assert!(!["łeś", "łaś", "łbyś", "łabyś"].iter().any(|ending| word.ends_with(ending)), "{word}: {text}");
+    }
+    for both_genders in ["(a)", "(-a)", "/-a"] {
+        assert!(!lower.contains(both_genders), "{text}");
+    }
+    for (at, _) in text.match_indices("{product}") {
+        assert!(["serwisu ", "serwisie "].iter().any(|noun| text[..at].ends_with(noun)), "{text}");
+    }
+}
+
+fn assert_no_straight_quotes(text: &str) {
+    assert!(!text.contains(['\'', '"']), "{text}");
+}
+
+/// Checks that the text has none of these words, which are in lower case. The names of placeholders are no words.
+fn assert_no_word(text: &str, wrong: &[&str]) {
+    let lower = text.to_lowercase();
+    let outside_braces = lower.split('{').map(|part| part.split_once('}').map_or(part, |(_, after)| after));
+    let mut words = outside_braces.flat_map(|part| part.split(|c: char| !c.is_alphabetic()));
+    assert!(!words.any(|word| wrong.contains(&word)), "one of {wrong:?}: {text}");
 }
 
 /// Checks that there is Japanese punctuation, and no space except before the title of a name.
@@ -163,22 +239,47 @@ mod tests {
             )
         };
         assert!(accepts(english, "de", &other("Hallo {name}", "eins")));
-        for (language, text) in [
-            ("de", "Hello {name}"),
-            ("de", "Hallo {to}"),
-            ("de", ""),
-            ("fr", "Bonjour {name}!"),
-            ("fr", "L'{name}"),
-            ("es", "Hola {name}!"),
-            ("es", "Hola {name}, tu"),
-            ("ja", "{name} さん"),
-            ("ja", "{name}."),
-            ("ar", "{name}?"),
-            ("ar", "{name} \u{0660}"),
-        ] {
-            assert!(!accepts(english, language, &other(text, "eins")), "{language}: {text}");
+        for text in ["Hello {name}", "Hallo {to}", ""] {
+            assert!(!accepts(english, "de", &other(text, "eins")), "{text}");
         }
         assert!(!accepts(english, "de", "[a]\nb = \"Hallo {name}\""));
         assert!(!accepts("a = \"Log in\"", "de", "a = \"x\""));
+    }
+    #[test]
+    fn the_conventions_of_each_language_are_checked() {
+        for (language, right, wrong) in [
+            ("fr", "Bonjour {name}\u{202F}!", "Bonjour {name}!"),
+            ("fr", "L’{name}", "L'{name}"),
+            ("es", "¡Hola {name}!", "Hola {name}!"),
+            ("es", "Hola {name}, usted", "Hola {name}, tu"),
+            ("ja", "{name} 様", "{name} さん"),
+            ("ja", "{name}。", "{name}."),
+            ("ar", "{name}؟", "{name}?"),
+            ("ar", "{name} 0", "{name} \u{0660}"),
+            ("it", "L’utente {name}", "L'utente {name}"),
+            ("it", "{name}, perché no", "{name}, perchè no"),
+            ("it", "È {name}", "E’ {name}"),
+            ("it", "{name}, la sua password", "{name}, la tua password"),
+            ("it", "Scadenza: {event_time}", "Fino al {event_time}"),
+            ("pt", "Olá, {name}, sua senha", "Olá, {name}, tua senha"),
+            ("pt", "Olá, {name}, o usuário", "Olá, {name}, o utilizador"),
+            ("pt", "Seu e-mail, {name}", "Seu email, {name}"),
+            ("pt", "Conta em {product}", "Conta na {product}"),
+            ("nl", "{name}, uw wachtwoord", "{name}, je wachtwoord"),
+            ("nl", "Uw e-mailadres, {name}", "Uw emailadres, {name}"),
+            ("pl", "{name}, to konto", "{name}, Twoje konto"),
+            ("pl", "{name}, jeśli to zrobiono", "{name}, jeśli to zrobiłaś"),
+            ("pl", "{name}: zalogowano się", "{name}: zalogował(a) się"),
+            ("pl", "{name}, nowe hasło", "{name}, nowe haslo"),
+            ("pl", "Konto w serwisie {product}", "Konto w {product}"),
+            ("pl", "„{name}”", "“{name}”"),
+        ] {
+            let values: Vec<String> = placeholders(right).into_iter().map(|name| format!("{{{name}}}")).collect();
+            let english = format!("a = \"Hello {}\"", values.join(" "));
+            assert!(accepts(&english, language, &format!("a = \"{right}\"")), "{language}: {right}");
+            assert!(!accepts(&english, language, &format!("a = \"{wrong}\"")), "{language}: {wrong}");
+        }
+        assert!(accepts("a = \"Password\"", "it", "a = \"Password\""));
+        assert!(!accepts("a = \"Password\"", "de", "a = \"Password\""));
     }
 }

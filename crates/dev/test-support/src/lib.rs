@@ -26,7 +26,7 @@ mod world;
 
 pub use api::{Api, ApiResponse, TestUser, Tokens};
 pub use browser::Browser;
-pub use catalogues::assert_catalogues;
+pub use catalogues::{LANGUAGES, assert_catalogues};
 pub use documents::{count, find_all, wait_for_count};
 pub use hostile_names::HOSTILE_NAMES;
 pub use isolated_stack::{IsolatedCluster, IsolatedKafka, IsolatedMongod, IsolatedReplicaSet};

@@ -2,19 +2,21 @@
 
 use std::path::PathBuf;
 
+use branding::BrandingCommand;
 use clap::{Parser, Subcommand};
-use service_kit::cli::{GlobalArgs, ServiceCommand, block_on};
+use service_kit::cli::{GlobalArgs, ServiceCommand, block_on, print_result};
 
 use super::{
     dead_letters::{self, DeadLettersCommand},
     keygen,
     mail::{self, MailCommand},
-    preview,
+    preview::{self, PreviewArgs},
     suppressions::{self, SuppressionsCommand},
 };
 use crate::{
     app::{self, Application},
     config::SOURCE,
+    renderer,
 };
 
 /// Read account events from Kafka and send the mails that they cause, each mail once
@@ -43,15 +45,14 @@ enum Command {
         #[arg(long)]
         if_missing: bool,
     },
-    /// Write every mail in every language, with example data, to one HTML page
+    /// Show every mail in every language with example data, as a page or in the browser, or send one
     ///
-    /// Uses the same code as the mails that are sent. Needs no database, no Kafka and no key; of
-    /// the configuration only [mail] matters, for the sender's name and the links.
-    Preview {
-        /// Write `index.html` to this directory; only a page written by this command is replaced
-        #[arg(long, value_name = "DIR")]
-        out: PathBuf,
-    },
+    /// Uses the same code as the mails that are sent. Needs no database, no Kafka and no key; of the configuration only
+    /// [mail] and [branding] matter, and [smtp] for --to.
+    Preview(PreviewArgs),
+    /// Write the built-in files of the mails, as a starting point for a brand
+    #[command(subcommand)]
+    Branding(BrandingCommand),
     /// List mails, put them back into the queue, resolve unknown ones
     #[command(subcommand)]
     Mail(MailCommand),
@@ -75,7 +76,11 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
             command.run(&SOURCE, file, app::check, async |config| Application::build(config).await?.run().await)
         }
         Command::Keygen { out, public_out, if_missing } => keygen::run(&out, public_out.as_deref(), if_missing, json),
-        Command::Preview { out } => preview::run(&out, &SOURCE.load_section("mail", file)?, json),
+        Command::Branding(command) => {
+            let exported = command.run(&renderer::built_in_files())?;
+            print_result(json, &exported, &exported)
+        }
+        Command::Preview(args) => block_on(preview::run(file, args, json)),
         Command::Mail(command) => block_on(mail::run(file, command, json)),
         Command::DeadLetters(command) => block_on(dead_letters::run(file, command, json)),
         Command::Suppressions(command) => block_on(suppressions::run(file, command, json)),

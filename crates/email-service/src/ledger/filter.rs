@@ -2,7 +2,7 @@
 //! recovery. Each of the latter has its index (see [`super::indexes`]), and compares times by the
 //! server's clock.
 
-use bson::{Document, doc};
+use bson::{Binary, Document, doc, spec::BinarySubtype};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use jiff::Timestamp;
 use mongodb::options::{Collation, CollationStrength};
@@ -24,9 +24,6 @@ pub struct MailFilter {
     /// Only mails of this kind; several separated by commas
     #[arg(long, value_delimiter = ',', value_parser = one_of(Template::ALL, Template::as_str))]
     pub template: Vec<Template>,
-    /// Only mails caused by this user
-    #[arg(long, value_name = "USER_ID")]
-    pub user: Option<String>,
     /// Only mails to this address, in upper or lower case
     #[arg(long, value_name = "ADDRESS")]
     pub to: Option<String>,
@@ -56,6 +53,9 @@ pub struct DeadLetterFilter {
 /// The conditions on the event that a row comes from.
 #[derive(Debug, Clone, Default, PartialEq, clap::Args)]
 pub struct OriginFilter {
+    /// Only what the events of this user caused
+    #[arg(long, value_name = "USER_ID")]
+    pub user: Option<String>,
     /// Only what this event caused
     #[arg(long, value_name = "EVENT_ID")]
     pub event: Option<String>,
@@ -75,7 +75,7 @@ impl MailFilter {
         match_any(&mut filter, "_id", self.ids.iter().map(String::as_str));
         match_any(&mut filter, "state", self.state.iter().map(|state| state.as_str()));
         match_any(&mut filter, "template", self.template.iter().map(|template| template.as_str()));
-        match_any(&mut filter, "userId", self.user.as_deref());
+        match_any(&mut filter, "userId", self.origin.user.as_deref());
         match_any(&mut filter, "to", self.to.as_deref().map(str::trim));
         if let Some(event) = &self.origin.event {
             // Ids are `<event id>/<template>`, so the index on `_id` serves this range; `0` is the
@@ -101,6 +101,10 @@ impl DeadLetterFilter {
         match_any(&mut filter, "reason", self.reason.iter().map(String::as_str));
         match_any(&mut filter, "type", self.event_type.iter().map(String::as_str));
         match_any(&mut filter, "eventId", self.origin.event.as_deref());
+        if let Some(user) = &self.origin.user {
+            // The key of a record is the id of its user, as text.
+            filter.insert("key", Binary { subtype: BinarySubtype::Generic, bytes: user.clone().into_bytes() });
+        }
         self.origin.match_time(&mut filter, "firstSeenAt", now);
         filter
     }
@@ -208,8 +212,12 @@ mod tests {
         let filter = MailFilter {
             state: vec![State::Failed, State::Unknown],
             template: vec![Template::Welcome],
-            user: Some("u".into()),
-            origin: OriginFilter { event: Some("e".into()), since: Some(FilterTime::At(now)), until: None },
+            origin: OriginFilter {
+                user: Some("u".into()),
+                event: Some("e".into()),
+                since: Some(FilterTime::At(now)),
+                until: None,
+            },
             ..MailFilter::default()
         };
         let expected = doc! {

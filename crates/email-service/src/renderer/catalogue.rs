@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use i18n::{Language, Texts};
+use i18n::{CatalogueTables, Language, Text, Texts};
 use serde::Deserialize;
 
 use super::{
@@ -37,6 +37,10 @@ pub(super) struct CommonTexts {
     /// Why the recipient gets this mail, unless it has a reason of its own.
     pub(super) reason: MessagePattern,
     pub(super) automatic: MessagePattern,
+    /// Where to ask for help, in the mails of a brand with a support address.
+    pub(super) support: MessagePattern,
+    /// In place of a value of a sign-in that is not known.
+    pub(super) unknown: Text,
 }
 
 /// The texts of one kind of mail.
@@ -109,6 +113,7 @@ struct MailEntries {
     verify_email: MailEntry,
     registration_attempted: MailEntry,
     invitation: MailEntry,
+    new_sign_in: MailEntry,
     password_reset: MailEntry,
     password_changed: MailEntry,
     email_change_confirm: MailEntry,
@@ -125,6 +130,8 @@ struct MailEntries {
 }
 
 impl Texts for CatalogueTexts {
+    const TABLES: CatalogueTables = CatalogueTables::TopLevel(&["common", "mails"]);
+
     fn check(&self, language: &Language) -> Result<(), String> {
         self.common.check()?;
         for &template in Template::ALL {
@@ -149,6 +156,7 @@ impl CatalogueTexts {
             Template::VerifyEmail => &mails.verify_email,
             Template::RegistrationAttempted => &mails.registration_attempted,
             Template::Invitation => &mails.invitation,
+            Template::NewSignIn => &mails.new_sign_in,
             Template::PasswordReset => &mails.password_reset,
             Template::PasswordChanged => &mails.password_changed,
             Template::EmailChangeConfirm => &mails.email_change_confirm,
@@ -168,7 +176,7 @@ impl CatalogueTexts {
 
 impl CommonTexts {
     fn check(&self) -> Result<(), String> {
-        use Placeholder::{Name, Product, To};
+        use Placeholder::{Name, Product, Support, To};
         if self.colon.trim().is_empty() || self.colon.chars().any(char::is_control) {
             return Err("common.colon: it is empty, or contains a control character".to_owned());
         }
@@ -178,7 +186,10 @@ impl CommonTexts {
         self.link_fallback.check_only(&[Product], "common.link_fallback")?;
         self.not_you.check_only(&[Product], "common.not_you")?;
         self.reason.check_only(&[Product, To], "common.reason")?;
-        self.automatic.check_only(&[Product], "common.automatic")
+        self.automatic.check_only(&[Product], "common.automatic")?;
+        // The layout makes a link of the only value.
+        self.support.check_only(&[Support], "common.support")?;
+        MessagePattern::check_mentioned(&[&self.support], Support, "common.support")
     }
 }
 
@@ -236,18 +247,20 @@ impl MailTexts<'_> {
         let required = required_placeholders(template, case);
         let mut known = vec![Product, To, EventTime];
         known.extend(required);
-        let mut body: Vec<&MessagePattern> = self.paragraphs.iter().collect();
-        body.push(self.not_you);
-        for detail in self.details {
-            detail.label.check_only(&[Product], "details.label")?;
-            body.push(&detail.value);
+        let paragraphs = self.paragraphs.iter().enumerate();
+        let mut body: Vec<_> = paragraphs.map(|(at, pattern)| (format!("paragraphs.{at}"), pattern)).collect();
+        body.push(("not_you".to_owned(), self.not_you));
+        for (at, detail) in self.details.iter().enumerate() {
+            detail.label.check_only(&[Product], &format!("details.{at}.label"))?;
+            body.push((format!("details.{at}.value"), &detail.value));
         }
-        for pattern in &body {
-            pattern.check_only(&known, "body")?;
-            pattern.check_forms(language).map_err(|problem| format!("body: {problem}"))?;
+        for (key, pattern) in &body {
+            pattern.check_only(&known, key)?;
+            pattern.check_forms(language).map_err(|problem| format!("{key}: {problem}"))?;
         }
+        let body: Vec<_> = body.into_iter().map(|(_, pattern)| pattern).collect();
         for &placeholder in required {
-            MessagePattern::check_mentioned(&body, placeholder, "body")?;
+            MessagePattern::check_mentioned(&body, placeholder, "paragraphs")?;
         }
         match (link_target(template), self.link) {
             (LinkTarget::Nothing, None) => Ok(()),
@@ -261,8 +274,8 @@ impl MailTexts<'_> {
 impl LinkTexts {
     fn check(&self, mut known: Vec<Placeholder>) -> Result<(), String> {
         known.push(Placeholder::LinkExpiresAt);
-        for pattern in &self.paragraphs {
-            pattern.check_only(&known, "link.paragraphs")?;
+        for (at, pattern) in self.paragraphs.iter().enumerate() {
+            pattern.check_only(&known, &format!("link.paragraphs.{at}"))?;
         }
         self.button.check_only(&[Placeholder::Product], "link.button")?;
         self.expiry.check_only(&known, "link.expiry")?;
@@ -310,7 +323,7 @@ mod tests {
         let unknown = problem(&changed("Your {product} account was deleted", "Your {produkt} account"));
         assert!(unknown.contains("{produkt}"), "{unknown}");
         let elsewhere = problem(&changed("other = \"{remaining} codes\"", "other = \"{remaining} {locked_until}\""));
-        assert!(elsewhere.contains("mails.recovery-code-used.body: {locked_until}"), "{elsewhere}");
+        assert!(elsewhere.contains("mails.recovery-code-used.details.0.value: {locked_until}"), "{elsewhere}");
     }
 
     #[test]
@@ -324,7 +337,7 @@ mod tests {
     #[test]
     fn a_mail_without_a_required_placeholder_is_refused() {
         let fact = problem(&changed("value = \"{locked_until}\"", "value = \"later\""));
-        assert!(fact.contains("mails.account-locked.body: {locked_until}"), "{fact}");
+        assert!(fact.contains("mails.account-locked.paragraphs: {locked_until}"), "{fact}");
         let expiry = problem(&changed("until {link_expires_at}.", "for a while."));
         assert!(expiry.contains("mails.welcome.link.expiry"), "{expiry}");
     }
@@ -332,7 +345,7 @@ mod tests {
     #[test]
     fn a_missing_plural_form_and_a_misplaced_count_are_refused() {
         let form = problem(&changed("one = \"{remaining} code\", ", ""));
-        assert!(form.contains("mails.recovery-code-used.body: there is no form for 1"), "{form}");
+        assert!(form.contains("mails.recovery-code-used.details.0.value: there is no form for 1"), "{form}");
         let misplaced =
             problem(&changed("subject = \"A recovery code was used to sign in\"", "subject = { other = \"x\" }"));
         assert!(misplaced.contains("mails.recovery-code-used.subject: {remaining}"), "{misplaced}");
@@ -360,8 +373,8 @@ mod tests {
         let missing = problem(&format!("{before}[{after}"));
         assert!(missing.contains("mails.totp-disabled.when.by-mailbox: it is missing"), "{missing}");
         let fact = problem(&changed("account {username}", "account"));
-        assert!(fact.contains("mails.email-change-confirm.when.named.body: {username}"), "{fact}");
+        assert!(fact.contains("mails.email-change-confirm.when.named.paragraphs: {username}"), "{fact}");
         let usual = problem(&changed("an account at {product} whose", "the account {username} whose"));
-        assert!(usual.contains("mails.email-change-confirm.body: {username}"), "{usual}");
+        assert!(usual.contains("mails.email-change-confirm.paragraphs.0: {username}"), "{usual}");
     }
 }

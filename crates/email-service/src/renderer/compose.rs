@@ -1,17 +1,29 @@
 //! From a mail's content to its texts, and from the texts to the message.
 
-use i18n::{Catalogue, FilledText, Placeholder as _};
+use i18n::{Catalogue, FilledText, InvalidFile, Placeholder as _};
 
 use super::{
     ComposedMail, MailContent, RenderError, Renderer, address,
     catalogue::{CatalogueTexts, DetailTexts, MailTexts, MessagePattern},
-    layout::{DetailView, LinkView, MailView},
+    layout::{DetailView, LayoutValues, LinkView, MailView, Parts},
     link::{LinkTarget, link_target},
     message::{self, MessageInput},
     message_case::case_of,
+    network,
     placeholders::Placeholder,
     sanitize,
 };
+use crate::plan::MailFacts;
+
+/// The contents of a mail, without its headers.
+pub(super) struct RenderedMail {
+    pub(super) subject: String,
+    pub(super) parts: Parts,
+    /// The URL of the link.
+    pub(super) link_url: Option<String>,
+    /// Why the layout of the brand could not render this mail.
+    pub(super) brand_failure: Option<InvalidFile>,
+}
 
 impl Renderer {
     /// Renders the whole mail. The same content gives the same bytes, so a mail that is sent again
@@ -22,26 +34,43 @@ impl Renderer {
     /// this template needs is missing.
     pub fn compose(&self, mail: &MailContent<'_>) -> Result<ComposedMail, RenderError> {
         let facts = mail.facts;
-        let catalogue = self.catalogues.for_locale(facts.locale.as_deref());
         let to = address::normalize(&facts.to)?;
-        // Rows of earlier releases have a display name for every kind of mail.
-        let display_name = facts.display_name.as_deref().filter(|_| facts.template.names_recipient());
-        let view = Texts::new(self, mail, catalogue, display_name).view()?;
-        let text = self.layout.text(&view)?;
-        let html = self.layout.html(&view)?;
+        let RenderedMail { subject, parts: Parts { text, html }, brand_failure, .. } = self.render(mail)?;
         let (envelope, message) = message::build(MessageInput {
             from: &self.from,
             to,
-            to_name: display_name.and_then(sanitize::clean_name),
-            subject: &view.subject,
+            to_name: display_name(facts).and_then(sanitize::clean_name),
+            subject: &subject,
             date: mail.date,
             message_id: mail.message_id,
-            language: &catalogue.language.tag,
+            language: &self.catalogue(facts).language.tag,
             text: &text,
             html: &html,
+            // The layout of the brand may leave it out.
+            image: self.brand.logo.as_ref().filter(|logo| html.contains(&logo.url())),
         })?;
-        Ok(ComposedMail { subject: view.subject, envelope, message, text, html })
+        Ok(ComposedMail { subject, envelope, message, text, html, brand_failure })
     }
+
+    /// Renders subject, text and HTML.
+    pub(super) fn render(&self, mail: &MailContent<'_>) -> Result<RenderedMail, RenderError> {
+        let catalogue = self.catalogue(mail.facts);
+        let texts = Texts::new(self, mail, catalogue, display_name(mail.facts));
+        let brand = self.brand.view(|| texts.fill(&catalogue.texts.common.support))?;
+        let values = LayoutValues { mail: texts.view()?, brand };
+        let (parts, brand_failure) = self.layouts.render(&values)?;
+        let LayoutValues { mail: MailView { subject, link, .. }, .. } = values;
+        Ok(RenderedMail { subject, parts, link_url: link.map(|link| link.url), brand_failure })
+    }
+
+    fn catalogue(&self, facts: &MailFacts) -> &Catalogue<CatalogueTexts> {
+        self.catalogues.for_locale(facts.locale.as_deref())
+    }
+}
+
+/// Returns the name of the recipient, for a kind of mail that names it: rows of earlier releases have it for every kind.
+fn display_name(facts: &MailFacts) -> Option<&str> {
+    facts.display_name.as_deref().filter(|_| facts.template.names_recipient())
 }
 
 /// Fills the patterns of one mail.
@@ -148,7 +177,17 @@ impl<'a> Texts<'a> {
             Placeholder::Inviter => sanitize::name_of_inviter(values.inviter.as_deref()),
             Placeholder::Remaining => values.remaining.map(|count| count.to_string()),
             Placeholder::LockedUntil => values.locked_until.map(format),
+            Placeholder::Device => sanitize::name_in_sentence(values.device.as_deref()).or_else(|| self.unknown()),
+            Placeholder::Network => {
+                values.network.as_deref().and_then(network::shortened_address).or_else(|| self.unknown())
+            }
+            Placeholder::Support => self.renderer.brand.support.as_ref().map(|support| support.shown.clone()),
         }
+    }
+
+    /// Returns the text in place of a value that is not known.
+    fn unknown(&self) -> Option<String> {
+        Some(self.catalogue.texts.common.unknown.to_string())
     }
 
     fn missing(&self, value: &'static str) -> RenderError {

@@ -13,6 +13,7 @@ use crate::plan::{MailFacts, MailValues, Template};
 /// The time of the event in the examples: 22 November 2026, 20:10:42 UTC.
 const EVENT_TIME: i64 = 1_795_378_242;
 const LINK_LIFETIME: SignedDuration = SignedDuration::from_hours(72);
+const LOCK_LIFETIME: SignedDuration = SignedDuration::from_mins(15);
 
 /// A mail with example data.
 #[derive(Debug, Clone)]
@@ -29,6 +30,13 @@ impl ExampleMail {
         self
     }
 
+    /// Returns the same mail about an event at this time.
+    pub(crate) fn at(mut self, event_time: Timestamp) -> Self {
+        self.facts.event_time = event_time;
+        self.facts.values.locked_until = Some(event_time + LOCK_LIFETIME);
+        self
+    }
+
     /// Creates a mail that has all values and a link with `token`.
     pub(super) fn new(template: Template, token: &str) -> Self {
         let event_time = Timestamp::from_second(EVENT_TIME).unwrap_or_default();
@@ -37,10 +45,12 @@ impl ExampleMail {
             new_email: Some("ada@lovelace.example".to_owned()),
             old_email: Some("ada@example.org".to_owned()),
             remaining: Some(7),
-            locked_until: Some(event_time + SignedDuration::from_mins(15)),
+            locked_until: Some(event_time + LOCK_LIFETIME),
             totp_disabled_by: None,
             undone_change: None,
             inviter: Some("Grace Hopper".to_owned()),
+            device: Some("Firefox on Linux".to_owned()),
+            network: Some("203.0.113.0/24".to_owned()),
         };
         let facts = MailFacts {
             template,
@@ -98,6 +108,7 @@ impl ExampleMail {
             Some(MailCase::Password) => values.undone_change = Some(UndoneChange::Password),
             Some(MailCase::Totp) => values.undone_change = Some(UndoneChange::Totp),
             Some(MailCase::RecoveryCodes) => values.undone_change = Some(UndoneChange::RecoveryCodes),
+            Some(MailCase::SignIn) => values.undone_change = Some(UndoneChange::SignIn),
             Some(MailCase::Undo | MailCase::Named) | None => {}
         }
         Self { case, ..self }

@@ -1,9 +1,10 @@
 //! The layout that all mails share, as HTML and as text.
 
-use i18n::{FilledText, InvalidFile, Templates};
+use branding::Branding;
+use i18n::{FilledText, InvalidFile, TemplateSource, Templates};
 use serde::Serialize;
 
-use super::wrap;
+use super::{brand::BrandView, wrap};
 
 const HTML: &str = "mail.html";
 const TEXT: &str = "mail.txt";
@@ -49,30 +50,98 @@ pub(super) struct LinkView {
     pub(super) expiry: FilledText,
 }
 
-pub(super) struct Layout(Templates);
+/// The layout of all mails: that of the brand, if it has one, and the built-in one.
+pub(super) struct Layouts {
+    built_in: Layout,
+    brand: Option<Layout>,
+}
+
+/// The templates of both parts, and their paths.
+struct Layout {
+    templates: Templates,
+    html: String,
+    text: String,
+}
+
+/// Both parts of a mail.
+pub(super) struct Parts {
+    pub(super) text: String,
+    pub(super) html: String,
+}
 
 /// The values of the templates.
 #[derive(Serialize)]
-struct Values<'a> {
-    mail: &'a MailView,
+pub(super) struct LayoutValues<'a> {
+    pub(super) mail: MailView,
+    pub(super) brand: BrandView<'a>,
+}
+
+impl Layouts {
+    /// Compiles the built-in templates, and those of the brand.
+    pub(super) fn new(branding: &Branding) -> Result<Self, InvalidFile> {
+        let (html, text) = (branding.template(HTML), branding.template(TEXT));
+        let or_built_in = |template: Option<&TemplateSource>, built_in| template.cloned().unwrap_or(built_in);
+        let brand = match (html, text) {
+            (None, None) => None,
+            (html, text) => Some(Layout::new(or_built_in(html, built_in_html()), or_built_in(text, built_in_text()))?),
+        };
+        Ok(Self { built_in: Layout::new(built_in_html(), built_in_text())?, brand })
+    }
+
+    /// Renders both parts with the same layout: that of the brand, or the built-in one if that of the brand fails.
+    /// Returns the failure, too.
+    pub(super) fn render(&self, values: &LayoutValues<'_>) -> Result<(Parts, Option<InvalidFile>), InvalidFile> {
+        let failure = match self.brand.as_ref().map(|layout| layout.render(values)) {
+            Some(Ok(parts)) => return Ok((parts, None)),
+            Some(Err(failure)) => Some(failure),
+            None => None,
+        };
+        Ok((self.built_in.render(values)?, failure))
+    }
+
+    /// Checks that both parts show this link: a mail without it would be useless.
+    pub(super) fn check_link(&self, parts: &Parts, url: &str) -> Result<(), InvalidFile> {
+        const PROBLEM: &str = "a mail has a link, and mail.link.url is not shown";
+        let layout = self.brand.as_ref().unwrap_or(&self.built_in);
+        if !parts.html.contains(&url.replace('&', "&amp;")) {
+            return Err(InvalidFile::whole(&layout.html, PROBLEM));
+        }
+        if !parts.text.contains(url) {
+            return Err(InvalidFile::whole(&layout.text, PROBLEM));
+        }
+        Ok(())
+    }
+
+    /// Returns the error about the template of the HTML part.
+    pub(super) fn invalid_html(&self, problem: &str) -> InvalidFile {
+        InvalidFile::whole(&self.brand.as_ref().unwrap_or(&self.built_in).html, problem)
+    }
+}
+
+/// Returns the built-in templates by their paths in the folder of a brand.
+pub(super) fn built_in_templates() -> Vec<(String, String)> {
+    [(HTML, built_in_html()), (TEXT, built_in_text())].map(|(name, it)| (name.to_owned(), it.text().to_owned())).into()
+}
+
+fn built_in_html() -> TemplateSource {
+    TemplateSource::new("templates/mail.html", include_str!("../../templates/mail.html"))
+}
+
+fn built_in_text() -> TemplateSource {
+    TemplateSource::new("templates/mail.txt", include_str!("../../templates/mail.txt"))
 }
 
 impl Layout {
-    pub(super) fn new() -> Result<Layout, InvalidFile> {
-        let sources =
-            [(HTML, include_str!("../../templates/mail.html")), (TEXT, include_str!("../../templates/mail.txt"))];
-        let mut templates = Templates::new(&sources)?;
+    fn new(html: TemplateSource, text: TemplateSource) -> Result<Self, InvalidFile> {
+        let paths = [html.path().to_owned(), text.path().to_owned()];
+        let mut templates = Templates::new([(HTML, html), (TEXT, text)])?;
         templates.add_filter("wrap", |text| wrap::wrap(&text, TEXT_WIDTH));
-        Ok(Layout(templates))
+        let [html, text] = paths;
+        Ok(Self { templates, html, text })
     }
 
-    /// Renders the HTML part, escaped.
-    pub(super) fn html(&self, mail: &MailView) -> Result<String, InvalidFile> {
-        self.0.render(HTML, &Values { mail })
-    }
-
-    /// Renders the text part, wrapped and not escaped.
-    pub(super) fn text(&self, mail: &MailView) -> Result<String, InvalidFile> {
-        self.0.render(TEXT, &Values { mail })
+    /// Renders the text part, wrapped and not escaped, and the HTML part, escaped.
+    fn render(&self, values: &LayoutValues<'_>) -> Result<Parts, InvalidFile> {
+        Ok(Parts { text: self.templates.render(TEXT, values)?, html: self.templates.render(HTML, values)? })
     }
 }

@@ -50,7 +50,7 @@ pub(super) fn link_target(template: Template) -> LinkTarget {
         Template::Invitation => LinkTarget::Page("accept-invitation"),
         Template::EmailChangeConfirm => LinkTarget::Page("confirm-email"),
         Template::EmailChanged => LinkTarget::Page("undo-email-change"),
-        Template::PasswordChanged | Template::TotpEnabled | Template::RecoveryCodesRenewed => {
+        Template::NewSignIn | Template::PasswordChanged | Template::TotpEnabled | Template::RecoveryCodesRenewed => {
             LinkTarget::PageIfToken("undo-change")
         }
         Template::EmailChangeNotice

@@ -2,10 +2,13 @@
 
 use std::time::SystemTime;
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use jiff::Timestamp;
 use lettre::Address;
 use lettre::address::Envelope;
-use lettre::message::header::{ContentTransferEncoding, ContentType, HeaderName, HeaderValue};
+use lettre::message::header::{
+    ContentDisposition, ContentId, ContentTransferEncoding, ContentType, HeaderName, HeaderValue,
+};
 use lettre::message::{Body, Mailbox, Message, MultiPart, MultiPartKind, SinglePart};
 use sha2::{Digest, Sha256};
 
@@ -27,6 +30,18 @@ pub(super) struct MessageInput<'a> {
     pub(super) language: &'a str,
     pub(super) text: &'a str,
     pub(super) html: &'a str,
+    /// The image that the HTML shows.
+    pub(super) image: Option<&'a InlineImage>,
+}
+
+/// An image within the mail, so that opening the mail needs no request to a server.
+pub(super) struct InlineImage {
+    /// `left@right`, without angle brackets. The HTML names it as `cid:left@right` (RFC 2392).
+    pub(super) content_id: String,
+    /// The MIME type.
+    pub(super) media_type: &'static str,
+    pub(super) file_name: String,
+    pub(super) bytes: Vec<u8>,
 }
 
 /// Builds the message with one recipient, in the envelope and in `To`.
@@ -36,8 +51,12 @@ pub(super) fn build(input: MessageInput<'_>) -> Result<(Envelope, MessageBytes),
     let alternatives = MultiPart::builder()
         .kind(MultiPartKind::Alternative)
         .boundary(boundary(&message_id))
-        .singlepart(text_part(ContentType::TEXT_PLAIN, input.text))
-        .singlepart(text_part(ContentType::TEXT_HTML, input.html));
+        .singlepart(text_part(ContentType::TEXT_PLAIN, input.text));
+    let html = text_part(ContentType::TEXT_HTML, input.html);
+    let alternatives = match input.image {
+        None => alternatives.singlepart(html),
+        Some(image) => alternatives.multipart(related(&message_id).singlepart(html).singlepart(image.part())),
+    };
     let message = Message::builder()
         .envelope(envelope.clone())
         .from(input.from.clone())
@@ -51,6 +70,36 @@ pub(super) fn build(input: MessageInput<'_>) -> Result<(Envelope, MessageBytes),
         .raw_header(header("Content-Language", input.language))
         .multipart(alternatives)?;
     Ok((envelope, MessageBytes(fold_headers(&message.formatted()))))
+}
+
+/// Returns a `multipart/related` whose root is HTML (RFC 2387 requires `type`, which lettre omits).
+fn related(message_id: &str) -> MultiPart {
+    let boundary = boundary(&format!("related {message_id}"));
+    let content_type = ContentType::parse(&format!("multipart/related; type=\"text/html\"; boundary=\"{boundary}\""));
+    MultiPart::builder().header(content_type.expect("a boundary of hexadecimal digits")).build()
+}
+
+impl InlineImage {
+    /// Returns the URL for the HTML.
+    pub(super) fn url(&self) -> String {
+        format!("cid:{}", self.content_id)
+    }
+
+    /// Returns the image itself as a URL.
+    pub(super) fn data_url(&self) -> String {
+        format!("data:{};base64,{}", self.media_type, BASE64_STANDARD.encode(&self.bytes))
+    }
+
+    fn part(&self) -> SinglePart {
+        let Ok(body) = Body::new_with_encoding(self.bytes.clone(), ContentTransferEncoding::Base64) else {
+            unreachable!("base64 takes any bytes");
+        };
+        SinglePart::builder()
+            .content_type(ContentType::parse(self.media_type).expect("a constant MIME type"))
+            .header(ContentId::from(format!("<{}>", self.content_id)))
+            .header(ContentDisposition::inline_with_name(&self.file_name))
+            .body(body)
+    }
 }
 
 /// Encodes a text as 7bit where possible, else as base64: links stay unbroken and unchanged.
@@ -114,10 +163,10 @@ fn fold_position(line: &[u8]) -> Option<usize> {
     Some(spaces.take_while(|at| *at <= LINE).last().unwrap_or(first))
 }
 
-/// Returns the boundary, which is the same for the same mail. `=_` occurs neither in base64 nor in
-/// our texts.
-fn boundary(message_id: &str) -> String {
-    let digest = hex::encode(Sha256::digest(message_id));
+/// Returns the boundary, which is the same for the same mail. `=_` does not occur in base64, and a text that contains
+/// it by chance does not contain the digest.
+fn boundary(seed: &str) -> String {
+    let digest = hex::encode(Sha256::digest(seed));
     format!("=_{}", &digest[..32])
 }
 
@@ -138,8 +187,6 @@ fn checked_message_id(given: &str) -> Result<String, RenderError> {
 
 #[cfg(test)]
 mod tests {
-    use base64::{Engine as _, prelude::BASE64_STANDARD};
-
     use super::*;
 
     #[test]

@@ -8,7 +8,7 @@ use crate::plan::Template;
 /// A case in which a kind of mail has other texts than usual.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum MailCase {
-    /// The change can be undone by a link.
+    /// The change can be undone by a link, or the sign-in disowned.
     Undo,
     /// An administrator or the operator turned the second factor off.
     ByAdmin,
@@ -20,6 +20,8 @@ pub(super) enum MailCase {
     Totp,
     /// New recovery codes were voided.
     RecoveryCodes,
+    /// A sign-in was disowned.
+    SignIn,
     /// The name that the mail mentions is known and safe to show: the username, or that of the inviter.
     Named,
 }
@@ -34,6 +36,7 @@ impl MailCase {
             MailCase::Password => "password",
             MailCase::Totp => "totp",
             MailCase::RecoveryCodes => "recovery-codes",
+            MailCase::SignIn => "sign-in",
             MailCase::Named => "named",
         }
     }
@@ -42,9 +45,11 @@ impl MailCase {
 /// Returns the cases of a kind of mail besides the usual one.
 pub(super) fn cases(template: Template) -> &'static [MailCase] {
     match template {
-        Template::PasswordChanged | Template::TotpEnabled | Template::RecoveryCodesRenewed => &[MailCase::Undo],
+        Template::NewSignIn | Template::PasswordChanged | Template::TotpEnabled | Template::RecoveryCodesRenewed => {
+            &[MailCase::Undo]
+        }
         Template::TotpDisabled => &[MailCase::ByAdmin, MailCase::ByMailbox],
-        Template::ChangeUndone => &[MailCase::Password, MailCase::Totp, MailCase::RecoveryCodes],
+        Template::ChangeUndone => &[MailCase::Password, MailCase::Totp, MailCase::RecoveryCodes, MailCase::SignIn],
         Template::EmailChangeConfirm | Template::Invitation => &[MailCase::Named],
         Template::Welcome
         | Template::VerifyEmail
@@ -71,6 +76,7 @@ pub(super) fn case_of(mail: &MailContent<'_>) -> Option<MailCase> {
             UndoneChange::Password => MailCase::Password,
             UndoneChange::Totp => MailCase::Totp,
             UndoneChange::RecoveryCodes => MailCase::RecoveryCodes,
+            UndoneChange::SignIn => MailCase::SignIn,
         }),
         Template::EmailChangeConfirm => sanitize::name_in_sentence(values.username.as_deref()).map(|_| MailCase::Named),
         Template::Invitation => sanitize::name_of_inviter(values.inviter.as_deref()).map(|_| MailCase::Named),

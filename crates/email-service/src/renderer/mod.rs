@@ -3,13 +3,16 @@
 //! The texts are in `catalogues/<language>.toml`, the templates in `templates/`. Pure: no clock, no I/O.
 
 mod address;
+mod brand;
 mod catalogue;
+mod check;
 mod compose;
 mod example;
 mod layout;
 mod link;
 mod message;
 mod message_case;
+mod network;
 mod placeholders;
 mod sanitize;
 #[cfg(test)]
@@ -18,7 +21,8 @@ mod wrap;
 
 use std::fmt;
 
-use i18n::{Catalogues, InvalidFile};
+use branding::{Branding, BuiltInFiles};
+use i18n::{Catalogues, InvalidFile, MissingTexts, Texts as _};
 use include_dir::{Dir, include_dir};
 use jiff::Timestamp;
 use lettre::address::Envelope;
@@ -28,19 +32,27 @@ use url::Url;
 
 use crate::plan::MailFacts;
 pub use example::ExampleMail;
-use {catalogue::CatalogueTexts, layout::Layout, link::LinkBase};
+use {brand::MailBrand, catalogue::CatalogueTexts, layout::Layouts, link::LinkBase};
 
 /// The texts: every file of this folder is a language.
 static CATALOGUES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/catalogues");
 
+/// Returns the built-in files that a brand can replace.
+#[must_use]
+pub fn built_in_files() -> BuiltInFiles {
+    let (files, tables) = (layout::built_in_templates(), CatalogueTexts::TABLES);
+    BuiltInFiles { files, catalogues: &CATALOGUES, tables }
+}
+
 /// Renders every kind of mail in every language. Immutable.
 pub struct Renderer {
     from: Mailbox,
-    /// The name of the product in mails: the display name of `from`, else its domain.
+    /// The name of the product in mails: that of the brand, else the display name of `from`, else its domain.
     product: String,
     links: LinkBase,
     catalogues: Catalogues<CatalogueTexts>,
-    layout: Layout,
+    layouts: Layouts,
+    brand: MailBrand,
 }
 
 /// One mail to render. Values that the template does not use are ignored; a missing value is
@@ -70,6 +82,8 @@ pub struct ComposedMail {
     pub message: MessageBytes,
     pub text: String,
     pub html: String,
+    /// Why the layout of the brand could not render this mail, so that the built-in one was used.
+    pub brand_failure: Option<InvalidFile>,
 }
 
 /// The bodies contain one-time tokens, so only their sizes are shown.
@@ -81,6 +95,7 @@ impl fmt::Debug for ComposedMail {
             .field("message", &self.message)
             .field("text", &format_args!("<{} bytes>", self.text.len()))
             .field("html", &format_args!("<{} bytes>", self.html.len()))
+            .field("brand_failure", &self.brand_failure)
             .finish()
     }
 }
@@ -107,6 +122,8 @@ impl fmt::Debug for MessageBytes {
 pub enum RenderError {
     #[error(transparent)]
     File(#[from] InvalidFile),
+    #[error("{failure} (in the mail `{mail}` in the language `{language}`)")]
+    Layout { failure: InvalidFile, mail: String, language: String },
     #[error("the link base is invalid: {0}")]
     LinkBase(&'static str),
     #[error("the sender's address is invalid")]
@@ -122,25 +139,55 @@ pub enum RenderError {
 }
 
 impl Renderer {
-    /// Creates a renderer, and checks every embedded catalogue completely, so that no mail fails
-    /// later because of a missing text. Links begin with `link_base_url` (http or https, without
-    /// query or fragment).
-    pub fn new(from: Mailbox, link_base_url: Url) -> Result<Renderer, RenderError> {
+    /// Creates a renderer, and checks every catalogue completely, so that no mail fails later because of a missing text.
+    /// Links begin with `link_base_url` (http or https, without query or fragment). With a brand, every mail is rendered
+    /// once.
+    ///
+    /// # Errors
+    /// Returns an error if the sender or the link base is invalid, or the brand cannot be used for every mail.
+    pub fn new(from: Mailbox, link_base_url: Url, branding: &Branding) -> Result<Renderer, RenderError> {
+        let renderer = Self::unchecked(from, link_base_url, branding)?;
+        if *branding != Branding::default() {
+            renderer.check()?;
+        }
+        Ok(renderer)
+    }
+
+    fn unchecked(from: Mailbox, link_base_url: Url, branding: &Branding) -> Result<Renderer, RenderError> {
         let Mailbox { name, email } = from;
         let email = address::normalize(email.as_ref()).map_err(|_| RenderError::Sender)?;
         let name = name.as_deref().and_then(sanitize::clean_name);
         Ok(Renderer {
-            product: name.clone().unwrap_or_else(|| email.domain().to_owned()),
-            from: Mailbox::new(name, email),
+            product: branding.brand.product.clone().or(name.clone()).unwrap_or_else(|| email.domain().to_owned()),
             links: LinkBase::new(link_base_url)?,
-            catalogues: Catalogues::embedded(&CATALOGUES)?,
-            layout: Layout::new()?,
+            catalogues: Catalogues::load(&CATALOGUES, branding.overrides())?,
+            layouts: Layouts::new(branding)?,
+            brand: MailBrand::new(&branding.brand, email.domain())?,
+            from: Mailbox::new(name, email),
         })
     }
 
     /// Returns the name of the product in mails.
     pub fn product(&self) -> &str {
         &self.product
+    }
+
+    /// Returns the domain of the sender's address, as an A-label.
+    pub fn sender_domain(&self) -> &str {
+        self.from.email.domain()
+    }
+
+    /// Returns the HTML of a mail with the image in it as a `data:` URL, to show it without the mail.
+    pub fn with_image_as_data(&self, html: String) -> String {
+        match &self.brand.logo {
+            Some(logo) => html.replace(&logo.url(), &logo.data_url()),
+            None => html,
+        }
+    }
+
+    /// Returns the texts that the new languages of the brand do not have.
+    pub fn missing_texts(&self) -> &[MissingTexts] {
+        self.catalogues.missing()
     }
 
     /// Returns tag and own name of all languages, ordered by tag.

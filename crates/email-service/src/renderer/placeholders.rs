@@ -23,6 +23,12 @@ pub(super) enum Placeholder {
     Inviter,
     Remaining,
     LockedUntil,
+    /// The browser and the system of a sign-in.
+    Device,
+    /// The network of a sign-in, as a shortened address.
+    Network,
+    /// The support address of the brand: an email address or a URL.
+    Support,
 }
 
 impl i18n::Placeholder for Placeholder {
@@ -41,6 +47,9 @@ impl i18n::Placeholder for Placeholder {
         P::Inviter,
         P::Remaining,
         P::LockedUntil,
+        P::Device,
+        P::Network,
+        P::Support,
     ];
 
     fn as_str(self) -> &'static str {
@@ -57,12 +66,15 @@ impl i18n::Placeholder for Placeholder {
             P::Inviter => "inviter",
             P::Remaining => "remaining",
             P::LockedUntil => "locked_until",
+            P::Device => "device",
+            P::Network => "network",
+            P::Support => "support",
         }
     }
 
     fn direction(self) -> ValueDirection {
         match self {
-            P::To | P::NewEmail | P::OldEmail | P::MaskedEmail => ValueDirection::LeftToRight,
+            P::To | P::NewEmail | P::OldEmail | P::MaskedEmail | P::Network | P::Support => ValueDirection::LeftToRight,
             P::Product
             | P::Name
             | P::EventTime
@@ -70,7 +82,8 @@ impl i18n::Placeholder for Placeholder {
             | P::Username
             | P::Inviter
             | P::Remaining
-            | P::LockedUntil => ValueDirection::FirstStrong,
+            | P::LockedUntil
+            | P::Device => ValueDirection::FirstStrong,
         }
     }
 }
@@ -93,6 +106,7 @@ pub(super) fn required_placeholders(template: Template, case: Option<MailCase>) 
             | Template::Goodbye,
             _,
         ) => &[P::EventTime],
+        (Template::NewSignIn, _) => &[P::Device, P::Network, P::EventTime],
         (Template::EmailChangeNotice, _) => &[P::NewEmail, P::EventTime],
         (Template::EmailChanged, _) => &[P::NewEmail, P::OldEmail, P::EventTime],
         (Template::EmailChangeUndone, _) => &[P::To, P::EventTime],

@@ -1,5 +1,6 @@
 //! What every mail does, and what no mail may do.
 
+mod branded;
 mod languages;
 mod property_tests;
 mod snapshots;
@@ -16,8 +17,12 @@ use crate::plan::Template;
 const TOKEN: &str = "Zm9vYmFyYmF6cXV4Zm9vYmFyYmF6cXV4Zm9vYmFyYmE";
 
 fn renderer() -> Renderer {
-    Renderer::new("Acme <no-reply@acme.example>".parse().unwrap(), "https://accounts.acme.example".parse().unwrap())
-        .unwrap()
+    Renderer::new(
+        "Acme <no-reply@acme.example>".parse().unwrap(),
+        "https://accounts.acme.example".parse().unwrap(),
+        &Branding::default(),
+    )
+    .unwrap()
 }
 
 fn example(template: Template) -> ExampleMail {
@@ -92,13 +97,17 @@ fn assert_bodies(mail: &ComposedMail, parsed: &ParsedMail<'_>) {
     assert_eq!(html.trim_end(), mail.html.trim_end());
 }
 
-/// Checks that the message is ASCII with CRLF line ends, and no line is longer than 76.
+/// Checks that the message is ASCII with CRLF line ends, that no line of its headers is longer than 76, and that no other
+/// line is longer than 998: a text in ASCII is not encoded, and its link is on one line.
 fn assert_well_formed(message: &[u8]) {
     let message = std::str::from_utf8(message).unwrap();
     assert!(message.is_ascii());
-    for line in message.split("\r\n") {
-        assert!(!line.contains(['\r', '\n']), "a bare CR or LF in {line:?}");
-        assert!(line.len() <= 76, "{line:?}");
+    let (headers, body) = message.split_once("\r\n\r\n").unwrap();
+    for (part, longest) in [(headers, 76), (body, 998)] {
+        for line in part.split("\r\n") {
+            assert!(!line.contains(['\r', '\n']), "a bare CR or LF in {line:?}");
+            assert!(line.len() <= longest, "{line:?}");
+        }
     }
 }
 
@@ -472,8 +481,33 @@ fn a_long_name_with_a_long_address_is_folded_and_parsed_back() {
 
 #[test]
 fn without_a_display_name_the_product_is_the_senders_domain() {
-    let renderer =
-        Renderer::new("no-reply@acme.example".parse().unwrap(), "https://acme.example".parse().unwrap()).unwrap();
+    let renderer = Renderer::new(
+        "no-reply@acme.example".parse().unwrap(),
+        "https://acme.example".parse().unwrap(),
+        &Branding::default(),
+    )
+    .unwrap();
     let mail = renderer.compose(&example(Template::Welcome).content()).unwrap();
     assert_eq!(mail.subject, "Welcome to acme.example");
+}
+
+#[test]
+fn a_new_sign_in_shows_device_and_shortened_address_or_that_they_are_unknown_and_no_hostile_text() {
+    let renderer = renderer();
+    let sign_in = |device: Option<&str>, network: Option<&str>| {
+        let mut mail = example(Template::NewSignIn);
+        mail.facts.values.device = device.map(str::to_owned);
+        mail.facts.values.network = network.map(str::to_owned);
+        renderer.compose(&mail.content()).unwrap()
+    };
+    let known = sign_in(Some("Firefox on Linux"), Some("203.0.113.0/24"));
+    assert!(known.text.contains("Device: Firefox on Linux\n") && known.text.contains("Network: 203.0.113.x\n"));
+    assert!(known.text.contains("https://accounts.acme.example/undo-change?token="));
+    let unknown = sign_in(None, None);
+    assert!(unknown.text.contains("Device: unknown\n") && unknown.text.contains("Network: unknown\n"));
+    for hostile in HOSTILE_NAMES {
+        let mail = sign_in(Some(hostile), Some(hostile));
+        assert_eq!(mail.html.matches("<a ").count(), known.html.matches("<a ").count(), "{hostile:?}");
+        assert!(mail.text.contains("Network: unknown\n"), "{hostile:?}");
+    }
 }

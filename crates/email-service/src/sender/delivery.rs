@@ -24,6 +24,7 @@ use service_kit::{
     backoff::Backoff,
     fail_point,
     panics::{self, Panicked},
+    reload::Reloadable,
 };
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
@@ -51,7 +52,8 @@ const PANIC_LABEL: &str = "mail";
 pub struct Sender {
     pub ledger: Ledger,
     pub suppressions: Suppressions,
-    pub renderer: Renderer,
+    /// One mail is rendered with one of its values.
+    pub renderer: Reloadable<Renderer>,
     pub keys: Arc<KeyRing>,
     pub pool: Pool,
     pub backoff: Backoff,
@@ -124,11 +126,15 @@ impl Sender {
         if job.expires_at <= self.clock.now() {
             return self.record_outcome(job, SendOutcome::Expired, || self.ledger.mark_expired(job)).await;
         }
-        let mail = match compose(job, &self.renderer, &self.keys, self.clock.now()) {
+        let mail = match compose(job, &self.renderer.get(), &self.keys, self.clock.now()) {
             Ok(mail) => mail,
             Err(ComposeError::Permanent(note)) => return self.fail(job, &note, None).await,
             Err(ComposeError::Temporary(note)) => return self.retry(job, &note, None, None).await,
         };
+        if let Some(error) = &mail.brand_failure {
+            self.metrics.branding_failed().set(1);
+            tracing::error!(%error, "the layout of the brand failed for a mail; the built-in one was used");
+        }
         let opened = tokio::select! {
             biased;
             opened = self.open_transaction(job, &mail) => opened,

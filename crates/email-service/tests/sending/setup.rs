@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use branding::Branding;
 use bson::{Document, doc};
 use email_service::{
     ledger::{DeadLetterStore, Ledger, MailJob, NewMail, State, Suppressions},
@@ -23,7 +24,7 @@ use events::{
 };
 use jiff::SignedDuration;
 use mongodb::Database;
-use service_kit::{Clock, Health, Ids, MongoConfig, backoff::Backoff, mongo};
+use service_kit::{Clock, Health, Ids, MongoConfig, backoff::Backoff, mongo, reload::Reloadable};
 use test_support::{ScriptedSmtp, Stack};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -154,8 +155,14 @@ impl Store {
         let endpoints = servers.into_iter().map(|server| Endpoint::new(server, None, STEP)).collect();
         Arc::new(Sender {
             suppressions: self.suppressions(),
-            renderer: Renderer::new("Us <us@example.org>".parse().unwrap(), "http://localhost:3000".parse().unwrap())
+            renderer: Reloadable::new(
+                Renderer::new(
+                    "Us <us@example.org>".parse().unwrap(),
+                    "http://localhost:3000".parse().unwrap(),
+                    &Branding::default(),
+                )
                 .unwrap(),
+            ),
             keys: Arc::new(KeyRing::new(vec![PrivateKey::from_base64(&self.private).unwrap()]).unwrap()),
             pool: Pool::new(endpoints, Health::new().optional("smtp"), metrics.clone()),
             backoff: Backoff::new(vec![FIRST_WAIT]).unwrap(),

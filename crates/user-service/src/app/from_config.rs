@@ -56,7 +56,7 @@ impl ParsedConfig {
             sealing: read_sealing_key(config)?,
             trusted_proxies: trusted_proxies(config)?,
             origins: AllowedOrigins::parse(&config.http.cors_allowed_origins).context("http.cors_allowed_origins")?,
-            pages: pages::load()?,
+            pages: pages::load(&config.branding).context("branding.directory")?,
             passwords: password_rules(config)?,
             claims: TokenClaims::parse(&config.auth.claims, &attributes).context("auth.claims")?,
             attributes,

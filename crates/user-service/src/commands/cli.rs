@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
+use branding::BrandingCommand;
 use clap::{Parser, Subcommand};
 use service_kit::{
-    cli::{GlobalArgs, ServiceCommand, block_on, print_line},
+    cli::{GlobalArgs, ServiceCommand, block_on, print_line, print_result},
     telemetry,
 };
 
@@ -12,7 +13,7 @@ use super::{clients, events, grant_role, keygen, keys, users};
 use crate::{
     app::{self, Application},
     config::{Config, SOURCE},
-    http::openapi::document::openapi_json,
+    http::{openapi::document::openapi_json, pages},
 };
 
 /// Manage accounts, sessions and profiles over HTTP, and publish an event on Kafka for every change
@@ -40,6 +41,9 @@ enum Command {
         #[arg(long)]
         if_missing: bool,
     },
+    /// Write the built-in files of the pages, as a starting point for a brand
+    #[command(subcommand)]
+    Branding(BrandingCommand),
     /// Change how access tokens are signed
     #[command(subcommand)]
     Keys(keys::KeysCommand),
@@ -70,6 +74,10 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         }
         Command::Openapi => Ok(print_line(openapi_json())?),
         Command::Keygen { out, if_missing } => keygen::run(&out, if_missing, json),
+        Command::Branding(command) => {
+            let exported = command.run(&pages::built_in_files())?;
+            print_result(json, &exported, &exported)
+        }
         Command::Keys(command) => block_on(keys::run(&load()?, command, json)),
         Command::GrantRole(args) => block_on(grant_role::run(&load()?, args, json)),
         Command::Events(command) => block_on(events::run(&load()?, command, json)),

@@ -112,8 +112,7 @@ impl Snapshot {
             due = due.max(Instant::now()) + Duration::from_secs_f64(1.0 / pages_per_second);
             sleep_until(due).await;
         }
-        let (bulk, topic) = (&self.store.bulk, &self.progress.topic);
-        retried(|| bulk.remove_snapshot(topic)).await
+        Ok(())
     }
 
     /// Waits until the relay has published enough of what was asked for.
@@ -134,10 +133,12 @@ impl Snapshot {
         }
     }
 
-    /// Waits until no request waits except those of parked users, and returns their number. Requests that were renewed
-    /// after the last one are not counted: under load the relay may always have some.
+    /// Removes the progress, because all users are asked for. Waits until no request waits except those of parked users,
+    /// and returns their number. Requests that were renewed after the last one are not counted: under load the relay may
+    /// always have some.
     async fn wait_until_published(&mut self) -> Result<u64, StoreError> {
-        let bulk = &self.store.bulk;
+        let (bulk, topic) = (&self.store.bulk, &self.progress.topic);
+        retried(|| bulk.remove_snapshot(topic)).await?;
         let last_request = retried(|| bulk.database_time()).await?.to_jiff() + REQUEST_TIMES;
         loop {
             let bulk = &self.store.bulk;

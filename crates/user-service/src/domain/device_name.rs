@@ -1,4 +1,5 @@
-//! Names a session's device for its owner: browser and system, guessed from the user agent. No decision depends on it.
+//! Names a session's device for its owner: browser and system, guessed from the user agent. It also decides whether the
+//! owner is notified of a login, and nothing else.
 //!
 //! A table replaces a user agent parser: parsers run hundreds of regular expressions over untrusted input to find
 //! versions that this service does not show.

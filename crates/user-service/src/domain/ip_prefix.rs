@@ -1,6 +1,6 @@
 //! IP prefixes: the network that a request comes from, in the sizes that rate limits and known networks use.
 
-use std::{net::IpAddr, time::Duration};
+use std::{fmt, net::IpAddr, time::Duration};
 
 use ipnet::IpNet;
 
@@ -53,6 +53,13 @@ impl IpPrefix {
     }
 }
 
+impl fmt::Display for IpPrefix {
+    /// Writes the prefix in CIDR notation.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -83,6 +90,12 @@ mod tests {
     #[test]
     fn an_ipv4_mapped_ipv6_address_is_the_ipv4_address() {
         assert_eq!(rate_limit_prefix("::ffff:203.0.113.7"), rate_limit_prefix("203.0.113.7"));
+    }
+
+    #[test]
+    fn a_prefix_is_written_in_cidr_notation() {
+        assert_eq!(known_network("203.0.113.7").to_string(), "203.0.113.0/24");
+        assert_eq!(known_network("2001:db8:12:34ff:1::1").to_string(), "2001:db8:12:3400::/56");
     }
 
     #[test]

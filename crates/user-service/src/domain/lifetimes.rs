@@ -59,9 +59,11 @@ impl Lifetimes {
             Purpose::EmailVerification | Purpose::EmailChange => self.verification_link,
             Purpose::PasswordReset => self.reset_link,
             Purpose::Invitation => self.invitation_link,
-            Purpose::EmailChangeUndo | Purpose::PasswordChangeUndo | Purpose::TotpUndo | Purpose::RecoveryCodesUndo => {
-                self.undo_link
-            }
+            Purpose::EmailChangeUndo
+            | Purpose::PasswordChangeUndo
+            | Purpose::TotpUndo
+            | Purpose::RecoveryCodesUndo
+            | Purpose::SignInUndo => self.undo_link,
         }
     }
 

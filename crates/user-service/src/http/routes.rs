@@ -19,7 +19,7 @@ use super::{
             show_verify_email, submit_accept_invitation, submit_confirm_email, submit_reset_password,
             submit_undo_change, submit_undo_email_change, submit_verify_email,
         },
-        problem_pages, start_page,
+        logo, problem_pages, start_page,
     },
     resource::Resource,
 };
@@ -58,6 +58,7 @@ pub fn configure(config: &mut ServiceConfig, docs: bool) {
         .service(link_page("/undo-email-change", web::to(show_undo_email_change), web::to(submit_undo_email_change)))
         .service(link_page("/undo-change", web::to(show_undo_change), web::to(submit_undo_change)))
         .service(link_page("/accept-invitation", web::to(show_accept_invitation), web::to(submit_accept_invitation)))
+        .configure(logo::configure)
         .configure(problem_pages::configure)
         .default_service(web::to(not_found));
     if docs {
@@ -91,6 +92,7 @@ mod tests {
             ("/.well-known/openid-configuration", "GET, HEAD"),
             ("/.well-known/oauth-authorization-server", "GET, HEAD"),
             ("/verify-email", "GET, HEAD, POST"),
+            ("/branding/logo", "GET, HEAD"),
             ("/problems/internal", "GET, HEAD"),
             ("/docs/", "GET, HEAD"),
         ] {

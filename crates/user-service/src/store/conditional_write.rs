@@ -4,27 +4,39 @@
 //! on, and the update appends the events that the change causes. If another write came first, nothing is written
 //! and the result is [`Commit::Conflict`]: the use case reads the account again and decides again.
 
-use bson::{Bson, Document, Uuid, doc};
+use std::time::Duration;
+
+use bson::{Bson, DateTime, Document, Uuid, doc};
 use events::sealing::Purpose;
 use mongodb::options::ReturnDocument;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use service_kit::mongo::{RequestBudget, StoreError, with_deadline};
 
 use super::{
     collection::{SCHEMA_VERSION, bson_error},
-    user_document::*,
+    user_document::{pending_event::is_update, *},
     users::{UserStore, decode},
 };
 use crate::{
     domain::{
         UserStatus,
         ip_prefix::{KNOWN_NETWORK_LIFETIME, MAX_KNOWN_NETWORKS},
+        sign_in_places::{MAX_SIGN_IN_PLACES, SIGN_IN_PLACE_LIFETIME},
     },
     hashing::PasswordHash,
 };
 
 /// The maximum number of used one-time tokens of an account; the newest are kept.
 const MAX_USED_TOKENS: i32 = 5;
+
+/// How many entries of a list an account keeps, and for how long.
+struct KeptEntries {
+    most: usize,
+    lifetime: Duration,
+}
+
+const KNOWN_NETWORKS: KeptEntries = KeptEntries { most: MAX_KNOWN_NETWORKS, lifetime: KNOWN_NETWORK_LIFETIME };
+const SIGN_IN_PLACES: KeptEntries = KeptEntries { most: MAX_SIGN_IN_PLACES, lifetime: SIGN_IN_PLACE_LIFETIME };
 
 /// The precondition of a write. If it no longer holds, nothing is written.
 pub enum Precondition<'a> {
@@ -96,12 +108,13 @@ pub struct Change {
     pub totp: TotpChange,
     /// The network of a login. It becomes the first of the known networks.
     pub seen_network: Option<KnownNetwork>,
+    /// The place of a login. It becomes the first of the sign-in places.
+    pub seen_place: Option<SignInPlaceRecord>,
     pub end_sessions: EndSessions,
     /// Whether only the tombstone of the user remains.
     pub tombstone: bool,
     pub events: Vec<NewEvent>,
-    /// Set for a login, which is not an update of the account. Its events are omitted when half of the pending
-    /// list is used.
+    /// Whether the events are omitted when half of the pending list is used, as those of a login are.
     pub events_optional: bool,
     /// Whether the change is written even if the pending list is full, as a deletion, a reset or an undo is.
     pub ignore_pending_limit: bool,
@@ -225,8 +238,8 @@ impl UserStore {
             } }]);
         }
         let mut set = doc! { "version": version, "pendingEvents": pending };
-        // A write without an event changes nothing that other services see.
-        if !change.events.is_empty() && !change.events_optional {
+        // Other writes change nothing that other services see.
+        if change.events.iter().any(|event| is_update(event.event_type.as_str())) {
             set.insert("updatedAt", "$$NOW");
         }
         let ended_sessions = change.ended_sessions();
@@ -253,7 +266,12 @@ impl UserStore {
             set.insert("sessions", doc! { "epoch": { "$add": ["$sessions.epoch", 1_i64] }, "keep": keep });
         }
         if let Some(seen) = change.seen_network {
-            set.insert("knownNetworks", networks_expression(&seen)?);
+            let networks = seen_expression("knownNetworks", "network", &seen, seen.last_seen, &KNOWN_NETWORKS)?;
+            set.insert("knownNetworks", networks);
+        }
+        if let Some(seen) = change.seen_place {
+            let places = seen_expression("signInPlaces", "place", &seen, seen.last_seen, &SIGN_IN_PLACES)?;
+            set.insert("signInPlaces", places);
         }
         if let Some(tokens) = tokens_expression(tokens)? {
             set.insert("tokens", tokens);
@@ -351,16 +369,24 @@ fn used_tokens_expression(used: &[UsedTokenRecord]) -> Result<Bson, StoreError> 
     Ok(doc! { "$slice": [{ "$concatArrays": [kept, added] }, -MAX_USED_TOKENS] }.into())
 }
 
-/// Returns this network, followed by the other networks that are not too old.
-fn networks_expression(seen: &KnownNetwork) -> Result<Bson, StoreError> {
-    let age = i64::try_from(KNOWN_NETWORK_LIFETIME.as_millis()).unwrap_or(i64::MAX);
-    let known = i32::try_from(MAX_KNOWN_NETWORKS).unwrap_or(i32::MAX);
-    let others = doc! { "$filter": { "input": { "$ifNull": ["$knownNetworks", []] }, "cond": { "$and": [
-        { "$ne": ["$$this.network", { "$literal": &seen.network }] },
-        { "$gt": ["$$this.lastSeen", { "$subtract": ["$$NOW", age] }] },
+/// Returns the list of an account with this entry first, followed by the other entries that were seen recently enough.
+/// `key` is the field that distinguishes the entries.
+fn seen_expression(
+    list: &str,
+    key: &str,
+    seen: &impl Serialize,
+    last_seen: DateTime,
+    kept: &KeptEntries,
+) -> Result<Document, StoreError> {
+    let seen = bson::serialize_to_document(seen).map_err(bson_error)?;
+    let age = i64::try_from(kept.lifetime.as_millis()).unwrap_or(i64::MAX);
+    let oldest = DateTime::from_millis(last_seen.timestamp_millis().saturating_sub(age));
+    let most = i32::try_from(kept.most).unwrap_or(i32::MAX);
+    let others = doc! { "$filter": { "input": { "$ifNull": [format!("${list}"), []] }, "cond": { "$and": [
+        { "$ne": [format!("$$this.{key}"), { "$literal": seen.get(key) }] },
+        { "$gt": ["$$this.lastSeen", oldest] },
     ] } } };
-    let seen = doc! { "$literal": bson::serialize_to_bson(seen).map_err(bson_error)? };
-    Ok(doc! { "$slice": [{ "$concatArrays": [[seen], others] }, known] }.into())
+    Ok(doc! { "$slice": [{ "$concatArrays": [[{ "$literal": seen }], others] }, most] })
 }
 
 /// The fields of a deleted account that are read.

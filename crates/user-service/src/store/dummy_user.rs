@@ -54,6 +54,7 @@ fn build() -> Document {
         "updatedAt": then,
         "lastLoginAt": then,
         "knownNetworks": [{ "network": binary(&[0; 32]), "lastSeen": then }],
+        "signInPlaces": [{ "place": binary(&[0; 16]), "lastSeen": then }],
     }
 }
 
@@ -66,6 +67,7 @@ mod tests {
     fn the_dummy_user_is_decoded_like_any_account() {
         let user: UserRecord = bson::deserialize_from_slice(document().as_bytes()).unwrap();
         assert!(user.password_hash().is_ok() && user.known_networks.len() == 1);
+        assert_eq!(user.sign_in_places().len(), 1);
         assert!(login_projection().keys().all(|field| matches!(document().get(field), Ok(None))));
     }
 }

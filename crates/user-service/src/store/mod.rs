@@ -51,8 +51,8 @@ pub use snapshot_progress::{SnapshotProgress, WaitingSnapshots};
 pub use throttles::{ThrottleKey, ThrottleRule, ThrottleState, ThrottleStore};
 pub use user_document::{
     AuditDetails, IdempotencyRecord, ImportedFrom, InvitationRecord, KnownNetwork, NewEvent, Parked, PendingEvent,
-    ReservedKey, SessionRule, TokenRecord, TotpRecord, TotpSetup, UndoTokenRecord, UsedMfaToken, UsedTokenRecord,
-    UserRecord, username_fields,
+    ReservedKey, SessionRule, SignInPlaceRecord, TokenRecord, TotpRecord, TotpSetup, UndoTokenRecord, UsedMfaToken,
+    UsedTokenRecord, UserRecord, username_fields,
 };
 pub use user_search::UserPage;
 pub use users::UserStore;

@@ -53,6 +53,8 @@ pub struct AccountService {
 #[derive(Debug, Clone)]
 pub struct Rules {
     pub require_verified_email: bool,
+    /// Whether the owner is notified of a login from a new place.
+    pub new_sign_in_notice: bool,
     /// Whether the response to a registration hides whether the address already has an account.
     pub hidden_registration: bool,
     /// The name that authenticator apps show above the code.

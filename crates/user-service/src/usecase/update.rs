@@ -1,8 +1,8 @@
 //! The one way to change an account: read it, decide, write under the precondition of what was read, and decide again if
-//! another writer came first. Two writes are not repeated here: a login requires the password that it has verified, and
-//! the next turn of the expiry of unverified accounts decides again. What follows from a change is done here as well: its
-//! events are offered to the relay, the list of administrators stays correct, a reservation that has expired gives way,
-//! and ended sessions are deleted.
+//! another writer came first. Two writes are not repeated here: a login without a notice requires the password that it has
+//! verified, and the next turn of the expiry of unverified accounts decides again. What follows from a change is done here
+//! as well: its events are offered to the relay, the list of administrators stays correct, a reservation that has expired
+//! gives way, and ended sessions are deleted.
 
 use bson::Uuid;
 use jiff::Timestamp;

@@ -63,6 +63,10 @@ async fn mails_are_written_in_the_language_of_their_recipient() {
         ("mexican", Some("es-MX"), "es", "Le damos la bienvenida a "),
         ("japanese", Some("ja-JP"), "ja", "へようこそ"),
         ("egyptian", Some("ar-EG"), "ar", "أهلًا بك في "),
+        ("italian", Some("it-IT"), "it", "Le diamo il benvenuto su "),
+        ("belgian", Some("nl-BE"), "nl", "Welkom bij "),
+        ("polish", Some("pl"), "pl", "Witamy w serwisie "),
+        ("brazilian", Some("pt-BR"), "pt", "Boas-vindas a "),
         ("klingon", Some("tlh"), "en", "Welcome to "),
         ("default", None, "en", "Welcome to "),
     ] {

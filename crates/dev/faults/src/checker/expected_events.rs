@@ -48,6 +48,8 @@ pub(crate) fn expected_events(action: Action) -> Vec<ExpectedEvent> {
             vec![
                 ExpectedEvent { event: UserLoggedIn, certainty: Certainty::UnlessListIsLong },
                 possible(UserRecoveryCodeUsed),
+                // Only of a login from a new device or network.
+                possible(UserNewSignIn),
             ]
         }
         // If there is no other session, nothing is written.

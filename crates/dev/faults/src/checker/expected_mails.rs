@@ -11,6 +11,7 @@ pub(crate) fn templates_for(event: &Event) -> &'static [&'static str] {
         Payload::UserRegistered(_) => &["welcome"],
         Payload::UserImported(data) if data.welcome => &["welcome"],
         Payload::UserEmailVerificationRequested(_) => &["verify-email"],
+        Payload::UserNewSignIn(_) => &["new-sign-in"],
         Payload::UserPasswordChanged(_) => &["password-changed"],
         Payload::UserPasswordResetRequested(_) => &["password-reset"],
         Payload::UserEmailChangeRequested(_) => &["email-change-confirm", "email-change-notice"],

@@ -105,6 +105,13 @@ impl Account {
         self.expect(&outcome, 200, "login");
     }
 
+    /// Logs in from a device that the account was not signed in from.
+    pub(crate) async fn login_from_new_device(&mut self) {
+        self.choose_replica().await;
+        let outcome = self.client.login_with_agent(&self.person, "okhttp/4.12.0").await;
+        self.expect(&outcome, 200, "login from a new device");
+    }
+
     /// Logs in with password and recovery code. `second` gets the second step.
     pub(crate) async fn login_with_second_factor(&mut self, second: Target) {
         self.choose_replica().await;

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The kinds of mail that the previous release does not know.
-const NEW_TEMPLATES: &str = "recovery-codes-renewed,change-undone,invitation,registration-attempted";
+const NEW_TEMPLATES: &str = "recovery-codes-renewed,change-undone,invitation,registration-attempted,new-sign-in";
 /// The kinds of mail whose rows the previous release cannot read if they have an undo link.
 const TEMPLATES_WITH_NEW_LINKS: &str = "password-changed,totp-enabled";
 /// The states of a mail that a sender may still claim.
@@ -105,6 +105,7 @@ impl Rollout {
         account.change_password("stolen").await;
         account.undo_password_change("mine").await;
         account.login().await;
+        account.login_from_new_device().await;
         let mut disowned = Account::register(&self.system, "disowned", Target::Any).await;
         disowned.disown().await;
         account
@@ -133,6 +134,7 @@ impl Rollout {
                 "user.recovery_codes_renewed.v1",
                 "user.change_undone.v1",
                 "user.disowned.v1",
+                "user.new_sign_in.v1",
                 "user.invited.v1",
                 "user.invitation_accepted.v1",
             ];

@@ -267,8 +267,9 @@ async fn a_username_that_an_older_user_service_has_changed_can_be_taken_at_a_new
 async fn an_older_user_service_keeps_an_invited_account_closed_and_its_reset_ends_the_invitation() {
     let world = World::new(&Stack::from_env(), "invited").await;
     let previous = previous_release();
-    let (old, new) =
-        tokio::join!(user_service(&world).with_binaries(Some(&previous)).start(), user_service(&world).start());
+    // The older one begins, so that both have its signing keys.
+    let old = user_service(&world).with_binaries(Some(&previous)).start().await;
+    let new = user_service(&world).start().await;
     let root = create_admin(&world, &new, "root").await;
     let mut mails = SealedTokens::new(&world);
     let email = world.address("ada");

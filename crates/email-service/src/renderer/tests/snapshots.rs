@@ -1,11 +1,15 @@
-//! Snapshots of every mail in every language: one file of a language's headers and texts, and one
-//! of its HTML.
+//! Snapshots of every mail: the headers and texts of every language in one file each, and the HTML of the languages in
+//! which it differs by more than its texts.
 
 use std::collections::BTreeSet;
 
 use super::*;
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/renderer/snapshots");
+
+/// English; Arabic, from right to left; Japanese, with its own fonts and line breaks. The HTML of another language is that
+/// of English with other texts.
+const HTML_LANGUAGES: [&str; 3] = ["ar", "en", "ja"];
 
 fn assert_snapshot(name: &str, shown: &str) {
     insta::with_settings!({
@@ -36,7 +40,9 @@ fn every_mail_in_every_language() {
             html.push_str(&format!("{title}{}\n\n\n", mail.html));
         }
         assert_snapshot(&format!("{language}.texts"), &texts);
-        assert_snapshot(&format!("{language}.html"), &html);
+        if HTML_LANGUAGES.contains(&language) {
+            assert_snapshot(&format!("{language}.html"), &html);
+        }
     }
 }
 
@@ -75,9 +81,10 @@ fn a_mail_with_a_hostile_name_and_a_hostile_address() {
 #[test]
 fn no_snapshot_is_left_over() {
     let renderer = renderer();
-    let languages = renderer.languages().flat_map(|(tag, _)| [format!("{tag}.texts.snap"), format!("{tag}.html.snap")]);
+    let texts = renderer.languages().map(|(tag, _)| format!("{tag}.texts.snap"));
+    let html = HTML_LANGUAGES.map(|tag| format!("{tag}.html.snap"));
     let expected: BTreeSet<String> =
-        languages.chain(["welcome-imported.snap", "hostile.snap"].map(str::to_owned)).collect();
+        texts.chain(html).chain(["welcome-imported.snap", "hostile.snap"].map(str::to_owned)).collect();
     let found = std::fs::read_dir(FOLDER).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     assert_eq!(found.collect::<BTreeSet<_>>(), expected);
 }

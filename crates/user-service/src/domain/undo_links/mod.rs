@@ -15,7 +15,7 @@ use super::email_history::{EmailHistory, KeyReservation};
 /// out the owner's link by repeating a change.
 pub const MAX_LINKS: usize = 5;
 
-/// A link that undoes a change of the password, of TOTP or of the recovery codes.
+/// A link that undoes a change of the password, of TOTP or of the recovery codes, or disowns a sign-in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UndoLink {
     pub digest: [u8; 32],
@@ -133,8 +133,8 @@ pub fn plan_email_undo(
     })
 }
 
-/// Plans the undo of a valid link. If the link of a password change was mailed to an address that is no longer current,
-/// the email change is undone too: otherwise the password reset would be mailed to the attacker. `changed_at` returns
+/// Plans the undo of a valid link. If the link of a password change or a sign-in was mailed to an address that is no
+/// longer current, the email change is undone too: otherwise the password reset would be mailed to the attacker. `changed_at` returns
 /// the time of the email change that made a reservation.
 #[must_use]
 pub fn plan_link_undo(
@@ -148,10 +148,10 @@ pub fn plan_link_undo(
     match link.purpose {
         Purpose::TotpUndo => Some(plan_for(SecondFactorUndo::Remove)),
         Purpose::RecoveryCodesUndo => Some(plan_for(SecondFactorUndo::RevokeRecoveryCodes)),
-        Purpose::PasswordChangeUndo if addresses.current == link.to => {
+        Purpose::PasswordChangeUndo | Purpose::SignInUndo if addresses.current == link.to => {
             Some(UndoPlan { invalidates_password: true, ..plan_for(SecondFactorUndo::Keep) })
         }
-        Purpose::PasswordChangeUndo => {
+        Purpose::PasswordChangeUndo | Purpose::SignInUndo => {
             let reservation = addresses.reservation_for_link(&link.to, link.expires_at, now)?.clone();
             plan_email_undo(addresses, &reservation, changed_at(&reservation), factor_since, now)
         }

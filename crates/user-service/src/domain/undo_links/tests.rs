@@ -80,25 +80,27 @@ fn the_undo_of_an_email_change_removes_only_a_factor_that_was_added_after_it() {
 }
 
 #[test]
-fn the_link_of_a_password_change_restores_its_address_if_another_is_current() {
+fn the_link_of_a_password_change_or_a_sign_in_restores_its_address_if_another_is_current() {
     let changed_at = |_: &KeyReservation| at(5);
-    let link = link(1, Purpose::PasswordChangeUndo, "a", at(4));
-    let still_current = plan_link_undo(&link, current_only("a"), changed_at, Some(at(6)), at(7)).unwrap();
-    assert_eq!(
-        still_current,
-        UndoPlan { restored_emails: None, invalidates_password: true, second_factor: SecondFactorUndo::Keep }
-    );
-    let moved = current_only("a").change_to("b", expiry_of(at(5)), at(5));
-    let back = plan_link_undo(&link, moved, changed_at, Some(at(6)), at(7)).unwrap();
-    assert_eq!(
-        back,
-        UndoPlan {
-            restored_emails: Some(current_only("a")),
-            invalidates_password: true,
-            second_factor: SecondFactorUndo::Remove
-        }
-    );
-    assert_eq!(plan_link_undo(&link, current_only("b"), changed_at, None, at(7)), None);
+    for purpose in [Purpose::PasswordChangeUndo, Purpose::SignInUndo] {
+        let link = link(1, purpose, "a", at(4));
+        let still_current = plan_link_undo(&link, current_only("a"), changed_at, Some(at(6)), at(7)).unwrap();
+        assert_eq!(
+            still_current,
+            UndoPlan { restored_emails: None, invalidates_password: true, second_factor: SecondFactorUndo::Keep }
+        );
+        let moved = current_only("a").change_to("b", expiry_of(at(5)), at(5));
+        let back = plan_link_undo(&link, moved, changed_at, Some(at(6)), at(7)).unwrap();
+        assert_eq!(
+            back,
+            UndoPlan {
+                restored_emails: Some(current_only("a")),
+                invalidates_password: true,
+                second_factor: SecondFactorUndo::Remove
+            }
+        );
+        assert_eq!(plan_link_undo(&link, current_only("b"), changed_at, None, at(7)), None);
+    }
 }
 
 #[test]
@@ -122,6 +124,8 @@ enum Holder {
 /// A step of a test case. The thief owns the mailboxes "b" and "c".
 #[derive(Debug, Clone)]
 enum Step {
+    /// A login from a new place.
+    SignIn,
     ChangePassword,
     EnableFactor,
     DisableFactor,
@@ -265,6 +269,7 @@ impl Model {
             Step::ThiefUsesLink(number) => self.use_link(&["b", "c"], *number),
             Step::ThiefResetsPassword if self.addresses.current != "a" => self.password = Holder::Thief,
             _ if !self.thief_can_sign_in() => {}
+            Step::SignIn => self.issue(Purpose::SignInUndo),
             Step::ChangePassword => self.change_password(),
             Step::EnableFactor if self.factor.is_none() => self.enable_factor(Holder::Thief),
             Step::DisableFactor if self.factor.is_some() => self.disable_factor(),
@@ -277,6 +282,7 @@ impl Model {
 
 fn thief_step() -> impl Strategy<Value = Step> {
     prop_oneof![
+        Just(Step::SignIn),
         Just(Step::ChangePassword),
         Just(Step::EnableFactor),
         Just(Step::DisableFactor),
@@ -316,6 +322,7 @@ proptest! {
     #[test]
     fn access_to_the_mailbox_never_removes_a_factor_that_is_older_than_the_links(
         steps in proptest::collection::vec(prop_oneof![
+            Just(Step::SignIn),
             Just(Step::ChangePassword),
             Just(Step::DisableFactor),
             Just(Step::ChangeAddress("d")),
@@ -329,6 +336,7 @@ proptest! {
         for step in &steps {
             // The owner makes the changes, and an attacker reads the mailbox.
             match step {
+                Step::SignIn => model.issue(Purpose::SignInUndo),
                 Step::ChangePassword => model.change_password(),
                 Step::ChangeAddress(new) => model.change_address(new),
                 // A new authenticator replaces the old one.

@@ -55,6 +55,9 @@ pub(crate) struct ExportHead {
     second_factor_off_at: Option<Timestamp>,
     /// Networks of successful logins, the latest first. They are stored as keyed hashes, so only their times are shown.
     known_networks: Vec<KnownNetworkBody>,
+    /// Pairs of a device and a network from which the user signed in, the latest first. They are stored as keyed hashes, so
+    /// only their times are shown.
+    sign_in_places: Vec<SignInPlaceBody>,
     /// The time until which the account counts as under attack by password guessing. Its owner was notified.
     #[schema(value_type = Option<String>, format = DateTime)]
     locked_until: Option<Timestamp>,
@@ -119,6 +122,15 @@ pub(crate) struct KnownNetworkBody {
     last_seen: Timestamp,
 }
 
+/// A device and a network from which the user signed in.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = ExportedSignInPlace)]
+pub(crate) struct SignInPlaceBody {
+    #[schema(value_type = String, format = DateTime)]
+    last_seen: Timestamp,
+}
+
 /// An event that is not published yet.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ExportedEvent)]
@@ -167,6 +179,7 @@ impl ExportHead {
             second_factor_since: data.second_factor_since,
             second_factor_off_at: data.second_factor_off_at,
             known_networks: data.known_networks.into_iter().map(|last_seen| KnownNetworkBody { last_seen }).collect(),
+            sign_in_places: data.sign_in_places.into_iter().map(|last_seen| SignInPlaceBody { last_seen }).collect(),
             locked_until: data.locked_until,
             imported_at: data.imported_at,
             pending_events: data.pending_events.into_iter().map(PendingEventBody::from).collect(),

@@ -1,4 +1,4 @@
-//! `POST /api/auth/undo`: undoes a change with the token from its notice.
+//! `POST /api/auth/undo`: undoes a change, or disowns a sign-in, with the token from its notice.
 
 use secrecy::ExposeSecret;
 
@@ -11,10 +11,10 @@ use crate::{
     usecase,
 };
 
-/// Undoes a change of the password, of TOTP or of the recovery codes, with the token from the notice of the change.
+/// Undoes a change of the password, of TOTP or of the recovery codes, or disowns a sign-in, with the token from the notice.
 ///
-/// All sessions end. A changed password becomes unusable, and a link to choose a new one is mailed. TOTP that was turned
-/// on is removed. New recovery codes become void. A token works once.
+/// All sessions end. A changed password, and that of a disowned sign-in, becomes unusable, and a link to choose a new one
+/// is mailed. TOTP that was turned on is removed. New recovery codes become void. A token works once.
 #[utoipa::path(post, path = "/api/auth/undo", tag = "password", operation_id = "undoChange", request_body = UndoTokenBody,
     responses((status = 204, description = "The change is undone")),
     extensions(("x-problems" = json!(["token-invalid", "rate-limited"]))))]

@@ -1,31 +1,30 @@
 //! The layout of every HTML page, its language, and its headers.
 
-use std::{
-    future::{Ready, ready},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use actix_web::{
-    FromRequest, HttpRequest, HttpResponse,
-    dev::Payload,
+    HttpResponse,
     http::{
         StatusCode,
         header::{self, HeaderMap},
     },
-    web,
+    web::Bytes,
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
-use i18n::{Catalogue, Catalogues, InvalidFile, Templates};
+use branding::{Brand, Branding, Link, Logo, Support};
+use i18n::{Catalogue, Catalogues, InvalidFile, MissingTexts, SafeHtml, TemplateSource, Templates};
 use include_dir::{Dir, include_dir};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::texts::PageTexts;
+use super::{logo, served::OnFailure, style, texts::PageTexts};
 use crate::problem::Problem;
 
 /// The texts: every file of this folder is a language.
-static CATALOGUES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/catalogues");
+pub(super) static CATALOGUES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/catalogues");
 
+/// The template that all others extend.
+pub(super) const LAYOUT: &str = "layout.html";
 /// The template of the start page.
 pub(super) const START: &str = "start.html";
 /// The template of the pages behind mailed links.
@@ -35,23 +34,49 @@ pub(super) const PROBLEM: &str = "problem.html";
 /// The template of the list of problem types.
 pub(super) const PROBLEMS: &str = "problems.html";
 
-const TEMPLATES: [(&str, &str); 5] = [
-    ("layout.html", include_str!("../../../templates/layout.html")),
+/// The built-in templates. A brand has them in the folder `pages`.
+pub(super) const TEMPLATES: [(&str, &str); 5] = [
+    (LAYOUT, include_str!("../../../templates/layout.html")),
     (START, include_str!("../../../templates/start.html")),
     (LINK, include_str!("../../../templates/link.html")),
     (PROBLEM, include_str!("../../../templates/problem.html")),
     (PROBLEMS, include_str!("../../../templates/problems.html")),
 ];
 
-/// The style sheet of all pages. The policy allows only this one, by its hash.
-const STYLE: &str = include_str!("../../../templates/style.css");
-
-/// Renders every page in every language. Immutable; part of the application's data.
+/// Renders every page in every language with one brand. Immutable.
 #[derive(Debug)]
 pub struct Pages {
     catalogues: Catalogues<PageTexts>,
     templates: Templates,
+    /// The templates without those of the brand, if it has any.
+    built_in: Option<Templates>,
+    /// The file that errors about the whole page of a mailed link name.
+    link_file: String,
+    style: SafeHtml,
     security_policy: String,
+    brand: Brand,
+    logo: Option<PageLogo>,
+    support_address: Option<String>,
+}
+
+/// The logo of the brand, and its address in a page.
+#[derive(Debug)]
+pub(super) struct PageLogo {
+    address: String,
+    pub(super) digest: String,
+    pub(super) media_type: &'static str,
+    pub(super) bytes: Bytes,
+}
+
+impl From<&Logo> for PageLogo {
+    fn from(logo: &Logo) -> Self {
+        Self {
+            address: logo::address(&logo.digest),
+            digest: logo.digest.clone(),
+            media_type: logo.kind.media_type(),
+            bytes: Bytes::copy_from_slice(&logo.bytes),
+        }
+    }
 }
 
 /// The values of a template.
@@ -59,58 +84,140 @@ pub struct Pages {
 struct Values<'a, P> {
     language: &'a str,
     is_rtl: bool,
-    style: &'a str,
+    style: &'a SafeHtml,
     /// The text of the window title and of the heading.
     title: &'a str,
+    brand: BrandView<'a>,
     page: &'a P,
 }
 
+/// The brand in the layout.
+#[derive(Serialize)]
+struct BrandView<'a> {
+    product: Option<&'a str>,
+    /// The address of the logo.
+    logo: Option<&'a str>,
+    support: Option<SupportLink<'a>>,
+    links: &'a [Link],
+    postal_address: &'a [String],
+}
+
+/// The link to the support of the brand.
+#[derive(Serialize)]
+struct SupportLink<'a> {
+    text: &'a str,
+    url: &'a str,
+}
+
 impl Pages {
-    /// Parses the embedded catalogues and templates.
+    /// Makes the pages of this brand. The templates are compiled, but not yet rendered.
     ///
     /// # Errors
     /// Returns the first invalid file.
-    pub(super) fn parse() -> Result<Self, InvalidFile> {
-        let style = BASE64_STANDARD.encode(Sha256::digest(STYLE));
+    pub(super) fn new(branding: &Branding) -> Result<Self, InvalidFile> {
+        let built_in = TEMPLATES.map(|(name, text)| (name, TemplateSource::new(format!("templates/{name}"), text)));
+        let own = |name: &str| branding.template(&format!("pages/{name}")).cloned();
+        let has_own = built_in.iter().any(|(name, _)| own(name).is_some());
+        let link_file = own(LINK).or_else(|| own(LAYOUT)).map_or(String::new(), |source| source.path().to_owned());
+        let sources = built_in.clone().map(|(name, source)| (name, own(name).unwrap_or(source)));
+
+        let style = style::sheet(branding)?;
+        let hash = BASE64_STANDARD.encode(Sha256::digest(&style));
+        let brand = branding.brand.clone();
+        let logo = brand.logo.as_ref().map(PageLogo::from);
+        let images = if logo.is_some() { " img-src 'self';" } else { "" };
         Ok(Self {
-            catalogues: Catalogues::embedded(&CATALOGUES)?,
-            templates: Templates::new(&TEMPLATES)?,
+            catalogues: Catalogues::load(&CATALOGUES, branding.overrides())?,
+            templates: Templates::new(sources)?,
+            built_in: has_own.then(|| Templates::new(built_in)).transpose()?,
+            link_file,
             security_policy: format!(
-                "default-src 'none'; style-src 'sha256-{style}'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+                "default-src 'none'; style-src 'sha256-{hash}';{images} form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
             ),
+            style: SafeHtml::new(style),
+            support_address: brand.support.as_ref().map(Support::href),
+            brand,
+            logo,
         })
+    }
+
+    /// Returns the logo.
+    pub(super) const fn logo(&self) -> Option<&PageLogo> {
+        self.logo.as_ref()
+    }
+
+    /// Returns whether the brand has templates.
+    pub(super) const fn has_own_templates(&self) -> bool {
+        self.built_in.is_some()
+    }
+
+    /// Returns the pages in every language.
+    pub(super) fn in_every_language(self: &Arc<Self>, on_failure: &OnFailure) -> impl Iterator<Item = LocalizedPages> {
+        self.catalogues.iter().map(|catalogue| LocalizedPages {
+            pages: Arc::clone(self),
+            catalogue: Arc::clone(catalogue),
+            on_failure: on_failure.clone(),
+        })
+    }
+
+    /// Returns the texts that the new languages of the brand do not have.
+    #[must_use]
+    pub fn missing_texts(&self) -> &[MissingTexts] {
+        self.catalogues.missing()
+    }
+
+    /// Creates an error about the page of a mailed link as a whole.
+    pub(super) fn invalid_link_page(&self, problem: String) -> InvalidFile {
+        InvalidFile::whole(&self.link_file, problem)
+    }
+
+    /// Renders a page of mailed links in English.
+    pub(super) fn link_page(&self, title: &str, page: &impl Serialize) -> Result<String, InvalidFile> {
+        self.html(&self.templates, self.catalogues.fallback(), LINK, title, page)
     }
 
     /// Renders a page in every language.
     pub(super) fn check(&self, template: &str, page: &impl Serialize) -> Result<(), InvalidFile> {
-        self.catalogues.iter().try_for_each(|catalogue| self.html(catalogue, template, "", page).map(drop))
+        let render = |catalogue: &Arc<_>| self.html(&self.templates, catalogue, template, "x", page).map(drop);
+        self.catalogues.iter().try_for_each(render)
     }
 
     fn html(
         &self,
+        templates: &Templates,
         catalogue: &Catalogue<PageTexts>,
         template: &str,
         title: &str,
         page: &impl Serialize,
     ) -> Result<String, InvalidFile> {
+        let brand = &self.brand;
+        let support = |url| SupportLink { text: &catalogue.texts.footer.support, url };
+        let brand = BrandView {
+            product: brand.product.as_deref(),
+            logo: self.logo.as_ref().map(|logo| logo.address.as_str()),
+            support: self.support_address.as_deref().map(support),
+            links: &brand.links,
+            postal_address: &brand.postal_address,
+        };
         let (language, is_rtl) = (catalogue.language.tag.as_str(), catalogue.language.is_rtl);
-        self.templates.render(template, &Values { language, is_rtl, style: STYLE, title, page })
+        templates.render(template, &Values { language, is_rtl, style: &self.style, title, brand, page })
     }
 }
 
-/// The pages in the language that the reader prefers. An extractor.
+/// The pages of one brand in the language that the reader prefers. An extractor.
 #[derive(Clone)]
 pub(in crate::http) struct LocalizedPages {
     pages: Arc<Pages>,
     pub(super) catalogue: Arc<Catalogue<PageTexts>>,
+    on_failure: OnFailure,
 }
 
 impl LocalizedPages {
     /// Selects the language by `Accept-Language`.
-    pub(in crate::http) fn new(pages: Arc<Pages>, headers: &HeaderMap) -> Self {
+    pub(super) fn new(pages: Arc<Pages>, on_failure: OnFailure, headers: &HeaderMap) -> Self {
         let lines = headers.get_all(header::ACCEPT_LANGUAGE).filter_map(|line| line.to_str().ok());
         let catalogue = Arc::clone(pages.catalogues.for_accept_language(lines));
-        Self { pages, catalogue }
+        Self { pages, catalogue, on_failure }
     }
 
     /// Returns the BCP 47 tag of the language.
@@ -124,8 +231,8 @@ impl LocalizedPages {
         Self { catalogue, ..self }
     }
 
-    /// Returns a page without scripts, images or external resources, with headers that forbid caching, framing, referrers
-    /// and scripts.
+    /// Returns a page without scripts or external resources, with headers that forbid caching, framing, referrers, scripts,
+    /// and images other than the logo.
     pub(super) fn response(
         &self,
         status: StatusCode,
@@ -133,7 +240,7 @@ impl LocalizedPages {
         title: &str,
         page: &impl Serialize,
     ) -> HttpResponse {
-        match self.pages.html(&self.catalogue, template, title, page) {
+        match self.html(template, title, page) {
             Ok(html) => HttpResponse::build(status)
                 .insert_header((header::CONTENT_TYPE, "text/html; charset=utf-8"))
                 .insert_header((header::CONTENT_LANGUAGE, self.tag()))
@@ -147,16 +254,17 @@ impl LocalizedPages {
             Err(error) => HttpResponse::from_error(Problem::internal(error)),
         }
     }
-}
 
-impl FromRequest for LocalizedPages {
-    type Error = Problem;
-    type Future = Ready<Result<Self, Problem>>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let pages = request.app_data::<web::Data<Pages>>().cloned();
-        let pages = pages.ok_or_else(|| Problem::internal(anyhow::anyhow!("no Pages in the application's data")));
-        ready(pages.map(|pages| Self::new(pages.into_inner(), request.headers())))
+    /// Renders a page; with the built-in templates if those of the brand fail.
+    fn html(&self, template: &str, title: &str, page: &impl Serialize) -> Result<String, InvalidFile> {
+        let render = |templates| self.pages.html(templates, &self.catalogue, template, title, page);
+        render(&self.pages.templates).or_else(|error| match &self.pages.built_in {
+            Some(built_in) => {
+                self.on_failure.handle(error);
+                render(built_in)
+            }
+            None => Err(error),
+        })
     }
 }
 
@@ -165,19 +273,20 @@ pub(in crate::http) mod tests {
     use actix_web::{body::MessageBody, http::header::HeaderValue};
 
     use super::*;
+    use crate::http::pages::{ServedPages, link_views::LinkView, tests::branding};
 
-    /// Returns the pages in the language of this tag.
+    /// Returns the pages without a brand in the language of this tag.
     pub(in crate::http) fn pages_in(tag: &str) -> LocalizedPages {
         let mut headers = HeaderMap::new();
         headers.insert(header::ACCEPT_LANGUAGE, HeaderValue::from_str(tag).unwrap());
-        let pages = LocalizedPages::new(Arc::new(Pages::parse().unwrap()), &headers);
+        let pages = ServedPages::for_test(&Branding::default()).localized(&headers);
         assert_eq!(pages.catalogue.language.tag, tag);
         pages
     }
 
     #[test]
     fn a_page_is_private_and_cannot_be_framed_or_scripted() {
-        let page = crate::http::pages::link_views::examples().pop().unwrap();
+        let page = LinkView::default();
         let response = pages_in("de").response(StatusCode::OK, LINK, "A < B", &page);
         let header = |name| response.headers().get(name).unwrap().to_str().unwrap();
         assert_eq!(header(header::REFERRER_POLICY), "no-referrer");
@@ -200,5 +309,58 @@ pub(in crate::http) mod tests {
                 "default-src 'none'; style-src 'sha256-{hash}'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
             )
         );
+    }
+
+    fn html_with(branding: &Branding, tag: &str) -> String {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::ACCEPT_LANGUAGE, HeaderValue::from_str(tag).unwrap());
+        let pages = ServedPages::for_test(branding).localized(&headers);
+        let response = pages.response(StatusCode::OK, LINK, "A title", &LinkView::default());
+        String::from_utf8(response.into_body().try_into_bytes().unwrap().to_vec()).unwrap()
+    }
+
+    #[test]
+    fn a_page_without_a_brand_has_nothing_of_one() {
+        let html = html_with(&Branding::default(), "en");
+        let (before, after) = html.split_once(include_str!("../../../templates/style.css")).unwrap();
+        assert_eq!(
+            before,
+            "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+             <meta name=\"color-scheme\" content=\"light dark\">\n<meta name=\"robots\" content=\"noindex\">\n\
+             <title>A title</title>\n<style>"
+        );
+        assert_eq!(after, "</style>\n</head>\n<body>\n<main>\n<h1>A title</h1>\n</main>\n</body>\n</html>");
+    }
+
+    #[test]
+    fn each_part_of_a_brand_is_shown_alone_and_its_texts_are_escaped() {
+        let page = |toml: &str| {
+            let html = html_with(&branding(&[("brand.toml", toml), (".logo.png", "")]).1, "ar");
+            let body = html.split_once("<body>\n").unwrap().1.to_owned();
+            (html, body.replace("\n", ""))
+        };
+        let main = "<main><h1>A title</h1></main>";
+        let (html, body) = page("product = \"<A> & \\\"B\\\"\"");
+        assert!(html.contains("<title>A title · &lt;A&gt; &amp; &quot;B&quot;</title>"), "{html}");
+        assert!(
+            body.starts_with(&format!("<header><bdi>&lt;A&gt; &amp; &quot;B&quot;</bdi></header>{main}</body>")),
+            "{body}"
+        );
+        let (html, body) = page("support = \"help@acme.example\"");
+        let link = "<li><a href=\"mailto:help@acme.example\">";
+        assert!(
+            body.starts_with(&format!("{main}<footer><ul>{link}")) && html.contains("<title>A title</title>"),
+            "{body}"
+        );
+        let (_, body) = page("support = \"https://acme.example/?a=1&b=2\"");
+        assert!(body.contains("<a href=\"https://acme.example/?a=1&amp;b=2\">"), "{body}");
+        let (_, body) = page("links = [{ text = \"<x>\", url = \"https://acme.example\" }]");
+        let link = "<li><a href=\"https://acme.example/\"><bdi>&lt;x&gt;</bdi></a></li>";
+        assert!(body.contains(&format!("{main}<footer><ul>{link}</ul></footer>")), "{body}");
+        let (_, body) = page("postal_address = [\"A\", \"<B>\"]");
+        assert!(body.contains("<footer><address dir=\"auto\">A<br>&lt;B&gt;</address></footer>"), "{body}");
+        let (html, body) = page("");
+        assert!(body.starts_with(&format!("{main}</body>")) && !html.contains("img-src"), "{body}");
     }
 }

@@ -27,7 +27,6 @@ pub(super) enum LinkPage {
 }
 
 impl LinkPage {
-    #[cfg(test)]
     pub(super) const ALL: [Self; 6] = [
         Self::VerifyEmail,
         Self::ResetPassword,
@@ -45,9 +44,11 @@ impl LinkPage {
             Self::ConfirmEmail => ("/confirm-email", &[Purpose::EmailChange], None),
             Self::AcceptInvitation => ("/accept-invitation", &[Purpose::Invitation], None),
             Self::UndoEmailChange => ("/undo-email-change", &[Purpose::EmailChangeUndo], None),
-            Self::UndoChange => {
-                ("/undo-change", &[Purpose::PasswordChangeUndo, Purpose::TotpUndo, Purpose::RecoveryCodesUndo], None)
-            }
+            Self::UndoChange => (
+                "/undo-change",
+                &[Purpose::PasswordChangeUndo, Purpose::TotpUndo, Purpose::RecoveryCodesUndo, Purpose::SignInUndo],
+                None,
+            ),
         }
     }
 

@@ -78,11 +78,13 @@ mod tests {
     use actix_web::{App, test};
 
     use super::*;
-    use crate::http::errors::not_found::not_found;
+    use crate::http::{errors::not_found::not_found, pages::ServedPages};
 
     #[actix_web::test]
     async fn every_problem_type_has_its_page_and_the_index_lists_it() {
-        let app = App::new().app_data(web::Data::new(Pages::parse().unwrap())).configure(configure);
+        let app = App::new()
+            .app_data(web::Data::new(ServedPages::for_test(&branding::Branding::default())))
+            .configure(configure);
         let app = test::init_service(app.default_service(web::to(not_found))).await;
         let get = async |path: &str| {
             let response = test::call_service(&app, test::TestRequest::get().uri(path).to_request()).await;

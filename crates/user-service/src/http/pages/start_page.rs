@@ -141,6 +141,17 @@ pub(super) fn check(pages: &Pages) -> Result<(), InvalidFile> {
     pages.check(START, &StartView::default())
 }
 
+/// Makes the page in every state, to check a template of a brand.
+pub(super) fn every_page(pages: &LocalizedPages) {
+    for status in [Status::Ready, Status::Degraded, Status::Unavailable] {
+        for (mails_url, base_url) in [(None, None), (Some("http://127.0.0.1:1"), Some("http://127.0.0.1:2".to_owned()))]
+        {
+            let view = view(&pages.catalogue.texts.start, status, mails_url, base_url);
+            let _ = pages.response(StatusCode::OK, START, TITLE, &view);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use actix_web::{App, http::Method, middleware::from_fn, test};
@@ -164,7 +175,7 @@ mod tests {
         };
         let app = App::new()
             .app_data(web::Data::new(scope))
-            .app_data(web::Data::new(pages::load().unwrap()))
+            .app_data(web::Data::new(pages::ServedPages::for_test(&branding::Branding::default())))
             .app_data(web::Data::new(page))
             .wrap(from_fn(request_context))
             .configure(configure)

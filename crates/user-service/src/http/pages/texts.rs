@@ -1,6 +1,6 @@
 //! The texts of the start page and of the pages behind mailed links, from `catalogues/<tag>.toml`.
 
-use i18n::{Language, MessagePattern, Placeholder, Text};
+use i18n::{CatalogueTables, Language, MessagePattern, Placeholder, Text};
 use serde::Deserialize;
 
 /// The texts of all pages in one language, in the order of the catalogue.
@@ -26,6 +26,7 @@ pub(super) struct PageTexts {
     pub(super) sent: MessageTexts,
     pub(super) fields: FieldTexts,
     pub(super) failed: FailedTexts,
+    pub(super) footer: FooterTexts,
 }
 
 /// The texts of the start page.
@@ -148,10 +149,23 @@ pub(super) struct UndoTexts {
     /// The label of the box that the reader must tick before a change is undone.
     pub(super) checkbox: Text,
     pub(super) button: Text,
+    pub(super) sign_in: SignInUndoTexts,
     pub(super) email: UndoneTexts,
     pub(super) password: UndoneTexts,
     pub(super) totp: UndoneTexts,
     pub(super) codes: UndoneTexts,
+}
+
+/// The texts of the page that ends all sessions after a sign-in, and of the page after it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SignInUndoTexts {
+    pub(super) title: Text,
+    pub(super) text: Text,
+    pub(super) checkbox: Text,
+    pub(super) button: Text,
+    pub(super) done_title: Text,
+    pub(super) done_text: Text,
 }
 
 /// The texts of the page that undoes one kind of change, and of the page after it.
@@ -206,6 +220,14 @@ pub(super) struct FailedTexts {
     pub(super) unavailable_text: Text,
 }
 
+/// The texts of the footer, which only a page with a brand has.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FooterTexts {
+    /// The link to the support address.
+    pub(super) support: Text,
+}
+
 type PagePattern = MessagePattern<PageValue>;
 
 /// A value in a text of a page.
@@ -227,6 +249,8 @@ impl Placeholder for PageValue {
 }
 
 impl i18n::Texts for PageTexts {
+    const TABLES: CatalogueTables = CatalogueTables::Below("pages");
+
     fn check(&self, _: &Language) -> Result<(), String> {
         MessagePattern::check_mentioned(&[&self.reset.hint], PageValue::Min, "reset.hint")?;
         MessagePattern::check_mentioned(&[&self.reset.reasons.too_short], PageValue::Min, "reset.reasons.too-short")
@@ -265,11 +289,11 @@ mod tests {
     use std::path::Path;
 
     use i18n::Catalogue;
+    use test_support::LANGUAGES;
 
     use super::*;
     use crate::http::pages::layout::tests::pages_in;
 
-    const LANGUAGES: [&str; 6] = ["ar", "de", "en", "es", "fr", "ja"];
     const ENGLISH: &str = include_str!("../../../catalogues/en.toml");
 
     #[test]

@@ -1,6 +1,6 @@
 //! The document of an account in the collection `users`.
 
-mod pending_event;
+pub(in crate::store) mod pending_event;
 mod second_factor;
 mod tokens;
 
@@ -14,8 +14,8 @@ pub use tokens::{InvitationRecord, TokenRecord, UndoTokenRecord, UsedTokenRecord
 
 use crate::{
     domain::{
-        Email, EmailHistory, KeyReservation, SecondFactorTimes, UndoLink, User, UserStatus, Username, UsernameHistory,
-        role,
+        Email, EmailHistory, KeyReservation, SecondFactorTimes, SignInPlace, UndoLink, User, UserStatus, Username,
+        UsernameHistory, role,
     },
     hashing::PasswordHash,
     store::collection::SCHEMA_VERSION,
@@ -104,6 +104,9 @@ pub struct UserRecord {
     /// The networks of successful logins, newest first; at most eight.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub known_networks: Vec<KnownNetwork>,
+    /// The places of logins, newest first; see `domain::sign_in_places`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sign_in_places: Vec<SignInPlaceRecord>,
     /// Set when the account was under attack and its owner was notified. The attacker is blocked by
     /// `throttles`, not by this field.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -160,6 +163,14 @@ pub struct KnownNetwork {
     pub last_seen: DateTime,
 }
 
+/// A pair of a device name and a network that the user logged in from, as a keyed hash that is bound to the user.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SignInPlaceRecord {
+    pub place: Binary,
+    pub last_seen: DateTime,
+}
+
 /// The `Idempotency-Key` of a registration.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct IdempotencyRecord {
@@ -208,6 +219,7 @@ impl UserRecord {
             updated_at: now.into(),
             last_login_at: None,
             known_networks: Vec::new(),
+            sign_in_places: Vec::new(),
             locked_until: None,
             pending_events: Vec::new(),
             parked: None,
@@ -276,6 +288,16 @@ impl UserRecord {
             })
         };
         self.undo_tokens.iter().filter_map(link).collect()
+    }
+
+    /// Returns the places that the account was signed in from, newest first.
+    #[must_use]
+    pub fn sign_in_places(&self) -> Vec<SignInPlace> {
+        let place = |record: &SignInPlaceRecord| {
+            let digest = record.place.bytes.as_slice().try_into().ok()?;
+            Some(SignInPlace { digest, last_seen: record.last_seen.into() })
+        };
+        self.sign_in_places.iter().filter_map(place).collect()
     }
 
     /// Returns when the second factor was turned on and off, as an undo counts it.

@@ -72,11 +72,10 @@ impl PendingEvent {
         self.event_type == events::StateRecord::TYPE
     }
 
-    /// Returns whether the state of the user must be published before the entry is removed. A login changes
-    /// nothing that other services see.
+    /// Returns whether the state of the user must be published before the entry is removed.
     #[must_use]
     pub fn needs_state(&self) -> bool {
-        self.event_type != events::EventType::UserLoggedIn.as_str()
+        is_update(&self.event_type)
     }
 
     /// Returns the admin who caused the event, if the account of `user` is not their own.
@@ -96,6 +95,14 @@ impl PendingEvent {
     }
 }
 
+/// Returns whether an event of this type reports an update of the account. A login changes nothing that other services
+/// see.
+pub(in crate::store) fn is_update(event_type: &str) -> bool {
+    ![events::EventType::UserLoggedIn, events::EventType::UserNewSignIn]
+        .iter()
+        .any(|login| login.as_str() == event_type)
+}
+
 /// Set when the broker has refused an event of this user because of the event itself. The relay tries again at
 /// `until`.
 #[derive(Clone, Serialize, Deserialize)]
@@ -103,4 +110,17 @@ pub struct Parked {
     pub until: DateTime,
     pub attempts: i32,
     pub error: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use events::EventType;
+
+    use super::*;
+
+    #[test]
+    fn only_a_login_and_its_notice_are_no_update_of_the_account() {
+        let others: Vec<_> = EventType::ALL.iter().filter(|event_type| !is_update(event_type.as_str())).collect();
+        assert_eq!(others, [&EventType::UserNewSignIn, &EventType::UserLoggedIn]);
+    }
 }

@@ -66,7 +66,7 @@ impl TokenRecord {
     }
 }
 
-/// A link that undoes a change of the password, of TOTP or of the recovery codes.
+/// A link that undoes a change of the password, of TOTP or of the recovery codes, or disowns a sign-in.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct UndoTokenRecord {

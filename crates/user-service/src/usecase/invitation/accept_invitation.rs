@@ -56,11 +56,10 @@ pub async fn accept_invitation(
         let mut change = Change {
             replaced_password: Some(hash.clone()),
             used_tokens: used_links(user, invitation.used(now), &obsolete, now),
-            // The owner of the mailbox can sign in from this network even while the account is under attack.
-            seen_network: Some(this.rate_limiter.known_network(user.id.into(), &origin, now)),
             ignore_pending_limit: true,
             ..Change::default()
         };
+        this.remember_place(user.id.into(), &mut change, now, &origin);
         let name = username.as_ref().map_or(user.username.as_str(), Username::as_str);
         let (set, events) = this.acceptance(user, name, now, &origin);
         (change.set, change.events) = (set, events);

@@ -310,7 +310,8 @@ mod tests {
 
     #[test]
     fn an_undo_link_of_another_change_is_valid_while_its_mailbox_belongs_to_the_account() {
-        const UNDO: &[Purpose] = &[Purpose::PasswordChangeUndo, Purpose::TotpUndo, Purpose::RecoveryCodesUndo];
+        const UNDO: &[Purpose] =
+            &[Purpose::PasswordChangeUndo, Purpose::TotpUndo, Purpose::RecoveryCodesUndo, Purpose::SignInUndo];
         let link = |to: &str| UndoTokenRecord {
             hash: binary(&TOKEN),
             purpose: Purpose::TotpUndo,

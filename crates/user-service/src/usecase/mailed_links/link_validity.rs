@@ -129,6 +129,10 @@ pub(in crate::usecase) fn addresses_permit(user: &UserRecord, token: &TokenRecor
         Purpose::EmailChange => user.email_keys.first() != Some(&token.to),
         Purpose::EmailChangeUndo => user.email_history().restore(&token.reservation(), now).is_some(),
         // These tokens are elsewhere in the document.
-        Purpose::PasswordChangeUndo | Purpose::TotpUndo | Purpose::RecoveryCodesUndo | Purpose::Invitation => false,
+        Purpose::PasswordChangeUndo
+        | Purpose::TotpUndo
+        | Purpose::RecoveryCodesUndo
+        | Purpose::SignInUndo
+        | Purpose::Invitation => false,
     }
 }

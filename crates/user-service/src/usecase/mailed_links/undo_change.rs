@@ -1,5 +1,5 @@
-//! Undoes a change of the password, the second factor or the recovery codes, through the link in its notice. An
-//! attacker may be signed in and know the password, so all sessions end.
+//! Undoes a change of the password, the second factor or the recovery codes, or disowns a sign-in, through the link in
+//! its notice. An attacker may be signed in and know the password, so all sessions end.
 
 use std::sync::Arc;
 
@@ -29,6 +29,7 @@ pub async fn undo_change(accounts: &Arc<AccountService>, token: &str, origin: Or
             Purpose::PasswordChangeUndo => UndoneChange::Password,
             Purpose::TotpUndo => UndoneChange::Totp,
             Purpose::RecoveryCodesUndo => UndoneChange::RecoveryCodes,
+            Purpose::SignInUndo => UndoneChange::SignIn,
             Purpose::EmailVerification
             | Purpose::PasswordReset
             | Purpose::EmailChange

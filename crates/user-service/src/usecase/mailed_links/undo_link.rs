@@ -97,6 +97,10 @@ impl AccountService {
         let mut links = undo_links::valid_links(record.undo_links(), &addresses, now);
         links.retain(|link| link.digest != *used);
         set.extend(undo_link_fields(&links));
+        if invalidates_password {
+            // The attacker's place must not count as known. The reset that follows records that of the owner.
+            set.insert("signInPlaces", Bson::Null);
+        }
         let replaced_password = invalidates_password.then(|| self.hashes.unmatchable_hash());
         let tokens = if invalidates_password {
             let link = self.lifetimes.new_link(Purpose::PasswordReset, &user.email, now);

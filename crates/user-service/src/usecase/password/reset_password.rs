@@ -81,12 +81,11 @@ pub async fn reset_password(
             totp,
             used_tokens: invitation.into_iter().chain(used_links(record, token.used(now), &obsolete, now)).collect(),
             end_sessions: EndSessions::All,
-            // The owner of the mailbox can sign in from this network even while the account is under attack.
-            seen_network: Some(this.rate_limiter.known_network(user.id, &origin, now)),
             ignore_pending_limit: true,
             events,
             ..Change::default()
         };
+        this.remember_place(user.id, &mut change, now, &origin);
         claim_username(&this, record, &mut change, attempt, &origin)?;
         Ok(Decision::Write(change, ()))
     };

@@ -13,8 +13,8 @@ use crate::{
     domain::{Cursor, User, device_name},
     problem::Problem,
     store::{
-        IdempotencyRecord, InvitationRecord, KnownNetwork, PendingEvent, ReservedKey, SessionRow, TokenRecord,
-        TotpRecord, TotpSetup, UndoTokenRecord, UsedTokenRecord, UserRecord,
+        IdempotencyRecord, InvitationRecord, KnownNetwork, PendingEvent, ReservedKey, SessionRow, SignInPlaceRecord,
+        TokenRecord, TotpRecord, TotpSetup, UndoTokenRecord, UsedTokenRecord, UserRecord,
     },
     usecase::account_service::AccountService,
 };
@@ -46,6 +46,8 @@ pub struct PersonalData {
     pub second_factor_off_at: Option<Timestamp>,
     /// The last use of each known network, the latest first.
     pub known_networks: Vec<Timestamp>,
+    /// The last login from each place, the latest first.
+    pub sign_in_places: Vec<Timestamp>,
     /// The end of an attack that the owner was notified of.
     pub locked_until: Option<Timestamp>,
     /// When the account was imported from another system.
@@ -148,6 +150,7 @@ pub fn personal_data(record: &UserRecord) -> PersonalData {
         undo_tokens,
         invitation,
         known_networks,
+        sign_in_places,
         locked_until,
         imported,
         pending_events: _,
@@ -171,6 +174,7 @@ pub fn personal_data(record: &UserRecord) -> PersonalData {
         second_factor_since: second_factor_since.map(Into::into),
         second_factor_off_at: second_factor_off_at.map(Into::into),
         known_networks: known_networks.iter().map(last_seen).collect(),
+        sign_in_places: sign_in_places.iter().map(last_sign_in).collect(),
         locked_until: locked_until.map(Into::into),
         imported_at: imported.as_ref().map(|imported| imported.at.to_jiff()),
         pending_events: record.unpublished_events().map(pending_event).collect(),
@@ -239,6 +243,11 @@ fn setup_until(setup: &TotpSetup) -> Timestamp {
 
 fn last_seen(known: &KnownNetwork) -> Timestamp {
     let KnownNetwork { network: _, last_seen } = known;
+    last_seen.to_jiff()
+}
+
+fn last_sign_in(place: &SignInPlaceRecord) -> Timestamp {
+    let SignInPlaceRecord { place: _, last_seen } = place;
     last_seen.to_jiff()
 }
 

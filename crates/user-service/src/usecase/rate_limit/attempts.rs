@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::{
     limiter::RateLimiter,
     limits::{ACCOUNT_FIRST_WAIT_DIVISOR, RateLimitPolicy},
-    networks::{client_address, is_known_network, known_network_digest},
+    networks::{client_address, is_known_network, known_network_digest, sign_in_place_digest},
     status::{RateLimitStatus, report},
 };
 use crate::{
@@ -167,6 +167,12 @@ impl RateLimiter {
     #[must_use]
     pub fn known_network(&self, user: Uuid, origin: &Origin, now: Timestamp) -> KnownNetwork {
         KnownNetwork { network: binary(&known_network_digest(&self.hash, user, origin)), last_seen: now.into() }
+    }
+
+    /// Returns the hash of the place of a login: the name of the device, and the network.
+    #[must_use]
+    pub fn sign_in_place(&self, user: Uuid, device: Option<&str>, origin: &Origin) -> [u8; 16] {
+        sign_in_place_digest(&self.hash, user, device, origin)
     }
 
     /// Clears the failures of this account, and returns whether there were any.

@@ -14,6 +14,8 @@ use crate::{
 
 /// The scope of the hashes of a user's known networks.
 const KNOWN_NETWORK: &str = "known-network";
+/// The scope of the hashes of a user's places.
+const SIGN_IN_PLACE: &str = "sign-in-place";
 
 /// Returns whether the user has logged in from this network. Without a user it does the same work.
 pub(super) fn is_known_network(hash: &KeyedHash, user: Option<&UserRecord>, origin: &Origin, now: Timestamp) -> bool {
@@ -29,13 +31,28 @@ pub(super) fn known_network_digest(hash: &KeyedHash, user: Uuid, origin: &Origin
     hash.digest(&[KNOWN_NETWORK.as_bytes(), user.as_bytes(), &network])
 }
 
+/// Returns the hash of a place: a device name, and the network of the request. It is bound to the user, too.
+pub(super) fn sign_in_place_digest(hash: &KeyedHash, user: Uuid, device: Option<&str>, origin: &Origin) -> [u8; 16] {
+    let network = IpPrefix::for_known_networks(client_address(origin)).to_bytes();
+    let device = device.unwrap_or_default().as_bytes();
+    hash.digest(&[SIGN_IN_PLACE.as_bytes(), user.as_bytes(), device, &network])
+}
+
 /// Returns the network of a request, in the granularity of the rate limits.
 pub(in crate::usecase) fn client_network(origin: &Origin) -> IpPrefix {
     IpPrefix::for_rate_limit(client_address(origin))
 }
 
+/// Returns the network of a request, in the granularity of the known networks, or `None` if it is unknown.
+pub(in crate::usecase) fn known_client_network(origin: &Origin) -> Option<IpPrefix> {
+    known_address(origin).map(IpPrefix::for_known_networks)
+}
+
 /// Returns the address of the client, or 0.0.0.0 if it is unknown.
 pub(super) fn client_address(origin: &Origin) -> IpAddr {
-    let address = origin.address.as_deref().and_then(|address| address.parse().ok());
-    address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
+    known_address(origin).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
+}
+
+fn known_address(origin: &Origin) -> Option<IpAddr> {
+    origin.address.as_deref().and_then(|address| address.parse().ok())
 }

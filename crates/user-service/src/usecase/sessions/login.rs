@@ -16,7 +16,11 @@ use crate::{
     outbox::Origin,
     problem::{Problem, Validation},
     store::{AuditOnlyKind, Change, Commit, Precondition, UserRecord},
-    usecase::{account_service::AccountService, background_queue::DetectedAttack, update::pending_full},
+    usecase::{
+        account_service::AccountService,
+        background_queue::DetectedAttack,
+        update::{Attempt, Decision, Updated, pending_full},
+    },
 };
 
 /// The credentials of a login, as a client sends them.
@@ -171,12 +175,49 @@ impl AccountService {
                 None => Ok(None),
             };
         }
+        let now = self.clock.now();
+        if self.is_new_sign_in(user, now, origin) {
+            return self.start_session_with_notice(user, verified, set, origin).await;
+        }
         let mut change = Change { set, ..Change::default() };
-        let methods = vec![LoginMethod::Password];
-        let session = self.new_session(user, methods, &mut change, self.clock.now(), origin)?;
+        let session = self.new_session(user, vec![LoginMethod::Password], false, &mut change, now, origin)?;
         let precondition = Precondition::CredentialsWithoutSecondFactor { hash: verified, epoch };
         let commit = self.writer.start_session(&session.row, user, precondition, change).await?;
         written(commit)?.map(|user| self.issue_first_tokens(&user, &session)).transpose()
+    }
+
+    /// Starts the session of a correct password, with a notice to the owner. The notice adds a link to the undo links,
+    /// which a login does not read and which no other writer may have changed meanwhile: so the account is read again,
+    /// and the write requires its version. Of several logins from one new place, the first one has the notice.
+    async fn start_session_with_notice(
+        &self,
+        user: &UserRecord,
+        verified: &PasswordHash,
+        set: Document,
+        origin: &Origin,
+    ) -> Result<Option<SignedIn>, Problem> {
+        let epoch = user.sessions.epoch;
+        let start = |user: &UserRecord, (), Attempt { now, .. }: Attempt| {
+            let is_verified = user.status == UserStatus::Active
+                && user.password_hash == verified.expose()
+                && user.sessions.epoch == epoch
+                && user.totp.is_none();
+            if !is_verified {
+                return Ok(Decision::Unchanged(None));
+            }
+            let mut change = Change { set: set.clone(), ..Change::default() };
+            let with_notice = self.is_new_sign_in(user, now, origin);
+            let methods = vec![LoginMethod::Password];
+            let session = self.new_session(user, methods, with_notice, &mut change, now, origin)?;
+            Ok(Decision::StartSession(Box::new(session.row.clone()), change, Some(session)))
+        };
+        match self.writer.update(self.by_id(user.id.into()), start).await {
+            Ok(Updated { result: Some(session), user: Some(user) }) => {
+                self.issue_first_tokens(&user, &session).map(Some)
+            }
+            Ok(_) | Err(Problem::NotFound) => Ok(None),
+            Err(problem) => Err(problem),
+        }
     }
 }
 

@@ -68,7 +68,8 @@ async fn complete_login(
                 change.events.push(this.outbox.event(now, &origin, payload));
             }
             change.totp = TotpChange::On(totp);
-            let session = this.new_session(user, vec![LoginMethod::Password, method], &mut change, now, &origin)?;
+            let (methods, with_notice) = (vec![LoginMethod::Password, method], this.is_new_sign_in(user, now, &origin));
+            let session = this.new_session(user, methods, with_notice, &mut change, now, &origin)?;
             Ok(Decision::StartSession(Box::new(session.row.clone()), change, session))
         };
     let updated = accounts.update(load, start).await?;

@@ -7,6 +7,7 @@ pub(super) mod login;
 pub(super) mod login_totp;
 pub(super) mod reauthenticate;
 pub(super) mod refresh;
+pub(super) mod sign_in_notice;
 pub(super) mod start_session;
 pub(super) mod unlock;
 

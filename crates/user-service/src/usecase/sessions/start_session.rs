@@ -24,9 +24,10 @@ pub(in crate::usecase) struct NewSession {
 }
 
 impl AccountService {
-    /// Returns a session of this user, and adds the login to the write of the account. Events that the write already has
-    /// must not be dropped, unlike the event of the login: if such events exist and the list of pending events is full,
-    /// the login is refused.
+    /// Returns a session of this user, and adds the login to the write of the account; `with_notice` adds the notice to
+    /// its owner, for which `user` must be complete, and the write must require its version. The notice and the events
+    /// that the write already has must not be dropped, unlike the event of the login: if there is such an event and the
+    /// list of pending events is full, the login is refused.
     ///
     /// # Errors
     /// Returns an error without a signing key: then no session starts.
@@ -34,6 +35,7 @@ impl AccountService {
         &self,
         user: &UserRecord,
         methods: Vec<LoginMethod>,
+        with_notice: bool,
         change: &mut Change,
         now: Timestamp,
         origin: &Origin,
@@ -56,10 +58,13 @@ impl AccountService {
             device: origin.client.clone(),
             address: origin.address.clone(),
         };
+        if with_notice {
+            self.add_sign_in_notice(user, session_id, change, now, origin);
+        }
         let event = self.outbox.event(now, origin, UserLoggedIn { user_id, session_id, methods });
         let login_event = event.id;
         change.set.extend(doc! { "lastLoginAt": bson::DateTime::from(now) });
-        change.seen_network = Some(self.rate_limiter.known_network(user_id, origin, now));
+        self.remember_place(user_id, change, now, origin);
         change.events_optional = change.events.is_empty();
         change.events.push(event);
         Ok(NewSession { row, login_event })

@@ -90,8 +90,8 @@ fn ids(size: usize) -> Vec<uuid::Uuid> {
 
 fn user(model: &Document, number: usize, id: uuid::Uuid) -> Document {
     let mut user = model.clone();
-    // A user of this age has a verified address and no known networks.
-    for field in ["knownNetworks", "idempotency"] {
+    // A user of this age has a verified address, and has not signed in lately.
+    for field in ["knownNetworks", "signInPlaces", "idempotency"] {
         user.remove(field);
     }
     user.insert("_id", Uuid::from(id));

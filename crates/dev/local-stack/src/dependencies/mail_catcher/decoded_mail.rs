@@ -1,6 +1,7 @@
 //! Decodes a caught mail: its headers, its plain text and its HTML.
 
-use mailparse::{DispositionType, MailHeader, ParsedMail};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use mailparse::{DispositionType, MailHeader, MailHeaderMap as _, ParsedMail};
 
 use super::store::CaughtMail;
 
@@ -11,6 +12,11 @@ const MAX_SUMMARY_CHARS: usize = 300;
 pub(super) const MAX_CONTENT_TYPES: usize = 50;
 /// The maximum number of lines that begin with `--`, and so of parts.
 pub(super) const MAX_BOUNDARIES: usize = 1_000;
+
+/// The types of images that are shown, which contain no script.
+const IMAGE_TYPES: [&str; 3] = ["image/png", "image/jpeg", "image/gif"];
+/// The maximum length of HTML with the images in it.
+const MAX_HTML_BYTES: usize = 8 * 1024 * 1024;
 
 /// The decoded texts of a mail that the list shows, each on one line.
 #[derive(Debug, PartialEq, Eq)]
@@ -79,6 +85,24 @@ impl DecodedMail {
             has_only_headers: mail.is_none(),
         }
     }
+}
+
+/// Returns the HTML of a mail with the images that are parts of the mail (RFC 2392, `cid:`) in it. An image is left out
+/// if the HTML would become too long.
+pub(super) fn html_with_images(data: &[u8]) -> Option<String> {
+    let mail = parse(data)?;
+    let mut html = decoded_part(&mail, "text/html")?;
+    for part in mail.parts().filter(|part| IMAGE_TYPES.contains(&part.ctype.mimetype.as_str())) {
+        let id = part.headers.get_first_value("Content-ID");
+        let id = id.as_deref().and_then(|id| id.trim().strip_prefix('<')?.strip_suffix('>'));
+        let (Some(id), Ok(bytes)) = (id.filter(|id| !id.is_empty()), part.get_body_raw()) else { continue };
+        let url = format!("cid:{id}");
+        let image = format!("data:{};base64,{}", part.ctype.mimetype, BASE64_STANDARD.encode(bytes));
+        if html.len() + html.matches(&url).count() * image.len() <= MAX_HTML_BYTES {
+            html = html.replace(&url, &image);
+        }
+    }
+    Some(html)
 }
 
 /// Parses a mail. Returns `None` if it is malformed or may have too many parts or levels of parts.
@@ -167,6 +191,34 @@ mod tests {
         assert_eq!(decoded.headers[0], DecodedHeader { name: "Subject".to_owned(), value: "Grüße".to_owned() });
         assert_eq!(decoded.text.unwrap().trim(), "Grüße");
         assert_eq!(decoded.html.unwrap().trim(), "<p>hi</p>");
+    }
+
+    /// Returns a mail with this HTML, and an image that it may name.
+    fn with_image(html: &str, image_type: &str, image: &str) -> Vec<u8> {
+        format!(
+            "Content-Type: multipart/related; boundary=b\r\n\r\n--b\r\nContent-Type: text/html\r\n\r\n{html}\r\n\
+             --b\r\nContent-Type: {image_type}\r\nContent-ID: <logo@example>\r\n\
+             Content-Transfer-Encoding: base64\r\n\r\n{image}\r\n--b--\r\n"
+        )
+        .into_bytes()
+    }
+
+    #[test]
+    fn an_image_within_the_mail_is_in_its_html_and_no_other_one() {
+        let html = "<img src=\"cid:logo@example\"><img src=\"cid:other@example\">";
+        let shown = html_with_images(&with_image(html, "image/png", "iVBORw0KGgo=")).unwrap();
+        assert_eq!(shown.trim(), "<img src=\"data:image/png;base64,iVBORw0KGgo=\"><img src=\"cid:other@example\">");
+        for data in [with_image(html, "image/svg+xml", "PHN2Zz4="), with_image(html, "text/html", "PHA+")] {
+            assert_eq!(html_with_images(&data).unwrap().trim(), html);
+        }
+        assert_eq!(html_with_images(b"Content-Type: text/plain\r\n\r\ncid:logo@example"), None);
+    }
+
+    #[test]
+    fn an_image_that_is_named_very_often_is_left_out() {
+        let html = "<img src=\"cid:logo@example\">".repeat(10_000);
+        let mail = with_image(&html, "image/png", &"AAAA".repeat(1000));
+        assert_eq!(html_with_images(&mail).unwrap().trim(), html);
     }
 
     #[test]

@@ -18,7 +18,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    decoded_mail::{DecodedHeader, DecodedMail, MAX_BOUNDARIES, MAX_CONTENT_TYPES},
+    decoded_mail::{self, DecodedHeader, DecodedMail, MAX_BOUNDARIES, MAX_CONTENT_TYPES},
     search,
     store::{CaughtMail, MAX_BYTES, MAX_MAILS, MailStore},
 };
@@ -305,7 +305,7 @@ impl OpenMail {
 
 /// Serves the HTML of a mail as a document of its own. The policy is a header, so it holds outside the frame too.
 async fn html(store: Data<MailStore>, id: Path<String>) -> Result<HttpResponse> {
-    let html = web::block(move || store.get(&id).and_then(|mail| DecodedMail::of(&mail.data).html));
+    let html = web::block(move || store.get(&id).and_then(|mail| decoded_mail::html_with_images(&mail.data)));
     let Some(html) = html.await? else {
         let missing =
             HttpResponse::NotFound().content_type("text/plain; charset=utf-8").body("There is no such mail.\n");

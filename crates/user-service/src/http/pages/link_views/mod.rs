@@ -10,12 +10,17 @@ use actix_web::{
     },
 };
 use events::{UndoneChange, sealing::Purpose};
+use i18n::Text;
 use serde::Serialize;
+
+mod examples;
+
+pub(super) use examples::{every_page, views};
 
 use super::{
     layout::{LINK, LocalizedPages},
     link_page::LinkPage,
-    texts::{FormTexts, MessageTexts, PageTexts, UndoneTexts},
+    texts::{FormTexts, MessageTexts, PageTexts, SignInUndoTexts, UndoneTexts},
 };
 use crate::{
     problem::{FieldError, Location, Problem},
@@ -103,33 +108,6 @@ struct AddressView<'a> {
     typed: &'a str,
 }
 
-/// Returns views with and without each part, to check the template.
-pub(super) fn examples() -> Vec<LinkView<'static>> {
-    let refused = || {
-        let reasons = vec![ReasonView { text: "x".to_owned(), is_english: true }, ReasonView::default()];
-        Some(RefusedView { text: "x", reasons })
-    };
-    let full = FormView {
-        text: Some("x"),
-        account: Some(AccountView::default()),
-        token: Some("x"),
-        action: Some("x"),
-        checkbox: Some(CheckboxView { label: "x", error: Some("x") }),
-        username: Some(UsernameView { refused: refused(), ..UsernameView::default() }),
-        password: Some(PasswordView { email: Some("x"), refused: refused(), ..PasswordView::default() }),
-        address: Some(AddressView::default()),
-        ..FormView::default()
-    };
-    let partial = FormView {
-        checkbox: Some(CheckboxView::default()),
-        username: Some(UsernameView::default()),
-        password: Some(PasswordView::default()),
-        ..FormView::default()
-    };
-    let forms = vec![full, partial, FormView::default()];
-    vec![LinkView { error: Some("x"), status: Some("x"), text: Some("x"), forms }, LinkView::default()]
-}
-
 /// The form of a page, for a valid link.
 pub(super) struct LinkForm<'a> {
     pub(super) account: &'a LinkedAccount,
@@ -189,7 +167,7 @@ impl LocalizedPages {
             LinkPage::AcceptInvitation => (&texts.invitation.title, vec![self.invitation_form(form)]),
             LinkPage::ConfirmEmail => (&texts.change.title, vec![self.account_form(page, &texts.change, form)]),
             LinkPage::UndoEmailChange | LinkPage::UndoChange => {
-                (&undo_texts(texts, form.account.purpose).title, vec![self.undo_form(page, form)])
+                (undo_texts(texts, form.account.purpose).title, vec![self.undo_form(page, form)])
             }
         };
         let status = match form.error {
@@ -264,11 +242,11 @@ impl LocalizedPages {
     }
 
     fn undo_form<'a>(&'a self, page: LinkPage, form: &LinkForm<'a>) -> FormView<'a> {
-        let undo = &self.texts().undo;
+        let texts = undo_texts(self.texts(), form.account.purpose);
         FormView {
-            text: Some(&undo_texts(self.texts(), form.account.purpose).text),
-            checkbox: Some(self.checkbox(&undo.checkbox, form)),
-            button: &undo.button,
+            text: Some(texts.text),
+            checkbox: Some(self.checkbox(texts.checkbox, form)),
+            button: texts.button,
             ..main_form(page, form)
         }
     }
@@ -302,6 +280,9 @@ impl LocalizedPages {
             DonePage::ChangeUndone(UndoneChange::Password) => undone(&texts.undo.password),
             DonePage::ChangeUndone(UndoneChange::Totp) => undone(&texts.undo.totp),
             DonePage::ChangeUndone(UndoneChange::RecoveryCodes) => undone(&texts.undo.codes),
+            DonePage::ChangeUndone(UndoneChange::SignIn) => {
+                (&*texts.undo.sign_in.done_title, &*texts.undo.sign_in.done_text)
+            }
         };
         let forms = match done {
             DonePage::Disowned | DonePage::ChangeUndone(UndoneChange::Totp | UndoneChange::RecoveryCodes) => {
@@ -409,17 +390,31 @@ fn undone(texts: &UndoneTexts) -> (&str, &str) {
     (&texts.done_title, &texts.done_text)
 }
 
-fn undo_texts(texts: &PageTexts, purpose: Purpose) -> &UndoneTexts {
-    match purpose {
-        Purpose::PasswordChangeUndo => &texts.undo.password,
-        Purpose::TotpUndo => &texts.undo.totp,
-        Purpose::RecoveryCodesUndo => &texts.undo.codes,
+/// The texts of the form that undoes a change or disowns a sign-in.
+struct UndoFormTexts<'a> {
+    title: &'a Text,
+    text: &'a Text,
+    checkbox: &'a Text,
+    button: &'a Text,
+}
+
+fn undo_texts(texts: &PageTexts, purpose: Purpose) -> UndoFormTexts<'_> {
+    let undo = &texts.undo;
+    let change = match purpose {
+        Purpose::SignInUndo => {
+            let SignInUndoTexts { title, text, checkbox, button, .. } = &undo.sign_in;
+            return UndoFormTexts { title, text, checkbox, button };
+        }
+        Purpose::PasswordChangeUndo => &undo.password,
+        Purpose::TotpUndo => &undo.totp,
+        Purpose::RecoveryCodesUndo => &undo.codes,
         Purpose::EmailVerification
         | Purpose::PasswordReset
         | Purpose::EmailChange
         | Purpose::EmailChangeUndo
-        | Purpose::Invitation => &texts.undo.email,
-    }
+        | Purpose::Invitation => &undo.email,
+    };
+    UndoFormTexts { title: &change.title, text: &change.text, checkbox: &undo.checkbox, button: &undo.button }
 }
 
 /// Returns why a field was refused: the username if `of_username`, else the password. `reason` returns the text for a

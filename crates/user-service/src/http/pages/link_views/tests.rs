@@ -3,14 +3,13 @@
 use std::time::Duration;
 
 use actix_web::body::MessageBody;
+use test_support::LANGUAGES;
 
-use super::*;
+use super::{examples::forms, *};
 use crate::http::pages::layout::tests::pages_in;
 
 const HOSTILE: &str = r#""><script>alert('x')</script>&"#;
 const ESCAPED: &str = "&quot;&gt;&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;&amp;";
-
-const LANGUAGES: [&str; 6] = ["ar", "de", "en", "es", "fr", "ja"];
 
 fn html(response: HttpResponse) -> String {
     String::from_utf8(response.into_body().try_into_bytes().unwrap().to_vec()).unwrap()
@@ -30,28 +29,9 @@ fn form<'a>(account: &'a LinkedAccount, token: &'a str) -> LinkForm<'a> {
     LinkForm { account, token, min_length: 8, error: FormError::None }
 }
 
-/// Returns every page that has a form with the token.
-fn forms(pages: &LocalizedPages, token: &str) -> Vec<(LinkPage, HttpResponse)> {
-    use LinkPage::{ResetPassword, VerifyEmail};
-    let mut forms = vec![
-        (ResetPassword, pages.done_page(DonePage::Disowned, token)),
-        (ResetPassword, pages.done_page(DonePage::ChangeUndone(UndoneChange::Totp), token)),
-        (ResetPassword, pages.done_page(DonePage::ChangeUndone(UndoneChange::RecoveryCodes), token)),
-        (VerifyEmail, pages.unusable_link_page(VerifyEmail, &LinkState::Expired, token)),
-        (ResetPassword, pages.unusable_link_page(ResetPassword, &LinkState::Expired, token)),
-        (ResetPassword, pages.unusable_link_page(ResetPassword, &LinkState::Used, token)),
-    ];
-    let open = LinkedAccount { chooses_username: true, ..account(Purpose::Invitation) };
-    forms.push((LinkPage::AcceptInvitation, pages.form_page(LinkPage::AcceptInvitation, &form(&open, token))));
-    for page in LinkPage::ALL {
-        forms.extend(page.purposes().iter().map(|it| (page, pages.form_page(page, &form(&account(*it), token)))));
-    }
-    forms
-}
-
 #[test]
 fn each_form_posts_the_token_to_a_page_that_can_use_it() {
-    for (page, response) in forms(&pages_in("en"), "abc_-123") {
+    for (page, _, response) in forms(&pages_in("en"), "abc_-123") {
         let html = html(response);
         let form = format!(r#"<form method="post" action="{}">"#, page.path());
         let buttons = html.matches("<button").count();
@@ -63,7 +43,7 @@ fn each_form_posts_the_token_to_a_page_that_can_use_it() {
 
 #[test]
 fn a_hostile_token_stays_inside_its_attribute() {
-    for (_, page) in forms(&pages_in("en"), HOSTILE) {
+    for (_, _, page) in forms(&pages_in("en"), HOSTILE) {
         let html = html(page);
         assert!(!html.contains("<script"), "{html}");
         assert!(html.contains(&format!("value=\"{ESCAPED}\">")), "{html}");
@@ -79,6 +59,10 @@ fn the_pages_that_confirm_an_address_name_the_account_in_each_language() {
         ("es", "1 de marzo de 2026, 04:05 (UTC)"),
         ("ja", "2026年3月1日 04:05（UTC）"),
         ("ar", "1 مارس 2026، الساعة 04:05 (UTC)"),
+        ("it", "1º marzo 2026, ore 04:05 (UTC)"),
+        ("nl", "1 maart 2026 om 04:05 uur (UTC)"),
+        ("pl", "1 marca 2026 r., godz. 04:05 (UTC)"),
+        ("pt", "1º de março de 2026, 04:05 (UTC)"),
     ] {
         let pages = pages_in(language);
         for page in [LinkPage::VerifyEmail, LinkPage::ConfirmEmail, LinkPage::AcceptInvitation] {
@@ -143,11 +127,11 @@ fn each_kind_of_change_has_an_undo_page_of_its_own() {
         for purpose in LinkPage::UndoChange.purposes().iter().chain(LinkPage::UndoEmailChange.purposes()) {
             seen.insert(html(pages.form_page(LinkPage::UndoChange, &form(&account(*purpose), "t"))));
         }
-        for change in [UndoneChange::Password, UndoneChange::Totp, UndoneChange::RecoveryCodes] {
+        for change in [UndoneChange::Password, UndoneChange::Totp, UndoneChange::RecoveryCodes, UndoneChange::SignIn] {
             seen.insert(html(pages.done_page(DonePage::ChangeUndone(change), "t")));
         }
         seen.insert(html(pages.done_page(DonePage::EmailChangeUndone, "t")));
-        assert_eq!(seen.len(), 8, "{language}");
+        assert_eq!(seen.len(), 10, "{language}");
     }
 }
 
@@ -272,36 +256,17 @@ fn a_password_manager_can_tell_that_the_password_is_new_and_for_which_account() 
 fn each_page_exists_in_each_language_with_its_status() {
     for language in LANGUAGES {
         let pages = pages_in(language);
-        let unusable = |page, state| pages.unusable_link_page(page, &state, "t");
         let unavailable = Problem::unavailable("MongoDB");
         let limited = Problem::RateLimited(Duration::from_secs(7));
-        let mut responses: Vec<(HttpResponse, u16)> = forms(&pages, "t")
-            .into_iter()
-            .map(|(_, page)| (page.status().as_u16(), page))
-            .map(|(s, p)| (p, s))
-            .collect();
+        let mut responses = every_page(&pages, "t");
         responses.extend([
-            (pages.done_page(DonePage::EmailVerified, "t"), 200),
-            (pages.done_page(DonePage::PasswordReset, "t"), 200),
-            (pages.done_page(DonePage::EmailChanged, "t"), 200),
-            (pages.done_page(DonePage::InvitationAccepted, "t"), 200),
-            (unusable(LinkPage::AcceptInvitation, LinkState::Expired), 400),
-            (pages.email_taken_page(), 409),
-            (pages.done_page(DonePage::EmailChangeUndone, "t"), 200),
-            (pages.done_page(DonePage::ChangeUndone(UndoneChange::Password), "t"), 200),
-            (unusable(LinkPage::VerifyEmail, LinkState::Confirmed), 200),
-            (unusable(LinkPage::ConfirmEmail, LinkState::Used), 400),
-            (unusable(LinkPage::UndoChange, LinkState::Expired), 400),
-            (unusable(LinkPage::VerifyEmail, LinkState::Unknown), 400),
-            (pages.address_refused_page(LinkPage::ResetPassword, "x"), 422),
-            (pages.link_sent_page(), 200),
-            (pages.link_not_sent_page(&limited), 429),
-            (pages.link_not_sent_page(&unavailable), 503),
-            (pages.try_again_page(&unavailable), 503),
-            (pages.try_again_page(&limited), 429),
+            (429, pages.link_not_sent_page(&limited)),
+            (503, pages.link_not_sent_page(&unavailable)),
+            (503, pages.try_again_page(&unavailable)),
+            (429, pages.try_again_page(&limited)),
         ]);
         let mut titles = std::collections::BTreeSet::new();
-        for (page, status) in responses {
+        for (status, page) in responses {
             assert_eq!(page.status(), status);
             assert_eq!(page.headers().contains_key(header::RETRY_AFTER), status == 503 || status == 429);
             let html = html(page);
@@ -310,6 +275,6 @@ fn each_page_exists_in_each_language_with_its_status() {
             assert!(html.contains(&opening) && !html.contains("{min}") && !html.contains("{day}"), "{html}");
             titles.insert(html.split_once("<h1>").unwrap().1.split_once("</h1>").unwrap().0.to_owned());
         }
-        assert_eq!(titles.len(), 24, "{titles:?}");
+        assert_eq!(titles.len(), 26, "{titles:?}");
     }
 }

@@ -1,7 +1,4 @@
-//! `preview`: every mail in every language on one page.
-//!
-//! Uses the renderer of the senders, with example data. Needs no database, no Kafka, no network and
-//! no key; the page loads nothing from elsewhere either.
+//! `preview --out`: the page as a file.
 
 use std::{
     fs::{self, File},
@@ -10,22 +7,15 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use i18n::Templates;
 use serde::Serialize;
 use service_kit::cli::print_result;
 
-use crate::{
-    config::MailConfig,
-    renderer::{ExampleMail, RenderError, Renderer},
-};
+use super::{MailSource, page::PreviewPage};
 
 const FILE: &str = "index.html";
 /// Identifies a page of this command. It stands near the beginning of the page.
 const GENERATOR_TAG: &str = r#"<meta name="generator" content="email-service preview">"#;
 const TAG_SEARCH_BYTES: u64 = 1024;
-
-/// The token in the examples, which is obviously not a real one.
-const TOKEN: &str = "EXAMPLE-NOT-A-REAL-TOKEN-EXAMPLE-NOT-A-REAL";
 
 /// A summary of the written page.
 #[derive(Debug, Serialize)]
@@ -35,41 +25,12 @@ pub struct Preview {
     pub languages: usize,
 }
 
-#[derive(Serialize)]
-struct PreviewPage {
-    product: String,
-    languages: Vec<PreviewLanguage>,
-    templates: Vec<PreviewGroup>,
-}
-
-#[derive(Serialize)]
-struct PreviewLanguage {
-    tag: String,
-    name: String,
-}
-
-/// A kind of mail in one of its cases, in every language.
-#[derive(Serialize)]
-struct PreviewGroup {
-    name: String,
-    mails: Vec<PreviewMail>,
-}
-
-#[derive(Serialize)]
-struct PreviewMail {
-    language: String,
-    subject: String,
-    html: String,
-    text: String,
-    bytes: usize,
-}
-
 /// Writes the page and prints what was written.
 ///
 /// # Errors
 /// Returns the errors of [`write`].
-pub(super) fn run(out: &Path, config: &MailConfig, json: bool) -> anyhow::Result<()> {
-    let written = write(out, config)?;
+pub(super) fn run(out: &Path, source: &MailSource, json: bool) -> anyhow::Result<()> {
+    let written = write(out, source)?;
     let Preview { file, mails, languages } = &written;
     print_result(json, &written, format_args!("{mails} mails in {languages} languages are in {}", file.display()))
 }
@@ -78,44 +39,13 @@ pub(super) fn run(out: &Path, config: &MailConfig, json: bool) -> anyhow::Result
 /// this command wrote before is replaced.
 ///
 /// # Errors
-/// Returns an error if the sender or the link base is invalid, an `index.html` of another origin
+/// Returns an error if the sender, the link base or the brand is invalid, an `index.html` of another origin
 /// exists, or nothing can be written.
-pub fn write(out: &Path, config: &MailConfig) -> anyhow::Result<Preview> {
-    let (from, link_base_url) = config.sender()?;
-    let renderer = Renderer::new(from, link_base_url)?;
-    let page = page(&renderer)?;
+pub fn write(out: &Path, source: &MailSource) -> anyhow::Result<Preview> {
+    let page = PreviewPage::new(&source.renderer()?)?;
     let file = out.join(FILE);
-    replace(&file, html(&page)?.as_bytes())?;
-    let mails = page.templates.iter().map(|template| template.mails.len()).sum();
-    Ok(Preview { file, mails, languages: page.languages.len() })
-}
-
-fn page(renderer: &Renderer) -> Result<PreviewPage, RenderError> {
-    let languages: Vec<PreviewLanguage> = renderer
-        .languages()
-        .map(|(tag, name)| PreviewLanguage { tag: tag.to_owned(), name: name.to_owned() })
-        .collect();
-    let mut templates = Vec::new();
-    for example in ExampleMail::all(TOKEN) {
-        let mails = languages.iter().map(|language| mail(renderer, example.clone(), &language.tag));
-        templates.push(PreviewGroup { name: example.name(), mails: mails.collect::<Result<_, _>>()? });
-    }
-    Ok(PreviewPage { product: renderer.product().to_owned(), languages, templates })
-}
-
-fn mail(renderer: &Renderer, example: ExampleMail, language: &str) -> Result<PreviewMail, RenderError> {
-    let composed = renderer.compose(&example.in_language(language).content())?;
-    Ok(PreviewMail {
-        language: language.to_owned(),
-        subject: composed.subject,
-        html: composed.html,
-        text: composed.text,
-        bytes: composed.message.as_bytes().len(),
-    })
-}
-
-fn html(page: &PreviewPage) -> anyhow::Result<String> {
-    Ok(Templates::new(&[(FILE, include_str!("../../templates/preview.html"))])?.render(FILE, page)?)
+    replace(&file, page.document()?.as_bytes())?;
+    Ok(Preview { file, mails: page.mails().count(), languages: page.languages.len() })
 }
 
 /// Replaces the file as a whole, or not at all.
@@ -148,26 +78,33 @@ fn may_replace(file: &Path) -> io::Result<bool> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::{config::SOURCE, plan::Template};
+    use branding::BrandingConfig;
+    use test_support::LANGUAGES;
 
-    fn config(from: &str) -> MailConfig {
-        let mut config: MailConfig = SOURCE.load_section_from("mail", None, Vec::new()).unwrap();
-        from.clone_into(&mut config.from);
-        config
+    use super::*;
+    use crate::{
+        commands::preview::TOKEN,
+        config::{MailConfig, SOURCE},
+        plan::Template,
+    };
+
+    fn source(from: &str) -> MailSource {
+        let mut mail: MailConfig = SOURCE.load_section_from("mail", None, Vec::new()).unwrap();
+        from.clone_into(&mut mail.from);
+        MailSource { mail, branding: BrandingConfig::default() }
     }
 
     #[test]
     fn the_page_contains_every_mail_in_every_language_and_loads_nothing() {
         let directory = tempfile::tempdir().unwrap();
-        let preview = write(&directory.path().join("deep/er"), &config("\"A & <B>\" <no-reply@example.org>")).unwrap();
-        assert_eq!((preview.mails, preview.languages), ((17 + 10) * 6, 6));
+        let preview = write(&directory.path().join("deep/er"), &source("\"A & <B>\" <no-reply@example.org>")).unwrap();
+        assert_eq!((preview.mails, preview.languages), ((18 + 12) * LANGUAGES.len(), LANGUAGES.len()));
         assert_eq!(preview.file, directory.path().join("deep/er/index.html"));
 
         let html = fs::read_to_string(&preview.file).unwrap();
         let undone = ["change-undone.password", "totp-disabled.by-mailbox", "password-changed.undo"];
         for template in Template::ALL.iter().map(|template| template.as_str()).chain(undone) {
-            for language in ["ar", "de", "en", "es", "fr", "ja"] {
+            for language in LANGUAGES {
                 let id = format!("{template}.{language}");
                 assert!(html.contains(&format!("id=\"{id}\"")) && html.contains(&format!("href=\"#{id}\"")), "{id}");
             }
@@ -185,15 +122,15 @@ mod tests {
     #[test]
     fn a_preview_page_is_replaced_and_any_other_file_is_kept() {
         let directory = tempfile::tempdir().unwrap();
-        let file = write(directory.path(), &config("One <a@example.org>")).unwrap().file;
+        let file = write(directory.path(), &source("One <a@example.org>")).unwrap().file;
         let first = fs::read(&file).unwrap();
-        assert!(write(directory.path(), &config("Two <a@example.org>")).is_ok());
+        assert!(write(directory.path(), &source("Two <a@example.org>")).is_ok());
         assert_ne!(fs::read(&file).unwrap(), first);
-        write(directory.path(), &config("One <a@example.org>")).unwrap();
+        write(directory.path(), &source("One <a@example.org>")).unwrap();
         assert_eq!(fs::read(&file).unwrap(), first, "the page is deterministic");
 
         fs::write(&file, "<p>my own page</p>").unwrap();
-        let error = write(directory.path(), &config("One <a@example.org>")).unwrap_err().to_string();
+        let error = write(directory.path(), &source("One <a@example.org>")).unwrap_err().to_string();
         assert!(error.contains("is not replaced"), "{error}");
         assert_eq!(fs::read_to_string(&file).unwrap(), "<p>my own page</p>");
     }
@@ -203,9 +140,9 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let out = directory.path().join("out");
         fs::write(&out, "a file, not a directory").unwrap();
-        assert!(write(&out, &config("One <a@example.org>")).is_err());
+        assert!(write(&out, &source("One <a@example.org>")).is_err());
         fs::remove_file(&out).unwrap();
-        assert!(write(&out, &config("no address")).is_err());
+        assert!(write(&out, &source("no address")).is_err());
         assert!(!out.exists(), "the directory was not created");
     }
 }
