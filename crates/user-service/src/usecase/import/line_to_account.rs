@@ -156,8 +156,11 @@ impl AccountReader {
         let attributes = members.check_schema("attributes", attributes).flatten();
         let roles = self.roles(&mut members);
         let status = members.parsed("status", parse_status).unwrap_or(UserStatus::Active);
-        let created_at = members.parsed("createdAt", |text| times::parse_rfc3339(text, now)).unwrap_or(self.started_at);
-        let last_login_at = members.parsed("lastLoginAt", |text| times::parse_rfc3339(text, now));
+        let mut time = |name| {
+            let value = members.take(name)?;
+            members.check(name, times::parse_own(&value, now)).flatten()
+        };
+        let (created_at, last_login_at) = (time("createdAt").unwrap_or(self.started_at), time("lastLoginAt"));
         let (hash, access) = self.password_hash(&mut members, status);
         let (errors, sources) = members.into_errors();
         let (Some(username), Some(email), Some(hash), []) = (username, email, hash, errors.as_slice()) else {
@@ -367,6 +370,33 @@ mod tests {
         assert_eq!(data["welcome"], false);
         assert_eq!(data["recipient"]["email"], "Ada@Example.org");
         assert_eq!(data["recipient"]["displayName"], "Ada Lovelace");
+    }
+
+    #[test]
+    fn times_are_read_in_the_forms_of_other_systems_and_one_that_can_mean_two_moments_is_refused() {
+        let with =
+            |created_at: Value| json!({ "username": "ada", "email": "ada@example.org", "createdAt": created_at });
+        for time in [
+            json!(1_583_243_049),
+            json!(1_583_243_049_000_i64),
+            json!("1583243049000"),
+            json!("2020-03-03 13:44:09+00"),
+            json!("2020-03-03T14:44:09+01:00"),
+            json!("2020-03-03T13:44:09.000Z"),
+        ] {
+            let user = read(&with(time.clone()).to_string()).unwrap_or_else(|errors| panic!("{time}: {errors:?}"));
+            assert_eq!(user.created_at.to_jiff().to_string(), "2020-03-03T13:44:09Z", "{time}");
+        }
+        for (time, code) in [
+            (json!("2020-03-03 13:44:09"), "no-offset"),
+            (json!("03/04/2020"), "not-a-time"),
+            (json!(-1), "not-a-time"),
+            (json!(1.5), "not-a-time"),
+            (json!(true), "not-a-time"),
+            (json!(9_999_999_999_999_i64), "in-the-future"),
+        ] {
+            assert_eq!(errors(&with(time.clone())), [("#/createdAt".to_owned(), code)], "{time}");
+        }
     }
 
     #[test]

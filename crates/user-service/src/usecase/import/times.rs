@@ -10,12 +10,12 @@ const CLOCK_SKEW: SignedDuration = SignedDuration::from_hours(24);
 /// From this number on, a number counts milliseconds (of 1973 and later), and below it seconds (until the year 5138).
 const FIRST_MILLISECONDS: i64 = 100_000_000_000;
 
-/// Parses RFC 3339.
-pub(super) fn parse_rfc3339(text: &str, now: Timestamp) -> Result<Timestamp, Invalid> {
-    let time: Timestamp = text.parse().map_err(|_| {
-        Invalid::new("not-a-time", "This is not a time in the format of RFC 3339, such as 2024-02-29T12:00:00Z.")
-    })?;
-    past(time, now)
+/// Parses a time of our own format: like [`parse`], and every other form of RFC 3339 that has an offset.
+pub(super) fn parse_own(value: &Value, now: Timestamp) -> Result<Option<Timestamp>, Invalid> {
+    match value.as_str().and_then(|text| text.parse().ok()) {
+        Some(time) => past(time, now).map(Some),
+        None => parse(value, now),
+    }
 }
 
 /// Parses a time of another system: seconds or milliseconds since 1970 as a number or as digits, RFC 3339, or
