@@ -12,6 +12,24 @@ use crate::domain::{
     strict_json::{StrictValue, is_number_error},
 };
 
+/// The members of a line of our own format.
+pub(super) const MEMBERS: &[&str] = &[
+    "id",
+    "username",
+    "email",
+    "emailVerified",
+    "displayName",
+    "locale",
+    "timezone",
+    "attributes",
+    "roles",
+    "status",
+    "createdAt",
+    "lastLoginAt",
+    "passwordHash",
+    "credential",
+];
+
 /// An error of a line. It never contains a value of the line, because that may be a hash.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LineError {

@@ -26,24 +26,6 @@ use crate::{
     usecase::invitation::Invitations,
 };
 
-/// The members of a line of our own format.
-pub(super) const MEMBERS: &[&str] = &[
-    "id",
-    "username",
-    "email",
-    "emailVerified",
-    "displayName",
-    "locale",
-    "timezone",
-    "attributes",
-    "roles",
-    "status",
-    "createdAt",
-    "lastLoginAt",
-    "passwordHash",
-    "credential",
-];
-
 /// A record of the file.
 pub(super) enum ReadRecord {
     User(Box<ReadUser>),

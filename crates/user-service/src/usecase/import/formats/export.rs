@@ -1,9 +1,11 @@
 //! A record of an export while its members are converted to ours.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use super::{ExportFormat, LeftBehind, Translated, firebase};
+use super::left_behind::LeftBehind;
 use crate::{
     domain::{
         AttributeRules, Invalid, json_pointer,
@@ -11,10 +13,18 @@ use crate::{
     },
     usecase::import::{
         json_members::{LineError, Members},
-        records::Fields,
         times,
     },
 };
+
+/// A record in the members of our own format.
+pub(in crate::usecase::import) struct Translated {
+    pub(in crate::usecase::import) members: Members,
+    /// What the record has and the account will not have.
+    pub(in crate::usecase::import) left: LeftBehind,
+    /// Whether the record becomes no account: `left` says why.
+    pub(in crate::usecase::import) is_skipped: bool,
+}
 
 pub(super) struct Export<'a> {
     /// The members that were not converted yet.
@@ -113,7 +123,7 @@ impl<'a> Export<'a> {
     /// Uses a member as the username, unless it is the address: then it is no name of its own.
     pub(super) fn use_as_username(&mut self, pointer: &'static str) {
         if let Some(name) = self.take(pointer) {
-            super::use_as_username(&mut self.members, pointer, name);
+            use_as_username(&mut self.members, pointer, name);
         }
     }
 
@@ -211,24 +221,9 @@ pub(super) fn is_address(members: &Members, value: &Value) -> bool {
     text(Some(value)).is_some_and(|value| text(members.get("email")) == Some(value))
 }
 
-/// Returns the fields of a CSV record as members. Empty fields are missing.
-pub(super) fn csv_members(fields: &Fields, format: &ExportFormat) -> Result<Map<String, Value>, Vec<LineError>> {
-    let refused = |detail: String| vec![LineError::for_line("malformed-line", detail)];
-    match format {
-        ExportFormat::Firebase(_) => firebase::check_fields(fields).map_err(refused)?,
-        _ if fields.values.len() != fields.columns.len() => {
-            let (found, expected) = (fields.values.len(), fields.columns.len());
-            return Err(refused(format!("The record has {found} fields, and the header has {expected}.")));
-        }
-        _ => {}
+/// Uses a value as the username, unless it is blank or the address: then it is no name of its own.
+pub(super) fn use_as_username(members: &mut Members, pointer: impl Into<Cow<'static, str>>, chosen: Value) {
+    if !is_blank(&chosen) && !is_address(members, &chosen) {
+        members.insert("username", pointer, chosen);
     }
-    let mut members = Map::new();
-    for (name, value) in fields.columns.iter().zip(&fields.values).filter(|(_, value)| !value.is_empty()) {
-        let text = str::from_utf8(value).map_err(|_| {
-            let pointer = &json_pointer([name])[1..];
-            vec![LineError::at(pointer, "not-utf-8", "The field is not UTF-8.")]
-        })?;
-        members.insert(name.clone(), text.into());
-    }
-    Ok(members)
 }

@@ -8,28 +8,27 @@ mod firebase;
 mod firebase_hash_config;
 mod keycloak;
 mod left_behind;
+mod member_path;
 mod supabase;
 mod wordpress;
 
-use std::{
-    borrow::Cow,
-    io::{self, Read},
-};
+use std::io::{self, Read};
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
-use self::export::Export;
+pub(super) use self::export::Translated;
+use self::export::{Export, use_as_username};
 pub use self::{
     auth0_hashes::{Auth0Hashes, InvalidHashFile},
     firebase_hash_config::{InvalidHashConfig, parse_firebase_hash_config},
     left_behind::LeftBehind,
+    member_path::MemberPath,
 };
 use super::{
-    json_members::{LineError, Members, parse_object},
-    line_to_account::MEMBERS,
-    records::{Container, Content, MAX_RECORD_BYTES, Record, Records},
+    json_members::{LineError, MEMBERS, Members, parse_object},
+    records::{Container, Content, Fields, MAX_RECORD_BYTES, Record, Records},
 };
 use crate::domain::{AttributeRules, json_pointer};
 pub use crate::hashing::FirebaseParameters;
@@ -45,43 +44,6 @@ pub enum ExportFormat {
     Keycloak,
     Supabase,
     Wordpress,
-}
-
-/// A member of a record: a name, or a JSON Pointer (RFC 6901).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MemberPath(Vec<String>);
-
-/// A record in the members of our own format.
-pub(super) struct Translated {
-    pub(super) members: Members,
-    /// What the record has and the account will not have.
-    pub(super) left: LeftBehind,
-    /// Whether the record becomes no account: `left` says why.
-    pub(super) is_skipped: bool,
-}
-
-impl MemberPath {
-    /// Parses a name, or a pointer that begins with `/`.
-    #[must_use]
-    pub fn parse(text: &str) -> Self {
-        match text.strip_prefix('/') {
-            Some(pointer) => Self(pointer.split('/').map(|name| name.replace("~1", "/").replace("~0", "~")).collect()),
-            None => Self(vec![text.to_owned()]),
-        }
-    }
-
-    fn find<'a>(&self, record: &'a Map<String, Value>) -> Option<&'a Value> {
-        let (first, rest) = self.0.split_first()?;
-        rest.iter().try_fold(record.get(first)?, |value, name| match value {
-            Value::Object(members) => members.get(name),
-            Value::Array(items) => items.get(name.parse::<usize>().ok()?),
-            _ => None,
-        })
-    }
-
-    fn pointer(&self) -> String {
-        json_pointer(&self.0)[1..].to_owned()
-    }
 }
 
 impl ExportFormat {
@@ -249,7 +211,7 @@ impl ExportFormat {
         let unit = self.unit();
         let (members, errors) = match &record.content {
             Content::Json(text) => parse_object(text, unit).map_err(|error| vec![error])?,
-            Content::Csv(fields) => (export::csv_members(fields, self)?, Vec::new()),
+            Content::Csv(fields) => (csv_members(fields, self)?, Vec::new()),
             Content::MisplacedQuote => {
                 let detail = "A field of the record has text after its closing quote.";
                 return Err(vec![LineError::for_line("malformed-line", detail)]);
@@ -303,11 +265,26 @@ fn own_members(mut members: Map<String, Value>, errors: Vec<LineError>, username
     Translated { members, left: LeftBehind::default(), is_skipped: false }
 }
 
-/// Uses a value as the username, unless it is blank or the address: then it is no name of its own.
-fn use_as_username(members: &mut Members, pointer: impl Into<Cow<'static, str>>, chosen: Value) {
-    if !export::is_blank(&chosen) && !export::is_address(members, &chosen) {
-        members.insert("username", pointer, chosen);
+/// Returns the fields of a CSV record as members. Empty fields are missing.
+fn csv_members(fields: &Fields, format: &ExportFormat) -> Result<Map<String, Value>, Vec<LineError>> {
+    let refused = |detail: String| vec![LineError::for_line("malformed-line", detail)];
+    match format {
+        ExportFormat::Firebase(_) => firebase::check_fields(fields).map_err(refused)?,
+        _ if fields.values.len() != fields.columns.len() => {
+            let (found, expected) = (fields.values.len(), fields.columns.len());
+            return Err(refused(format!("The record has {found} fields, and the header has {expected}.")));
+        }
+        _ => {}
     }
+    let mut members = Map::new();
+    for (name, value) in fields.columns.iter().zip(&fields.values).filter(|(_, value)| !value.is_empty()) {
+        let text = str::from_utf8(value).map_err(|_| {
+            let pointer = &json_pointer([name])[1..];
+            vec![LineError::at(pointer, "not-utf-8", "The field is not UTF-8.")]
+        })?;
+        members.insert(name.clone(), text.into());
+    }
+    Ok(members)
 }
 
 #[cfg(test)]

@@ -3,7 +3,10 @@
 
 use std::{io, sync::Arc};
 
-use super::{Content, Fields, MAX_RECORD_BYTES, Source};
+use super::{
+    record::{Content, Fields, MAX_RECORD_BYTES},
+    source::Source,
+};
 
 /// The maximum number of fields of a record.
 const MAX_FIELDS: usize = 1_000;

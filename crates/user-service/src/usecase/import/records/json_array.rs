@@ -3,7 +3,10 @@
 
 use std::io;
 
-use super::{Content, Kept, Source};
+use super::{
+    record::Content,
+    source::{Kept, Source},
+};
 
 /// The maximum depth of a value that is skipped or cut.
 const MAX_DEPTH: usize = 256;

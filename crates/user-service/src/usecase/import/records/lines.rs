@@ -2,7 +2,10 @@
 
 use std::io;
 
-use super::{Content, Kept, MAX_RECORD_BYTES, Source};
+use super::{
+    record::{Content, MAX_RECORD_BYTES},
+    source::{Kept, Source},
+};
 
 /// Reads a line. Returns `None` at the end of the file, and `Some(None)` for a blank line.
 pub(super) fn cut(source: &mut Source, is_first: bool) -> io::Result<Option<Option<Content>>> {

@@ -4,51 +4,25 @@
 mod csv;
 mod json_array;
 mod lines;
+mod record;
+mod source;
 
 use std::{
-    io::{self, BufRead, BufReader, Read},
+    io::{self, Read},
     sync::Arc,
     thread,
 };
 
 use tokio::sync::mpsc;
 
-use self::{csv::CsvCutter, json_array::ArrayCutter};
+pub(super) use self::record::{Content, Fields, MAX_RECORD_BYTES, Record};
+use self::{csv::CsvCutter, json_array::ArrayCutter, source::Source};
 
-/// The maximum length of a record. Attributes are at most 16 KiB, and JSON may write each of their characters as six.
-pub(super) const MAX_RECORD_BYTES: usize = 128 * 1024;
 /// The maximum number of records and of bytes in a block.
 const BLOCK_RECORDS: usize = 1_000;
 const BLOCK_BYTES: usize = 4 * 1024 * 1024;
 /// The number of blocks that are read ahead.
 const QUEUED_BLOCKS: usize = 2;
-const BUFFER_BYTES: usize = 256 * 1024;
-
-/// A record that is not blank.
-#[derive(Debug)]
-pub(super) struct Record {
-    /// The number of the record, starting at 1. Blank lines count, the header of a CSV file does not.
-    pub(super) number: u64,
-    pub(super) content: Content,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Content {
-    /// A line, or an element of an array.
-    Json(Vec<u8>),
-    Csv(Fields),
-    /// The record is a line of a CSV file with text after a closing quote.
-    MisplacedQuote,
-    /// The record has more than [`MAX_RECORD_BYTES`].
-    TooLong,
-}
-
-/// The fields of a CSV record.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Fields {
-    pub(super) columns: Arc<[String]>,
-    pub(super) values: Vec<Vec<u8>>,
-}
 
 /// Consecutive records.
 #[derive(Debug)]
@@ -201,83 +175,6 @@ enum Cut {
     /// A blank line, which counts.
     Blank,
     End,
-}
-
-impl Content {
-    fn size(&self) -> usize {
-        match self {
-            Self::Json(text) => text.len(),
-            Self::Csv(fields) => fields.values.iter().map(Vec::len).sum(),
-            Self::MisplacedQuote | Self::TooLong => 0,
-        }
-    }
-}
-
-/// The file, with the number of bytes before the current position.
-struct Source {
-    reader: BufReader<Box<dyn Read + Send>>,
-    offset: u64,
-}
-
-impl Source {
-    fn new(source: Box<dyn Read + Send>, offset: u64) -> Self {
-        Self { reader: BufReader::with_capacity(BUFFER_BYTES, source), offset }
-    }
-
-    /// Returns the next bytes, or none at the end of the file.
-    fn fill(&mut self) -> io::Result<&[u8]> {
-        loop {
-            match self.reader.fill_buf() {
-                Ok(_) => break,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(self.reader.buffer())
-    }
-
-    /// Returns at most `count` of the next bytes, fewer only if the source gives fewer at once.
-    fn peek(&mut self, count: usize) -> io::Result<&[u8]> {
-        let bytes = self.fill()?;
-        Ok(&bytes[..bytes.len().min(count)])
-    }
-
-    fn consume(&mut self, count: usize) {
-        self.reader.consume(count);
-        self.offset += count as u64;
-    }
-
-    fn skip_white_space(&mut self) -> io::Result<()> {
-        loop {
-            let bytes = self.fill()?;
-            let blank = bytes.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
-            let more = blank > 0 && blank == bytes.len();
-            self.consume(blank);
-            if !more {
-                return Ok(());
-            }
-        }
-    }
-
-    /// Returns the error of a file that is not what it should be.
-    fn malformed(&self, what: &str) -> io::Error {
-        io::Error::new(io::ErrorKind::InvalidData, format!("{what} (at byte {})", self.offset))
-    }
-}
-
-/// The beginning of a record, up to the maximum length.
-#[derive(Default)]
-struct Kept {
-    bytes: Vec<u8>,
-    too_long: bool,
-}
-
-impl Kept {
-    fn extend(&mut self, bytes: &[u8]) {
-        let room = MAX_RECORD_BYTES.saturating_sub(self.bytes.len());
-        self.bytes.extend_from_slice(&bytes[..bytes.len().min(room)]);
-        self.too_long |= bytes.len() > room;
-    }
 }
 
 #[cfg(test)]
