@@ -72,6 +72,12 @@ impl SafeHtml {
     pub fn new(html: impl Into<String>) -> Self {
         Self(Value::from_safe_string(html.into()))
     }
+
+    /// Returns the HTML.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.0.as_str().unwrap_or_default()
+    }
 }
 
 impl Serialize for SafeHtml {
