@@ -6,7 +6,7 @@ use i18n::InvalidFile;
 use serde::{Serialize, Serializer};
 
 /// The smallest contrast of a text of usual size (WCAG 2.2, 1.4.3).
-const MIN_CONTRAST: f64 = 4.5;
+pub const MIN_CONTRAST: f64 = 4.5;
 
 /// A colour of the sRGB colour space.
 #[derive(Clone, Copy)]

@@ -22,7 +22,7 @@ mod html_structure;
 mod logo;
 
 pub use brand::{Brand, Link, Support};
-pub use colour::{Colour, Colours, Palette, Palettes};
+pub use colour::{Colour, Colours, MIN_CONTRAST, Palette, Palettes};
 pub use config::BrandingConfig;
 pub use export::{BrandingCommand, BuiltInFiles, ExportError, Exported};
 pub use folder::Branding;

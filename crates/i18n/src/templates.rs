@@ -72,6 +72,12 @@ impl SafeHtml {
     pub fn new(html: impl Into<String>) -> Self {
         Self(Value::from_safe_string(html.into()))
     }
+
+    /// Returns the HTML.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.0.as_str().unwrap_or_default()
+    }
 }
 
 impl Serialize for SafeHtml {
@@ -159,6 +165,11 @@ impl Templates {
         };
         let mut problem = match error.kind() {
             ErrorKind::OutOfFuel => "it does not end, or is too much work".to_owned(),
+            ErrorKind::NonPrimitive => {
+                "a value with members, or a list, is shown as if it were a text; the comment in the built-in template \
+                 describes the values"
+                    .to_owned()
+            }
             kind => kind.to_string(),
         };
         if let (ErrorKind::SyntaxError, Some(detail)) = (error.kind(), error.detail()) {
@@ -347,6 +358,11 @@ mod tests {
             (
                 "{% for a in range(9999) %}\n{% for b in range(9999) %}{% endfor %}{% endfor %}",
                 "line 2: it does not end, or is too much work: {% for b in range(9999) %}{% endfor %}{% endfor %}",
+            ),
+            (
+                "{{ [text] }}",
+                "line 1: a value with members, or a list, is shown as if it were a text; the comment in the built-in \
+                 template describes the values: {{ [text] }}",
             ),
             ("{{ text + 1 }}", "line 1: invalid operation: {{ text + 1 }}"),
             ("{% extends \"b.html\" %}", "line 1: template not found: {% extends \"b.html\" %}"),

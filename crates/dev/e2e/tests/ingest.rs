@@ -65,6 +65,8 @@ async fn the_commands_show_mails_and_dead_letters_as_the_contract_says() {
         "type",
         "template",
         "to",
+        "locale",
+        "values",
         "state",
         "attempts",
         "nextAttemptAt",

@@ -1,13 +1,15 @@
 //! `mail list` and `mail show`.
 
 use anyhow::Context as _;
+use events::{TotpDisabledBy, UndoneChange};
 use jiff::Timestamp;
 use serde::Serialize;
+use serde_with::skip_serializing_none;
 
 use crate::{
     commands::{ListArgs, Stores, print_line, print_rows, print_table, to_the_second},
     ledger::{MailFilter, MailJob, MailList, State, mail_job::HistoryEntry},
-    plan::{ResendPolicy, Template},
+    plan::{MailFacts, MailValues, ResendPolicy, Template},
 };
 
 /// A mail in the JSON output.
@@ -20,6 +22,8 @@ struct MailJson<'a> {
     r#type: &'a str,
     template: Template,
     to: &'a str,
+    locale: Option<&'a str>,
+    values: ValuesJson<'a>,
     state: State,
     attempts: i64,
     next_attempt_at: Option<Timestamp>,
@@ -31,6 +35,55 @@ struct MailJson<'a> {
     expires_at: Timestamp,
     terminal_at: Option<Timestamp>,
     history: Vec<HistoryStepJson<'a>>,
+}
+
+/// What the ledger stores for the text of a mail; what a mail does not have is left out.
+#[skip_serializing_none]
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ValuesJson<'a> {
+    display_name: Option<&'a str>,
+    username: Option<&'a str>,
+    new_email: Option<&'a str>,
+    old_email: Option<&'a str>,
+    remaining: Option<u32>,
+    locked_until: Option<Timestamp>,
+    totp_disabled_by: Option<TotpDisabledBy>,
+    undone_change: Option<UndoneChange>,
+    inviter: Option<&'a str>,
+    device: Option<&'a str>,
+    network: Option<&'a str>,
+}
+
+impl<'a> From<&'a MailFacts> for ValuesJson<'a> {
+    fn from(facts: &'a MailFacts) -> Self {
+        // Without `..`: a value that is added to the ledger must be shown, too.
+        let MailValues {
+            username,
+            new_email,
+            old_email,
+            remaining,
+            locked_until,
+            totp_disabled_by,
+            undone_change,
+            inviter,
+            device,
+            network,
+        } = &facts.values;
+        Self {
+            display_name: facts.display_name.as_deref(),
+            username: username.as_deref(),
+            new_email: new_email.as_deref(),
+            old_email: old_email.as_deref(),
+            remaining: *remaining,
+            locked_until: *locked_until,
+            totp_disabled_by: *totp_disabled_by,
+            undone_change: *undone_change,
+            inviter: inviter.as_deref(),
+            device: device.as_deref(),
+            network: network.as_deref(),
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -57,6 +110,8 @@ impl<'a> From<&'a MailJob> for MailJson<'a> {
             r#type: &job.event_type,
             template: job.facts.template,
             to: &job.facts.to,
+            locale: job.facts.locale.as_deref(),
+            values: ValuesJson::from(&job.facts),
             state: job.state,
             attempts: job.attempts,
             next_attempt_at: job.next_attempt_at,
@@ -104,12 +159,15 @@ pub(super) async fn show(stores: &Stores, id: &str, json: bool) -> anyhow::Resul
     if json {
         return Ok(print_line(serde_json::to_string(&MailJson::from(&job))?)?);
     }
+    let values = serde_json::to_string(&ValuesJson::from(&job.facts))?;
     let time = |time: Option<Timestamp>| time.map_or("-".to_owned(), |time| time.to_string());
     for (name, value) in [
         ("id", job.id.clone()),
         ("state", job.state.to_string()),
         ("template", job.facts.template.to_string()),
         ("to", job.facts.to.clone()),
+        ("locale", job.facts.locale.clone().unwrap_or_else(|| "-".to_owned())),
+        ("values", values),
         ("user", job.user_id.clone()),
         ("event", format!("{} {}", job.event_type, job.event_id)),
         ("event time", job.facts.event_time.to_string()),

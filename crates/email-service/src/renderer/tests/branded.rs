@@ -137,6 +137,12 @@ fn the_logo_is_a_part_of_the_mail_that_the_html_names_and_no_mail_loads_anything
     assert!(mail.html.contains(&format!("<img src=\"cid:{id}\"")));
     assert_eq!(image.headers.get_first_value("Content-Disposition").unwrap(), "inline; filename=\"logo.png\"");
     assert!(!mail.html.contains("url(") && !mail.html.contains("src=\"http"));
+    // A wide logo must not make the mail wider than a phone.
+    assert!(
+        mail.html
+            .contains(".logo { height: auto !important; max-height: 40px !important; max-width: 100% !important; }")
+    );
+    assert!(!welcome(&branded("product = \"Acme\"\n")).html.contains(".logo"));
     // Both boundaries are in the message, and neither is a part of the other.
     let [outer, inner] = [&parsed, related].map(|part| part.ctype.params["boundary"].clone());
     assert!(!outer.contains(&inner) && !inner.contains(&outer));

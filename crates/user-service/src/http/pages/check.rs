@@ -49,6 +49,10 @@ fn check_own_templates(pages: &Arc<Pages>) -> Result<(), InvalidFile> {
         }
     }
     let html = pages.link_page("example-title", &LinkView::example())?;
+    if html.replacen(&pages.style_element(), "", 1).contains("<style") {
+        let problem = "a style element has other contents than {{ style }}, so browsers block it: use pages/style.css";
+        return Err(pages.invalid_link_page(problem.to_owned()));
+    }
     match missing_part(&html) {
         Some(part) => Err(pages.invalid_link_page(format!("a page with every part has no {part}"))),
         None => Ok(()),
@@ -152,6 +156,21 @@ mod tests {
             assert!(
                 error.contains(missing) && error.starts_with("the file `pages/layout.html` is invalid: "),
                 "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_style_element_that_browsers_would_block_is_refused() {
+        let layout = built_in("layout.html");
+        let element = "<style>{{ style }}</style>";
+        assert_eq!(problem("pages/layout.html", &layout.replace(element, "")), None);
+        for other in ["<style>{{ style }} p{margin:0}</style>", "<style>{{ style }}</style><style>p{margin:0}</style>"]
+        {
+            let error = problem("pages/layout.html", &layout.replace(element, other)).unwrap_or_default();
+            assert!(
+                error.starts_with("the file `pages/layout.html` is invalid: a style element has"),
+                "{other}: {error}"
             );
         }
     }

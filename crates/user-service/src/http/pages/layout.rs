@@ -174,6 +174,11 @@ impl Pages {
         InvalidFile::whole(&self.link_file, problem)
     }
 
+    /// Returns the only style element that browsers use.
+    pub(super) fn style_element(&self) -> String {
+        format!("<style>{}</style>", self.style.as_str())
+    }
+
     /// Renders a page of mailed links in English.
     pub(super) fn link_page(&self, title: &str, page: &impl Serialize) -> Result<String, InvalidFile> {
         self.html(&self.templates, self.catalogues.fallback(), LINK, title, page)

@@ -1,6 +1,6 @@
 //! The style sheet of all pages: the built-in one or that of the brand, and the colours of the brand after it.
 
-use branding::{Brand, Branding, Colour, Colours, Palette, Palettes};
+use branding::{Brand, Branding, Colour, Colours, MIN_CONTRAST, Palette, Palettes};
 use i18n::{InvalidFile, TemplateSource};
 
 /// The name of the style sheet in the folder of the brand.
@@ -33,6 +33,9 @@ const DEFAULTS: Palettes = Palettes {
     },
 };
 
+/// The colours of errors in the built-in style sheet, for a light and for a dark background.
+const ERRORS: [Colour; 2] = [Colour::built_in(0xb3_26_1e), Colour::built_in(0xf2_b8_b5)];
+
 /// Returns the style sheet of all pages.
 ///
 /// # Errors
@@ -46,9 +49,11 @@ pub(super) fn sheet(branding: &Branding) -> Result<String, InvalidFile> {
     };
     // A style sheet of the brand has the colours of brand.toml, too, wherever it uses the variables of the built-in one.
     let palettes = brand.palettes(&DEFAULTS)?;
-    for (scheme, colours, palette) in [("light", &brand.light, &palettes.light), ("dark", &brand.dark, &palettes.dark)]
+    let [light, dark] = ERRORS;
+    for (scheme, colours, palette, error) in
+        [("light", &brand.light, &palettes.light, light), ("dark", &brand.dark, &palettes.dark, dark)]
     {
-        let rules = rules(colours, palette);
+        let rules = rules(colours, palette, error);
         if !rules.is_empty() {
             sheet.push_str(&format!("@media(prefers-color-scheme:{scheme}){{:root{{{rules}}}}}\n"));
         }
@@ -62,8 +67,9 @@ pub(super) fn with_brand_rules() -> String {
 }
 
 /// Returns the variables of the colours that are given, or follow from one that is.
-fn rules(given: &Colours, palette: &Palette) -> String {
+fn rules(given: &Colours, palette: &Palette, error: Colour) -> String {
     let on_accent = given.on_accent.or(given.accent);
+    let readable = readable_error(error, palette);
     let variables = [
         ("text", given.text, palette.text),
         ("soft", given.soft, palette.soft),
@@ -72,10 +78,17 @@ fn rules(given: &Colours, palette: &Palette) -> String {
         ("line", given.line, palette.line),
         ("accent", given.accent, palette.accent),
         ("on-accent", on_accent, palette.on_accent),
+        ("error", Some(readable).filter(|colour| *colour != error), readable),
     ];
     let given = variables.iter().filter(|(_, given, _)| given.is_some());
     let rules: Vec<String> = given.map(|(name, _, colour)| format!("--{name}:{colour}")).collect();
     rules.join(";")
+}
+
+/// Returns the colour of errors for a card: `usual`, the other built-in one, or that of the text.
+fn readable_error(usual: Colour, palette: &Palette) -> Colour {
+    let is_readable = |colour: &Colour| colour.contrast(palette.card) >= MIN_CONTRAST;
+    [usual].into_iter().chain(ERRORS).find(is_readable).unwrap_or(palette.text)
 }
 
 /// Returns a style sheet as a browser reads it between the tags: it sees line feeds only, and hashes what it sees.
@@ -112,6 +125,29 @@ mod tests {
             }
         }
         assert_eq!(schemes.next(), None);
+    }
+
+    #[test]
+    fn errors_are_readable_on_the_card_of_a_brand() {
+        let mut schemes = BUILT_IN.lines().filter(|line| line.contains("--error:"));
+        for error in ERRORS {
+            assert!(schemes.next().unwrap().contains(&format!("--error:{error}}}")));
+        }
+        for (card, text, rule) in [
+            ("#fff4e0", "#1c2024", None),
+            ("#1b2127", "#ffffff", Some("--error:#f2b8b5")),
+            // Neither of the built-in colours is readable on a colour between light and dark.
+            ("#6e6e6e", "#ffffff", Some("--error:#ffffff")),
+        ] {
+            let toml = format!(
+                "[colours.light]\npage = \"{card}\"\ncard = \"{card}\"\ntext = \"{text}\"\nsoft = \"{text}\"\naccent = \"{text}\"\n"
+            );
+            let (_folder, branding) = branding(&[("brand.toml", &toml)]);
+            let sheet = sheet(&branding).unwrap();
+            let added = sheet.strip_prefix(&with_brand_rules()).unwrap();
+            assert_eq!(added.contains("--error:"), rule.is_some(), "{added}");
+            assert!(added.contains(rule.unwrap_or_default()), "{added}");
+        }
     }
 
     #[test]

@@ -137,7 +137,9 @@ impl ExportFormat {
             (Self::Firebase(_), b'[') => Err("a JSON export is an object with the array `users`".to_owned()),
             (Self::Firebase(_), _) => Ok(Container::Csv { columns: Some(firebase::CSV_COLUMNS) }),
             (Self::Keycloak, b'{') => Ok(Container::Array { member: "users" }),
-            (Self::Keycloak, b'[') => Err("it has several realms; export one with --realm".to_owned()),
+            (Self::Keycloak, b'[') => {
+                Err("it is an array, as an export of several realms is; export one with --realm".to_owned())
+            }
             (Self::Keycloak, _) => Err("it does not begin with {".to_owned()),
             (Self::Ndjson, _) | (Self::Auth0(_) | Self::Supabase, b'{') => Ok(Container::Lines),
             (Self::Auth0(_), _) => {

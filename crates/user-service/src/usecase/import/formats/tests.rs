@@ -416,7 +416,7 @@ fn the_export_of_another_system_is_refused_at_once() {
         (
             ExportFormat::Keycloak,
             b"[{}]",
-            "the file is not an export of Keycloak: it has several realms; export one with --realm",
+            "the file is not an export of Keycloak: it is an array, as an export of several realms is; export one with --realm",
         ),
         (ExportFormat::Keycloak, b"username\n", "the file is not an export of Keycloak: it does not begin with {"),
         (
