@@ -298,7 +298,7 @@ fn a_layout_that_fails_for_any_mail_in_any_case_or_language_is_refused_with_its_
         (format!("{link}<p title={{{{ mail.greeting.plain }}}}>"), "a value in an attribute needs quotation marks"),
         (
             format!("{link}{{% for detail in mail.details %}}<p title={{{{ detail.value.plain }}}}>{{% endfor %}}"),
-            "(in the mail `email-change-notice`",
+            "(in the mail `new-sign-in`",
         ),
         (
             format!(
