@@ -7,14 +7,11 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{
     InvalidFile,
-    language::{self, Language},
-    message_pattern,
+    characters::check_line,
+    language::{self, FALLBACK, Language},
     overrides::{self, CatalogueOverride, CatalogueTables, MissingTexts, RawCatalogue},
     toml_files::{self, Node, TomlFiles},
 };
-
-/// The language for readers whose own languages have no catalogue.
-pub(crate) const FALLBACK: &str = "en";
 
 /// The texts of a service in one language, as they are in the file. A missing text must be an error of its `Deserialize`,
 /// and an unknown one, too (`deny_unknown_fields`).
@@ -149,7 +146,7 @@ impl TryFrom<String> for Text {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        message_pattern::check_line(&text)?;
+        check_line(&text)?;
         if text.contains(['{', '}']) {
             return Err(format!("{text:?} has a placeholder, but no value here"));
         }

@@ -1,9 +1,11 @@
-//! Characters that a reader does not see, and characters of words, by their properties in Unicode.
+//! Characters that a reader does not see, and characters of words, by their properties in Unicode; texts on one line.
 
 use icu_properties::{
     CodePointMapData, CodePointSetData,
     props::{DefaultIgnorableCodePoint, GeneralCategory, GeneralCategoryGroup, JoinControl, VariationSelector},
 };
+
+use super::bidi;
 
 /// Returns whether a character has no shape of its own: `Default_Ignorable_Code_Point`, which includes every
 /// bidirectional control and zero-width character, and the interlinear annotations (U+FFF9 to U+FFFB), which hide the
@@ -26,6 +28,17 @@ pub fn is_joiner_or_selector(c: char) -> bool {
 pub fn is_letter_or_mark(c: char) -> bool {
     let category = CodePointMapData::<GeneralCategory>::new().get(c);
     GeneralCategoryGroup::Letter.union(GeneralCategoryGroup::Mark).contains(category)
+}
+
+/// Checks that a text is not empty, has no space around it, and is on one line.
+pub(crate) fn check_line(text: &str) -> Result<(), String> {
+    if text.trim().is_empty() || text.trim() != text {
+        return Err(format!("{text:?} is empty, or has spaces around it"));
+    }
+    if text.chars().any(|c| c.is_control() || bidi::isolate_depth_change(c) != 0) {
+        return Err(format!("{text:?} contains a line break or control character"));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

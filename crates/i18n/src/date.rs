@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 
-use super::message_pattern::check_line;
+use super::characters::check_line;
 
 /// The format of dates and times in a language.
 #[derive(Debug, Clone, Deserialize)]

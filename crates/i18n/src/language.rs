@@ -8,14 +8,17 @@ use serde::Deserialize;
 
 use super::{
     InvalidFile,
+    characters::check_line,
     date::DateFormat,
-    message_pattern::check_line,
     plural::Plurals,
     toml_files::{self, Node, TomlFiles},
 };
 
 /// The languages: every file of this folder is one.
 static FILES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/languages");
+
+/// The language for readers whose own languages have no catalogue.
+pub(crate) const FALLBACK: &str = "en";
 
 /// A language, and how it is written.
 #[derive(Debug)]

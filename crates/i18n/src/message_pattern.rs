@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     bidi::{self, ValueDirection},
+    characters::check_line,
     language::Language,
     plural::{Form, Plurals},
 };
@@ -225,17 +226,6 @@ impl<P: Copy> PatternPart<P> {
 fn form_index<T>(forms: &[(Form, T)], count: u32, rules: &PluralRules) -> Option<usize> {
     let index_of = |wanted: Form| forms.iter().position(|(form, _)| *form == wanted);
     index_of(Form::Exactly(count)).or_else(|| index_of(Form::Category(rules.category_for(count))))
-}
-
-/// Checks that a text is not empty, has no space around it, and is on one line.
-pub(crate) fn check_line(text: &str) -> Result<(), String> {
-    if text.trim().is_empty() || text.trim() != text {
-        return Err(format!("{text:?} is empty, or has spaces around it"));
-    }
-    if text.chars().any(|c| c.is_control() || bidi::isolate_depth_change(c) != 0) {
-        return Err(format!("{text:?} contains a line break or control character"));
-    }
-    Ok(())
 }
 
 fn parts<P: Placeholder>(text: &str) -> Result<Vec<PatternPart<P>>, String> {

@@ -10,8 +10,7 @@ use toml::{Spanned, de::DeValue};
 
 use super::{
     InvalidFile,
-    catalogue::FALLBACK,
-    language,
+    language::{self, FALLBACK},
     message_pattern::INHERITED_FROM,
     plural::Form,
     toml_files::{self, Node, Table, TomlFiles},

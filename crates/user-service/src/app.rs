@@ -40,8 +40,8 @@ use crate::{
     usecase::{AccountService, AccountWriter, BackgroundQueue, ClientManagement, RateLimiter, Rules, Writes},
 };
 
-pub use from_config::attribute_rules;
 use from_config::{ParsedConfig, lifetimes, relay_settings};
+pub use from_config::{attribute_rules, invitations};
 
 /// The running service; [`run`](Self::run) waits for it.
 pub struct Application {

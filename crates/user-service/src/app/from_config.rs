@@ -6,7 +6,7 @@ use anyhow::Context;
 use events::sealing::PublicKey;
 use mongodb::Client;
 use rdkafka::ClientConfig;
-use service_kit::{kafka, mongo};
+use service_kit::{Ids, kafka, mongo};
 use uuid::Uuid;
 
 use crate::{
@@ -19,8 +19,9 @@ use crate::{
         pages::{self, Pages},
     },
     keys::KeyEncryptionKey,
+    outbox::EventBuilder,
     relay::{PRODUCER_PROPERTIES, RelaySettings},
-    usecase::PasswordValidation,
+    usecase::{Invitations, PasswordValidation},
 };
 
 /// The parts that depend on nothing but the configuration. `check-config` makes the same parts as a start.
@@ -132,6 +133,12 @@ fn trusted_proxies(config: &Config) -> anyhow::Result<TrustedProxies> {
     let http = &config.http;
     let header: ClientAddressHeader = http.client_address_header.parse().context("http.client_address_header")?;
     Ok(TrustedProxies::parse(&http.trusted_proxies).context("http.trusted_proxies")?.with_header(header))
+}
+
+/// Returns what an import needs to invite users: the sealing key, and how long a link works.
+pub fn invitations(config: &Config, ids: &Ids) -> anyhow::Result<Invitations> {
+    let outbox = EventBuilder::new(ids.clone(), ids.v4(), read_sealing_key(config)?);
+    Ok(Invitations { outbox, lifetimes: lifetimes(config) })
 }
 
 /// Returns the rules for the attributes of users.

@@ -61,10 +61,41 @@ impl Username {
     /// # Errors
     /// Returns the errors of [`parse`](Self::parse). No combination of a name and a number is known to cause one.
     pub fn with_number(&self, number: u32) -> Result<Self, Invalid> {
+        Self::with_suffix(&self.name, number)
+    }
+
+    /// Does the same for a text that may be too short to be a name.
+    ///
+    /// # Errors
+    /// Returns the errors of [`parse`](Self::parse).
+    pub fn with_suffix(text: &str, number: u32) -> Result<Self, Invalid> {
         let suffix = format!("-{number}");
         let room = MAX_CHARS.saturating_sub(suffix.len());
-        let beginning: String = self.name.chars().take(room).collect();
+        let beginning: String = text.chars().take(room).collect();
         Self::parse(&format!("{beginning}{suffix}"))
+    }
+
+    /// Returns the characters of a text that a name may have, without punctuation at its ends, and without letters that
+    /// are not ASCII if they would mix scripts. Returns `None` if nothing is left. The result may be too short.
+    #[must_use]
+    pub fn valid_part(text: &str) -> Option<String> {
+        let mut after_letter = false;
+        let allowed = text.nfc().filter(|c| {
+            let allowed = is_allowed(*c, after_letter);
+            if allowed {
+                after_letter = !matches!(c, '.' | '_' | '-');
+            }
+            allowed
+        });
+        let shortened = |text: &str| {
+            let text: String = text.trim_matches(['.', '_', '-']).chars().take(MAX_CHARS).collect();
+            text.trim_end_matches(['.', '_', '-']).to_owned()
+        };
+        let mut kept = shortened(&allowed.collect::<String>());
+        if !kept.check_restriction_level(RestrictionLevel::HighlyRestrictive) {
+            kept = shortened(&kept.chars().filter(char::is_ascii).collect::<String>());
+        }
+        (!kept.is_empty()).then_some(kept)
     }
 
     /// Returns the name as it is shown, in NFC.
@@ -106,14 +137,18 @@ pub(super) fn key_prefix(typed: &str) -> String {
 fn is_well_formed(name: &str) -> bool {
     let mut after_letter = false;
     name.chars().all(|c| {
-        let allowed = match c {
-            '.' | '_' | '-' => true,
-            _ if is_combining_mark(c) => after_letter && c.identifier_allowed(),
-            _ => c.is_alphanumeric() && c.identifier_allowed(),
-        };
+        let allowed = is_allowed(c, after_letter);
         after_letter = !matches!(c, '.' | '_' | '-');
         allowed
     })
+}
+
+fn is_allowed(c: char, after_letter: bool) -> bool {
+    match c {
+        '.' | '_' | '-' => true,
+        _ if is_combining_mark(c) => after_letter && c.identifier_allowed(),
+        _ => c.is_alphanumeric() && c.identifier_allowed(),
+    }
 }
 
 fn too_long() -> Invalid {

@@ -48,8 +48,8 @@ impl BulkStore {
 
     /// Inserts the accounts, and returns the positions of those that were refused because a key is taken. May
     /// be repeated after an error: accounts that were inserted before are then refused.
-    pub async fn insert(&self, users: &[UserRecord]) -> Result<Vec<usize>, StoreError> {
-        match tokio::time::timeout(DEADLINE, self.users.insert_many(users).ordered(false)).await {
+    pub async fn insert(&self, users: &[&UserRecord]) -> Result<Vec<usize>, StoreError> {
+        match tokio::time::timeout(DEADLINE, self.users.insert_many(users.iter().copied()).ordered(false)).await {
             Ok(Ok(_)) => Ok(Vec::new()),
             Ok(Err(error)) => duplicate_positions(&error).ok_or_else(|| error.into()),
             Err(_) => Err(StoreError::Timeout),

@@ -22,6 +22,9 @@ pub struct ImportCheckpoint {
     pub size: i64,
     /// Whether the imported users get a welcome mail.
     pub welcome: bool,
+    /// Whether the imported users without a password get an invitation. Release 0.1.0 does not know it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub invite: bool,
     /// The number of lines that are decided, from the beginning of the file.
     pub lines: i64,
     /// The number of bytes of these lines.
@@ -37,14 +40,16 @@ pub struct ImportCheckpoint {
 }
 
 impl ImportCheckpoint {
-    /// Creates the progress of an import that has not started.
+    /// Creates the progress of an import that has not started. The mails are those of [`Self::welcome`] and
+    /// [`Self::invite`].
     #[must_use]
-    pub fn new(id: String, size: i64, welcome: bool, now: jiff::Timestamp) -> Self {
+    pub fn new(id: String, size: i64, (welcome, invite): (bool, bool), now: jiff::Timestamp) -> Self {
         Self {
             id,
             schema_version: SCHEMA_VERSION,
             size,
             welcome,
+            invite,
             lines: 0,
             bytes: 0,
             imported: 0,

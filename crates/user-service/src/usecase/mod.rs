@@ -33,10 +33,11 @@ pub use self::clients::{
 };
 pub use self::email_address::{ChangeEmail, change_email, confirm_email_change, undo_email_change, verify_email};
 pub use self::import::{
-    Import, ImportError, ImportProgress, ImportStep, Importer, LineError, RefusedLine, RunningImport, begin_import,
-    fingerprint,
+    Auth0Hashes, ExportFormat, FirebaseParameters, Import, ImportError, ImportProgress, ImportStep, Importer,
+    InvalidHashConfig, InvalidHashFile, LeftBehind, LineError, MemberPath, Records, RefusedLine, RunningImport,
+    begin_import, fingerprint, parse_firebase_hash_config,
 };
-pub use self::invitation::{Invitation, accept_invitation, invite_user, resend_invitation};
+pub use self::invitation::{Invitation, Invitations, accept_invitation, invite_user, resend_invitation};
 pub use self::mailed_links::{LinkState, LinkedAccount, link_state, request_mail, resend_link, undo_change};
 pub use self::password::{ChangePassword, PasswordValidation, change_password, reset_password};
 pub use self::privacy::{

@@ -17,7 +17,7 @@ use crate::config::Config;
 /// The commands for users.
 #[derive(Subcommand)]
 pub(super) enum UsersCommand {
-    /// Import accounts from a file with one JSON object per line (docs/ACCOUNTS.md)
+    /// Import accounts from JSON lines (docs/ACCOUNTS.md) or from the export of another system (docs/IMPORT.md)
     ///
     /// To continue an import that was killed, run the same command again. If lines were refused, all others are
     /// imported and the exit code is 1.

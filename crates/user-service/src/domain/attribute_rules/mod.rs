@@ -97,6 +97,12 @@ impl AttributeRules {
         }
     }
 
+    /// Returns whether only administrators may write this attribute.
+    #[must_use]
+    pub fn is_admin_only(&self, name: &str) -> bool {
+        self.admin_only.is_marked(name)
+    }
+
     /// Validates the attributes of a new account. Missing attributes are validated as `{}`.
     ///
     /// # Errors

@@ -8,10 +8,9 @@ use i18n::InvalidFile;
 
 use super::{
     layout::{LINK, Pages},
-    link_views::{self, LinkView},
-    problem_pages,
-    served::OnFailure,
-    start_page,
+    link_views::{LinkView, examples},
+    on_failure::OnFailure,
+    problem_pages, start_page,
 };
 
 /// The values of the user in the pages: a usual one, and one that must be escaped.
@@ -25,7 +24,7 @@ const FIELDS: [&str; 6] = ["token", "action", "confirmed", "chosenUsername", "ne
 /// Returns the first template that fails, or whose forms cannot work.
 pub(super) fn check(pages: &Arc<Pages>) -> Result<(), InvalidFile> {
     for value in VALUES {
-        link_views::views(value).iter().try_for_each(|view| pages.check(LINK, view))?;
+        examples::views(value).iter().try_for_each(|view| pages.check(LINK, view))?;
     }
     start_page::check(pages)?;
     problem_pages::check(pages)?;
@@ -37,7 +36,7 @@ fn check_own_templates(pages: &Arc<Pages>) -> Result<(), InvalidFile> {
     let failure = Arc::new(Mutex::new(None));
     for localized in pages.in_every_language(&OnFailure::Keep(Arc::clone(&failure))) {
         start_page::every_page(&localized);
-        let [usual, hostile] = VALUES.map(|value| link_views::every_page(&localized, value));
+        let [usual, hostile] = VALUES.map(|value| examples::every_page(&localized, value));
         if let Some(error) = failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
             return Err(error);
         }
@@ -177,7 +176,7 @@ mod tests {
         let failures = Arc::new(Mutex::new(None));
         let mut seen = 0;
         for localized in pages.in_every_language(&OnFailure::Keep(Arc::clone(&failures))) {
-            for (_, response) in link_views::every_page(&localized, VALUES[1]) {
+            for (_, response) in examples::every_page(&localized, VALUES[1]) {
                 let html = html(response);
                 assert!(!html.contains("<script"), "{html}");
                 seen += usize::from(html.contains("&lt;script"));

@@ -18,7 +18,7 @@ use serde::Serialize;
 use service_kit::panics;
 use sha2::{Digest, Sha256};
 
-use super::{logo, served::OnFailure, style, texts::PageTexts};
+use super::{on_failure::OnFailure, style, texts::PageTexts};
 use crate::problem::Problem;
 
 /// The texts: every file of this folder is a language.
@@ -26,6 +26,8 @@ pub(super) static CATALOGUES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/catalo
 
 /// The template that all others extend.
 pub(super) const LAYOUT: &str = "layout.html";
+/// The path of the logo.
+pub(super) const LOGO_PATH: &str = "/branding/logo";
 /// The template of the start page.
 pub(super) const START: &str = "start.html";
 /// The template of the pages behind mailed links.
@@ -72,7 +74,8 @@ pub(super) struct PageLogo {
 impl From<&Logo> for PageLogo {
     fn from(logo: &Logo) -> Self {
         Self {
-            address: logo::address(&logo.digest),
+            // It changes with the logo, so that a cache never delays a new one.
+            address: format!("{LOGO_PATH}?v={}", logo.digest),
             digest: logo.digest.clone(),
             media_type: logo.kind.media_type(),
             bytes: Bytes::copy_from_slice(&logo.bytes),

@@ -1,6 +1,9 @@
 //! `GET /branding/logo`: the logo of the brand, for the pages.
 
-use super::{layout::PageLogo, served::ServedPages};
+use super::{
+    layout::{LOGO_PATH, PageLogo},
+    served::ServedPages,
+};
 use crate::{
     http::{
         extractors::{
@@ -17,17 +20,9 @@ use actix_web::{
     web,
 };
 
-/// The path of the logo.
-const PATH: &str = "/branding/logo";
-
 /// Registers the logo.
 pub(in crate::http) fn configure(config: &mut web::ServiceConfig) {
-    config.service(Resource::at(PATH).on(Method::GET, web::to(logo)));
-}
-
-/// Returns the address of a logo in a page. It changes with the logo, so that a cache never delays a new one.
-pub(super) fn address(digest: &str) -> String {
-    format!("{PATH}?v={digest}")
+    config.service(Resource::at(LOGO_PATH).on(Method::GET, web::to(logo)));
 }
 
 async fn logo(

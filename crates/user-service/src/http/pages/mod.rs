@@ -7,6 +7,7 @@ mod link_page;
 mod link_request;
 mod link_views;
 pub(super) mod logo;
+mod on_failure;
 pub mod problem_pages;
 mod served;
 pub(super) mod start_page;

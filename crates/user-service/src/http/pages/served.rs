@@ -2,15 +2,17 @@
 
 use std::{
     future::{Ready, ready},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
 };
 
 use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header::HeaderMap, web};
-use i18n::InvalidFile;
 use prometheus::IntGauge;
 use service_kit::{prometheus, reload::Reloadable};
 
-use super::layout::{LocalizedPages, Pages};
+use super::{
+    layout::{LocalizedPages, Pages},
+    on_failure::OnFailure,
+};
 use crate::problem::Problem;
 
 /// The pages for the next request. Part of the application's data.
@@ -42,29 +44,6 @@ impl ServedPages {
     /// Returns the present set in the language that a reader prefers.
     pub(in crate::http) fn localized(&self, headers: &HeaderMap) -> LocalizedPages {
         LocalizedPages::new(self.current(), OnFailure::Report(self.failed.clone()), headers)
-    }
-}
-
-/// What to do if a template of the brand fails, besides the use of the built-in one.
-#[derive(Clone)]
-pub(super) enum OnFailure {
-    /// Log it, and set the gauge to 1.
-    Report(IntGauge),
-    /// Keep the first failure, for a check.
-    Keep(Arc<Mutex<Option<InvalidFile>>>),
-}
-
-impl OnFailure {
-    pub(super) fn handle(&self, error: InvalidFile) {
-        match self {
-            Self::Report(failed) => {
-                failed.set(1);
-                tracing::error!(%error, "a template of the brand has failed; the page is made with the built-in one");
-            }
-            Self::Keep(first) => {
-                first.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
-            }
-        }
     }
 }
 

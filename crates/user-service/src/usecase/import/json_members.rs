@@ -1,6 +1,6 @@
-//! Reads a line as JSON: takes its members one by one, and collects all errors.
+//! Reads a record as JSON: takes its members one by one, and collects all errors.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::{Map, Value};
@@ -11,6 +11,24 @@ use crate::domain::{
     json_pointer,
     strict_json::{StrictValue, is_number_error},
 };
+
+/// The members of a line of our own format.
+pub(super) const MEMBERS: &[&str] = &[
+    "id",
+    "username",
+    "email",
+    "emailVerified",
+    "displayName",
+    "locale",
+    "timezone",
+    "attributes",
+    "roles",
+    "status",
+    "createdAt",
+    "lastLoginAt",
+    "passwordHash",
+    "credential",
+];
 
 /// An error of a line. It never contains a value of the line, because that may be a hash.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -34,10 +52,9 @@ impl LineError {
         Self { pointer: json_pointer([name]), code, detail: detail.into() }
     }
 
-    /// Returns the error of a value inside a member.
-    fn inside_member(name: &str, violation: SchemaViolation) -> Self {
-        let path = [vec![name.to_owned()], violation.path].concat();
-        Self::from_violation(SchemaViolation { path, ..violation })
+    /// Returns the error of the value at this JSON Pointer.
+    pub(super) fn at(pointer: &str, code: &'static str, detail: impl Into<String>) -> Self {
+        Self { pointer: format!("#{pointer}"), code, detail: detail.into() }
     }
 
     /// Returns the error of a value of the line.
@@ -46,40 +63,99 @@ impl LineError {
     }
 }
 
+/// Where the members come from: the JSON Pointer in the export of each member that has another name there. A pointer is
+/// a constant, or made from names that the operator gave, and percent-encoded as in a URI fragment.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Sources(Vec<(Cow<'static, str>, Cow<'static, str>)>);
+
+impl Sources {
+    pub(super) fn set(&mut self, member: impl Into<Cow<'static, str>>, pointer: impl Into<Cow<'static, str>>) {
+        self.0.push((member.into(), pointer.into()));
+    }
+
+    fn find(&self, member: &str) -> Option<&str> {
+        self.0.iter().rev().find(|(name, _)| name == member).map(|(_, pointer)| pointer.as_ref())
+    }
+
+    /// Returns the error of a member, which it names as the export does.
+    pub(super) fn error(&self, member: &str, code: &'static str, detail: impl Into<String>) -> LineError {
+        match self.find(member) {
+            Some(pointer) => LineError::at(pointer, code, detail),
+            None => LineError::for_member(member, code, detail),
+        }
+    }
+
+    /// Returns the error of a value inside a member.
+    fn inside_member(&self, member: &str, violation: SchemaViolation) -> LineError {
+        let SchemaViolation { path, invalid } = violation;
+        let first = path.first().map(|first| format!("{member}/{first}"));
+        let (pointer, inside) = match first.and_then(|first| self.find(&first)) {
+            Some(pointer) => (Some(pointer), &path[1..]),
+            None => (self.find(member), &path[..]),
+        };
+        match pointer {
+            Some(pointer) => {
+                let inside = json_pointer(inside);
+                LineError::at(&format!("{pointer}{}", &inside[1..]), invalid.code, invalid.detail)
+            }
+            None => {
+                let path = [vec![member.to_owned()], path].concat();
+                LineError::from_violation(SchemaViolation { path, invalid })
+            }
+        }
+    }
+}
+
+/// Parses the JSON object of a record by the rules for a request body. If a member is repeated, the first value is
+/// kept, and the repetition is an error. `unit` is what the operator calls a record.
+///
+/// # Errors
+/// Returns an error if the text is not UTF-8, not JSON or not an object, repeats a member inside a value, is nested too
+/// deeply, or contains a number that no double represents.
+pub(super) fn parse_object(text: &[u8], unit: &str) -> Result<(Map<String, Value>, Vec<LineError>), LineError> {
+    let numbers = || find_out_of_range(&String::from_utf8_lossy(text)).into_iter().map(LineError::from_violation);
+    let unread = |error: &serde_json::Error| {
+        if is_number_error(error)
+            && let Some(error) = numbers().next()
+        {
+            return error;
+        }
+        let what = match (error.is_data(), text.trim_ascii_start().first()) {
+            (false, _) => "is not JSON".to_owned(),
+            // These are errors of `StrictValue`, which quote no value.
+            (true, Some(b'{')) => format!("is not acceptable JSON: {error}"),
+            (true, _) => "is not a JSON object".to_owned(),
+        };
+        LineError::for_line("malformed-line", format!("The {unit} {what} (at byte {}).", error.column()))
+    };
+    let Object { members, repeated } = serde_json::from_slice(text).map_err(|error| unread(&error))?;
+    let twice = |name: &String| LineError::for_member(name, "repeated", "The member occurs more than once.");
+    let mut errors: Vec<_> = repeated.iter().map(twice).collect();
+    errors.extend(numbers());
+    Ok((members, errors))
+}
+
 /// The members that were not taken yet, and the errors so far.
+#[derive(Default)]
 pub(super) struct Members {
     remaining: Map<String, Value>,
+    pub(super) sources: Sources,
     errors: Vec<LineError>,
 }
 
 impl Members {
-    /// Reads a line by the rules for a request body. If a member is repeated, the first value is kept, and the
-    /// repetition is an error.
-    ///
-    /// # Errors
-    /// Returns an error if the line is not UTF-8, not JSON or not an object, repeats a member inside a value, is nested
-    /// too deeply, or contains a number that no double represents.
-    pub(super) fn parse(line: &[u8]) -> Result<Self, LineError> {
-        let numbers = || find_out_of_range(&String::from_utf8_lossy(line)).into_iter().map(LineError::from_violation);
-        let unread = |error: &serde_json::Error| {
-            if is_number_error(error)
-                && let Some(error) = numbers().next()
-            {
-                return error;
-            }
-            let what = match (error.is_data(), line.trim_ascii_start().first()) {
-                (false, _) => "is not JSON".to_owned(),
-                // These are errors of `StrictValue`, which quote no value.
-                (true, Some(b'{')) => format!("is not acceptable JSON: {error}"),
-                (true, _) => "is not a JSON object".to_owned(),
-            };
-            LineError::for_line("malformed-line", format!("The line {what} (at byte {}).", error.column()))
-        };
-        let Object { members, repeated } = serde_json::from_slice(line).map_err(|error| unread(&error))?;
-        let twice = |name: &String| LineError::for_member(name, "repeated", "The member occurs more than once.");
-        let mut errors: Vec<_> = repeated.iter().map(twice).collect();
-        errors.extend(numbers());
-        Ok(Self { remaining: members, errors })
+    pub(super) fn new(remaining: Map<String, Value>, errors: Vec<LineError>) -> Self {
+        Self { remaining, sources: Sources::default(), errors }
+    }
+
+    /// Adds a member that has another name or place in the export.
+    pub(super) fn insert(&mut self, name: &'static str, pointer: impl Into<Cow<'static, str>>, value: Value) {
+        self.sources.set(name, pointer);
+        self.remaining.insert(name.to_owned(), value);
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<&Value> {
+        self.remaining.get(name).filter(|value| !value.is_null())
     }
 
     /// Takes the value of a member. `null` counts as missing.
@@ -103,14 +179,16 @@ impl Members {
 
     /// Returns the value, or records its error.
     pub(super) fn check<T>(&mut self, name: &str, parsed: Result<T, Invalid>) -> Option<T> {
-        parsed.map_err(|invalid| self.errors.push(LineError::for_member(name, invalid.code, invalid.detail))).ok()
+        parsed.map_err(|invalid| self.add_error(name, invalid.code, invalid.detail)).ok()
     }
 
     /// Returns the value, or records its schema violations.
     pub(super) fn check_schema<T>(&mut self, name: &str, checked: Result<T, Vec<SchemaViolation>>) -> Option<T> {
-        let violations = checked
-            .map_err(|violations| violations.into_iter().map(|violation| LineError::inside_member(name, violation)));
-        violations.map_err(|errors| self.errors.extend(errors)).ok()
+        let sources = &self.sources;
+        let errors = |violations: Vec<SchemaViolation>| {
+            self.errors.extend(violations.into_iter().map(|violation| sources.inside_member(name, violation)));
+        };
+        checked.map_err(errors).ok()
     }
 
     /// Takes and parses an optional text.
@@ -121,7 +199,7 @@ impl Members {
 
     /// Takes and parses a required text.
     pub(super) fn required<T>(&mut self, name: &str, parse: impl FnOnce(&str) -> Result<T, Invalid>) -> Option<T> {
-        if self.remaining.get(name).is_none_or(Value::is_null) {
+        if self.get(name).is_none() {
             self.remaining.remove(name);
             self.add_error(name, "missing", "The member is missing.");
             return None;
@@ -130,7 +208,11 @@ impl Members {
     }
 
     pub(super) fn add_error(&mut self, name: &str, code: &'static str, detail: impl Into<String>) {
-        self.errors.push(LineError::for_member(name, code, detail));
+        self.errors.push(self.sources.error(name, code, detail));
+    }
+
+    pub(super) fn add_located_error(&mut self, error: LineError) {
+        self.errors.push(error);
     }
 
     pub(super) fn wrong_type<T>(&mut self, name: &str, expected: &str) -> Option<T> {
@@ -139,11 +221,11 @@ impl Members {
     }
 
     /// Returns all errors. Each member that was not taken is an error.
-    pub(super) fn into_errors(mut self) -> Vec<LineError> {
+    pub(super) fn into_errors(mut self) -> (Vec<LineError>, Sources) {
         for name in self.remaining.keys() {
             self.errors.push(LineError::for_member(name, "unknown", "There is no such member."));
         }
-        self.errors
+        (self.errors, self.sources)
     }
 }
 

@@ -1,10 +1,10 @@
-//! Converts a line of an import to an account, by the rules that hold for every account.
+//! Converts a record of an import to an account, by the rules that hold for every account.
 
 use std::sync::Arc;
 
 use bson::DateTime;
 use events::UserImported;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde_json::Value;
 use service_kit::Ids;
 use sha2::{Digest as _, Sha256};
@@ -12,24 +12,66 @@ use uuid::Uuid;
 
 use super::{
     Import,
-    json_members::{LineError, Members},
-    lines::{Line, MAX_LINE_BYTES},
+    derived_username::DerivedUsername,
+    formats::{ExportFormat, LeftBehind, Translated},
+    json_members::{LineError, Members, Sources},
+    records::Record,
+    times,
 };
 use crate::{
     domain::{AttributeRules, DisplayName, Email, Invalid, Locale, Roles, Timezone, UserStatus, Username, Writer},
     hashing::{HashImporter, PasswordHash, UnusableHash},
     outbox::{Origin, event},
-    store::{ImportedFrom, UserRecord},
+    store::{ImportedFrom, NewEvent, UserRecord},
+    usecase::invitation::Invitations,
 };
 
-/// The allowed difference between the clocks of two systems.
-const CLOCK_SKEW: SignedDuration = SignedDuration::from_hours(24);
+/// A record of the file.
+pub(super) enum ReadRecord {
+    User(Box<ReadUser>),
+    /// The record becomes no account, for this reason.
+    Skipped(LeftBehind),
+}
 
-/// Reads the lines of one import.
+/// A user as the record says, without events.
+pub(super) struct ReadUser {
+    pub(super) number: u64,
+    pub(super) account: UserRecord,
+    pub(super) username: Username,
+    /// Set if the username was made from the address.
+    pub(super) derived: Option<DerivedUsername>,
+    pub(super) access: Access,
+    pub(super) left: LeftBehind,
+    pub(super) sources: Sources,
+}
+
+/// How an imported user gets in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Access {
+    Password,
+    /// By the link of an invitation.
+    Invitation,
+    /// Not before a password reset.
+    None,
+}
+
+impl ReadUser {
+    /// Sets another username, of which the events do not know yet.
+    pub(super) fn set_username(&mut self, username: Username) {
+        self.account.username = username.as_str().to_owned();
+        self.account.username_key = username.key().to_owned();
+        self.account.username_keys = vec![username.key().to_owned()];
+        self.username = username;
+    }
+}
+
+/// Reads the records of one import.
 pub(super) struct AccountReader {
     pub(super) hashes: HashImporter,
     pub(super) attributes: Arc<AttributeRules>,
     pub(super) ids: Ids,
+    /// Needed if [`Import::invite`] is set.
+    pub(super) invitations: Option<Invitations>,
     pub(super) import: Import,
     /// When the import began. It is the creation time of accounts whose line has none.
     pub(super) started_at: Timestamp,
@@ -46,24 +88,48 @@ impl AccountReader {
             hashes: HashImporter::new(&settings).expect("the settings are valid"),
             attributes: Arc::default(),
             ids: Ids::sequence(1),
-            import: Import { id, size: 0, dry_run: false, welcome, admins: false, repeat_finished: false },
+            invitations: None,
+            import: Import { welcome, ..Import::new(id, ExportFormat::Ndjson) },
             started_at: service_kit::Clock::manual().now(),
         }
     }
 
-    /// Converts a line to an account that can be inserted, with its event. The id is the same each time the file is
-    /// read.
+    /// Does what the import does with a record whose username is free.
+    #[cfg(test)]
+    pub(super) fn read_account(&self, record: &Record, now: Timestamp) -> Result<UserRecord, Vec<LineError>> {
+        match self.read(record, now)? {
+            ReadRecord::User(mut user) => {
+                self.add_events(&mut user, now);
+                Ok(user.account)
+            }
+            ReadRecord::Skipped(because) => panic!("the record is skipped: {because:?}"),
+        }
+    }
+
+    /// Converts a record to an account that can be inserted once its username is final. The id is the same each time the
+    /// file is read.
     ///
     /// # Errors
-    /// Returns all errors of the line.
-    pub(super) fn read(&self, line: &Line, now: Timestamp) -> Result<UserRecord, Vec<LineError>> {
-        let text = line.text.as_deref().ok_or_else(|| {
-            vec![LineError::for_line("too-long", format!("A line is at most {MAX_LINE_BYTES} bytes long."))]
-        })?;
-        let mut members = Members::parse(text).map_err(|error| vec![error])?;
+    /// Returns all errors of the record.
+    pub(super) fn read(&self, record: &Record, now: Timestamp) -> Result<ReadRecord, Vec<LineError>> {
+        let username = self.import.username.as_ref();
+        let Translated { mut members, left, is_skipped } =
+            self.import.format.translate(record, username, &self.attributes, now)?;
+        if is_skipped {
+            return Ok(ReadRecord::Skipped(left));
+        }
         let id = members.parsed("id", parse_id);
-        let username = members.required("username", Username::parse);
+        let derives = self.import.derives_usernames() && members.get("username").is_none();
+        let username = match derives {
+            true => None,
+            false => members.required("username", Username::parse),
+        };
         let email = members.required("email", Email::parse);
+        let mut derived = email.as_ref().filter(|_| derives).map(DerivedUsername::new);
+        let username = derived.as_mut().map(DerivedUsername::first).or(username);
+        if derives {
+            members.take("username");
+        }
         let email_verified = members.flag("emailVerified").unwrap_or(false);
         let display_name = members.parsed("displayName", DisplayName::parse);
         let locale = members.parsed("locale", Locale::parse);
@@ -72,16 +138,20 @@ impl AccountReader {
         let attributes = members.check_schema("attributes", attributes).flatten();
         let roles = self.roles(&mut members);
         let status = members.parsed("status", parse_status).unwrap_or(UserStatus::Active);
-        let created_at = members.parsed("createdAt", |text| parse_time(text, now)).unwrap_or(self.started_at);
-        let last_login_at = members.parsed("lastLoginAt", |text| parse_time(text, now));
-        let hash = self.password_hash(&mut members);
-        let errors = members.into_errors();
+        let mut time = |name| {
+            let value = members.take(name)?;
+            members.check(name, times::parse_own(&value, now)).flatten()
+        };
+        let (created_at, last_login_at) = (time("createdAt").unwrap_or(self.started_at), time("lastLoginAt"));
+        let (hash, access) = self.password_hash(&mut members, status);
+        let (errors, sources) = members.into_errors();
         let (Some(username), Some(email), Some(hash), []) = (username, email, hash, errors.as_slice()) else {
             return Err(errors);
         };
-        let id = id.unwrap_or_else(|| self.derived_id(line.number, created_at));
-        let mut record = UserRecord {
-            email_verified,
+        let id = id.unwrap_or_else(|| self.derived_id(record.number, created_at));
+        let account = UserRecord {
+            // The acceptance of an invitation proves control of the mailbox.
+            email_verified: email_verified && access != Access::Invitation,
             display_name: display_name.map(|name| name.as_str().to_owned()),
             locale: locale.map(|locale| locale.as_str().to_owned()),
             timezone: timezone.map(|timezone| timezone.as_str().to_owned()),
@@ -90,19 +160,40 @@ impl AccountReader {
             status,
             imported: Some(ImportedFrom {
                 import: self.import.id.clone(),
-                line: i64::try_from(line.number).unwrap_or(i64::MAX),
+                line: i64::try_from(record.number).unwrap_or(i64::MAX),
                 at: now.into(),
             }),
             created_at: created_at.into(),
             last_login_at: last_login_at.map(DateTime::from),
             ..UserRecord::new(id, &username, &email, &hash, now)
         };
-        let user = record.user();
-        let (user_id, recipient) = (user.id, user.recipient());
-        let payload = UserImported { user_id, username: user.username, welcome: self.import.welcome, recipient };
-        let event = event(&self.ids, now, &Origin::operator(), payload);
-        record.pending_events = vec![event.to_pending_event(1)];
-        Ok(record)
+        Ok(ReadRecord::User(Box::new(ReadUser {
+            number: record.number,
+            account,
+            username,
+            derived,
+            access,
+            left,
+            sources,
+        })))
+    }
+
+    /// Adds the events to an account whose username is final, and its invitation.
+    pub(super) fn add_events(&self, user: &mut ReadUser, now: Timestamp) {
+        let (account, operator) = (&mut user.account, Origin::operator());
+        let shown = account.user();
+        let (user_id, recipient) = (shown.id, shown.recipient());
+        let welcome = self.import.welcome && user.access != Access::Invitation;
+        let payload = UserImported { user_id, username: shown.username, welcome, recipient };
+        let imported = event(&self.ids, now, &operator, payload);
+        account.pending_events = vec![imported.to_pending_event(1)];
+        if let (Access::Invitation, Some(invitations)) = (user.access, &self.invitations) {
+            let (event, invitation) = invitations.invite(account, None, None, now, &operator);
+            account.invitation = Some(invitation);
+            // The relay of a running service publishes the event; this process has none.
+            account.pending_events.push(NewEvent { replica: None, ..event }.to_pending_event(2));
+            account.version = 2;
+        }
     }
 
     /// Returns whether the account with this origin was imported from this line.
@@ -120,25 +211,54 @@ impl AccountReader {
         uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
     }
 
-    /// Returns the hash from one of the two members, or a hash that no password matches.
-    fn password_hash(&self, members: &mut Members) -> Option<PasswordHash> {
-        let credential = members.take("credential");
-        let read = match (members.take("passwordHash"), credential) {
-            (None, None) => return Some(self.hashes.unmatchable_hash()),
+    /// Returns the hash, or a hash that no password matches, and how the user gets in.
+    fn password_hash(&self, members: &mut Members, status: UserStatus) -> (Option<PasswordHash>, Access) {
+        let without = match self.import.invite && status == UserStatus::Active {
+            true => Access::Invitation,
+            false => Access::None,
+        };
+        let (credential, salt) = (members.take("credential"), members.take("salt"));
+        let (name, read) = match (members.take("passwordHash"), credential) {
+            (None, None) => return (Some(self.hashes.unmatchable_hash()), without),
             (Some(_), Some(_)) => {
                 members.add_error(
                     "credential",
                     "conflict",
                     "The line also has a passwordHash; only one of the two is allowed.",
                 );
-                return None;
+                return (None, without);
             }
-            (Some(Value::String(text)), None) => ("passwordHash", self.hashes.import(&text)),
-            (Some(_), None) => return members.wrong_type("passwordHash", "a string"),
+            (Some(Value::String(text)), None) => match (&self.import.format, salt) {
+                (ExportFormat::Firebase(Some(parameters)), Some(Value::String(salt))) => {
+                    ("passwordHash", self.hashes.import_firebase(&text, &salt, parameters))
+                }
+                (ExportFormat::Firebase(None), _) => {
+                    members.add_error("passwordHash", "no-parameters", "The option --firebase-hash-config is missing.");
+                    return (None, without);
+                }
+                (ExportFormat::Firebase(_), _) => {
+                    members.add_error("salt", "missing", "The member is missing.");
+                    return (None, without);
+                }
+                _ => ("passwordHash", self.hashes.import(&text)),
+            },
+            (Some(_), None) => {
+                let _: Option<()> = members.wrong_type("passwordHash", "a string");
+                return (None, without);
+            }
             (None, Some(credential)) => ("credential", self.hashes.import_keycloak(&credential)),
         };
-        let (name, read) = read;
-        read.map_err(|reason| members.add_error(name, reason.code(), reason_sentence(&reason))).ok()
+        match read {
+            Ok(hash) => (Some(hash), Access::Password),
+            // No password can ever be verified against such a hash.
+            Err(UnusableHash::UnknownAlgorithm | UnusableHash::Unsupported(_)) if without == Access::Invitation => {
+                (Some(self.hashes.unmatchable_hash()), without)
+            }
+            Err(reason) => {
+                members.add_error(name, reason.code(), reason_sentence(&reason));
+                (None, without)
+            }
+        }
     }
 
     fn roles(&self, members: &mut Members) -> Vec<String> {
@@ -179,29 +299,23 @@ fn parse_status(text: &str) -> Result<UserStatus, Invalid> {
     found.ok_or_else(|| Invalid::new("unknown-status", "A status is active or disabled."))
 }
 
-fn parse_time(text: &str, now: Timestamp) -> Result<Timestamp, Invalid> {
-    let time: Timestamp = text.parse().map_err(|_| {
-        Invalid::new("not-a-time", "This is not a time in the format of RFC 3339, such as 2024-02-29T12:00:00Z.")
-    })?;
-    if time > now.saturating_add(CLOCK_SKEW).unwrap_or(Timestamp::MAX) {
-        return Err(Invalid::new("in-the-future", "This time is in the future."));
-    }
-    Ok(time)
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
     use service_kit::Clock;
 
-    use super::*;
+    use super::{super::records::Content, *};
 
     fn reader() -> AccountReader {
         AccountReader::for_test(false)
     }
 
+    fn record(number: u64, text: impl Into<Vec<u8>>) -> Record {
+        Record { number, content: Content::Json(text.into()) }
+    }
+
     fn read(line: &str) -> Result<UserRecord, Vec<LineError>> {
-        reader().read(&Line { number: 7, text: Some(line.into()) }, Clock::manual().now())
+        reader().read_account(&record(7, line), Clock::manual().now())
     }
 
     fn errors(line: &Value) -> Vec<(String, &'static str)> {
@@ -241,6 +355,33 @@ mod tests {
     }
 
     #[test]
+    fn times_are_read_in_the_forms_of_other_systems_and_one_that_can_mean_two_moments_is_refused() {
+        let with =
+            |created_at: Value| json!({ "username": "ada", "email": "ada@example.org", "createdAt": created_at });
+        for time in [
+            json!(1_583_243_049),
+            json!(1_583_243_049_000_i64),
+            json!("1583243049000"),
+            json!("2020-03-03 13:44:09+00"),
+            json!("2020-03-03T14:44:09+01:00"),
+            json!("2020-03-03T13:44:09.000Z"),
+        ] {
+            let user = read(&with(time.clone()).to_string()).unwrap_or_else(|errors| panic!("{time}: {errors:?}"));
+            assert_eq!(user.created_at.to_jiff().to_string(), "2020-03-03T13:44:09Z", "{time}");
+        }
+        for (time, code) in [
+            (json!("2020-03-03 13:44:09"), "no-offset"),
+            (json!("03/04/2020"), "not-a-time"),
+            (json!(-1), "not-a-time"),
+            (json!(1.5), "not-a-time"),
+            (json!(true), "not-a-time"),
+            (json!(9_999_999_999_999_i64), "in-the-future"),
+        ] {
+            assert_eq!(errors(&with(time.clone())), [("#/createdAt".to_owned(), code)], "{time}");
+        }
+    }
+
+    #[test]
     fn the_event_of_an_unverified_address_names_no_recipient() {
         let user = read(r#"{"username":"ada","email":"ada@example.org","displayName":"You won"}"#).unwrap();
         let data: Value = serde_json::from_str(&user.pending_events[0].data).unwrap();
@@ -260,7 +401,8 @@ mod tests {
         assert_eq!(id, reader.derived_id(7, reader.started_at));
         assert_ne!(id, reader.derived_id(8, reader.started_at));
         assert_eq!(id.get_version_num(), 7);
-        let other = AccountReader { import: Import { id: "f".repeat(32), ..self::reader().import }, ..self::reader() };
+        let import = Import::new("f".repeat(32), ExportFormat::Ndjson);
+        let other = AccountReader { import, ..self::reader() };
         assert_ne!(id, other.derived_id(7, other.started_at));
     }
 
@@ -301,9 +443,9 @@ mod tests {
             assert_eq!((found.len(), found[0].code, found[0].pointer.as_str()), (1, "malformed-line", "#"), "{line}");
             assert!(!found[0].detail.contains("hunter2"), "{}", found[0].detail);
         }
-        let not_utf8 = reader().read(&Line { number: 1, text: Some(b"{\"a\":\"\xff\"}".to_vec()) }, Timestamp::MAX);
+        let not_utf8 = reader().read_account(&record(1, b"{\"a\":\"\xff\"}"), Timestamp::MAX);
         assert_eq!(not_utf8.err().unwrap_or_default()[0].code, "malformed-line");
-        let too_long = reader().read(&Line { number: 1, text: None }, Timestamp::MAX);
+        let too_long = reader().read_account(&Record { number: 1, content: Content::TooLong }, Timestamp::MAX);
         assert_eq!(too_long.err().unwrap_or_default()[0].code, "too-long");
     }
 
@@ -342,7 +484,7 @@ mod tests {
         let reader = AccountReader { attributes: Arc::new(AttributeRules::parse(schema).unwrap()), ..reader() };
         let codes = |attributes: Value| {
             let line = json!({ "username": "ada", "email": "ada@example.org", "attributes": attributes }).to_string();
-            let found = reader.read(&Line { number: 1, text: Some(line.into()) }, Timestamp::MAX);
+            let found = reader.read_account(&record(1, line), Timestamp::MAX);
             let found = found.err().unwrap_or_default().into_iter();
             found.map(|error| (error.pointer, error.code)).collect::<Vec<_>>()
         };

@@ -1,16 +1,21 @@
-//! Imports users from a file with one JSON object per line. Each line becomes an account, inserted together with its
-//! event. Lines are processed in blocks of up to 1000, several blocks concurrently.
+//! Imports users from a file: lines of our own format, or the export of another system. Each record becomes an account,
+//! inserted together with its event. Records are processed in blocks of up to 1000, several blocks concurrently.
 //!
-//! No line is imported twice: the id of an account is derived from the file and the line number, so a repeated insert
-//! finds its id taken. The progress is stored after each block, so an import that was killed continues there.
+//! No record is imported twice: the id of an account is derived from the file and the number of the record, so a
+//! repeated insert finds its id taken. The progress is stored after each block, so an import that was killed continues
+//! there. Where usernames are made from addresses, the records before that place are read again, because a username
+//! depends on those of the earlier records.
 
 mod block;
+mod derived_username;
 mod duplicate_check;
+mod formats;
 mod json_members;
 mod line_to_account;
-mod lines;
 #[cfg(test)]
 mod property_tests;
+mod records;
+mod times;
 
 use std::{io, io::Read, num::NonZero, sync::Arc, thread};
 
@@ -18,7 +23,12 @@ use futures_util::StreamExt;
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
-use self::{block::BlockResult, duplicate_check::DuplicateCheck, line_to_account::AccountReader};
+use self::{
+    block::{BlockResult, ReadBlock},
+    derived_username::AssignedUsernames,
+    duplicate_check::DuplicateCheck,
+    line_to_account::AccountReader,
+};
 use service_kit::{Clock, Ids, fail_point, mongo::StoreError};
 
 use crate::{
@@ -27,7 +37,16 @@ use crate::{
     store::{ImportCheckpoint, Store},
 };
 
-pub use self::json_members::LineError;
+use super::invitation::Invitations;
+
+pub use self::{
+    formats::{
+        Auth0Hashes, ExportFormat, FirebaseParameters, InvalidHashConfig, InvalidHashFile, LeftBehind, MemberPath,
+        parse_firebase_hash_config,
+    },
+    json_members::LineError,
+    records::Records,
+};
 
 /// The dependencies of an import.
 pub struct Importer {
@@ -36,6 +55,8 @@ pub struct Importer {
     pub attributes: Arc<AttributeRules>,
     pub clock: Clock,
     pub ids: Ids,
+    /// Needed for an import with [`Import::invite`].
+    pub invitations: Option<Invitations>,
 }
 
 impl Importer {
@@ -50,44 +71,90 @@ impl Importer {
         clock: Clock,
         ids: Ids,
     ) -> Result<Self, InvalidSetting> {
-        Ok(Self { store, hashes: HashImporter::new(settings)?, attributes: Arc::new(attributes), clock, ids })
+        Ok(Self {
+            store,
+            hashes: HashImporter::new(settings)?,
+            attributes: Arc::new(attributes),
+            clock,
+            ids,
+            invitations: None,
+        })
     }
 }
 
 /// The options of an import.
-#[derive(Debug, Clone)]
 pub struct Import {
-    /// The [`fingerprint`] of the file; a new id for input that cannot be read twice.
+    /// The [id](ExportFormat::import_id) of the import; a new id for input that cannot be read twice.
     pub id: String,
+    pub format: ExportFormat,
+    /// The member of the export that has the username.
+    pub username: Option<MemberPath>,
     /// The size in bytes; 0 if it is unknown.
     pub size: u64,
     /// Whether everything is checked and nothing is written.
     pub dry_run: bool,
     /// Whether each imported user gets a welcome mail.
     pub welcome: bool,
-    /// Whether lines with the role `admin` are allowed.
+    /// Whether each active user without a usable hash gets an invitation, and no welcome mail.
+    pub invite: bool,
+    /// Whether records with the role `admin` are allowed.
     pub admins: bool,
     /// Whether a file whose import was finished is processed again.
     pub repeat_finished: bool,
 }
 
-/// A line that did not become an account, with all of its errors.
+impl Import {
+    /// Creates an import with the defaults.
+    #[must_use]
+    pub fn new(id: String, format: ExportFormat) -> Self {
+        Self {
+            id,
+            format,
+            username: None,
+            size: 0,
+            dry_run: false,
+            welcome: false,
+            invite: false,
+            admins: false,
+            repeat_finished: false,
+        }
+    }
+
+    /// Returns whether a user without a username gets one from the address. Then the file is read from its beginning
+    /// even if a part of it was imported before.
+    #[must_use]
+    pub fn derives_usernames(&self) -> bool {
+        !self.format.is_own() || self.username.is_some()
+    }
+}
+
+/// A record that did not become an account, with all of its errors.
 #[derive(Debug, Clone)]
 pub struct RefusedLine {
-    /// The line number, starting at 1.
+    /// The number of the record, starting at 1.
     pub line: u64,
     pub errors: Vec<LineError>,
 }
 
-/// The result of the next lines.
+/// The result of the next records.
 #[derive(Debug, Default)]
 pub struct ImportStep {
-    /// The number of the last of these lines, and the size of the file up to its end in bytes.
+    /// The number of the last of these records, and the size of the file up to its end in bytes.
     pub line: u64,
     pub bytes: u64,
     /// The number of new accounts, and of accounts that an earlier run of this import has created.
     pub imported: u64,
     pub already_imported: u64,
+    /// The number of new accounts with a username that was made from the address.
+    pub derived_usernames: u64,
+    /// The number of new accounts with an invitation.
+    pub invited: u64,
+    /// The number of new accounts without a password, which need a password reset.
+    pub without_password: u64,
+    /// The number of records that are no users, such as deleted ones.
+    pub skipped: u64,
+    /// The number of records that have each of the things in [`LeftBehind`].
+    pub left_behind: [u64; LeftBehind::KINDS],
     pub refused: Vec<RefusedLine>,
 }
 
@@ -107,6 +174,8 @@ pub enum ImportError {
     Read(#[source] io::Error),
     #[error("the import was started {0} --welcome; continue it in the same way")]
     OtherWelcome(&'static str),
+    #[error("the import was started {0} --invite; continue it in the same way")]
+    OtherInvite(&'static str),
     #[error("the file has changed while it was being read")]
     FileChanged,
     #[error("the report cannot be written")]
@@ -145,10 +214,13 @@ pub struct RunningImport {
 /// Reads the stored progress of the file, and stores its start if there is none.
 ///
 /// # Errors
-/// Returns [`ImportError::OtherWelcome`], or an error if the database is unavailable.
-pub async fn begin_import(importer: Importer, import: Import) -> Result<(RunningImport, ImportProgress), ImportError> {
+/// Returns [`ImportError::OtherWelcome`] or [`ImportError::OtherInvite`], or an error if the database is unavailable.
+pub async fn begin_import(
+    mut importer: Importer,
+    import: Import,
+) -> Result<(RunningImport, ImportProgress), ImportError> {
     let size = i64::try_from(import.size).unwrap_or(i64::MAX);
-    let new = ImportCheckpoint::new(import.id.clone(), size, import.welcome, importer.clock.now());
+    let new = ImportCheckpoint::new(import.id.clone(), size, (import.welcome, import.invite), importer.clock.now());
     let bulk = &importer.store.bulk;
     let mut record = match import.dry_run {
         // A dry run checks the whole file, even if a part of it was imported before.
@@ -163,18 +235,25 @@ pub async fn begin_import(importer: Importer, import: Import) -> Result<(Running
         let (imported, refused) = (to_u64(record.imported), to_u64(record.refused));
         progress = ImportProgress::Finished { at: at.to_jiff(), imported, refused };
         if import.repeat_finished {
-            let first = ImportCheckpoint::new(record.id.clone(), size, import.welcome, record.started_at.to_jiff());
-            record = first;
+            let mails = (import.welcome, import.invite);
+            record = ImportCheckpoint::new(record.id.clone(), size, mails, record.started_at.to_jiff());
             progress = ImportProgress::At { line: 0, bytes: 0 };
         }
     }
-    if matches!(progress, ImportProgress::At { .. }) && record.welcome != import.welcome {
-        return Err(ImportError::OtherWelcome(if record.welcome { "with" } else { "without" }));
+    if matches!(progress, ImportProgress::At { .. }) {
+        let started = |with: bool| if with { "with" } else { "without" };
+        if record.welcome != import.welcome {
+            return Err(ImportError::OtherWelcome(started(record.welcome)));
+        }
+        if record.invite != import.invite {
+            return Err(ImportError::OtherInvite(started(record.invite)));
+        }
     }
     let reader = AccountReader {
         hashes: importer.hashes.clone(),
         attributes: Arc::clone(&importer.attributes),
         ids: importer.ids.clone(),
+        invitations: importer.invitations.take(),
         import,
         started_at: record.started_at.to_jiff(),
     };
@@ -182,39 +261,59 @@ pub async fn begin_import(importer: Importer, import: Import) -> Result<(Running
 }
 
 impl RunningImport {
-    /// Imports the remaining lines. `source` is positioned where [`ImportProgress::At`] says. `on_step` is called for
-    /// each step in the order of the lines, before the progress of the step is stored.
+    /// Imports the remaining records. `records` is at the beginning of the file if
+    /// [usernames are derived](Import::derives_usernames), and otherwise where [`ImportProgress::At`] says. `on_step` is
+    /// called for each step in the order of the records, before the progress of the step is stored.
     ///
     /// # Errors
     /// Returns [`ImportError`].
     pub async fn run(
         mut self,
-        source: Box<dyn Read + Send>,
+        records: Records,
         mut on_step: impl FnMut(&ImportStep) -> io::Result<()>,
     ) -> Result<(), ImportError> {
-        let at = (to_u64(self.record.lines), to_u64(self.record.bytes));
-        let mut blocks = lines::read(source, at);
+        let mut blocks = records.read();
         let blocks = futures_util::stream::poll_fn(move |context| blocks.poll_recv(context));
         let (importer, reader, dry_run) = (&self.importer, &self.reader, self.reader.import.dry_run);
-        let results = blocks.map(|block| {
+        let read = blocks.map(|block| {
+            let (reader, now) = (Arc::clone(reader), importer.clock.now());
+            async move {
+                let block = block.map_err(ImportError::Read)?;
+                let read = tokio::task::spawn_blocking(move || block::read_block(&reader, block, now));
+                Ok::<_, ImportError>(
+                    read.await.expect("the task is not aborted, and a panic outside of a record ends the process"),
+                )
+            }
+        });
+        // The results keep the order of the file, although blocks are processed concurrently.
+        let mut assigned = AssignedUsernames::default();
+        let (done, derives) = (to_u64(self.record.lines), self.reader.import.derives_usernames());
+        let results = read.buffered(concurrency()).map(|block| {
+            let block = block.map(|mut block: ReadBlock| {
+                if derives {
+                    block.assign_usernames(&mut assigned);
+                    block.forget_up_to(done);
+                }
+                block
+            });
             let (importer, reader) = (Arc::clone(importer), Arc::clone(reader));
             #[expect(
                 clippy::disallowed_methods,
                 reason = "the command waits for its blocks; a killed import is continued"
             )]
-            let task = tokio::spawn(async move {
-                let block = block.map_err(ImportError::Read)?;
-                block::process_block(importer, reader, block, dry_run).await
-            });
+            let task = tokio::spawn(async move { block::insert_block(&importer, &reader, block?).await });
             async move { task.await.expect("the task is not aborted, and its panic ends the process") }
         });
-        // The results keep the order of the file, although blocks are processed concurrently.
         let mut results = results.buffered(concurrency());
         let mut duplicates = DuplicateCheck::default();
+        let unit = reader.import.format.unit();
         while let Some(results) = results.next().await {
             let BlockResult { mut step, keys } = results?;
+            if derives && step.line <= done && step.bytes <= to_u64(self.record.bytes) {
+                continue;
+            }
             for (line, keys) in keys {
-                if let Some(errors) = duplicates.check_and_remember(line, keys) {
+                if let Some(errors) = duplicates.check_and_remember(line, unit, keys) {
                     step.imported -= 1;
                     step.refused.push(RefusedLine { line, errors });
                 }

@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
+use events::{UserInvited, sealing::Purpose};
+use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::{
-    domain::{Attributes, DisplayName, Email, IdempotencyKey, Invalid, Locale, User, Username, Writer},
-    outbox::{Actor, Origin},
+    domain::{Attributes, DisplayName, Email, IdempotencyKey, Invalid, Lifetimes, Locale, User, Username, Writer},
+    outbox::{Actor, EventBuilder, Origin},
     problem::{Problem, Validation},
+    store::{InvitationRecord, NewEvent, UserRecord},
     usecase::{
         account_service::AccountService,
         rate_limit::charged_counters::AdminMail,
@@ -55,6 +58,32 @@ pub async fn invite_user(
         _ => {}
     }
     invited
+}
+
+/// Creates the links of invitations, and the events that mail them.
+pub struct Invitations {
+    pub outbox: EventBuilder,
+    pub lifetimes: Lifetimes,
+}
+
+impl Invitations {
+    /// Creates a link for the invitation of a user, and the event that mails it.
+    pub(in crate::usecase) fn invite(
+        &self,
+        user: &UserRecord,
+        placeholder: Option<String>,
+        inviter: Option<String>,
+        now: Timestamp,
+        origin: &Origin,
+    ) -> (NewEvent, InvitationRecord) {
+        let link = self.lifetimes.new_link(Purpose::Invitation, &user.email, now);
+        let email_key = user.email_keys.first().map(String::as_str).unwrap_or_default();
+        let invitation = InvitationRecord::new(&link, email_key, placeholder);
+        let username = invitation.placeholder.is_none().then(|| user.username.clone());
+        let (user_id, recipient) = (user.id.into(), user.user().recipient());
+        let payload = |invitation| UserInvited { user_id, username, recipient, inviter, invitation };
+        (self.outbox.event_with_link(now, origin, &link, payload), invitation)
+    }
 }
 
 impl AccountService {

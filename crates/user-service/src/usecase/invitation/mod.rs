@@ -5,5 +5,5 @@ pub(super) mod invite_user;
 pub(super) mod resend_invitation;
 
 pub use accept_invitation::accept_invitation;
-pub use invite_user::{Invitation, invite_user};
+pub use invite_user::{Invitation, Invitations, invite_user};
 pub use resend_invitation::resend_invitation;

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use events::{UserInvited, UserRegistered, sealing::Purpose};
+use events::{UserRegistered, sealing::Purpose};
 use jiff::Timestamp;
 use secrecy::SecretString;
 use serde_json::Value;
@@ -24,8 +24,8 @@ use crate::{
         UserRecord, binary,
     },
     usecase::{
-        account_service::AccountService, background_queue::DetectedAttack, rate_limit::charged_counters::AdminMail,
-        sessions::reauthenticate::requester, update::ExpiredReservations,
+        account_service::AccountService, background_queue::DetectedAttack, invitation::Invitations,
+        rate_limit::charged_counters::AdminMail, sessions::reauthenticate::requester, update::ExpiredReservations,
     },
 };
 
@@ -377,13 +377,8 @@ impl AccountService {
         now: Timestamp,
         origin: &Origin,
     ) -> (NewEvent, InvitationRecord) {
-        let link = self.lifetimes.new_link(Purpose::Invitation, &user.email, now);
-        let email_key = user.email_keys.first().map(String::as_str).unwrap_or_default();
-        let invitation = InvitationRecord::new(&link, email_key, placeholder);
-        let username = invitation.placeholder.is_none().then(|| user.username.clone());
-        let (user_id, recipient) = (user.id.into(), user.user().recipient());
-        let payload = |invitation| UserInvited { user_id, username, recipient, inviter, invitation };
-        (self.outbox.event_with_link(now, origin, &link, payload), invitation)
+        let invitations = Invitations { outbox: self.outbox.clone(), lifetimes: self.lifetimes };
+        invitations.invite(user, placeholder, inviter, now, origin)
     }
 
     /// Returns an HMAC of all members except the password, so that a copy of the database does not reveal the request.

@@ -13,9 +13,7 @@ use events::{UndoneChange, sealing::Purpose};
 use i18n::Text;
 use serde::Serialize;
 
-mod examples;
-
-pub(super) use examples::{every_page, views};
+pub(super) mod examples;
 
 use super::{
     layout::{LINK, LocalizedPages},

@@ -5,7 +5,10 @@ use std::time::Duration;
 use actix_web::body::MessageBody;
 use test_support::LANGUAGES;
 
-use super::{examples::forms, *};
+use super::{
+    examples::{every_page, forms},
+    *,
+};
 use crate::http::pages::layout::tests::pages_in;
 
 const HOSTILE: &str = r#""><script>alert('x')</script>&"#;
