@@ -308,6 +308,7 @@ line = "#2a303a"
         for (toml, expected) in [
             ("product = \"\"", "line 1: product: \"\" is empty, or has spaces around it"),
             ("product = \"a\\nb\"", "line 1: product: \"a\\nb\" contains a line break or control character"),
+            ("product = \"a\\u2028b\"", "line 1: product: \"a\\u{2028}b\" contains a line break or control character"),
             ("product = \"a\\u202eb\"", "line 1: product: it contains an invisible character"),
             ("product = \"a\\u2068b\"", "line 1: product: \"a\\u{2068}b\" contains a line break or control character"),
             (&long, "line 1: product: it is longer than 100 characters"),

@@ -121,30 +121,29 @@ impl BuiltInFiles {
         Ok(exported)
     }
 
-    /// Returns the parts of the catalogue of a language: each a top-level table, or several, with their names.
+    /// Returns the parts of the catalogue of a language, each a top-level table.
     fn catalogue(&self, tag: &str) -> Option<Vec<CataloguePart>> {
         let texts = self.catalogues.get_file(format!("{tag}.toml"))?.contents_utf8()?;
         let texts = without_first_comment(texts);
-        let texts = match self.tables {
-            CatalogueTables::TopLevel(_) => texts.to_owned(),
-            CatalogueTables::Below(table) => below(table, texts),
-        };
-        let language = below("language", without_first_comment(Language::embedded_text(tag)?));
-        Some(vec![CataloguePart::new(language)?, CataloguePart::new(texts)?])
+        let mut parts = vec![below("language", without_first_comment(Language::embedded_text(tag)?))];
+        match self.tables {
+            CatalogueTables::TopLevel(_) => parts.extend(top_level_tables(texts)),
+            CatalogueTables::Below(table) => parts.push(below(table, texts)),
+        }
+        parts.into_iter().map(CataloguePart::new).collect()
     }
 }
 
-/// A part of a catalogue.
+/// A top-level table of a catalogue, and all below it.
 struct CataloguePart {
-    /// The names of its top-level tables.
-    tables: Vec<String>,
+    table: String,
     text: String,
 }
 
 impl CataloguePart {
     fn new(text: String) -> Option<Self> {
-        let tables = text.parse::<Table>().ok()?.keys().cloned().collect();
-        Some(Self { tables, text })
+        let table = text.parse::<Table>().ok()?.keys().next()?.clone();
+        Some(Self { table, text })
     }
 }
 
@@ -160,9 +159,13 @@ fn write_catalogue(path: &Path, parts: &[CataloguePart]) -> Result<Change, Expor
     if create(path, &joined(&parts.iter().collect::<Vec<_>>())).map_err(failed)? {
         return Ok(Change::Written);
     }
+    // To read a pipe would wait for its other end.
+    if !fs::metadata(path).map_err(failed)?.is_file() {
+        return Err(ExportError::new(path, &"it exists, and is not a file"));
+    }
     let existing = fs::read_to_string(path).map_err(failed)?;
     let tables: Table = existing.parse().map_err(|_| ExportError::new(path, &"it exists, and is not valid TOML"))?;
-    let is_missing = |part: &&CataloguePart| part.tables.iter().all(|table| !tables.contains_key(table));
+    let is_missing = |part: &&CataloguePart| !tables.contains_key(&part.table);
     let missing: Vec<_> = parts.iter().filter(is_missing).collect();
     if missing.is_empty() {
         return Ok(Change::Kept);
@@ -204,6 +207,22 @@ fn below(table: &str, toml: &str) -> String {
         has_table |= is_key;
     }
     deeper
+}
+
+/// Cuts a TOML file before the first of the tables of each top-level table.
+fn top_level_tables(toml: &str) -> Vec<String> {
+    let mut parts: Vec<(&str, String)> = Vec::new();
+    let mut before = String::new();
+    for line in toml.split_inclusive('\n') {
+        let table = line.strip_prefix('[').and_then(|rest| rest.split(['.', ']']).next());
+        let is_new = table.is_some_and(|table| parts.last().is_none_or(|(last, _)| *last != table));
+        match (table, parts.last_mut()) {
+            (Some(table), _) if is_new => parts.push((table, std::mem::take(&mut before) + line)),
+            (_, Some((_, part))) => part.push_str(line),
+            (_, None) => before.push_str(line),
+        }
+    }
+    parts.into_iter().map(|(_, part)| part.trim_end().to_owned() + "\n").collect()
 }
 
 /// Returns the text after the first paragraph of comments, which is about the file in the source of the service.
@@ -283,6 +302,43 @@ mod tests {
             assert_eq!(pages().export(folder.path(), &["de".to_owned()]).is_err(), is_error);
             assert_eq!(fs::read_to_string(&path).unwrap(), mine);
         }
+    }
+
+    #[test]
+    fn a_catalogue_with_one_of_the_tables_of_a_service_gets_the_others() {
+        static MAILS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../email-service/catalogues");
+        let tables = CatalogueTables::TopLevel(&["common", "mails"]);
+        let mails = BuiltInFiles { files: Vec::new(), catalogues: &MAILS, tables };
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("catalogues")).unwrap();
+        let path = folder.path().join("catalogues/en.toml");
+        let built_in: Table = MAILS.get_file("en.toml").unwrap().contents_utf8().unwrap().parse().unwrap();
+        for (mine, added, kept) in
+            [("[common]\ncolon = \": \"", "mails", "common"), ("[mails.welcome]\nsubject = \"Hi\"", "common", "mails")]
+        {
+            fs::write(&path, mine).unwrap();
+            assert_eq!(mails.export(folder.path(), &["en".to_owned()]).unwrap().extended, std::slice::from_ref(&path));
+            let (extended, mine): (Table, Table) =
+                (read(&folder, "catalogues/en.toml").parse().unwrap(), mine.parse().unwrap());
+            assert_eq!((&extended[added], &extended[kept]), (&built_in[added], &mine[kept]));
+        }
+        fs::remove_file(&path).unwrap();
+        mails.export(folder.path(), &["en".to_owned()]).unwrap();
+        let written: Table = read(&folder, "catalogues/en.toml").parse().unwrap();
+        assert_eq!(
+            (&written["common"], &written["mails"], written.len()),
+            (&built_in["common"], &built_in["mails"], 3)
+        );
+    }
+
+    #[test]
+    fn a_pipe_in_place_of_a_catalogue_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("catalogues")).unwrap();
+        let made = std::process::Command::new("mkfifo").arg(folder.path().join("catalogues/en.toml")).status().unwrap();
+        assert!(made.success());
+        let error = pages().export(folder.path(), &["en".to_owned()]).unwrap_err().to_string();
+        assert!(error.ends_with("catalogues/en.toml: it exists, and is not a file"), "{error}");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 use event_consumer::Consumer;
 use service_kit::{
     Clock, Health, Ids, Lifecycle, Stage, mongo, ops,
-    reload::{self, Reloadable},
+    reload::{self, Hangups, Reloadable},
     topology::Topology,
 };
 use tokio::sync::Notify;
@@ -44,6 +44,7 @@ impl Application {
     /// Returns an error if the configuration is invalid, a port is in use, or a library refuses a setting.
     pub async fn build(config: Config) -> anyhow::Result<Self> {
         let lifecycle = Lifecycle::new();
+        let hangups = config.branding.directory.is_some().then(Hangups::listen).transpose()?;
         let (clock, ids) = (Clock::system(), Ids::random());
         let metrics = Metrics::new();
         let health = Health::new();
@@ -104,10 +105,10 @@ impl Application {
         // Binds the listener before the tasks start that would have to be stopped on an error.
         ops::serve(&config.ops, health.clone(), metrics.registry(), &lifecycle)?;
         lifecycle.watch_signals()?;
-        if config.branding.directory.is_some() {
+        if let Some(hangups) = hangups {
             let (mail, branding) = (config.mail.clone(), config.branding.clone());
             let load = move || from_config::load_renderer(&mail, &branding);
-            reload::on_hangup(&lifecycle, renderer, "branding", metrics.branding_failed(), load)?;
+            reload::on_hangup(&lifecycle, hangups, renderer, "branding", metrics.branding_failed(), load);
         }
 
         // The tasks, in the order in which they are stopped.

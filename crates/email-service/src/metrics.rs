@@ -9,7 +9,7 @@ use service_kit::{panics, prometheus};
 use crate::{ledger::State, plan::Template};
 
 /// The counter of caught panics, and the places where panics are caught.
-const PANICS: (&str, &[&str]) = ("email_panics_total", &["record", "mail", "smtp", "ops", "reload"]);
+const PANICS: (&str, &[&str]) = ("email_panics_total", &["record", "mail", "smtp", "ops", "reload", "template"]);
 
 /// The gauge of the findings about the topology of MongoDB and Kafka.
 pub const TOPOLOGY_FINDING: &str = "email_topology_finding";

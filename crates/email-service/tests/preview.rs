@@ -165,6 +165,14 @@ async fn a_change_of_a_file_is_shown_and_an_error_with_file_and_line_until_it_is
     let second = served.text("/version").await;
     assert_ne!(first, second);
 
+    // The page itself has the name of a language, and no mail has it.
+    let catalogues = folder.path().join("catalogues");
+    fs::create_dir(&catalogues).expect("it does not exist");
+    folder.write("catalogues/de.toml", "[language]\nname = \"Hochdeutsch\"");
+    served.wait_for_page_with("Hochdeutsch").await;
+    assert_ne!(served.text("/version").await, second);
+    fs::remove_dir_all(catalogues).expect("it exists");
+
     folder.write("mail.html", "<p>\n{{ nothing }}\n{% if mail.link %}{{ mail.link.url }}{% endif %}");
     let page = served.wait_for_page_with("<h1>The brand cannot be used").await;
     let file = folder.path().join("mail.html");

@@ -35,7 +35,8 @@ pub(crate) fn check_line(text: &str) -> Result<(), String> {
     if text.trim().is_empty() || text.trim() != text {
         return Err(format!("{text:?} is empty, or has spaces around it"));
     }
-    if text.chars().any(|c| c.is_control() || bidi::isolate_depth_change(c) != 0) {
+    let breaks_line = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
+    if text.chars().any(|c| breaks_line(c) || bidi::isolate_depth_change(c) != 0) {
         return Err(format!("{text:?} contains a line break or control character"));
     }
     Ok(())

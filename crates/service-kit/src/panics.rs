@@ -18,6 +18,7 @@ use std::{
     pin::pin,
     process,
     sync::OnceLock,
+    thread,
 };
 
 use futures_util::FutureExt as _;
@@ -134,6 +135,23 @@ pub fn catch<T>(place: &'static str, work: impl FnOnce() -> T) -> Result<T, Pani
     catch_unwind(AssertUnwindSafe(work)).map_err(|payload| Panicked::new(place, payload))
 }
 
+/// Runs `work` within a boundary, like [`catch`], on a thread of its own with a stack of this size: for work that takes a
+/// recursion for each level of what others have written. A stack that overflows ends the process.
+///
+/// # Errors
+/// Returns an error if `work` panics, or the thread cannot be started.
+pub fn catch_on_stack<T: Send>(
+    place: &'static str,
+    stack_bytes: usize,
+    work: impl FnOnce() -> T + Send,
+) -> anyhow::Result<T> {
+    thread::scope(|scope| {
+        let thread = thread::Builder::new().name(place.to_owned()).stack_size(stack_bytes);
+        let thread = thread.spawn_scoped(scope, || catch(place, work))?;
+        Ok(thread.join().unwrap_or(Err(Panicked { location: None }))?)
+    })
+}
+
 /// Runs `work` within a boundary, like [`catch`]. Tasks and threads that it starts are outside the boundary.
 ///
 /// # Errors
@@ -173,6 +191,18 @@ mod tests {
         let error = caught.unwrap_err();
         assert!(!format!("{error} {error:?}").contains(secret));
         assert_eq!(catch("test", || 7), Ok(7));
+    }
+
+    #[test]
+    fn work_on_a_large_stack_is_a_boundary_of_its_own() {
+        fn depth(levels: usize) -> usize {
+            let level = std::hint::black_box([levels; 128]);
+            if levels == 0 { 0 } else { depth(levels - 1) + usize::from(level[0] > 0) }
+        }
+        assert_eq!(catch_on_stack("test", 64 * 1024 * 1024, || depth(20_000)).unwrap(), 20_000);
+        let error = catch_on_stack("test", 64 * 1024, || panic!("hunter2")).map(|(): ()| ()).unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("hunter2"));
+        assert_eq!(catch_on_stack("test", 64 * 1024, || BOUNDARY.get()).unwrap(), Some("test"));
     }
 
     #[tokio::test]

@@ -6,7 +6,7 @@ use arc_swap::ArcSwap;
 use futures_util::{Stream, StreamExt as _, stream};
 use prometheus::IntGauge;
 use tokio::{
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     sync::oneshot,
     time::timeout,
 };
@@ -46,25 +46,35 @@ impl<T> Clone for Reloadable<T> {
     }
 }
 
+/// The signal SIGHUP, which does not end the process any more.
+#[derive(Debug)]
+pub struct Hangups(Signal);
+
+impl Hangups {
+    /// Waits for the signal from now on. To be called before the value is loaded for the first time: a signal that arrives
+    /// while the process starts ends it otherwise, or announces a change that nothing reads.
+    ///
+    /// # Errors
+    /// Returns an error if the signal handler cannot be installed.
+    ///
+    /// # Panics
+    /// Panics outside a Tokio runtime.
+    pub fn listen() -> io::Result<Self> {
+        signal(SignalKind::hangup()).map(Self)
+    }
+}
+
 /// Loads the value again at each SIGHUP, on a thread of its own and completely, and then replaces it. If that fails, the value
 /// stays, the log has the error, and the gauge is 1 until a load succeeds. Signals during a load cause one more. `name` is
 /// what the log calls the value.
-///
-/// A process that does not call this ends at SIGHUP.
-///
-/// # Errors
-/// Returns an error if the signal handler cannot be installed.
-///
-/// # Panics
-/// Panics outside a Tokio runtime.
 pub fn on_hangup<T: Send + Sync + 'static>(
     lifecycle: &Lifecycle,
+    Hangups(mut hangup): Hangups,
     value: Reloadable<T>,
     name: &'static str,
     failed: IntGauge,
     load: impl Fn() -> anyhow::Result<T> + Clone + Send + 'static,
-) -> io::Result<()> {
-    let mut hangup = signal(SignalKind::hangup())?;
+) {
     let hangups = stream::poll_fn(move |context| hangup.poll_recv(context));
     lifecycle.spawn(Stage::Support, "reload", move |stop| async move {
         if let Some(()) = stop.run_until_cancelled(reload_at_each(hangups, DEADLINE, &value, name, &failed, load)).await
@@ -72,7 +82,6 @@ pub fn on_hangup<T: Send + Sync + 'static>(
             tracing::warn!("the process does not get SIGHUP any more");
         }
     });
-    Ok(())
 }
 
 /// Loads the value at each signal.
@@ -188,7 +197,7 @@ mod tests {
 
     /// A real signal. One test for all that, because every task of the process gets it.
     #[tokio::test(flavor = "multi_thread")]
-    async fn each_sighup_reloads_several_during_a_load_cause_one_more_and_the_stop_ends_it() {
+    async fn each_sighup_reloads_even_before_the_start_several_during_a_load_cause_one_more_and_the_stop_ends_it() {
         let (lifecycle, value, failed) = (Lifecycle::new(), Reloadable::new(0), gauge());
         let (release, held) = mpsc::channel();
         let held = Arc::new(Mutex::new(held));
@@ -203,11 +212,12 @@ mod tests {
             held.lock().unwrap().recv_timeout(TEST_TIMEOUT)?;
             Ok(now)
         };
-        on_hangup(&lifecycle, value.clone(), "example", failed.clone(), load).unwrap();
         let hangup = || kill_process(getpid(), Signal::HUP).unwrap();
         let begun = || *begun.lock().unwrap();
+        let hangups = Hangups::listen().unwrap();
 
         hangup();
+        on_hangup(&lifecycle, hangups, value.clone(), "example", failed.clone(), load);
         wait_until(|| begun() == 1).await;
         for _ in 0..5 {
             hangup();

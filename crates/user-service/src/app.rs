@@ -18,7 +18,7 @@ use service_kit::{
     mongo::{self, WorkerClients},
     ops, panics,
     prometheus::Registry,
-    reload::{self, Reloadable},
+    reload::{self, Hangups, Reloadable},
     topology::Topology,
 };
 use tokio::sync::watch;
@@ -58,6 +58,7 @@ impl Application {
     /// Returns an error if a key cannot be read, a port is in use, or a library refuses a setting.
     pub async fn build(config: Config) -> anyhow::Result<Self> {
         let lifecycle = Lifecycle::new();
+        let hangups = config.branding.directory.is_some().then(Hangups::listen).transpose()?;
         let (clock, ids) = (Clock::system(), Ids::random());
         let registry = Registry::new();
         let health = Health::new();
@@ -162,10 +163,10 @@ impl Application {
         )?;
         let ops_address = ops::serve(&config.ops, health.clone(), registry, &lifecycle)?;
         lifecycle.watch_signals()?;
-        if config.branding.directory.is_some() {
+        if let Some(hangups) = hangups {
             let branding = config.branding.clone();
             let load = move || Ok(pages::load(&branding)?);
-            reload::on_hangup(&lifecycle, pages, "branding", branding_failed, load)?;
+            reload::on_hangup(&lifecycle, hangups, pages, "branding", branding_failed, load);
         }
 
         // The tasks, in the order in which they are stopped.

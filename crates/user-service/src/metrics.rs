@@ -10,7 +10,19 @@ use crate::store::PendingEvent;
 /// The counter of caught panics, and the values of its label.
 pub const PANICS: (&str, &[&str]) = (
     "user_service_panics_total",
-    &["request", "write", "hash", "password_policy", "relay", "background", "housekeeping", "import", "ops", "reload"],
+    &[
+        "request",
+        "write",
+        "hash",
+        "password_policy",
+        "relay",
+        "background",
+        "housekeeping",
+        "import",
+        "ops",
+        "reload",
+        "template",
+    ],
 );
 
 /// The gauge of the findings about the topology of MongoDB and Kafka.

@@ -27,7 +27,7 @@ pub(super) struct RenderedMail {
 
 impl Renderer {
     /// Renders the whole mail. The same content gives the same bytes, so a mail that is sent again
-    /// is identical.
+    /// is identical unless the brand was reloaded meanwhile.
     ///
     /// # Errors
     /// Returns an error if the recipient's address or the message id is invalid, or a value that

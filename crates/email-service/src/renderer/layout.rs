@@ -3,6 +3,7 @@
 use branding::Branding;
 use i18n::{FilledText, InvalidFile, TemplateSource, Templates};
 use serde::Serialize;
+use service_kit::panics;
 
 use super::{brand::BrandView, wrap};
 
@@ -91,7 +92,7 @@ impl Layouts {
     /// Renders both parts with the same layout: that of the brand, or the built-in one if that of the brand fails.
     /// Returns the failure, too.
     pub(super) fn render(&self, values: &LayoutValues<'_>) -> Result<(Parts, Option<InvalidFile>), InvalidFile> {
-        let failure = match self.brand.as_ref().map(|layout| layout.render(values)) {
+        let failure = match self.brand.as_ref().map(|layout| layout.render_isolated(values)) {
             Some(Ok(parts)) => return Ok((parts, None)),
             Some(Err(failure)) => Some(failure),
             None => None,
@@ -143,5 +144,14 @@ impl Layout {
     /// Renders the text part, wrapped and not escaped, and the HTML part, escaped.
     fn render(&self, values: &LayoutValues<'_>) -> Result<Parts, InvalidFile> {
         Ok(Parts { text: self.templates.render(TEXT, values)?, html: self.templates.render(HTML, values)? })
+    }
+
+    /// Renders both parts with templates of the operator, so that not even a panic or a deep recursion stops the mail.
+    fn render_isolated(&self, values: &LayoutValues<'_>) -> Result<Parts, InvalidFile> {
+        let render = |name, path: &str| {
+            panics::catch_on_stack("template", Templates::STACK_BYTES, || self.templates.render(name, values))
+                .unwrap_or_else(|error| Err(InvalidFile::whole(path, error.to_string())))
+        };
+        Ok(Parts { text: render(TEXT, &self.text)?, html: render(HTML, &self.html)? })
     }
 }

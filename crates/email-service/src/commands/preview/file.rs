@@ -68,8 +68,10 @@ fn replace(file: &Path, html: &[u8]) -> anyhow::Result<()> {
 /// Returns whether the file may be replaced: it was written by this command, or does not exist.
 fn may_replace(file: &Path) -> io::Result<bool> {
     let mut beginning = Vec::new();
-    match File::open(file) {
-        Ok(file) => file.take(TAG_SEARCH_BYTES).read_to_end(&mut beginning)?,
+    match fs::metadata(file) {
+        Ok(metadata) if metadata.is_file() => File::open(file)?.take(TAG_SEARCH_BYTES).read_to_end(&mut beginning)?,
+        // To read a pipe would wait for its other end.
+        Ok(_) => return Ok(false),
         Err(error) if matches!(error.kind(), ErrorKind::NotFound) => return Ok(true),
         Err(error) => return Err(error),
     };
@@ -133,6 +135,15 @@ mod tests {
         let error = write(directory.path(), &source("One <a@example.org>")).unwrap_err().to_string();
         assert!(error.contains("is not replaced"), "{error}");
         assert_eq!(fs::read_to_string(&file).unwrap(), "<p>my own page</p>");
+    }
+
+    #[test]
+    fn a_pipe_in_place_of_the_page_is_not_waited_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let made = std::process::Command::new("mkfifo").arg(directory.path().join(FILE)).status().unwrap();
+        assert!(made.success());
+        let error = write(directory.path(), &source("One <a@example.org>")).unwrap_err().to_string();
+        assert!(error.contains("is not replaced"), "{error}");
     }
 
     #[test]

@@ -76,11 +76,11 @@ impl PreviewPage {
     /// Returns the page for the server, which loads its parts from there.
     pub(super) fn served(&mut self) -> anyhow::Result<ServedPage> {
         let mut digest = Sha256::new();
-        for mail in self.mails() {
-            for part in [&mail.path, &mail.subject, &mail.text, &mail.html] {
-                digest.update(part.len().to_be_bytes());
-                digest.update(part);
-            }
+        let languages = self.languages.iter().flat_map(|language| [&language.tag, &language.name]);
+        let mails = self.mails().flat_map(|mail| [&mail.path, &mail.subject, &mail.text, &mail.html]);
+        for part in languages.chain(mails).chain(&self.notes).chain([&self.product]) {
+            digest.update(part.len().to_be_bytes());
+            digest.update(part);
         }
         let version = hex::encode(digest.finalize());
         self.version = Some(version.clone());

@@ -356,6 +356,26 @@ fn a_layout_that_fails_later_is_replaced_by_the_built_in_one_for_this_mail() {
     assert!(failed.text.contains("Acme Cloud Ltd") && failed.text.contains("reset-password?token="));
 }
 
+/// Templates at which minijinja panics, or takes a recursion for each of 20,000 lists.
+const BREAKING: [&str; 4] = [
+    "{% for x in [1] %}{{ loop.cycle() }}{% endfor %}",
+    "{% for x in range(9223372036854775807, -9223372036854775807, -1) %}{% endfor %}",
+    "{{ [1][(-9223372036854775807 - 1)::(-9223372036854775807 - 1)] }}",
+    "{% set ns = namespace(x=1) %}{% for i in range(19000) %}{% set ns.x = [ns.x] %}{% endfor %}{{ nothing }}",
+];
+
+#[test]
+fn a_layout_that_panics_or_nests_deeply_is_refused_and_stops_no_mail() {
+    for breaking in BREAKING {
+        let folder = Folder::new(&[("mail.html", breaking)]);
+        assert!(folder.problem().starts_with("the file `mail.html` is invalid: "), "{breaking}");
+        let mail = example(Template::PasswordReset);
+        let composed = folder.unchecked().compose(&mail.content()).unwrap();
+        assert!(composed.brand_failure.is_some(), "{breaking}");
+        assert_eq!(composed.message, super::renderer().compose(&mail.content()).unwrap().message, "{breaking}");
+    }
+}
+
 #[test]
 fn an_unchecked_layout_that_always_fails_stops_no_mail() {
     let renderer = Folder::new(&[("mail.html", "{{ nothing }}")]).unchecked();

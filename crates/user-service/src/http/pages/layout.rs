@@ -15,6 +15,7 @@ use branding::{Brand, Branding, Link, Logo, Support};
 use i18n::{Catalogue, Catalogues, InvalidFile, MissingTexts, SafeHtml, TemplateSource, Templates};
 use include_dir::{Dir, include_dir};
 use serde::Serialize;
+use service_kit::panics;
 use sha2::{Digest, Sha256};
 
 use super::{on_failure::OnFailure, style, texts::PageTexts};
@@ -180,23 +181,26 @@ impl Pages {
     }
 
     /// Renders a page of mailed links in English.
-    pub(super) fn link_page(&self, title: &str, page: &impl Serialize) -> Result<String, InvalidFile> {
-        self.html(&self.templates, self.catalogues.fallback(), LINK, title, page)
+    pub(super) fn link_page(&self, title: &str, page: &(impl Serialize + Sync)) -> Result<String, InvalidFile> {
+        self.html(&self.templates, self.has_own_templates(), self.catalogues.fallback(), LINK, title, page)
     }
 
     /// Renders a page in every language.
-    pub(super) fn check(&self, template: &str, page: &impl Serialize) -> Result<(), InvalidFile> {
-        let render = |catalogue: &Arc<_>| self.html(&self.templates, catalogue, template, "x", page).map(drop);
+    pub(super) fn check(&self, template: &str, page: &(impl Serialize + Sync)) -> Result<(), InvalidFile> {
+        let (templates, is_own) = (&self.templates, self.has_own_templates());
+        let render = |catalogue: &Arc<_>| self.html(templates, is_own, catalogue, template, "x", page).map(drop);
         self.catalogues.iter().try_for_each(render)
     }
 
+    /// Renders a page with these templates. `is_own` says whether the brand has some of them.
     fn html(
         &self,
         templates: &Templates,
+        is_own: bool,
         catalogue: &Catalogue<PageTexts>,
         template: &str,
         title: &str,
-        page: &impl Serialize,
+        page: &(impl Serialize + Sync),
     ) -> Result<String, InvalidFile> {
         let brand = &self.brand;
         let support = |url| SupportLink { text: &catalogue.texts.footer.support, url };
@@ -208,7 +212,13 @@ impl Pages {
             postal_address: &brand.postal_address,
         };
         let (language, is_rtl) = (catalogue.language.tag.as_str(), catalogue.language.is_rtl);
-        templates.render(template, &Values { language, is_rtl, style: &self.style, title, brand, page })
+        let values = Values { language, is_rtl, style: &self.style, title, brand, page };
+        if !is_own {
+            return templates.render(template, &values);
+        }
+        // Not even a panic or a deep recursion stops the page.
+        panics::catch_on_stack("template", Templates::STACK_BYTES, || templates.render(template, &values))
+            .unwrap_or_else(|error| Err(InvalidFile::whole(format!("pages/{template}"), error.to_string())))
     }
 }
 
@@ -246,7 +256,7 @@ impl LocalizedPages {
         status: StatusCode,
         template: &str,
         title: &str,
-        page: &impl Serialize,
+        page: &(impl Serialize + Sync),
     ) -> HttpResponse {
         match self.html(template, title, page) {
             Ok(html) => HttpResponse::build(status)
@@ -264,12 +274,12 @@ impl LocalizedPages {
     }
 
     /// Renders a page; with the built-in templates if those of the brand fail.
-    fn html(&self, template: &str, title: &str, page: &impl Serialize) -> Result<String, InvalidFile> {
-        let render = |templates| self.pages.html(templates, &self.catalogue, template, title, page);
-        render(&self.pages.templates).or_else(|error| match &self.pages.built_in {
+    fn html(&self, template: &str, title: &str, page: &(impl Serialize + Sync)) -> Result<String, InvalidFile> {
+        let render = |templates, is_own| self.pages.html(templates, is_own, &self.catalogue, template, title, page);
+        render(&self.pages.templates, self.pages.has_own_templates()).or_else(|error| match &self.pages.built_in {
             Some(built_in) => {
                 self.on_failure.handle(error);
-                render(built_in)
+                render(built_in, false)
             }
             None => Err(error),
         })

@@ -84,6 +84,19 @@ mod tests {
     }
 
     #[test]
+    fn a_template_of_the_brand_that_panics_or_nests_deeply_stops_no_page() {
+        for breaking in [
+            "{% for x in [1] %}{{ loop.cycle() }}{% endfor %}",
+            "{% set ns = namespace(x=1) %}{% for i in range(19000) %}{% set ns.x = [ns.x] %}{% endfor %}{{ nothing }}",
+        ] {
+            let (_folder, own) = branding(&[("pages/layout.html", breaking)]);
+            let served = ServedPages::for_test(&own);
+            assert!(html(&served, "x").starts_with("<!doctype html>"), "{breaking}");
+            assert_eq!(served.failed.get(), 1);
+        }
+    }
+
+    #[test]
     fn a_page_that_has_begun_ends_with_the_set_that_it_began_with() {
         let (_folder, own) = branding(&[("brand.toml", "product = \"Acme\"")]);
         let served = ServedPages::for_test(&own);
