@@ -159,6 +159,10 @@ pub(super) async fn insert_block(
                     reader.add_events(user, now);
                     return true;
                 }
+                (KeyConflict::DerivedUsername, _) => {
+                    let detail = "Other accounts have every username that was made from the address.";
+                    vec![user.sources.error("username", "username-taken", detail)]
+                }
                 // The account that had the keys was deleted in between.
                 (KeyConflict::None, _) if round == 1 => return true,
                 _ => vec![LineError::for_line(
