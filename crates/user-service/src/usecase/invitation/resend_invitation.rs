@@ -37,7 +37,7 @@ pub async fn resend_invitation(accounts: &Arc<AccountService>, id: Uuid, origin:
     let resend = move |user: &UserRecord, (), Attempt { now, .. }: Attempt| {
         require_invited(user)?;
         let placeholder = user.chooses_username().then(|| user.username.clone());
-        let (event, invitation) = this.invite(user, placeholder, inviter.clone(), now, &origin);
+        let (event, invitation) = this.invitations().invite(user, placeholder, inviter.clone(), now, &origin);
         let invitation = bson::serialize_to_bson(&invitation).map_err(Problem::internal)?;
         Ok(Decision::Write(
             Change { set: doc! { "invitation": invitation }, events: vec![event], ..Change::default() },

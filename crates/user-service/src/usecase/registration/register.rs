@@ -19,10 +19,7 @@ use crate::{
     keys::hmac_sha256,
     outbox::Origin,
     problem::{Problem, Validation},
-    store::{
-        AuditOnlyKind, ClaimedKey, IDEMPOTENCY_KEY, IdempotencyRecord, InvitationRecord, NewEvent, TokenRecord,
-        UserRecord, binary,
-    },
+    store::{AuditOnlyKind, ClaimedKey, IDEMPOTENCY_KEY, IdempotencyRecord, TokenRecord, UserRecord, binary},
     usecase::{
         account_service::AccountService, background_queue::DetectedAttack, invitation::Invitations,
         rate_limit::charged_counters::AdminMail, sessions::reauthenticate::requester, update::ExpiredReservations,
@@ -359,7 +356,7 @@ impl AccountService {
             }
             Access::Invitation { inviter } => {
                 let placeholder = account.username.chosen().is_none().then(|| record.username.clone());
-                let (event, invitation) = self.invite(&record, placeholder, inviter.clone(), now, origin);
+                let (event, invitation) = self.invitations().invite(&record, placeholder, inviter.clone(), now, origin);
                 record.invitation = Some(invitation);
                 event
             }
@@ -368,17 +365,9 @@ impl AccountService {
         record
     }
 
-    /// Creates a link for an invitation, and the event that mails it.
-    pub(in crate::usecase) fn invite(
-        &self,
-        user: &UserRecord,
-        placeholder: Option<String>,
-        inviter: Option<String>,
-        now: Timestamp,
-        origin: &Origin,
-    ) -> (NewEvent, InvitationRecord) {
-        let invitations = Invitations { outbox: self.outbox.clone(), lifetimes: self.lifetimes };
-        invitations.invite(user, placeholder, inviter, now, origin)
+    /// Returns what creates the links of invitations.
+    pub(in crate::usecase) fn invitations(&self) -> Invitations {
+        Invitations { outbox: self.outbox.clone(), lifetimes: self.lifetimes }
     }
 
     /// Returns an HMAC of all members except the password, so that a copy of the database does not reveal the request.
