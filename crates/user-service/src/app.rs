@@ -165,7 +165,7 @@ impl Application {
         lifecycle.watch_signals()?;
         if let Some(hangups) = hangups {
             let branding = config.branding.clone();
-            let load = move || Ok(pages::load(&branding)?);
+            let load = move || pages::load(&branding).context("branding.directory");
             reload::on_hangup(&lifecycle, hangups, pages, "branding", branding_failed, load);
         }
 
