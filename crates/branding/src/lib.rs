@@ -9,9 +9,9 @@
 //! | `html_structure` | does a value change the elements of a document? |
 //! | `export` | which built-in files are a starting point? |
 //!
-//! No I/O except that [`Branding::read`] reads the folder, and [`BuiltInFiles::export`] writes one. What it returns is checked, except for what only a service
-//! knows: its texts ([`i18n::Catalogues::load`]), its templates ([`i18n::Templates::new`]) and its own colours
-//! ([`Brand::palettes`]).
+//! No I/O except that [`Branding::read`] reads the folder, and [`BuiltInFiles::export`] writes one. What has been read is
+//! checked, except for what only a service knows: its texts ([`i18n::Catalogues::load`]), its templates
+//! ([`i18n::Templates::new`]) and its own colours ([`Brand::palettes`]).
 
 mod brand;
 mod colour;

@@ -164,7 +164,7 @@ fn assert_portuguese(text: &str) {
     }
 }
 
-/// Checks that only the formal address (u) is used, and the hyphen of e-mail.
+/// Checks that only the formal address (u) is used, and that the Dutch word for email has its hyphen.
 fn assert_dutch(text: &str) {
     assert_no_straight_quotes(text);
     assert_no_word(text, &["je", "jij", "jou", "jouw", "jezelf", "jullie", "email", "emails", "emailadres"]);
