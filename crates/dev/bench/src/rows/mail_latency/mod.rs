@@ -3,9 +3,10 @@
 
 mod stages;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use bson::{Document, doc};
 use hyper::StatusCode;
 use serde_json::json;
 use test_support::World;
@@ -63,6 +64,7 @@ pub(super) async fn measure(environment: &Environment) -> Result<Findings> {
     }
     let count = all.len();
     let comparison = Comparison::from_rounds(&rounds);
+    let commands = Sample::from_rounds(&[welcome_mails.commands_per_mail(environment.scaled(MAILS)).await?]);
     let p99 = Sample::from_rounds(&[millis(percentile(&all, 99.0))]);
     Ok(vec![
         Row::value("from the answer to the accepted mail, p50", "ms", comparison.ours, Goal::AtMost(25.0))
@@ -70,6 +72,7 @@ pub(super) async fn measure(environment: &Environment) -> Result<Findings> {
         Row::value("from the answer to the accepted mail, p99", "ms", p99, Goal::AtMost(100.0)),
         Row::comparison("the same, p50 / the sum of its parts alone", "ms", &comparison, Goal::AtMostTimes(2.0))
             .note(times.remark()),
+        Row::value("a mail: commands to MongoDB", "", commands, Goal::AtMost(3.0)),
     ]
     .into())
 }
@@ -84,6 +87,27 @@ impl WelcomeMails {
         let answered = monotonic_nanos();
         let accepted = tokio::time::timeout(MAIL_TIMEOUT, self.mail_to(&person.email)).await??;
         Ok(Duration::from_nanos(u64::try_from(accepted.at_nanos - answered).unwrap_or(0)))
+    }
+
+    /// Returns the number of commands that each of `mails` mails causes, as the database's profiler counts them: without
+    /// those that an idle service sends in the same time.
+    async fn commands_per_mail(&mut self, mails: usize) -> Result<f64> {
+        let database = self.world.email_database().await;
+        let count = async || {
+            let commands = database.collection::<Document>("system.profile");
+            commands.count_documents(doc! { "appName": "email-service" }).await
+        };
+        database.run_command(doc! { "profile": 2 }).await?;
+        let begun = Instant::now();
+        for _ in 0..mails {
+            self.measure_one().await?;
+            tokio::time::sleep(PAUSE).await;
+        }
+        let (took, busy) = (begun.elapsed(), count().await?);
+        tokio::time::sleep(took).await;
+        let idle = count().await? - busy;
+        database.run_command(doc! { "profile": 0 }).await?;
+        Ok((busy as f64 - idle as f64) / mails as f64)
     }
 
     /// Waits for the mail to this address, and skips earlier mails of the stages.
