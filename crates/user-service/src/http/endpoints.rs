@@ -20,14 +20,16 @@ use super::{
 /// another method on its path would be 404 instead of 405. The `routes!` macro of `utoipa-axum` is for axum.
 macro_rules! endpoints {
     ($($file:ident::{$($handler:ident),+},)+) => {
-        /// Returns all endpoints. Those with the same path are in the order of the `Allow` header.
-        pub(super) fn endpoints() -> Vec<Endpoint> {
-            vec![$($({
+        /// Returns all endpoints. Those with the same path are in the order of the `Allow` header. Each is built when it
+        /// is reached: their documents together take 4 MB.
+        pub(super) fn endpoints() -> impl Iterator<Item = Endpoint> {
+            let all: Vec<fn() -> Endpoint> = vec![$($(|| {
                 #[derive(OpenApi)]
                 #[openapi(paths($file::$handler))]
                 struct Document;
                 Endpoint::new(Document::openapi(), || web::to($file::$handler))
-            },)+)+]
+            },)+)+];
+            all.into_iter().map(|endpoint| endpoint())
         }
     };
 }

@@ -126,7 +126,7 @@ mod tests {
 
     #[test]
     fn every_endpoint_is_in_the_document_once_with_problems_as_its_errors() {
-        let defined: usize = endpoints().iter().map(|endpoint| endpoint.operations().count()).sum();
+        let defined: usize = endpoints().map(|endpoint| endpoint.operations().count()).sum();
         let mut document = document();
         let operations: Vec<_> = operations(&mut document).collect();
         assert_eq!(operations.len(), defined, "two endpoints have the same method and path");
