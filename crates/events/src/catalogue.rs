@@ -24,6 +24,11 @@ macro_rules! catalogue {
                 match self { $( EventType::$variant => $name, )+ }
             }
 
+            /// Returns whether an event of this type can cause a mail: its data has a recipient.
+            pub fn can_cause_mail(self) -> bool {
+                match self { $( EventType::$variant => $crate::catalogue::can_cause_mail!($recipient), )+ }
+            }
+
             /// Returns the JSON Schema (2020-12) of this type's data.
             pub fn schema(self) -> serde_json::Value {
                 match self { $( EventType::$variant => $crate::catalogue::schema_for::<$variant>(self.as_str()), )+ }
@@ -89,7 +94,16 @@ macro_rules! recipient_of {
     }};
 }
 
-pub(crate) use {catalogue, recipient_of};
+macro_rules! can_cause_mail {
+    (mailed) => {
+        true
+    };
+    (silent) => {
+        false
+    };
+}
+
+pub(crate) use {can_cause_mail, catalogue, recipient_of};
 
 impl Payload {
     /// Returns the value of the record: compact JSON.

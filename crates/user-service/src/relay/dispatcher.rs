@@ -1,17 +1,21 @@
 //! Decides which user's events are published next: one publisher per user at a time, a bounded
 //! number of users at once, and no event that this process is known to have published.
 
-use std::{collections::HashMap, num::NonZeroUsize, sync::Arc, time::Duration};
+use std::{collections::HashMap, convert::Infallible, num::NonZeroUsize, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use lru::LruCache;
 use rdkafka::ClientConfig;
 use service_kit::{Check, Clock, Lifecycle, Stage};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch},
+    time::{Instant, timeout_at},
+};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{
+    gather_window::GatherWindow,
     outbox_ack::OutboxAck,
     producer::EventProducer,
     publisher::{Finished, OfferedList, Publisher, Source},
@@ -153,6 +157,7 @@ impl Relay {
             publisher: Arc::new(publisher),
             state,
             running: HashMap::new(),
+            window: GatherWindow::default(),
             published: LruCache::new(NonZeroUsize::new(MAX_REMEMBERED_USERS).expect("not zero")),
             in_flight: FuturesUnordered::new(),
         };
@@ -187,11 +192,21 @@ fn merge(mut waiting: OfferedList, offered: OfferedList) -> OfferedList {
     waiting
 }
 
+/// A user whose list is being published, or waits for the end of a window.
+#[derive(Default)]
+struct Running {
+    /// The next list, if it has arrived.
+    next: Option<OfferedList>,
+    /// Ends the wait when it is dropped.
+    wait: Option<oneshot::Sender<Infallible>>,
+}
+
 struct Dispatcher {
     publisher: Arc<Publisher>,
     state: watch::Receiver<TopicState>,
-    /// The users whose lists are being published, with the next list of each, if it has arrived.
-    running: HashMap<Uuid, Option<OfferedList>>,
+    /// The users whose lists are being published.
+    running: HashMap<Uuid, Running>,
+    window: GatherWindow,
     published: LruCache<Uuid, i64>,
     in_flight: FuturesUnordered<BoxFuture<'static, Finished>>,
 }
@@ -246,13 +261,17 @@ impl Dispatcher {
         if *self.state.borrow() != TopicState::Ready {
             return;
         }
+        let may_wait = offered.may_wait();
         match self.running.get_mut(&offered.user()) {
             None => {
-                self.running.insert(offered.user(), None);
-                self.start(offered);
+                let until = if may_wait { self.window.wait_until(Instant::now()) } else { None };
+                self.start(offered, until);
             }
-            Some(next) => {
-                *next = Some(match next.take() {
+            Some(running) => {
+                if !may_wait {
+                    running.wait = None;
+                }
+                running.next = Some(match running.next.take() {
                     Some(waiting) => merge(waiting, offered),
                     None => offered,
                 });
@@ -260,19 +279,27 @@ impl Dispatcher {
         }
     }
 
-    fn start(&mut self, list: OfferedList) {
+    /// Publishes the list, at `until` if it waits.
+    fn start(&mut self, list: OfferedList, until: Option<Instant>) {
         let up_to = self.published.get(&list.user()).copied();
         let publisher = Arc::clone(&self.publisher);
-        self.in_flight.push(async move { publisher.publish_or_park(list, up_to).await }.boxed());
+        let (wait, waited) = oneshot::channel();
+        self.running.insert(list.user(), Running { next: None, wait: until.is_some().then_some(wait) });
+        let publish = async move {
+            if let Some(until) = until {
+                let _ = timeout_at(until, waited).await;
+            }
+            publisher.publish_or_park(list, up_to).await
+        };
+        self.in_flight.push(publish.boxed());
     }
 
     fn finish(&mut self, finished: &Finished) {
         if let Some(up_to) = finished.up_to {
             self.published.put(finished.user, up_to);
         }
-        match self.running.get_mut(&finished.user).and_then(Option::take) {
-            Some(next) => self.start(next),
-            None => drop(self.running.remove(&finished.user)),
+        if let Some(next) = self.running.remove(&finished.user).and_then(|running| running.next) {
+            self.start(next, None);
         }
     }
 }

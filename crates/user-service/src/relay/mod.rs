@@ -9,6 +9,7 @@
 //! ```
 
 mod dispatcher;
+mod gather_window;
 mod outbox_ack;
 mod producer;
 mod publisher;

@@ -1,9 +1,13 @@
-//! Removes acknowledged events from the outboxes of their users, in batches. The first batch after a pause is
-//! written at once; the next ones gather what arrives while a batch is written, and [`GATHER_TIME`] longer.
+//! Removes acknowledged events from the outboxes of their users, in batches. No request waits for it, and the events are
+//! already in the topic; gathering delays only their rows in the audit log and the end of a sweep.
 
 use std::time::Duration;
 
-use service_kit::{backoff, fail_point, panics};
+use service_kit::{
+    backoff,
+    batches::{self, BatchHandler},
+    fail_point,
+};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -18,12 +22,6 @@ use crate::{
     store::{AcknowledgedEvents, OutboxStore},
 };
 
-const MAX_BATCH: usize = 256;
-/// How long the next batch gathers after a small one. No request waits for it, and the events are already in
-/// the topic; it delays only their rows in the audit log and the end of a sweep.
-const GATHER_TIME: Duration = Duration::from_millis(50);
-/// The size from which on the next batch is written without gathering longer.
-const LARGE_BATCH: usize = 64;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const MAX_PAUSE: Duration = Duration::from_secs(2);
 /// The maximum number of attempts without a topic of states, or after a stop. After them the events are left to the
@@ -39,35 +37,29 @@ pub(super) struct OutboxAck {
     pub stop: CancellationToken,
 }
 
-impl OutboxAck {
-    /// Runs until every sender is gone and every list is processed.
-    pub(super) async fn run(self, mut acks: mpsc::Receiver<AckedList>) {
-        let mut batch = Vec::with_capacity(MAX_BATCH);
-        while acks.recv_many(&mut batch, MAX_BATCH).await > 0 {
-            self.remove_batch(&batch).await;
-            if batch.len() < LARGE_BATCH && acks.len() < LARGE_BATCH {
-                tokio::time::sleep(GATHER_TIME).await;
-            }
-            batch.clear();
-        }
+impl BatchHandler for OutboxAck {
+    type Item = AckedList;
+    const PLACE: &'static str = PANIC_LABEL;
+
+    async fn handle(&self, batch: &[AckedList]) {
+        fail_point!("relay.before_settle");
+        let batch: Vec<_> = batch.iter().map(|list| &list.acknowledged).collect();
+        self.remove_events(&batch).await;
     }
 
-    /// Removes the events of a batch. After a panic, the events of each user are removed separately, so that only
-    /// those of the user that causes the panic are left to the sweep. A removal can be repeated.
-    async fn remove_batch(&self, batch: &[AckedList]) {
-        let batch: Vec<_> = batch.iter().map(|list| &list.acknowledged).collect();
-        if panics::catch_future(PANIC_LABEL, self.remove_events(&batch)).await.is_ok() {
-            return;
-        }
-        for one in batch {
-            if panics::catch_future(PANIC_LABEL, self.remove_events(&[one])).await.is_err() {
-                self.metrics.settle_failed.inc();
-            }
-        }
+    /// Leaves the events to the sweep.
+    fn lost(&self, _: &AckedList) {
+        self.metrics.settle_failed.inc();
+    }
+}
+
+impl OutboxAck {
+    /// Runs until every sender is gone and every list is processed.
+    pub(super) async fn run(self, acks: mpsc::Receiver<AckedList>) {
+        batches::process(acks, std::future::pending(), self).await;
     }
 
     async fn remove_events(&self, batch: &[&AcknowledgedEvents]) {
-        fail_point!("relay.before_settle");
         for attempt in 1_u32.. {
             match self.pending.remove_acknowledged(batch).await {
                 Ok(gone) => return self.publish_gone(&gone).await,

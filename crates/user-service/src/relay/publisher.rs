@@ -3,6 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use events::EventType;
 use service_kit::{
     Clock, fail_point,
     panics::{self, Panicked},
@@ -44,6 +45,14 @@ pub(super) struct OfferedList {
 impl OfferedList {
     pub(super) fn user(&self) -> Uuid {
         self.backlog.user.into()
+    }
+
+    /// Returns whether the events may wait a moment for those of other users: none of them can cause a mail.
+    pub(super) fn may_wait(&self) -> bool {
+        let causes_no_mail = |event: &PendingEvent| {
+            EventType::parse(&event.event_type).is_ok_and(|event_type| !event_type.can_cause_mail())
+        };
+        matches!(self.source, Source::Fast { .. }) && self.backlog.pending_events.iter().all(causes_no_mail)
     }
 }
 

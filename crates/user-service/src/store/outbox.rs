@@ -183,9 +183,11 @@ impl OutboxStore {
     }
 
     async fn write_audit(&self, acknowledged: &[&AcknowledgedEvents]) -> Result<(), StoreError> {
-        let updates: Vec<Document> =
-            acknowledged.iter().flat_map(|ack| ack.published().map(|event| audit_upsert(ack.user, event))).collect();
-        run_updates(&self.audit, updates).await.map(drop)
+        let rows = acknowledged.iter().flat_map(|ack| {
+            let row = |event: &PendingEvent| audit_row(event.id, ack.user, event, &event.audit_details_for(ack.user));
+            ack.published().map(row)
+        });
+        insert_missing(&self.audit, rows.collect()).await
     }
 
     /// Writes the action of an admin to the log of the admin too, with the id of the other account.
@@ -199,9 +201,8 @@ impl OutboxStore {
         // The rows are written first and the admins are looked up afterwards. If an admin has been deleted, the
         // log may have been deleted before these rows were written, so they are deleted again.
         let admins = actions.iter().map(|(admin, ..)| *admin).collect();
-        let upserts =
-            actions.iter().map(|(admin, target, event)| acting_admin_upsert(*admin, *target, event)).collect();
-        run_updates(&self.audit, upserts).await?;
+        let rows = actions.iter().map(|(admin, target, event)| acting_admin_row(*admin, *target, event)).collect();
+        insert_missing(&self.audit, rows).await?;
         let existing = self.existing_accounts(admins).await?;
         let gone = actions.iter().filter(|(admin, ..)| !existing.contains(admin));
         self.delete_audit_rows(gone.map(|(.., event)| acting_admin_row_id(event).into()).collect()).await
@@ -333,24 +334,21 @@ fn ids(events: &[PendingEvent]) -> Vec<Bson> {
     events.iter().map(|event| Bson::from(event.id)).collect()
 }
 
-fn audit_upsert(user: uuid::Uuid, event: &PendingEvent) -> Document {
-    upsert(event.id, audit_row(user, event, &event.audit_details_for(user)))
-}
-
-/// Returns the upsert of the row in the log of the admin. Its id is derived from the id of the event, so the row is
-/// written only once.
-fn acting_admin_upsert(admin: uuid::Uuid, target: uuid::Uuid, event: &PendingEvent) -> Document {
-    let mut row = audit_row(admin, event, &AuditDetails { actor: "self".to_owned(), ..event.audit.clone() });
+/// Returns the row in the log of the admin. Its id is derived from the id of the event, so the row is written only once.
+fn acting_admin_row(admin: uuid::Uuid, target: uuid::Uuid, event: &PendingEvent) -> Document {
+    let details = AuditDetails { actor: "self".to_owned(), ..event.audit.clone() };
+    let mut row = audit_row(acting_admin_row_id(event), admin, event, &details);
     row.insert("target", Uuid::from(target));
-    upsert(acting_admin_row_id(event), row)
+    row
 }
 
 fn acting_admin_row_id(event: &PendingEvent) -> Uuid {
     uuid::Uuid::new_v5(&event.id.into(), b"admin").into()
 }
 
-fn audit_row(user: uuid::Uuid, event: &PendingEvent, details: &AuditDetails) -> Document {
+fn audit_row(id: Uuid, user: uuid::Uuid, event: &PendingEvent, details: &AuditDetails) -> Document {
     let mut row = doc! {
+        "_id": id,
         "schemaVersion": SCHEMA_VERSION,
         "userId": Uuid::from(user),
         "at": event.at,
@@ -366,29 +364,39 @@ fn audit_row(user: uuid::Uuid, event: &PendingEvent, details: &AuditDetails) -> 
     row
 }
 
-fn upsert(id: Uuid, row: Document) -> Document {
-    doc! { "q": { "_id": id }, "u": { "$setOnInsert": row }, "upsert": true }
-}
-
 /// Runs many independent updates in one command, and returns how many of them matched a document. The bulk write of the
 /// driver would need MongoDB 8.
 pub(super) async fn run_updates(handle: &CollectionHandle, updates: Vec<Document>) -> Result<u64, StoreError> {
-    if updates.is_empty() {
+    run_batch(handle, "update", "updates", updates).await
+}
+
+/// Inserts the rows whose `_id` is not there yet, in one command. MongoDB writes neighbouring rows together, unlike
+/// upserts.
+async fn insert_missing(handle: &CollectionHandle, rows: Vec<Document>) -> Result<(), StoreError> {
+    run_batch(handle, "insert", "documents", rows).await.map(drop)
+}
+
+async fn run_batch(
+    handle: &CollectionHandle,
+    command: &str,
+    array: &str,
+    statements: Vec<Document>,
+) -> Result<u64, StoreError> {
+    if statements.is_empty() {
         return Ok(0);
     }
     let command = doc! {
-        "update": handle.collection.name(),
-        "updates": updates,
+        command: handle.collection.name(),
+        array: statements,
         "ordered": false,
         "writeConcern": { "w": "majority", "j": true },
     };
     let database = handle.collection.client().database(&handle.collection.namespace().db);
     let answer = with_deadline(handle.deadline, database.run_command(command)).await?;
-    // If two replicas insert the same audit row at the same time, the row exists, so a duplicate key is not an
-    // error.
+    // A row that exists was written before, perhaps at this moment by another replica.
     let failed = answer.get_array("writeErrors").into_iter().flatten().filter(|error| !is_duplicate(error)).count();
     if failed > 0 {
-        return Err(mongodb::error::Error::custom(format!("{failed} updates of a batch failed")).into());
+        return Err(mongodb::error::Error::custom(format!("{failed} writes of a batch failed")).into());
     }
     if answer.contains_key("writeConcernError") {
         return Err(StoreError::Timeout);

@@ -3,7 +3,10 @@
 use anyhow::{Context as _, Result};
 use bson::{Bson, Document, doc};
 use futures_util::TryStreamExt as _;
-use mongodb::{Collection, Database, options::ReturnDocument};
+use mongodb::{
+    Collection, Database,
+    options::{Acknowledgment, ReturnDocument, WriteConcern},
+};
 use service_kit::Clock;
 
 use crate::database::bulk_update;
@@ -62,19 +65,23 @@ async fn acknowledge(users: &Collection<Document>, audit: &Collection<Document>,
         let mut ids = Vec::new();
         for event in events {
             let id = event.get("id").context("an id")?;
-            rows.push(doc! { "q": { "_id": id }, "u": { "$setOnInsert": audit_row(user, event)? }, "upsert": true });
+            rows.push(audit_row(id, user, event)?);
             ids.push(id.clone());
         }
         let pull = doc! { "$pull": { "pendingEvents": { "id": { "$in": ids } } }, "$unset": { "parked": "" } };
         pulls.push(doc! { "q": { "_id": user }, "u": pull });
     }
-    bulk_update(audit, rows).await?;
+    let concern = WriteConcern::builder().w(Acknowledgment::Majority).journal(true).build();
+    if !rows.is_empty() {
+        audit.insert_many(rows).ordered(false).write_concern(concern).await?;
+    }
     bulk_update(users, pulls).await
 }
 
-fn audit_row(user: &Bson, event: &Document) -> Result<Document> {
+fn audit_row(id: &Bson, user: &Bson, event: &Document) -> Result<Document> {
     let part = event.get_document("audit")?;
     let mut row = doc! {
+        "_id": id,
         "schemaVersion": 1,
         "userId": user,
         "at": event.get("at"),
