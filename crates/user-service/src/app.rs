@@ -188,6 +188,10 @@ impl Application {
             }
         });
         lifecycle.spawn(Stage::Queues, "background", |stop| background.run(Arc::clone(&accounts), stop));
+        let limiting = Arc::clone(&accounts);
+        lifecycle.spawn(Stage::Queues, "attempt-refunds", |stop| async move {
+            limiting.rate_limiter.write_attempt_refunds(stop).await;
+        });
         lifecycle.spawn(Stage::Support, "signing-keys", |stop| Arc::clone(&signing).keep_fresh(stop));
         let (probe, indexes) =
             (database.collection(store::READINESS), store::non_unique_indexes(config.audit.retention));

@@ -1,9 +1,12 @@
 //! The rate limiter, and its checks within this process, which do not use the database.
 
+use std::sync::Arc;
+
 use tokio::runtime::Handle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
+    attempt_refunds::AttemptRefunds,
     keyed_hash::KeyedHash,
     limits::{MINUTE, RateLimitPolicy},
     local_limiter::LocalLimiter,
@@ -30,7 +33,8 @@ pub struct RateLimiter {
     client_failure_limiter: LocalLimiter,
     pub(super) limits: LimitsConfig,
     pub(super) metrics: AccountMetrics,
-    /// The refunds for clients that have disconnected. They outlive their requests, and the threads of the requests.
+    pub(super) attempt_refunds: Arc<AttemptRefunds>,
+    /// The refunds of quotas for clients that have disconnected. They outlive their requests, and the threads of the requests.
     pub(super) refunds: TaskTracker,
     pub(super) runtime: Handle,
 }
@@ -51,6 +55,7 @@ impl RateLimiter {
             client_failure_limiter: local(REQUEST_QUOTA_FACTOR),
             limits,
             metrics,
+            attempt_refunds: Arc::new(AttemptRefunds::new()),
             refunds: TaskTracker::new(),
             runtime: Handle::current(),
         }
