@@ -5,7 +5,6 @@ use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use service_kit::mongo::StoreError;
-use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{
@@ -89,7 +88,7 @@ impl ChargedAttempt {
                 Counts::Account => (Forget::Own, None),
                 Counts::AccountAnd(network) => (Forget::Own, Some((network, source))),
             };
-            self.refunds.add(key, AttemptRefund { id, row, network }, Arc::clone(room));
+            self.refunds.add(key, AttemptRefund { id, row, network }, room);
         }
     }
 }
@@ -242,11 +241,6 @@ impl RateLimiter {
         }
         report(status);
         Ok(())
-    }
-
-    /// Writes the refunds of attempts until `stop`, and then until none is left.
-    pub async fn write_attempt_refunds(&self, stop: CancellationToken) {
-        self.attempt_refunds.write(&self.store, stop).await;
     }
 
     /// Returns the network of a successful login, for the user's list of known networks.

@@ -18,6 +18,8 @@ pub(super) mod networks;
 pub(super) mod status;
 
 pub use self::{
+    attempt_refunds::RefundWriter,
+    attempts::ChargedAttempt,
     limiter::RateLimiter,
     status::{RateLimitStatus, with_rate_limit_status},
 };

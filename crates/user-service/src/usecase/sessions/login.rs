@@ -81,7 +81,7 @@ async fn login_within_limits(
     match &result {
         // The password was correct.
         Ok(_) | Err(Problem::AccountDisabled | Problem::EmailNotVerified | Problem::MfaRequired(_)) => {
-            attempt.succeed()
+            attempt.succeed();
         }
         Err(Problem::InvalidCredentials) => {
             if let (Some(until), Some(user)) = (attempt.fail(), user) {
