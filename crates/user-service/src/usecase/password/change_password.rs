@@ -86,8 +86,10 @@ impl AccountService {
         let new = match judged {
             Ok(new) => new,
             Err(problem) => {
-                if matches!(problem, Problem::ValidationFailed(_)) {
-                    let _ = attempt.fail();
+                // A new password that is refused stays charged.
+                match problem {
+                    Problem::ValidationFailed(_) => drop(attempt.fail()),
+                    _ => attempt.refund_unjudged(),
                 }
                 return Err(problem);
             }

@@ -31,7 +31,8 @@ const CODE: &str = "code";
 /// The scope of the counters of a signed-in user's password: one for each session.
 const PASSWORD: &str = "password";
 
-/// An attempt that was allowed and charged. If it is dropped, it is refunded: its secret was not verified.
+/// An attempt that was allowed and charged. The caller must report its result. An attempt that is dropped without one
+/// belongs to a client that has disconnected.
 #[must_use]
 pub struct ChargedAttempt {
     refunds: Arc<AttemptRefunds>,
@@ -40,6 +41,8 @@ pub struct ChargedAttempt {
     /// The room for the refunds; absent if nothing was charged.
     room: Option<Room>,
     under_attack: Option<Timestamp>,
+    /// Whether the attempt is refunded if the client disconnects.
+    refund_on_drop: bool,
 }
 
 /// A charge of an attempt.
@@ -76,6 +79,11 @@ impl ChargedAttempt {
         self.under_attack
     }
 
+    /// Refunds the attempt: its secret was not verified.
+    pub fn refund_unjudged(mut self) {
+        self.refund(Forget::Own);
+    }
+
     fn set_under_attack(&mut self, account: &ThrottleState) {
         self.under_attack = (account.wait > Duration::ZERO).then(|| expires_at(account.now, account.wait));
     }
@@ -95,7 +103,9 @@ impl ChargedAttempt {
 
 impl Drop for ChargedAttempt {
     fn drop(&mut self) {
-        self.refund(Forget::Own);
+        if self.refund_on_drop {
+            self.refund(Forget::Own);
+        }
     }
 }
 
@@ -137,6 +147,8 @@ impl RateLimiter {
     /// Returns [`Problem::RateLimited`], or an error if the database is unavailable.
     pub async fn charge_password(&self, user: Uuid, session: Uuid) -> Result<ChargedAttempt, Problem> {
         let mut attempt = self.start_attempt(PASSWORD).await?;
+        // No quota of requests bounds the hashes that a signed-in user could ask for and abandon.
+        attempt.refund_on_drop = false;
         if self.limits.enabled {
             let key = self.hash.part_key(PASSWORD, user.as_bytes(), session.as_bytes());
             let state = self.charge_row(&mut attempt, key, self.limits.source_backoff(), Counts::Source).await?;
@@ -200,6 +212,7 @@ impl RateLimiter {
             charges: Vec::new(),
             room: if self.limits.enabled { Some(self.attempt_refunds.reserve().await?) } else { None },
             under_attack: None,
+            refund_on_drop: true,
         })
     }
 
@@ -217,18 +230,21 @@ impl RateLimiter {
             Counts::Source | Counts::Account => None,
         };
         let refunds = self.attempt_refunds.of_row(key);
-        // If the client disconnects or the outcome is unknown, the charge is refunded: that changes nothing if there is
-        // none.
+        // If the outcome is unknown, the charge is refunded: that changes nothing if there is none.
         attempt.charges.push(Charged { key, id, counts });
-        let charged = self.store.charge_attempt(&AttemptCharge { id, key, rule, network }, &refunds).await;
-        let is_there = match &charged {
-            Ok(state) => !state.is_refused(),
-            Err(error) => error.outcome_unknown(),
+        let state = match self.store.charge_attempt(&AttemptCharge { id, key, rule, network }, &refunds).await {
+            Ok(state) => state,
+            Err(error) => {
+                if !error.outcome_unknown() {
+                    attempt.charges.pop();
+                }
+                attempt.refund(Forget::Own);
+                return Err(error);
+            }
         };
-        if !is_there {
+        if state.is_refused() {
             attempt.charges.pop();
         }
-        let state = charged?;
         self.attempt_refunds.remove(key, &refunds);
         Ok(state)
     }

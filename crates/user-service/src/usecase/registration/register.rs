@@ -283,7 +283,10 @@ impl AccountService {
                 }
                 Err(Problem::IdempotencyKeyReused)
             }
-            Err(error) => Err(error.into()),
+            Err(error) => {
+                attempt.refund_unjudged();
+                Err(error.into())
+            }
         }
     }
 

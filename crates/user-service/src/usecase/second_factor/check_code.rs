@@ -47,7 +47,7 @@ impl AccountService {
                     self.background.enqueue_attack_notice(DetectedAttack { user: id, until, origin: origin.clone() });
                 }
             }
-            Err(_) => drop(attempt),
+            Err(_) => attempt.refund_unjudged(),
         }
         result
     }

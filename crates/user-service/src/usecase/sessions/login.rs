@@ -93,7 +93,7 @@ async fn login_within_limits(
             }
         }
         // It was not verified.
-        Err(_) => drop(attempt),
+        Err(_) => attempt.refund_unjudged(),
     }
     result
 }

@@ -54,12 +54,16 @@ impl AccountService {
     ) -> Result<PasswordHash, Problem> {
         let stored = caller.user.password_hash()?;
         let requester = requester(Some(&caller.user), origin);
-        match self.hashes.verify(password, Some(&stored), requester).await? {
-            Verification::Match { .. } => {
+        match self.hashes.verify(password, Some(&stored), requester).await {
+            Ok(Verification::Match { .. }) => {
                 attempt.succeed();
                 Ok(stored)
             }
-            Verification::Mismatch => {
+            Err(error) => {
+                attempt.refund_unjudged();
+                Err(error.into())
+            }
+            Ok(Verification::Mismatch) => {
                 let _ = attempt.fail();
                 self.background.record(caller.user.id.into(), AuditOnlyKind::PasswordRefused, origin);
                 Err(Problem::WrongPassword)
