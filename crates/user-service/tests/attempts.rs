@@ -220,6 +220,19 @@ async fn a_charge_applies_refunds_that_wait() {
 }
 
 #[tokio::test]
+async fn the_same_charge_again_is_accepted_and_counts_once() {
+    let attempts = Attempts::new("again", 2, 2).await;
+    let (first, second) = (attempts.charge(1), attempts.charge(1));
+    for charge in [first, second, second] {
+        let state = attempts.store.throttles.charge_attempt(&charge, &[]).await.unwrap();
+        assert!(!state.is_refused(), "{state:?}");
+    }
+    // The account and the network refuse any other one.
+    assert!(attempts.attempt(1).await.1.is_refused());
+    assert_eq!(attempts.levels(1).await, (2.0, 2.0));
+}
+
+#[tokio::test]
 async fn a_crowd_cannot_evict_a_network_that_is_held() {
     let attempts = Attempts::new("crowd", MANY, 2).await;
     for _ in 0..2 {

@@ -182,34 +182,36 @@ fn answer_fields(network: Option<[u8; 16]>) -> Document {
     fields
 }
 
-/// Returns the update of an attempt. A refused attempt changes nothing, so a crowd of them writes nothing.
+/// Returns the update of an attempt. A refused attempt changes nothing, so a crowd of them writes nothing. The same
+/// charge again changes nothing either.
 fn charge_stages(charge: &AttemptCharge, refunds: &[AttemptRefund]) -> Vec<Document> {
     let decay = millis(charge.rule.longest);
     let mut stages = if refunds.is_empty() { Vec::new() } else { refund_stages(refunds) };
-    let mut refusals = vec![is_held("$until")];
-    let mut charged = doc! { "judged.row": unless_refused(Bson::Null, charged("$", charge.rule, charge.id)) };
+    // A command that is repeated, because its answer was lost, finds its charge.
+    let mut unchanged = vec![is_held("$until"), doc! { "$in": [charge.id.0, array("$open")] }];
+    let mut charged = doc! { "judged.row": unless_unchanged(Bson::Null, charged("$", charge.rule, charge.id)) };
     if let Some((network, rule)) = charge.network {
         let is_own = doc! { "$eq": ["$$entry.network", binary(&network)] };
         let entry = doc! { "$first": filter(array("$networks"), is_own) };
         stages.push(doc! { "$set": { "judged.entry": entry } });
-        refusals.push(is_held("$judged.entry.until"));
+        unchanged.push(is_held("$judged.entry.until"));
         let entry = doc! { "$mergeObjects": [
             { "network": binary(&network) },
             self::charged("$judged.entry.", rule, charge.id),
         ] };
-        charged.insert("judged.entry", unless_refused(Bson::Null, entry));
+        charged.insert("judged.entry", unless_unchanged(Bson::Null, entry));
     }
-    stages.push(doc! { "$set": { "judged.refused": { "$or": refusals } } });
+    stages.push(doc! { "$set": { "judged.unchanged": { "$or": unchanged } } });
     stages.push(doc! { "$set": charged });
     let mut fields = doc! { "schemaVersion": SCHEMA_VERSION };
     for field in ["level", "at", "until", "open"] {
-        fields.insert(field, unless_refused(format!("${field}"), format!("$judged.row.{field}")));
+        fields.insert(field, unless_unchanged(format!("${field}"), format!("$judged.row.{field}")));
     }
     if let Some((network, _)) = charge.network {
-        fields.insert("networks", unless_refused("$networks", with_charged_entry(&network, decay)));
+        fields.insert("networks", unless_unchanged("$networks", with_charged_entry(&network, decay)));
     }
     stages.push(doc! { "$set": fields });
-    stages.push(doc! { "$set": { "expiresAt": unless_refused("$expiresAt", expires_at(last_end(decay))) } });
+    stages.push(doc! { "$set": { "expiresAt": unless_unchanged("$expiresAt", expires_at(last_end(decay))) } });
     stages.push(doc! { "$unset": "judged" });
     stages
 }
@@ -327,8 +329,8 @@ fn is_held(until: &str) -> Document {
     doc! { "$gt": [{ "$ifNull": [until, DateTime::from_millis(0)] }, "$$NOW"] }
 }
 
-fn unless_refused(old: impl Into<Bson>, new: impl Into<Bson>) -> Document {
-    doc! { "$cond": ["$judged.refused", old.into(), new.into()] }
+fn unless_unchanged(old: impl Into<Bson>, new: impl Into<Bson>) -> Document {
+    doc! { "$cond": ["$judged.unchanged", old.into(), new.into()] }
 }
 
 /// Returns the array in this field, or an empty one. Rows of release 0.1.0 have none.

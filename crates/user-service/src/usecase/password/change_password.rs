@@ -88,7 +88,9 @@ impl AccountService {
             Err(problem) => {
                 // A new password that is refused stays charged.
                 match problem {
-                    Problem::ValidationFailed(_) => drop(attempt.fail()),
+                    Problem::ValidationFailed(_) => {
+                        let _ = attempt.fail();
+                    }
                     _ => attempt.refund_unjudged(),
                 }
                 return Err(problem);
