@@ -85,6 +85,11 @@ struct Row {
     until: Option<DateTime>,
 }
 
+#[derive(Deserialize)]
+struct Granted {
+    granted: u32,
+}
+
 /// The collection `throttles`.
 #[derive(Clone)]
 pub struct ThrottleStore {
@@ -103,6 +108,19 @@ impl ThrottleStore {
     /// Charges the row by one, unless it refuses the charge.
     pub async fn charge(&self, key: ThrottleKey, rule: ThrottleRule) -> Result<ThrottleState, StoreError> {
         self.update(key, rule, 1).await
+    }
+
+    /// Charges the row by at most `wanted` requests: by as many as its quota has left, by the clock of the database.
+    /// Returns the number of charged requests, and the state after them.
+    pub async fn charge_up_to(
+        &self,
+        key: ThrottleKey,
+        rule: ThrottleRule,
+        wanted: u32,
+    ) -> Result<(u32, ThrottleState), StoreError> {
+        let document = self.find_and_update(key, grant_pipeline(rule, wanted)).await?;
+        let Granted { granted } = bson::deserialize_from_document(document.clone()).map_err(bson_error)?;
+        Ok((granted, state_after(document, rule)?))
     }
 
     /// Does the same work as a charge, but charges nothing.
@@ -158,16 +176,20 @@ impl ThrottleStore {
     }
 
     async fn update(&self, key: ThrottleKey, rule: ThrottleRule, by: i32) -> Result<ThrottleState, StoreError> {
+        state_after(self.find_and_update(key, charge_pipeline(rule, by)).await?, rule)
+    }
+
+    async fn find_and_update(&self, key: ThrottleKey, pipeline: Vec<Document>) -> Result<Document, StoreError> {
         let mut attempts = 0;
         loop {
             attempts += 1;
             let updated = self
                 .collection
-                .find_one_and_update(doc! { "_id": key.id() }, charge_pipeline(rule, by))
+                .find_one_and_update(doc! { "_id": key.id() }, pipeline.clone())
                 .upsert(true)
                 .return_document(ReturnDocument::After);
             match with_deadline(self.deadline, updated).await {
-                Ok(document) => return state_after(document.unwrap_or_default(), rule),
+                Ok(document) => return Ok(document.unwrap_or_default()),
                 Err(StoreError::DuplicateKey { .. }) if attempts < MAX_ATTEMPTS => {}
                 Err(error) => return Err(error),
             }
@@ -195,12 +217,35 @@ fn state_after(document: Document, rule: ThrottleRule) -> Result<ThrottleState, 
     Ok(ThrottleState { refused: row.held, level: row.level, wait, now })
 }
 
-fn charge_pipeline(rule: ThrottleRule, by: i32) -> Vec<Document> {
-    let decay = millis(rule.decay_interval());
+/// Returns the expression of the level that has not decayed.
+fn decayed_level(decay: f64) -> Document {
     // After a failover, the clock of the new primary may be behind.
     let elapsed = doc! { "$max": [0, { "$subtract": ["$$NOW", { "$ifNull": ["$at", "$$NOW"] }] }] };
     let decayed = doc! { "$divide": [elapsed, decay] };
-    let level = doc! { "$max": [0.0, { "$subtract": [{ "$ifNull": ["$level", 0.0] }, decayed] }] };
+    doc! { "$max": [0.0, { "$subtract": [{ "$ifNull": ["$level", 0.0] }, decayed] }] }
+}
+
+/// Returns the update that charges at most `wanted` requests to a quota.
+fn grant_pipeline(rule: ThrottleRule, wanted: u32) -> Vec<Document> {
+    let decay = millis(rule.decay_interval());
+    let left = doc! { "$floor": { "$subtract": [f64::from(rule.quota()), "$level"] } };
+    let granted = doc! { "$toInt": { "$max": [0.0, { "$min": [f64::from(wanted), left] }] } };
+    let level = doc! { "$add": ["$level", "$granted"] };
+    let fields = doc! {
+        "schemaVersion": SCHEMA_VERSION, "held": { "$lt": ["$granted", 1] }, "level": level, "at": "$$NOW",
+    };
+    let all_decayed = doc! { "$add": ["$$NOW", { "$multiply": ["$level", decay] }] };
+    vec![
+        doc! { "$set": { "level": decayed_level(decay) } },
+        doc! { "$set": { "granted": granted } },
+        doc! { "$set": fields },
+        doc! { "$set": { "expiresAt": all_decayed } },
+    ]
+}
+
+fn charge_pipeline(rule: ThrottleRule, by: i32) -> Vec<Document> {
+    let decay = millis(rule.decay_interval());
+    let level = decayed_level(decay);
     let held = match rule {
         ThrottleRule::Backoff { .. } => {
             doc! { "$gt": [{ "$ifNull": ["$until", DateTime::from_millis(0)] }, "$$NOW"] }
