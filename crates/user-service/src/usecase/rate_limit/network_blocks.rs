@@ -1,9 +1,6 @@
 //! Counts the requests of networks in blocks: most of them need no command to the database.
 
-use std::{
-    num::NonZeroUsize,
-    time::{Duration, Instant},
-};
+use std::{num::NonZeroUsize, time::Instant};
 
 use lru::LruCache;
 use parking_lot::Mutex;
@@ -17,7 +14,7 @@ use super::{
 };
 use crate::store::{ThrottleKey, ThrottleStore};
 
-/// The maximum number of networks that a replica remembers, by policy. They take about 9 MiB.
+/// The maximum number of networks that a replica remembers, by policy. They take at most 11 MiB.
 const CAPACITY: NonZeroUsize = NonZeroUsize::new(1 << 16).expect("not zero");
 
 /// The networks that have sent requests to this replica in the last window. It evicts the one whose last request is the
