@@ -1,6 +1,6 @@
 //! A client that records its requests and responses, and tolerates lost responses.
 
-use std::time::Duration;
+use std::{net::Ipv4Addr, time::Duration};
 
 use events::UserState;
 use reqwest::{Method, Request, RequestBuilder, header::USER_AGENT};
@@ -28,6 +28,8 @@ pub struct Client {
     access: Option<String>,
     refresh: Option<String>,
     comparison_group: Option<u32>,
+    /// The address that the requests come from, in `X-Forwarded-For`.
+    network: Option<Ipv4Addr>,
     last_response: Option<test_support::ApiResponse>,
 }
 
@@ -50,6 +52,7 @@ impl Client {
             access: None,
             refresh: None,
             comparison_group: None,
+            network: None,
             last_response: None,
         }
     }
@@ -63,6 +66,11 @@ impl Client {
     /// balancer.
     pub fn use_apis(&mut self, api: Api, others: Vec<Api>) {
         (self.api, self.others) = (api, others);
+    }
+
+    /// Sends later requests as a client with this address.
+    pub fn set_network(&mut self, address: Ipv4Addr) {
+        self.network = Some(address);
     }
 
     /// Returns the account that the client registered or is logged in as.
@@ -133,6 +141,13 @@ impl Client {
         let outcome = self.send_recorded(Action::Login, None, Some(&person.email), request).await;
         self.keep_tokens(&outcome);
         outcome
+    }
+
+    /// `POST /api/auth/login` with the email address and a wrong password.
+    pub async fn guess(&mut self, person: &TestUser) -> Outcome {
+        let credentials = json!({ "identifier": person.email, "password": "a guess of a password" });
+        let request = self.auth_request("login", &credentials);
+        self.send_recorded(Action::Guess, None, Some(&person.email), request).await
     }
 
     /// `POST /api/auth/login/totp`: the second step of a login that was answered with an `mfaToken`.
@@ -280,7 +295,11 @@ impl Client {
     ) -> Outcome {
         self.last_response = None;
         let email = email.map(str::to_owned);
-        let id = self.recorder.record_invocation(self.number, action, user, email, self.comparison_group);
+        let request = match self.network {
+            Some(address) => request.header("x-forwarded-for", address.to_string()),
+            None => request,
+        };
+        let id = self.recorder.record_invocation(self.number, action, user, email, self.comparison_group, self.network);
         let mut server = String::new();
         let (response, outcome) = match self.send_to_any(request.timeout(REQUEST_TIMEOUT), &mut server).await {
             Ok(response) => {

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeSet,
+    net::Ipv4Addr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -91,14 +92,25 @@ impl Recorder {
         user: Option<Uuid>,
         email: Option<String>,
         comparison_group: Option<u32>,
+        network: Option<Ipv4Addr>,
     ) -> u64 {
         let now = self.now();
         let mut state = self.state();
         let id = u64::try_from(state.operations.len()).unwrap_or(u64::MAX);
         let outcome = Outcome::Unknown { why: "the client did not wait for the response".to_owned() };
         let server = String::new();
-        let operation =
-            Operation { id, client, action, user, invoked: now, completed: now, outcome, comparison_group, server };
+        let operation = Operation {
+            id,
+            client,
+            action,
+            user,
+            invoked: now,
+            completed: now,
+            outcome,
+            comparison_group,
+            server,
+            network,
+        };
         state.operations.push(RecordedOperation { operation, email });
         id
     }

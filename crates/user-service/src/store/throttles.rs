@@ -18,8 +18,6 @@ use super::{
 
 /// The maximum number of attempts of an upsert. Of two concurrent upserts of one key, one fails.
 const MAX_ATTEMPTS: usize = 3;
-/// The time of expiry is rounded up to a multiple of this, so that most updates do not change its index.
-const EXPIRY_ROUNDING: i64 = 10 * 60 * 1000;
 
 /// The id of a row, which consists of keyed hashes. All rows of one subject have the same first half, so that a
 /// range of ids deletes them together.
@@ -94,6 +92,11 @@ struct Row {
     at: DateTime,
 }
 
+#[derive(Deserialize)]
+struct Granted {
+    granted: u32,
+}
+
 /// The collection `throttles`.
 #[derive(Clone)]
 pub struct ThrottleStore {
@@ -111,16 +114,29 @@ impl ThrottleStore {
 
     /// Charges the row of a quota by one, unless it refuses the charge.
     pub async fn charge(&self, key: ThrottleKey, rule: ThrottleRule) -> Result<ThrottleState, StoreError> {
+        Ok(self.charge_up_to(key, rule, 1).await?.1)
+    }
+
+    /// Charges the row by at most `wanted` requests: by as many as its quota has left, by the clock of the database.
+    /// Returns the number of charged requests, and the state after them.
+    pub async fn charge_up_to(
+        &self,
+        key: ThrottleKey,
+        rule: ThrottleRule,
+        wanted: u32,
+    ) -> Result<(u32, ThrottleState), StoreError> {
         let document = retry_upsert(|| {
             let update = self
                 .collection
-                .find_one_and_update(doc! { "_id": key.id() }, charge_pipeline(rule))
+                .find_one_and_update(doc! { "_id": key.id() }, grant_pipeline(rule, wanted))
                 .upsert(true)
                 .return_document(ReturnDocument::After);
             with_deadline(self.deadline, update)
         })
-        .await?;
-        state_after(document.unwrap_or_default(), rule)
+        .await?
+        .unwrap_or_default();
+        let Granted { granted } = bson::deserialize_from_document(document.clone()).map_err(bson_error)?;
+        Ok((granted, state_after(document, rule)?))
     }
 
     /// Takes back one charge of a quota.
@@ -185,28 +201,30 @@ fn state_after(document: Document, rule: ThrottleRule) -> Result<ThrottleState, 
     Ok(ThrottleState { refused: row.held, level: row.level, wait, now: row.at.to_jiff() })
 }
 
-fn charge_pipeline(rule: ThrottleRule) -> Vec<Document> {
-    let decay = millis(rule.decay_interval());
+/// Returns the expression of the level that has not decayed.
+fn decayed_level(decay: f64) -> Document {
     // After a failover, the clock of the new primary may be behind.
     let elapsed = doc! { "$max": [0, { "$subtract": ["$$NOW", { "$ifNull": ["$at", "$$NOW"] }] }] };
     let decayed = doc! { "$divide": [elapsed, decay] };
-    let level = doc! { "$max": [0.0, { "$subtract": [{ "$ifNull": ["$level", 0.0] }, decayed] }] };
-    let held = doc! { "$gt": [{ "$add": ["$level", 1.0] }, f64::from(rule.quota())] };
-    let charged = doc! { "$cond": ["$held", "$level", { "$add": ["$level", 1.0] }] };
-    let all_decayed = doc! { "$add": ["$$NOW", { "$multiply": ["$level", decay] }] };
-    vec![
-        doc! { "$set": { "level": level } },
-        doc! { "$set": { "held": held } },
-        doc! { "$set": { "schemaVersion": SCHEMA_VERSION, "level": charged, "at": "$$NOW" } },
-        doc! { "$set": { "expiresAt": expires_at(all_decayed) } },
-    ]
+    doc! { "$max": [0.0, { "$subtract": [{ "$ifNull": ["$level", 0.0] }, decayed] }] }
 }
 
-/// Returns when a row expires that has the same meaning as a missing row from `end` on.
-pub(super) fn expires_at(end: Document) -> Document {
-    let past = doc! { "$mod": [{ "$toLong": "$$end" }, EXPIRY_ROUNDING] };
-    let rounded = doc! { "$add": ["$$end", { "$subtract": [EXPIRY_ROUNDING, past] }] };
-    doc! { "$let": { "vars": { "end": end }, "in": rounded } }
+/// Returns the update that charges at most `wanted` requests to a quota.
+fn grant_pipeline(rule: ThrottleRule, wanted: u32) -> Vec<Document> {
+    let decay = millis(rule.decay_interval());
+    let left = doc! { "$floor": { "$subtract": [f64::from(rule.quota()), "$level"] } };
+    let granted = doc! { "$toInt": { "$max": [0.0, { "$min": [f64::from(wanted), left] }] } };
+    let level = doc! { "$add": ["$level", "$granted"] };
+    let fields = doc! {
+        "schemaVersion": SCHEMA_VERSION, "held": { "$lt": ["$granted", 1] }, "level": level, "at": "$$NOW",
+    };
+    let all_decayed = doc! { "$add": ["$$NOW", { "$multiply": ["$level", decay] }] };
+    vec![
+        doc! { "$set": { "level": decayed_level(decay) } },
+        doc! { "$set": { "granted": granted } },
+        doc! { "$set": fields },
+        doc! { "$set": { "expiresAt": all_decayed } },
+    ]
 }
 
 pub(super) fn millis(duration: Duration) -> f64 {

@@ -1,5 +1,6 @@
 //! Rate limits: they stop attackers without locking the owner out, and do not reveal which accounts exist.
 
+mod budgets;
 mod client_address;
 mod codes;
 mod logins;

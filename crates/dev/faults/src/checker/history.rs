@@ -1,6 +1,6 @@
 //! The recorded history of a run, as plain values that can be written to a file and read back.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::Ipv4Addr};
 
 use events::UserState;
 use jiff::Timestamp;
@@ -73,6 +73,9 @@ pub struct Operation {
     /// The address of the replica that got the request, or that was the last one to refuse the connection.
     #[serde(default)]
     pub server: String,
+    /// The address that the client came from, if the run has rate limits.
+    #[serde(default)]
+    pub network: Option<Ipv4Addr>,
 }
 
 /// The kind of a request. Module `expected_events` maps each action to its events.
@@ -83,6 +86,8 @@ pub enum Action {
     Register,
     /// `POST /api/auth/login`, and the second step of a login
     Login,
+    /// `POST /api/auth/login` with a wrong password
+    Guess,
     /// `POST /api/auth/refresh`
     Refresh,
     /// `POST /api/auth/logout`, or the end of one session
@@ -137,7 +142,7 @@ pub enum Action {
     LogoutEverywhere,
     /// `PATCH` with `roles` by an administrator
     SetRoles,
-    /// A request that must be refused: too large, malformed or not permitted.
+    /// A request that must be refused: too large, malformed, with an invalid token, or not permitted.
     Invalid,
 }
 
@@ -401,6 +406,22 @@ pub struct Limits {
     /// The code was made to panic, so a valid record may be a dead letter with the reason `processing-failed`.
     #[serde(default)]
     pub panics: bool,
+    /// S3: the rate limits of the user service.
+    #[serde(default)]
+    pub rate_limits: Option<RateLimits>,
+}
+
+/// The rate limits for which a run was set up. The waits after failures do not end during a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RateLimits {
+    /// `limits.login_free_failures`
+    pub login_free_failures: usize,
+    /// `limits.account_free_failures`
+    pub account_free_failures: usize,
+    /// `limits.requests_per_network`, which are counted in blocks of a tenth.
+    pub requests_per_network: u32,
+    /// The number of replicas of the user service.
+    pub replicas: u32,
 }
 
 impl std::fmt::Debug for KnownSecret {

@@ -280,6 +280,7 @@ impl HistoryBuilder {
             outcome,
             comparison_group: None,
             server: "127.0.0.1:1".into(),
+            network: None,
         });
     }
 

@@ -3,6 +3,7 @@
 
 mod history_builder;
 mod mutations;
+mod rate_limits;
 mod recovery;
 mod states;
 mod valid_histories;

@@ -28,6 +28,7 @@ impl Run {
             outcome,
             comparison_group: None,
             server: SERVER.into(),
+            network: None,
         });
         self
     }

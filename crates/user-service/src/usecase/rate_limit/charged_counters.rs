@@ -38,8 +38,8 @@ impl RateLimiter {
     /// Returns [`Problem::RateLimited`], or an error if the database is unavailable.
     pub async fn charge_registration(&self, email: &Email, origin: &Origin) -> Result<Charges, Problem> {
         let mail = self.mail_counter("mail/registration", email);
-        let policy = LimitsConfig::rate_policy("registration", self.limits.registrations_per_network, HOUR);
-        let registration = self.hash.subject_key("registration", &client_network(origin).to_bytes());
+        let policy = self.limits.registration_policy();
+        let registration = self.hash.subject_key(policy.name, &client_network(origin).to_bytes());
         let charges = self.charge_request_and(origin, &[mail, (policy, registration)]).await?;
         Ok(charges.with_mail_key(mail.1))
     }
@@ -109,8 +109,8 @@ impl RateLimiter {
             return Ok(Charges::default());
         }
         self.check_local_request(origin)?;
-        let request =
-            (self.limits.network_policy(), self.hash.subject_key("network", &client_network(origin).to_bytes()));
+        let policy = self.limits.network_policy();
+        let request = (policy, self.hash.subject_key(policy.name, &client_network(origin).to_bytes()));
         let mut charges = self.charge_all(&[&[request], rows].concat()).await?;
         charges.keys.retain(|key| *key != request.1);
         Ok(charges)

@@ -23,28 +23,27 @@ pub struct Charges {
 
 impl RateLimiter {
     pub(super) async fn charge(&self, policy: &RateLimitPolicy, key: ThrottleKey) -> Result<(), Problem> {
-        let row = self.store.charge(key, policy.rule).await?;
-        let status = RateLimitStatus::new(policy, &row);
-        if row.refused {
-            return Err(self.reject(policy, status));
+        let counted = self.count(policy, key).await?;
+        if counted.refused {
+            return Err(self.reject(policy, counted.status));
         }
-        report(status);
+        report(counted.status);
         Ok(())
     }
 
     /// Charges all of these counters concurrently. If one of them is exhausted, the others are refunded, except the
     /// first one, which counts requests.
     pub(super) async fn charge_all(&self, rows: &[(RateLimitPolicy, ThrottleKey)]) -> Result<Charges, Problem> {
-        let answers = join_all(rows.iter().map(|(policy, key)| self.store.charge(*key, policy.rule))).await;
+        let answers = join_all(rows.iter().map(|(policy, key)| self.count(policy, *key))).await;
         let (mut charges, mut refused, mut failed) = (Charges::default(), None, None);
         for ((policy, key), answer) in rows.iter().zip(answers) {
             match answer {
-                Ok(row) if row.refused => {
-                    refused.get_or_insert((policy, RateLimitStatus::new(policy, &row)));
+                Ok(counted) if counted.refused => {
+                    refused.get_or_insert((policy, counted.status));
                 }
-                Ok(row) => {
+                Ok(counted) => {
                     charges.keys.push(*key);
-                    report(RateLimitStatus::new(policy, &row));
+                    report(counted.status);
                 }
                 Err(error) => failed = Some(error),
             }
@@ -100,7 +99,7 @@ impl RateLimiter {
     }
 
     pub(super) async fn refund_all(&self, keys: impl IntoIterator<Item = ThrottleKey>) {
-        refund_all(&self.store, keys).await;
+        refund_all(&self.store, self.refund_in_blocks(keys)).await;
     }
 }
 
@@ -112,7 +111,7 @@ struct RefundOnDrop<'a> {
 
 impl Drop for RefundOnDrop<'_> {
     fn drop(&mut self) {
-        let keys = std::mem::take(&mut self.charges.keys);
+        let keys = self.limiter.refund_in_blocks(std::mem::take(&mut self.charges.keys));
         // The client has disconnected. Without the refund, a stolen session could use up its owner's quota with aborted
         // requests.
         if !keys.is_empty() {

@@ -1,6 +1,6 @@
 //! The rate limiter, and its checks within this process, which do not use the database.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio::runtime::Handle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -10,6 +10,7 @@ use super::{
     keyed_hash::KeyedHash,
     limits::{MINUTE, RateLimitPolicy},
     local_limiter::LocalLimiter,
+    network_blocks::NetworkBlocks,
     networks::client_network,
     status::{RateLimitStatus, report},
 };
@@ -23,11 +24,13 @@ const REQUEST_QUOTA_FACTOR: u32 = 2;
 /// The same factor for refresh and logout. Each signed-in user refreshes several times an hour, and many users can
 /// share one address.
 const SESSION_QUOTA_FACTOR: u32 = 5;
+const EVICTION_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Limits requests and attempts by counters in the database.
 pub struct RateLimiter {
     pub(super) store: ThrottleStore,
     pub(super) hash: KeyedHash,
+    pub(super) blocks: NetworkBlocks,
     request_limiter: LocalLimiter,
     session_limiter: LocalLimiter,
     client_failure_limiter: LocalLimiter,
@@ -57,6 +60,7 @@ impl RateLimiter {
         let limiter = Self {
             store,
             hash: KeyedHash::new(keys),
+            blocks: NetworkBlocks::new(),
             request_limiter: local(REQUEST_QUOTA_FACTOR),
             session_limiter: local(SESSION_QUOTA_FACTOR),
             client_failure_limiter: local(REQUEST_QUOTA_FACTOR),
@@ -75,13 +79,14 @@ impl RateLimiter {
         self.refunds.wait().await;
     }
 
-    /// Evicts idle counters of this process until `stop`.
+    /// Evicts idle counters of this process every minute until `stop`.
     pub async fn evict_idle(&self, stop: CancellationToken) {
-        tokio::join!(
-            self.request_limiter.evict_idle(stop.clone()),
-            self.session_limiter.evict_idle(stop.clone()),
-            self.client_failure_limiter.evict_idle(stop),
-        );
+        while stop.run_until_cancelled(tokio::time::sleep(EVICTION_INTERVAL)).await.is_some() {
+            self.blocks.evict_idle();
+            for limiter in [&self.request_limiter, &self.session_limiter, &self.client_failure_limiter] {
+                limiter.evict_idle();
+            }
+        }
     }
 
     /// Checks one request of this network in this process only: for the pages behind mailed links.

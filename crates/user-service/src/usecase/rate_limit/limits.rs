@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::local_budget::Budget;
 use crate::{
     config::LimitsConfig,
     store::{Backoff, ThrottleRule},
@@ -18,6 +19,19 @@ pub(super) struct RateLimitPolicy {
     pub(super) name: &'static str,
     pub(super) scope: &'static str,
     pub(super) rule: ThrottleRule,
+}
+
+/// The policies whose subject is a network.
+const NETWORK_POLICIES: [&str; 3] = [NETWORK, REGISTRATION, CLIENT];
+const NETWORK: &str = "network";
+const REGISTRATION: &str = "registration";
+const CLIENT: &str = "client";
+
+impl RateLimitPolicy {
+    /// Returns the budget of each network, if the requests are counted in blocks; otherwise they are counted exactly.
+    pub(super) fn network_budget(&self) -> Option<Budget> {
+        NETWORK_POLICIES.contains(&self.name).then(|| Budget::new(self.rule)).flatten()
+    }
 }
 
 impl LimitsConfig {
@@ -39,12 +53,17 @@ impl LimitsConfig {
 
     /// Returns the policy for the requests of a network to endpoints that guard a secret.
     pub(super) fn network_policy(&self) -> RateLimitPolicy {
-        Self::rate_policy("network", self.requests_per_network, MINUTE)
+        Self::rate_policy(NETWORK, self.requests_per_network, MINUTE)
     }
 
     /// Returns the policy for the failed authentications of clients from one network.
     pub(super) fn client_policy(&self) -> RateLimitPolicy {
-        Self::rate_policy("client", self.requests_per_network, MINUTE)
+        Self::rate_policy(CLIENT, self.requests_per_network, MINUTE)
+    }
+
+    /// Returns the policy for the registrations from one network.
+    pub(super) fn registration_policy(&self) -> RateLimitPolicy {
+        Self::rate_policy(REGISTRATION, self.registrations_per_network, HOUR)
     }
 
     pub(super) fn rate_policy(name: &'static str, quota: u32, window: Duration) -> RateLimitPolicy {

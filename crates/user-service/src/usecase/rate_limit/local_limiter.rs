@@ -11,14 +11,12 @@ use governor::{
     DefaultKeyedRateLimiter, Quota, RateLimiter,
     clock::{Clock as _, DefaultClock},
 };
-use tokio_util::sync::CancellationToken;
 
 use crate::domain::IpPrefix;
 
 /// The number of buckets. Networks are distributed over them by a hash that no client can compute. So the memory is
 /// bounded (8 MiB); two networks in the same bucket share its quota.
 const BUCKETS: u64 = 1 << 18;
-const EVICTION_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The recent requests of each network to this process.
 pub(super) struct LocalLimiter {
@@ -43,16 +41,10 @@ impl LocalLimiter {
         self.limiter.check_key(&bucket).map_err(|until| until.wait_time_from(DefaultClock::default().now()))
     }
 
-    /// Evicts idle buckets every minute until `stop`.
-    pub(super) async fn evict_idle(&self, stop: CancellationToken) {
-        loop {
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = tokio::time::sleep(EVICTION_INTERVAL) => {}
-            }
-            self.limiter.retain_recent();
-            self.limiter.shrink_to_fit();
-        }
+    /// Evicts idle buckets.
+    pub(super) fn evict_idle(&self) {
+        self.limiter.retain_recent();
+        self.limiter.shrink_to_fit();
     }
 }
 

@@ -13,7 +13,9 @@ mod ended_sessions;
 mod keyed_hash;
 pub(super) mod limiter;
 mod limits;
+mod local_budget;
 mod local_limiter;
+mod network_blocks;
 pub(super) mod networks;
 pub(super) mod status;
 

@@ -25,12 +25,17 @@ pub struct RateLimitStatus {
 
 impl RateLimitStatus {
     pub(super) fn new(policy: &RateLimitPolicy, row: &ThrottleState) -> Self {
+        Self::from_level(policy, row.level, row.wait)
+    }
+
+    /// Returns the status at a level. `wait` is the time until the next request is allowed; zero if it is allowed now.
+    pub(super) fn from_level(policy: &RateLimitPolicy, level: f64, wait: Duration) -> Self {
         let quota = policy.rule.quota();
         let unit = policy.rule.decay_interval();
-        let remaining = (f64::from(quota) - row.level).max(0.0);
+        let remaining = (f64::from(quota) - level).max(0.0);
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and a u32")]
-        let remaining = if row.refused || row.wait > Duration::ZERO { 0 } else { remaining as u32 };
-        let reset = if row.wait > Duration::ZERO { row.wait } else { unit.mul_f64(row.level) };
+        let remaining = if wait > Duration::ZERO { 0 } else { remaining as u32 };
+        let reset = if wait > Duration::ZERO { wait } else { unit.mul_f64(level) };
         Self { policy: policy.name, quota, window: unit * quota, remaining, reset }
     }
 

@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, fs};
 
 use anyhow::{Context as _, Result, anyhow, ensure};
-use faults::checker::Limits;
+use faults::checker::{Limits, RateLimits};
 use faults::{FaultRun, Recorder};
 use futures_util::future::join_all;
 use test_support::{
@@ -28,6 +28,11 @@ const ATTRIBUTE_SCHEMA: &str = r#"{
     "properties": { "team": { "type": "string", "x-public": true }, "note": { "type": "string" } },
     "additionalProperties": false
 }"#;
+
+/// The rate limits that the load reaches. The waits after failures do not end during a run.
+const LOGIN_FREE_FAILURES: usize = 5;
+const ACCOUNT_FREE_FAILURES: usize = 20;
+const REQUESTS_PER_NETWORK: u32 = 100;
 
 /// One of the two services.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -180,7 +185,7 @@ impl Deployment {
         let world = world.with_states();
         let schema = world.keys().join("attributes.json");
         fs::write(&schema, ATTRIBUTE_SCHEMA).context("the attribute schema cannot be written")?;
-        let user = user_service_with_short_intervals(user)
+        let user = with_rate_limits(user_service_with_short_intervals(user))
             .set("ATTRIBUTES__SCHEMA_FILE", schema.display().to_string())
             .set("MONGODB__URI", uris.user);
         let email = email_service_with_short_timeouts(world.email_service()).set("MONGODB__URI", uris.email);
@@ -205,6 +210,12 @@ impl Deployment {
             descriptors: Some(MAX_DESCRIPTORS),
             states_later: options.states_later,
             public_attributes: vec!["team".to_owned()],
+            rate_limits: Some(RateLimits {
+                login_free_failures: LOGIN_FREE_FAILURES,
+                account_free_failures: ACCOUNT_FREE_FAILURES,
+                requests_per_network: REQUESTS_PER_NETWORK,
+                replicas: u32::try_from(count).context("the number of replicas is small")?,
+            }),
             ..Limits::default()
         };
         let run = FaultRun { world, recorder: Recorder::new(), smtp, limits };
@@ -283,6 +294,28 @@ fn user_service_with_short_intervals(spec: ServiceSpec) -> ServiceSpec {
         .set("RELAY__SWEEP_MIN_AGE", "1s")
         .set("RELAY__LEASE", "3s")
         .set("SHUTDOWN__GRACE", "10s")
+}
+
+/// Turns the rate limits on, and takes the network of a client from `X-Forwarded-For`. The load reaches only the limits
+/// of guesses and of requests; the others are so high that they refuse nothing.
+fn with_rate_limits(spec: ServiceSpec) -> ServiceSpec {
+    const UNLIMITED: [&str; 7] = [
+        "REGISTRATIONS_PER_NETWORK",
+        "MAILS_PER_ADDRESS",
+        "PROFILE_CHANGES_PER_ACCOUNT",
+        "USERNAME_CHANGES_PER_ACCOUNT",
+        "EMAIL_CHANGES_PER_ACCOUNT",
+        "PASSWORD_CHANGES_PER_ACCOUNT",
+        "SECOND_FACTOR_CHANGES_PER_ACCOUNT",
+    ];
+    let spec = UNLIMITED.iter().fold(spec, |spec, name| spec.set(&format!("LIMITS__{name}"), "100000"));
+    spec.set("HTTP__TRUSTED_PROXIES", "127.0.0.1")
+        .set("LIMITS__ENABLED", "true")
+        .set("LIMITS__LOGIN_FREE_FAILURES", LOGIN_FREE_FAILURES.to_string())
+        .set("LIMITS__ACCOUNT_FREE_FAILURES", ACCOUNT_FREE_FAILURES.to_string())
+        .set("LIMITS__LOGIN_FIRST_WAIT", "10m")
+        .set("LIMITS__LOGIN_MAX_WAIT", "1h")
+        .set("LIMITS__REQUESTS_PER_NETWORK", REQUESTS_PER_NETWORK.to_string())
 }
 
 fn email_service_with_short_timeouts(spec: ServiceSpec) -> ServiceSpec {

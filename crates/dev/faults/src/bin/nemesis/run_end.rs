@@ -86,6 +86,7 @@ mod tests {
                 outcome: Outcome::Answered(RecordedResponse { status: 500, ..RecordedResponse::default() }),
                 comparison_group: None,
                 server: String::new(),
+                network: None,
             }],
             ..History::default()
         })

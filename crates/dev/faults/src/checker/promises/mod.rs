@@ -2,6 +2,7 @@
 
 mod account_existence_is_hidden;
 mod acknowledged_changes_are_published;
+mod attempts_are_limited;
 mod every_event_has_a_change;
 mod first_occurrences_are_in_order;
 mod mails_are_handed_over_once;
@@ -61,6 +62,7 @@ promises! {
     I10: newest_state_is_published::violations, "the last record of every user in the topic of states is the newest committed state";
     S1: secrets_stay_secret::violations, "no password, token or hash is readable anywhere";
     S2: account_existence_is_hidden::violations, "responses do not reveal whether an account exists";
+    S3: attempts_are_limited::violations, "guesses and requests stay within the rate limits, and no attack holds an owner on a known network";
 }
 
 impl Promise {

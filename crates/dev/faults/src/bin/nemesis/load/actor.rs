@@ -1,6 +1,6 @@
 //! An actor of the load: a client, its own administrator session, and a random number generator.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::Ipv4Addr, sync::Arc, time::Duration};
 
 use faults::Client;
 use faults::checker::Outcome;
@@ -34,7 +34,9 @@ impl Actor {
     pub(crate) fn new(deployment: Arc<Deployment>, seed: u64, number: u64) -> Self {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         let [(api, _), (other, _)] = random_apis(&deployment, &mut random);
-        let (client, admin) = (deployment.run.recorder.client(api), deployment.run.recorder.client(other));
+        let (mut client, mut admin) = (deployment.run.recorder.client(api), deployment.run.recorder.client(other));
+        client.set_network(random_address(&mut random));
+        admin.set_network(random_address(&mut random));
         Self { deployment, random, number, names: 0, used: Vec::new(), client, admin }
     }
 
@@ -50,6 +52,8 @@ impl Actor {
         let [(api, others), (admin_api, admin_others)] = random_apis(&self.deployment, &mut self.random);
         self.client.use_apis(api, others);
         self.admin.use_apis(admin_api, admin_others);
+        self.client.set_network(random_address(&mut self.random));
+        self.admin.set_network(random_address(&mut self.random));
     }
 
     /// Returns the token of the newest mail to `address` that links to `page`, or `None` if no such mail arrives in
@@ -133,9 +137,14 @@ impl Actor {
     }
 }
 
+/// Returns an address of the network that all actors share. The budget of one address would be too small for them.
+fn random_address(random: &mut ChaCha8Rng) -> Ipv4Addr {
+    Ipv4Addr::new(10, 0, 0, random.random_range(1..=254))
+}
+
 /// Selects a random replica for the client, and another one for the administrator. On clusters, the other replicas get
 /// a request if this one accepts no connection.
-fn random_apis(deployment: &Deployment, random: &mut ChaCha8Rng) -> [(Api, Vec<Api>); 2] {
+pub(super) fn random_apis(deployment: &Deployment, random: &mut ChaCha8Rng) -> [(Api, Vec<Api>); 2] {
     let mut order = deployment.apis.clone();
     order.shuffle(random);
     let mut next = order.clone();

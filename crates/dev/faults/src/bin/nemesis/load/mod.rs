@@ -1,8 +1,10 @@
-//! Steady load of all flows: each actor uses one account after the other, on random replicas.
+//! Steady load of all flows: each actor uses one account after the other, on random replicas. An attacker guesses the
+//! password of one account after the other, and floods the service from one network after the other.
 
 mod account;
 mod account_scenario;
 mod actor;
+mod attack;
 
 use std::sync::Arc;
 
@@ -29,5 +31,7 @@ pub(crate) fn start(deployment: &Arc<Deployment>, seed: u64, round: u64, stop: &
             }
         });
     }
+    let (mut attack, stop) = (attack::Attack::new(Arc::clone(deployment), seed, round), stop.clone());
+    load.spawn(async move { attack.run(&stop).await });
     load
 }
