@@ -36,7 +36,7 @@ use crate::{
     outbox::EventBuilder,
     relay::Relay,
     store::{self, Store},
-    tokens::{AccessTokens, ClientTokens, Jwts, MfaTokens, RefreshTokens},
+    tokens::{AccessTokens, ClientTokens, Jwts, MfaTokens, RefreshTokens, SessionSalts},
     usecase::{AccountService, AccountWriter, BackgroundQueue, ClientManagement, RateLimiter, Rules, Writes},
 };
 
@@ -103,7 +103,7 @@ impl Application {
         let (set_unique_indexes_ready, unique_indexes_ready) = watch::channel(false);
         let (auth, lifetimes) = (&config.auth, lifetimes(&config));
         let jwts = Jwts::new(Arc::clone(&signing), auth.issuer.clone(), auth.audience.clone(), auth.token_type);
-        let writes = Writes::on_current_runtime();
+        let (writes, salts) = (Writes::on_current_runtime(), SessionSalts::default());
         let accounts = Arc::new(AccountService {
             writer: AccountWriter { store: store.clone(), clock: clock.clone(), relay: Some(relay) },
             hashes,
@@ -115,7 +115,7 @@ impl Application {
             },
             access_tokens: AccessTokens::new(jwts.clone(), lifetimes.access_token),
             client_tokens: ClientTokens::new(jwts, lifetimes.client_token),
-            refresh_tokens: RefreshTokens::new(&encryption),
+            refresh_tokens: RefreshTokens::new(&encryption, salts.clone()),
             mfa_tokens: MfaTokens::new(&encryption, lifetimes.mfa_token),
             outbox: EventBuilder::new(ids.clone(), replica, parsed.sealing),
             background: queue,
@@ -191,12 +191,14 @@ impl Application {
         lifecycle.spawn(Stage::Support, "signing-keys", |stop| Arc::clone(&signing).keep_fresh(stop));
         let (probe, indexes) =
             (database.collection(store::READINESS), store::non_unique_indexes(config.audit.retention));
+        let keys = store.keys.clone();
         lifecycle.spawn(Stage::Support, "readiness", |stop| async move {
-            // A registration needs the unique indexes, a login needs a signing key.
+            // A registration needs the unique indexes, a login needs a signing key, a refresh is faster with the salts.
             if !mongo::create_indexes(&database, &store::unique_indexes(), &stop).await {
                 return;
             }
             set_unique_indexes_ready.send_replace(true);
+            salts.load(&keys, &stop).await;
             stop.run_until_cancelled(signing.wait_until_loaded()).await;
             tokio::join!(
                 mongo::monitor(probe, mongodb, stop.clone()),
