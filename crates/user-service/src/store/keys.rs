@@ -95,7 +95,7 @@ impl KeyStore {
         set.map_err(|error| mongodb::error::Error::custom(error).into())
     }
 
-    /// Returns the secret from which the salts of sessions are derived. Stores `candidate` as the secret if there is none.
+    /// Returns the secret from which the salts of sessions are derived. Stores `candidate` if there is none.
     pub async fn salt_secret(&self, candidate: &[u8; 32]) -> Result<Zeroizing<[u8; 32]>, StoreError> {
         let first = doc! { "$setOnInsert": { "schemaVersion": SCHEMA_VERSION, "secret": binary(candidate) } };
         // A majority write, also if it changes nothing: no election can roll the returned secret back.

@@ -1,4 +1,4 @@
-//! The salts of sessions. A salt is derived from the id of its session and from a secret that is stored in MongoDB, so a
+//! The salts of sessions. A salt is derived from the id of its session and a secret that is stored in MongoDB, so a
 //! refresh token is verified without reading the session. The key-encryption key alone, without a copy of the database,
 //! still forges no token.
 
@@ -30,16 +30,16 @@ pub struct SessionSalts {
 }
 
 impl SessionSalts {
-    /// Reads the secret, and stores one before if there is none. Tries again until that succeeds or `stop` is cancelled.
+    /// Reads the secret, and stores one before if there is none. Tries again until that succeeds, or until `stop`.
     pub async fn load(&self, keys: &KeyStore, stop: &CancellationToken) {
         let load = async {
             for attempt in 1_u32.. {
                 match keys.salt_secret(&Zeroizing::new(random_bytes())).await {
                     Ok(secret) => return drop(self.secret.set(secret)),
                     Err(error) if attempt == 1 => {
-                        tracing::warn!(%error, "the secret of the session salts could not be read and will be read again");
+                        tracing::warn!(%error, "the secret of session salts could not be read and will be read again");
                     }
-                    Err(error) => tracing::debug!(%error, "the secret of the session salts could not be read again"),
+                    Err(error) => tracing::debug!(%error, "the secret of session salts could not be read again"),
                 }
                 backoff::pause(attempt, FIRST_PAUSE, LONGEST_PAUSE).await;
             }
@@ -47,8 +47,8 @@ impl SessionSalts {
         stop.run_until_cancelled(load).await;
     }
 
-    /// Returns the salt of a new session. It is random as long as the secret is not loaded: then the salt is read to verify
-    /// the tokens of this session.
+    /// Returns the salt of a new session. It is random as long as the secret is not loaded: then the salt is read to
+    /// verify the tokens of this session.
     pub(super) fn new_salt(&self, session: Uuid) -> SessionSalt {
         self.derive(session).unwrap_or_else(random_bytes)
     }
