@@ -1,14 +1,19 @@
 //! The calls to MongoDB of a request, its event and its mail, as counted by the database's profiler. A change that
 //! adds a call has to change this test.
 
+use std::time::{Duration, Instant};
+
 use bson::{Document, doc};
 use e2e::{
-    accounts::{log_in_with_agent, register, update_user, wait_until_all_published},
+    accounts::{fail_login, log_in_with_agent, register, update_user, wait_until_all_published},
     clients::TestClient,
     profiler,
+    rate_limits::{log_in_from, register_from, with_limits},
 };
+use futures_util::future::join_all;
+use mongodb::Database;
 use serde_json::json;
-use test_support::{Stack, World, find_all};
+use test_support::{IsolatedMongod, Stack, TestUser, Tokens, World, find_all, wait_for_count};
 
 /// The collections that background tasks use.
 const BACKGROUND: [&str; 3] = ["leases", "keys", "suppressions"];
@@ -39,6 +44,17 @@ async fn each_request_makes_only_the_expected_calls_to_mongodb() {
     seen.push(("change of the profile", commands_until_published(&world).await));
     let _ = api.refresh(&tokens.refresh).await.expect(200);
     seen.push(("refresh", commands_until_published(&world).await));
+    let ended = api.login(&ada).await.refresh;
+    let _ = api.post("/api/auth/logout", &json!({ "refreshToken": ended })).await.expect(204);
+    wait_for_audit_rows(&world, "logged_out").await;
+    let _ = commands_until_published(&world).await;
+    let _ = api.refresh(&ended).await.expect_problem(401, "unauthorized");
+    seen.push(("refresh with a token of an ended session", commands_until_published(&world).await));
+    let _ = api.refresh(&forged(&tokens.refresh)).await.expect_problem(401, "unauthorized");
+    seen.push(("refresh with a forged token", commands_until_published(&world).await));
+    fail_login(&api, &ada).await;
+    wait_for_audit_rows(&world, "login_failed").await;
+    seen.push(("login with a wrong password", commands_until_published(&world).await));
     update_user(&world, &ada.email, doc! { "$set": { "roles": ["admin"] } }).await;
     let body = json!({ "name": "program", "scopes": ["users:read", "tokens:introspect"] });
     let client = TestClient::from_response(&me.post("/api/admin/clients", &body).await.expect(201));
@@ -81,7 +97,16 @@ async fn each_request_makes_only_the_expected_calls_to_mongodb() {
             "change of the profile",
             "audit update, throttles findAndModify, users find, users findAndModify, users update",
         ),
-        ("refresh", "sessions find, sessions findAndModify, users find"),
+        ("refresh", "sessions findAndModify, users find"),
+        // The session has ended. The row is not read for a genuine token.
+        ("refresh with a token of an ended session", "sessions findAndModify"),
+        ("refresh with a forged token", "sessions find"),
+        // The audit row is written after the response, if there is room for it and the account exists.
+        (
+            "login with a wrong password",
+            "audit aggregate, audit insert, throttles findAndModify, throttles findAndModify, throttles findAndModify, \
+             users find, users find",
+        ),
         ("token of a client", "clients find"),
         ("request of a client", "clients find, users find"),
         ("introspection of a user's token", "clients find, sessions find, users find"),
@@ -89,6 +114,108 @@ async fn each_request_makes_only_the_expected_calls_to_mongodb() {
     let seen: Vec<_> = seen.iter().map(|(what, commands)| (*what, commands.join(", "))).collect();
     let seen: Vec<_> = seen.iter().map(|(what, commands)| (*what, commands.as_str())).collect();
     assert_eq!(seen, expected);
+}
+
+const USERS: usize = 40;
+/// The number of logins and of refreshes of each user.
+const EACH: usize = 8;
+/// The commands that a user service sends about documents.
+const ON_DOCUMENTS: [&str; 6] = ["aggregate", "delete", "find", "findAndModify", "insert", "update"];
+
+/// A login makes these calls, and shares the writes behind its answer with the logins of the same 50 ms: the removal of
+/// their events, and the audit rows of those.
+const CALLS_PER_LOGIN: f64 = 7.3;
+const CALLS_PER_REFRESH: f64 = 2.0;
+/// The share of the calls that belong to no request: the probe of the readiness makes one every two seconds.
+const OF_NO_REQUEST: f64 = 0.02;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_logins_at_once_share_the_writes_behind_their_answers() {
+    let stack = Stack::from_env();
+    // The counts are those of a whole server.
+    let mongod = IsolatedMongod::start_replica_set(&stack, "manycalls").await;
+    let world = World::new(&stack, "manycalls").await.on_mongodb(mongod.uri());
+    let service = with_limits(&world, &[]).set("RELAY__SWEEP_INTERVAL", "10m").start().await;
+    let api = service.api();
+    let database = world.user_database().await;
+    profiler::wait_for_last_index(&database).await;
+    let network = |number: usize| format!("198.51.100.{number}");
+    let login = async |(number, user): (usize, &TestUser)| {
+        Tokens::from_response(&log_in_from(&api, &network(number), user).await.expect(200))
+    };
+    let mut users = Vec::new();
+    for number in 0..USERS {
+        let user = register_from(&world, &api, &network(number), &format!("user{number}")).await;
+        // The measured logins are from a known network.
+        login((number, &user)).await;
+        users.push(user);
+    }
+
+    let logins = count_calls(&database, async {
+        let log_in = async |(number, user)| {
+            for _ in 1..EACH {
+                login((number, user)).await;
+            }
+            login((number, user)).await
+        };
+        join_all(users.iter().enumerate().map(log_in)).await
+    });
+    let (sessions, per_login) = logins.await;
+    let refreshes = count_calls(&database, async {
+        let refresh = async |mut session: Tokens| {
+            for _ in 0..EACH {
+                session = Tokens::from_response(&api.refresh(&session.refresh).await.expect(200));
+            }
+        };
+        join_all(sessions.into_iter().map(refresh)).await
+    });
+    let (_, per_refresh) = refreshes.await;
+    println!("commands per login: {per_login:.3}, per refresh: {per_refresh:.3}");
+    assert!(per_login <= CALLS_PER_LOGIN + OF_NO_REQUEST, "{per_login} commands per login");
+    assert!(per_refresh <= CALLS_PER_REFRESH + OF_NO_REQUEST, "{per_refresh} commands per refresh");
+}
+
+/// Returns the result of the requests, and the number of the server's commands for each of them, until no more follow.
+async fn count_calls<T>(database: &Database, requests: impl Future<Output = T>) -> (T, f64) {
+    let (before, began) = (settled_count(database).await, Instant::now());
+    let result = requests.await;
+    println!("{} requests in {:?}", USERS * EACH, began.elapsed());
+    (result, (settled_count(database).await - before) / (USERS * EACH) as f64)
+}
+
+/// Returns the number of commands when it no longer grows.
+async fn settled_count(database: &Database) -> f64 {
+    let mut count = document_commands(database).await;
+    loop {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let now = document_commands(database).await;
+        // One may be the probe of the readiness.
+        if now - std::mem::replace(&mut count, now) <= 1.0 {
+            return count;
+        }
+    }
+}
+
+/// Returns the number of commands about documents since the start of the server.
+async fn document_commands(database: &Database) -> f64 {
+    let status = database.run_command(doc! { "serverStatus": 1 }).await.expect("the server has a status");
+    let commands = status.get_document("metrics").and_then(|metrics| metrics.get_document("commands"));
+    let commands = commands.expect("the status counts commands");
+    let total = |name| commands.get_document(name).and_then(|command| command.get_i64("total")).expect("a count");
+    ON_DOCUMENTS.iter().map(|name| total(name) as f64).sum()
+}
+
+async fn wait_for_audit_rows(world: &World, kind: &str) {
+    wait_for_count(&world.user_collection("audit").await, doc! { "type": kind }, 1).await;
+    // The account is read after its row was written.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+}
+
+/// Returns the token with another first letter of its authentication code, which is its last 43 letters.
+fn forged(token: &str) -> String {
+    let at = token.len() - 43;
+    let other = if token.as_bytes()[at] == b'A' { "B" } else { "A" };
+    format!("{}{other}{}", &token[..at], &token[at + 1..])
 }
 
 /// Waits until no event is pending, and returns the names of the service's commands since the last call.
