@@ -1,7 +1,10 @@
 //! The calls to MongoDB of a request, its event and its mail, as counted by the database's profiler. A change that
 //! adds a call has to change this test.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use bson::{Document, doc};
 use e2e::{
@@ -16,7 +19,7 @@ use serde_json::json;
 use test_support::{IsolatedMongod, Stack, TestUser, Tokens, World, find_all, wait_for_count};
 
 /// The collections that background tasks use.
-const BACKGROUND: [&str; 3] = ["leases", "keys", "suppressions"];
+const BACKGROUND: [&str; 4] = ["leases", "keys", "readiness", "suppressions"];
 
 #[tokio::test]
 async fn each_request_makes_only_the_expected_calls_to_mongodb() {
@@ -119,14 +122,17 @@ async fn each_request_makes_only_the_expected_calls_to_mongodb() {
 const USERS: usize = 40;
 /// The number of logins and of refreshes of each user.
 const EACH: usize = 8;
-/// The commands that a user service sends about documents.
-const ON_DOCUMENTS: [&str; 6] = ["aggregate", "delete", "find", "findAndModify", "insert", "update"];
-
-/// A login makes these calls, and shares the writes behind its answer with the logins of the same 50 ms: the removal of
-/// their events, and the audit rows of those.
-const CALLS_PER_LOGIN: f64 = 7.3;
-const CALLS_PER_REFRESH: f64 = 2.0;
-/// The share of the calls that belong to no request: the probe of the readiness makes one every two seconds.
+const REQUESTS: f64 = (USERS * EACH) as f64;
+/// The commands that a login waits for: the read of the account, three charges, the removal of one of them, the row of
+/// the session, and the write of the account.
+const CALLS_OF_LOGIN: Calls = Calls { find: 1.0, find_and_modify: 4.0, delete: 1.0, insert: 1.0 };
+/// A refresh advances the session and reads the account.
+const CALLS_OF_REFRESH: Calls = Calls { find: 1.0, find_and_modify: 1.0, delete: 0.0, insert: 0.0 };
+/// The kinds of writes behind the answers: the audit rows of events, and the removal of those events.
+const KINDS_BEHIND_ANSWER: f64 = 2.0;
+/// The time that such writes gather.
+const GATHER_TIME: Duration = Duration::from_millis(50);
+/// The calls per request that belong to none: leases, and the probe of the readiness.
 const OF_NO_REQUEST: f64 = 0.02;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -160,7 +166,7 @@ async fn many_logins_at_once_share_the_writes_behind_their_answers() {
         };
         join_all(users.iter().enumerate().map(log_in)).await
     });
-    let (sessions, per_login) = logins.await;
+    let (sessions, logins) = logins.await;
     let refreshes = count_calls(&database, async {
         let refresh = async |mut session: Tokens| {
             for _ in 0..EACH {
@@ -169,40 +175,85 @@ async fn many_logins_at_once_share_the_writes_behind_their_answers() {
         };
         join_all(sessions.into_iter().map(refresh)).await
     });
-    let (_, per_refresh) = refreshes.await;
-    println!("commands per login: {per_login:.3}, per refresh: {per_refresh:.3}");
-    assert!(per_login <= CALLS_PER_LOGIN + OF_NO_REQUEST, "{per_login} commands per login");
-    assert!(per_refresh <= CALLS_PER_REFRESH + OF_NO_REQUEST, "{per_refresh} commands per refresh");
+    let (_, refreshes) = refreshes.await;
+    println!("{:.2} commands per login: {logins:?}", logins.per_request());
+    println!("{:.2} commands per refresh: {refreshes:?}", refreshes.per_request());
+    logins.assert_at_most(CALLS_OF_LOGIN, KINDS_BEHIND_ANSWER);
+    refreshes.assert_at_most(CALLS_OF_REFRESH, 0.0);
 }
 
-/// Returns the result of the requests, and the number of the server's commands for each of them, until no more follow.
-async fn count_calls<T>(database: &Database, requests: impl Future<Output = T>) -> (T, f64) {
-    let (before, began) = (settled_count(database).await, Instant::now());
+/// The commands that one request waits for, by name.
+#[derive(Debug, Clone, Copy)]
+struct Calls {
+    find: f64,
+    find_and_modify: f64,
+    delete: f64,
+    insert: f64,
+}
+
+/// The commands of many requests, by name.
+#[derive(Debug)]
+struct Counted {
+    calls: BTreeMap<&'static str, i64>,
+    /// The time until the last answer.
+    duration: Duration,
+}
+
+impl Counted {
+    fn per_request(&self) -> f64 {
+        self.calls.values().sum::<i64>() as f64 / REQUESTS
+    }
+
+    /// Checks the commands that the requests waited for, and that the writes behind the answers, which are `insert` and
+    /// `update` commands, were shared by all requests.
+    fn assert_at_most(&self, expected: Calls, kinds_behind_answer: f64) {
+        let count = |name: &str| self.calls[name] as f64;
+        let Calls { find, find_and_modify, delete, insert } = expected;
+        for (name, expected) in [("find", find), ("findAndModify", find_and_modify), ("delete", delete)] {
+            assert!(count(name) <= (expected + OF_NO_REQUEST) * REQUESTS, "{name}: {self:?}");
+        }
+        // One more batch follows the last answer, and the readiness is probed every two seconds.
+        let batches = (self.duration.as_secs_f64() / GATHER_TIME.as_secs_f64()).ceil() + 2.0;
+        let probes = self.duration.as_secs_f64() + 1.0;
+        let behind_answer = count("insert") + count("update") - insert * REQUESTS;
+        assert!(behind_answer <= kinds_behind_answer * batches + probes, "{behind_answer} in {batches}: {self:?}");
+    }
+}
+
+/// Returns the result of the requests, and the server's commands for them, until no more follow.
+async fn count_calls<T>(database: &Database, requests: impl Future<Output = T>) -> (T, Counted) {
+    let (before, began) = (settled_counts(database).await, Instant::now());
     let result = requests.await;
-    println!("{} requests in {:?}", USERS * EACH, began.elapsed());
-    (result, (settled_count(database).await - before) / (USERS * EACH) as f64)
+    let duration = began.elapsed();
+    let mut calls = settled_counts(database).await;
+    for (name, count) in &mut calls {
+        *count -= before[name];
+    }
+    (result, Counted { calls, duration })
 }
 
-/// Returns the number of commands when it no longer grows.
-async fn settled_count(database: &Database) -> f64 {
-    let mut count = document_commands(database).await;
+/// Returns the counts when they no longer grow.
+async fn settled_counts(database: &Database) -> BTreeMap<&'static str, i64> {
+    let mut counts = command_counts(database).await;
     loop {
         tokio::time::sleep(Duration::from_millis(300)).await;
-        let now = document_commands(database).await;
+        let now = command_counts(database).await;
+        let before = std::mem::replace(&mut counts, now);
         // One may be the probe of the readiness.
-        if now - std::mem::replace(&mut count, now) <= 1.0 {
-            return count;
+        if counts.values().sum::<i64>() - before.values().sum::<i64>() <= 1 {
+            return counts;
         }
     }
 }
 
-/// Returns the number of commands about documents since the start of the server.
-async fn document_commands(database: &Database) -> f64 {
+/// Returns the number of commands about documents since the start of the server, by name.
+async fn command_counts(database: &Database) -> BTreeMap<&'static str, i64> {
     let status = database.run_command(doc! { "serverStatus": 1 }).await.expect("the server has a status");
     let commands = status.get_document("metrics").and_then(|metrics| metrics.get_document("commands"));
     let commands = commands.expect("the status counts commands");
     let total = |name| commands.get_document(name).and_then(|command| command.get_i64("total")).expect("a count");
-    ON_DOCUMENTS.iter().map(|name| total(name) as f64).sum()
+    let names = ["aggregate", "delete", "find", "findAndModify", "insert", "update"];
+    names.into_iter().map(|name| (name, total(name))).collect()
 }
 
 async fn wait_for_audit_rows(world: &World, kind: &str) {

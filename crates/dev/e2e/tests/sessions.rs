@@ -250,7 +250,8 @@ async fn a_session_whose_salt_cannot_be_derived_is_refreshed_and_ended_by_its_st
     let secret = Binary { subtype: BinarySubtype::Generic, bytes: vec![7; 32] };
     let replaced = keys.update_one(doc! { "_id": "session-salts" }, doc! { "$set": { "secret": secret } }).await;
     assert_eq!(replaced.expect("MongoDB answers").modified_count, 1);
-    let other = service.spec().replica().start().await.api();
+    let replica = service.spec().replica().start().await;
+    let other = replica.api();
 
     let refreshed = Tokens::from_response(&other.refresh(&refreshed.refresh).await.expect(200));
     let _ = api.refresh(&refreshed.refresh).await.expect(200);
