@@ -86,7 +86,7 @@ impl Application {
             config.keys.rotation,
             config.auth.longest_token_ttl(),
         );
-        let replica = ids.v4();
+        let (replica, salts) = (ids.v4(), SessionSalts::default());
         let relay = Relay::start(
             relay_settings(&config, parsed.producer, Arc::clone(&parsed.attributes), replica),
             store.outbox.clone(),
@@ -103,7 +103,7 @@ impl Application {
         let (set_unique_indexes_ready, unique_indexes_ready) = watch::channel(false);
         let (auth, lifetimes) = (&config.auth, lifetimes(&config));
         let jwts = Jwts::new(Arc::clone(&signing), auth.issuer.clone(), auth.audience.clone(), auth.token_type);
-        let (writes, salts) = (Writes::on_current_runtime(), SessionSalts::default());
+        let writes = Writes::on_current_runtime();
         let accounts = Arc::new(AccountService {
             writer: AccountWriter { store: store.clone(), clock: clock.clone(), relay: Some(relay) },
             hashes,
