@@ -36,7 +36,7 @@ use crate::{
     outbox::EventBuilder,
     relay::Relay,
     store::{self, Store},
-    tokens::{AccessTokens, ClientTokens, Jwts, MfaTokens, RefreshTokens},
+    tokens::{AccessTokens, ClientTokens, Jwts, MfaTokens, RefreshTokens, SessionSalts},
     usecase::{AccountService, AccountWriter, BackgroundQueue, ClientManagement, RateLimiter, Rules, Writes},
 };
 
@@ -86,7 +86,7 @@ impl Application {
             config.keys.rotation,
             config.auth.longest_token_ttl(),
         );
-        let replica = ids.v4();
+        let (replica, salts) = (ids.v4(), SessionSalts::default());
         let relay = Relay::start(
             relay_settings(&config, parsed.producer, Arc::clone(&parsed.attributes), replica),
             store.outbox.clone(),
@@ -117,7 +117,7 @@ impl Application {
             },
             access_tokens: AccessTokens::new(jwts.clone(), lifetimes.access_token),
             client_tokens: ClientTokens::new(jwts, lifetimes.client_token),
-            refresh_tokens: RefreshTokens::new(&encryption),
+            refresh_tokens: RefreshTokens::new(&encryption, salts.clone()),
             mfa_tokens: MfaTokens::new(&encryption, lifetimes.mfa_token),
             outbox: EventBuilder::new(ids.clone(), replica, parsed.sealing),
             background: queue,
@@ -189,12 +189,14 @@ impl Application {
         lifecycle.spawn(Stage::Support, "signing-keys", |stop| Arc::clone(&signing).keep_fresh(stop));
         let (probe, indexes) =
             (database.collection(store::READINESS), store::non_unique_indexes(config.audit.retention));
+        let keys = store.keys.clone();
         lifecycle.spawn(Stage::Support, "readiness", |stop| async move {
-            // A registration needs the unique indexes, a login needs a signing key.
+            // A registration needs the unique indexes, a login needs a signing key, a refresh is faster with the salts.
             if !mongo::create_indexes(&database, &store::unique_indexes(), &stop).await {
                 return;
             }
             set_unique_indexes_ready.send_replace(true);
+            salts.load(&keys, &stop).await;
             stop.run_until_cancelled(signing.wait_until_loaded()).await;
             tokio::join!(
                 mongo::monitor(probe, mongodb, stop.clone()),

@@ -162,7 +162,7 @@ async fn repeat_until_status(status: u16, mut ask: impl AsyncFnMut() -> ApiRespo
 async fn an_audit_row_that_is_written_after_the_deletion_is_removed_too() {
     let world = World::new(&Stack::from_env(), "latenote").await;
     let fast = with_cheap_hashes(world.user_service());
-    // Stops before it writes the first audit row.
+    // Stops before it writes the first audit rows.
     let delayed = fast.replica().fail_points(&format!("audit.before_write={DELAY_ACTION}"));
     let (fast, delayed) = tokio::join!(fast.start(), delayed.start());
     let api = fast.api();
@@ -177,7 +177,7 @@ async fn an_audit_row_that_is_written_after_the_deletion_is_removed_too() {
     assert_eq!(count_audit_rows(&world, id).await, 0);
     assert!(noted.elapsed() < DELAY, "the audit row was not late enough for this test");
 
-    // Audit rows are written one after the other.
+    // Batches of audit rows are written one after the other.
     let delayed = delayed.api();
     repeat_until_status(401, async || try_login(&delayed, &eve.email, "not the password").await).await;
     let failed = doc! { "userId": eve_id, "type": "login_failed" };

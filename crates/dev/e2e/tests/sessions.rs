@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use bson::doc;
+use bson::{Binary, doc, spec::BinarySubtype};
 use e2e::{
     accounts::{log_in_with_agent, register, register_with_id, try_login, user_document, with_cheap_hashes},
     administrators::create_admin,
@@ -238,4 +238,25 @@ async fn expired_sessions_are_not_listed() {
         (items.len() <= 1 && current_ids(&items) == session_ids(&items)).then_some(())
     })
     .await;
+}
+
+/// The salts of 0.1.0 are random. For a replica that has read another secret, those of the other replicas are too.
+#[tokio::test]
+async fn a_session_whose_salt_cannot_be_derived_is_refreshed_and_ended_by_its_stored_salt() {
+    let (world, service, api) = start_user_service("salts").await;
+    let ada = register(&world, &api, "ada").await;
+    let (refreshed, ended) = (api.login(&ada).await, api.login(&ada).await);
+    let keys = world.user_collection("keys").await;
+    let secret = Binary { subtype: BinarySubtype::Generic, bytes: vec![7; 32] };
+    let replaced = keys.update_one(doc! { "_id": "session-salts" }, doc! { "$set": { "secret": secret } }).await;
+    assert_eq!(replaced.expect("MongoDB answers").modified_count, 1);
+    let replica = service.spec().replica().start().await;
+    let other = replica.api();
+
+    let refreshed = Tokens::from_response(&other.refresh(&refreshed.refresh).await.expect(200));
+    let _ = api.refresh(&refreshed.refresh).await.expect(200);
+    let of_other = other.login(&ada).await;
+    let _ = api.refresh(&of_other.refresh).await.expect(200);
+    let _ = other.post("/api/auth/logout", &json!({ "refreshToken": ended.refresh })).await.expect(204);
+    let _ = api.refresh(&ended.refresh).await.expect_problem(401, "unauthorized");
 }

@@ -1,10 +1,13 @@
 //! The audit log: writes the entries of actions that have no event (failed logins, ended sessions, changes of clients),
-//! and reads all entries. The entry of an action that has an event is written together with it, in `outbox`.
+//! many in one command, and reads all entries. The entry of an action that has an event is written together with it,
+//! in `outbox`.
 
-use bson::{DateTime, Uuid, doc};
+use std::collections::{BTreeSet, HashMap};
+
+use bson::{DateTime, Document, Uuid, doc};
 use futures_util::TryStreamExt;
 use serde::Deserialize;
-use service_kit::mongo::{StoreError, with_deadline};
+use service_kit::mongo::{StoreError, duplicate_positions, with_deadline};
 
 use super::{
     collection::{CollectionHandle, SCHEMA_VERSION, after_cursor},
@@ -104,48 +107,76 @@ impl AuditStore {
         Self { handle }
     }
 
-    /// Writes the row, unless the user has reached the limit of rows of this kind in the last hour. Returns
-    /// whether it was written.
-    pub async fn record(&self, row: &AuditRow) -> Result<bool, StoreError> {
-        let user = Uuid::from(row.user);
-        let since = row.at.saturating_sub(jiff::SignedDuration::from_hours(1)).unwrap_or(jiff::Timestamp::MIN);
-        let recent = doc! { "userId": user, "at": { "$gt": DateTime::from(since) }, "type": row.kind.as_str() };
-        let count = with_deadline(self.handle.deadline, async {
-            self.handle.collection.count_documents(recent).limit(MAX_ROWS_PER_HOUR).await
+    /// Writes the rows, except those for which the user has reached the limit of rows of their kind in the last hour.
+    /// Returns the number of rows that were written. May be repeated: a row that is there already counts as written.
+    pub async fn record(&self, rows: &[AuditRow]) -> Result<usize, StoreError> {
+        let mut counts = self.recent_counts(rows).await?;
+        let is_within_limit = |row: &&AuditRow| {
+            let count = counts.entry((row.user, row.kind.as_str().to_owned())).or_default();
+            *count += 1;
+            *count <= MAX_ROWS_PER_HOUR
+        };
+        let documents: Vec<Document> = rows.iter().filter(is_within_limit).map(document).collect();
+        if documents.is_empty() {
+            return Ok(0);
+        }
+        let written = documents.len();
+        let insert = async {
+            match self.handle.collection.insert_many(documents).ordered(false).await {
+                Err(error) if duplicate_positions(&error).is_some() => Ok(()),
+                inserted => inserted.map(drop),
+            }
+        };
+        with_deadline(self.handle.deadline, insert).await?;
+        Ok(written)
+    }
+
+    /// Returns how many rows of each user and kind among these there are from the last hour.
+    async fn recent_counts(&self, rows: &[AuditRow]) -> Result<HashMap<(uuid::Uuid, String), u64>, StoreError> {
+        #[derive(Deserialize)]
+        struct Count {
+            #[serde(rename = "_id")]
+            of: Counted,
+            rows: i64,
+        }
+        #[derive(Deserialize)]
+        struct Counted {
+            user: Uuid,
+            kind: String,
+        }
+        let oldest = rows.iter().map(|row| row.at).min().unwrap_or(jiff::Timestamp::MIN);
+        let since = oldest.saturating_sub(jiff::SignedDuration::from_hours(1)).unwrap_or(jiff::Timestamp::MIN);
+        let users: BTreeSet<uuid::Uuid> = rows.iter().map(|row| row.user).collect();
+        let users: Vec<Uuid> = users.into_iter().map(Uuid::from).collect();
+        let kinds: BTreeSet<&str> = rows.iter().map(|row| row.kind.as_str()).collect();
+        let kinds: Vec<&str> = kinds.into_iter().collect();
+        let recent =
+            doc! { "userId": { "$in": users }, "at": { "$gt": DateTime::from(since) }, "type": { "$in": kinds } };
+        let group = doc! { "_id": { "user": "$userId", "kind": "$type" }, "rows": { "$sum": 1_i64 } };
+        let pipeline = [doc! { "$match": recent }, doc! { "$group": group }];
+        let counts: Vec<Count> = with_deadline(self.handle.deadline, async {
+            let cursor = self.handle.collection.aggregate(pipeline).with_type::<Count>().await?;
+            cursor.try_collect().await
         })
         .await?;
-        if count >= MAX_ROWS_PER_HOUR {
-            return Ok(false);
-        }
-        self.insert(row).await?;
-        Ok(true)
+        let count = |found: Count| {
+            let rows = u64::try_from(found.rows).unwrap_or_default();
+            ((found.of.user.into(), found.of.kind), rows)
+        };
+        Ok(counts.into_iter().map(count).collect())
     }
 
     /// Writes the row, without a limit.
     pub async fn insert(&self, row: &AuditRow) -> Result<(), StoreError> {
-        let mut document = doc! {
-            "_id": Uuid::from(row.id),
-            "schemaVersion": SCHEMA_VERSION,
-            "userId": Uuid::from(row.user),
-            "at": DateTime::from(row.at),
-            "type": row.kind.as_str(),
-            "actor": &row.details.actor,
-        };
-        for (field, value) in [("address", &row.details.address), ("client", &row.details.client)] {
-            if let Some(value) = value {
-                document.insert(field, value);
-            }
-        }
-        if let Some(target) = row.target {
-            document.insert("target", Uuid::from(target));
-        }
-        with_deadline(self.handle.deadline, self.handle.collection.insert_one(document)).await?;
+        with_deadline(self.handle.deadline, self.handle.collection.insert_one(document(row))).await?;
         Ok(())
     }
 
-    /// Removes a row again, because its account was deleted, or because the action was not done.
-    pub async fn remove(&self, id: uuid::Uuid) -> Result<(), StoreError> {
-        with_deadline(self.handle.deadline, self.handle.collection.delete_one(doc! { "_id": Uuid::from(id) })).await?;
+    /// Removes rows again, because their accounts were deleted, or because the action was not done.
+    pub async fn remove(&self, ids: &[uuid::Uuid]) -> Result<(), StoreError> {
+        let ids: Vec<Uuid> = ids.iter().copied().map(Uuid::from).collect();
+        let these = doc! { "_id": { "$in": ids } };
+        with_deadline(self.handle.deadline, self.handle.collection.delete_many(these)).await?;
         Ok(())
     }
 
@@ -159,6 +190,27 @@ impl AuditStore {
         })
         .await
     }
+}
+
+/// Returns the document of a row.
+fn document(row: &AuditRow) -> Document {
+    let mut document = doc! {
+        "_id": Uuid::from(row.id),
+        "schemaVersion": SCHEMA_VERSION,
+        "userId": Uuid::from(row.user),
+        "at": DateTime::from(row.at),
+        "type": row.kind.as_str(),
+        "actor": &row.details.actor,
+    };
+    for (field, value) in [("address", &row.details.address), ("client", &row.details.client)] {
+        if let Some(value) = value {
+            document.insert(field, value);
+        }
+    }
+    if let Some(target) = row.target {
+        document.insert("target", Uuid::from(target));
+    }
+    document
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
 //! The stored key set: one document, changed by compare-and-set on its version. All times come from the clock of
-//! the database.
+//! the database. The same collection has the secret of the session salts, which never changes.
 //!
 //! Release 0.1.0 knows only the document `signing`, whose keys have no algorithm: they are Ed25519, and it would take
 //! any other key for one. The document `signing-keys` names the algorithm of each key. Where it exists, it alone is
@@ -8,14 +8,18 @@
 use bson::{Bson, Document, doc};
 use futures_util::TryStreamExt;
 use jiff::{SignedDuration, Timestamp};
-use mongodb::options::ReadConcern;
+use mongodb::options::{ReadConcern, ReturnDocument};
 use service_kit::mongo::{StoreError, with_deadline};
+use zeroize::Zeroizing;
 
 use super::collection::{CollectionHandle, SCHEMA_VERSION, binary};
 use crate::domain::{
     SigningAlgorithm,
     key_schedule::{JWKS_MAX_AGE, KeySchedule, PUBLISH_BEFORE_SIGNING},
 };
+
+/// The id of the document with the secret of the session salts, which 0.1.0 does not read.
+const SESSION_SALTS: &str = "session-salts";
 
 /// The document with a key set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,6 +93,21 @@ impl KeyStore {
         };
         let set = documents.into_iter().find_map(stored).transpose();
         set.map_err(|error| mongodb::error::Error::custom(error).into())
+    }
+
+    /// Returns the secret from which the salts of sessions are derived. Stores `candidate` if there is none.
+    pub async fn salt_secret(&self, candidate: &[u8; 32]) -> Result<Zeroizing<[u8; 32]>, StoreError> {
+        let first = doc! { "$setOnInsert": { "schemaVersion": SCHEMA_VERSION, "secret": binary(candidate) } };
+        // A majority write, also if it changes nothing: no election can roll the returned secret back.
+        let stored = with_deadline(self.handle.deadline, async {
+            let by_id = self.handle.collection.find_one_and_update(doc! { "_id": SESSION_SALTS }, first);
+            by_id.upsert(true).return_document(ReturnDocument::After).await
+        })
+        .await?;
+        let secret = stored.as_ref().and_then(|stored| stored.get_binary_generic("secret").ok());
+        let secret = secret.and_then(|secret| <[u8; 32]>::try_from(secret.as_slice()).ok());
+        let invalid = || mongodb::error::Error::custom("the document session-salts has no secret of 32 bytes");
+        Ok(Zeroizing::new(secret.ok_or_else(invalid)?))
     }
 
     /// Creates `signing-keys` with a key that signs at once. Does nothing if the document exists.

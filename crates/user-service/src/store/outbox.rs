@@ -217,7 +217,8 @@ impl OutboxStore {
         Ok(())
     }
 
-    async fn existing_accounts(&self, users: BTreeSet<uuid::Uuid>) -> Result<BTreeSet<uuid::Uuid>, StoreError> {
+    /// Returns which of the ids are those of accounts. A tombstone is not an account.
+    pub async fn existing_accounts(&self, users: BTreeSet<uuid::Uuid>) -> Result<BTreeSet<uuid::Uuid>, StoreError> {
         self.find_ids(users, doc! { "deletedAt": { "$exists": false } }).await
     }
 

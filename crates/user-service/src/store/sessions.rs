@@ -43,7 +43,8 @@ impl SessionStore {
         Ok(())
     }
 
-    /// Returns the salt from which the tokens of a session are derived. It never changes.
+    /// Returns the salt from which the tokens of a session are derived. It never changes. Only sessions whose salt is
+    /// not derived from their id need it.
     pub async fn salt(&self, id: uuid::Uuid) -> Result<Option<Vec<u8>>, StoreError> {
         let found = with_deadline(self.handle.deadline, async {
             self.handle.collection.find_one(doc! { "_id": Uuid::from(id) }).projection(doc! { "salt": 1 }).await

@@ -30,7 +30,7 @@ fn corpus_with(genuine: &SecretString) -> Corpus {
 
 #[test]
 fn only_the_issued_refresh_token_is_genuine() {
-    let tokens = RefreshTokens::new(&KeyEncryptionKey::for_test(7));
+    let tokens = RefreshTokens::new(&KeyEncryptionKey::for_test(7), SessionSalts::default());
     let genuine = tokens.issue(SESSION, SALT, 3);
     corpus_with(&genuine).holds_for_text(|text| {
         let Some(token) = RefreshToken::parse(&text.to_owned().into()) else { return Ok(()) };

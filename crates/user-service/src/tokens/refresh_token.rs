@@ -2,12 +2,14 @@
 //! current n, but no token.
 
 use secrecy::SecretString;
-use service_kit::random_bytes;
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use super::authenticated_text::{self, TokenMac};
+use super::{
+    authenticated_text::{self, TokenMac},
+    session_salts::{SessionSalt, SessionSalts},
+};
 use crate::keys::{KeyEncryptionKey, hmac_sha256};
 
 const ID_BYTES: usize = 16;
@@ -35,25 +37,33 @@ impl RefreshToken {
 #[derive(Clone)]
 pub struct RefreshTokens {
     key: Zeroizing<[u8; 32]>,
+    salts: SessionSalts,
 }
 
 impl RefreshTokens {
     /// Derives the key from the key-encryption key.
     #[must_use]
-    pub fn new(key: &KeyEncryptionKey) -> Self {
-        Self { key: key.derive("refresh-token/v1") }
+    pub fn new(key: &KeyEncryptionKey, salts: SessionSalts) -> Self {
+        Self { key: key.derive("refresh-token/v1"), salts }
     }
 
-    /// Generates the salt of a new session.
+    /// Returns the salt of a new session.
     #[must_use]
-    pub fn salt() -> [u8; 16] {
-        random_bytes()
+    pub fn new_salt(&self, session: Uuid) -> SessionSalt {
+        self.salts.new_salt(session)
     }
 
     /// Issues token number `n` of a session. Returns its text form.
     #[must_use]
     pub fn issue(&self, session: Uuid, salt: &[u8], n: u32) -> SecretString {
         authenticated_text::encode(&[session.as_bytes(), &n.to_be_bytes()], &self.mac(salt, n))
+    }
+
+    /// Returns whether this service issued the token for a session with a derived salt. If not, the session may have
+    /// another salt: release 0.1.0 generates random ones.
+    #[must_use]
+    pub fn is_genuine_by_derived_salt(&self, token: &RefreshToken) -> bool {
+        self.salts.derive(token.session).is_some_and(|salt| self.is_genuine(token, &salt))
     }
 
     /// Returns whether this service issued the token for the session with this salt. Compares in constant time.
@@ -74,7 +84,7 @@ mod tests {
     use super::*;
 
     fn tokens(byte: u8) -> RefreshTokens {
-        RefreshTokens::new(&KeyEncryptionKey::for_test(byte))
+        RefreshTokens::new(&KeyEncryptionKey::for_test(byte), SessionSalts::for_test([1; 32]))
     }
 
     #[test]
@@ -87,5 +97,18 @@ mod tests {
         assert!(!tokens(1).is_genuine(&token, b"another salt"));
         assert!(!tokens(2).is_genuine(&token, b"salt"));
         assert!(!tokens(1).is_genuine(&RefreshToken { n: 4, ..token }, b"salt"));
+    }
+    #[test]
+    fn a_token_of_a_derived_salt_is_genuine_only_with_the_same_secret() {
+        let (session, key) = (Uuid::from_u128(7), KeyEncryptionKey::for_test(1));
+        let with = |salts: SessionSalts| RefreshTokens::new(&key, salts);
+        let issuing = tokens(1);
+        let token = RefreshToken::parse(&issuing.issue(session, &issuing.new_salt(session), 3)).unwrap();
+        assert!(tokens(1).is_genuine_by_derived_salt(&token));
+        assert!(!tokens(2).is_genuine_by_derived_salt(&token));
+        assert!(!with(SessionSalts::for_test([2; 32])).is_genuine_by_derived_salt(&token));
+        assert!(!with(SessionSalts::default()).is_genuine_by_derived_salt(&token));
+        let of_another = RefreshToken { session: Uuid::from_u128(8), ..token };
+        assert!(!tokens(1).is_genuine_by_derived_salt(&of_another));
     }
 }

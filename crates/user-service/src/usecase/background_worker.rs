@@ -3,10 +3,14 @@
 use std::{sync::Arc, time::Duration};
 
 use events::TraceParent;
-use service_kit::{fail_point, panics};
+use service_kit::{
+    batches::{self, BatchHandler},
+    fail_point, panics,
+};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
+use uuid::Uuid;
 
 use super::{
     account_service::AccountService,
@@ -17,9 +21,9 @@ use super::{
 };
 use crate::store::{AuditRow, Store};
 
-/// The maximum number of audit rows that are written together.
-const MAX_AUDIT_BATCH: usize = 100;
-/// The delay of audit rows and attack notices, counted from the first one.
+/// The label of the metric of panics.
+const PANIC_LABEL: &str = "background";
+/// The delay of audit rows and attack notices.
 const DELAY: Duration = Duration::from_millis(50);
 
 impl BackgroundWorker {
@@ -28,43 +32,38 @@ impl BackgroundWorker {
         let Self { mails, registrations, attacks, audit } = self;
         let (accounts, stop) = (&*accounts, &stop);
         tokio::join!(
-            process(mails, 1, None, stop, |request| send_requested_mail(accounts, request)),
-            process(registrations, 1, None, stop, |registration| process_registration(accounts, registration)),
-            process(attacks, 1, Some(DELAY), stop, |attack| notify_owner(accounts, attack)),
-            process(audit, MAX_AUDIT_BATCH, Some(DELAY), stop, |row| write_audit_row(accounts, row)),
+            process(mails, None, stop, |request| send_requested_mail(accounts, request)),
+            process(registrations, None, stop, |registration| process_registration(accounts, registration)),
+            process(attacks, Some(DELAY), stop, |attack| notify_owner(accounts, attack)),
+            batches::process(audit, stop.cancelled(), AuditWriter { accounts, stop }),
         );
     }
 }
 
-/// Processes the items of a queue in batches, each after a delay from its first item. Without the delay the work would
-/// slow down the response that it belongs to, and the time of the response would reveal that there is work. A panic ends
-/// only its item; it is logged and counted.
+/// Processes the items of a queue one after the other, each after the delay. A panic ends only its item; it is logged
+/// and counted.
 async fn process<T, F: Future<Output = ()>>(
     mut queue: mpsc::Receiver<T>,
-    batch_size: usize,
     delay: Option<Duration>,
     stop: &CancellationToken,
     process_item: impl Fn(T) -> F,
 ) {
-    let mut batch = Vec::with_capacity(batch_size);
-    while !stop.is_cancelled() {
-        tokio::select! {
-            _ = queue.recv_many(&mut batch, batch_size) => {}
-            () = stop.cancelled() => break,
-        }
-        if let Some(delay) = delay {
-            tokio::select! {
-                () = tokio::time::sleep(delay) => {}
-                () = stop.cancelled() => {}
-            }
-        }
-        for item in batch.drain(..) {
-            let _ = panics::catch_future("background", process_item(item)).await;
-        }
+    let process_item = async |item| drop(panics::catch_future(PANIC_LABEL, process_item(item)).await);
+    while let Some(Some(item)) = stop.run_until_cancelled(queue.recv()).await {
+        pause(delay.unwrap_or_default(), stop).await;
+        process_item(item).await;
     }
     queue.close();
     while let Some(item) = queue.recv().await {
-        let _ = panics::catch_future("background", process_item(item)).await;
+        process_item(item).await;
+    }
+}
+
+/// Waits for the delay, or until `stop`. Without the delay the work would slow down the response that it belongs to,
+/// and the time of the response would reveal that there is work.
+async fn pause(delay: Duration, stop: &CancellationToken) {
+    if !delay.is_zero() {
+        stop.run_until_cancelled(tokio::time::sleep(delay)).await;
     }
 }
 
@@ -98,20 +97,44 @@ async fn notify_owner(accounts: &AccountService, attack: DetectedAttack) {
     }
 }
 
-/// Writes the row unless its account has been deleted. The row is written first and the account is read after that:
-/// rows that were written before the deletion are removed with the account.
-async fn write_audit_row(accounts: &AccountService, row: AuditRow) {
-    fail_point!("audit.before_write");
-    let Store { audit, users, .. } = &accounts.store;
-    let written = audit.record(&row).await;
-    if !matches!(written, Ok(true)) {
-        accounts.metrics.audit_dropped.inc();
+/// Writes audit rows that belong to no event.
+struct AuditWriter<'a> {
+    accounts: &'a AccountService,
+    stop: &'a CancellationToken,
+}
+
+impl BatchHandler for AuditWriter<'_> {
+    type Item = AuditRow;
+    const PLACE: &'static str = PANIC_LABEL;
+
+    /// Writes the rows whose accounts have not been deleted. They are written first and the accounts are read after
+    /// that: rows that were written before the deletion are removed with the account.
+    async fn handle(&self, rows: &[AuditRow]) {
+        pause(DELAY, self.stop).await;
+        fail_point!("audit.before_write");
+        let written = self.accounts.store.audit.record(rows).await;
+        let left_out = rows.len() - written.as_ref().copied().unwrap_or_default();
+        self.accounts.metrics.audit_dropped.inc_by(left_out as u64);
+        // After an error, some rows may be there.
+        if !matches!(written, Ok(0)) {
+            self.remove_rows_of_deleted_accounts(rows).await;
+        }
     }
-    let may_be_there = !matches!(written, Ok(false));
-    if may_be_there
-        && matches!(users.exists(row.user).await, Ok(false))
-        && let Err(error) = audit.remove(row.id).await
-    {
-        tracing::warn!(%error, "an audit row of a deleted account stays until the end of its retention");
+
+    fn lost(&self, _: &AuditRow) {
+        self.accounts.metrics.audit_dropped.inc();
+    }
+}
+
+impl AuditWriter<'_> {
+    async fn remove_rows_of_deleted_accounts(&self, rows: &[AuditRow]) {
+        let Store { audit, outbox, .. } = &self.accounts.store;
+        let Ok(existing) = outbox.existing_accounts(rows.iter().map(|row| row.user).collect()).await else { return };
+        let left: Vec<Uuid> = rows.iter().filter(|row| !existing.contains(&row.user)).map(|row| row.id).collect();
+        if !left.is_empty()
+            && let Err(error) = audit.remove(&left).await
+        {
+            tracing::warn!(%error, "audit rows of deleted accounts stay until the end of their retention");
+        }
     }
 }

@@ -180,7 +180,7 @@ impl ClientManagement {
         let is_undone = changed.as_ref().is_err_and(|error| !error.outcome_unknown());
         // If the administrator's account was deleted meanwhile, its rows may have been removed before this one was written.
         let is_left_over = is_undone || matches!(users.exists(admin).await, Ok(false));
-        if is_left_over && let Err(error) = audit.remove(row.id).await {
+        if is_left_over && let Err(error) = audit.remove(&[row.id]).await {
             tracing::warn!(%error, "an audit row without its change or its account stays until the end of its retention");
         }
         Ok(changed?)

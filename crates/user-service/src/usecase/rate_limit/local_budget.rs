@@ -35,7 +35,7 @@ impl Budget {
             ThrottleRule::Rate { quota, window } if quota >= MIN_QUOTA => {
                 Some(Self { quota, window, block: quota / BLOCKS_PER_QUOTA })
             }
-            ThrottleRule::Rate { .. } | ThrottleRule::Backoff { .. } => None,
+            ThrottleRule::Rate { .. } | ThrottleRule::Backoff(_) => None,
         }
     }
 
@@ -200,6 +200,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::store::Backoff;
 
     const QUOTA: u32 = 120;
     const WINDOW: Duration = Duration::from_secs(60);

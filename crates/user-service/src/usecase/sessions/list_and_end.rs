@@ -181,8 +181,7 @@ impl AccountService {
         origin: Origin,
     ) -> Result<(), Problem> {
         let Some(token) = RefreshToken::parse(token) else { return Ok(()) };
-        let Some(salt) = self.store.sessions.salt(token.session).await? else { return Ok(()) };
-        if !self.refresh_tokens.is_genuine(&token, &salt) {
+        if !self.is_genuine_refresh_token(&token).await? {
             return Ok(());
         }
         let this = Arc::clone(self);

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use secrecy::SecretString;
+use service_kit::mongo::StoreError;
 
 use super::start_session::SignedIn;
 use crate::{
@@ -27,8 +28,7 @@ pub async fn refresh(
 ) -> Result<SignedIn, Problem> {
     accounts.rate_limiter.check_session_request(&origin)?;
     let token = RefreshToken::parse(token).ok_or(Problem::Unauthorized)?;
-    let salt = accounts.store.sessions.salt(token.session).await?.ok_or(Problem::Unauthorized)?;
-    if !accounts.refresh_tokens.is_genuine(&token, &salt) {
+    if !accounts.is_genuine_refresh_token(&token).await? {
         return Err(Problem::Unauthorized);
     }
     let this = Arc::clone(accounts);
@@ -36,6 +36,15 @@ pub async fn refresh(
 }
 
 impl AccountService {
+    /// Returns whether this service issued the token. The session is read only if its salt is not a derived one.
+    pub(super) async fn is_genuine_refresh_token(&self, token: &RefreshToken) -> Result<bool, StoreError> {
+        if self.refresh_tokens.is_genuine_by_derived_salt(token) {
+            return Ok(true);
+        }
+        let salt = self.store.sessions.salt(token.session).await?;
+        Ok(salt.is_some_and(|salt| self.refresh_tokens.is_genuine(token, &salt)))
+    }
+
     async fn advance_session(&self, token: &RefreshToken, origin: &Origin) -> Result<SignedIn, Problem> {
         let times = self.lifetimes.sessions;
         match self.store.sessions.rotate(token.session, i64::from(token.n), times).await? {

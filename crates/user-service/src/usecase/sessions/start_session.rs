@@ -13,7 +13,7 @@ use crate::{
     outbox::Origin,
     problem::Problem,
     store::{Change, SCHEMA_VERSION, SessionRow, UserRecord, binary},
-    tokens::{RefreshTokens, Subject},
+    tokens::Subject,
     usecase::account_service::AccountService,
 };
 
@@ -48,7 +48,7 @@ impl AccountService {
             schema_version: SCHEMA_VERSION,
             user_id: user.id,
             epoch: user.sessions.epoch,
-            salt: binary(&RefreshTokens::salt()),
+            salt: binary(&self.refresh_tokens.new_salt(session_id)),
             n: 1,
             retried_from: None,
             created_at: now.into(),
