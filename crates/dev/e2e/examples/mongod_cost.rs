@@ -17,7 +17,7 @@ use mongodb::{
     Client, Collection,
     options::{Acknowledgment, ClientOptions, CollectionOptions, ReturnDocument, WriteConcern},
 };
-use service_kit::mongo::find_and_update_repeatable;
+use service_kit::mongo::RepeatableUpdate;
 use tokio::{task::JoinSet, time::sleep};
 
 const ROUNDS: usize = 5;
@@ -162,7 +162,10 @@ impl Store {
                 let update = self.rows.find_one_and_update(id, charge()).upsert(true);
                 drop(update.return_document(ReturnDocument::After).await?);
             }
-            Kind::ChargeRepeatable => drop(find_and_update_repeatable(&self.rows, id, charge(), true).await?),
+            Kind::ChargeRepeatable => {
+                let update = RepeatableUpdate { filter: id, pipeline: charge(), upsert: true, ..Default::default() };
+                drop(update.run(&self.rows).await?);
+            }
             Kind::Login => drop(self.users.find_one_and_update(id, login()).await?),
             Kind::LoginWithoutRetry => drop(self.users_without_retry.find_one_and_update(id, login()).await?),
         }

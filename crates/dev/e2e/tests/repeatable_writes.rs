@@ -9,7 +9,7 @@ use mongodb::{
 };
 use service_kit::{
     MongoConfig,
-    mongo::{self, StoreError, find_and_update_repeatable, with_deadline},
+    mongo::{self, RepeatableUpdate, StoreError, with_deadline},
 };
 use test_support::{IsolatedMongod, Stack, TcpProxy};
 
@@ -25,9 +25,12 @@ fn count() -> Vec<Document> {
     vec![doc! { "$set": { "n": { "$add": [{ "$ifNull": ["$n", 0_i32] }, 1_i32] } } }]
 }
 
+fn counting(upsert: bool) -> RepeatableUpdate {
+    RepeatableUpdate { filter: doc! { "_id": "counter" }, pipeline: count(), upsert, ..RepeatableUpdate::default() }
+}
+
 async fn counted(rows: &Collection<Document>) -> Result<Option<i32>, StoreError> {
-    let row = find_and_update_repeatable(rows, doc! { "_id": "counter" }, count(), true);
-    let row = with_deadline(DEADLINE, row).await?;
+    let row = with_deadline(DEADLINE, counting(true).run(rows)).await?;
     Ok(row.map(|row| row.get_i32("n").expect("the row has its number")))
 }
 
@@ -42,6 +45,9 @@ async fn a_repeatable_update_leaves_no_copy_for_the_driver() {
         (images, of("transactions").count_documents(doc! {}).await.expect("it can be counted"))
     };
     assert_eq!(counted(&rows).await.expect("it is written"), Some(1));
+    let only_number = RepeatableUpdate { projection: doc! { "_id": 0, "n": 1 }, ..counting(true) };
+    let updated = with_deadline(DEADLINE, only_number.run(&rows)).await.expect("it is written");
+    assert_eq!(updated, Some(doc! { "n": 2_i32 }));
     assert_eq!(copies().await, (0, 0));
     let update = rows.find_one_and_update(doc! { "_id": "counter" }, count()).return_document(ReturnDocument::After);
     let _ = update.await.expect("it is written");
@@ -64,11 +70,10 @@ async fn errors_of_a_repeatable_update_are_those_of_the_driver() {
     let mongod = IsolatedMongod::start_replica_set(&Stack::from_env(), "repeatable-errors").await;
     let database = database(&mongod.address()).await;
     let rows = database.collection::<Document>("rows");
-    let nothing = find_and_update_repeatable(&rows, doc! { "_id": "absent" }, count(), false);
-    assert_eq!(with_deadline(DEADLINE, nothing).await.expect("nothing matches"), None);
-    let wrong = vec![doc! { "$set": { "n": { "$unknown": 1 } } }];
-    let wrong = find_and_update_repeatable(&rows, doc! { "_id": "counter" }, wrong, true);
-    let error = with_deadline(DEADLINE, wrong).await.expect_err("the operator is unknown");
+    let nothing = with_deadline(DEADLINE, counting(false).run(&rows)).await;
+    assert_eq!(nothing.expect("nothing matches"), None);
+    let wrong = RepeatableUpdate { pipeline: vec![doc! { "$set": { "n": { "$unknown": 1 } } }], ..counting(true) };
+    let error = with_deadline(DEADLINE, wrong.run(&rows)).await.expect_err("the operator is unknown");
     assert!(matches!(error, StoreError::Other(_)), "{error:?}");
     // The set has one member.
     let two = WriteConcern::builder().w(Acknowledgment::Nodes(2)).build();

@@ -11,37 +11,50 @@ use mongodb::{
 
 use super::StoreError;
 
-/// Updates one document by a pipeline, and returns it as it is after the update, or `None` if no document matches.
-///
-/// The update must be repeatable: if MongoDB was unavailable, it is sent once more at once, as the driver does with a
-/// retryable write, but it may then take effect twice.
-///
-/// # Errors
-/// Returns the error of the last attempt.
-pub async fn find_and_update_repeatable(
-    collection: &Collection<Document>,
-    filter: Document,
-    pipeline: Vec<Document>,
-    upsert: bool,
-) -> Result<Option<Document>> {
-    let mut command = doc! {
-        "findAndModify": collection.name(),
-        "query": filter,
-        "update": pipeline,
-        "upsert": upsert,
-        "new": true,
-    };
-    if let Some(concern) = collection.write_concern() {
-        command.insert("writeConcern", bson::serialize_to_bson(concern)?);
+/// An update of one document by a pipeline that may take effect twice.
+#[derive(Clone, Debug, Default)]
+pub struct RepeatableUpdate {
+    pub filter: Document,
+    pub pipeline: Vec<Document>,
+    /// Whether a document is inserted if none matches.
+    pub upsert: bool,
+    /// The fields of the returned document; empty for all.
+    pub projection: Document,
+}
+
+impl RepeatableUpdate {
+    /// Updates the document, and returns it as it is after the update, or `None` if none matches. If MongoDB was
+    /// unavailable, the update is sent once more at once, as the driver does with a retryable write.
+    ///
+    /// # Errors
+    /// Returns the error of the last attempt.
+    pub async fn run(self, collection: &Collection<Document>) -> Result<Option<Document>> {
+        let command = self.command(collection)?;
+        match send(collection, command.clone()).await {
+            Err(error) if may_succeed_at_once(&error) => send(collection, command).await,
+            result => result,
+        }
     }
-    let command = RawDocumentBuf::try_from(&command)?;
-    match run(collection, command.clone()).await {
-        Err(error) if may_succeed_at_once(&error) => run(collection, command).await,
-        result => result,
+
+    fn command(self, collection: &Collection<Document>) -> Result<RawDocumentBuf> {
+        let mut command = doc! {
+            "findAndModify": collection.name(),
+            "query": self.filter,
+            "update": self.pipeline,
+            "upsert": self.upsert,
+            "new": true,
+        };
+        if !self.projection.is_empty() {
+            command.insert("fields", self.projection);
+        }
+        if let Some(concern) = collection.write_concern() {
+            command.insert("writeConcern", bson::serialize_to_bson(concern)?);
+        }
+        Ok(RawDocumentBuf::try_from(&command)?)
     }
 }
 
-async fn run(collection: &Collection<Document>, command: RawDocumentBuf) -> Result<Option<Document>> {
+async fn send(collection: &Collection<Document>, command: RawDocumentBuf) -> Result<Option<Document>> {
     let database = collection.client().database(&collection.namespace().db);
     let mut answer = database.run_raw_command(command).await?;
     if let Some(Bson::Document(concern)) = answer.remove("writeConcernError") {
@@ -54,7 +67,7 @@ async fn run(collection: &Collection<Document>, command: RawDocumentBuf) -> Resu
     }
 }
 
-/// Returns whether another attempt may succeed at once. The selection of a server has waited for one already.
+/// Returns whether another attempt may succeed at once. If no server was found, the driver has waited for one already.
 fn may_succeed_at_once(error: &Error) -> bool {
     !matches!(*error.kind, ErrorKind::ServerSelection { .. }) && StoreError::from(error.clone()).is_unavailable()
 }
