@@ -14,7 +14,9 @@ use super::StoreError;
 /// An update of one document by a pipeline that may take effect twice.
 #[derive(Clone, Debug, Default)]
 pub struct RepeatableUpdate {
+    /// The filter of the document.
     pub filter: Document,
+    /// The stages of the update.
     pub pipeline: Vec<Document>,
     /// Whether a document is inserted if none matches.
     pub upsert: bool,
