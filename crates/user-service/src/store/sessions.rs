@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use bson::{Bson, Document, Uuid, doc};
 use futures_util::TryStreamExt;
-use mongodb::options::ReturnDocument;
-use service_kit::mongo::{StoreError, with_deadline};
+use service_kit::mongo::{RepeatableUpdate, StoreError, with_deadline};
 
 use super::{
     collection::{CollectionHandle, after_cursor, bson_error},
@@ -65,14 +64,10 @@ impl SessionStore {
     /// reveals the theft.
     pub async fn rotate(&self, id: uuid::Uuid, n: i64, times: SessionTimes) -> Result<Rotation, StoreError> {
         let filter = doc! { "_id": Uuid::from(id), "$expr": { "$lt": ["$$NOW", "$expiresAt"] } };
-        let written = with_deadline(self.handle.deadline, async {
-            self.handle
-                .collection
-                .find_one_and_update(filter, rotation_pipeline(n, times))
-                .return_document(ReturnDocument::After)
-                .await
-        })
-        .await?;
+        // A repeated refresh with the same token has the same outcome.
+        let rotation =
+            RepeatableUpdate { filter, pipeline: rotation_pipeline(n, times), ..RepeatableUpdate::default() };
+        let written = with_deadline(self.handle.deadline, rotation.run(&self.handle.collection)).await?;
         let Some(mut document) = written else { return Ok(Rotation::Gone) };
         let reused = document.remove("reused").is_some();
         let row = bson::deserialize_from_document(document).map_err(bson_error)?;
