@@ -23,7 +23,7 @@ use crate::{
     ledger_gauges,
     mailer::{connection::DeliveryTimeouts, endpoint::Endpoint, server_pool::Pool},
     metrics::{Metrics, TOPOLOGY_FINDING},
-    sender::{delivery::Sender, dispatcher::Dispatcher, recovery},
+    sender::{delivery::Sender, dispatcher::Dispatcher, recovery, send_tasks::SendTasks},
 };
 
 use from_config::ParsedConfig;
@@ -82,7 +82,8 @@ impl Application {
             metrics: metrics.clone(),
             stop: lifecycle.stopping(),
         });
-        let dispatcher = Dispatcher::new(sender, config.sender.concurrency, Arc::clone(&wake), lifecycle.clone());
+        let sends = SendTasks::new(sender, config.sender.concurrency, lifecycle.clone());
+        let dispatcher = Dispatcher::new(sends, Arc::clone(&wake));
         let decider = MailDecider::new(keys, parsed.max_event_age, parsed.sender_domain, instance);
         let writer = MailWriter {
             ledger: ledger.clone(),

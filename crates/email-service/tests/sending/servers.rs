@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use email_service::{
     ledger::State,
     mailer::server_pool::Checkout,
-    sender::{delivery::Sender, dispatcher::Dispatcher},
+    sender::{delivery::Sender, dispatcher::Dispatcher, send_tasks::SendTasks},
 };
 use service_kit::{Lifecycle, Stage};
 use test_support::{Behavior, Phase, ScriptedSmtp, SmtpOptions, SmtpRule, remember_secret, report_skipped, wait_for};
@@ -25,7 +25,7 @@ impl RunningSender {
         let lifecycle = Lifecycle::new();
         let pool = sender.pool.clone();
         lifecycle.spawn(Stage::Intake, "smtp-watch", |stop| async move { pool.watch(stop).await });
-        let dispatcher = Dispatcher::new(sender, 4, Arc::new(Notify::new()), lifecycle.clone());
+        let dispatcher = Dispatcher::new(SendTasks::new(sender, 4, lifecycle.clone()), Arc::new(Notify::new()));
         lifecycle.spawn(Stage::Intake, "dispatcher", |stop| dispatcher.run(stop));
         Self(lifecycle)
     }
