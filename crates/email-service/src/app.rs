@@ -83,15 +83,16 @@ impl Application {
             stop: lifecycle.stopping(),
         });
         let sends = SendTasks::new(sender, config.sender.concurrency, lifecycle.clone());
-        let dispatcher = Dispatcher::new(sends, Arc::clone(&wake));
+        let dispatcher = Dispatcher::new(sends.clone(), Arc::clone(&wake));
         let decider = MailDecider::new(keys, parsed.max_event_age, parsed.sender_domain, instance);
         let writer = MailWriter {
             ledger: ledger.clone(),
             letters: dead_letters.clone(),
-            suppressions,
+            suppressions: suppressions.clone(),
             clock: clock.clone(),
             metrics: metrics.clone(),
             wake: Arc::clone(&wake),
+            sends: Some(sends),
         };
         let consumer = Consumer {
             subscription: parsed.subscription,
@@ -119,6 +120,7 @@ impl Application {
         lifecycle.spawn(Stage::Intake, "ledger-gauges", |stop| {
             ledger_gauges::run(ledger.clone(), dead_letters, clock, metrics.clone(), stop)
         });
+        lifecycle.spawn(Stage::Support, "suppressions", |stop| suppressions.keep_in_memory(stop));
         lifecycle.spawn(Stage::Support, "smtp-watch", |stop| async move { pool.watch(stop).await });
         // Nothing needs the indexes for correctness.
         mongo::maintain(database, READINESS, indexes::all(config.ledger.retention), mongodb, &lifecycle);

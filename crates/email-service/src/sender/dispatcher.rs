@@ -44,7 +44,9 @@ impl Dispatcher {
         let (mut failures, mut batch_size) = (0, 1);
         while let Some(permits) = self.acquire_permits(batch_size, &stop).await {
             self.sends.release_lost_claims().await;
-            match self.claim(permits.num_permits()).await {
+            let claimed = self.claim(permits.num_permits()).await;
+            self.sends.set_caught_up(claimed.as_ref().is_ok_and(Vec::is_empty));
+            match claimed {
                 Ok(jobs) if jobs.is_empty() => {
                     (failures, batch_size) = (0, 1);
                     drop(permits);
