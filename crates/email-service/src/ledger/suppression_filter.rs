@@ -2,7 +2,7 @@
 //!
 //! An address that the filter does not contain is not suppressed, unless another process has suppressed it since the
 //! last refresh. One that it contains must be looked up: its suppression may have ended or been removed. The hashes
-//! have a random key, so nobody can choose addresses that collide.
+//! have a random key, so no client can choose addresses that collide.
 
 use std::{
     collections::HashSet,
