@@ -23,7 +23,7 @@ use crate::{
     ledger_gauges,
     mailer::{connection::DeliveryTimeouts, endpoint::Endpoint, server_pool::Pool},
     metrics::{Metrics, TOPOLOGY_FINDING},
-    sender::{delivery::Sender, dispatcher::Dispatcher, recovery},
+    sender::{delivery::Sender, dispatcher::Dispatcher, recovery, send_tasks::SendTasks},
 };
 
 use from_config::ParsedConfig;
@@ -82,15 +82,17 @@ impl Application {
             metrics: metrics.clone(),
             stop: lifecycle.stopping(),
         });
-        let dispatcher = Dispatcher::new(sender, config.sender.concurrency, Arc::clone(&wake), lifecycle.clone());
+        let sends = SendTasks::new(sender, config.sender.concurrency, lifecycle.clone());
+        let dispatcher = Dispatcher::new(sends.clone(), Arc::clone(&wake));
         let decider = MailDecider::new(keys, parsed.max_event_age, parsed.sender_domain, instance);
         let writer = MailWriter {
             ledger: ledger.clone(),
             letters: dead_letters.clone(),
-            suppressions,
+            suppressions: suppressions.clone(),
             clock: clock.clone(),
             metrics: metrics.clone(),
             wake: Arc::clone(&wake),
+            sends: Some(sends),
         };
         let consumer = Consumer {
             subscription: parsed.subscription,
@@ -118,6 +120,7 @@ impl Application {
         lifecycle.spawn(Stage::Intake, "ledger-gauges", |stop| {
             ledger_gauges::run(ledger.clone(), dead_letters, clock, metrics.clone(), stop)
         });
+        lifecycle.spawn(Stage::Support, "suppressions", |stop| suppressions.keep_in_memory(stop));
         lifecycle.spawn(Stage::Support, "smtp-watch", |stop| async move { pool.watch(stop).await });
         // Nothing needs the indexes for correctness.
         mongo::maintain(database, READINESS, indexes::all(config.ledger.retention), mongodb, &lifecycle);

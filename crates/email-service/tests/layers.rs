@@ -1,6 +1,6 @@
 //! The layers of the crate: each layer imports only what is to its right.
 //!
-//! `ingest -> {plan, ledger}`, `sender -> {ledger, renderer, mailer}`
+//! `ingest -> {plan, ledger, sender}`, `sender -> {ledger, renderer, mailer}`
 
 use std::path::Path;
 
@@ -16,8 +16,8 @@ const LAYERS: &[Layer] = &[
     ("mailer", &["metrics"]),
     ("ledger_gauges", &["ledger", "metrics"]),
     ("config", &["mailer"]),
-    ("ingest", &["ledger", "metrics", "plan"]),
     ("sender", &["ledger", "mailer", "metrics", "renderer"]),
+    ("ingest", &["ledger", "metrics", "plan", "sender"]),
     ("commands", &["app", "config", "ingest", "ledger", "mailer", "metrics", "plan", "renderer"]),
 ];
 

@@ -1,19 +1,23 @@
 //! The writes to `mailJobs`. Each is one atomic write whose filter names the state that it is
 //! based on; `docs/adr` argues why no mail can be handed over twice.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
-use bson::{Bson, Document, RawDocumentBuf, doc};
+use bson::{Document, RawDocumentBuf, doc};
 use futures_util::TryStreamExt as _;
-use mongodb::{Collection, Database, error::ErrorKind, options::ReturnDocument};
+use mongodb::{
+    Collection, Database,
+    error::{Error, ErrorKind},
+    options::ReturnDocument,
+};
 use service_kit::mongo::{StoreError, with_deadline};
 
 use super::{
     InsertResult, MailJob, MailList, NewMail, State,
     filter::{abandoned, claimable, claimed_by, prepared_by, queued_and_expired, resendable, unknown_and_expired},
     transition::{
-        finished_fields, from_now, literal, queued_fields, requeued_fields, resent_fields, terminal_fields, transition,
-        unknown_fields,
+        finished_fields, from_now, insert_claimed, lease_fields, literal, queued_fields, requeued_fields,
+        resent_fields, terminal_fields, transition, unknown_fields,
     },
 };
 
@@ -108,6 +112,30 @@ impl Ledger {
         }
     }
 
+    /// Writes new mails that are due, already claimed by this process: `preparing`, with the epoch 1. Existing ones are
+    /// not changed. All are written by one command.
+    ///
+    /// # Errors
+    /// Returns [`StoreError`]: some mails may be written, and so claimed; call [`Ledger::release_lost_claims`]. Writing
+    /// them again, with [`Ledger::insert`] too, is safe: rows that exist stay as they are.
+    pub async fn insert_claimed(&self, mails: &[&NewMail], lease: Duration) -> Result<InsertResult, StoreError> {
+        let mut updates = Vec::with_capacity(mails.len());
+        for NewMail(job) in mails {
+            let row = bson::serialize_to_document(job).map_err(Error::from)?;
+            let update = insert_claimed(row, &self.instance, lease);
+            updates.push(doc! { "q": { "_id": &job.id }, "u": update, "upsert": true });
+        }
+        let command = doc! {
+            "update": COLLECTION,
+            "updates": updates,
+            "ordered": false,
+            "writeConcern": { "w": "majority", "j": true },
+        };
+        let database = self.documents.client().database(&self.documents.namespace().db);
+        let answer = with_deadline(self.deadline, database.run_command(command)).await?;
+        InsertResult::from_upserts(&answer, mails.len()).ok_or(StoreError::Timeout)
+    }
+
     /// Claims the mail that has been due longest, if there is one: `queued -> preparing`.
     ///
     /// # Errors
@@ -128,27 +156,35 @@ impl Ledger {
         Ok(None)
     }
 
-    /// Claims up to `limit` of the mails that have been due longest, with two reads and one write.
-    /// Returns fewer mails if other instances claim at the same time.
+    /// Claims up to `limit` of the mails that have been due longest, with one read and one write. If
+    /// other instances claim at the same time, it reads once more and may return fewer mails.
     ///
     /// # Errors
     /// Returns [`StoreError`]: mails may have been claimed; call
     /// [`Ledger::release_lost_claims`].
     pub async fn claim_batch(&self, limit: usize, lease: Duration) -> Result<Vec<MailJob>, StoreError> {
-        let due = self.documents.find(claimable()).sort(doc! { "nextAttemptAt": 1 }).projection(doc! { "_id": 1 });
+        let rows = self.jobs.clone_with_type::<RawDocumentBuf>();
+        let due = rows.find(claimable()).sort(doc! { "nextAttemptAt": 1 });
         let due = due.limit(i64::try_from(limit).unwrap_or(i64::MAX));
-        let due: Vec<Document> = with_deadline(self.deadline, async { due.await?.try_collect().await }).await?;
-        let ids: Vec<Bson> = due.into_iter().filter_map(|mut row| row.remove("_id")).collect();
-        if ids.is_empty() {
+        let due: Vec<RawDocumentBuf> = with_deadline(self.deadline, async { due.await?.try_collect().await }).await?;
+        if due.is_empty() {
             return Ok(Vec::new());
         }
-        let mut still_claimable = claimable();
-        still_claimable.insert("_id", doc! { "$in": &ids });
-        self.update_all(still_claimable, self.claim_update(lease)).await?;
+        let ids: Vec<&str> = due.iter().filter_map(|row| row.get_str("_id").ok()).collect();
+        let mut as_read = claimable();
+        as_read.insert("_id", doc! { "$in": &ids });
+        as_read.insert("$or", unclaimed_since(&due));
+        let claimed = self.update_all(as_read, self.claim_update(lease)).await?;
+        if usize::try_from(claimed).is_ok_and(|claimed| claimed == due.len()) {
+            let mut jobs = self.put_unreadable_aside(&due).await;
+            for job in &mut jobs {
+                (job.state, job.epoch) = (State::Preparing, job.epoch + 1);
+            }
+            return Ok(jobs);
+        }
         // Among the ids that were due, those leased to this instance were claimed by this write, or
         // by an earlier one whose answer was lost.
         let claimed_here = prepared_by(&self.instance, doc! { "$in": ids });
-        let rows = self.jobs.clone_with_type::<RawDocumentBuf>();
         let claimed: Vec<RawDocumentBuf> =
             with_deadline(self.deadline, async { rows.find(claimed_here).await?.try_collect().await }).await?;
         Ok(self.put_unreadable_aside(&claimed).await)
@@ -174,7 +210,7 @@ impl Ledger {
     fn claim_update(&self, lease: Duration) -> Vec<Document> {
         let fields = doc! {
             "epoch": { "$add": ["$epoch", 1_i64] },
-            "lease": { "owner": literal(&self.instance), "until": from_now(lease) },
+            "lease": lease_fields(&self.instance, lease),
         };
         self.transition(State::Preparing, None, fields)
     }
@@ -351,4 +387,15 @@ impl Ledger {
     fn transition(&self, to: State, note: Option<&str>, fields: Document) -> Vec<Document> {
         transition(&self.instance, to, note, fields)
     }
+}
+
+/// Returns conditions of which one holds for each of `rows` if no other claim has taken it since it was read.
+fn unclaimed_since(rows: &[RawDocumentBuf]) -> Vec<Document> {
+    let mut by_epoch: BTreeMap<i64, Vec<&str>> = BTreeMap::new();
+    for row in rows {
+        if let (Ok(id), Ok(epoch)) = (row.get_str("_id"), row.get_i64("epoch")) {
+            by_epoch.entry(epoch).or_default().push(id);
+        }
+    }
+    by_epoch.into_iter().map(|(epoch, ids)| doc! { "epoch": epoch, "_id": { "$in": ids } }).collect()
 }

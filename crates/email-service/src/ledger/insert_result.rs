@@ -1,6 +1,9 @@
 //! The result of inserting new mails: the only place where a duplicate key becomes "already in the
 //! ledger".
 
+use std::collections::HashSet;
+
+use bson::Document;
 use mongodb::error::InsertManyError;
 
 const DUPLICATE_KEY: i32 = 11000;
@@ -37,11 +40,27 @@ impl InsertResult {
         result.new = total.checked_sub(result.existing.len() + result.refused.len())?;
         Some(result)
     }
+
+    /// Reads the result from the `answer` to an `update` command whose statements are upserts by `_id` that change no
+    /// existing row. Returns `None` if the whole batch must be tried again.
+    pub(super) fn from_upserts(answer: &Document, total: usize) -> Option<Self> {
+        let failure = bson::deserialize_from_document(answer.clone()).ok()?;
+        let mut result = Self::from_failure(&failure, total)?;
+        let inserted = answer.get_array("upserted").into_iter().flatten();
+        let inserted = inserted.filter_map(|row| usize::try_from(row.as_document()?.get_i32("index").ok()?).ok());
+        let known: HashSet<usize> = inserted
+            .chain(result.existing.iter().copied())
+            .chain(result.refused.iter().map(|(index, _)| *index))
+            .collect();
+        result.existing.extend((0..total).filter(|index| !known.contains(index)));
+        result.new = total.checked_sub(result.existing.len() + result.refused.len())?;
+        Some(result)
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use bson::{Document, doc};
+    use bson::doc;
 
     use super::*;
 
@@ -73,6 +92,32 @@ mod tests {
     #[test]
     fn without_a_majority_no_row_is_confirmed() {
         assert_eq!(InsertResult::from_failure(&failure(&[(0, DUPLICATE_KEY, KNOWN)], true), 1), None);
+        let answer = doc! {
+            "n": 1,
+            "upserted": [{ "index": 0, "_id": "x" }],
+            "writeConcernError": { "code": 64, "codeName": "WriteConcernTimeout", "errmsg": "waiting" },
+        };
+        assert_eq!(InsertResult::from_upserts(&answer, 1), None);
+    }
+
+    #[test]
+    fn an_upsert_that_inserted_nothing_is_an_existing_row() {
+        let answer = doc! {
+            "n": 3,
+            "nModified": 0,
+            "upserted": [{ "index": 1, "_id": "b" }],
+            "writeErrors": [
+                { "index": 2, "code": 10334, "errmsg": "too large" },
+                { "index": 3, "code": DUPLICATE_KEY, "errmsg": KNOWN },
+            ],
+        };
+        let result = InsertResult::from_upserts(&answer, 5).unwrap();
+        assert_eq!(result, InsertResult { new: 1, existing: vec![3, 0, 4], refused: vec![(2, 10334)] });
+        let all_new = doc! { "n": 1, "upserted": [{ "index": 0, "_id": "a" }] };
+        assert_eq!(
+            InsertResult::from_upserts(&all_new, 1).unwrap(),
+            InsertResult { new: 1, ..InsertResult::default() }
+        );
     }
 
     #[test]

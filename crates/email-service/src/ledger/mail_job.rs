@@ -148,6 +148,12 @@ impl NewMail {
         self.0.state
     }
 
+    /// Returns the mail as its sender sees it after the write that stores it as claimed.
+    #[must_use]
+    pub fn as_claimed(&self) -> MailJob {
+        MailJob { state: State::Preparing, epoch: 1, ..self.0.clone() }
+    }
+
     /// Marks the mail as suppressed: it is stored, and not sent.
     pub fn suppress(&mut self, now: Timestamp) {
         if self.0.state != State::Queued {

@@ -14,6 +14,7 @@ pub mod mail_job;
 mod operator_actions;
 mod queries;
 pub mod states;
+mod suppression_filter;
 pub mod suppressions;
 mod transition;
 

@@ -6,7 +6,7 @@
 //! without `caseSensitive` are of an earlier release, which stored the local part in lower case:
 //! they match in any case until they end.
 
-use std::{collections::HashSet, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use bson::{Document, doc};
 use futures_util::TryStreamExt as _;
@@ -18,11 +18,18 @@ use mongodb::{
 use serde::Deserialize;
 use serde_with::serde_as;
 use service_kit::{
+    backoff::jittered,
     mongo::{StoreError, with_deadline},
     panics,
 };
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
 
-use super::{SCHEMA_VERSION, filter::case_insensitive};
+use super::{
+    SCHEMA_VERSION,
+    filter::case_insensitive,
+    suppression_filter::{self, SuppressionFilter},
+};
 use crate::bson_date::BsonDate;
 
 /// The name of the collection.
@@ -56,12 +63,49 @@ pub struct Suppression {
 pub struct Suppressions {
     documents: Collection<Document>,
     deadline: Duration,
+    filter: Arc<SuppressionFilter>,
 }
 
 impl Suppressions {
     #[must_use]
     pub fn new(database: &Database, deadline: Duration) -> Self {
-        Self { documents: database.collection(COLLECTION), deadline }
+        Self { documents: database.collection(COLLECTION), deadline, filter: Arc::default() }
+    }
+
+    /// Keeps hashes of all suppressed addresses in memory until `stop`, so that [`are_suppressed`](Self::are_suppressed)
+    /// asks the database only about addresses that probably are. Without it, and while the database does not answer, it
+    /// asks about all.
+    pub async fn keep_in_memory(self, stop: CancellationToken) {
+        let round = async {
+            loop {
+                if let Err(error) = self.refresh().await {
+                    tracing::debug!(%error, "the suppressions could not be read");
+                }
+                sleep(jittered(suppression_filter::REFRESH_INTERVAL)).await;
+            }
+        };
+        stop.run_until_cancelled(round).await;
+    }
+
+    /// Reads the suppressions that the filter does not know yet.
+    async fn refresh(&self) -> Result<(), StoreError> {
+        let started = Instant::now();
+        let Some(mut refresh) = self.filter.next_refresh(started) else { return Ok(()) };
+        // The condition on `until` makes the query use its index.
+        let find = self.documents.find(doc! { "until": { "$gt": refresh.since() } });
+        let find = find.projection(doc! { "_id": 1, "until": 1 }).limit(suppression_filter::MAX_ROWS);
+        let read = async {
+            let mut rows = find.await?;
+            while let Some(row) = rows.try_next().await? {
+                if let (Ok(key), Ok(until)) = (row.get_str("_id"), row.get_datetime("until")) {
+                    refresh.push(self.filter.hash(key), *until);
+                }
+            }
+            Ok(refresh)
+        };
+        let refresh = with_deadline(suppression_filter::READ_DEADLINE, read).await?;
+        self.filter.apply(refresh, started);
+        Ok(())
     }
 
     /// Suppresses `address` from now on.
@@ -81,21 +125,28 @@ impl Suppressions {
         let filter = doc! { "_id": key(address) };
         match with_deadline(self.deadline, self.documents.update_one(filter, update).upsert(true)).await {
             // Two upserts at once: the other one has written the row.
-            Ok(_) | Err(StoreError::DuplicateKey { .. }) => Ok(()),
+            Ok(_) | Err(StoreError::DuplicateKey { .. }) => {
+                self.filter.add(&key(address));
+                Ok(())
+            }
             Err(error) => Err(error),
         }
     }
 
-    /// Returns for each of `addresses` whether it is suppressed.
+    /// Returns for each of `addresses` whether it is suppressed. A suppression of the last seconds by another process
+    /// may be missed.
     ///
     /// # Errors
     /// Returns [`StoreError`] if the database does not answer.
     pub async fn are_suppressed(&self, addresses: &[&str]) -> Result<Vec<bool>, StoreError> {
-        if addresses.is_empty() {
-            return Ok(Vec::new());
+        let now = Instant::now();
+        let may_be_suppressed = |key: &String| self.filter.may_contain(key, now);
+        let keys = addresses.iter().map(|address| (key(address), folded_key(address)));
+        let candidates = keys.filter(|(key, folded)| may_be_suppressed(key) || may_be_suppressed(folded));
+        let (keys, folded): (Vec<String>, Vec<String>) = candidates.unzip();
+        if keys.is_empty() {
+            return Ok(vec![false; addresses.len()]);
         }
-        let (keys, folded): (Vec<String>, Vec<String>) =
-            addresses.iter().map(|address| (key(address), folded_key(address))).unzip();
         let filter = doc! {
             "$or": [{ "_id": { "$in": keys } }, { "_id": { "$in": folded }, CASE_SENSITIVE: { "$exists": false } }],
             "$expr": { "$gt": ["$until", "$$NOW"] },

@@ -26,6 +26,28 @@ pub(super) fn transition(by: &str, to: State, note: Option<&str>, fields: Docume
     vec![doc! { "$set": set }]
 }
 
+/// Returns the update that writes `row`, a new mail, as claimed by `by`, and leaves a row that exists as it is. It belongs
+/// to an upsert by `_id`.
+pub(super) fn insert_claimed(row: Document, by: &str, lease: Duration) -> Vec<Document> {
+    let queued = row.get_array("history").cloned().unwrap_or_default();
+    let mut entry = history_entry(by, State::Preparing.as_str(), None);
+    entry.insert("from", State::Queued.as_str());
+    let claimed = doc! {
+        "state": State::Preparing.as_str(),
+        "epoch": 1_i64,
+        "lease": lease_fields(by, lease),
+        "history": { "$concatArrays": [{ "$literal": queued }, [entry]] },
+    };
+    let exists = doc! { "$ne": [{ "$type": "$state" }, "missing"] };
+    let new = doc! { "$mergeObjects": [{ "$literal": row }, claimed] };
+    vec![doc! { "$replaceWith": { "$cond": [exists, "$$ROOT", new] } }]
+}
+
+/// Returns the lease of a claim.
+pub(super) fn lease_fields(owner: &str, lease: Duration) -> Document {
+    doc! { "owner": literal(owner), "until": from_now(lease) }
+}
+
 /// Returns the fields of a mail that is `queued` again, and due at this time. The raised epoch makes
 /// writes of an earlier holder match nothing.
 pub(super) fn queued_fields(next_attempt_at: impl Into<Bson>) -> Document {

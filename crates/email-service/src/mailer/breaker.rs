@@ -81,6 +81,11 @@ impl Breaker {
         self.tripped_until.is_none() && self.last_seen.is_some()
     }
 
+    /// Returns whether the server is up and not on probation: it may get several mails at once.
+    pub(super) fn is_trusted(&self) -> bool {
+        self.is_up() && !self.on_probation()
+    }
+
     /// Returns when the server is to be probed again.
     pub(super) fn tripped_until(&self) -> Option<Instant> {
         self.tripped_until

@@ -143,6 +143,12 @@ impl Pool {
         }
     }
 
+    /// Returns whether the server that gets the next mail is up, and gets several mails at once.
+    #[must_use]
+    pub fn is_trusted(&self) -> bool {
+        self.first_usable().is_some_and(|index| self.0.slots[index].state.lock().breaker.is_trusted())
+    }
+
     /// Closes connections that are idle for too long, and probes servers of unknown state, until
     /// `stop`.
     pub async fn watch(&self, stop: CancellationToken) {

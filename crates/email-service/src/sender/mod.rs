@@ -5,3 +5,4 @@ pub mod delivery;
 pub mod dispatcher;
 mod outcome;
 pub mod recovery;
+pub mod send_tasks;

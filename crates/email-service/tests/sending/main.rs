@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "a test waits for its own tasks")]
 #![expect(clippy::unwrap_used, reason = "what a test's helper cannot have fails the test")]
 
+mod claimed_inserts;
 mod delivery;
 mod fence;
 mod ledger;
@@ -11,3 +12,4 @@ mod many_senders;
 mod operator_actions;
 mod servers;
 mod setup;
+mod suppressions;

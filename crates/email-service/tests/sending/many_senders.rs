@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use email_service::{
     ledger::State,
-    sender::{dispatcher::Dispatcher, recovery},
+    sender::{dispatcher::Dispatcher, recovery, send_tasks::SendTasks},
 };
 use service_kit::{Lifecycle, Stage};
 use test_support::{Behavior, Phase, ScriptedSmtp, SmtpRule, wait_for};
@@ -29,7 +29,7 @@ async fn every_mail_arrives_once() {
         lifecycle.spawn(Stage::Intake, "recovery", |stop| {
             recovery::run(sender.ledger.clone(), Arc::clone(&wake), sender.metrics.clone(), stop)
         });
-        let dispatcher = Dispatcher::new(sender, 4, wake, lifecycle.clone());
+        let dispatcher = Dispatcher::new(SendTasks::new(sender, 4, lifecycle.clone()), wake);
         lifecycle.spawn(Stage::Intake, "dispatcher", |stop| dispatcher.run(stop));
     }
     let mails: Vec<_> = (0..MAILS).map(|n| store.welcome(&format!("user{n}@example.com"))).collect();

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use email_service::{
     ledger::State,
     mailer::server_pool::Checkout,
-    sender::{delivery::Sender, dispatcher::Dispatcher},
+    sender::{delivery::Sender, dispatcher::Dispatcher, send_tasks::SendTasks},
 };
 use service_kit::{Lifecycle, Stage};
 use test_support::{Behavior, Phase, ScriptedSmtp, SmtpOptions, SmtpRule, remember_secret, report_skipped, wait_for};
@@ -17,23 +17,30 @@ use crate::setup::{Store, send_next};
 /// interval of the watch.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(13);
 
+/// The number of senders of [`RunningSender`].
+pub(crate) const CONCURRENCY: usize = 4;
+
 /// A running dispatcher and pool watch; dropping it stops them.
-pub(crate) struct RunningSender(Lifecycle);
+pub(crate) struct RunningSender {
+    lifecycle: Lifecycle,
+    pub(crate) sends: SendTasks,
+}
 
 impl RunningSender {
     pub(crate) fn start(sender: Arc<Sender>) -> Self {
         let lifecycle = Lifecycle::new();
         let pool = sender.pool.clone();
         lifecycle.spawn(Stage::Intake, "smtp-watch", |stop| async move { pool.watch(stop).await });
-        let dispatcher = Dispatcher::new(sender, 4, Arc::new(Notify::new()), lifecycle.clone());
+        let sends = SendTasks::new(sender, CONCURRENCY, lifecycle.clone());
+        let dispatcher = Dispatcher::new(sends.clone(), Arc::new(Notify::new()));
         lifecycle.spawn(Stage::Intake, "dispatcher", |stop| dispatcher.run(stop));
-        Self(lifecycle)
+        Self { lifecycle, sends }
     }
 }
 
 impl Drop for RunningSender {
     fn drop(&mut self) {
-        self.0.stopping().cancel();
+        self.lifecycle.stopping().cancel();
     }
 }
 

@@ -77,7 +77,13 @@ impl Store {
         Ledger::new(&client.database(self.database.name()), Duration::from_millis(700), instance.to_owned())
     }
 
-    /// The same, with a short timeout if no server is found.
+    /// Returns the suppressions on the same database through another address.
+    pub(crate) async fn suppressions_through(&self, address: &str) -> Suppressions {
+        let client = client(&format!("mongodb://{address}/?directConnection=true")).await;
+        Suppressions::new(&client.database(self.database.name()), Duration::from_millis(700))
+    }
+
+    /// Returns a ledger as `ledger_through`, with a short timeout if no server is found.
     pub(crate) async fn impatient_ledger_through(&self, address: &str, instance: &str) -> Ledger {
         let uri = format!("mongodb://{address}/?directConnection=true");
         let config =

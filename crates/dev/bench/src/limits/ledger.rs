@@ -15,24 +15,15 @@ const MAX_HISTORY: i32 = 60;
 #[derive(Clone)]
 pub(crate) struct Ledger {
     rows: Collection<Document>,
-    suppressions: Collection<Document>,
 }
 
 impl Ledger {
     pub(crate) fn new(database: &Database) -> Self {
-        Self { rows: database.collection("mailJobs"), suppressions: database.collection("suppressions") }
+        Self { rows: database.collection("mailJobs") }
     }
 
     pub(crate) fn rows(&self) -> &Collection<Document> {
         &self.rows
-    }
-
-    /// Looks up which of these addresses are suppressed. None may be.
-    pub(crate) async fn look_up_suppressions(&self, addresses: &[&str]) -> Result<()> {
-        let filter = doc! { "_id": { "$in": addresses }, "$expr": { "$gt": ["$until", "$$NOW"] } };
-        let mut found = self.suppressions.find(filter).projection(doc! { "_id": 1 }).await?;
-        anyhow::ensure!(!found.advance().await?, "no address may be suppressed here");
-        Ok(())
     }
 
     /// Inserts new mails. Existing ones stay unchanged.
@@ -45,6 +36,34 @@ impl Ledger {
                 _ => Err(error.into()),
             },
         }
+    }
+
+    /// Inserts a new mail as claimed. An existing one stays unchanged.
+    pub(crate) async fn insert_claimed(&self, row: &Document) -> Result<()> {
+        let entry = doc! { "at": "$$NOW", "from": "queued", "to": "preparing", "by": { "$literal": INSTANCE } };
+        let claimed = doc! {
+            "state": "preparing",
+            "epoch": 1_i64,
+            "lease": { "owner": { "$literal": INSTANCE }, "until": lease_end() },
+            "history": { "$concatArrays": [{ "$literal": row.get_array("history")? }, [entry]] },
+        };
+        let exists = doc! { "$ne": [{ "$type": "$state" }, "missing"] };
+        let new = doc! { "$mergeObjects": [{ "$literal": row }, claimed] };
+        let id = row.get("_id").context("an id")?;
+        let command = doc! {
+            "update": self.rows.name(),
+            "updates": [{
+                "q": { "_id": id },
+                "u": [{ "$replaceWith": { "$cond": [exists, "$$ROOT", new] } }],
+                "upsert": true,
+            }],
+            "ordered": false,
+            "writeConcern": { "w": "majority", "j": true },
+        };
+        let database = self.rows.client().database(&self.rows.namespace().db);
+        let answer = database.run_command(command).await?;
+        anyhow::ensure!(answer.contains_key("upserted"), "the mail was not inserted: {answer}");
+        Ok(())
     }
 
     /// Claims the mail that has been due for the longest time.

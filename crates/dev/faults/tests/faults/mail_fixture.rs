@@ -10,11 +10,14 @@ use e2e::{
 use events::Event;
 use faults::checker::{History, Limits};
 use faults::{FaultRun, Recorder};
-use test_support::{ScriptedSmtp, ServiceSpec, Stack, World};
+use test_support::{DEADLINE, ScriptedSmtp, Service, ServiceSpec, Stack, World, wait_for};
 
 /// How long a run may take until every mail is in a terminal state. It covers leases, sessions of killed members,
 /// the pause before a resend, and a slow machine.
 pub(crate) const IDLE_DEADLINE: Duration = Duration::from_secs(60);
+
+/// The longest time between two claims of an idle email service.
+const IDLE_POLL: Duration = Duration::from_secs(1);
 
 /// The policy for a mail whose delivery is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +61,15 @@ impl MailFixture {
             .set("MAIL__BACKOFF", "200ms")
             // The group waits no longer than this for a member that was killed.
             .set("INGEST__MAX_POLL_INTERVAL", "6s")
+    }
+
+    /// Starts an email service, and waits until it writes new mails as claimed: the mail server is known to be up, and
+    /// a claim has found nothing.
+    pub(crate) async fn start_idle(&self, spec: ServiceSpec) -> Service {
+        let service = spec.start().await;
+        wait_for(DEADLINE, "smtp: ok", async || (service.check("smtp").await == "ok").then_some(())).await;
+        tokio::time::sleep(IDLE_POLL).await;
+        service
     }
 
     pub(crate) fn smtp(&self) -> &ScriptedSmtp {

@@ -152,6 +152,7 @@ impl Replay {
                 // This process serves no metrics.
                 metrics: Metrics::new(),
                 wake: Arc::new(Notify::new()),
+                sends: None,
             },
         }))
     }
@@ -210,6 +211,7 @@ fn describe(outcome: &ReplayOutcome) -> String {
     let ReplayOutcome::Mails(mails) = outcome else { return "it asks for no mail".to_owned() };
     let tell = |(id, outcome): &(String, MailOutcome)| match outcome {
         MailOutcome::New(state) => format!("{id} is {state}"),
+        MailOutcome::Claimed => format!("{id} is being sent"),
         MailOutcome::Existing => format!("{id} was in the ledger already"),
         MailOutcome::Refused(_) => format!("{id} was refused"),
     };

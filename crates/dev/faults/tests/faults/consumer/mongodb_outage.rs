@@ -111,6 +111,27 @@ async fn fault_13_a_mail_whose_claim_got_no_reply_is_sent_once_when_mongodb_retu
     fixture.assert_promises_kept().await;
 }
 
+/// The same for a new mail that is written as claimed. Its record is written again when MongoDB returns.
+#[tokio::test(flavor = "multi_thread")]
+async fn fault_13_a_mail_written_as_claimed_without_a_reply_is_sent_once_when_mongodb_returns() {
+    let fixture = MailFixture::new("lost-insert").await;
+    let (proxy, through) = start_proxy(&fixture).await;
+    let spec = fixture.service().set("MONGODB__URI", through).set("MONGODB__OPERATION_TIMEOUT", "1s");
+    let service = fixture.start_idle(spec.set("SENDER__LEASE", "10m")).await;
+    // The first request with the address is the write of its mail.
+    proxy.lose_reply_to_and_refuse(fixture.address("ada"));
+    let address = fixture.notice("ada").await;
+    wait_for(DEADLINE, "a lost reply", async || (proxy.lost_replies() == 1).then_some(())).await;
+    wait_for(DEADLINE, "mongodb: down", async || (service.check("mongodb").await == "down").then_some(())).await;
+    fixture.ledger.wait_for_state(&address, "preparing", DEADLINE).await;
+    assert_eq!(fixture.smtp().deliveries_to(&address).len(), 0);
+    proxy.set_mode(ProxyMode::Pass);
+    let mail = fixture.ledger.wait_for_state(&address, "sent", DEADLINE).await;
+    assert!(mail.history.iter().any(|step| step.note.as_deref() == Some("the answer to the claim was lost")));
+    assert_eq!(fixture.smtp().deliveries_to(&address).len(), 1);
+    fixture.assert_promises_kept().await;
+}
+
 /// Returns the members of the consumer group; empty with the embedded broker, which does not report them.
 async fn members(fixture: &MailFixture) -> Vec<String> {
     if fixture.run.world.stack().is_embedded() {

@@ -64,3 +64,24 @@ async fn fault_21_reading_the_whole_topic_again_from_offset_0_sends_no_mail_agai
     assert_eq!(fixture.smtp().deliveries().len(), dots, "a mail was sent again");
     assert_eq!(fixture.smtp().count(Phase::Mail), commands, "the mail server got more commands");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fault_21_a_record_that_is_read_again_while_its_mail_is_being_sent_changes_nothing() {
+    let fixture = MailFixture::new("reread").await;
+    let service = fixture.start_idle(fixture.service()).await;
+    fixture.smtp().add_rule(SmtpRule::once(Phase::Data, Behavior::Delay(Duration::from_millis(900))));
+    let address = fixture.address("ada");
+    let event = fixture.publisher.notice(&address);
+    fixture.publish(&event).await;
+    fixture.smtp().wait_for_phase(Phase::Rcpt, 1).await;
+    for _ in 0..2 {
+        fixture.publish(&event).await;
+    }
+    wait_for(DEADLINE, "the record to be read three times", async || {
+        (service.metric("email_ledger_rows_total", "state=\"known\"").await >= 2.0).then_some(())
+    })
+    .await;
+    let mail = fixture.assert_result(&address, ("sent", 1, 0), "read again").await;
+    assert_eq!(mail.states(), ["queued", "preparing", "data", "sent"]);
+    fixture.assert_promises_kept().await;
+}
