@@ -10,12 +10,12 @@
 //! CPU time, because other processes on the machine affect only wall-clock time.
 
 use std::{
-    fs, thread,
+    fmt, fs, thread,
     time::{Duration, Instant},
 };
 
 use argon2::{Algorithm, Argon2, Block, Params, Version};
-use argon2_simd::{Arena, Implementation, Inputs, hash_into, hash_into_portably};
+use argon2_simd::{Arena, Implementation, Inputs, hash_into_with};
 
 const MEMORY_KIB: u32 = 19_456;
 const PASSES: u32 = 2;
@@ -23,25 +23,48 @@ const ROUND: Duration = Duration::from_millis(500);
 const PASSWORD: &[u8] = b"correct horse battery staple";
 const SALT: &[u8] = b"0123456789abcdef";
 
-type Variant = (&'static str, fn(&mut Memory));
+/// What is compared.
+#[derive(Clone, Copy)]
+enum Variant {
+    CrateWithNewMemory,
+    CrateWithReusedMemory,
+    Here(Implementation),
+}
 
-const VARIANTS: [Variant; 4] = [
-    ("argon2, new memory for each hash", |memory| {
-        argon2(&memory.params).hash_password_into(PASSWORD, SALT, &mut memory.out).expect("the parameters are allowed");
-    }),
-    ("argon2, reused memory", |memory| {
-        argon2(&memory.params)
-            .hash_password_into_with_memory(PASSWORD, SALT, &mut memory.out, &mut memory.blocks[..])
-            .expect("the arena is large enough");
-    }),
-    ("argon2, in this crate's arena", |memory| {
-        hash_into_portably(&inputs(&memory.params), &mut memory.arena, &mut memory.out)
-            .expect("the arena is large enough");
-    }),
-    ("this crate", |memory| {
-        hash_into(&inputs(&memory.params), &mut memory.arena, &mut memory.out).expect("the arena is large enough");
-    }),
-];
+impl Variant {
+    fn all() -> Vec<Self> {
+        let mut here: Vec<_> = Implementation::all().map(Self::Here).collect();
+        here.reverse();
+        [vec![Self::CrateWithNewMemory, Self::CrateWithReusedMemory], here].concat()
+    }
+
+    fn hash(self, memory: &mut Memory) {
+        match self {
+            Self::CrateWithNewMemory => argon2(&memory.params).hash_password_into(PASSWORD, SALT, &mut memory.out),
+            Self::CrateWithReusedMemory => argon2(&memory.params).hash_password_into_with_memory(
+                PASSWORD,
+                SALT,
+                &mut memory.out,
+                &mut memory.blocks[..],
+            ),
+            Self::Here(implementation) => {
+                hash_into_with(implementation, &inputs(&memory.params), &mut memory.arena, &mut memory.out)
+            }
+        }
+        .expect("the parameters are allowed");
+    }
+}
+
+impl fmt::Display for Variant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CrateWithNewMemory => f.pad("argon2, new memory for each hash"),
+            Self::CrateWithReusedMemory => f.pad("argon2, reused memory"),
+            Self::Here(Implementation::PORTABLE) => f.pad("argon2, in this crate's arena"),
+            Self::Here(implementation) => f.pad(&format!("this crate, {implementation}")),
+        }
+    }
+}
 
 /// The memory and the output of a thread.
 struct Memory {
@@ -70,25 +93,26 @@ fn main() {
         let threads: Vec<_> = (0..threads).map(|_| scope.spawn(memory)).collect();
         threads.into_iter().map(|thread| thread.join().expect("the thread allocates its memory")).collect()
     });
-    let mut rates = vec![Vec::with_capacity(rounds); VARIANTS.len()];
+    let variants = Variant::all();
+    let mut rates = vec![Vec::with_capacity(rounds); variants.len()];
     // The first round of each variant is a warm-up.
     for round in 0..=rounds {
-        for ((_, hash), rates) in VARIANTS.iter().zip(&mut rates) {
-            let rate = measure(&mut memory, *hash);
+        for (variant, rates) in variants.iter().zip(&mut rates) {
+            let rate = measure(&mut memory, *variant);
             if round > 0 {
                 rates.push(rate);
             }
         }
     }
 
-    println!("Argon2id, {MEMORY_KIB} KiB, t={PASSES}, p=1; this crate uses {}", Implementation::detect());
+    println!("Argon2id, {MEMORY_KIB} KiB, t={PASSES}, p=1; this crate uses {} here", Implementation::detect());
     println!("{threads} threads, {rounds} rounds of {ROUND:?}; median [min to max]");
-    println!("{:<30} {:>24} {:>24} {:>10} {:>10}", "", "hashes/s", "hashes/s of CPU time", "x first", "x second");
-    for ((name, _), variant_rates) in VARIANTS.iter().zip(&rates) {
+    println!("{:<32} {:>24} {:>24} {:>10} {:>10}", "", "hashes/s", "hashes/s of CPU time", "x first", "x second");
+    for (variant, variant_rates) in variants.iter().zip(&rates) {
         let ratio =
             |to: &[Rate]| median(variant_rates.iter().zip(to).map(|(ours, theirs)| ours.cpu / theirs.cpu).collect());
         println!(
-            "{name:<30} {:>24} {:>24} {:>10.2} {:>10.2}",
+            "{variant:<32} {:>24} {:>24} {:>10.2} {:>10.2}",
             spread(variant_rates, |rate| rate.wall),
             spread(variant_rates, |rate| rate.cpu),
             ratio(&rates[0]),
@@ -119,9 +143,9 @@ fn inputs(params: &Params) -> Inputs<'_> {
 }
 
 /// Measures one round on all threads.
-fn measure(memory: &mut [Memory], hash: fn(&mut Memory)) -> Rate {
+fn measure(memory: &mut [Memory], variant: Variant) -> Rate {
     let thread_rates: Vec<Rate> = thread::scope(|scope| {
-        let running: Vec<_> = memory.iter_mut().map(|memory| scope.spawn(|| thread_rate(memory, hash))).collect();
+        let running: Vec<_> = memory.iter_mut().map(|memory| scope.spawn(|| thread_rate(memory, variant))).collect();
         running.into_iter().map(|thread| thread.join().expect("the thread computes hashes")).collect()
     });
     Rate {
@@ -130,11 +154,11 @@ fn measure(memory: &mut [Memory], hash: fn(&mut Memory)) -> Rate {
     }
 }
 
-fn thread_rate(memory: &mut Memory, hash: fn(&mut Memory)) -> Rate {
+fn thread_rate(memory: &mut Memory, variant: Variant) -> Rate {
     let (started, cpu_before) = (Instant::now(), cpu_seconds());
     let mut hashes = 0.0;
     while started.elapsed() < ROUND {
-        hash(memory);
+        variant.hash(memory);
         hashes += 1.0;
     }
     Rate { wall: hashes / started.elapsed().as_secs_f64(), cpu: hashes / (cpu_seconds() - cpu_before) }

@@ -1,8 +1,8 @@
-//! Argon2 (RFC 9106) with a block function in AVX2 instructions.
+//! Argon2 (RFC 9106) with a block function in AVX-512 or AVX2 instructions.
 //!
 //! [`hash_into`] computes the same hash as the `argon2` crate, bit for bit. On a processor with
-//! AVX2, this crate computes Argon2id of version 0x13 with one lane. The `argon2` crate computes
-//! all other hashes, and all hashes on other processors, in the same [`Arena`].
+//! AVX-512 or AVX2, this crate computes Argon2id of version 0x13 with one lane. The `argon2` crate
+//! computes all other hashes, and all hashes on other processors, in the same [`Arena`].
 //!
 //! | module | job | source |
 //! |---|---|---|
@@ -10,7 +10,7 @@
 //! | `single_lane` | the computation with one lane | RFC 9106 section 3.2 |
 //! | `single_lane::blake2b` | H0, and the variable-length hash H' | sections 3.2 (step 1) and 3.3 |
 //! | `single_lane::indexing` | which block is the reference block | section 3.4 |
-//! | `single_lane::avx2` | the compression function G and its permutation P | sections 3.5 and 3.6 |
+//! | `single_lane::avx2`, `single_lane::avx512` | the compression function G and its permutation P | sections 3.5 and 3.6 |
 //!
 //! # What makes it fast
 //!
@@ -18,25 +18,26 @@
 //! that is not known before the previous call is nearly finished. The measurements are in
 //! docs/adr/0010-argon2-simd.md. Each optimization is explained in its module:
 //!
-//! - P processes four words per instruction, and three rows or two columns at once:
-//!   `single_lane::avx2`.
+//! - P processes four words per instruction, and three rows or two columns at once
+//!   (`single_lane::avx2`), or eight words per instruction and all rows or columns at once
+//!   (`single_lane::avx512`).
 //! - The reference block of the next call is prefetched as soon as the word that names it is
 //!   known: `single_lane`.
 //! - The memory is mapped once, in huge pages: `arena`.
 //!
 //! # Memory safety
 //!
-//! `unsafe` is denied except for six expressions, each in a function that is safe to call with any
-//! arguments: a load and a store of 32 bytes through a reference, the call of AVX2 code with a value
-//! that only detection creates, a prefetch, the advice about huge pages, and the view of the arena's
-//! initialised blocks. Safe code with checked indices decides which blocks a call of G reads and
+//! `unsafe` is denied except for nine expressions, each in a function that is safe to call with any
+//! arguments: for AVX2 and for AVX-512 a load and a store of one vector through a reference, and the call
+//! of their code with a value that only detection creates; a prefetch, the advice about huge pages, and the
+//! view of the arena's initialised blocks. Safe code with checked indices decides which blocks a call of G reads and
 //! writes. docs/DEVELOPMENT.md has the commands that check memory safety (Miri, AddressSanitizer,
 //! Valgrind, fuzzing).
 //!
 //! # Secrets
 //!
 //! After each hash, H0, the digests of H', the bytes of the first and last blocks, the scratch block
-//! of G, and BLAKE2b's state and buffer are wiped. The arena is wiped when it is dropped. This crate
+//! of G in AVX2, and BLAKE2b's state and buffer are wiped. The arena is wiped when it is dropped. This crate
 //! cannot wipe registers, the values that the compiler spills from them to the stack, and the block
 //! that BLAKE2b's own round works on.
 
@@ -69,63 +70,90 @@ pub struct Inputs<'a> {
     pub salt: &'a [u8],
 }
 
-/// The implementation that computes Argon2id with one lane on this machine.
+/// An implementation that this machine can run. It computes Argon2id of version 0x13 with one lane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Implementation {
-    /// The AVX2 block function of this crate.
-    Avx2,
-    /// The `argon2` crate.
+pub struct Implementation(Kind);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    #[cfg(target_arch = "x86_64")]
+    Avx512(single_lane::Avx512),
+    #[cfg(target_arch = "x86_64")]
+    Avx2(single_lane::Avx2),
     Portable,
 }
 
 impl Implementation {
-    /// Detects the implementation by asking the processor and the operating system, which has to save
-    /// the AVX2 registers.
+    /// The `argon2` crate, on any machine.
+    pub const PORTABLE: Self = Self(Kind::Portable);
+
+    /// Detects the fastest implementation by asking the processor and the operating system, which has
+    /// to save the vector registers.
     #[must_use]
     pub fn detect() -> Self {
+        Self::all().next().unwrap_or(Self::PORTABLE)
+    }
+
+    /// Detects all implementations, the fastest first and the portable one last.
+    pub fn all() -> impl Iterator<Item = Self> {
         #[cfg(target_arch = "x86_64")]
-        if single_lane::Avx2::detect().is_some() {
-            return Self::Avx2;
-        }
-        Self::Portable
+        let ours = [single_lane::Avx512::detect().map(Kind::Avx512), single_lane::Avx2::detect().map(Kind::Avx2)];
+        #[cfg(not(target_arch = "x86_64"))]
+        let ours: [Option<Kind>; 0] = [];
+        ours.into_iter().flatten().chain([Kind::Portable]).map(Self)
     }
 }
 
 impl fmt::Display for Implementation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Avx2 => "avx2",
-            Self::Portable => "portable",
+        f.write_str(match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512(_) => "avx512",
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2(_) => "avx2",
+            Kind::Portable => "portable",
         })
     }
 }
 
-/// Computes a hash in the arena and writes it to `out`. The length of `out` is an input of the hash.
+/// Computes a hash in the arena with this machine's fastest implementation and writes it to `out`. The
+/// length of `out` is an input of the hash.
 ///
 /// # Errors
 /// Returns the same errors as the `argon2` crate if the secret, password, salt or output has a length
 /// that Argon2 or the parameters do not allow, or if the arena is too small. Then nothing has been
 /// computed, and `out` is unchanged.
 pub fn hash_into(inputs: &Inputs<'_>, arena: &mut Arena, out: &mut [u8]) -> Result<()> {
-    #[cfg(target_arch = "x86_64")]
-    if inputs.algorithm == Algorithm::Argon2id
-        && inputs.version == Version::V0x13
-        && inputs.params.p_cost() == 1
-        && let Some(avx2) = single_lane::Avx2::detect()
-    {
-        let blocks = check_lengths(inputs, arena, out.len())?;
-        single_lane::hash(avx2, inputs, blocks, out);
-        return Ok(());
-    }
-    hash_into_portably(inputs, arena, out)
+    hash_into_with(Implementation::detect(), inputs, arena, out)
 }
 
-/// Computes the same hash with the `argon2` crate on any machine, for comparison.
+/// Computes the same hash with this implementation, for comparison.
 ///
 /// # Errors
 /// Returns the same errors as [`hash_into`].
-pub fn hash_into_portably(inputs: &Inputs<'_>, arena: &mut Arena, out: &mut [u8]) -> Result<()> {
+pub fn hash_into_with(
+    implementation: Implementation,
+    inputs: &Inputs<'_>,
+    arena: &mut Arena,
+    out: &mut [u8],
+) -> Result<()> {
     let blocks = check_lengths(inputs, arena, out.len())?;
+    #[cfg(target_arch = "x86_64")]
+    if inputs.algorithm == Algorithm::Argon2id && inputs.version == Version::V0x13 && inputs.params.p_cost() == 1 {
+        match implementation.0 {
+            Kind::Avx512(avx512) => {
+                single_lane::hash(single_lane::Avx512Compression::from(avx512), inputs, blocks, out);
+                return Ok(());
+            }
+            Kind::Avx2(avx2) => {
+                single_lane::hash(single_lane::Avx2Compression::from(avx2), inputs, blocks, out);
+                return Ok(());
+            }
+            Kind::Portable => {}
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let Implementation(Kind::Portable) = implementation;
     Argon2::new_with_secret(inputs.secret, inputs.algorithm, inputs.version, inputs.params.clone())?
         .hash_password_into_with_memory(inputs.password, inputs.salt, out, blocks)
 }

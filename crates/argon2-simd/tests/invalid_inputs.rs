@@ -2,7 +2,7 @@
 //! unchanged.
 
 use argon2::{Algorithm, Argon2, Block, Error, MAX_PWD_LEN, Params, Result, Version};
-use argon2_simd::{Arena, Inputs, hash_into, hash_into_portably};
+use argon2_simd::{Arena, Implementation, Inputs, hash_into_with};
 
 const UNTOUCHED: u8 = 0xA5;
 
@@ -29,7 +29,7 @@ impl Default for HashCall<'_> {
 }
 
 impl HashCall<'_> {
-    /// Returns the outcome, after checking that both functions of this crate agree with the `argon2` crate.
+    /// Returns the outcome, after checking that all implementations agree with the `argon2` crate.
     fn outcome(&self) -> Result<()> {
         let inputs = Inputs {
             algorithm: Algorithm::Argon2id,
@@ -47,12 +47,12 @@ impl HashCall<'_> {
                     argon2.hash_password_into_with_memory(self.password, self.salt, &mut out, &mut memory[..])
                 },
             );
-        for compute in [hash_into, hash_into_portably] {
+        for implementation in Implementation::all() {
             let mut arena =
                 Arena::for_params(&Params::new(self.arena_kib, 1, 1, None).expect("the parameters are allowed"));
             assert_eq!(arena.fits(&self.params), self.params.block_count() <= self.arena_kib as usize);
             let mut out = vec![UNTOUCHED; self.output_len];
-            let outcome = compute(&inputs, &mut arena, &mut out);
+            let outcome = hash_into_with(implementation, &inputs, &mut arena, &mut out);
             assert_eq!(outcome, argon2_crate_outcome);
             assert_eq!(outcome.is_err(), out.iter().all(|byte| *byte == UNTOUCHED), "{outcome:?}");
         }

@@ -1,7 +1,7 @@
 //! Tests that for all inputs the hash is the same as the `argon2` crate's with its own memory.
 
 use argon2::{Algorithm, Argon2, AssociatedData, Params, ParamsBuilder, Version};
-use argon2_simd::{Arena, Implementation, Inputs, hash_into, hash_into_portably};
+use argon2_simd::{Arena, Implementation, Inputs, hash_into_with};
 use proptest::{collection::vec, prelude::*};
 
 /// The size of the arena in blocks. It contains the data of the previous case.
@@ -89,30 +89,34 @@ fn case(
     })
 }
 
-/// Checks both implementations with one arena for all cases. It is larger than needed and contains old data.
+/// Checks all implementations with one arena for all cases. It is larger than needed and contains old data.
 fn assert_equal_hashes(cases: impl Strategy<Value = Case>) {
     let params = Params::new(ARENA_BLOCKS, 1, 1, None).expect("the parameters are allowed");
     let arena = std::sync::Mutex::new(Arena::for_params(&params));
     proptest!(|(case in cases)| {
         let arena = &mut *arena.lock().expect("no case has panicked");
         let expected = case.argon2_crate_hash();
-        for compute in [hash_into, hash_into_portably] {
+        for implementation in Implementation::all() {
             let mut out = vec![0; case.output_len];
-            compute(&case.inputs(), arena, &mut out).expect("the parameters are allowed");
-            prop_assert_eq!(&out, &expected);
+            hash_into_with(implementation, &case.inputs(), arena, &mut out).expect("the parameters are allowed");
+            prop_assert_eq!(&out, &expected, "{}", implementation);
         }
     });
 }
 
-fn warn_without_avx2() {
-    if Implementation::detect() == Implementation::Portable {
-        eprintln!("SKIPPED: without AVX2 the portable implementation is compared with itself");
+/// Reports what is not tested on this machine.
+fn warn_about_missing_implementations() {
+    let names: Vec<_> = Implementation::all().map(|implementation| implementation.to_string()).collect();
+    for name in ["avx512", "avx2"] {
+        if !names.contains(&name.to_owned()) {
+            eprintln!("SKIPPED: {name}, which this processor does not have");
+        }
     }
 }
 
 #[test]
 fn argon2id_with_one_lane_equals_the_argon2_crate() {
-    warn_without_avx2();
+    warn_about_missing_implementations();
     assert_equal_hashes(case(Just(Algorithm::Argon2id), Just(Version::V0x13), Just(1)));
 }
 
@@ -127,7 +131,7 @@ fn all_other_parameters_equal_the_argon2_crate() {
 #[test]
 #[cfg_attr(miri, ignore = "Miri does not support madvise")]
 fn large_memory_equals_the_argon2_crate() {
-    warn_without_avx2();
+    warn_about_missing_implementations();
     for memory_kib in [2_047, 2_048, 2_051, 19_456] {
         let case = Case {
             algorithm: Algorithm::Argon2id,
@@ -138,8 +142,12 @@ fn large_memory_equals_the_argon2_crate() {
             salt: b"0123456789abcdef".to_vec(),
             output_len: 32,
         };
-        let mut out = [0; 32];
-        hash_into(&case.inputs(), &mut Arena::for_params(&case.params), &mut out).unwrap();
-        assert_eq!(out[..], case.argon2_crate_hash(), "{memory_kib} KiB");
+        let expected = case.argon2_crate_hash();
+        for implementation in Implementation::all() {
+            let mut out = [0; 32];
+            let mut arena = Arena::for_params(&case.params);
+            hash_into_with(implementation, &case.inputs(), &mut arena, &mut out).unwrap();
+            assert_eq!(out[..], expected, "{implementation}, {memory_kib} KiB");
+        }
     }
 }

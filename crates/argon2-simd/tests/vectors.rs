@@ -1,17 +1,16 @@
-//! Published test vectors, with this machine's implementation and with the portable one.
+//! Published test vectors, with all implementations that this machine can run.
 
-use argon2::{Algorithm, AssociatedData, Params, ParamsBuilder, Result, Version};
-use argon2_simd::{Arena, Inputs, hash_into, hash_into_portably};
+use argon2::{Algorithm, AssociatedData, Params, ParamsBuilder, Version};
+use argon2_simd::{Arena, Implementation, Inputs, hash_into_with};
 
-type HashFunction = fn(&Inputs<'_>, &mut Arena, &mut [u8]) -> Result<()>;
-
-fn tag(hash: HashFunction, inputs: &Inputs<'_>) -> String {
+fn tag(implementation: Implementation, inputs: &Inputs<'_>) -> String {
     let mut out = [0; 32];
-    hash(inputs, &mut Arena::for_params(inputs.params), &mut out).expect("the parameters are allowed");
+    hash_into_with(implementation, inputs, &mut Arena::for_params(inputs.params), &mut out)
+        .expect("the parameters are allowed");
     hex::encode(out)
 }
 
-/// The vector of RFC 9106 section 5.3 has four lanes, so `hash_into` is portable too.
+/// The vector of RFC 9106 section 5.3 has four lanes, so all implementations are portable.
 #[test]
 fn the_rfc_9106_vector_is_reproduced() {
     let params = ParamsBuilder::new()
@@ -31,8 +30,9 @@ fn the_rfc_9106_vector_is_reproduced() {
         salt: &[2; 16],
     };
     let expected = "0d640df58d78766c08c037a34a8b53c9d01ef0452d75b65eb52520e96b01e659";
-    assert_eq!(tag(hash_into, &inputs), expected);
-    assert_eq!(tag(hash_into_portably, &inputs), expected);
+    for implementation in Implementation::all() {
+        assert_eq!(tag(implementation, &inputs), expected, "{implementation}");
+    }
 }
 
 /// The vectors are from `src/test.c` of the reference implementation: Argon2id, version 0x13, one lane.
@@ -64,10 +64,12 @@ fn the_vectors_of_the_reference_implementation_are_reproduced() {
             password: password.as_bytes(),
             salt: salt.as_bytes(),
         };
-        assert_eq!(tag(hash_into, &inputs), expected, "{memory_kib} KiB, {passes} passes, {password}, {salt}");
-        if memory_kib == 1 << 8 {
+        for implementation in Implementation::all() {
             // The portable implementation takes seconds for the large ones.
-            assert_eq!(tag(hash_into_portably, &inputs), expected);
+            if implementation != Implementation::PORTABLE || memory_kib == 1 << 8 {
+                let tag = tag(implementation, &inputs);
+                assert_eq!(tag, expected, "{implementation}, {memory_kib} KiB, {passes} passes, {password}, {salt}");
+            }
         }
     }
 }

@@ -6,7 +6,7 @@
 use std::cell::RefCell;
 
 use argon2::{Algorithm, Argon2, AssociatedData, Block, Params, ParamsBuilder, Version};
-use argon2_simd::{Arena, Inputs, hash_into};
+use argon2_simd::{Arena, Implementation, Inputs, hash_into_with};
 use libfuzzer_sys::{
     arbitrary::{self, Arbitrary},
     fuzz_target,
@@ -58,8 +58,10 @@ fuzz_target!(|case: Case<'_>| {
     });
     let inputs =
         Inputs { algorithm, params: &params, version, secret: case.secret, password: case.password, salt: case.salt };
-    let mut out = vec![0; case.output_len.into()];
-    let outcome = ARENA.with_borrow_mut(|arena| hash_into(&inputs, arena, &mut out));
-    assert_eq!(outcome, argon2_crate_outcome);
-    assert_eq!(out, expected);
+    for implementation in Implementation::all() {
+        let mut out = vec![0; case.output_len.into()];
+        let outcome = ARENA.with_borrow_mut(|arena| hash_into_with(implementation, &inputs, arena, &mut out));
+        assert_eq!(outcome, argon2_crate_outcome, "{implementation}");
+        assert_eq!(out, expected, "{implementation}");
+    }
 });

@@ -20,7 +20,7 @@
 //! - **Feed-forward in the target.** G ends with an XOR of its state and its start value R. There are
 //!   no registers for R. It is written to the target, in later passes added (XOR) to the old contents
 //!   (section 3.2, step 6), and the result is added to it. So R is neither computed twice nor stored
-//!   elsewhere. This is correct because the target is not one of the sources: [`Avx2::compress`] has an
+//!   elsewhere. This is correct because the target is not one of the sources: [`Compression::compress`] has an
 //!   exclusive reference to it.
 //! - **The first word early.** It is in the first column, so it is known when three quarters of the
 //!   columns are not computed yet.
@@ -28,6 +28,9 @@
 use std::arch::x86_64::*;
 
 use argon2::Block;
+use zeroize::Zeroize;
+
+use super::Compression;
 
 /// The four words of a vector.
 type Words = [u64; 4];
@@ -36,7 +39,7 @@ type Words = [u64; 4];
 type Row = [Words; 4];
 
 /// A proof that the processor has AVX2. Only detection creates it.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Avx2(());
 
 impl Avx2 {
@@ -44,32 +47,37 @@ impl Avx2 {
     pub(crate) fn detect() -> Option<Self> {
         is_x86_feature_detected!("avx2").then_some(Self(()))
     }
+}
 
-    /// Writes G(x, y) to the target, or adds it (XOR) to the target's contents. `first_word` is called
-    /// with the target's first word as soon as it is known, long before the rest.
-    #[allow(unsafe_code, reason = "code for any processor calls code for AVX2")]
-    pub(super) fn compress<const ADD: bool>(
-        self,
-        target: &mut Block,
-        x: &Block,
-        y: &Block,
-        scratch: &mut Block,
-        first_word: impl FnOnce(u64),
-    ) {
-        // SAFETY: `self` exists, so the processor has AVX2.
-        unsafe { compress::<ADD>(rows_mut(target), rows(x), rows(y), rows_mut(scratch), first_word) }
+/// The compression function G in AVX2 instructions.
+pub(crate) struct Avx2Compression {
+    /// Allows the calls of AVX2 code.
+    _proof: Avx2,
+    /// The block for the state between rows and columns.
+    scratch: Block,
+}
+
+impl From<Avx2> for Avx2Compression {
+    fn from(proof: Avx2) -> Self {
+        Self { _proof: proof, scratch: Block::new() }
     }
 }
 
-/// Prefetches a block that will soon be read.
-#[inline]
-#[allow(unsafe_code, reason = "the intrinsic needs SSE, which no function here declares")]
-pub(super) fn prefetch(blocks: *const Block, index: usize) {
-    const LINE: usize = 64;
-    let block = blocks.wrapping_add(index).cast::<i8>();
-    for offset in (0..Block::SIZE).step_by(LINE) {
-        // SAFETY: every x86-64 processor has SSE. Any address is allowed: a prefetch never faults.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(block.wrapping_add(offset)) };
+impl Compression for Avx2Compression {
+    fn position(word: usize) -> usize {
+        word
+    }
+
+    #[allow(unsafe_code, reason = "code for any processor calls code for AVX2")]
+    fn compress<const ADD: bool>(&mut self, target: &mut Block, x: &Block, y: &Block, first_word: impl FnOnce(u64)) {
+        // SAFETY: `self` contains the proof that the processor has AVX2.
+        unsafe { compress::<ADD>(rows_mut(target), rows(x), rows(y), rows_mut(&mut self.scratch), first_word) }
+    }
+}
+
+impl Drop for Avx2Compression {
+    fn drop(&mut self) {
+        self.scratch.zeroize();
     }
 }
 
@@ -234,37 +242,4 @@ fn load(words: &Words) -> __m256i {
 fn store(words: &mut Words, vector: __m256i) {
     // SAFETY: writes the 32 bytes of `words`, with any alignment.
     unsafe { _mm256_storeu_si256(words.as_mut_ptr().cast(), vector) }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn block() -> impl Strategy<Value = Block> {
-        proptest::collection::vec(any::<u64>(), 128).prop_map(|words| {
-            let mut block = Block::new();
-            block.as_mut().copy_from_slice(&words);
-            block
-        })
-    }
-
-    #[test]
-    fn the_first_word_is_reported_and_later_passes_add() {
-        let Some(avx2) = Avx2::detect() else {
-            eprintln!("SKIPPED: this processor has no AVX2");
-            return;
-        };
-        proptest!(|(x in block(), y in block(), before in block())| {
-            let (mut fresh, mut added, mut scratch) = (before, before, before);
-            let (mut reported_fresh, mut reported_added) = (None, None);
-            avx2.compress::<false>(&mut fresh, &x, &y, &mut scratch, |word| reported_fresh = Some(word));
-            avx2.compress::<true>(&mut added, &x, &y, &mut scratch, |word| reported_added = Some(word));
-            prop_assert_eq!(reported_fresh, Some(fresh.as_ref()[0]));
-            prop_assert_eq!(reported_added, Some(added.as_ref()[0]));
-            let expected = fresh ^ &before;
-            prop_assert_eq!(expected.as_ref(), added.as_ref());
-        });
-    }
 }

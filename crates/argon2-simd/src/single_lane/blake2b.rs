@@ -11,6 +11,7 @@ use blake2::{
 };
 use zeroize::{Zeroize, Zeroizing};
 
+use super::Compression;
 use crate::Inputs;
 
 /// The maximum length of a BLAKE2b digest, in bytes.
@@ -43,19 +44,19 @@ pub(super) fn h0(inputs: &Inputs<'_>, output_len: usize) -> Zeroizing<[u8; MAX_D
 }
 
 /// Computes block 0 or 1 of the only lane: H' of H0, the block's number and the lane's number.
-pub(super) fn first_block(h0: &[u8; MAX_DIGEST_BYTES], number: u32, block: &mut Block) {
+pub(super) fn first_block<C: Compression>(h0: &[u8; MAX_DIGEST_BYTES], number: u32, block: &mut Block) {
     let mut bytes = Zeroizing::new([0; Block::SIZE]);
     h_prime(&[h0, &number.to_le_bytes(), &0_u32.to_le_bytes()], bytes.as_mut());
-    for (word, bytes) in block.as_mut().iter_mut().zip(bytes.as_chunks().0) {
-        *word = u64::from_le_bytes(*bytes);
+    for (word, bytes) in bytes.as_chunks().0.iter().enumerate() {
+        block.as_mut()[C::position(word)] = u64::from_le_bytes(*bytes);
     }
 }
 
 /// Computes the output hash: H' of the last block.
-pub(super) fn output(last: &Block, out: &mut [u8]) {
+pub(super) fn output<C: Compression>(last: &Block, out: &mut [u8]) {
     let mut bytes = Zeroizing::new([0; Block::SIZE]);
-    for (bytes, word) in bytes.as_chunks_mut().0.iter_mut().zip(last.as_ref()) {
-        *bytes = word.to_le_bytes();
+    for (word, bytes) in bytes.as_chunks_mut().0.iter_mut().enumerate() {
+        *bytes = last.as_ref()[C::position(word)].to_le_bytes();
     }
     h_prime(&[bytes.as_ref()], out);
 }

@@ -19,10 +19,11 @@ pub(crate) fn describe() -> Result<Machine> {
     let kib: u64 = field(&memory, "MemTotal").and_then(|text| text.split(' ').next()?.parse().ok()).unwrap_or(0);
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease")?;
     let cores = std::thread::available_parallelism()?;
-    let simd = if field(&cpus, "flags").is_some_and(|flags| flags.split(' ').any(|flag| flag == "avx2")) {
-        "AVX2"
-    } else {
-        "no AVX2"
+    let flags: Vec<_> = field(&cpus, "flags").unwrap_or_default().split(' ').collect();
+    let simd = match (flags.contains(&"avx512f"), flags.contains(&"avx2")) {
+        (true, _) => "AVX-512",
+        (false, true) => "AVX2",
+        (false, false) => "no AVX2",
     };
     let machine = format!("{model}, {cores} cores, {simd}, {} GiB, Linux {}", kib.div_ceil(1024 * 1024), kernel.trim());
     Ok(Machine { machine, commit: commit()? })

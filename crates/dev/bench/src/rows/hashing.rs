@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::Result;
 use argon2::{Algorithm, Argon2, Block, Params, Version};
-use argon2_simd::{Arena, Implementation, Inputs, hash_into};
+use argon2_simd::{Arena, Implementation, Inputs, hash_into_with};
 
 use crate::{
     environment::Environment,
@@ -27,7 +27,7 @@ const SALT: &[u8] = b"0123456789abcdef";
 type HashRate = fn(usize, Duration) -> f64;
 
 /// The implementations with which ours is compared.
-const OTHER_IMPLEMENTATIONS: [(&str, HashRate, Goal, &str); 4] = [
+const OTHER_IMPLEMENTATIONS: [(&str, HashRate, Goal, &str); 5] = [
     ("crate, fresh memory", crate_fresh, Goal::Ratio(3.0), "new pages from the kernel for each hash"),
     (
         "crate, memory for each hash",
@@ -36,6 +36,7 @@ const OTHER_IMPLEMENTATIONS: [(&str, HashRate, Goal, &str); 4] = [
         "`hash_password_into`, which frees its memory and gets the same memory from glibc again",
     ),
     ("crate, arena", crate_arena, Goal::Ratio(1.9), ""),
+    ("itself in AVX2", in_avx2, Goal::None, "on a processor without AVX-512 both are the same"),
     ("C reference for this processor", c_reference, Goal::None, "compiled with `-march=native`"),
 ];
 
@@ -66,6 +67,15 @@ pub(super) fn measure(environment: &Environment) -> Result<Findings> {
 
 /// Returns the hash limit, which is an upper bound for logins per second.
 pub(crate) fn hashes_per_second(threads: usize, length: Duration) -> f64 {
+    implementation_rate(Implementation::detect(), threads, length)
+}
+
+fn in_avx2(threads: usize, length: Duration) -> f64 {
+    let avx2 = Implementation::all().find(|implementation| implementation.to_string() == "avx2");
+    implementation_rate(avx2.unwrap_or(Implementation::PORTABLE), threads, length)
+}
+
+fn implementation_rate(implementation: Implementation, threads: usize, length: Duration) -> f64 {
     rate(threads, length, || {
         let params = params();
         let mut arena = Arena::for_params(&params);
@@ -78,7 +88,7 @@ pub(crate) fn hashes_per_second(threads: usize, length: Duration) -> f64 {
                 password: PASSWORD,
                 salt: SALT,
             };
-            hash_into(&inputs, &mut arena, &mut [0; 32]).expect("the parameters are valid");
+            hash_into_with(implementation, &inputs, &mut arena, &mut [0; 32]).expect("the parameters are valid");
         }
     })
 }
