@@ -14,12 +14,14 @@
 //! | [`kafka`] | a client configuration whose guarantees cannot be overridden |
 //! | [`topology`] | what can be seen of the topology of MongoDB and Kafka, and which findings follow |
 //! | [`backoff`] | growing delays with jitter |
+//! | [`batches`] | one loop that handles the items of a queue in batches |
 //! | [`clock`] | time and identifiers as arguments, so that tests can choose them |
 //! | [`random_bytes`] | random bytes for keys, tokens and salts |
 //! | [`fail_points`] | places at which a development build can be killed |
 #![warn(missing_docs)]
 
 pub mod backoff;
+pub mod batches;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -104,6 +104,8 @@ impl Application {
         let (auth, lifetimes) = (&config.auth, lifetimes(&config));
         let jwts = Jwts::new(Arc::clone(&signing), auth.issuer.clone(), auth.audience.clone(), auth.token_type);
         let writes = Writes::on_current_runtime();
+        let (rate_limiter, refund_writer) =
+            RateLimiter::new(store.throttles.clone(), &encryption, config.limits.clone(), metrics.clone());
         let accounts = Arc::new(AccountService {
             writer: AccountWriter { store: store.clone(), clock: clock.clone(), relay: Some(relay) },
             hashes,
@@ -119,12 +121,7 @@ impl Application {
             mfa_tokens: MfaTokens::new(&encryption, lifetimes.mfa_token),
             outbox: EventBuilder::new(ids.clone(), replica, parsed.sealing),
             background: queue,
-            rate_limiter: RateLimiter::new(
-                store.throttles.clone(),
-                &encryption,
-                config.limits.clone(),
-                metrics.clone(),
-            ),
+            rate_limiter,
             keys: encryption,
             clock: clock.clone(),
             ids: ids.clone(),
@@ -188,6 +185,7 @@ impl Application {
             }
         });
         lifecycle.spawn(Stage::Queues, "background", |stop| background.run(Arc::clone(&accounts), stop));
+        lifecycle.spawn(Stage::Queues, "refunds", |stop| refund_writer.run(stop));
         lifecycle.spawn(Stage::Support, "signing-keys", |stop| Arc::clone(&signing).keep_fresh(stop));
         let (probe, indexes) =
             (database.collection(store::READINESS), store::non_unique_indexes(config.audit.retention));

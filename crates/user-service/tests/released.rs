@@ -15,7 +15,9 @@ use user_service::{
     config::{Config, SOURCE},
     domain::{Cursor, SigningAlgorithm},
     keys::{KeyEncryptionKey, SigningKeys},
-    store::{ImportCheckpoint, SessionRow, Store, ThrottleKey, ThrottleRule, UserRecord},
+    store::{
+        AttemptCharge, Backoff, ChargeId, ImportCheckpoint, SessionRow, Store, ThrottleKey, ThrottleRule, UserRecord,
+    },
 };
 
 /// The key of the recorded runs: 32 bytes, 1, 2, … 32.
@@ -192,8 +194,12 @@ async fn check_other_collections(database: &Database, store: &Store) {
         let (subject, part) = id.split_at(16);
         let key =
             ThrottleKey { subject: subject.try_into().expect("16 bytes"), part: part.try_into().expect("16 bytes") };
-        let rule = ThrottleRule::Rate { quota: 5, window: Duration::from_secs(60) };
-        store.throttles.peek(key, rule).await.unwrap_or_else(|error| panic!("{error}: {document}"));
+        let (minute, network) = (Duration::from_secs(60), [1; 16]);
+        let rule = Backoff { free: 5, first: minute, longest: minute };
+        let charge = AttemptCharge { id: ChargeId::random(), key, rule, network: Some((network, rule)) };
+        store.throttles.charge_attempt(&charge, &[]).await.unwrap_or_else(|error| panic!("{error}: {document}"));
+        let rule = ThrottleRule::Rate { quota: 5, window: minute };
+        store.throttles.charge(key, rule).await.unwrap_or_else(|error| panic!("{error}: {document}"));
     }
     for document in all(database, "audit").await {
         let user = id_of(&document, "userId");

@@ -4,6 +4,7 @@
 //! operation has a deadline; the outcome of an operation that exceeds it is unknown.
 
 mod admins;
+mod attempts;
 mod audit;
 mod bulk;
 mod clients;
@@ -33,6 +34,7 @@ use service_kit::mongo::WorkerCollection;
 use collection::CollectionHandle;
 
 pub use admins::{AdminRemoval, AdminStore, RemovalCount};
+pub use attempts::{AttemptCharge, AttemptRefund, AttemptState, Backoff, ChargeId, Forget};
 pub use audit::{AuditEntry, AuditOnlyKind, AuditRow, AuditStore};
 pub use bulk::{BulkStore, KeyHolder};
 pub use clients::{ClientRecord, ClientStore};

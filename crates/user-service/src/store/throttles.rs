@@ -1,5 +1,5 @@
 //! The rate limits: one row for each key. A single update decides and charges, by the clock of the database, so
-//! that all replicas have the same state.
+//! that all replicas have the same state. The rows of attempts are in `attempts.rs`.
 //!
 //! The loss of a row only spares an attacker a wait. Therefore the writes wait neither for the journal nor for a
 //! majority.
@@ -11,16 +11,19 @@ use mongodb::options::{Acknowledgment, CollectionOptions, ReturnDocument, WriteC
 use serde::Deserialize;
 use service_kit::mongo::{StoreError, WorkerCollection, with_deadline};
 
-use super::collection::{CollectionHandle, SCHEMA_VERSION, binary, bson_error};
+use super::{
+    attempts::Backoff,
+    collection::{CollectionHandle, SCHEMA_VERSION, binary, bson_error},
+};
 
 /// The maximum number of attempts of an upsert. Of two concurrent upserts of one key, one fails.
 const MAX_ATTEMPTS: usize = 3;
-/// The maximum number of doublings, whatever the longest wait is.
-const MAX_DOUBLINGS: i32 = 40;
+/// The time of expiry is rounded up to a multiple of this, so that most updates do not change its index.
+const EXPIRY_ROUNDING: i64 = 10 * 60 * 1000;
 
 /// The id of a row, which consists of keyed hashes. All rows of one subject have the same first half, so that a
 /// range of ids deletes them together.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct ThrottleKey {
     pub subject: [u8; 16],
     /// Zeros for the subject as a whole.
@@ -28,7 +31,13 @@ pub struct ThrottleKey {
 }
 
 impl ThrottleKey {
-    fn id(&self) -> Bson {
+    /// Returns the key of the subject as a whole.
+    #[must_use]
+    pub const fn of_subject(subject: [u8; 16]) -> Self {
+        Self { subject, part: [0; 16] }
+    }
+
+    pub(super) fn id(&self) -> Bson {
         Bson::from(binary(&[self.subject, self.part].concat()))
     }
 }
@@ -36,11 +45,12 @@ impl ThrottleKey {
 /// The rule that decides when a row refuses a charge.
 #[derive(Debug, Clone, Copy)]
 pub enum ThrottleRule {
-    /// From charge number `free` on, each charge is followed by a wait: `first`, doubled each time, at most
-    /// `longest`. One charge decays in the time `longest`.
-    Backoff { free: u32, first: Duration, longest: Duration },
+    Backoff(Backoff),
     /// At most `quota` charges at once, and the same number again in each `window`.
-    Rate { quota: u32, window: Duration },
+    Rate {
+        quota: u32,
+        window: Duration,
+    },
 }
 
 impl ThrottleRule {
@@ -48,7 +58,7 @@ impl ThrottleRule {
     #[must_use]
     pub fn decay_interval(&self) -> Duration {
         let time = match self {
-            Self::Backoff { longest, .. } => *longest,
+            Self::Backoff(backoff) => backoff.longest,
             Self::Rate { quota, window } => *window / (*quota).max(1),
         };
         time.max(Duration::from_millis(1))
@@ -58,7 +68,7 @@ impl ThrottleRule {
     #[must_use]
     pub fn quota(&self) -> u32 {
         match self {
-            Self::Backoff { free, .. } => *free,
+            Self::Backoff(backoff) => backoff.free,
             Self::Rate { quota, .. } => *quota,
         }
     }
@@ -82,7 +92,6 @@ struct Row {
     held: bool,
     level: f64,
     at: DateTime,
-    until: Option<DateTime>,
 }
 
 #[derive(Deserialize)]
@@ -93,8 +102,8 @@ struct Granted {
 /// The collection `throttles`.
 #[derive(Clone)]
 pub struct ThrottleStore {
-    collection: WorkerCollection<Document>,
-    deadline: Duration,
+    pub(super) collection: WorkerCollection<Document>,
+    pub(super) deadline: Duration,
 }
 
 impl ThrottleStore {
@@ -105,9 +114,9 @@ impl ThrottleStore {
         Self { collection, deadline: handle.deadline }
     }
 
-    /// Charges the row by one, unless it refuses the charge.
+    /// Charges the row of a quota by one, unless it refuses the charge.
     pub async fn charge(&self, key: ThrottleKey, rule: ThrottleRule) -> Result<ThrottleState, StoreError> {
-        self.update(key, rule, 1).await
+        Ok(self.charge_up_to(key, rule, 1).await?.1)
     }
 
     /// Charges the row by at most `wanted` requests: by as many as its quota has left, by the clock of the database.
@@ -118,34 +127,25 @@ impl ThrottleStore {
         rule: ThrottleRule,
         wanted: u32,
     ) -> Result<(u32, ThrottleState), StoreError> {
-        let document = self.find_and_update(key, grant_pipeline(rule, wanted)).await?;
+        let document = retry_upsert(|| {
+            let update = self
+                .collection
+                .find_one_and_update(doc! { "_id": key.id() }, charge_pipeline(rule, wanted))
+                .upsert(true)
+                .return_document(ReturnDocument::After);
+            with_deadline(self.deadline, update)
+        })
+        .await?;
+        let document = document.unwrap_or_default();
         let Granted { granted } = bson::deserialize_from_document(document.clone()).map_err(bson_error)?;
         Ok((granted, state_after(document, rule)?))
     }
 
-    /// Does the same work as a charge, but charges nothing.
-    pub async fn peek(&self, key: ThrottleKey, rule: ThrottleRule) -> Result<ThrottleState, StoreError> {
-        self.update(key, rule, 0).await
-    }
-
-    /// Takes back one charge and the wait that it caused.
+    /// Takes back one charge of a quota.
     pub async fn refund(&self, key: ThrottleKey) -> Result<(), StoreError> {
-        let less = doc! { "$max": [0.0, { "$subtract": ["$level", 1.0] }] };
-        let update = vec![doc! { "$set": { "level": less, "until": "$$REMOVE" } }];
+        let update = vec![doc! { "$set": { "level": { "$max": [0.0, { "$subtract": ["$level", 1.0] }] } } }];
         with_deadline(self.deadline, self.collection.update_one(doc! { "_id": key.id() }, update)).await?;
         Ok(())
-    }
-
-    /// Deletes one row.
-    pub async fn delete(&self, key: ThrottleKey) -> Result<(), StoreError> {
-        with_deadline(self.deadline, self.collection.delete_one(doc! { "_id": key.id() })).await?;
-        Ok(())
-    }
-
-    /// Deletes all rows of a subject, and returns their number.
-    pub async fn delete_subject(&self, subject: [u8; 16]) -> Result<u64, StoreError> {
-        let filter = doc! { "_id": subject_range(subject) };
-        Ok(with_deadline(self.deadline, self.collection.delete_many(filter)).await?.deleted_count)
     }
 
     /// Writes a mark, which counts no charges and expires after `lifetime` by the clock of the database.
@@ -174,47 +174,33 @@ impl ThrottleStore {
         let filter = doc! { "$and": all, "$expr": { "$lt": ["$$NOW", "$expiresAt"] } };
         Ok(with_deadline(self.deadline, self.collection.find_one(filter)).await?.is_some())
     }
+}
 
-    async fn update(&self, key: ThrottleKey, rule: ThrottleRule, by: i32) -> Result<ThrottleState, StoreError> {
-        state_after(self.find_and_update(key, charge_pipeline(rule, by)).await?, rule)
-    }
-
-    async fn find_and_update(&self, key: ThrottleKey, pipeline: Vec<Document>) -> Result<Document, StoreError> {
-        let mut attempts = 0;
-        loop {
-            attempts += 1;
-            let updated = self
-                .collection
-                .find_one_and_update(doc! { "_id": key.id() }, pipeline.clone())
-                .upsert(true)
-                .return_document(ReturnDocument::After);
-            match with_deadline(self.deadline, updated).await {
-                Ok(document) => return Ok(document.unwrap_or_default()),
-                Err(StoreError::DuplicateKey { .. }) if attempts < MAX_ATTEMPTS => {}
-                Err(error) => return Err(error),
-            }
+/// Repeats an upsert that another upsert of the same key has forestalled.
+pub(super) async fn retry_upsert<T, F>(mut upsert: impl FnMut() -> F) -> Result<T, StoreError>
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
+    let mut attempts = 0;
+    loop {
+        attempts += 1;
+        match upsert().await {
+            Err(StoreError::DuplicateKey { .. }) if attempts < MAX_ATTEMPTS => {}
+            result => return result,
         }
     }
 }
 
 /// Returns the range of the ids of all rows of a subject.
-fn subject_range(subject: [u8; 16]) -> Document {
+pub(super) fn subject_range(subject: [u8; 16]) -> Document {
     let id = |part| ThrottleKey { subject, part }.id();
     doc! { "$gte": id([0; 16]), "$lte": id([0xff; 16]) }
 }
 
 fn state_after(document: Document, rule: ThrottleRule) -> Result<ThrottleState, StoreError> {
     let row: Row = bson::deserialize_from_document(document).map_err(bson_error)?;
-    let now = row.at.to_jiff();
-    let wait = match rule {
-        ThrottleRule::Backoff { .. } => {
-            row.until.map_or(Duration::ZERO, |until| until.to_jiff().duration_since(now).try_into().unwrap_or_default())
-        }
-        ThrottleRule::Rate { quota, .. } => {
-            rule.decay_interval().mul_f64((row.level + 1.0 - f64::from(quota)).max(0.0))
-        }
-    };
-    Ok(ThrottleState { refused: row.held, level: row.level, wait, now })
+    let wait = rule.decay_interval().mul_f64((row.level + 1.0 - f64::from(rule.quota())).max(0.0));
+    Ok(ThrottleState { refused: row.held, level: row.level, wait, now: row.at.to_jiff() })
 }
 
 /// Returns the expression of the level that has not decayed.
@@ -226,7 +212,7 @@ fn decayed_level(decay: f64) -> Document {
 }
 
 /// Returns the update that charges at most `wanted` requests to a quota.
-fn grant_pipeline(rule: ThrottleRule, wanted: u32) -> Vec<Document> {
+fn charge_pipeline(rule: ThrottleRule, wanted: u32) -> Vec<Document> {
     let decay = millis(rule.decay_interval());
     let left = doc! { "$floor": { "$subtract": [f64::from(rule.quota()), "$level"] } };
     let granted = doc! { "$toInt": { "$max": [0.0, { "$min": [f64::from(wanted), left] }] } };
@@ -239,43 +225,17 @@ fn grant_pipeline(rule: ThrottleRule, wanted: u32) -> Vec<Document> {
         doc! { "$set": { "level": decayed_level(decay) } },
         doc! { "$set": { "granted": granted } },
         doc! { "$set": fields },
-        doc! { "$set": { "expiresAt": all_decayed } },
+        doc! { "$set": { "expiresAt": expires_at(all_decayed) } },
     ]
 }
 
-fn charge_pipeline(rule: ThrottleRule, by: i32) -> Vec<Document> {
-    let decay = millis(rule.decay_interval());
-    let level = decayed_level(decay);
-    let held = match rule {
-        ThrottleRule::Backoff { .. } => {
-            doc! { "$gt": [{ "$ifNull": ["$until", DateTime::from_millis(0)] }, "$$NOW"] }
-        }
-        ThrottleRule::Rate { quota, .. } => doc! { "$gt": [{ "$add": ["$level", 1.0] }, f64::from(quota)] },
-    };
-    let charged = doc! { "$cond": ["$held", "$level", { "$add": ["$level", f64::from(by)] }] };
-    let mut stages = vec![
-        doc! { "$set": { "level": level } },
-        doc! { "$set": { "held": held } },
-        doc! { "$set": { "schemaVersion": SCHEMA_VERSION, "level": charged, "at": "$$NOW" } },
-    ];
-    if let (ThrottleRule::Backoff { free, first, longest }, true) = (rule, by > 0) {
-        let step = doc! { "$ceil": { "$subtract": ["$level", f64::from(free) - 1.0] } };
-        let doubled = doc! { "$pow": [2.0, { "$min": [{ "$subtract": [&step, 1.0] }, MAX_DOUBLINGS] }] };
-        let wait = doc! { "$min": [millis(longest), { "$multiply": [millis(first), doubled] }] };
-        stages.push(doc! { "$set": { "until": { "$switch": {
-            "branches": [
-                { "case": "$held", "then": "$until" },
-                { "case": { "$gt": [step, 0.0] }, "then": { "$add": ["$$NOW", wait] } },
-            ],
-            "default": "$$REMOVE",
-        } } } });
-    }
-    // From then on the row has the same meaning as a missing row.
-    let all_decayed = doc! { "$add": ["$$NOW", { "$multiply": ["$level", decay] }] };
-    stages.push(doc! { "$set": { "expiresAt": { "$max": [all_decayed, "$until"] } } });
-    stages
+/// Returns when a row expires that has the same meaning as a missing row from `end` on.
+pub(super) fn expires_at(end: Document) -> Document {
+    let past = doc! { "$mod": [{ "$toLong": "$$end" }, EXPIRY_ROUNDING] };
+    let rounded = doc! { "$add": ["$$end", { "$subtract": [EXPIRY_ROUNDING, past] }] };
+    doc! { "$let": { "vars": { "end": end }, "in": rounded } }
 }
 
-fn millis(duration: Duration) -> f64 {
+pub(super) fn millis(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1000.0
 }

@@ -45,7 +45,7 @@ pub use self::privacy::{
     PersonalData, delete_account, export_audit, export_sessions, own_audit_log, personal_data,
 };
 pub use self::profile::{ProfilePatch, edit_user, update_profile};
-pub use self::rate_limit::{RateLimitStatus, RateLimiter, with_rate_limit_status};
+pub use self::rate_limit::{ChargedAttempt, RateLimitStatus, RateLimiter, RefundWriter, with_rate_limit_status};
 pub use self::registration::{ExpiryBatch, Registered, Registration, disown_account, expire_unverified, register};
 pub use self::second_factor::{BothFactors, TotpStarted, confirm_totp, remove_totp, renew_recovery_codes, start_totp};
 pub use self::sessions::{

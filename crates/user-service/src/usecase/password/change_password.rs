@@ -83,11 +83,20 @@ impl AccountService {
     ) -> Result<(PasswordHash, PasswordHash), Problem> {
         let attempt = self.rate_limiter.charge_password(caller.user.id.into(), caller.session).await?;
         let judged = self.passwords.judge("newPassword", new, &caller.user.context_words(), &self.hashes).await;
-        if matches!(&judged, Err(problem) if !matches!(problem, Problem::ValidationFailed(_))) {
-            self.rate_limiter.refund_attempt(&attempt).await;
-        }
-        let new = judged?;
-        let verified = self.verify_charged_password(caller, current, &attempt, origin).await?;
+        let new = match judged {
+            Ok(new) => new,
+            Err(problem) => {
+                // A new password that is refused stays charged.
+                match problem {
+                    Problem::ValidationFailed(_) => {
+                        let _ = attempt.fail();
+                    }
+                    _ => attempt.refund_unjudged(),
+                }
+                return Err(problem);
+            }
+        };
+        let verified = self.verify_charged_password(caller, current, attempt, origin).await?;
         Ok((verified, self.hashes.hash(&new).await?))
     }
 }

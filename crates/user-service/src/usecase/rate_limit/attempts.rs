@@ -1,15 +1,16 @@
 //! Attempts to prove the knowledge of a password or a code. An attempt is charged before the secret is verified, so
 //! that concurrent attempts cannot exceed the limit.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use service_kit::mongo::StoreError;
 use uuid::Uuid;
 
 use super::{
+    attempt_refunds::{AttemptRefunds, Room},
     limiter::RateLimiter,
-    limits::{ACCOUNT_FIRST_WAIT_DIVISOR, RateLimitPolicy},
+    limits::RateLimitPolicy,
     networks::{client_address, is_known_network, known_network_digest, sign_in_place_digest},
     status::{RateLimitStatus, report},
 };
@@ -17,7 +18,10 @@ use crate::{
     domain::{IpPrefix, LoginIdentifier, expires_at},
     outbox::Origin,
     problem::Problem,
-    store::{KnownNetwork, ThrottleKey, ThrottleRule, UserRecord, binary},
+    store::{
+        AttemptCharge, AttemptRefund, AttemptState, Backoff, ChargeId, Forget, KnownNetwork, ThrottleKey, ThrottleRule,
+        ThrottleState, UserRecord, binary,
+    },
 };
 
 /// The scope of the counters of a login identifier: one for the identifier, and one for each network.
@@ -27,22 +31,81 @@ const CODE: &str = "code";
 /// The scope of the counters of a signed-in user's password: one for each session.
 const PASSWORD: &str = "password";
 
-/// An attempt that was allowed and charged. The caller must report its result.
+/// An attempt that was allowed and charged. The caller must report its result. An attempt that is dropped without one
+/// belongs to a client that has disconnected.
 #[must_use]
 pub struct ChargedAttempt {
-    /// The counter of the network or session. It is cleared if the secret was correct.
-    source_key: Option<ThrottleKey>,
+    refunds: Arc<AttemptRefunds>,
     policy: RateLimitPolicy,
-    /// The counter of the account, for all unknown networks together.
-    account_key: Option<ThrottleKey>,
+    charges: Vec<Charged>,
+    /// The room for the refunds; absent if nothing was charged.
+    room: Option<Room>,
     under_attack: Option<Timestamp>,
+    /// Whether the attempt is refunded if the client disconnects.
+    refund_on_drop: bool,
+}
+
+/// A charge of an attempt.
+struct Charged {
+    key: ThrottleKey,
+    id: ChargeId,
+    counts: Counts,
+}
+
+/// What a charge counts.
+#[derive(Clone, Copy)]
+enum Counts {
+    /// The failures of a network or a session, in a row of their own. A success clears them.
+    Source,
+    /// The failures of an account from all unknown networks together.
+    Account,
+    /// Both, for an unknown network.
+    AccountAnd([u8; 16]),
 }
 
 impl ChargedAttempt {
-    /// Returns until when the account is under attack if this attempt fails.
-    #[must_use]
-    pub fn under_attack(&self) -> Option<Timestamp> {
+    /// Records that the secret was correct: clears the failures of this network or session up to this attempt, and
+    /// refunds the account.
+    pub fn succeed(mut self) {
+        self.refund(Forget::Through);
+        if self.room.is_some() {
+            report(RateLimitStatus::full_quota(&self.policy));
+        }
+    }
+
+    /// Records that the secret was wrong, and returns until when the account is under attack.
+    pub fn fail(mut self) -> Option<Timestamp> {
+        self.charges.clear();
         self.under_attack
+    }
+
+    /// Refunds the attempt: its secret was not verified.
+    pub fn refund_unjudged(mut self) {
+        self.refund(Forget::Own);
+    }
+
+    fn set_under_attack(&mut self, account: &ThrottleState) {
+        self.under_attack = (account.wait > Duration::ZERO).then(|| expires_at(account.now, account.wait));
+    }
+
+    fn refund(&mut self, source: Forget) {
+        for Charged { key, id, counts } in self.charges.drain(..) {
+            let Some(room) = &self.room else { return };
+            let (row, network) = match counts {
+                Counts::Source => (source, None),
+                Counts::Account => (Forget::Own, None),
+                Counts::AccountAnd(network) => (Forget::Own, Some((network, source))),
+            };
+            self.refunds.add(key, AttemptRefund { id, row, network }, room);
+        }
+    }
+}
+
+impl Drop for ChargedAttempt {
+    fn drop(&mut self) {
+        if self.refund_on_drop {
+            self.refund(Forget::Own);
+        }
     }
 }
 
@@ -83,12 +146,13 @@ impl RateLimiter {
     /// # Errors
     /// Returns [`Problem::RateLimited`], or an error if the database is unavailable.
     pub async fn charge_password(&self, user: Uuid, session: Uuid) -> Result<ChargedAttempt, Problem> {
-        let policy = self.limits.backoff_policy(PASSWORD);
-        let key = self.hash.part_key(PASSWORD, user.as_bytes(), session.as_bytes());
-        let mut attempt = ChargedAttempt { source_key: None, policy, account_key: None, under_attack: None };
+        let mut attempt = self.start_attempt(PASSWORD).await?;
+        // No quota of requests bounds the hashes that a signed-in user could ask for and abandon.
+        attempt.refund_on_drop = false;
         if self.limits.enabled {
-            self.charge(&policy, key).await?;
-            attempt.source_key = Some(key);
+            let key = self.hash.part_key(PASSWORD, user.as_bytes(), session.as_bytes());
+            let state = self.charge_row(&mut attempt, key, self.limits.source_backoff(), Counts::Source).await?;
+            self.report_source(&attempt, &state.row)?;
         }
         Ok(attempt)
     }
@@ -103,8 +167,7 @@ impl RateLimiter {
         origin: &Origin,
         now: Timestamp,
     ) -> Result<ChargedAttempt, Problem> {
-        let policy = self.limits.backoff_policy(scope);
-        let mut attempt = ChargedAttempt { source_key: None, policy, account_key: None, under_attack: None };
+        let mut attempt = self.start_attempt(scope).await?;
         if !self.limits.enabled {
             return Ok(attempt);
         }
@@ -114,53 +177,86 @@ impl RateLimiter {
             CODE if known => IpPrefix::for_known_networks(client_address(origin)),
             _ => IpPrefix::for_rate_limit(client_address(origin)),
         };
-        let key = self.hash.part_key(scope, subject, &network.to_bytes());
-        self.charge(&policy, key).await?;
-        attempt.source_key = Some(key);
-
-        let free = self.limits.account_free_failures;
-        let longest = self.limits.login_max_wait;
-        let rule = ThrottleRule::Backoff { free, first: longest / ACCOUNT_FIRST_WAIT_DIVISOR, longest };
-        let account = RateLimitPolicy { name: scope, scope: "account", rule };
-        let key = self.hash.subject_key(scope, subject);
-        if known && scope == LOGIN {
-            // The same work as for an unknown network, so that the response time reveals nothing.
-            self.store.peek(key, rule).await?;
+        let source_key = self.hash.part_key(scope, subject, &network.to_bytes());
+        let account_key = ThrottleKey::of_subject(source_key.subject);
+        let account_rule = self.limits.account_backoff();
+        if !known {
+            let counts = Counts::AccountAnd(source_key.part);
+            let state = self.charge_row(&mut attempt, account_key, account_rule, counts).await?;
+            self.report_source(&attempt, &state.network.unwrap_or(state.row))?;
+            if state.row.refused {
+                let account =
+                    RateLimitPolicy { name: scope, scope: "account", rule: ThrottleRule::Backoff(account_rule) };
+                return Err(self.reject(&account, RateLimitStatus::new(&account, &state.row)));
+            }
+            attempt.set_under_attack(&state.row);
             return Ok(attempt);
         }
-        let row = self.store.charge(key, rule).await?;
-        if row.refused && !known {
-            // The refusal is not a failure of this network.
-            self.refund_attempt(&attempt).await;
-            return Err(self.reject(&account, RateLimitStatus::new(&account, &row)));
+        // The account's counter does not hold a known network, so its failures are in a row of their own, which no crowd
+        // of other networks writes.
+        let state = self.charge_row(&mut attempt, source_key, self.limits.source_backoff(), Counts::Source).await?;
+        self.report_source(&attempt, &state.row)?;
+        if scope == CODE {
+            // The account is charged only for the notice to the owner.
+            let state = self.charge_row(&mut attempt, account_key, account_rule, Counts::Account).await?;
+            attempt.set_under_attack(&state.row);
         }
-        // A known network is charged only for the notice to the owner; the counter does not block the owner.
-        attempt.account_key = (!row.refused).then_some(key);
-        attempt.under_attack = (row.wait > Duration::ZERO).then(|| expires_at(row.now, row.wait));
         Ok(attempt)
     }
 
-    /// Records that the secret was correct: clears the failures of this network and refunds the account.
-    pub async fn record_success(&self, attempt: &ChargedAttempt) {
-        let source = async {
-            let Some(source) = attempt.source_key else { return Ok(()) };
-            self.store.delete(source).await?;
-            report(RateLimitStatus::full_quota(&attempt.policy));
-            Ok::<_, StoreError>(())
-        };
-        let account = async {
-            let Some(account) = attempt.account_key else { return Ok(()) };
-            self.store.refund(account).await
-        };
-        let (source, account) = tokio::join!(source, account);
-        if let Err(error) = source.and(account) {
-            tracing::debug!(%error, "the charge of a successful attempt was not refunded");
-        }
+    /// Returns an attempt that is not charged yet.
+    async fn start_attempt(&self, scope: &'static str) -> Result<ChargedAttempt, Problem> {
+        Ok(ChargedAttempt {
+            refunds: Arc::clone(&self.attempt_refunds),
+            policy: self.limits.backoff_policy(scope),
+            charges: Vec::new(),
+            room: if self.limits.enabled { Some(self.attempt_refunds.reserve().await?) } else { None },
+            under_attack: None,
+            refund_on_drop: true,
+        })
     }
 
-    /// Refunds an attempt whose secret was not verified.
-    pub async fn refund_attempt(&self, attempt: &ChargedAttempt) {
-        self.refund_all([attempt.source_key, attempt.account_key].into_iter().flatten()).await;
+    /// Charges an attempt to this row, unless the row refuses it.
+    async fn charge_row(
+        &self,
+        attempt: &mut ChargedAttempt,
+        key: ThrottleKey,
+        rule: Backoff,
+        counts: Counts,
+    ) -> Result<AttemptState, StoreError> {
+        let id = ChargeId::random();
+        let network = match counts {
+            Counts::AccountAnd(network) => Some((network, self.limits.source_backoff())),
+            Counts::Source | Counts::Account => None,
+        };
+        let refunds = self.attempt_refunds.of_row(key);
+        // If the outcome is unknown, the charge is refunded: that changes nothing if there is none.
+        attempt.charges.push(Charged { key, id, counts });
+        let state = match self.store.charge_attempt(&AttemptCharge { id, key, rule, network }, &refunds).await {
+            Ok(state) => state,
+            Err(error) => {
+                if !error.outcome_unknown() {
+                    attempt.charges.pop();
+                }
+                attempt.refund(Forget::Own);
+                return Err(error);
+            }
+        };
+        if state.is_refused() {
+            attempt.charges.pop();
+        }
+        self.attempt_refunds.remove(key, &refunds);
+        Ok(state)
+    }
+
+    /// Reports the status of a network or session, or returns its refusal.
+    fn report_source(&self, attempt: &ChargedAttempt, source: &ThrottleState) -> Result<(), Problem> {
+        let status = RateLimitStatus::new(&attempt.policy, source);
+        if source.refused {
+            return Err(self.reject(&attempt.policy, status));
+        }
+        report(status);
+        Ok(())
     }
 
     /// Returns the network of a successful login, for the user's list of known networks.
@@ -181,12 +277,12 @@ impl RateLimiter {
     /// Returns an error if the database is unavailable.
     pub async fn clear_failures(&self, user: &UserRecord) -> Result<bool, StoreError> {
         let id = user.id.bytes();
+        let logins = user.email_keys.first().into_iter().chain([&user.username_key]);
+        let subjects = [(CODE, id.as_slice()), (PASSWORD, id.as_slice())];
         let mut rows = 0;
-        for scope in [CODE, PASSWORD] {
-            rows += self.store.delete_subject(self.hash.subject_key(scope, &id).subject).await?;
-        }
-        for key in user.email_keys.first().into_iter().chain([&user.username_key]) {
-            rows += self.store.delete_subject(self.hash.subject_key(LOGIN, key.as_bytes()).subject).await?;
+        for (scope, subject) in subjects.into_iter().chain(logins.map(|key| (LOGIN, key.as_bytes()))) {
+            let subject = self.hash.subject_key(scope, subject).subject;
+            rows += self.store.delete_failures(subject, self.limits.source_backoff()).await?;
         }
         Ok(rows > 0)
     }

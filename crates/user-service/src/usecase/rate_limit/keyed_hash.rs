@@ -29,7 +29,7 @@ impl KeyedHash {
     /// Returns the key of the counter of a whole subject.
     #[must_use]
     pub(super) fn subject_key(&self, scope: &str, subject: &[u8]) -> ThrottleKey {
-        ThrottleKey { subject: self.digest(&[scope.as_bytes(), subject]), part: [0; 16] }
+        ThrottleKey::of_subject(self.digest(&[scope.as_bytes(), subject]))
     }
 
     /// Returns the key of the counter of one part of a subject, such as a network.

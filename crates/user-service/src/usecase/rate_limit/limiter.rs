@@ -1,11 +1,12 @@
 //! The rate limiter, and its checks within this process, which do not use the database.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::runtime::Handle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
+    attempt_refunds::{AttemptRefunds, RefundWriter},
     keyed_hash::KeyedHash,
     limits::{MINUTE, RateLimitPolicy},
     local_limiter::LocalLimiter,
@@ -35,20 +36,28 @@ pub struct RateLimiter {
     client_failure_limiter: LocalLimiter,
     pub(super) limits: LimitsConfig,
     pub(super) metrics: AccountMetrics,
-    /// The refunds for clients that have disconnected. They outlive their requests, and the threads of the requests.
+    pub(super) attempt_refunds: Arc<AttemptRefunds>,
+    /// The refunds of quotas for clients that have disconnected. They outlive their requests, and the threads of the requests.
     pub(super) refunds: TaskTracker,
     pub(super) runtime: Handle,
 }
 
 impl RateLimiter {
-    /// Creates the limiter. The keys of the counters are hashed with a key that is derived from `keys`.
+    /// Creates the limiter, and the writer of its refunds. The keys of the counters are hashed with a key that is
+    /// derived from `keys`.
     ///
     /// # Panics
     /// Panics outside a Tokio runtime.
     #[must_use]
-    pub fn new(store: ThrottleStore, keys: &KeyEncryptionKey, limits: LimitsConfig, metrics: AccountMetrics) -> Self {
+    pub fn new(
+        store: ThrottleStore,
+        keys: &KeyEncryptionKey,
+        limits: LimitsConfig,
+        metrics: AccountMetrics,
+    ) -> (Self, RefundWriter) {
         let local = |times: u32| LocalLimiter::new(limits.requests_per_network.saturating_mul(times));
-        Self {
+        let (attempt_refunds, refund_writer) = AttemptRefunds::new(store.clone());
+        let limiter = Self {
             store,
             hash: KeyedHash::new(keys),
             blocks: NetworkBlocks::new(),
@@ -57,9 +66,11 @@ impl RateLimiter {
             client_failure_limiter: local(REQUEST_QUOTA_FACTOR),
             limits,
             metrics,
+            attempt_refunds,
             refunds: TaskTracker::new(),
             runtime: Handle::current(),
-        }
+        };
+        (limiter, refund_writer)
     }
 
     /// Waits until no refund is in progress. The caller makes sure that no new one begins.

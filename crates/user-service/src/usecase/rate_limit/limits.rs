@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use super::local_budget::Budget;
-use crate::{config::LimitsConfig, store::ThrottleRule};
+use crate::{
+    config::LimitsConfig,
+    store::{Backoff, ThrottleRule},
+};
 
 pub(super) const MINUTE: Duration = Duration::from_secs(60);
 pub(super) const HOUR: Duration = Duration::from_secs(60 * 60);
 /// The first wait of an account under attack is the maximum wait divided by this number.
-pub(super) const ACCOUNT_FIRST_WAIT_DIVISOR: u32 = 4;
+const ACCOUNT_FIRST_WAIT_DIVISOR: u32 = 4;
 
 /// A limit: its rule, its name for clients, and its label in the metric.
 #[derive(Debug, Clone, Copy)]
@@ -34,8 +37,18 @@ impl RateLimitPolicy {
 impl LimitsConfig {
     /// Returns the policy for the failed attempts of one network or one session.
     pub(super) fn backoff_policy(&self, name: &'static str) -> RateLimitPolicy {
-        let Self { login_free_failures: free, login_first_wait: first, login_max_wait: longest, .. } = *self;
-        RateLimitPolicy { name, scope: name, rule: ThrottleRule::Backoff { free, first, longest } }
+        RateLimitPolicy { name, scope: name, rule: ThrottleRule::Backoff(self.source_backoff()) }
+    }
+
+    /// Returns the rule of one network or one session.
+    pub(super) fn source_backoff(&self) -> Backoff {
+        Backoff { free: self.login_free_failures, first: self.login_first_wait, longest: self.login_max_wait }
+    }
+
+    /// Returns the rule of an account, for all unknown networks together.
+    pub(super) fn account_backoff(&self) -> Backoff {
+        let longest = self.login_max_wait;
+        Backoff { free: self.account_free_failures, first: longest / ACCOUNT_FIRST_WAIT_DIVISOR, longest }
     }
 
     /// Returns the policy for the requests of a network to endpoints that guard a secret.

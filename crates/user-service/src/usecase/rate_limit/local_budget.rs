@@ -35,7 +35,7 @@ impl Budget {
             ThrottleRule::Rate { quota, window } if quota >= MIN_QUOTA => {
                 Some(Self { quota, window, block: quota / BLOCKS_PER_QUOTA })
             }
-            ThrottleRule::Rate { .. } | ThrottleRule::Backoff { .. } => None,
+            ThrottleRule::Rate { .. } | ThrottleRule::Backoff(_) => None,
         }
     }
 
@@ -200,6 +200,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::store::Backoff;
 
     const QUOTA: u32 = 120;
     const WINDOW: Duration = Duration::from_secs(60);
@@ -440,7 +441,7 @@ mod tests {
     fn small_quotas_and_failures_are_counted_exactly() {
         let rate = |quota| Budget::new(ThrottleRule::Rate { quota, window: WINDOW });
         assert!(rate(99).is_none() && rate(100).is_some());
-        let backoff = ThrottleRule::Backoff { free: 1000, first: WINDOW, longest: WINDOW };
+        let backoff = ThrottleRule::Backoff(Backoff { free: 1000, first: WINDOW, longest: WINDOW });
         assert!(Budget::new(backoff).is_none());
     }
 }

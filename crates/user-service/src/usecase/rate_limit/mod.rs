@@ -4,6 +4,7 @@
 //! Identifiers are charged, not users, so the limits do not reveal whether an account exists.
 
 pub(super) mod account_writes;
+mod attempt_refunds;
 pub(super) mod attempts;
 pub(super) mod charged_counters;
 pub(super) mod charges;
@@ -19,6 +20,8 @@ pub(super) mod networks;
 pub(super) mod status;
 
 pub use self::{
+    attempt_refunds::RefundWriter,
+    attempts::ChargedAttempt,
     limiter::RateLimiter,
     status::{RateLimitStatus, with_rate_limit_status},
 };

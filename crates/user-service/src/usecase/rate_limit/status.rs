@@ -62,12 +62,16 @@ pub(in crate::usecase) fn report(status: RateLimitStatus) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::ThrottleRule;
+    use crate::store::{Backoff, ThrottleRule};
 
     const LOGIN: RateLimitPolicy = RateLimitPolicy {
         name: "login",
         scope: "login",
-        rule: ThrottleRule::Backoff { free: 5, first: Duration::from_secs(1), longest: Duration::from_secs(900) },
+        rule: ThrottleRule::Backoff(Backoff {
+            free: 5,
+            first: Duration::from_secs(1),
+            longest: Duration::from_secs(900),
+        }),
     };
 
     fn row(level: f64, wait: u64, refused: bool) -> ThrottleState {

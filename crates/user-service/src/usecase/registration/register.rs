@@ -272,19 +272,19 @@ impl AccountService {
         let requester = requester(Some(&holder), origin);
         match self.hashes.verify(password, Some(&hash), requester).await {
             Ok(Verification::Match { .. }) => {
-                self.rate_limiter.record_success(&attempt).await;
+                attempt.succeed();
                 Ok(Some(holder.user()))
             }
             Ok(Verification::Mismatch) => {
                 let user = holder.id.into();
                 self.background.record(user, AuditOnlyKind::LoginFailed, origin);
-                if let Some(until) = attempt.under_attack() {
+                if let Some(until) = attempt.fail() {
                     self.background.enqueue_attack_notice(DetectedAttack { user, until, origin: origin.clone() });
                 }
                 Err(Problem::IdempotencyKeyReused)
             }
             Err(error) => {
-                self.rate_limiter.refund_attempt(&attempt).await;
+                attempt.refund_unjudged();
                 Err(error.into())
             }
         }

@@ -40,14 +40,14 @@ impl AccountService {
         let attempt = self.rate_limiter.charge_second_factor_code(user, origin, self.clock.now()).await?;
         let result = self.match_code(id, totp, code);
         match &result {
-            Ok(_) => self.rate_limiter.record_success(&attempt).await,
+            Ok(_) => attempt.succeed(),
             Err(Problem::WrongCode) => {
                 self.background.record(id, AuditOnlyKind::CodeRefused, origin);
-                if let Some(until) = attempt.under_attack() {
+                if let Some(until) = attempt.fail() {
                     self.background.enqueue_attack_notice(DetectedAttack { user: id, until, origin: origin.clone() });
                 }
             }
-            Err(_) => self.rate_limiter.refund_attempt(&attempt).await,
+            Err(_) => attempt.refund_unjudged(),
         }
         result
     }

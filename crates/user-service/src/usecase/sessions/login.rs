@@ -81,10 +81,10 @@ async fn login_within_limits(
     match &result {
         // The password was correct.
         Ok(_) | Err(Problem::AccountDisabled | Problem::EmailNotVerified | Problem::MfaRequired(_)) => {
-            accounts.rate_limiter.record_success(&attempt).await;
+            attempt.succeed();
         }
         Err(Problem::InvalidCredentials) => {
-            if let (Some(user), Some(until)) = (user, attempt.under_attack()) {
+            if let (Some(until), Some(user)) = (attempt.fail(), user) {
                 accounts.background.enqueue_attack_notice(DetectedAttack {
                     user: user.into(),
                     until,
@@ -93,7 +93,7 @@ async fn login_within_limits(
             }
         }
         // It was not verified.
-        Err(_) => accounts.rate_limiter.refund_attempt(&attempt).await,
+        Err(_) => attempt.refund_unjudged(),
     }
     result
 }

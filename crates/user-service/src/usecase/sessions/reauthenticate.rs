@@ -41,7 +41,7 @@ impl AccountService {
         origin: &Origin,
     ) -> Result<PasswordHash, Problem> {
         let attempt = self.rate_limiter.charge_password(caller.user.id.into(), caller.session).await?;
-        self.verify_charged_password(caller, password, &attempt, origin).await
+        self.verify_charged_password(caller, password, attempt, origin).await
     }
 
     /// Verifies the password of an attempt that is already charged.
@@ -49,24 +49,22 @@ impl AccountService {
         &self,
         caller: &Caller,
         password: &Password,
-        attempt: &ChargedAttempt,
+        attempt: ChargedAttempt,
         origin: &Origin,
     ) -> Result<PasswordHash, Problem> {
         let stored = caller.user.password_hash()?;
         let requester = requester(Some(&caller.user), origin);
-        let verification = match self.hashes.verify(password, Some(&stored), requester).await {
-            Ok(verification) => verification,
-            Err(error) => {
-                self.rate_limiter.refund_attempt(attempt).await;
-                return Err(error.into());
-            }
-        };
-        match verification {
-            Verification::Match { .. } => {
-                self.rate_limiter.record_success(attempt).await;
+        match self.hashes.verify(password, Some(&stored), requester).await {
+            Ok(Verification::Match { .. }) => {
+                attempt.succeed();
                 Ok(stored)
             }
-            Verification::Mismatch => {
+            Err(error) => {
+                attempt.refund_unjudged();
+                Err(error.into())
+            }
+            Ok(Verification::Mismatch) => {
+                let _ = attempt.fail();
                 self.background.record(caller.user.id.into(), AuditOnlyKind::PasswordRefused, origin);
                 Err(Problem::WrongPassword)
             }
