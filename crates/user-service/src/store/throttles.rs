@@ -210,7 +210,7 @@ fn decayed_level(decay: f64) -> Document {
 }
 
 /// Returns the update that charges at most `wanted` requests to a quota.
-fn grant_pipeline(rule: ThrottleRule, wanted: u32) -> Vec<Document> {
+fn charge_pipeline(rule: ThrottleRule, wanted: u32) -> Vec<Document> {
     let decay = millis(rule.decay_interval());
     let left = doc! { "$floor": { "$subtract": [f64::from(rule.quota()), "$level"] } };
     let granted = doc! { "$toInt": { "$max": [0.0, { "$min": [f64::from(wanted), left] }] } };

@@ -13,6 +13,8 @@ pub(crate) struct Summary {
     pub(crate) minutes: u32,
     /// The numbers of succeeded, refused and unknown operations, by action.
     operations: BTreeMap<String, [usize; 3]>,
+    /// The numbers of operations that were refused by a rate limit, by action.
+    limited: BTreeMap<String, usize>,
     faults: BTreeMap<String, usize>,
     pub(crate) events: usize,
     pub(crate) duplicates: usize,
@@ -53,6 +55,7 @@ impl Summary {
                 Outcome::Unknown { .. } => unknown,
             } += 1;
         }
+        let limited = history.operations.iter().filter(|operation| is_limited(&operation.outcome));
         let mut largest: BTreeMap<String, [u64; 3]> = BTreeMap::new();
         for sample in &history.samples {
             let service = sample.process.split(' ').next().unwrap_or_default();
@@ -66,6 +69,7 @@ impl Summary {
             seed,
             minutes,
             operations,
+            limited: counted(limited.map(|operation| format!("{:?}", operation.action))),
             faults: counted(history.faults.iter().map(|fault| fault.name.clone())),
             events,
             duplicates,
@@ -110,6 +114,8 @@ impl fmt::Display for Summary {
         for (action, [succeeded, refused, unknown]) in &self.operations {
             writeln!(f, "  {action:<20} {succeeded:>6} {refused:>6} {unknown:>6}")?;
         }
+        writeln!(f, "{} operations refused by rate limits", self.limited.values().sum::<usize>())?;
+        list(f, &self.limited)?;
         writeln!(f, "{} faults", self.faults())?;
         list(f, &self.faults)?;
         writeln!(f, "{} events published, {} of them twice or more", self.events, self.duplicates)?;
@@ -125,6 +131,10 @@ impl fmt::Display for Summary {
         }
         Ok(())
     }
+}
+
+fn is_limited(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Answered(response) if response.status == 429)
 }
 
 /// Returns the number of records of a topic with different ids, and how many records repeat one.
