@@ -3,13 +3,21 @@
 use std::time::Duration;
 
 use anyhow::Result;
+use events::{Event, LoginMethod, UserLoggedIn};
+use service_kit::{Clock, Ids};
 use test_support::{ServiceSpec, Stack, World};
 
-use crate::{processes::Processes, smtp_sink::SmtpSink};
+use crate::{
+    kafka::{Producer, ProducerRecord, RecordArrivals},
+    processes::Processes,
+    smtp_sink::SmtpSink,
+};
 
 /// The number of interleaved rounds in a full run.
 const ROUNDS: usize = 5;
 const QUICK_ROUNDS: usize = 1;
+/// The number of records after which the broker's Java code is compiled. Before, an event costs it three times as much.
+const WARM_UP_RECORDS: usize = 20_000;
 
 pub(crate) struct Environment {
     stack: Stack,
@@ -22,6 +30,25 @@ impl Environment {
     /// Creates the environment. `users` is the size of the largest database.
     pub(crate) fn new(quick: bool, users: usize) -> Result<Self> {
         Ok(Self { stack: Stack::from_env(), quick, cores: std::thread::available_parallelism()?.get(), users })
+    }
+
+    /// Sends single records through the broker, as the relay does, so that its code is compiled as in production.
+    pub(crate) async fn warm_broker(&self) -> Result<()> {
+        if self.stack.pid("kafka").is_none() {
+            return Ok(());
+        }
+        let world = self.world("warm-up").await;
+        let producer = Producer::new(world.brokers())?;
+        let mut arrivals = RecordArrivals::from_topic(world.brokers(), world.topic())?;
+        let (ids, now) = (Ids::random(), Clock::system().now());
+        for _ in 0..self.scaled(WARM_UP_RECORDS) {
+            let user = ids.v4();
+            let logged_in = UserLoggedIn { user_id: user, session_id: user, methods: vec![LoginMethod::Password] };
+            let event = Event::new(user, now, 1, None, logged_in.into());
+            producer.send(world.topic(), &ProducerRecord::from_event(&event)).await?;
+            arrivals.next().await?;
+        }
+        Ok(())
     }
 
     pub(crate) fn users(&self) -> usize {

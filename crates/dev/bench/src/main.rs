@@ -86,6 +86,7 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
         None => {}
     }
     let environment = Environment::new(arguments.quick, arguments.users)?;
+    environment.warm_broker().await?;
     let mut report = Report::new(machine::describe()?, arguments.quick);
     for group in rows::selected(&arguments.only) {
         eprintln!("-- {group}");

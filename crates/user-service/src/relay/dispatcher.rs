@@ -365,6 +365,23 @@ mod tests {
     }
 
     #[test]
+    fn only_events_of_the_fast_path_that_cause_no_mail_wait() {
+        let list = |types: &[&str], source| {
+            let mut backlog = backlog(types.len());
+            for (event, event_type) in backlog.pending_events.iter_mut().zip(types) {
+                (*event_type).clone_into(&mut event.event_type);
+            }
+            OfferedList { backlog, source, guards: Vec::new() }
+        };
+        let fast = || Source::Fast { _room: Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap() };
+        let (silent, mailed) = ("user.logged_in.v1", "user.new_sign_in.v1");
+        assert!(list(&[silent, "user.profile_updated.v1"], fast()).may_wait());
+        assert!(!list(&[silent, mailed], fast()).may_wait());
+        assert!(!list(&["user.of_a_later_release.v1"], fast()).may_wait());
+        assert!(!list(&[silent], Source::Sweep).may_wait());
+    }
+
+    #[test]
     fn the_fast_path_is_bounded_in_users_and_in_events() {
         for (each, expected) in [(1, MAX_QUEUED_USERS), (100, MAX_QUEUED_EVENTS / 100)] {
             let metrics = RelayMetrics::register(&Registry::new()).unwrap();

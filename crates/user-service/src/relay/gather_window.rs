@@ -5,30 +5,24 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The longest time that an event waits.
+/// The longest time that an event waits, and the shortest pause after which one does not wait.
 const GATHER_TIME: Duration = Duration::from_millis(25);
 
-/// The present window. Under load, one window follows the other.
+/// The last moment at which events are published together; it may be in the future.
 #[derive(Default)]
-pub(super) struct GatherWindow {
-    end: Option<Instant>,
-    /// Whether events wait for its end.
-    is_used: bool,
-}
+pub(super) struct GatherWindow(Option<Instant>);
 
 impl GatherWindow {
-    /// Returns until when an event that is offered at `now` waits. The first one after a pause does not wait, but opens
-    /// a window, in which the next ones wait for its end.
+    /// Returns until when an event that is offered at `now` waits: not at all after a pause, otherwise until the next
+    /// moment.
     pub(super) fn wait_until(&mut self, now: Instant) -> Option<Instant> {
-        let end = self.end.filter(|end| now < *end || self.is_used && now < *end + GATHER_TIME);
-        self.is_used = end.is_some();
-        let end = match end {
-            Some(end) if now < end => end,
-            Some(end) => end + GATHER_TIME,
-            None => now + GATHER_TIME,
+        let (moment, waits) = match self.0 {
+            Some(moment) if now < moment => (moment, true),
+            Some(moment) if now < moment + GATHER_TIME => (now + GATHER_TIME, true),
+            _ => (now, false),
         };
-        self.end = Some(end);
-        self.is_used.then_some(end)
+        self.0 = Some(moment);
+        waits.then_some(moment)
     }
 }
 
@@ -49,13 +43,13 @@ mod tests {
     #[test]
     fn an_event_after_a_pause_does_not_wait() {
         assert_eq!(waits(&[0, 25, 100, 1_000]), [None; 4]);
-        // The events at 10 have waited until 25, so a pause begins at 50.
-        assert_eq!(waits(&[0, 10, 50]), [None, Some(15), None]);
+        // The event at 10 is published at 35, so the pause ends at 60.
+        assert_eq!(waits(&[0, 10, 60, 85]), [None, Some(25), None, None]);
     }
 
     #[test]
-    fn under_load_the_events_of_a_window_wait_for_the_same_moment() {
-        assert_eq!(waits(&[0, 1, 20, 24]), [None, Some(24), Some(5), Some(1)]);
-        assert_eq!(waits(&[0, 20, 25, 49, 50, 74]), [None, Some(5), Some(25), Some(1), Some(25), Some(1)]);
+    fn under_load_the_events_wait_for_the_same_moment() {
+        assert_eq!(waits(&[0, 1, 20, 25]), [None, Some(25), Some(6), Some(1)]);
+        assert_eq!(waits(&[0, 20, 45, 69, 70]), [None, Some(25), Some(25), Some(1), Some(25)]);
     }
 }

@@ -20,7 +20,8 @@ pub const PRODUCER_PROPERTIES: &[(&str, &str)] = &[
     ("enable.idempotence", "true"),
     ("acks", "all"),
     ("allow.auto.create.topics", "false"),
-    // A linger time would delay each single event by its whole length. Batches form by concurrency.
+    // A linger time would delay each single event by its whole length, and librdkafka sends each partition in a request of
+    // its own: with 12 partitions it saves nothing at 100 events/s. Batches form by concurrency.
     ("linger.ms", "0"),
     ("compression.type", "lz4"),
     // The dispatcher shortens it if the sweep takes over earlier.
