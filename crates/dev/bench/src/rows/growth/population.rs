@@ -330,3 +330,50 @@ fn v4(random: u64) -> uuid::Uuid {
     let (high, low) = (random, random.wrapping_mul(0x2545_f491_4f6c_dd1d));
     uuid::Builder::from_random_bytes(((u128::from(high) << 64) | u128::from(low)).to_be_bytes()).into_uuid()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn population(size: i64) -> Population {
+        Population {
+            database: "large".to_owned(),
+            size,
+            loaded_at: DateTime::from_millis(1_700_000_000_000),
+            password: "correct horse".to_owned(),
+            encryption_key: String::new(),
+            insert_seconds: 0.0,
+            index_seconds: 0.0,
+        }
+    }
+
+    #[test]
+    fn users_differ_in_all_that_is_unique_and_their_ids_are_in_the_order_of_their_registrations() {
+        let population = population(5_000);
+        let ids: Vec<_> = (0..5_000).map(|number| population.id(number)).collect();
+        assert!(ids.is_sorted());
+        assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), 5_000);
+        let names: BTreeSet<_> = (0..5_000).map(name).collect();
+        assert_eq!(names.len(), 5_000);
+        assert!(!names.contains(&name(MODEL)));
+    }
+
+    #[test]
+    fn as_many_users_are_disabled_as_a_population_has() {
+        for size in [1_000, 10_000, 1_000_000] {
+            let population = population(size);
+            let disabled = (0..population.size()).filter(|number| population.is_disabled(*number)).count();
+            assert_eq!(disabled, DISABLED, "{size}");
+            assert!((0..population.size()).all(|number| !population.is_disabled(population.active(number))));
+        }
+    }
+
+    #[test]
+    fn hashes_are_of_the_same_password_with_different_salts() {
+        let hashes: BTreeSet<_> = (0..10).map(|number| hash("correct horse", number).unwrap()).collect();
+        assert_eq!(hashes.len(), 10);
+        assert!(hashes.iter().all(|hash| hash.starts_with("$argon2id$v=19$m=64,t=1,p=1$")));
+    }
+}
