@@ -1,9 +1,12 @@
 //! The work on many users at once: the export, the expiry of unverified accounts, and the sweep for events that were
 //! not published.
 
-use std::time::{Duration, Instant};
+use std::{
+    fs::DirEntry,
+    time::{Duration, Instant},
+};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use bson::{DateTime, Document, Uuid, doc};
 use mongodb::{Client, Collection};
 use service_kit::Ids;
@@ -33,10 +36,9 @@ const UNVERIFIED_EXPIRY: &str = "7d";
 /// Returns the row of the export of all users of a database.
 pub(super) async fn export_row(environment: &Environment, databases: &Databases, which: usize) -> Result<Row> {
     let (population, world) = (&databases.populations()[which], databases.world(environment).await);
-    let path = environment.growth_directory().join(format!("export-{}.jsonl", world.tag()));
     let begun = Instant::now();
-    let text = path.display().to_string();
-    let mut command = population.service(&world)?.launch_command(&["users", "export", "--out", &text]);
+    // The users are in the log of the command, because they go to its standard output.
+    let mut command = population.service(&world)?.launch_command(&["users", "export"]);
     let mut peak: f64 = 0.0;
     while command.is_running() && begun.elapsed() < EXPORT_DEADLINE {
         // The process may have ended meanwhile.
@@ -44,11 +46,13 @@ pub(super) async fn export_row(environment: &Environment, databases: &Databases,
         tokio::time::sleep(POLL_INTERVAL).await;
     }
     let seconds = begun.elapsed().as_secs_f64();
-    let bytes = std::fs::metadata(&path).map_or(0, |file| file.len());
-    // A file of an export that failed is already removed.
-    let _ = std::fs::remove_file(&path);
     let status = command.wait_for_exit(POLL_INTERVAL).await;
-    ensure!(status.success(), "users export: {}", command.log());
+    ensure!(status.success(), "users export failed: {status}");
+    let files = std::fs::read_dir(world.logs())?.collect::<Result<Vec<_>, _>>()?;
+    let is_export = |file: &DirEntry| file.file_name().to_string_lossy().ends_with("users-export.log");
+    let path = files.iter().find(|file| is_export(file)).context("the export")?.path();
+    let bytes = std::fs::metadata(&path)?.len();
+    std::fs::remove_file(&path)?;
     let (users, rate) = (population.size(), population.size() as f64 / seconds);
     let name = format!("export of {users} users");
     Ok(Row::value(name, "1/s", Sample::from_rounds(&[rate]), Goal::None)
@@ -104,8 +108,13 @@ impl Work<'_> {
         let ids: Vec<_> = self.added.iter().filter_map(|user| user.get("_id").cloned()).collect();
         let count = self.added.len();
         database::bulk_insert(self.users, self.added).await?;
-        let mut service = population.service(world)?.set_all(settings).start().await;
         let (deadline, mut begun, mut left) = (Instant::now() + WORK_DEADLINE, None, count as u64);
+        // The inserts did not wait for the majority, which the counts ask.
+        while self.users.count_documents(self.waiting.clone()).await? < left {
+            ensure!(Instant::now() < deadline, "not all of {count} users were inserted");
+            tokio::time::sleep(POLL_INTERVAL).await;
+        }
+        let mut service = population.service(world)?.set_all(settings).start().await;
         while left > 0 {
             ensure!(Instant::now() < deadline, "{left} of {count} users still wait");
             let waiting = self.users.count_documents(self.waiting.clone()).await?;

@@ -57,12 +57,28 @@ pub(super) async fn measure(environment: &Environment) -> Result<Findings> {
     measured
 }
 
-/// Measures the space of the databases, and the work on all users of the largest one.
+/// Measures the space of the databases, and the background work in the largest one.
 pub(super) async fn measure_scale(environment: &Environment) -> Result<Findings> {
     let databases = Databases::open(environment).await?;
     let measured = scale_rows(environment, &databases).await;
     databases.close().await?;
     measured.map(Findings::from)
+}
+
+/// Measures the export of all users.
+pub(super) async fn measure_export(environment: &Environment) -> Result<Findings> {
+    let databases = Databases::open(environment).await?;
+    let measured = export_rows(environment, &databases).await;
+    databases.close().await?;
+    measured.map(Findings::from)
+}
+
+async fn export_rows(environment: &Environment, databases: &Databases) -> Result<Vec<Row>> {
+    let mut rows = Vec::new();
+    for which in [MIDDLE, LARGE] {
+        rows.push(background::export_row(environment, databases, which).await?);
+    }
+    Ok(rows)
 }
 
 async fn request_rows(environment: &Environment, databases: &Databases) -> Result<Findings> {
@@ -83,8 +99,6 @@ async fn scale_rows(environment: &Environment, databases: &Databases) -> Result<
     rows.extend(login_rows(environment, databases, &client).await?);
     rows.push(background::expiry_row(environment, databases, [LARGE, SMALL]).await?);
     rows.push(background::sweep_row(environment, databases, [LARGE, SMALL]).await?);
-    rows.push(background::export_row(environment, databases, MIDDLE).await?);
-    rows.push(background::export_row(environment, databases, LARGE).await?);
     Ok(rows)
 }
 
