@@ -73,6 +73,14 @@ pub(crate) async fn wait_for_index(collection: &Collection<Document>, name: &str
     }
 }
 
+/// Waits until no event waits to be published.
+pub(crate) async fn wait_until_published(users: &Collection<Document>) -> Result<()> {
+    while users.find_one(doc! { "pendingEvents.0": { "$exists": true } }).await?.is_some() {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    Ok(())
+}
+
 /// Sends many independent updates in one command, as the services do.
 pub(crate) async fn bulk_update(collection: &Collection<Document>, updates: Vec<Document>) -> Result<()> {
     if updates.is_empty() {

@@ -1,6 +1,6 @@
 //! The environment of all measurements: the stack, the worlds on it, and the size of the measurements.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use anyhow::Result;
 use events::{Event, LoginMethod, UserLoggedIn};
@@ -23,13 +23,13 @@ pub(crate) struct Environment {
     stack: Stack,
     quick: bool,
     cores: usize,
-    users: usize,
+    growth_users: usize,
 }
 
 impl Environment {
-    /// Creates the environment. `users` is the size of the largest database.
-    pub(crate) fn new(quick: bool, users: usize) -> Result<Self> {
-        Ok(Self { stack: Stack::from_env(), quick, cores: std::thread::available_parallelism()?.get(), users })
+    /// Creates the environment. `growth_users` is the size of the largest database.
+    pub(crate) fn new(quick: bool, growth_users: usize) -> Result<Self> {
+        Ok(Self { stack: Stack::from_env(), quick, cores: std::thread::available_parallelism()?.get(), growth_users })
     }
 
     /// Sends single records through the broker, as the relay does, so that its code is compiled as in production.
@@ -51,8 +51,14 @@ impl Environment {
         Ok(())
     }
 
-    pub(crate) fn users(&self) -> usize {
-        self.scaled(self.users)
+    pub(crate) fn growth_users(&self) -> usize {
+        self.scaled(self.growth_users)
+    }
+
+    /// Returns the directory of the large databases. It is kept, except after a quick run.
+    pub(crate) fn growth_directory(&self) -> PathBuf {
+        let directory = if self.quick { self.stack.directory().join("data") } else { PathBuf::from("target/bench") };
+        directory.join(format!("growth-{}", self.growth_users()))
     }
 
     pub(crate) fn is_quick(&self) -> bool {

@@ -15,8 +15,7 @@ pub(crate) struct Machine {
 pub(crate) fn describe() -> Result<Machine> {
     let cpus = fs::read_to_string("/proc/cpuinfo")?;
     let model = field(&cpus, "model name").unwrap_or("unknown processor");
-    let memory = fs::read_to_string("/proc/meminfo")?;
-    let kib: u64 = field(&memory, "MemTotal").and_then(|text| text.split(' ').next()?.parse().ok()).unwrap_or(0);
+    let gib = memory_gib()?.ceil();
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease")?;
     let cores = std::thread::available_parallelism()?;
     let flags: Vec<_> = field(&cpus, "flags").unwrap_or_default().split(' ').collect();
@@ -25,8 +24,16 @@ pub(crate) fn describe() -> Result<Machine> {
         (false, true) => "AVX2",
         (false, false) => "no AVX2",
     };
-    let machine = format!("{model}, {cores} cores, {simd}, {} GiB, Linux {}", kib.div_ceil(1024 * 1024), kernel.trim());
+    let machine = format!("{model}, {cores} cores, {simd}, {gib} GiB, Linux {}", kernel.trim());
     Ok(Machine { machine, commit: commit()? })
+}
+
+/// Returns the size of the machine's memory.
+pub(crate) fn memory_gib() -> Result<f64> {
+    let memory = fs::read_to_string("/proc/meminfo")?;
+    let kib: f64 =
+        field(&memory, "MemTotal").and_then(|text| text.split(' ').next()?.parse().ok()).context("MemTotal")?;
+    Ok(kib / 1024.0 / 1024.0)
 }
 
 fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {

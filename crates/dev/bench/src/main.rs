@@ -34,9 +34,9 @@ pub(crate) struct Arguments {
     /// Measures only these groups of rows.
     #[arg(long, value_name = "GROUP", num_args = 1..)]
     only: Vec<rows::Group>,
-    /// The number of users in the largest database.
-    #[arg(long, value_name = "COUNT", default_value_t = 1_000_000)]
-    users: usize,
+    /// Measures only how costs grow with the number of users, up to this number (such as 10M); other runs use 1M.
+    #[arg(long, value_name = "USERS", value_parser = parse_count)]
+    growth: Option<usize>,
     /// The path of `results.json`.
     #[arg(long, value_name = "FILE", default_value = "target/bench/results.json")]
     results: PathBuf,
@@ -67,6 +67,19 @@ enum HelperProcess {
     },
 }
 
+/// The number of users in the largest database, unless another one is given.
+const DEFAULT_GROWTH: usize = 1_000_000;
+
+/// Parses a number such as `10M`, `100k` or `5000`.
+fn parse_count(text: &str) -> Result<usize, String> {
+    let (digits, factor) = match text.strip_suffix(['k', 'K']) {
+        Some(digits) => (digits, 1_000),
+        None => text.strip_suffix('M').map_or((text, 1), |digits| (digits, 1_000_000)),
+    };
+    let count = digits.parse::<usize>().ok().and_then(|number| number.checked_mul(factor));
+    count.filter(|count| *count > 0).ok_or_else(|| "expected a number such as 10M, 100k or 5000".to_owned())
+}
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match run(&arguments) {
@@ -85,10 +98,10 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Some(HelperProcess::BareServer { uri, database }) => return bare_server::serve(uri, database).await,
         None => {}
     }
-    let environment = Environment::new(arguments.quick, arguments.users)?;
+    let environment = Environment::new(arguments.quick, arguments.growth.unwrap_or(DEFAULT_GROWTH))?;
     environment.warm_broker().await?;
     let mut report = Report::new(machine::describe()?, arguments.quick);
-    for group in rows::selected(&arguments.only) {
+    for group in rows::selected(&arguments.only, arguments.growth.is_some()) {
         eprintln!("-- {group}");
         report.extend(group.measure(&environment).await?);
     }
@@ -98,4 +111,19 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
         report.write_markdown(path)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_of_users_may_have_a_suffix() {
+        assert_eq!(parse_count("10M"), Ok(10_000_000));
+        assert_eq!(parse_count("100k"), Ok(100_000));
+        assert_eq!(parse_count("5000"), Ok(5_000));
+        for text in ["", "0", "M", "1G", "-1", "99999999999999999999", "18446744073709551615M"] {
+            assert!(parse_count(text).is_err(), "{text}");
+        }
+    }
 }

@@ -58,7 +58,7 @@ async fn a_repeatable_update_leaves_no_copy_for_the_driver() {
 async fn an_update_whose_reply_is_lost_is_repeated_at_once() {
     let mongod = IsolatedMongod::start_replica_set(&Stack::from_env(), "lost-reply").await;
     let proxy = TcpProxy::start(&mongod.address()).await.expect("a proxy can listen");
-    let rows = database(&proxy.address().to_string()).await.collection::<Document>("rows");
+    let rows = database(&proxy.address()).await.collection::<Document>("rows");
     assert_eq!(counted(&rows).await.expect("it is written"), Some(1));
     proxy.lose_reply_to(b"\x02findAndModify\0".to_vec());
     assert_eq!(counted(&rows).await.expect("it is written"), Some(3), "the attempt without a reply took effect");

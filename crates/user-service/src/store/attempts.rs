@@ -5,10 +5,9 @@
 use std::time::Duration;
 
 use bson::{Bson, DateTime, Document, doc};
-use mongodb::options::ReturnDocument;
 use serde::Deserialize;
 use service_kit::{
-    mongo::{StoreError, with_deadline},
+    mongo::{RepeatableUpdate, StoreError, with_deadline},
     random_bytes,
 };
 
@@ -117,16 +116,15 @@ impl ThrottleStore {
         refunds: &[AttemptRefund],
     ) -> Result<AttemptState, StoreError> {
         let network = charge.network.map(|(network, _)| network);
-        let document = retry_upsert(|| {
-            let update = self
-                .collection
-                .find_one_and_update(doc! { "_id": charge.key.id() }, charge_stages(charge, refunds))
-                .upsert(true)
-                .projection(answer_fields(network))
-                .return_document(ReturnDocument::After);
-            with_deadline(self.deadline, update)
-        })
-        .await?;
+        // A charge that is repeated finds itself in its row, and changes nothing.
+        let update = RepeatableUpdate {
+            filter: doc! { "_id": charge.key.id() },
+            pipeline: charge_stages(charge, refunds),
+            upsert: true,
+            projection: answer_fields(network),
+        };
+        let document =
+            retry_upsert(|| with_deadline(self.deadline, update.clone().run(&self.collection))).await?;
         attempt_state(document.unwrap_or_default(), charge.id, network)
     }
 

@@ -128,7 +128,7 @@ impl ThrottleStore {
         let document = retry_upsert(|| {
             let update = self
                 .collection
-                .find_one_and_update(doc! { "_id": key.id() }, grant_pipeline(rule, wanted))
+                .find_one_and_update(doc! { "_id": key.id() }, charge_pipeline(rule, wanted))
                 .upsert(true)
                 .return_document(ReturnDocument::After);
             with_deadline(self.deadline, update)

@@ -52,6 +52,10 @@ pub(crate) enum Group {
     Footprint,
     /// The cost of requests with a growing number of users.
     Growth,
+    /// The space and the cache that a large database needs, and the background work; only with `--growth` or by name.
+    Scale,
+    /// The export of all users of a large database; only with `--growth` or by name.
+    Export,
     /// The processor time of a request, by purpose.
     Processor,
 }
@@ -72,14 +76,23 @@ impl Group {
             Self::Ingest => ingest::measure(environment).await,
             Self::Footprint => footprint::measure(environment).await,
             Self::Growth => growth::measure(environment).await,
+            Self::Scale => growth::measure_scale(environment).await,
+            Self::Export => growth::measure_export(environment).await,
             Self::Processor => processor::measure(environment).await,
         }
     }
 }
 
-/// Returns the selected groups, or all if none was selected.
-pub(crate) fn selected(only: &[Group]) -> Vec<Group> {
-    Group::value_variants().iter().copied().filter(|group| only.is_empty() || only.contains(group)).collect()
+/// Returns the selected groups. Without a selection, these are all except for those of a large database, or only
+/// those that need it if `growth` is set.
+pub(crate) fn selected(only: &[Group], growth: bool) -> Vec<Group> {
+    let is_selected = |group: &Group| match (only, group) {
+        ([], Group::Growth) => true,
+        ([], Group::Scale | Group::Export) => growth,
+        ([], _) => !growth,
+        (only, group) => only.contains(group),
+    };
+    Group::value_variants().iter().copied().filter(is_selected).collect()
 }
 
 impl fmt::Display for Group {

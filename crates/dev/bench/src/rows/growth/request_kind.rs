@@ -13,11 +13,14 @@ pub(super) enum RequestKind {
     FirstPage,
     MiddlePage,
     Search,
+    SearchCommon,
+    ByEmail,
+    Disabled,
 }
 
 impl RequestKind {
     /// In an order in which each kind has what it needs: refreshes need the tokens of logins.
-    pub(super) const ALL: [Self; 8] = [
+    pub(super) const ALL: [Self; 11] = [
         Self::Registration,
         Self::Login,
         Self::Refresh,
@@ -26,6 +29,9 @@ impl RequestKind {
         Self::FirstPage,
         Self::MiddlePage,
         Self::Search,
+        Self::SearchCommon,
+        Self::ByEmail,
+        Self::Disabled,
     ];
 }
 
@@ -40,6 +46,9 @@ impl fmt::Display for RequestKind {
             Self::FirstPage => "list, first page",
             Self::MiddlePage => "list, a page in the middle",
             Self::Search => "search by email prefix",
+            Self::SearchCommon => "search by a prefix that all users have",
+            Self::ByEmail => "search by a whole email address",
+            Self::Disabled => "list of the disabled users",
         })
     }
 }
