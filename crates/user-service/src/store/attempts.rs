@@ -88,10 +88,7 @@ pub struct AttemptRefund {
 /// The part of a row that the answer to an attempt needs.
 #[derive(Deserialize)]
 struct Row {
-    /// The time of the update. It is absent in the answer to a command that the driver has repeated: MongoDB then
-    /// returns the whole row as the first execution has written it.
-    now: Option<DateTime>,
-    at: DateTime,
+    now: DateTime,
     level: f64,
     until: Option<DateTime>,
     #[serde(default)]
@@ -156,7 +153,7 @@ impl ThrottleStore {
 
 fn attempt_state(document: Document, id: ChargeId, network: Option<[u8; 16]>) -> Result<AttemptState, StoreError> {
     let row: Row = bson::deserialize_from_document(document).map_err(bson_error)?;
-    let now = row.now.unwrap_or(row.at).to_jiff();
+    let now = row.now.to_jiff();
     let charged = row.open.contains(&id.0);
     let state = |level: f64, until: Option<DateTime>| {
         let wait =
@@ -172,7 +169,7 @@ fn attempt_state(document: Document, id: ChargeId, network: Option<[u8; 16]>) ->
 
 /// Returns the projection for [`Row`].
 fn answer_fields(network: Option<[u8; 16]>) -> Document {
-    let mut fields = doc! { "_id": 0, "now": "$$NOW", "at": 1, "level": 1, "until": 1, "open": 1 };
+    let mut fields = doc! { "_id": 0, "now": "$$NOW", "level": 1, "until": 1, "open": 1 };
     if let Some(network) = network {
         let is_own = doc! { "$eq": ["$$entry.network", binary(&network)] };
         fields.insert("networks", filter(array("$networks"), is_own));
