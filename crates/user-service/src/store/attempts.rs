@@ -13,7 +13,7 @@ use service_kit::{
 
 use super::{
     collection::{SCHEMA_VERSION, binary, bson_error},
-    throttles::{ThrottleKey, ThrottleState, ThrottleStore, millis, retry_upsert, subject_range},
+    throttles::{ThrottleKey, ThrottleState, ThrottleStore, expires_at, millis, retry_upsert, subject_range},
 };
 
 /// The maximum number of networks in a row.
@@ -206,7 +206,7 @@ fn charge_stages(charge: &AttemptCharge, refunds: &[AttemptRefund]) -> Vec<Docum
         fields.insert("networks", unless_unchanged("$networks", with_charged_entry(&network, decay)));
     }
     stages.push(doc! { "$set": fields });
-    stages.push(doc! { "$set": { "expiresAt": unless_unchanged("$expiresAt", last_end(decay)) } });
+    stages.push(doc! { "$set": { "expiresAt": unless_unchanged("$expiresAt", expires_at(last_end(decay))) } });
     stages.push(doc! { "$unset": "judged" });
     stages
 }
