@@ -14,7 +14,7 @@ use service_kit::{
 
 use super::{
     collection::{SCHEMA_VERSION, binary, bson_error},
-    throttles::{ThrottleKey, ThrottleState, ThrottleStore, expires_at, millis, retry_upsert, subject_range},
+    throttles::{ThrottleKey, ThrottleState, ThrottleStore, millis, retry_upsert, subject_range},
 };
 
 /// The maximum number of networks in a row.
@@ -236,7 +236,7 @@ fn charge_stages(rules: ChargeRules) -> Vec<Document> {
         fields.insert("networks", unless_unchanged("$networks", with_charged_entry(decay)));
     }
     stages.push(doc! { "$set": fields });
-    stages.push(doc! { "$set": { "expiresAt": unless_unchanged("$expiresAt", expires_at(last_end(decay))) } });
+    stages.push(doc! { "$set": { "expiresAt": unless_unchanged("$expiresAt", last_end(decay)) } });
     stages.push(doc! { "$unset": "judged" });
     stages
 }

@@ -18,8 +18,6 @@ use super::{
 
 /// The maximum number of attempts of an upsert. Of two concurrent upserts of one key, one fails.
 const MAX_ATTEMPTS: usize = 3;
-/// The time of expiry is rounded up to a multiple of this, so that most updates do not change its index.
-const EXPIRY_ROUNDING: i64 = 10 * 60 * 1000;
 
 /// The id of a row, which consists of keyed hashes. All rows of one subject have the same first half, so that a
 /// range of ids deletes them together.
@@ -226,15 +224,8 @@ fn charge_pipeline(rule: ThrottleRule, wanted: u32) -> Vec<Document> {
         doc! { "$set": { "level": decayed_level(decay) } },
         doc! { "$set": { "granted": granted } },
         doc! { "$set": fields },
-        doc! { "$set": { "expiresAt": expires_at(all_decayed) } },
+        doc! { "$set": { "expiresAt": all_decayed } },
     ]
-}
-
-/// Returns when a row expires that has the same meaning as a missing row from `end` on.
-pub(super) fn expires_at(end: Document) -> Document {
-    let past = doc! { "$mod": [{ "$toLong": "$$end" }, EXPIRY_ROUNDING] };
-    let rounded = doc! { "$add": ["$$end", { "$subtract": [EXPIRY_ROUNDING, past] }] };
-    doc! { "$let": { "vars": { "end": end }, "in": rounded } }
 }
 
 pub(super) fn millis(duration: Duration) -> f64 {
