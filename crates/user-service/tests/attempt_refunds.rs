@@ -136,7 +136,7 @@ async fn refunds_of_many_rows_are_one_command_and_an_idle_writer_sends_none() {
 }
 
 #[tokio::test]
-async fn a_refund_waits_for_the_store_and_the_writer_does_not_stop_without_it() {
+async fn a_refund_waits_for_the_store_also_after_a_stop() {
     let (limiter, writer) = Limiter::new("outage").await;
     let _ = limiter.charge("ada").await.unwrap().fail();
     let attempt = limiter.charge("ada").await.unwrap();
@@ -152,6 +152,15 @@ async fn a_refund_waits_for_the_store_and_the_writer_does_not_stop_without_it() 
 }
 
 #[tokio::test]
+async fn a_stop_does_not_wait_for_a_store_that_stays_away() {
+    let (limiter, writer) = Limiter::new("stop").await;
+    let attempt = limiter.charge("ada").await.unwrap();
+    limiter.proxy.set_mode(ProxyMode::Refuse);
+    attempt.succeed();
+    timeout(Duration::from_secs(10), writer.run(stopped())).await.unwrap();
+}
+
+#[tokio::test]
 async fn an_attempt_that_is_dropped_is_refunded_alone() {
     let (limiter, writer) = Limiter::new("drop").await;
     let _ = limiter.charge("ada").await.unwrap().fail();
@@ -162,6 +171,18 @@ async fn an_attempt_that_is_dropped_is_refunded_alone() {
         _ = limiter.charge("eve") => panic!("there was an answer"),
         () = wait_for(DEADLINE, "the charge", async || (limiter.failures().await == (3.0, 2)).then_some(())) => {}
     }
+    limiter.proxy.set_mode(ProxyMode::Pass);
+    writer.run(stopped()).await;
+    assert_eq!(limiter.failures().await, (1.0, 1));
+}
+
+#[tokio::test]
+async fn a_charge_whose_reply_is_lost_is_refunded_also_if_its_repetition_finds_no_server() {
+    let (limiter, writer) = Limiter::new("lost-reply").await;
+    let _ = limiter.charge("ada").await.unwrap().fail();
+    limiter.proxy.lose_reply_to_and_refuse(b"\x02findAndModify\0".to_vec());
+    assert!(limiter.charge("ada").await.is_err());
+    assert_eq!(limiter.failures().await, (2.0, 1));
     limiter.proxy.set_mode(ProxyMode::Pass);
     writer.run(stopped()).await;
     assert_eq!(limiter.failures().await, (1.0, 1));

@@ -184,6 +184,18 @@ async fn a_success_forgets_the_earlier_failures_of_its_network_and_only_itself_f
 }
 
 #[tokio::test]
+async fn a_success_also_forgets_failures_that_are_too_many_to_be_refunded() {
+    let attempts = Attempts::new("large", MANY, 300).await;
+    for _ in 0..149 {
+        attempts.accepted(1).await;
+    }
+    let charge = attempts.accepted(1).await;
+    attempts.accepted(1).await;
+    attempts.refund(&[success(&charge)]).await;
+    assert_eq!(attempts.levels(1).await, (150.0, 1.0));
+}
+
+#[tokio::test]
 async fn an_attempt_that_was_not_judged_is_undone_alone() {
     let attempts = Attempts::new("unjudged", MANY, 3).await;
     let first = attempts.accepted(1).await;

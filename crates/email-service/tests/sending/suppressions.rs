@@ -30,10 +30,12 @@ async fn only_addresses_that_may_be_suppressed_cost_a_query() {
     let proxy = TcpProxy::start(&store.upstream()).await.unwrap();
     let suppressions = store.suppressions_through(&proxy.address()).await;
     proxy.set_mode(ProxyMode::Refuse);
-    let _task = keep_in_memory(&suppressions);
     assert!(suppressions.are_suppressed(&["ada@example.com"]).await.is_err(), "nothing was read yet");
     proxy.set_mode(ProxyMode::Pass);
+    // It reads at once, and then every few seconds.
+    let _task = keep_in_memory(&suppressions);
     wait_for(SOON, "the suppressions in memory", async || {
+        tokio::time::sleep(Duration::from_secs(1)).await;
         proxy.set_mode(ProxyMode::Refuse);
         let known = suppressions.are_suppressed(&["ada@example.com", "bob@example.com"]).await.ok();
         proxy.set_mode(ProxyMode::Pass);

@@ -31,11 +31,13 @@ impl RepeatableUpdate {
     /// unavailable, the update is sent once more at once, as the driver does with a retryable write.
     ///
     /// # Errors
-    /// Returns the error of the last attempt.
+    /// Returns the error of the last attempt, unless only the first one may have taken effect.
     pub async fn run(&self, collection: &Collection<Document>) -> Result<Option<Document>> {
         let command = self.command(collection)?;
         match send(collection, command.clone()).await {
-            Err(error) if may_succeed_at_once(&error) => send(collection, command).await,
+            Err(first) if may_succeed_at_once(&first) => {
+                send(collection, command).await.map_err(|again| if has_no_effect(&again) { first } else { again })
+            }
             result => result,
         }
     }
@@ -83,6 +85,12 @@ async fn send(collection: &Collection<Document>, command: RawDocumentBuf) -> Res
         Some(Bson::Document(document)) => Ok(Some(document)),
         _ => Ok(None),
     }
+}
+
+/// Returns whether the server was unavailable, and certainly has not written anything.
+fn has_no_effect(error: &Error) -> bool {
+    let error = StoreError::from(error.clone());
+    error.is_unavailable() && !error.outcome_unknown()
 }
 
 /// Returns whether another attempt may succeed at once. If no server was found, the driver has waited for one already.

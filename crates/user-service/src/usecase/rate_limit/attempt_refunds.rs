@@ -13,7 +13,7 @@ use service_kit::{
 };
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc},
-    time::timeout,
+    time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -30,6 +30,8 @@ const MAX_ROWS_PER_ATTEMPT: usize = 2;
 const ROOM_DEADLINE: Duration = Duration::from_secs(2);
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const MAX_PAUSE: Duration = Duration::from_secs(2);
+/// How long the refunds are written after a stop. Other parts of the process stop after them.
+const STOP_DEADLINE: Duration = Duration::from_secs(5);
 /// How often the store may refuse a row before its refunds are left to the next attempt that is charged to it.
 const MAX_REFUSALS: u32 = 5;
 
@@ -109,10 +111,18 @@ impl AttemptRefunds {
 }
 
 impl RefundWriter {
-    /// Writes the refunds until `stop`, and then until none is left.
+    /// Writes the refunds until `stop`, and then until none is left, or the store has not answered for [`STOP_DEADLINE`].
     pub async fn run(self, stop: CancellationToken) {
         let Self { refunds, store, added } = self;
-        batches::process(added, stop.cancelled(), Rows { refunds: &refunds, store: &store }).await;
+        let deadline = async {
+            stop.cancelled().await;
+            sleep(STOP_DEADLINE).await;
+        };
+        tokio::select! {
+            biased;
+            () = batches::process(added, stop.cancelled(), Rows { refunds: &refunds, store: &store }) => {}
+            () = deadline => tracing::warn!(rows = refunds.rows().len(), "refunds of attempts were not written before the stop"),
+        }
     }
 }
 
