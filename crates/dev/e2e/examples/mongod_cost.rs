@@ -17,7 +17,7 @@ use mongodb::{
     Client, Collection,
     options::{Acknowledgment, ClientOptions, CollectionOptions, ReturnDocument, WriteConcern},
 };
-use service_kit::mongo::RepeatableUpdate;
+use service_kit::mongo::{self, RepeatableUpdate};
 use tokio::{task::JoinSet, time::sleep};
 
 const ROUNDS: usize = 5;
@@ -163,7 +163,8 @@ impl Store {
                 drop(update.return_document(ReturnDocument::After).await?);
             }
             Kind::ChargeRepeatable => {
-                let update = RepeatableUpdate { filter: id, pipeline: charge(), upsert: true, ..Default::default() };
+                let pipeline = mongo::stages(&charge())?;
+                let update = RepeatableUpdate { filter: id, pipeline, upsert: true, ..Default::default() };
                 drop(update.run(&self.rows).await?);
             }
             Kind::Login => drop(self.users.find_one_and_update(id, login()).await?),

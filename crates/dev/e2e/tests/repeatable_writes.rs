@@ -26,7 +26,8 @@ fn count() -> Vec<Document> {
 }
 
 fn counting(upsert: bool) -> RepeatableUpdate {
-    RepeatableUpdate { filter: doc! { "_id": "counter" }, pipeline: count(), upsert, ..RepeatableUpdate::default() }
+    let pipeline = mongo::stages(&count()).expect("the stages are valid");
+    RepeatableUpdate { filter: doc! { "_id": "counter" }, pipeline, upsert, ..RepeatableUpdate::default() }
 }
 
 async fn counted(rows: &Collection<Document>) -> Result<Option<i32>, StoreError> {
@@ -72,7 +73,8 @@ async fn errors_of_a_repeatable_update_are_those_of_the_driver() {
     let rows = database.collection::<Document>("rows");
     let nothing = with_deadline(DEADLINE, counting(false).run(&rows)).await;
     assert_eq!(nothing.expect("nothing matches"), None);
-    let wrong = RepeatableUpdate { pipeline: vec![doc! { "$set": { "n": { "$unknown": 1 } } }], ..counting(true) };
+    let pipeline = mongo::stages(&[doc! { "$set": { "n": { "$unknown": 1 } } }]).expect("the stages are valid");
+    let wrong = RepeatableUpdate { pipeline, ..counting(true) };
     let error = with_deadline(DEADLINE, wrong.run(&rows)).await.expect_err("the operator is unknown");
     assert!(matches!(error, StoreError::Other(_)), "{error:?}");
     // The set has one member.

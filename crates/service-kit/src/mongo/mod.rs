@@ -18,7 +18,7 @@ pub use client::{MongoConfigError, client, monitor, with_deadline};
 pub use error::{Cause, StoreError, duplicate_positions};
 pub use indexes::{IndexError, IndexSpec, create_indexes, ensure_indexes};
 pub use large_integers::round_large_integers;
-pub use repeatable::RepeatableUpdate;
+pub use repeatable::{RepeatableUpdate, stages};
 pub use request_budget::{RequestBudget, with_request_budget};
 pub use retry::retry_while_unavailable;
 pub use worker_clients::{WorkerClients, WorkerCollection};

@@ -5,19 +5,21 @@
 
 use mongodb::{
     Collection,
-    bson::{self, Bson, Document, RawDocumentBuf, doc},
+    bson::{self, Bson, Document, RawArrayBuf, RawDocumentBuf, raw::cstr},
     error::{Error, ErrorKind, Result, WriteConcernError, WriteFailure},
 };
 
 use super::StoreError;
 
 /// An update of one document by a pipeline that may take effect twice.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct RepeatableUpdate {
     /// The filter of the document.
     pub filter: Document,
-    /// The stages of the update.
-    pub pipeline: Vec<Document>,
+    /// The stages of the update ([`stages`]), which can be kept for many updates.
+    pub pipeline: RawArrayBuf,
+    /// The values of the variables in the pipeline and the projection.
+    pub variables: Document,
     /// Whether a document is inserted if none matches.
     pub upsert: bool,
     /// The fields of the returned document; empty for all.
@@ -30,7 +32,7 @@ impl RepeatableUpdate {
     ///
     /// # Errors
     /// Returns the error of the last attempt.
-    pub async fn run(self, collection: &Collection<Document>) -> Result<Option<Document>> {
+    pub async fn run(&self, collection: &Collection<Document>) -> Result<Option<Document>> {
         let command = self.command(collection)?;
         match send(collection, command.clone()).await {
             Err(error) if may_succeed_at_once(&error) => send(collection, command).await,
@@ -38,22 +40,36 @@ impl RepeatableUpdate {
         }
     }
 
-    fn command(self, collection: &Collection<Document>) -> Result<RawDocumentBuf> {
-        let mut command = doc! {
-            "findAndModify": collection.name(),
-            "query": self.filter,
-            "update": self.pipeline,
-            "upsert": self.upsert,
-            "new": true,
-        };
+    fn command(&self, collection: &Collection<Document>) -> Result<RawDocumentBuf> {
+        let mut command = RawDocumentBuf::new();
+        command.append(cstr!("findAndModify"), collection.name());
+        command.append(cstr!("query"), RawDocumentBuf::try_from(&self.filter)?);
+        command.append(cstr!("update"), self.pipeline.clone());
+        command.append(cstr!("upsert"), self.upsert);
+        command.append(cstr!("new"), true);
+        if !self.variables.is_empty() {
+            command.append(cstr!("let"), RawDocumentBuf::try_from(&self.variables)?);
+        }
         if !self.projection.is_empty() {
-            command.insert("fields", self.projection);
+            command.append(cstr!("fields"), RawDocumentBuf::try_from(&self.projection)?);
         }
         if let Some(concern) = collection.write_concern() {
-            command.insert("writeConcern", bson::serialize_to_bson(concern)?);
+            command.append(cstr!("writeConcern"), RawDocumentBuf::try_from(&bson::serialize_to_document(concern)?)?);
         }
-        Ok(RawDocumentBuf::try_from(&command)?)
+        Ok(command)
     }
+}
+
+/// Returns the stages of an update in the form in which they are sent.
+///
+/// # Errors
+/// Returns an error if a stage is not a valid document.
+pub fn stages(pipeline: &[Document]) -> Result<RawArrayBuf> {
+    let mut stages = RawArrayBuf::new();
+    for stage in pipeline {
+        stages.push(RawDocumentBuf::try_from(stage)?);
+    }
+    Ok(stages)
 }
 
 async fn send(collection: &Collection<Document>, command: RawDocumentBuf) -> Result<Option<Document>> {

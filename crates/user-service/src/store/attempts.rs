@@ -2,12 +2,13 @@
 //!
 //! Each charge has an id, and a refund names it. So a refund undoes its own charge only, and can be repeated.
 
-use std::time::Duration;
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use bson::{Bson, DateTime, Document, doc};
+use bson::{Bson, DateTime, Document, RawArrayBuf, doc};
+use parking_lot::Mutex;
 use serde::Deserialize;
 use service_kit::{
-    mongo::{RepeatableUpdate, StoreError, with_deadline},
+    mongo::{self, RepeatableUpdate, StoreError, with_deadline},
     random_bytes,
 };
 
@@ -25,7 +26,7 @@ const MAX_DOUBLINGS: i32 = 40;
 
 /// The rule of failed attempts: from charge number `free` on, each charge is followed by a wait: `first`, doubled each
 /// time, at most `longest`. One charge decays in the time `longest`.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Backoff {
     pub free: u32,
     pub first: Duration,
@@ -51,6 +52,30 @@ pub struct AttemptCharge {
     pub key: ThrottleKey,
     pub rule: Backoff,
     pub network: Option<([u8; 16], Backoff)>,
+}
+
+/// The rules of a row, and of the entries of networks in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct ChargeRules {
+    row: Backoff,
+    network: Option<Backoff>,
+}
+
+/// The updates of attempts, which differ only by their rules. Building one takes longer than all else that this service
+/// does for a charge.
+#[derive(Clone, Default)]
+pub(super) struct ChargePipelines(Arc<Mutex<HashMap<ChargeRules, RawArrayBuf>>>);
+
+impl ChargePipelines {
+    fn of(&self, rules: ChargeRules) -> Result<RawArrayBuf, StoreError> {
+        let mut pipelines = self.0.lock();
+        if let Some(pipeline) = pipelines.get(&rules) {
+            return Ok(pipeline.clone());
+        }
+        let pipeline = mongo::stages(&charge_stages(rules))?;
+        pipelines.insert(rules, pipeline.clone());
+        Ok(pipeline)
+    }
 }
 
 /// The states of a row, and of the entry of the network, after an attempt.
@@ -112,17 +137,25 @@ impl ThrottleStore {
         charge: &AttemptCharge,
         refunds: &[AttemptRefund],
     ) -> Result<AttemptState, StoreError> {
-        let network = charge.network.map(|(network, _)| network);
+        let AttemptCharge { id, key, rule, network } = *charge;
+        let rules = ChargeRules { row: rule, network: network.map(|(_, rule)| rule) };
+        let network = network.map(|(network, _)| network);
+        let mut variables = doc! { "charge": id.0 };
+        variables.extend(network.map(|network| ("network".to_owned(), binary(&network).into())));
         // A charge that is repeated finds itself in its row, and changes nothing.
         let update = RepeatableUpdate {
-            filter: doc! { "_id": charge.key.id() },
-            pipeline: charge_stages(charge, refunds),
+            filter: doc! { "_id": key.id() },
+            pipeline: if refunds.is_empty() {
+                self.charge_pipelines.of(rules)?
+            } else {
+                mongo::stages(&[refund_stages(refunds), charge_stages(rules)].concat())?
+            },
+            variables,
             upsert: true,
-            projection: answer_fields(network),
+            projection: answer_fields(network.is_some()),
         };
-        let document =
-            retry_upsert(|| with_deadline(self.deadline, update.clone().run(&self.collection))).await?;
-        attempt_state(document.unwrap_or_default(), charge.id, network)
+        let document = retry_upsert(|| with_deadline(self.deadline, update.run(&self.collection))).await?;
+        attempt_state(document.unwrap_or_default(), id, network)
     }
 
     /// Writes the refunds of many rows in one command, and returns the positions of the rows that were not written. A
@@ -168,32 +201,29 @@ fn attempt_state(document: Document, id: ChargeId, network: Option<[u8; 16]>) ->
 }
 
 /// Returns the projection for [`Row`].
-fn answer_fields(network: Option<[u8; 16]>) -> Document {
+fn answer_fields(with_network: bool) -> Document {
     let mut fields = doc! { "_id": 0, "now": "$$NOW", "level": 1, "until": 1, "open": 1 };
-    if let Some(network) = network {
-        let is_own = doc! { "$eq": ["$$entry.network", binary(&network)] };
+    if with_network {
+        let is_own = doc! { "$eq": ["$$entry.network", "$$network"] };
         fields.insert("networks", filter(array("$networks"), is_own));
     }
     fields
 }
 
-/// Returns the update of an attempt. A refused attempt changes nothing, so a crowd of them writes nothing. The same
-/// charge again changes nothing either.
-fn charge_stages(charge: &AttemptCharge, refunds: &[AttemptRefund]) -> Vec<Document> {
-    let decay = millis(charge.rule.longest);
-    let mut stages = if refunds.is_empty() { Vec::new() } else { refund_stages(refunds) };
+/// Returns the update of an attempt, whose variables are the id of the charge and the network. A refused attempt changes
+/// nothing, so a crowd of them writes nothing. The same charge again changes nothing either.
+fn charge_stages(rules: ChargeRules) -> Vec<Document> {
+    let decay = millis(rules.row.longest);
+    let mut stages = Vec::new();
     // A command that is repeated, because its answer was lost, finds its charge.
-    let mut unchanged = vec![is_held("$until"), doc! { "$in": [charge.id.0, array("$open")] }];
-    let mut charged = doc! { "judged.row": unless_unchanged(Bson::Null, charged("$", charge.rule, charge.id)) };
-    if let Some((network, rule)) = charge.network {
-        let is_own = doc! { "$eq": ["$$entry.network", binary(&network)] };
+    let mut unchanged = vec![is_held("$until"), doc! { "$in": ["$$charge", array("$open")] }];
+    let mut charged = doc! { "judged.row": unless_unchanged(Bson::Null, charged("$", rules.row)) };
+    if let Some(rule) = rules.network {
+        let is_own = doc! { "$eq": ["$$entry.network", "$$network"] };
         let entry = doc! { "$first": filter(array("$networks"), is_own) };
         stages.push(doc! { "$set": { "judged.entry": entry } });
         unchanged.push(is_held("$judged.entry.until"));
-        let entry = doc! { "$mergeObjects": [
-            { "network": binary(&network) },
-            self::charged("$judged.entry.", rule, charge.id),
-        ] };
+        let entry = doc! { "$mergeObjects": [{ "network": "$$network" }, self::charged("$judged.entry.", rule)] };
         charged.insert("judged.entry", unless_unchanged(Bson::Null, entry));
     }
     stages.push(doc! { "$set": { "judged.unchanged": { "$or": unchanged } } });
@@ -202,8 +232,8 @@ fn charge_stages(charge: &AttemptCharge, refunds: &[AttemptRefund]) -> Vec<Docum
     for field in ["level", "at", "until", "open"] {
         fields.insert(field, unless_unchanged(format!("${field}"), format!("$judged.row.{field}")));
     }
-    if let Some((network, _)) = charge.network {
-        fields.insert("networks", unless_unchanged("$networks", with_charged_entry(&network, decay)));
+    if rules.network.is_some() {
+        fields.insert("networks", unless_unchanged("$networks", with_charged_entry(decay)));
     }
     stages.push(doc! { "$set": fields });
     stages.push(doc! { "$set": { "expiresAt": unless_unchanged("$expiresAt", last_end(decay)) } });
@@ -211,10 +241,10 @@ fn charge_stages(charge: &AttemptCharge, refunds: &[AttemptRefund]) -> Vec<Docum
     stages
 }
 
-/// Returns the entries with that of `network` at the front, as it is after its charge. Entries that have decayed are
+/// Returns the entries with that of the network at the front, as it is after its charge. Entries that have decayed are
 /// left out. Beyond the maximum, entries are left out from the end; those that are held come before the others.
-fn with_charged_entry(network: &[u8; 16], decay: f64) -> Document {
-    let other = doc! { "$ne": ["$$entry.network", binary(network)] };
+fn with_charged_entry(decay: f64) -> Document {
+    let other = doc! { "$ne": ["$$entry.network", "$$network"] };
     let held = is_held("$$entry.until");
     let counts = doc! { "$gt": [end("$$entry.", decay), "$$NOW"] };
     let others = doc! { "$concatArrays": [
@@ -225,7 +255,7 @@ fn with_charged_entry(network: &[u8; 16], decay: f64) -> Document {
 }
 
 /// Returns the fields of a row or an entry after a charge. `prefix` is the path of its fields.
-fn charged(prefix: &str, rule: Backoff, id: ChargeId) -> Document {
+fn charged(prefix: &str, rule: Backoff) -> Document {
     let field = |name: &str| format!("{prefix}{name}");
     // After a failover, the clock of the new primary may be behind.
     let elapsed = doc! { "$max": [0, { "$subtract": ["$$NOW", { "$ifNull": [field("at"), "$$NOW"] }] }] };
@@ -236,7 +266,7 @@ fn charged(prefix: &str, rule: Backoff, id: ChargeId) -> Document {
     let wait = doc! { "$min": [millis(rule.longest), { "$multiply": [millis(rule.first), doubled] }] };
     // The older charges have decayed.
     let open = doc! { "$slice": [
-        { "$concatArrays": [array(&field("open")), [id.0]] },
+        { "$concatArrays": [array(&field("open")), ["$$charge"]] },
         { "$subtract": [0, { "$min": [{ "$ceil": "$$level" }, MAX_OPEN] }] },
     ] };
     doc! { "$let": { "vars": { "level": { "$add": [rest, 1.0] } }, "in": {

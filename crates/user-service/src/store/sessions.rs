@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bson::{Bson, Document, Uuid, doc};
 use futures_util::TryStreamExt;
-use service_kit::mongo::{RepeatableUpdate, StoreError, with_deadline};
+use service_kit::mongo::{self, RepeatableUpdate, StoreError, with_deadline};
 
 use super::{
     collection::{CollectionHandle, after_cursor, bson_error},
@@ -65,8 +65,8 @@ impl SessionStore {
     pub async fn rotate(&self, id: uuid::Uuid, n: i64, times: SessionTimes) -> Result<Rotation, StoreError> {
         let filter = doc! { "_id": Uuid::from(id), "$expr": { "$lt": ["$$NOW", "$expiresAt"] } };
         // A repeated refresh with the same token has the same outcome.
-        let rotation =
-            RepeatableUpdate { filter, pipeline: rotation_pipeline(n, times), ..RepeatableUpdate::default() };
+        let pipeline = mongo::stages(&rotation_pipeline(n, times))?;
+        let rotation = RepeatableUpdate { filter, pipeline, ..RepeatableUpdate::default() };
         let written = with_deadline(self.handle.deadline, rotation.run(&self.handle.collection)).await?;
         let Some(mut document) = written else { return Ok(Rotation::Gone) };
         let reused = document.remove("reused").is_some();

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use service_kit::mongo::{StoreError, WorkerCollection, with_deadline};
 
 use super::{
-    attempts::Backoff,
+    attempts::{Backoff, ChargePipelines},
     collection::{CollectionHandle, SCHEMA_VERSION, binary, bson_error},
 };
 
@@ -102,6 +102,7 @@ struct Granted {
 pub struct ThrottleStore {
     pub(super) collection: WorkerCollection<Document>,
     pub(super) deadline: Duration,
+    pub(super) charge_pipelines: ChargePipelines,
 }
 
 impl ThrottleStore {
@@ -109,7 +110,7 @@ impl ThrottleStore {
         let concern = WriteConcern::builder().w(Acknowledgment::Nodes(1)).journal(false).build();
         let options = CollectionOptions::builder().write_concern(concern).build();
         let collection = WorkerCollection::new(database, handle.collection.name(), options);
-        Self { collection, deadline: handle.deadline }
+        Self { collection, deadline: handle.deadline, charge_pipelines: ChargePipelines::default() }
     }
 
     /// Charges the row of a quota by one, unless it refuses the charge.
