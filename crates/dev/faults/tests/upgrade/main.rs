@@ -3,6 +3,7 @@
 
 mod accounts;
 mod algorithm;
+mod attempts;
 mod load;
 mod rolling;
 mod system;

@@ -29,9 +29,11 @@ pub(crate) const USER_POINTS: [&str; 7] = [
     "relay.state_read",
     "relay.after_state",
 ];
-pub(crate) const EMAIL_POINTS: [&str; 6] = [
+pub(crate) const EMAIL_POINTS: [&str; 8] = [
+    "ingest.after_claimed_write",
     "ingest.after_ledger_write",
     "sender.after_claim",
+    "sender.before_compose",
     "sender.before_flip",
     "sender.after_flip",
     "sender.after_body",
@@ -271,7 +273,7 @@ mod tests {
     fn ten_minutes_contain_every_kind_of_fault_and_all_end_in_time() {
         let planned = schedule(1, LENGTH);
         let kinds: std::collections::BTreeSet<&str> = planned.iter().map(|planned| planned.fault.kind()).collect();
-        assert_eq!(kinds.len(), 33, "{kinds:?}");
+        assert_eq!(kinds.len(), 35, "{kinds:?}");
         assert!(planned.iter().all(|planned| planned.at + planned.duration <= LENGTH));
     }
 
