@@ -199,3 +199,21 @@ async fn an_attempt_that_was_refused_has_nothing_to_refund() {
     assert_eq!(limiter.failures().await, (2.0, 1));
     assert_eq!(limiter.updates.load(Ordering::Relaxed), 0);
 }
+
+#[tokio::test]
+async fn a_refund_that_mongodb_refuses_again_and_again_is_forgotten() {
+    let (limiter, writer) = Limiter::new("refused").await;
+    let ada = limiter.charge("ada").await.unwrap();
+    let open = test_support::find_all(&limiter.rows, doc! {}).await.remove(0).get_array("open").unwrap().clone();
+    let set_open = async |open: bson::Bson| {
+        limiter.rows.update_many(doc! {}, doc! { "$set": { "open": open } }).await.unwrap();
+    };
+    set_open("not a list".into()).await;
+    ada.succeed();
+    timeout(DEADLINE, writer.run(stopped())).await.unwrap();
+    assert_eq!(limiter.updates.load(Ordering::Relaxed), 5);
+    // The next charge of the row does not find it either.
+    set_open(open.into()).await;
+    limiter.charge("ada").await.unwrap().fail();
+    assert_eq!(limiter.failures().await, (2.0, 1));
+}

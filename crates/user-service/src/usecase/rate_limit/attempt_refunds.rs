@@ -32,7 +32,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const MAX_PAUSE: Duration = Duration::from_secs(2);
 /// How long the refunds are written after a stop. Other parts of the process stop after them.
 const STOP_DEADLINE: Duration = Duration::from_secs(5);
-/// How often the store may refuse a row before its refunds are left to the next attempt that is charged to it.
+/// How often the store may refuse a row before its refunds are forgotten: otherwise they would keep their room for ever.
 const MAX_REFUSALS: u32 = 5;
 
 /// The room for the refunds of one attempt.
@@ -105,6 +105,11 @@ impl AttemptRefunds {
         }
     }
 
+    /// Gives the room of the refunds of this row free, although they are not written.
+    fn forget(&self, key: ThrottleKey) {
+        self.rows().remove(&key);
+    }
+
     fn rows(&self) -> MutexGuard<'_, HashMap<ThrottleKey, Vec<WaitingRefund>>> {
         self.rows.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -149,9 +154,13 @@ impl BatchHandler for Rows<'_> {
                 Ok(refused) => {
                     let written = rows.iter().enumerate().filter(|(position, _)| !refused.contains(position));
                     written.for_each(|(_, (key, refunds))| self.refunds.remove(*key, refunds));
-                    refusals += u32::from(!refused.is_empty());
-                    if refused.is_empty() || refusals >= MAX_REFUSALS {
-                        refused.first().inspect(|_| tracing::warn!(rows = refused.len(), "refunds were not written"));
+                    if refused.is_empty() {
+                        return;
+                    }
+                    refusals += 1;
+                    if refusals >= MAX_REFUSALS {
+                        tracing::warn!(rows = refused.len(), "MongoDB refuses refunds of attempts: they are forgotten");
+                        refused.iter().for_each(|position| self.refunds.forget(rows[*position].0));
                         return;
                     }
                 }
@@ -161,6 +170,7 @@ impl BatchHandler for Rows<'_> {
         }
     }
 
-    /// The refunds stay for the next attempt that is charged to the row.
-    fn lost(&self, _: &AddedRefund) {}
+    fn lost(&self, added: &AddedRefund) {
+        self.refunds.forget(added.key);
+    }
 }
