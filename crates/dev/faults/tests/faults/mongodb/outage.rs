@@ -180,8 +180,9 @@ async fn fault_09_a_request_whose_operations_are_too_slow_only_in_total_gets_503
             assert_unavailable(&outcome, asked);
         },
     );
-    // A single operation has enough time, once there is a connection: the refused requests have closed theirs, and a new
-    // one takes more round trips than a request may wait.
+    // A single operation has enough time. The refused requests have closed their connections, so it waits for a new one
+    // too: two round trips, which must fit into the timeout of one operation.
+    proxy.set_mode(ProxyMode::Slow(Duration::from_millis(350)));
     wait_for(DEADLINE, "a read while MongoDB is slow", async || {
         (status(&eve.read_me().await) == Some(200)).then_some(())
     })
