@@ -31,12 +31,12 @@ use crate::{
         self, AllowedOrigins, Discovery, HttpMetrics, RequestScope, ResponseMemory,
         pages::{self, ServedPages, StartPage},
     },
-    keys::SigningKeys,
+    keys::{SessionSalts, SigningKeys},
     metrics::{AccountMetrics, PANICS, RelayMetrics, TOPOLOGY_FINDING, register_branding_failed},
     outbox::EventBuilder,
     relay::Relay,
     store::{self, Store},
-    tokens::{AccessTokens, ClientTokens, Jwts, MfaTokens, RefreshTokens, SessionSalts},
+    tokens::{AccessTokens, ClientTokens, Jwts, MfaTokens, RefreshTokens},
     usecase::{AccountService, AccountWriter, BackgroundQueue, ClientManagement, RateLimiter, Rules, Writes},
 };
 

@@ -8,9 +8,9 @@ use service_kit::Ids;
 use test_support::{Stack, count};
 use tokio_util::sync::CancellationToken;
 use user_service::{
-    keys::KeyEncryptionKey,
+    keys::{KeyEncryptionKey, SessionSalts},
     store::Store,
-    tokens::{RefreshToken, RefreshTokens, SessionSalts},
+    tokens::{RefreshToken, RefreshTokens},
 };
 
 const REPLICAS: usize = 16;

@@ -2,7 +2,7 @@
 //!
 //! Each charge has an id, and a refund names it. So a refund undoes its own charge only, and can be repeated.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::LazyLock, time::Duration};
 
 use bson::{Bson, DateTime, Document, RawArrayBuf, doc};
 use parking_lot::Mutex;
@@ -14,7 +14,7 @@ use service_kit::{
 
 use super::{
     collection::{SCHEMA_VERSION, binary, bson_error},
-    throttles::{ThrottleKey, ThrottleState, ThrottleStore, millis, retry_upsert, subject_range},
+    throttles::{Backoff, ThrottleKey, ThrottleState, ThrottleStore, millis, retry_upsert, subject_range},
 };
 
 /// The maximum number of networks in a row.
@@ -23,15 +23,6 @@ const MAX_NETWORKS: i32 = 32;
 const MAX_OPEN: i32 = 100;
 /// The maximum number of doublings, whatever the longest wait is.
 const MAX_DOUBLINGS: i32 = 40;
-
-/// The rule of failed attempts: from charge number `free` on, each charge is followed by a wait: `first`, doubled each
-/// time, at most `longest`. One charge decays in the time `longest`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Backoff {
-    pub free: u32,
-    pub first: Duration,
-    pub longest: Duration,
-}
 
 /// The identity of a charge, unique within its row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,19 +54,16 @@ struct ChargeRules {
 
 /// The updates of attempts, which differ only by their rules. Building one takes longer than all else that this service
 /// does for a charge.
-#[derive(Clone, Default)]
-pub(super) struct ChargePipelines(Arc<Mutex<HashMap<ChargeRules, RawArrayBuf>>>);
+static CHARGE_PIPELINES: LazyLock<Mutex<HashMap<ChargeRules, RawArrayBuf>>> = LazyLock::new(Mutex::default);
 
-impl ChargePipelines {
-    fn of(&self, rules: ChargeRules) -> Result<RawArrayBuf, StoreError> {
-        let mut pipelines = self.0.lock();
-        if let Some(pipeline) = pipelines.get(&rules) {
-            return Ok(pipeline.clone());
-        }
-        let pipeline = mongo::stages(&charge_stages(rules))?;
-        pipelines.insert(rules, pipeline.clone());
-        Ok(pipeline)
+fn charge_pipeline(rules: ChargeRules) -> Result<RawArrayBuf, StoreError> {
+    let mut pipelines = CHARGE_PIPELINES.lock();
+    if let Some(pipeline) = pipelines.get(&rules) {
+        return Ok(pipeline.clone());
     }
+    let pipeline = mongo::stages(&charge_stages(rules))?;
+    pipelines.insert(rules, pipeline.clone());
+    Ok(pipeline)
 }
 
 /// The states of a row, and of the entry of the network, after an attempt.
@@ -146,7 +134,7 @@ impl ThrottleStore {
         let update = RepeatableUpdate {
             filter: doc! { "_id": key.id() },
             pipeline: if refunds.is_empty() {
-                self.charge_pipelines.of(rules)?
+                charge_pipeline(rules)?
             } else {
                 mongo::stages(&[refund_stages(refunds), charge_stages(rules)].concat())?
             },

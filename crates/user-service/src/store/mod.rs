@@ -34,7 +34,7 @@ use service_kit::mongo::WorkerCollection;
 use collection::CollectionHandle;
 
 pub use admins::{AdminRemoval, AdminStore, RemovalCount};
-pub use attempts::{AttemptCharge, AttemptRefund, AttemptState, Backoff, ChargeId, Forget};
+pub use attempts::{AttemptCharge, AttemptRefund, AttemptState, ChargeId, Forget};
 pub use audit::{AuditEntry, AuditOnlyKind, AuditRow, AuditStore};
 pub use bulk::{BulkStore, KeyHolder};
 pub use clients::{ClientRecord, ClientStore};
@@ -50,7 +50,7 @@ pub use published_state::{PresentUser, TombstoneRecord};
 pub use session_document::SessionRow;
 pub use sessions::{Rotation, SessionStore};
 pub use snapshot_progress::{SnapshotProgress, WaitingSnapshots};
-pub use throttles::{ThrottleKey, ThrottleRule, ThrottleState, ThrottleStore};
+pub use throttles::{Backoff, ThrottleKey, ThrottleRule, ThrottleState, ThrottleStore};
 pub use user_document::{
     AuditDetails, IdempotencyRecord, ImportedFrom, InvitationRecord, KnownNetwork, NewEvent, Parked, PendingEvent,
     ReservedKey, SessionRule, SignInPlaceRecord, TokenRecord, TotpRecord, TotpSetup, UndoTokenRecord, UsedMfaToken,

@@ -11,10 +11,7 @@ use mongodb::options::{Acknowledgment, CollectionOptions, ReturnDocument, WriteC
 use serde::Deserialize;
 use service_kit::mongo::{StoreError, WorkerCollection, with_deadline};
 
-use super::{
-    attempts::{Backoff, ChargePipelines},
-    collection::{CollectionHandle, SCHEMA_VERSION, binary, bson_error},
-};
+use super::collection::{CollectionHandle, SCHEMA_VERSION, binary, bson_error};
 
 /// The maximum number of attempts of an upsert. Of two concurrent upserts of one key, one fails.
 const MAX_ATTEMPTS: usize = 3;
@@ -38,6 +35,15 @@ impl ThrottleKey {
     pub(super) fn id(&self) -> Bson {
         Bson::from(binary(&[self.subject, self.part].concat()))
     }
+}
+
+/// The rule of failed attempts: from charge number `free` on, each charge is followed by a wait: `first`, doubled each
+/// time, at most `longest`. One charge decays in the time `longest`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Backoff {
+    pub free: u32,
+    pub first: Duration,
+    pub longest: Duration,
 }
 
 /// The rule that decides when a row refuses a charge.
@@ -102,7 +108,6 @@ struct Granted {
 pub struct ThrottleStore {
     pub(super) collection: WorkerCollection<Document>,
     pub(super) deadline: Duration,
-    pub(super) charge_pipelines: ChargePipelines,
 }
 
 impl ThrottleStore {
@@ -110,7 +115,7 @@ impl ThrottleStore {
         let concern = WriteConcern::builder().w(Acknowledgment::Nodes(1)).journal(false).build();
         let options = CollectionOptions::builder().write_concern(concern).build();
         let collection = WorkerCollection::new(database, handle.collection.name(), options);
-        Self { collection, deadline: handle.deadline, charge_pipelines: ChargePipelines::default() }
+        Self { collection, deadline: handle.deadline }
     }
 
     /// Charges the row of a quota by one, unless it refuses the charge.

@@ -9,7 +9,6 @@ mod mfa_token;
 #[cfg(test)]
 mod property_tests;
 mod refresh_token;
-mod session_salts;
 mod verified_token_cache;
 
 pub use access_token::{AccessClaims, AccessTokens, Subject};
@@ -17,4 +16,3 @@ pub use client_token::{ClientToken, ClientTokens};
 pub use jwt::{IssuedToken, Jwts, TokenError, VerifiedToken};
 pub use mfa_token::{MfaBinding, MfaToken, MfaTokens};
 pub use refresh_token::{RefreshToken, RefreshTokens};
-pub use session_salts::{SessionSalt, SessionSalts};

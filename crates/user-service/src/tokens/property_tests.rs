@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     domain::SigningAlgorithm,
-    keys::{KeyEncryptionKey, KeyPair},
+    keys::{KeyEncryptionKey, KeyPair, SessionSalts},
 };
 
 const SESSION: Uuid = Uuid::from_u128(7);

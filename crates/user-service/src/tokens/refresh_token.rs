@@ -6,11 +6,8 @@ use subtle::ConstantTimeEq;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use super::{
-    authenticated_text::{self, TokenMac},
-    session_salts::{SessionSalt, SessionSalts},
-};
-use crate::keys::{KeyEncryptionKey, hmac_sha256};
+use super::authenticated_text::{self, TokenMac};
+use crate::keys::{KeyEncryptionKey, SessionSalt, SessionSalts, hmac_sha256};
 
 const ID_BYTES: usize = 16;
 /// The session's id and the number of the token.

@@ -12,7 +12,8 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use crate::{keys::hmac_sha256, store::KeyStore};
+use super::hmac_sha256;
+use crate::store::KeyStore;
 
 /// The length of a salt in bytes, the same as in release 0.1.0.
 const SALT_BYTES: usize = 16;
@@ -49,19 +50,19 @@ impl SessionSalts {
 
     /// Returns the salt of a new session. It is random as long as the secret is not loaded: then the salt is read to
     /// verify the tokens of this session.
-    pub(super) fn new_salt(&self, session: Uuid) -> SessionSalt {
+    pub(crate) fn new_salt(&self, session: Uuid) -> SessionSalt {
         self.derive(session).unwrap_or_else(random_bytes)
     }
 
     /// Returns the salt that the session has if it was derived, or `None` as long as the secret is not loaded.
-    pub(super) fn derive(&self, session: Uuid) -> Option<SessionSalt> {
+    pub(crate) fn derive(&self, session: Uuid) -> Option<SessionSalt> {
         let mac = hmac_sha256(self.secret.get()?, &[session.as_bytes()]);
         mac.first_chunk().copied()
     }
 
     /// Creates an instance with this secret.
     #[cfg(test)]
-    pub(super) fn for_test(secret: [u8; 32]) -> Self {
+    pub(crate) fn for_test(secret: [u8; 32]) -> Self {
         Self { secret: Arc::new(OnceLock::from(Zeroizing::new(secret))) }
     }
 }
