@@ -1,10 +1,12 @@
 //! Charges counters and refunds them.
 
 use futures_util::future::join_all;
+use service_kit::mongo::StoreError;
 
 use super::{
     limiter::RateLimiter,
     limits::RateLimitPolicy,
+    network_blocks::Counted,
     status::{RateLimitStatus, report},
 };
 use crate::{
@@ -22,6 +24,22 @@ pub struct Charges {
 }
 
 impl RateLimiter {
+    /// Counts one request: in blocks if the subject is a network with a large quota, otherwise in the shared row.
+    pub(super) async fn count(&self, policy: &RateLimitPolicy, key: ThrottleKey) -> Result<Counted, StoreError> {
+        match policy.network_budget() {
+            Some(budget) => self.blocks.count(&self.store, policy, budget, key).await,
+            None => {
+                let row = self.store.charge(key, policy.rule).await?;
+                Ok(Counted { refused: row.refused, status: RateLimitStatus::new(policy, &row) })
+            }
+        }
+    }
+
+    /// Takes back requests that this replica has counted in blocks, and returns the keys of the others.
+    pub(super) fn refund_in_blocks(&self, keys: impl IntoIterator<Item = ThrottleKey>) -> Vec<ThrottleKey> {
+        keys.into_iter().filter(|key| !self.blocks.refund(*key)).collect()
+    }
+
     pub(super) async fn charge(&self, policy: &RateLimitPolicy, key: ThrottleKey) -> Result<(), Problem> {
         let counted = self.count(policy, key).await?;
         if counted.refused {

@@ -7,7 +7,6 @@ use parking_lot::Mutex;
 use service_kit::mongo::StoreError;
 
 use super::{
-    limiter::RateLimiter,
     limits::RateLimitPolicy,
     local_budget::{Answer, Ask, Budget, Decision, LocalBudget, Verdict},
     status::RateLimitStatus,
@@ -32,30 +31,13 @@ pub(super) struct Counted {
     pub(super) status: RateLimitStatus,
 }
 
-impl RateLimiter {
-    /// Counts one request: in blocks if the subject is a network with a large quota, otherwise in the shared row.
-    pub(super) async fn count(&self, policy: &RateLimitPolicy, key: ThrottleKey) -> Result<Counted, StoreError> {
-        match policy.network_budget() {
-            Some(budget) => self.blocks.count(&self.store, policy, budget, key).await,
-            None => {
-                let row = self.store.charge(key, policy.rule).await?;
-                Ok(Counted { refused: row.refused, status: RateLimitStatus::new(policy, &row) })
-            }
-        }
-    }
-
-    /// Takes back requests that this replica has counted in blocks, and returns the keys of the others.
-    pub(super) fn refund_in_blocks(&self, keys: impl IntoIterator<Item = ThrottleKey>) -> Vec<ThrottleKey> {
-        keys.into_iter().filter(|key| !self.blocks.refund(*key)).collect()
-    }
-}
-
 impl NetworkBlocks {
     pub(super) fn new() -> Self {
         Self(Mutex::new(LruCache::sparse(CAPACITY)))
     }
 
-    async fn count(
+    /// Counts one request of a network with this budget.
+    pub(super) async fn count(
         &self,
         store: &ThrottleStore,
         policy: &RateLimitPolicy,
@@ -86,7 +68,7 @@ impl NetworkBlocks {
 
     /// Takes back one request of a network whose requests are counted in blocks. Returns whether this replica has done
     /// it; if not, the shared row must do it.
-    fn refund(&self, key: ThrottleKey) -> bool {
+    pub(super) fn refund(&self, key: ThrottleKey) -> bool {
         self.0.lock().peek_mut(&key.subject).is_some_and(|network| network.local.refund(network.budget))
     }
 
