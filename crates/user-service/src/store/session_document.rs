@@ -32,6 +32,15 @@ pub struct SessionRow {
     pub device: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
+    /// The hash of the cookie, if a browser holds the session for the pages. Such a session has no refresh token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cookie_hash: Option<Binary>,
+    /// The time at which the user last gave the password again; `None` means at the login.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub authenticated_at: Option<DateTime>,
+    /// Whether that included the second factor; `None` means no.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub second_factor: Option<bool>,
 }
 
 impl SessionRow {

@@ -7,7 +7,8 @@ use branding::html_structure;
 use i18n::InvalidFile;
 
 use super::{
-    layout::{LINK, Pages},
+    account::{self, view::AccountView},
+    layout::{ACCOUNT, LINK, Pages},
     link_views::{LinkView, examples},
     on_failure::OnFailure,
     problem_pages, start_page,
@@ -25,6 +26,7 @@ const FIELDS: [&str; 6] = ["token", "action", "confirmed", "chosenUsername", "ne
 pub(super) fn check(pages: &Arc<Pages>) -> Result<(), InvalidFile> {
     for value in VALUES {
         examples::views(value).iter().try_for_each(|view| pages.check(LINK, view))?;
+        account::examples::views(value).iter().try_for_each(|view| pages.check(ACCOUNT, view))?;
     }
     start_page::check(pages)?;
     problem_pages::check(pages)?;

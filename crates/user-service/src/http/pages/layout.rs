@@ -32,16 +32,19 @@ pub(super) const LOGO_PATH: &str = "/branding/logo";
 pub(super) const START: &str = "start.html";
 /// The template of the pages behind mailed links.
 pub(super) const LINK: &str = "link.html";
+/// The template of all account pages.
+pub(super) const ACCOUNT: &str = "account.html";
 /// The template of the page of a problem type.
 pub(super) const PROBLEM: &str = "problem.html";
 /// The template of the list of problem types.
 pub(super) const PROBLEMS: &str = "problems.html";
 
 /// The built-in templates. A brand has them in the folder `pages`.
-pub(super) const TEMPLATES: [(&str, &str); 5] = [
+pub(super) const TEMPLATES: [(&str, &str); 6] = [
     (LAYOUT, include_str!("../../../templates/layout.html")),
     (START, include_str!("../../../templates/start.html")),
     (LINK, include_str!("../../../templates/link.html")),
+    (ACCOUNT, include_str!("../../../templates/account.html")),
     (PROBLEM, include_str!("../../../templates/problem.html")),
     (PROBLEMS, include_str!("../../../templates/problems.html")),
 ];
@@ -56,7 +59,8 @@ pub struct Pages {
     /// The file that errors about the whole page of a mailed link name.
     link_file: String,
     style: SafeHtml,
-    security_policy: String,
+    /// What every page may load: the beginning of its content security policy.
+    sources: String,
     brand: Brand,
     logo: Option<PageLogo>,
     support_address: Option<String>,
@@ -135,9 +139,7 @@ impl Pages {
             templates: Templates::new(sources)?,
             built_in: has_own.then(|| Templates::new(built_in)).transpose()?,
             link_file,
-            security_policy: format!(
-                "default-src 'none'; style-src 'sha256-{hash}';{images} form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
-            ),
+            sources: format!("default-src 'none'; style-src 'sha256-{hash}';{images}"),
             style: SafeHtml::new(style),
             support_address: brand.support.as_ref().map(Support::href),
             brand,
@@ -222,6 +224,21 @@ impl Pages {
     }
 }
 
+/// What the headers of a page allow its browser.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PagePermissions<'a> {
+    /// The origins, besides this one, to which a form or the redirect after it leads: with a space before each.
+    pub(super) form_targets: &'a str,
+    /// Whether the page may load the scripts of this service, and they may send requests to it.
+    pub(super) scripts: bool,
+    pub(super) referrer_policy: &'static str,
+}
+
+impl PagePermissions<'static> {
+    /// The least: for a page whose address may have a secret.
+    pub(super) const LEAST: Self = Self { form_targets: "", scripts: false, referrer_policy: "no-referrer" };
+}
+
 /// The pages of one brand in the language that the reader prefers. An extractor.
 #[derive(Clone)]
 pub(in crate::http) struct LocalizedPages {
@@ -258,16 +275,32 @@ impl LocalizedPages {
         title: &str,
         page: &(impl Serialize + Sync),
     ) -> HttpResponse {
+        self.response_with(PagePermissions::LEAST, status, template, title, page)
+    }
+
+    /// Does the same with other permissions.
+    pub(super) fn response_with(
+        &self,
+        permissions: PagePermissions<'_>,
+        status: StatusCode,
+        template: &str,
+        title: &str,
+        page: &(impl Serialize + Sync),
+    ) -> HttpResponse {
+        let PagePermissions { form_targets, scripts, referrer_policy } = permissions;
+        let scripts = if scripts { " script-src 'self'; connect-src 'self';" } else { "" };
+        let sources = &self.pages.sources;
+        let policy = format!("{sources}{scripts} form-action 'self'{form_targets}; frame-ancestors 'none'; base-uri 'none'");
         match self.html(template, title, page) {
             Ok(html) => HttpResponse::build(status)
                 .insert_header((header::CONTENT_TYPE, "text/html; charset=utf-8"))
                 .insert_header((header::CONTENT_LANGUAGE, self.tag()))
                 .insert_header((header::VARY, "Accept-Language"))
                 .insert_header((header::CACHE_CONTROL, "no-store"))
-                .insert_header((header::REFERRER_POLICY, "no-referrer"))
+                .insert_header((header::REFERRER_POLICY, referrer_policy))
                 .insert_header((header::X_FRAME_OPTIONS, "DENY"))
                 .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
-                .insert_header((header::CONTENT_SECURITY_POLICY, self.pages.security_policy.as_str()))
+                .insert_header((header::CONTENT_SECURITY_POLICY, policy))
                 .body(html),
             Err(error) => HttpResponse::from_error(Problem::internal(error)),
         }

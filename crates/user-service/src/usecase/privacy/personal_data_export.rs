@@ -273,6 +273,9 @@ fn session(row: SessionRow, user: &UserRecord, now: Timestamp) -> ExportedSessio
         salt: _,
         n: _,
         retried_from: _,
+        cookie_hash: _,
+        authenticated_at: _,
+        second_factor: _,
     } = row;
     ExportedSession {
         id: id.into(),
