@@ -156,8 +156,7 @@ impl Application {
         if config.pages.enabled && !cookies.is_secure() {
             tracing::warn!("auth.issuer is plain HTTP on this host: cookies are without Secure and the prefix __Host-");
         }
-        let page_settings =
-            PageSettings::new(config.pages.enabled, cookies, &accounts.keys, parsed.origins.clone());
+        let page_settings = PageSettings::new(config.pages.enabled, cookies, &accounts.keys, parsed.origins.clone());
         let (server, intake, api_addresses) = api_server(
             &config,
             Arc::clone(&accounts),

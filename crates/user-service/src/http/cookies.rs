@@ -144,9 +144,12 @@ mod tests {
         };
         assert_eq!(read(SECURE, &["a=b; __Host-session=x=y; session=z"]).as_deref(), Some("x=y"));
         assert_eq!(read(LOCAL, &["__Host-session=x", "session=z"]).as_deref(), Some("z"));
-        for lines in
-            [&[][..], &["session=z"], &["__Host-session=x; __Host-session=y"], &["__Host-session=x", "__Host-session=y"]]
-        {
+        for lines in [
+            &[][..],
+            &["session=z"],
+            &["__Host-session=x; __Host-session=y"],
+            &["__Host-session=x", "__Host-session=y"],
+        ] {
             assert_eq!(read(SECURE, lines), None, "{lines:?}");
         }
     }

@@ -56,8 +56,8 @@ pub struct Pages {
     templates: Templates,
     /// The templates without those of the brand, if it has any.
     built_in: Option<Templates>,
-    /// The file that errors about the whole page of a mailed link name.
-    link_file: String,
+    /// The templates of the brand.
+    own_files: Vec<(&'static str, String)>,
     style: SafeHtml,
     /// What every page may load: the beginning of its content security policy.
     sources: String,
@@ -126,7 +126,8 @@ impl Pages {
         let built_in = TEMPLATES.map(|(name, text)| (name, TemplateSource::new(format!("templates/{name}"), text)));
         let own = |name: &str| branding.template(&format!("pages/{name}")).cloned();
         let has_own = built_in.iter().any(|(name, _)| own(name).is_some());
-        let link_file = own(LINK).or_else(|| own(LAYOUT)).map_or(String::new(), |source| source.path().to_owned());
+        let own_file = |(name, _): &(&'static str, _)| Some((*name, own(name)?.path().to_owned()));
+        let own_files = built_in.iter().filter_map(own_file).collect();
         let sources = built_in.clone().map(|(name, source)| (name, own(name).unwrap_or(source)));
 
         let style = style::sheet(branding)?;
@@ -138,7 +139,7 @@ impl Pages {
             catalogues: Catalogues::load(&CATALOGUES, branding.overrides())?,
             templates: Templates::new(sources)?,
             built_in: has_own.then(|| Templates::new(built_in)).transpose()?,
-            link_file,
+            own_files,
             sources: format!("default-src 'none'; style-src 'sha256-{hash}';{images}"),
             style: SafeHtml::new(style),
             support_address: brand.support.as_ref().map(Support::href),
@@ -172,9 +173,10 @@ impl Pages {
         self.catalogues.missing()
     }
 
-    /// Creates an error about the page of a mailed link as a whole.
-    pub(super) fn invalid_link_page(&self, problem: String) -> InvalidFile {
-        InvalidFile::whole(&self.link_file, problem)
+    /// Creates an error about the pages of a template as a whole. It names the file of the brand.
+    pub(super) fn invalid_page(&self, template: &str, problem: String) -> InvalidFile {
+        let of = |name: &str| self.own_files.iter().find(|(own, _)| *own == name).map(|(_, path)| path.as_str());
+        InvalidFile::whole(of(template).or_else(|| of(LAYOUT)).unwrap_or_default(), problem)
     }
 
     /// Returns the only style element that browsers use.
@@ -182,9 +184,14 @@ impl Pages {
         format!("<style>{}</style>", self.style.as_str())
     }
 
-    /// Renders a page of mailed links in English.
-    pub(super) fn link_page(&self, title: &str, page: &(impl Serialize + Sync)) -> Result<String, InvalidFile> {
-        self.html(&self.templates, self.has_own_templates(), self.catalogues.fallback(), LINK, title, page)
+    /// Renders a page in English.
+    pub(super) fn page_in_english(
+        &self,
+        template: &str,
+        title: &str,
+        page: &(impl Serialize + Sync),
+    ) -> Result<String, InvalidFile> {
+        self.html(&self.templates, self.has_own_templates(), self.catalogues.fallback(), template, title, page)
     }
 
     /// Renders a page in every language.
@@ -290,7 +297,8 @@ impl LocalizedPages {
         let PagePermissions { form_targets, scripts, referrer_policy } = permissions;
         let scripts = if scripts { " script-src 'self'; connect-src 'self';" } else { "" };
         let sources = &self.pages.sources;
-        let policy = format!("{sources}{scripts} form-action 'self'{form_targets}; frame-ancestors 'none'; base-uri 'none'");
+        let policy =
+            format!("{sources}{scripts} form-action 'self'{form_targets}; frame-ancestors 'none'; base-uri 'none'");
         match self.html(template, title, page) {
             Ok(html) => HttpResponse::build(status)
                 .insert_header((header::CONTENT_TYPE, "text/html; charset=utf-8"))

@@ -18,9 +18,9 @@ mod texts;
 
 use std::sync::Arc;
 
+pub use account::PageSettings;
 use branding::{Branding, BrandingConfig, BuiltInFiles};
 use i18n::{InvalidFile, Texts as _};
-pub use account::PageSettings;
 pub use layout::Pages;
 pub use served::ServedPages;
 pub use start_page::StartPage;

@@ -17,6 +17,7 @@ pub use list_and_end::{ListedSession, end_other_sessions, end_session, list_sess
 pub use login::{Login, login};
 pub use login_totp::login_totp;
 pub use page_sessions::{authenticate_page_session, renew_page_cookie, sign_in, sign_in_totp, sign_out};
+pub use reauthenticate::{Proven, reauthenticate};
 pub use refresh::refresh;
 pub use start_session::SignedIn;
 pub use unlock::unlock;

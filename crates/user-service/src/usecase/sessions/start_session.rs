@@ -91,7 +91,7 @@ impl AccountService {
             address: origin.address.clone(),
             cookie_hash: cookie.as_ref().map(|cookie| binary(&cookie.hash())),
             authenticated_at: None,
-            second_factor: (methods.len() > 1).then_some(true),
+            second_factor: methods.iter().any(|method| *method != LoginMethod::Password),
         };
         if with_notice {
             self.add_sign_in_notice(user, session_id, change, now, origin);

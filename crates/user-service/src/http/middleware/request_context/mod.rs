@@ -30,8 +30,7 @@ use super::{
 use crate::{
     http::{
         errors::oauth_error_response::OAuthRefusal, extractors::client_address::TrustedProxies,
-        pages::account::PageRefusal,
-        request_id::with_request_id,
+        pages::account::PageRefusal, request_id::with_request_id,
     },
     outbox::{Actor, Origin},
     problem::Problem,

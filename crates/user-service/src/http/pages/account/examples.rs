@@ -6,6 +6,7 @@ use super::view::{
     AccountView, Block, DetailView, EntryView, FieldErrorView, FieldKind, FieldView, FormView, HiddenView, LinkView,
     NavView, OptionView, ReasonView,
 };
+use crate::http::pages::check::has_field;
 
 const KINDS: [FieldKind; 12] = [
     FieldKind::Text,
@@ -118,7 +119,20 @@ fn field(kind: FieldKind, text: &str, is_full: bool) -> FieldView<'_> {
     }
 }
 
-/// Returns the names that a page of [`AccountView::example`] must have.
-pub(in crate::http::pages) fn names() -> impl Iterator<Item = String> {
-    KINDS.iter().map(|kind| format!("{kind:?}")).chain(["csrf".to_owned(), "example-hidden".to_owned()])
+/// Returns a part that a page of [`AccountView::example`] needs to work, and does not have.
+pub(in crate::http::pages) fn missing_part(html: &str) -> Option<String> {
+    let shown = [
+        ("example-title", "title"),
+        ("example-error", "page.error"),
+        ("example-status", "page.status"),
+        ("/example-path", "path of the form"),
+        ("example-csrf", "csrf of the form"),
+        ("example-hidden-value", "hidden fields of the form"),
+        ("example-button", "button of the form"),
+        ("example-code", "codes"),
+        ("example-secret", "secret of the QR code"),
+    ];
+    let missing = shown.iter().find(|(text, _)| !html.contains(text)).map(|(_, name)| format!("`{name}`"));
+    let mut fields = KINDS.iter().map(|kind| format!("{kind:?}")).chain(["csrf".to_owned()]);
+    missing.or_else(|| fields.find(|name| !has_field(html, name)).map(|name| format!("field `{name}`")))
 }

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// A problem of a form in the language of its page.
-pub(in crate::http::pages) struct FormProblem {
+pub(super) struct FormProblem {
     problem: Problem,
     fields: Vec<FieldError>,
     pages: LocalizedPages,
@@ -38,13 +38,13 @@ impl FormProblem {
     }
 
     /// Returns the problem.
-    pub(in crate::http::pages) const fn problem(&self) -> &Problem {
+    pub(super) const fn problem(&self) -> &Problem {
         &self.problem
     }
 
     /// Returns the text beside the field of this member of the API's body; for a nested member, its JSON pointer without
     /// `#/`.
-    pub(in crate::http::pages) fn at(&self, member: &str) -> Option<FieldErrorView> {
+    pub(super) fn at(&self, member: &str) -> Option<FieldErrorView> {
         let pointer = Location::Pointer(format!("#/{member}"));
         let errors = self.fields.iter().filter(|error| error.location == pointer);
         let reasons: Vec<_> = errors.map(|error| self.reason(member, error)).collect();
@@ -68,7 +68,7 @@ impl FormProblem {
     }
 
     /// Returns the text above the form, for a problem that is not beside a field.
-    pub(in crate::http::pages) fn general(&self) -> Option<&str> {
+    pub(super) fn general(&self) -> Option<&str> {
         let texts = &self.pages.catalogue.texts.account_pages.failed;
         match &self.problem {
             _ if !self.fields.is_empty() => None,

@@ -3,6 +3,7 @@
 
 pub(super) mod examples;
 mod form_problem;
+#[allow(dead_code, reason = "the member pages use it; removed with the first of them")]
 mod requests;
 mod return_to;
 mod same_origin;

@@ -11,10 +11,7 @@ use std::{
 use actix_web::{
     Error, FromRequest, HttpRequest, HttpResponse, ResponseError,
     dev::Payload,
-    http::{
-        StatusCode,
-        header::{self, HeaderValue},
-    },
+    http::{StatusCode, header},
     web,
 };
 use futures_util::{FutureExt, future::LocalBoxFuture};
@@ -45,7 +42,7 @@ const COOKIE: &str = "session";
 
 /// A request to a page that anybody may open. An extractor.
 #[derive(Clone)]
-pub(in crate::http::pages) struct VisitorRequest {
+pub(in crate::http) struct VisitorRequest {
     pub accounts: Arc<AccountService>,
     pub origin: Origin,
     pub pages: LocalizedPages,
@@ -57,7 +54,7 @@ pub(in crate::http::pages) struct VisitorRequest {
 }
 
 /// A request to a page of a signed-in user. An extractor; without a session the response leads to the sign-in.
-pub(in crate::http::pages) struct MemberRequest {
+pub(super) struct MemberRequest {
     pub visitor: VisitorRequest,
     pub caller: Caller,
     /// The token of the forms of this session.
@@ -65,13 +62,13 @@ pub(in crate::http::pages) struct MemberRequest {
 }
 
 /// A form of a page that anybody may open. An extractor.
-pub(in crate::http::pages) struct VisitorForm<T> {
+pub(super) struct VisitorForm<T> {
     pub request: VisitorRequest,
     pub form: T,
 }
 
 /// A form of a signed-in user. An extractor.
-pub(in crate::http::pages) struct MemberForm<T> {
+pub(super) struct MemberForm<T> {
     pub request: MemberRequest,
     pub form: T,
 }
@@ -80,6 +77,8 @@ pub(in crate::http::pages) struct MemberForm<T> {
 pub(in crate::http) enum PageRefusal {
     /// The page requires a session.
     SignIn { next: String },
+    /// The user must give the password, and the code where the second factor is on, again.
+    ConfirmIdentity { next: String },
     /// The form does not come from a page of this session.
     ForeignForm(Box<VisitorRequest>),
 }
@@ -94,6 +93,7 @@ impl fmt::Display for PageRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::SignIn { .. } => "the page requires a session",
+            Self::ConfirmIdentity { .. } => "the page requires a recent authentication",
             Self::ForeignForm(_) => "the form does not come from a page of this session",
         })
     }
@@ -102,14 +102,17 @@ impl fmt::Display for PageRefusal {
 impl ResponseError for PageRefusal {
     fn status_code(&self) -> StatusCode {
         match self {
-            Self::SignIn { .. } => StatusCode::SEE_OTHER,
+            Self::SignIn { .. } | Self::ConfirmIdentity { .. } => StatusCode::SEE_OTHER,
             Self::ForeignForm(_) => StatusCode::FORBIDDEN,
         }
     }
 
     fn error_response(&self) -> HttpResponse {
         match self {
-            Self::SignIn { next } => redirect(&sign_in_address(next)),
+            Self::SignIn { next } => redirect(&format!("/sign-in?next={}", percent_encode(next))),
+            Self::ConfirmIdentity { next } => {
+                redirect(&format!("/account/confirm-identity?next={}", percent_encode(next)))
+            }
             Self::ForeignForm(visitor) => {
                 let texts = &visitor.pages.catalogue.texts.account_pages;
                 let view = AccountView { error: Some((&*texts.foreign_form.text).into()), ..AccountView::default() };
@@ -117,11 +120,6 @@ impl ResponseError for PageRefusal {
             }
         }
     }
-}
-
-/// Returns the address of the sign-in that leads to this page afterwards.
-fn sign_in_address(next: &str) -> String {
-    format!("/sign-in?next={}", percent_encode(next))
 }
 
 /// Returns the response that leads a browser to another page with GET.
@@ -147,7 +145,9 @@ impl FromRequest for VisitorRequest {
             let address = request.uri().path_and_query().map_or(HOME, |it| it.as_str()).to_owned();
             Ok(Self { accounts, origin, pages: pages?, settings, cookie, address })
         });
-        ready(visitor.and_then(|visitor| if visitor.settings.is_enabled { Ok(visitor) } else { Err(Problem::NotFound) }))
+        ready(
+            visitor.and_then(|visitor| if visitor.settings.is_enabled { Ok(visitor) } else { Err(Problem::NotFound) }),
+        )
     }
 }
 
@@ -226,7 +226,7 @@ impl VisitorRequest {
     ///
     /// # Errors
     /// Returns an error if the store is unavailable, or the network floods this process.
-    pub async fn caller(&self) -> Result<Option<Caller>, Problem> {
+    pub(super) async fn caller(&self) -> Result<Option<Caller>, Problem> {
         let Some(cookie) = &self.cookie else { return Ok(None) };
         match authenticate_page_session(&self.accounts, cookie, &self.origin).await {
             Ok(caller) => Ok(Some(caller)),
@@ -236,12 +236,12 @@ impl VisitorRequest {
     }
 
     /// Returns a place to which the reader may be sent, from what the address or a form has.
-    pub fn return_to(&self, text: Option<&str>) -> Option<ReturnTo> {
+    pub(super) fn return_to(&self, text: Option<&str>) -> Option<ReturnTo> {
         ReturnTo::parse(text?, &self.settings.origins)
     }
 
     /// Returns an account page.
-    pub fn page(&self, status: StatusCode, title: &str, view: AccountView<'_>) -> HttpResponse {
+    pub(super) fn page(&self, status: StatusCode, title: &str, view: AccountView<'_>) -> HttpResponse {
         let permissions = PagePermissions {
             form_targets: &self.settings.form_targets,
             scripts: view.has_new_password(),
@@ -252,30 +252,30 @@ impl VisitorRequest {
     }
 
     /// Returns why a form is shown again.
-    pub fn problem(&self, problem: Problem) -> FormProblem {
+    pub(super) fn problem(&self, problem: Problem) -> FormProblem {
         FormProblem::new(problem, self.pages.clone(), self.accounts.passwords.min_length())
     }
 
     /// Returns the page of a form that was refused; `view` has the problem in it.
-    pub fn refused(&self, problem: &FormProblem, title: &str, view: AccountView<'_>) -> HttpResponse {
+    pub(super) fn refused(&self, problem: &FormProblem, title: &str, view: AccountView<'_>) -> HttpResponse {
         problem.respond(|status| self.page(status, title, view))
     }
 
     /// Lets the browser keep the cookie of a page session.
-    pub fn set_cookie(&self, response: &mut HttpResponse, cookie: &SecretString) {
+    pub(super) fn set_cookie(&self, response: &mut HttpResponse, cookie: &SecretString) {
         let lifetime = self.accounts.lifetimes.sessions.max;
         self.settings.cookies.set(response, COOKIE, cookie, SameSite::Lax, lifetime);
     }
 
     /// Lets the browser forget the cookie.
-    pub fn clear_cookie(&self, response: &mut HttpResponse) {
+    pub(super) fn clear_cookie(&self, response: &mut HttpResponse) {
         self.settings.cookies.clear(response, COOKIE, SameSite::Lax);
     }
 }
 
 impl MemberRequest {
     /// Returns an account page with the links of a signed-in user.
-    pub fn page<'a>(&'a self, status: StatusCode, title: &str, view: AccountView<'a>) -> HttpResponse {
+    pub(super) fn page<'a>(&'a self, status: StatusCode, title: &str, view: AccountView<'a>) -> HttpResponse {
         let view = AccountView { nav: Some(self.nav()), ..view };
         self.visitor.page(status, title, view)
     }
@@ -283,17 +283,34 @@ impl MemberRequest {
     /// Returns why a form is shown again.
     ///
     /// # Errors
-    /// Returns the page to which the reader must go instead: to sign in, if the session has ended meanwhile.
-    pub fn problem(&self, problem: Problem) -> Result<FormProblem, PageRefusal> {
+    /// Returns the page to which the reader must go instead: to sign in, or to confirm who they are.
+    pub(super) fn problem(&self, problem: Problem) -> Result<FormProblem, PageRefusal> {
         let next = || path_of(&self.visitor.address).to_owned();
         match problem {
             Problem::Unauthorized => Err(PageRefusal::SignIn { next: next() }),
+            Problem::ReauthenticationRequired(_) => Err(PageRefusal::ConfirmIdentity { next: next() }),
             problem => Ok(self.visitor.problem(problem)),
         }
     }
 
+    /// Leads to the page that asks for the password, and for the code where the second factor is on, unless the user has
+    /// given them recently. For the GET of a guarded page, so that nobody fills in its form in vain.
+    ///
+    /// # Errors
+    /// Returns a [`PageRefusal`], or a problem if the store is unavailable.
+    pub(super) async fn require_recent_authentication(&self) -> Result<(), Error> {
+        let Self { visitor, caller, .. } = self;
+        match visitor.accounts.require_recent_authentication(caller, None, &visitor.origin).await {
+            Ok(_) => Ok(()),
+            Err(problem @ (Problem::Unauthorized | Problem::ReauthenticationRequired(_))) => {
+                self.problem(problem).map(drop).map_err(Error::from)
+            }
+            Err(problem) => Err(problem.into()),
+        }
+    }
+
     /// Returns the page of a form that was refused; `view` has the problem in it.
-    pub fn refused<'a>(&'a self, problem: &FormProblem, title: &str, view: AccountView<'a>) -> HttpResponse {
+    pub(super) fn refused<'a>(&'a self, problem: &FormProblem, title: &str, view: AccountView<'a>) -> HttpResponse {
         problem.respond(|status| self.page(status, title, view))
     }
 
@@ -308,7 +325,7 @@ impl MemberRequest {
     }
 
     /// Returns a form of this session without fields.
-    pub fn form<'a>(&'a self, path: impl Into<Cow<'a, str>>, button: &'a str) -> FormView<'a> {
+    pub(super) fn form<'a>(&'a self, path: impl Into<Cow<'a, str>>, button: &'a str) -> FormView<'a> {
         FormView { path: path.into(), csrf: Some(&self.csrf), button, ..FormView::default() }
     }
 }

@@ -5,18 +5,18 @@ use url::Url;
 use crate::http::middleware::cross_origin::AllowedOrigins;
 
 /// The account home.
-pub(in crate::http::pages) const HOME: &str = "/account";
+pub(super) const HOME: &str = "/account";
 /// The longest address that is kept.
 const MAX_BYTES: usize = 2048;
 
 /// A place to which a reader may be sent. Everything else is not one, so there is no open redirect.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::http::pages) struct ReturnTo(String);
+pub(super) struct ReturnTo(String);
 
 impl ReturnTo {
     /// Parses a path below `/account`, or an absolute URL whose origin is one of `origins`. Returns `None` for anything
     /// else.
-    pub(in crate::http::pages) fn parse(text: &str, origins: &AllowedOrigins) -> Option<Self> {
+    pub(super) fn parse(text: &str, origins: &AllowedOrigins) -> Option<Self> {
         if text.is_empty() || text.len() > MAX_BYTES {
             return None;
         }
@@ -30,7 +30,7 @@ impl ReturnTo {
     }
 
     /// Returns the address: ASCII, for the header `Location` and for a hidden field.
-    pub(in crate::http::pages) fn as_str(&self) -> &str {
+    pub(super) fn as_str(&self) -> &str {
         &self.0
     }
 }
@@ -39,7 +39,10 @@ impl ReturnTo {
 fn is_account_path(text: &str) -> bool {
     let path = text.split('?').next().unwrap_or_default();
     let is_safe = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_=&?.~".contains(&byte);
-    (path == HOME || path.starts_with("/account/")) && !text.contains("//") && !text.contains("..") && text.bytes().all(is_safe)
+    (path == HOME || path.starts_with("/account/"))
+        && !text.contains("//")
+        && !text.contains("..")
+        && text.bytes().all(is_safe)
 }
 
 #[cfg(test)]

@@ -13,13 +13,13 @@ use crate::{
 /// The settings of the account pages.
 pub struct PageSettings {
     /// Whether there are account pages.
-    pub(in crate::http::pages) is_enabled: bool,
-    pub(in crate::http::pages) cookies: CookieSettings,
-    pub(in crate::http::pages) csrf: CsrfTokens,
+    pub(super) is_enabled: bool,
+    pub(super) cookies: CookieSettings,
+    pub(super) csrf: CsrfTokens,
     /// The origins to which a reader may return.
-    pub(in crate::http::pages) origins: AllowedOrigins,
+    pub(super) origins: AllowedOrigins,
     /// The same for the content security policy: with a space before each.
-    pub(in crate::http::pages) form_targets: String,
+    pub(super) form_targets: String,
 }
 
 impl PageSettings {
@@ -32,7 +32,7 @@ impl PageSettings {
 }
 
 /// Issues and verifies the tokens in the forms of a session: an HMAC of its id. Another site does not know the token.
-pub(in crate::http::pages) struct CsrfTokens(Zeroizing<[u8; 32]>);
+pub(super) struct CsrfTokens(Zeroizing<[u8; 32]>);
 
 impl CsrfTokens {
     fn new(key: &KeyEncryptionKey) -> Self {
@@ -40,12 +40,12 @@ impl CsrfTokens {
     }
 
     /// Returns the token of the forms of a session.
-    pub(in crate::http::pages) fn issue(&self, session: Uuid) -> String {
+    pub(super) fn issue(&self, session: Uuid) -> String {
         BASE64_URL_SAFE_NO_PAD.encode(hmac_sha256(&self.0, &[session.as_bytes()]))
     }
 
     /// Returns whether the token is that of the session. Compares in constant time.
-    pub(in crate::http::pages) fn is_valid(&self, token: &str, session: Uuid) -> bool {
+    pub(super) fn is_valid(&self, token: &str, session: Uuid) -> bool {
         self.issue(session).as_bytes().ct_eq(token.as_bytes()).into()
     }
 }

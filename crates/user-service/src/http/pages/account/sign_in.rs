@@ -18,7 +18,7 @@ use crate::{
 
 /// The query of the page.
 #[derive(Deserialize)]
-pub(in crate::http) struct SignInQuery {
+pub(super) struct SignInQuery {
     /// The account page to which the reader goes on.
     next: Option<String>,
     /// The address of an application to which the reader goes on.
@@ -27,7 +27,7 @@ pub(in crate::http) struct SignInQuery {
 
 /// The form of the first step.
 #[derive(Deserialize)]
-pub(in crate::http) struct SignInForm {
+pub(super) struct SignInForm {
     #[serde(default)]
     identifier: String,
     #[serde(default)]
@@ -37,7 +37,7 @@ pub(in crate::http) struct SignInForm {
 
 /// The form of the second step.
 #[derive(Deserialize)]
-pub(in crate::http) struct CodeForm {
+pub(super) struct CodeForm {
     #[serde(default, rename = "mfaToken")]
     mfa_token: SecretString,
     #[serde(default)]
@@ -46,7 +46,7 @@ pub(in crate::http) struct CodeForm {
 }
 
 /// Shows the form; a reader with a session goes on at once.
-pub(in crate::http) async fn show_sign_in(
+pub(super) async fn show_sign_in(
     request: VisitorRequest,
     query: web::Query<SignInQuery>,
 ) -> Result<HttpResponse, Error> {
@@ -60,7 +60,7 @@ pub(in crate::http) async fn show_sign_in(
 }
 
 /// Verifies the password.
-pub(in crate::http) async fn submit_sign_in(
+pub(super) async fn submit_sign_in(
     VisitorForm { request, form }: VisitorForm<SignInForm>,
 ) -> Result<HttpResponse, Error> {
     let next = request.return_to(form.next.as_deref());
@@ -76,9 +76,7 @@ pub(in crate::http) async fn submit_sign_in(
 }
 
 /// Verifies the code.
-pub(in crate::http) async fn submit_code(
-    VisitorForm { request, form }: VisitorForm<CodeForm>,
-) -> Result<HttpResponse, Error> {
+pub(super) async fn submit_code(VisitorForm { request, form }: VisitorForm<CodeForm>) -> Result<HttpResponse, Error> {
     let next = request.return_to(form.next.as_deref());
     match usecase::sign_in_totp(&request.accounts, &form.mfa_token, form.code, request.origin.clone()).await {
         Ok(cookie) => Ok(signed_in(&request, &cookie, next.as_ref()).await),
@@ -86,10 +84,8 @@ pub(in crate::http) async fn submit_code(
         Err(problem @ Problem::TokenInvalid) => {
             let texts = &request.pages.catalogue.texts.sign_in;
             let problem = request.problem(problem);
-            let view = AccountView {
-                error: Some((&*texts.expired).into()),
-                ..sign_in_view(texts, "", next.as_ref(), None)
-            };
+            let view =
+                AccountView { error: Some((&*texts.expired).into()), ..sign_in_view(texts, "", next.as_ref(), None) };
             Ok(request.refused(&problem, &texts.title, view))
         }
         Err(problem) => {
@@ -191,8 +187,7 @@ fn code_page(
         button: &texts.button,
         ..FormView::default()
     };
-    let view =
-        AccountView { error: error.map(Into::into), blocks: vec![Block::Form(form)], ..AccountView::default() };
+    let view = AccountView { error: error.map(Into::into), blocks: vec![Block::Form(form)], ..AccountView::default() };
     match problem {
         Some(problem) => request.refused(problem, &texts.code_title, view),
         None => request.page(StatusCode::OK, &texts.code_title, view),

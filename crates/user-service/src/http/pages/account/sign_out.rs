@@ -11,12 +11,10 @@ use crate::usecase;
 
 /// A form without fields.
 #[derive(Deserialize)]
-pub(in crate::http) struct NoFields {}
+pub(super) struct NoFields {}
 
 /// Ends the session, and lets the browser forget its cookie and what it has cached of this service.
-pub(in crate::http) async fn submit_sign_out(
-    MemberForm { request, .. }: MemberForm<NoFields>,
-) -> Result<HttpResponse, Error> {
+pub(super) async fn submit_sign_out(MemberForm { request, .. }: MemberForm<NoFields>) -> Result<HttpResponse, Error> {
     let visitor = request.visitor;
     if let Some(cookie) = &visitor.cookie {
         usecase::sign_out(&visitor.accounts, cookie, visitor.origin.clone()).await?;
@@ -27,7 +25,7 @@ pub(in crate::http) async fn submit_sign_out(
 }
 
 /// Shows that the session has ended.
-pub(in crate::http) async fn show_signed_out(request: VisitorRequest) -> HttpResponse {
+pub(super) async fn show_signed_out(request: VisitorRequest) -> HttpResponse {
     let texts = &request.pages.catalogue.texts.sign_in;
     let again = LinkView { path: "/sign-in".into(), text: &texts.title, value: None };
     let view = AccountView {

@@ -33,15 +33,34 @@ pub(in crate::http::pages) struct NavView<'a> {
 pub(in crate::http::pages) enum Block<'a> {
     Form(FormView<'a>),
     /// Labels and values.
-    Details { heading: Option<&'a str>, items: Vec<DetailView<'a>> },
+    Details {
+        heading: Option<&'a str>,
+        items: Vec<DetailView<'a>>,
+    },
     /// A list whose entries may have a button each.
-    Entries { heading: Option<&'a str>, items: Vec<EntryView<'a>> },
+    Entries {
+        heading: Option<&'a str>,
+        items: Vec<EntryView<'a>>,
+    },
     /// A QR code, and the same secret as text.
-    QrCode { svg: SafeHtml, label: &'a str, secret_label: &'a str, secret: String },
+    QrCode {
+        svg: SafeHtml,
+        label: &'a str,
+        secret_label: &'a str,
+        secret: String,
+    },
     /// Recovery codes, which are shown once.
-    Codes { codes: Vec<String> },
-    Links { heading: Option<&'a str>, items: Vec<LinkView<'a>> },
-    Text { heading: Option<&'a str>, text: Cow<'a, str> },
+    Codes {
+        codes: Vec<String>,
+    },
+    Links {
+        heading: Option<&'a str>,
+        items: Vec<LinkView<'a>>,
+    },
+    Text {
+        heading: Option<&'a str>,
+        text: Cow<'a, str>,
+    },
 }
 
 /// A form that is sent by POST.

@@ -41,7 +41,7 @@ pub(in crate::http::pages) struct RefusedTexts {
 
 impl RefusedTexts {
     /// Returns the reason why a value was refused, or `None` if there is no text for the code.
-    pub fn reason(&self, code: &str) -> Option<&str> {
+    pub(in crate::http::pages) fn reason(&self, code: &str) -> Option<&str> {
         Some(match code {
             "missing" => &self.missing,
             "invalid" => &self.invalid,
