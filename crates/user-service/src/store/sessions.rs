@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use bson::{Bson, Document, Uuid, doc};
+use bson::{Bson, DateTime, Document, Uuid, doc};
 use futures_util::TryStreamExt;
+use jiff::Timestamp;
 use service_kit::mongo::{self, RepeatableUpdate, StoreError, with_deadline};
 
 use super::{
@@ -172,6 +173,57 @@ impl SessionStore {
         })
         .await?;
         ended.map(bson::deserialize_from_document).transpose().map_err(bson_error)
+    }
+
+    /// Returns the session if it belongs to the user and has not ended. The account may have ended it together with
+    /// others, which only the account tells.
+    pub async fn find_active(&self, id: uuid::Uuid, user: uuid::Uuid) -> Result<Option<SessionRow>, StoreError> {
+        let found = with_deadline(self.handle.deadline, async {
+            self.handle.collection.find_one(active_of_user(id, user)).await
+        })
+        .await?;
+        found.map(bson::deserialize_from_document).transpose().map_err(bson_error)
+    }
+
+    /// Records when the user of the session authenticated again, and whether that included the second factor. Returns
+    /// false if the session has ended.
+    pub async fn set_authenticated(
+        &self,
+        id: uuid::Uuid,
+        user: uuid::Uuid,
+        at: Timestamp,
+        second_factor: bool,
+    ) -> Result<bool, StoreError> {
+        let at = DateTime::from(at);
+        let update = match second_factor {
+            true => doc! { "$set": { "authenticatedAt": at, "secondFactor": true } },
+            false => doc! { "$set": { "authenticatedAt": at }, "$unset": { "secondFactor": "" } },
+        };
+        let result = with_deadline(self.handle.deadline, async {
+            self.handle.collection.update_one(active_of_user(id, user), update).await
+        })
+        .await?;
+        Ok(result.matched_count == 1)
+    }
+
+    /// Records that the user of the session has given the second factor since the last authentication.
+    pub async fn set_second_factor(&self, id: uuid::Uuid, user: uuid::Uuid) -> Result<(), StoreError> {
+        let update = doc! { "$set": { "secondFactor": true } };
+        with_deadline(self.handle.deadline, async {
+            self.handle.collection.update_one(active_of_user(id, user), update).await
+        })
+        .await?;
+        Ok(())
+    }
+}
+
+/// Returns the filter of a session of the user that has not ended.
+fn active_of_user(id: uuid::Uuid, user: uuid::Uuid) -> Document {
+    doc! {
+        "_id": Uuid::from(id),
+        "userId": Uuid::from(user),
+        "reused": { "$exists": false },
+        "$expr": { "$lt": ["$$NOW", "$expiresAt"] },
     }
 }
 

@@ -15,6 +15,7 @@ pub use authenticate::{Caller, authenticate, authenticate_session};
 pub use list_and_end::{ListedSession, end_other_sessions, end_session, list_sessions, logout};
 pub use login::{Login, login};
 pub use login_totp::login_totp;
+pub use reauthenticate::{Proven, reauthenticate};
 pub use refresh::refresh;
 pub use start_session::SignedIn;
 pub use unlock::unlock;

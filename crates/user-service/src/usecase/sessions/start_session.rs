@@ -57,6 +57,8 @@ impl AccountService {
             expires_at: expires_at(now, times.idle.min(times.max)).into(),
             device: origin.client.clone(),
             address: origin.address.clone(),
+            authenticated_at: None,
+            second_factor: methods.iter().any(|method| *method != LoginMethod::Password),
         };
         if with_notice {
             self.add_sign_in_notice(user, session_id, change, now, origin);
