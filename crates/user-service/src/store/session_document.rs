@@ -32,6 +32,9 @@ pub struct SessionRow {
     pub device: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
+    /// The hash of the cookie, if a browser holds the session for the pages. Such a session has no refresh token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cookie_hash: Option<Binary>,
     /// The time of the last reauthentication.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub authenticated_at: Option<DateTime>,

@@ -316,6 +316,7 @@ fn session(row: SessionRow, user: &UserRecord, now: Timestamp) -> ExportedSessio
         salt: _,
         n: _,
         retried_from: _,
+        cookie_hash: _,
     } = row;
     ExportedSession {
         id: id.into(),

@@ -24,7 +24,7 @@ pub struct Caller {
 }
 
 /// Returns whether the session is still valid for the account as it is now.
-fn is_signed_in(user: &UserRecord, session: Uuid, epoch: i64) -> bool {
+pub(super) fn is_signed_in(user: &UserRecord, session: Uuid, epoch: i64) -> bool {
     user.status == UserStatus::Active && user.is_session_valid(session, epoch)
 }
 
