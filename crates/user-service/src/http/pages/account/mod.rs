@@ -11,7 +11,7 @@ pub(in crate::http) mod password_strength;
 mod profile;
 mod requests;
 mod return_to;
-mod same_origin;
+pub(super) mod same_origin;
 mod settings;
 mod sign_in;
 mod sign_out;
