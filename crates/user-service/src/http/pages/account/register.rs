@@ -222,7 +222,7 @@ mod tests {
                 let text = beside(&html, member).unwrap_or_else(|| panic!("{tag} {member} {code}: {html}"));
                 assert!(!text.is_empty() && !text.contains("lang=\"en\"") && !text.contains('{'), "{tag} {code}: {text}");
                 assert!(!html.contains("role=\"alert\""), "{tag} {member} {code}: {html}");
-                assert_eq!(html.matches("aria-invalid").count(), 1, "{tag} {member} {code}: {html}");
+                assert_eq!(html.matches("aria-invalid=\"true\"").count(), 1, "{tag} {member} {code}: {html}");
             }
             for (problem, member) in [(Problem::UsernameTaken, "username"), (Problem::EmailTaken, "email")] {
                 let html = html(tag, &filled_in(), Some(problem));
