@@ -55,6 +55,7 @@ impl FormProblem {
         let (texts, language) = (&self.pages.catalogue.texts, &self.pages.catalogue.language);
         let of_member = match member {
             "username" => texts.invitation.reasons.reason(error.code).map(str::to_owned),
+            "displayName" => texts.entry.name_reasons.reason(error.code).map(str::to_owned),
             "password" | "newPassword" => texts.reset.reason(error.code, language, self.min_length),
             "email" | "newEmail" if !matches!(error.code, "missing" | "taken") => {
                 Some(texts.fields.address_invalid.to_string())
@@ -78,6 +79,15 @@ impl FormProblem {
             Problem::EmailNotVerified => Some(&texts.email_not_verified),
             _ => Some(&texts.other),
         }
+    }
+
+    /// Returns the text above a form that has fields for these members only. An error of another member must not be lost.
+    pub(super) fn above(&self, members: &[&str]) -> Option<&str> {
+        let is_of = |member: &&str, error: &FieldError| error.location == Location::Pointer(format!("#/{member}"));
+        if self.fields.iter().all(|error| members.iter().any(|member| is_of(member, error))) {
+            return self.general();
+        }
+        Some(&self.pages.catalogue.texts.account_pages.failed.other)
     }
 
     /// Logs the cause, and returns the page with the status and the waiting time of the problem.

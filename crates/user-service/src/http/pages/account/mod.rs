@@ -1,8 +1,11 @@
 //! The pages of an account: to register, to sign in, and to see and change everything. A handler reads a form, calls the
 //! use case that the API calls, and shows the result.
 
+mod check_mail;
 pub(super) mod examples;
+mod forgot_password;
 mod form_problem;
+mod register;
 #[allow(dead_code, reason = "the member pages use it; removed with the first of them")]
 mod requests;
 mod return_to;
@@ -10,6 +13,7 @@ mod same_origin;
 mod settings;
 mod sign_in;
 mod sign_out;
+pub(super) mod start;
 pub(super) mod view;
 
 use actix_web::{
@@ -17,7 +21,7 @@ use actix_web::{
     web::{self, ServiceConfig},
 };
 
-pub(in crate::http) use requests::PageRefusal;
+pub(in crate::http) use requests::{PageRefusal, VisitorRequest};
 pub use settings::PageSettings;
 
 use crate::http::resource::Resource;
@@ -25,6 +29,21 @@ use crate::http::resource::Resource;
 /// Registers the pages. Without [`PageSettings`] that turn them on, each is 404.
 pub(in crate::http) fn configure(config: &mut ServiceConfig) {
     config
+        .service(
+            Resource::at("/check-mail")
+                .on(Method::GET, web::to(check_mail::show_check_mail))
+                .on(Method::POST, web::to(check_mail::submit_check_mail)),
+        )
+        .service(
+            Resource::at("/forgot-password")
+                .on(Method::GET, web::to(forgot_password::show_forgot_password))
+                .on(Method::POST, web::to(forgot_password::submit_forgot_password)),
+        )
+        .service(
+            Resource::at("/register")
+                .on(Method::GET, web::to(register::show_register))
+                .on(Method::POST, web::to(register::submit_register)),
+        )
         .service(
             Resource::at("/sign-in")
                 .on(Method::GET, web::to(sign_in::show_sign_in))
