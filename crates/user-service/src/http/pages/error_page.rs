@@ -87,10 +87,8 @@ fn title_and_text<'a>(texts: &'a PageTexts, problem: &Problem) -> (&'a str, &'a 
 
 fn view<'a>(texts: &'a PageTexts, text: &'a str, request_id: Option<&'a str>) -> AccountView<'a> {
     let own = &texts.entry.failed;
-    let number = request_id.map(|id| Block::Details {
-        heading: None,
-        items: vec![DetailView { label: &own.request, value: id.into() }],
-    });
+    let number = request_id
+        .map(|id| Block::Details { heading: None, items: vec![DetailView { label: &own.request, value: id.into() }] });
     let start = LinkView { path: "/".into(), text: &own.start, value: None };
     let links = Block::Links { heading: None, items: vec![start] };
     AccountView {
@@ -165,9 +163,7 @@ mod tests {
             .app_data(web::Data::new(settings))
             .app_data(web::Data::new(ServedPages::for_test(&branding::Branding::default())))
             .wrap(from_fn(request_context))
-            .service(
-                web::resource("/form").get(not_found).default_service(method_not_allowed("GET, HEAD".to_owned())),
-            )
+            .service(web::resource("/form").get(not_found).default_service(method_not_allowed("GET, HEAD".to_owned())))
             .route("/fail/{slug}", web::get().to(fail))
             .route("/api/fail/{slug}", web::get().to(fail))
             .route("/panic", web::get().to(panic))

@@ -169,11 +169,7 @@ fn view<'a>(texts: &'a PageTexts, shown: &Shown<'a>, problem: Option<&'a FormPro
 }
 
 /// Returns the field for an email address.
-pub(super) fn address_field<'a>(
-    texts: &'a PageTexts,
-    typed: &'a str,
-    problem: Option<&FormProblem>,
-) -> FieldView<'a> {
+pub(super) fn address_field<'a>(texts: &'a PageTexts, typed: &'a str, problem: Option<&FormProblem>) -> FieldView<'a> {
     FieldView {
         kind: FieldKind::Email,
         name: "email".into(),

@@ -1,12 +1,17 @@
 //! The pages of an account: to register, to sign in, and to see and change everything. A handler reads a form, calls the
 //! use case that the API calls, and shows the result.
 
+mod attribute_fields;
 mod check_mail;
+mod email;
 pub(super) mod examples;
 mod forgot_password;
 mod form_problem;
+mod home;
+mod password;
+pub(in crate::http) mod password_strength;
+mod profile;
 mod register;
-#[allow(dead_code, reason = "the member pages use it; removed with the first of them")]
 mod requests;
 mod return_to;
 mod same_origin;
@@ -43,6 +48,26 @@ pub(in crate::http) fn configure(config: &mut ServiceConfig) {
             Resource::at("/register")
                 .on(Method::GET, web::to(register::show_register))
                 .on(Method::POST, web::to(register::submit_register)),
+        )
+        .service(
+            Resource::at("/account")
+                .on(Method::GET, web::to(home::show_home))
+                .on(Method::POST, web::to(home::submit_home)),
+        )
+        .service(
+            Resource::at("/account/email")
+                .on(Method::GET, web::to(email::show_email))
+                .on(Method::POST, web::to(email::submit_email)),
+        )
+        .service(
+            Resource::at("/account/password")
+                .on(Method::GET, web::to(password::show_password))
+                .on(Method::POST, web::to(password::submit_password)),
+        )
+        .service(
+            Resource::at("/account/profile")
+                .on(Method::GET, web::to(profile::show_profile))
+                .on(Method::POST, web::to(profile::submit_profile)),
         )
         .service(
             Resource::at("/sign-in")

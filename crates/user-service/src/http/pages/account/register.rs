@@ -139,7 +139,13 @@ fn view<'a>(
     AccountView {
         error: problem.and_then(|problem| error(pages, problem)).map(Into::into),
         blocks: vec![
-            Block::Form(FormView { path: "/register".into(), hidden, fields, button: &texts.button, ..FormView::default() }),
+            Block::Form(FormView {
+                path: "/register".into(),
+                hidden,
+                fields,
+                button: &texts.button,
+                ..FormView::default()
+            }),
             Block::Links { heading: None, items: vec![sign_in] },
         ],
         ..AccountView::default()
@@ -220,7 +226,10 @@ mod tests {
             ] {
                 let html = html(tag, &filled_in(), Some(refused(&[(member, code)])));
                 let text = beside(&html, member).unwrap_or_else(|| panic!("{tag} {member} {code}: {html}"));
-                assert!(!text.is_empty() && !text.contains("lang=\"en\"") && !text.contains('{'), "{tag} {code}: {text}");
+                assert!(
+                    !text.is_empty() && !text.contains("lang=\"en\"") && !text.contains('{'),
+                    "{tag} {code}: {text}"
+                );
                 assert!(!html.contains("role=\"alert\""), "{tag} {member} {code}: {html}");
                 assert_eq!(html.matches("aria-invalid=\"true\"").count(), 1, "{tag} {member} {code}: {html}");
             }

@@ -55,10 +55,7 @@ pub(super) struct CodeForm {
 }
 
 /// Shows the form; a reader with a session goes on at once.
-pub(super) async fn show_sign_in(
-    request: VisitorRequest,
-    query: web::Query<NextQuery>,
-) -> Result<HttpResponse, Error> {
+pub(super) async fn show_sign_in(request: VisitorRequest, query: web::Query<NextQuery>) -> Result<HttpResponse, Error> {
     let next = query.next(&request);
     if request.caller().await?.is_some() {
         return Ok(redirect(next.as_ref().map_or(HOME, ReturnTo::as_str)));
