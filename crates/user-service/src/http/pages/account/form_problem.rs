@@ -70,6 +70,7 @@ impl FormProblem {
         let (texts, language) = (&self.pages.catalogue.texts, &self.pages.catalogue.language);
         let of_member = match member {
             "username" => texts.invitation.reasons.reason(error.code).map(str::to_owned),
+            "displayName" => texts.entry.name_reasons.reason(error.code).map(str::to_owned),
             "password" | "newPassword" => texts.reset.reason(error.code, language, self.min_length),
             "email" | "newEmail" if !matches!(error.code, "missing" | "taken") => {
                 Some(texts.fields.address_invalid.to_string())
