@@ -12,7 +12,7 @@ use actix_web::{
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
 use branding::{Brand, Branding, Link, Logo, Support};
-use i18n::{Catalogue, Catalogues, InvalidFile, MissingTexts, SafeHtml, TemplateSource, Templates};
+use i18n::{Catalogue, Catalogues, InvalidFile, Language, MissingTexts, SafeHtml, TemplateSource, Templates};
 use include_dir::{Dir, include_dir};
 use serde::Serialize;
 use service_kit::panics;
@@ -163,6 +163,7 @@ impl Pages {
         self.catalogues.iter().map(|catalogue| LocalizedPages {
             pages: Arc::clone(self),
             catalogue: Arc::clone(catalogue),
+            has_account_pages: true,
             on_failure: on_failure.clone(),
         })
     }
@@ -251,6 +252,8 @@ impl PagePermissions<'static> {
 pub(in crate::http) struct LocalizedPages {
     pages: Arc<Pages>,
     pub(super) catalogue: Arc<Catalogue<PageTexts>>,
+    /// Whether there is a sign-in to which other pages lead.
+    pub(super) has_account_pages: bool,
     on_failure: OnFailure,
 }
 
@@ -259,12 +262,17 @@ impl LocalizedPages {
     pub(super) fn new(pages: Arc<Pages>, on_failure: OnFailure, headers: &HeaderMap) -> Self {
         let lines = headers.get_all(header::ACCEPT_LANGUAGE).filter_map(|line| line.to_str().ok());
         let catalogue = Arc::clone(pages.catalogues.for_accept_language(lines));
-        Self { pages, catalogue, on_failure }
+        Self { pages, catalogue, has_account_pages: false, on_failure }
     }
 
     /// Returns the BCP 47 tag of the language.
     pub(in crate::http) fn tag(&self) -> &str {
         &self.catalogue.language.tag
+    }
+
+    /// Returns the languages of all pages.
+    pub(super) fn languages(&self) -> impl Iterator<Item = &Language> {
+        self.pages.catalogues.iter().map(|catalogue| &catalogue.language)
     }
 
     /// Returns the same pages in English.

@@ -45,9 +45,24 @@ impl FormProblem {
     /// Returns the text beside the field of this member of the API's body; for a nested member, its JSON pointer without
     /// `#/`.
     pub(super) fn at(&self, member: &str) -> Option<FieldErrorView> {
-        let pointer = Location::Pointer(format!("#/{member}"));
-        let errors = self.fields.iter().filter(|error| error.location == pointer);
-        let reasons: Vec<_> = errors.map(|error| self.reason(member, error)).collect();
+        self.matching(member, str::is_empty)
+    }
+
+    /// Returns the same for a field that has everything in the member, such as the entries of a list.
+    pub(super) fn within(&self, member: &str) -> Option<FieldErrorView> {
+        self.matching(member, |below| below.is_empty() || below.starts_with('/'))
+    }
+
+    /// Returns the text for the errors whose pointers go on like this after the member.
+    fn matching(&self, member: &str, goes_on: impl Fn(&str) -> bool) -> Option<FieldErrorView> {
+        let start = format!("#/{member}");
+        let is_here = |error: &&FieldError| match &error.location {
+            Location::Pointer(pointer) => pointer.strip_prefix(&start).is_some_and(&goes_on),
+            Location::Parameter(_) | Location::Header(_) => false,
+        };
+        let mut reasons: Vec<_> = self.fields.iter().filter(is_here).map(|error| self.reason(member, error)).collect();
+        // Several entries of a list may have the same error.
+        reasons.dedup();
         (!reasons.is_empty()).then_some(FieldErrorView { reasons })
     }
 
@@ -55,6 +70,7 @@ impl FormProblem {
         let (texts, language) = (&self.pages.catalogue.texts, &self.pages.catalogue.language);
         let of_member = match member {
             "username" => texts.invitation.reasons.reason(error.code).map(str::to_owned),
+            "displayName" => texts.entry.name_reasons.reason(error.code).map(str::to_owned),
             "password" | "newPassword" => texts.reset.reason(error.code, language, self.min_length),
             "email" | "newEmail" if !matches!(error.code, "missing" | "taken") => {
                 Some(texts.fields.address_invalid.to_string())
@@ -78,6 +94,15 @@ impl FormProblem {
             Problem::EmailNotVerified => Some(&texts.email_not_verified),
             _ => Some(&texts.other),
         }
+    }
+
+    /// Returns the text above a form that has fields for these members only. An error of another member must not be lost.
+    pub(super) fn above(&self, members: &[&str]) -> Option<&str> {
+        let is_of = |member: &&str, error: &FieldError| error.location == Location::Pointer(format!("#/{member}"));
+        if self.fields.iter().all(|error| members.iter().any(|member| is_of(member, error))) {
+            return self.general();
+        }
+        Some(&self.pages.catalogue.texts.account_pages.failed.other)
     }
 
     /// Logs the cause, and returns the page with the status and the waiting time of the problem.

@@ -1,0 +1,1 @@
+//! The account home, the profile, the email address and the password.
