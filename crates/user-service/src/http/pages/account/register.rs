@@ -231,7 +231,7 @@ mod tests {
                     "{tag} {code}: {text}"
                 );
                 assert!(!html.contains("role=\"alert\""), "{tag} {member} {code}: {html}");
-                assert_eq!(html.matches("aria-invalid").count(), 1, "{tag} {member} {code}: {html}");
+                assert_eq!(html.matches("aria-invalid=\"true\"").count(), 1, "{tag} {member} {code}: {html}");
             }
             for (problem, member) in [(Problem::UsernameTaken, "username"), (Problem::EmailTaken, "email")] {
                 let html = html(tag, &filled_in(), Some(problem));
