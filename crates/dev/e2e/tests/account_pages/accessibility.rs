@@ -1,5 +1,5 @@
-//! WCAG 2.2 AA, as far as a program can find its barriers: axe-core at every page, light and dark, and no page wider than a
-//! phone.
+//! WCAG 2.2 AA, as far as a program can find barriers: axe-core at every page, light and dark, in the width of a phone, with
+//! the keyboard, and from right to left.
 
 use std::{env, fs, path::PathBuf};
 
@@ -41,6 +41,34 @@ pub(crate) async fn barriers(browser: &mut Browser, axe: &str) -> Vec<String> {
     }
 }
 
+/// Presses the Tab key through the whole page, and returns what a reader without a mouse would miss: a field, link or button
+/// that is not reached in the order of the page, or whose focus is not shown.
+async fn keyboard_problems(browser: &mut Browser) -> Vec<String> {
+    let mut problems = Vec::new();
+    let reachable = "[...document.querySelectorAll('a[href], button, input:not([type=hidden]), select, textarea, summary')]\
+        .filter(element => element.tabIndex >= 0 && element.checkVisibility())\
+        .map(element => element.matches('input, select, textarea') ? element.name : element.innerText.trim())";
+    let expected = browser.evaluate(reachable).await;
+    let order = browser.focus_order().await;
+    if expected != Value::from(order.clone()) {
+        problems.push(format!("the Tab key reaches {order:?}, not {expected}"));
+    }
+    // From the end back, so that each has been seen with its focus.
+    for _ in &order {
+        browser.press("Shift+Tab").await;
+        let is_shown = browser
+            .evaluate(
+                "(style => style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2)\
+            (getComputedStyle(document.activeElement))",
+            )
+            .await;
+        if is_shown != true {
+            problems.push(format!("the focus on {:?} is not shown", browser.focused().await));
+        }
+    }
+    problems
+}
+
 /// Checks a page light and dark, wide and narrow, and returns what is wrong.
 pub(crate) async fn problems(browser: &mut Browser, axe: &str, schemes: &[&str]) -> Vec<String> {
     let mut problems = Vec::new();
@@ -60,6 +88,7 @@ pub(crate) async fn problems(browser: &mut Browser, axe: &str, schemes: &[&str])
         problems.push(format!("{NARROW} pixels wide: {barrier}"));
     }
     browser.set_size(WIDE, HEIGHT).await;
+    problems.extend(keyboard_problems(browser).await);
     problems
 }
 
@@ -74,8 +103,13 @@ async fn assert_no_barriers(test: &str, language: &str, schemes: &[&str]) {
     tour(&mut scene, "ada", async |browser, page| {
         let problems = problems(browser, &axe, schemes).await;
         found.extend(problems.into_iter().map(|problem| format!("{page}, {problem}")));
-        let is_in_language = browser.evaluate("document.documentElement.lang").await == language;
-        assert!(is_in_language, "{page} is not in {language}");
+        let direction = if language == "ar" { "rtl" } else { "ltr" };
+        let shown = "document.documentElement.lang + ' ' + getComputedStyle(document.querySelector('main')).direction";
+        assert_eq!(browser.evaluate(shown).await, format!("{language} {direction}"), "{page}");
+        // What a reader types in Latin letters is written from left to right in any language.
+        let mirrored = "[...document.querySelectorAll('[type=email], [autocomplete=one-time-code], pre, .codes')]\
+            .filter(element => getComputedStyle(element).direction !== 'ltr').map(element => element.outerHTML).join()";
+        assert_eq!(browser.evaluate(mirrored).await, "", "{page}");
         let blocked = browser.evaluate("policyViolations.join()").await;
         assert_eq!(blocked, "", "the policy of {page} blocks a part of it");
     })
@@ -91,6 +125,11 @@ async fn assert_no_barriers(test: &str, language: &str, schemes: &[&str]) {
 async fn no_page_has_a_barrier_light_or_dark_or_in_a_narrow_window() {
     let test = "no_page_has_a_barrier_light_or_dark_or_in_a_narrow_window";
     assert_no_barriers(test, "en", &["light", "dark"]).await;
+}
+
+#[tokio::test]
+async fn no_page_from_right_to_left_has_a_barrier() {
+    assert_no_barriers("no_page_from_right_to_left_has_a_barrier", "ar", &["light"]).await;
 }
 
 #[tokio::test]

@@ -1,7 +1,10 @@
 //! The pages of an account in a real Chromium. Without Chromium, the tests are skipped.
 
 mod accessibility;
+mod attacks;
 mod entry;
+mod gallery;
+mod keyboard;
 mod security;
 mod settings;
 mod sign_in;

@@ -23,7 +23,7 @@ pub(crate) async fn tour(scene: &mut Scene, name: &str, mut visit: impl AsyncFnM
     scene.open("/register").await;
     visit(&mut scene.browser, "register").await;
     scene.browser.fill("username", "no spaces").await;
-    scene.browser.fill("email", "ada@localhost").await;
+    scene.browser.fill("email", "ada..b@example.org").await;
     scene.browser.fill("password", "123").await;
     scene.browser.submit("/register").await;
     visit(&mut scene.browser, "register-refused").await;
