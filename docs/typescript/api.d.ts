@@ -777,7 +777,7 @@ export interface paths {
         };
         /**
          * Returns all data that is stored about the user, except secrets.
-         * @description The session must have given the password, and where it is on the second factor, within the last ten minutes. If the
+         * @description The session must have given the password, and the second factor if it is on, within the last ten minutes. If the
          *     export cannot be completed, the connection is closed early. So a complete response is a complete export.
          */
         get: operations["exportMe"];
