@@ -160,7 +160,7 @@ fn view<'a>(texts: &'a PageTexts, shown: &Shown<'a>, problem: Option<&'a FormPro
     let items = mails_link(texts, shown.mails_url).into_iter().chain([sign_in]).collect();
     let blocks = shown.address.map(details).into_iter();
     AccountView {
-        error: problem.and_then(|problem| problem.above(&["email"])).map(Into::into),
+        error: problem.and_then(|problem| problem.above(["email"])).map(Into::into),
         status: shown.address.filter(|_| shown.is_again).map(|_| (&*texts.sent.text).into()),
         text: shown.address.filter(|_| !shown.is_again).map(|_| (&*own.text).into()),
         blocks: blocks.chain([Block::Form(form), Block::Links { heading: None, items }]).collect(),

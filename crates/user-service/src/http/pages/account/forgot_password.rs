@@ -59,7 +59,7 @@ fn form_view<'a>(texts: &'a PageTexts, typed: &'a str, problem: Option<&'a FormP
         ..FormView::default()
     };
     AccountView {
-        error: problem.and_then(|problem| problem.above(&["email"])).map(Into::into),
+        error: problem.and_then(|problem| problem.above(["email"])).map(Into::into),
         blocks: vec![Block::Form(form), Block::Links { heading: None, items: vec![sign_in(texts)] }],
         ..AccountView::default()
     }

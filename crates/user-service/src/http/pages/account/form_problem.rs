@@ -97,9 +97,13 @@ impl FormProblem {
     }
 
     /// Returns the text above a form that has fields for these members only. An error of another member must not be lost.
-    pub(super) fn above(&self, members: &[&str]) -> Option<&str> {
-        let is_of = |member: &&str, error: &FieldError| error.location == Location::Pointer(format!("#/{member}"));
-        if self.fields.iter().all(|error| members.iter().any(|member| is_of(member, error))) {
+    pub(super) fn above(&self, members: impl IntoIterator<Item = impl AsRef<str>>) -> Option<&str> {
+        let starts: Vec<String> = members.into_iter().map(|member| format!("#/{}", member.as_ref())).collect();
+        let is_beside_a_field = |error: &FieldError| match &error.location {
+            Location::Pointer(pointer) => starts.iter().any(|start| is_within(pointer, start)),
+            Location::Parameter(_) | Location::Header(_) => false,
+        };
+        if self.fields.iter().all(is_beside_a_field) {
             return self.general();
         }
         Some(&self.pages.catalogue.texts.account_pages.failed.other)
@@ -119,4 +123,9 @@ impl FormProblem {
         }
         response
     }
+}
+
+/// Returns whether a JSON pointer is `start`, or leads on from it.
+fn is_within(pointer: &str, start: &str) -> bool {
+    pointer.strip_prefix(start).is_some_and(|below| below.is_empty() || below.starts_with('/'))
 }

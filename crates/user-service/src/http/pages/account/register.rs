@@ -1,11 +1,13 @@
-//! `/register`: creates an account. The page after it is the same whether or not the address has an account, so it works
-//! with hidden registration, too.
+//! `/register`: creates an account. Asks for the attributes that the schema requires, too. The page after it is the same
+//! whether or not the address has an account, so it works with hidden registration.
 
 use actix_web::{Error, HttpResponse, http::StatusCode, web};
 use secrecy::SecretString;
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use super::{
+    attribute_fields::{self, Entered},
     check_mail,
     form_problem::FormProblem,
     requests::{VisitorForm, VisitorRequest, redirect},
@@ -14,7 +16,7 @@ use super::{
     view::{AccountView, Block, FieldKind, FieldView, FormView, HiddenView, LinkView},
 };
 use crate::{
-    domain::IdempotencyKey,
+    domain::{AttributeField, AttributeInput, AttributeRules, IdempotencyKey, attribute_patch},
     http::pages::layout::LocalizedPages,
     problem::Problem,
     usecase::{self, Registration},
@@ -34,6 +36,32 @@ pub(in crate::http) struct RegistrationForm {
     /// The idempotency key: a form that is sent twice creates one account.
     key: String,
     next: Option<String>,
+    /// The attributes, and what else was sent.
+    #[serde(flatten)]
+    others: Entered,
+}
+
+/// What the form shows besides what was typed.
+struct Shown<'a> {
+    next: Option<&'a ReturnTo>,
+    /// The minimum length of a password.
+    min_length: usize,
+    /// The attributes that a user must have.
+    attributes: Vec<AttributeField>,
+}
+
+impl<'a> Shown<'a> {
+    fn new(request: &VisitorRequest, next: Option<&'a ReturnTo>) -> Self {
+        let min_length = request.accounts.passwords.min_length();
+        Self { next, min_length, attributes: required_attributes(&request.accounts.attributes) }
+    }
+}
+
+/// Returns the attributes without which there is no account, except those that only an administrator writes.
+fn required_attributes(rules: &AttributeRules) -> Vec<AttributeField> {
+    let mut fields = rules.fields(&Map::new());
+    fields.retain(|field| field.is_required() && field.input != AttributeInput::ReadOnly);
+    fields
 }
 
 /// Shows the form. A signed-in reader goes on to the account.
@@ -46,8 +74,7 @@ pub(in crate::http) async fn show_register(
         return Ok(redirect(next.as_ref().map_or(HOME, ReturnTo::as_str)));
     }
     let form = RegistrationForm { key: new_key(&request), ..RegistrationForm::default() };
-    let min_length = request.accounts.passwords.min_length();
-    let view = view(&request.pages, &form, next.as_ref(), min_length, None);
+    let view = view(&request.pages, &form, &Shown::new(&request, next.as_ref()), None);
     Ok(request.page(StatusCode::OK, &request.pages.catalogue.texts.entry.register.title, view))
 }
 
@@ -56,7 +83,8 @@ pub(in crate::http) async fn submit_register(
     VisitorForm { request, mut form }: VisitorForm<RegistrationForm>,
 ) -> Result<HttpResponse, Error> {
     let next = request.return_to(form.next.as_deref());
-    let registration = registration(&form, request.pages.tag());
+    let shown = Shown::new(&request, next.as_ref());
+    let registration = registration(&form, &shown.attributes, request.pages.tag());
     let problem = match usecase::register(&request.accounts, registration, request.origin.clone()).await {
         Ok(_) => return Ok(check_mail::sent(&request, &form.email, check_mail::Sent::ByRegistration, next.as_ref())),
         Err(problem) => problem,
@@ -65,8 +93,7 @@ pub(in crate::http) async fn submit_register(
         form.key = new_key(&request);
     }
     let problem = request.problem(problem);
-    let min_length = request.accounts.passwords.min_length();
-    let view = view(&request.pages, &form, next.as_ref(), min_length, Some(&problem));
+    let view = view(&request.pages, &form, &shown, Some(&problem));
     Ok(request.refused(&problem, &request.pages.catalogue.texts.entry.register.title, view))
 }
 
@@ -75,14 +102,16 @@ fn new_key(request: &VisitorRequest) -> String {
 }
 
 /// Returns what the use case gets. The language of the page is that of the account, and so of its mails.
-fn registration(form: &RegistrationForm, language: &str) -> Registration {
+fn registration(form: &RegistrationForm, attributes: &[AttributeField], language: &str) -> Registration {
+    let entered = |field: &AttributeField| form.others.get(&attribute_fields::name(field)).map(String::as_str);
+    let attributes = attribute_patch(&Map::new(), attributes, entered);
     Registration {
         username: form.username.clone(),
         email: form.email.clone(),
         password: form.password.clone(),
         display_name: Some(form.display_name.clone()).filter(|name| !name.trim().is_empty()),
         locale: Some(language.to_owned()),
-        attributes: None,
+        attributes: (!attributes.is_empty()).then_some(Value::Object(attributes)),
         // The reader has not written the key, so an invalid one is no error of the reader.
         idempotency_key: IdempotencyKey::parse(&form.key).ok().map(Ok),
     }
@@ -91,13 +120,12 @@ fn registration(form: &RegistrationForm, language: &str) -> Registration {
 fn view<'a>(
     pages: &'a LocalizedPages,
     form: &'a RegistrationForm,
-    next: Option<&'a ReturnTo>,
-    min_length: usize,
+    shown: &Shown<'a>,
     problem: Option<&'a FormProblem>,
 ) -> AccountView<'a> {
     let (all, language) = (&pages.catalogue.texts, &pages.catalogue.language);
     let texts = &all.entry.register;
-    let mut hidden = hidden_next(next);
+    let mut hidden = hidden_next(shown.next);
     hidden.push(HiddenView { name: "key", value: form.key.as_str().into() });
     let field = |name: &'static str, label: &'a str| FieldView {
         name: name.into(),
@@ -105,7 +133,7 @@ fn view<'a>(
         error: problem.and_then(|problem| problem.at(name)),
         ..FieldView::default()
     };
-    let fields = vec![
+    let mut fields = vec![
         FieldView {
             value: form.username.as_str().into(),
             hint: Some((&*all.invitation.username_hint).into()),
@@ -123,7 +151,7 @@ fn view<'a>(
         },
         FieldView {
             kind: FieldKind::NewPassword,
-            hint: Some(all.reset.hint(language, min_length).into()),
+            hint: Some(all.reset.hint(language, shown.min_length).into()),
             autocomplete: Some("new-password"),
             is_required: true,
             ..field("password", &all.invitation.password)
@@ -135,9 +163,13 @@ fn view<'a>(
             ..field("displayName", &texts.name)
         },
     ];
-    let sign_in = LinkView { path: ReturnTo::add_to("/sign-in", next), text: &texts.sign_in, value: None };
+    // A form that was not sent yet has no box that was not ticked.
+    let entered = problem.map(|_| &form.others);
+    let attribute = |field| attribute_fields::view(field, &all.settings.profile, entered, problem);
+    fields.extend(shown.attributes.iter().map(attribute));
+    let sign_in = LinkView { path: ReturnTo::add_to("/sign-in", shown.next), text: &texts.sign_in, value: None };
     AccountView {
-        error: problem.and_then(|problem| error(pages, problem)).map(Into::into),
+        error: problem.and_then(|problem| error(pages, shown, problem)).map(Into::into),
         blocks: vec![
             Block::Form(FormView {
                 path: "/register".into(),
@@ -153,10 +185,13 @@ fn view<'a>(
 }
 
 /// Returns the text above the form.
-fn error<'a>(pages: &'a LocalizedPages, problem: &'a FormProblem) -> Option<&'a str> {
+fn error<'a>(pages: &'a LocalizedPages, shown: &Shown<'_>, problem: &'a FormProblem) -> Option<&'a str> {
     match problem.problem() {
         Problem::IdempotencyKeyReused => Some(&pages.catalogue.texts.entry.register.sent_before),
-        _ => problem.above(&MEMBERS),
+        _ => {
+            let members = MEMBERS.map(str::to_owned).into_iter();
+            problem.above(members.chain(shown.attributes.iter().map(attribute_fields::name)))
+        }
     }
 }
 
@@ -172,8 +207,6 @@ mod tests {
         problem::FieldError,
     };
 
-    const MIN_LENGTH: usize = 8;
-
     fn filled_in() -> RegistrationForm {
         RegistrationForm {
             username: "a<b".to_owned(),
@@ -182,14 +215,23 @@ mod tests {
             display_name: "Ada \"Countess\"".to_owned(),
             key: "the-key".to_owned(),
             next: None,
+            others: [("attributes/team".to_owned(), "blue".to_owned())].into(),
         }
+    }
+
+    fn shown() -> Shown<'static> {
+        let schema = r#"{ "required": ["team", "plan"], "properties": { "team": { "type": "string", "maxLength": 3 },
+            "plan": { "enum": ["pro"], "x-admin-only": true }, "size": { "type": "number" } } }"#;
+        let attributes = required_attributes(&AttributeRules::parse(schema).unwrap());
+        Shown { next: None, min_length: 8, attributes }
     }
 
     /// Returns the page with the form, after a problem or before one.
     fn html(tag: &str, form: &RegistrationForm, problem: Option<Problem>) -> String {
         let pages = pages_in(tag);
-        let problem = problem.map(|problem| FormProblem::new(problem, pages.clone(), MIN_LENGTH));
-        let view = view(&pages, form, None, MIN_LENGTH, problem.as_ref());
+        let problem = problem.map(|problem| FormProblem::new(problem, pages.clone(), 8));
+        let (shown, problem) = (shown(), problem.as_ref());
+        let view = view(&pages, form, &shown, problem);
         let response = pages.response(StatusCode::OK, ACCOUNT, &pages.catalogue.texts.entry.register.title, &view);
         String::from_utf8(response.into_body().try_into_bytes().unwrap().to_vec()).unwrap()
     }
@@ -272,11 +314,32 @@ mod tests {
             key: key.to_owned(),
             ..filled_in()
         };
-        let sent = registration(&form("Ada", "a-key"), "de");
+        let sent = registration(&form("Ada", "a-key"), &[], "de");
         assert_eq!((sent.display_name.as_deref(), sent.locale.as_deref()), (Some("Ada"), Some("de")));
         assert!(sent.idempotency_key.is_some_and(|key| key.is_ok()));
         assert_eq!(sent.password.expose_secret(), "hunter2");
-        let sent = registration(&form(" \t", "not a key\n"), "de");
+        let sent = registration(&form(" \t", "not a key\n"), &[], "de");
         assert!(sent.display_name.is_none() && sent.idempotency_key.is_none());
+    }
+
+    #[test]
+    fn the_attributes_that_a_user_must_have_are_asked_for_and_sent() {
+        let page = html("en", &RegistrationForm::default(), None);
+        assert!(page.contains("name=\"attributes/team\" required"), "{page}");
+        assert!(!page.contains("attributes/plan") && !page.contains("attributes/size"), "{page}");
+        let sent = registration(&filled_in(), &shown().attributes, "de");
+        assert_eq!(sent.attributes, Some(serde_json::json!({ "team": "blue" })));
+        assert_eq!(registration(&filled_in(), &[], "de").attributes, None);
+        let refused = html("en", &filled_in(), Some(refused(&[("attributes/team", "out-of-range")])));
+        assert!(beside(&refused, "attributes/team").is_some() && refused.contains("value=\"blue\""), "{refused}");
+        assert!(!refused.contains("role=\"alert\""), "{refused}");
+    }
+
+    #[test]
+    fn a_form_is_read_with_its_attributes_and_without_any_field() {
+        let read = |form| web::Query::<RegistrationForm>::from_query(form).map(web::Query::into_inner);
+        let form = read("username=ada&attributes%2Fteam=blue&x=y").unwrap();
+        assert_eq!((form.username.as_str(), form.others["attributes/team"].as_str()), ("ada", "blue"));
+        assert!(read("").is_ok_and(|form| form.username.is_empty() && form.others.is_empty()));
     }
 }
