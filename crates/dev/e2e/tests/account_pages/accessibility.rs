@@ -100,7 +100,8 @@ async fn assert_no_barriers(test: &str, language: &str, schemes: &[&str]) {
     scene.browser.set_size(WIDE, HEIGHT).await;
     scene.browser.record_policy_violations().await;
     let mut found = Vec::new();
-    tour(&mut scene, "ada", async |browser, page| {
+    let user = scene.world.test_user("ada");
+    tour(&mut scene, user, async |browser, page| {
         let problems = problems(browser, &axe, schemes).await;
         found.extend(problems.into_iter().map(|problem| format!("{page}, {problem}")));
         let direction = if language == "ar" { "rtl" } else { "ltr" };

@@ -3,8 +3,11 @@
 
 use std::time::Duration;
 
-use e2e::{accounts::age_sessions, totp::enable_totp};
-use test_support::Browser;
+use e2e::{
+    accounts::{age_sessions, with_new_password},
+    totp::Authenticator,
+};
+use test_support::{Browser, TestUser, remember_secret};
 
 use crate::Scene;
 
@@ -13,9 +16,8 @@ const LATER: Duration = Duration::from_secs(11 * 60);
 /// A link that was never mailed.
 const UNKNOWN_LINK: &str = "?token=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
-/// Leads the browser to every page, and calls `visit` with the name of each. `name` is that of the new user.
-pub(crate) async fn tour(scene: &mut Scene, name: &str, mut visit: impl AsyncFnMut(&mut Browser, &str)) {
-    let user = scene.world.test_user(name);
+/// Leads the browser to every page as this new user, and calls `visit` with the name of each.
+pub(crate) async fn tour(scene: &mut Scene, user: TestUser, mut visit: impl AsyncFnMut(&mut Browser, &str)) {
     let mails = scene.world.mailbox(&user.email);
 
     scene.open("/").await;
@@ -69,7 +71,7 @@ pub(crate) async fn tour(scene: &mut Scene, name: &str, mut visit: impl AsyncFnM
     scene.browser.fill("email", &user.email).await;
     scene.browser.submit("/account/email").await;
     visit(&mut scene.browser, "email-refused").await;
-    scene.browser.fill("email", &scene.world.address(&format!("{name}-later"))).await;
+    scene.browser.fill("email", &format!("new-{}", user.email)).await;
     scene.browser.submit("/account/email").await;
     visit(&mut scene.browser, "email-link-sent").await;
     scene.open("/account/password").await;
@@ -79,11 +81,42 @@ pub(crate) async fn tour(scene: &mut Scene, name: &str, mut visit: impl AsyncFnM
     scene.browser.submit("/account/password").await;
     visit(&mut scene.browser, "password-refused").await;
 
-    let me = scene.api.logged_in_as(&user).await;
-    let (authenticator, recovery_codes) = enable_totp(&me, &user).await;
+    // Another session stands in the list.
+    let _ = scene.api.login(&user).await;
+    scene.open("/account/sessions").await;
+    visit(&mut scene.browser, "sessions").await;
+    scene.open("/account/second-factor").await;
+    visit(&mut scene.browser, "second-factor").await;
+    scene.browser.submit("/account/second-factor").await;
+    let secret = scene.browser.evaluate("document.querySelector('[name=secret]').value").await;
+    let authenticator = Authenticator::from_secret(secret.as_str().expect("the page has a secret"));
+    visit(&mut scene.browser, "second-factor-set-up").await;
+    scene.browser.fill("code", &authenticator.wrong_code()).await;
+    scene.browser.submit("/account/second-factor/confirm").await;
+    visit(&mut scene.browser, "second-factor-refused").await;
+    scene.browser.fill("code", &authenticator.code()).await;
+    scene.browser.submit("/account/second-factor/confirm").await;
+    let recovery_codes = recovery_codes(&mut scene.browser).await;
+    visit(&mut scene.browser, "recovery-codes").await;
+    scene.open("/account/second-factor").await;
+    visit(&mut scene.browser, "second-factor-on").await;
+    scene.open("/account/history").await;
+    visit(&mut scene.browser, "history").await;
+    scene.open("/account/export").await;
+    visit(&mut scene.browser, "export").await;
+
     age_sessions(&scene.world, LATER).await;
     scene.open("/account/email").await;
+    assert_eq!(scene.browser.path().await, "/account/confirm-identity?next=%2Faccount%2Femail");
     visit(&mut scene.browser, "confirm-identity").await;
+    scene.browser.fill("password", &user.password).await;
+    scene.browser.fill("code", &authenticator.wrong_code()).await;
+    scene.browser.submit("/account/confirm-identity").await;
+    visit(&mut scene.browser, "confirm-identity-refused").await;
+    scene.browser.fill("password", &user.password).await;
+    scene.browser.fill("code", &recovery_codes[0]).await;
+    scene.browser.submit("/account/confirm-identity").await;
+    assert_eq!(scene.browser.path().await, "/account/email");
 
     scene.open("/account").await;
     scene.browser.submit("/sign-out").await;
@@ -95,7 +128,7 @@ pub(crate) async fn tour(scene: &mut Scene, name: &str, mut visit: impl AsyncFnM
     scene.browser.fill("code", &authenticator.wrong_code()).await;
     scene.browser.submit("/sign-in/code").await;
     visit(&mut scene.browser, "code-refused").await;
-    scene.browser.fill("code", &recovery_codes[0]).await;
+    scene.browser.fill("code", &recovery_codes[1]).await;
     scene.browser.submit("/sign-in/code").await;
     assert_eq!(scene.browser.path().await, "/account");
     scene.browser.submit("/sign-out").await;
@@ -111,7 +144,8 @@ pub(crate) async fn tour(scene: &mut Scene, name: &str, mut visit: impl AsyncFnM
     scene.browser.fill("newPassword", "123").await;
     scene.browser.submit("/reset-password").await;
     visit(&mut scene.browser, "reset-password-refused").await;
-    scene.browser.fill("newPassword", &format!("{} again", user.password)).await;
+    let user = with_new_password(&user, "again");
+    scene.browser.fill("newPassword", &user.password).await;
     scene.browser.submit("/reset-password").await;
     visit(&mut scene.browser, "reset-password-done").await;
     scene.open(&format!("/accept-invitation{UNKNOWN_LINK}")).await;
@@ -119,4 +153,34 @@ pub(crate) async fn tour(scene: &mut Scene, name: &str, mut visit: impl AsyncFnM
 
     scene.open("/no-such-page").await;
     visit(&mut scene.browser, "not-found").await;
+    scene.open("/sign-in?next=/account/delete").await;
+    scene.enter_credentials(&user).await;
+    scene.browser.fill("code", &recovery_codes[2]).await;
+    scene.browser.submit("/sign-in/code").await;
+    assert_eq!(scene.browser.path().await, "/account/delete");
+    visit(&mut scene.browser, "delete").await;
+    scene.browser.toggle("confirmed").await;
+    scene.browser.fill("username", "somebody else").await;
+    scene.browser.submit("/account/delete").await;
+    visit(&mut scene.browser, "delete-refused").await;
+    scene.browser.fill("username", &user.username).await;
+    if scene.browser.field_value("confirmed").await.is_empty() {
+        scene.browser.toggle("confirmed").await;
+    }
+    scene.browser.submit("/account/delete").await;
+    assert_eq!(scene.session_cookie().await, None);
+    visit(&mut scene.browser, "deleted").await;
+}
+
+/// Returns the recovery codes of the page. They are remembered as secrets of the run.
+async fn recovery_codes(browser: &mut Browser) -> Vec<String> {
+    let codes = browser.evaluate("[...document.querySelectorAll('.codes code')].map(code => code.innerText)").await;
+    let codes: Vec<String> =
+        codes.as_array().into_iter().flatten().filter_map(|code| Some(code.as_str()?.to_owned())).collect();
+    assert_eq!(codes.len(), 10);
+    for code in &codes {
+        remember_secret("recovery code", code);
+        remember_secret("recovery code", &code.replace('-', ""));
+    }
+    codes
 }
