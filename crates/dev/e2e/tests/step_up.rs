@@ -5,7 +5,7 @@ use std::time::Duration;
 use bson::{DateTime, Document, doc};
 use e2e::{
     accounts::{
-        mark_email_verified, register_and_log_in, register_verified, update_user, user_document,
+        age_sessions, mark_email_verified, register_and_log_in, register_verified, update_user, user_document,
         wait_for_session_count, wait_until_all_published, with_cheap_hashes, with_new_password,
     },
     rate_limits::register_from,
@@ -21,18 +21,6 @@ const MINUTE: Duration = Duration::from_secs(60);
 const RECENT: Duration = Duration::from_secs(10 * 60);
 /// Longer than a test between two requests.
 const MARGIN: Duration = Duration::from_secs(90);
-
-/// Moves the sign-in of all sessions, and their last reauthentication, into the past.
-async fn age_sessions(world: &World, by: Duration) {
-    let ago = |field: &str| doc! { "$subtract": [field, i64::try_from(by.as_millis()).expect("a test moves minutes")] };
-    let moved = doc! { "$set": {
-        "createdAt": ago("$createdAt"),
-        "authenticatedAt": { "$cond": [{ "$gt": ["$authenticatedAt", null] }, ago("$authenticatedAt"), "$$REMOVE"] },
-    } };
-    let sessions = world.user_collection("sessions").await;
-    let updated = sessions.update_many(doc! {}, vec![moved]).await.expect("sessions can be written");
-    assert!(updated.matched_count > 0, "there is no session");
-}
 
 /// Signs in with both factors.
 async fn log_in_with_code(api: &Api, user: &TestUser, code: &str) -> Tokens {
