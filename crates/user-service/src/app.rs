@@ -29,7 +29,8 @@ use crate::{
     housekeeping::Housekeeping,
     http::{
         self, AllowedOrigins, Discovery, HttpMetrics, RequestScope, ResponseMemory,
-        pages::{self, ServedPages, StartPage},
+        cookies::CookieSettings,
+        pages::{self, PageSettings, ServedPages, StartPage},
     },
     keys::{SessionSalts, SigningKeys},
     metrics::{AccountMetrics, PANICS, RelayMetrics, TOPOLOGY_FINDING, register_branding_failed},
@@ -151,11 +152,16 @@ impl Application {
         let (pages, branding_failed) = (Reloadable::new(parsed.pages), register_branding_failed(&registry)?);
         let served_pages = ServedPages::new(pages.clone(), branding_failed.clone());
         let start_page = StartPage::new(health.clone(), config.http.mails_url.as_ref());
+        let cookies = CookieSettings::new(&config.auth.issuer);
+        if config.pages.enabled && !cookies.is_secure() {
+            tracing::warn!("auth.issuer is plain HTTP on this host: cookies are without Secure and the prefix __Host-");
+        }
+        let page_settings = PageSettings::new(config.pages.enabled, cookies, &accounts.keys, parsed.origins.clone());
         let (server, intake, api_addresses) = api_server(
             &config,
             Arc::clone(&accounts),
             scope,
-            (parsed.origins, served_pages, start_page),
+            (parsed.origins, served_pages, start_page, page_settings),
             worker_clients,
         )?;
         let ops_address = ops::serve(&config.ops, health.clone(), registry, &lifecycle)?;
@@ -246,12 +252,13 @@ fn api_server(
     config: &Config,
     accounts: Arc<AccountService>,
     scope: RequestScope,
-    (origins, pages, start_page): (AllowedOrigins, ServedPages, StartPage),
+    (origins, pages, start_page, page_settings): (AllowedOrigins, ServedPages, StartPage, PageSettings),
     worker_clients: WorkerClients,
 ) -> anyhow::Result<(Server, Intake, Vec<SocketAddr>)> {
     let accounts = web::Data::from(accounts);
     let scope = web::Data::new(scope);
     let (pages, start_page) = (web::Data::new(pages), web::Data::new(start_page));
+    let page_settings = web::Data::new(page_settings);
     let discovery = web::Data::new(Discovery::new(&config.auth.issuer, config.http.docs));
     let http = &config.http;
     let operation_timeout = config.mongodb.operation_timeout;
@@ -273,6 +280,7 @@ fn api_server(
             .app_data(scope.clone())
             .app_data(pages.clone())
             .app_data(start_page.clone())
+            .app_data(page_settings.clone())
             .app_data(discovery.clone())
             .wrap(from_fn(move |request, next| answers.clone().reserve(request, next)))
             .wrap(origins.middleware())

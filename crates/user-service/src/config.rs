@@ -35,6 +35,7 @@ pub const SOURCE: ConfigSource = ConfigSource {
 pub struct Config {
     pub http: HttpConfig,
     pub branding: BrandingConfig,
+    pub pages: PagesConfig,
     pub ops: OpsConfig,
     pub mongodb: MongoConfig,
     pub kafka: TopicConfig,
@@ -93,6 +94,12 @@ impl HttpConfig {
         );
         Ok(())
     }
+}
+
+/// The pages of an account.
+#[derive(Debug, Clone, Deserialize)]
+pub struct PagesConfig {
+    pub enabled: bool,
 }
 
 /// The Kafka brokers, and the topics with their number of partitions.

@@ -4,6 +4,7 @@
 //! the only one that decides the status of an error. What a variant contains is shown to the client, except the
 //! contents of [`Problem::Unavailable`] and [`Problem::Internal`], which only the log gets.
 
+mod authentication_factor;
 mod field_error;
 mod validation;
 
@@ -13,6 +14,7 @@ use actix_web::http::StatusCode;
 use secrecy::SecretString;
 use service_kit::{mongo::StoreError, panics::Panicked};
 
+pub use authentication_factor::AuthenticationFactor;
 pub use field_error::{FieldError, Location};
 pub(crate) use validation::Validation;
 
@@ -171,6 +173,15 @@ problems! {
         detail: "The code is not valid, or it has already been used.",
         when: "The request of a logged-in user requires a code, and the given code is wrong or has already been used.",
         remedy: "Wait for the next code of the authenticator, and check the clock of its device.",
+    }
+
+    /// The request does not contain these factors, and the session has not given all of them within the last ten minutes.
+    ReauthenticationRequired(&'static [AuthenticationFactor]) {
+        status: FORBIDDEN, slug: "reauthentication-required", title: "Recent authentication is required",
+        detail: "Send what `required` names to /api/auth/reauthenticate, then repeat the request.",
+        when: "The request changes the email address, the password or the second factor, or exports or deletes the account, and the session has not given all factors of the account within the last ten minutes.",
+        remedy: "Ask the user for the factors in `required`, send them to POST /api/auth/reauthenticate, then repeat the request. The access token stays valid.",
+        example: Problem::ReauthenticationRequired(&[AuthenticationFactor::Password, AuthenticationFactor::SecondFactor]),
     }
 
     AccountDisabled {
@@ -459,6 +470,7 @@ mod tests {
                 ("overloaded", 503),
                 ("precondition-failed", 412),
                 ("rate-limited", 429),
+                ("reauthentication-required", 403),
                 ("token-invalid", 400),
                 ("unauthorized", 401),
                 ("unavailable", 503),

@@ -124,6 +124,8 @@ const FIELDS: &[(&str, &str, FieldRule)] = &[
     ("sessions", "expiresAt", Exported("/sessions/*/expiresAt")),
     ("sessions", "device", Exported("/sessions/*/userAgent")),
     ("sessions", "address", Exported("/sessions/*/address")),
+    ("sessions", "authenticatedAt", Exported("/sessions/*/authenticatedAt")),
+    ("sessions", "secondFactor", Exported("/sessions/*/secondFactor")),
     ("audit", "_id", Exported("/audit/*/id")),
     ("audit", "schemaVersion", Withheld(INTERNAL)),
     ("audit", "userId", Exported("/account/id")),
@@ -251,6 +253,9 @@ async fn every_stored_field_is_exported_or_withheld_for_a_reason() {
     };
     let (sessions, audit) = (world.user_collection("sessions").await, world.user_collection("audit").await);
     let _ = audit.insert_one(act).await.expect("a row can be written");
+    let proven = doc! { "$set": { "authenticatedAt": now, "secondFactor": true } };
+    let _ =
+        sessions.update_many(doc! { "userId": stored_ada["_id"].clone() }, proven).await.expect("it can be written");
 
     let answer = me.get("/api/users/me/export").await.expect(200);
     assert_eq!(answer.header("content-type"), "application/json");

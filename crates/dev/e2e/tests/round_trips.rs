@@ -45,6 +45,15 @@ async fn each_request_makes_only_the_expected_calls_to_mongodb() {
     seen.push(("verification for a gateway", commands_until_published(&world).await));
     let _ = me.patch("/api/users/me", &json!({ "displayName": "Ada" })).await.expect(200);
     seen.push(("change of the profile", commands_until_published(&world).await));
+    update_user(&world, &ada.email, doc! { "$set": { "emailVerified": true } }).await;
+    let _ = commands_until_published(&world).await;
+    let body = json!({ "password": ada.password });
+    let _ = me.post("/api/auth/reauthenticate", &body).await.expect(204);
+    seen.push(("reauthentication", commands_until_published(&world).await));
+    let _ = me.post("/api/users/me/totp", &json!({})).await.expect(200);
+    seen.push(("guarded change, by the session", commands_until_published(&world).await));
+    let _ = me.post("/api/users/me/totp", &body).await.expect(200);
+    seen.push(("guarded change, with the password", commands_until_published(&world).await));
     let _ = api.refresh(&tokens.refresh).await.expect(200);
     seen.push(("refresh", commands_until_published(&world).await));
     let ended = api.login(&ada).await.refresh;
@@ -96,6 +105,14 @@ async fn each_request_makes_only_the_expected_calls_to_mongodb() {
         (
             "change of the profile",
             "audit insert, throttles findAndModify, users find, users findAndModify, users update",
+        ),
+        // The row is read before the password is verified, so that a session that has ended uses up no code.
+        ("reauthentication", "sessions find, sessions update, throttles findAndModify, throttles update, users find"),
+        ("guarded change, by the session", "sessions find, throttles findAndModify, users find, users findAndModify"),
+        // The row of the session is not read.
+        (
+            "guarded change, with the password",
+            "throttles findAndModify, throttles findAndModify, throttles update, users find, users findAndModify",
         ),
         ("refresh", "sessions findAndModify, users find"),
         // The session has ended. The row is not read for a genuine token.

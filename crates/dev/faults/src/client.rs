@@ -158,6 +158,16 @@ impl Client {
         outcome
     }
 
+    /// `POST /api/auth/reauthenticate`, with a code if the account has a second factor.
+    pub async fn reauthenticate(&mut self, person: &TestUser, code: Option<&str>) -> Outcome {
+        let mut body = json!({ "password": person.password });
+        if let Some(code) = code {
+            body["code"] = code.into();
+        }
+        let request = self.request(Method::POST, "/api/auth/reauthenticate").json(&body);
+        self.send(Action::Reauthenticate, None, request).await
+    }
+
     /// `POST /api/auth/refresh`. Stores the new tokens.
     pub async fn refresh(&mut self) -> Outcome {
         let outcome = self.send_refresh_token(Action::Refresh, "refresh").await;

@@ -9,6 +9,8 @@ use super::one_time_token::OneTimeToken;
 
 /// How long the secret of a second factor that is being set up can be confirmed.
 pub const TOTP_SETUP: Duration = Duration::from_secs(60 * 60);
+/// How long after its sign-in or its reauthentication a session is recently authenticated.
+pub const RECENT_AUTHENTICATION: Duration = Duration::from_secs(10 * 60);
 /// How long an `Idempotency-Key` is honoured.
 pub const IDEMPOTENCY_KEY: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long a used link is remembered, so that its page can say that it was used.

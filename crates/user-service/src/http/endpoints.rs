@@ -7,7 +7,7 @@ use super::{
     api::{
         account, admin_clients, admin_user_actions, admin_users, audit_log, discovery, email_change,
         email_verification, invitation, jwks, login, oauth, password_change, password_reset, personal_data_export,
-        registration, second_factor, sessions, undo, verify,
+        reauthentication, registration, second_factor, sessions, undo, verify,
     },
     openapi::endpoint::Endpoint,
 };
@@ -45,6 +45,7 @@ endpoints! {
     personal_data_export::{export_me},
     audit_log::{get_my_audit_log, get_user_audit_log},
     login::{login, login_totp},
+    reauthentication::{reauthenticate},
     verify::{verify},
     email_verification::{verify_email, resend_verification, disown_account},
     password_reset::{request_password_reset, confirm_password_reset},

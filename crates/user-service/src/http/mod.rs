@@ -2,6 +2,7 @@
 //! nothing of the layers behind the use cases.
 
 mod api;
+pub mod cookies;
 mod endpoints;
 pub mod errors;
 pub mod extractors;

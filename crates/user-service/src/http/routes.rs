@@ -14,6 +14,7 @@ use super::{
     extractors::extractor_errors,
     openapi::{document, endpoint::Handler, swagger_ui},
     pages::{
+        account,
         link_handlers::{
             show_accept_invitation, show_confirm_email, show_reset_password, show_undo_change, show_undo_email_change,
             show_verify_email, submit_accept_invitation, submit_confirm_email, submit_reset_password,
@@ -58,6 +59,7 @@ pub fn configure(config: &mut ServiceConfig, docs: bool) {
         .service(link_page("/undo-email-change", web::to(show_undo_email_change), web::to(submit_undo_email_change)))
         .service(link_page("/undo-change", web::to(show_undo_change), web::to(submit_undo_change)))
         .service(link_page("/accept-invitation", web::to(show_accept_invitation), web::to(submit_accept_invitation)))
+        .configure(account::configure)
         .configure(logo::configure)
         .configure(problem_pages::configure)
         .default_service(web::to(not_found));

@@ -32,9 +32,24 @@ pub struct SessionRow {
     pub device: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
+    /// The hash of the cookie, if a browser holds the session for the pages. Such a session has no refresh token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cookie_hash: Option<Binary>,
+    /// The time of the last reauthentication.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub authenticated_at: Option<DateTime>,
+    /// Whether the second factor was given at that time (without a reauthentication, at the login) or later.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub second_factor: bool,
 }
 
 impl SessionRow {
+    /// Returns when the user of the session authenticated last: by the login or by a reauthentication.
+    #[must_use]
+    pub fn authenticated_at(&self) -> DateTime {
+        self.authenticated_at.unwrap_or(self.created_at)
+    }
+
     /// Returns the position of the session in a list that is sorted newest first.
     #[must_use]
     pub fn cursor(&self) -> Cursor {

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use bson::{Bson, Document, Uuid, doc};
+use bson::{Bson, DateTime, Document, Uuid, doc};
 use futures_util::TryStreamExt;
+use jiff::Timestamp;
 use service_kit::mongo::{self, RepeatableUpdate, StoreError, with_deadline};
 
 use super::{
-    collection::{CollectionHandle, after_cursor, bson_error},
+    collection::{CollectionHandle, after_cursor, binary, bson_error},
     session_document::SessionRow,
     user_document::SessionRule,
 };
@@ -165,6 +166,38 @@ impl SessionStore {
         Ok(result.deleted_count == 1)
     }
 
+    /// Returns a session that has not ended and that a browser holds for the pages. The account may have ended it
+    /// together with others, which only the account tells.
+    pub async fn find_page_session(&self, id: uuid::Uuid) -> Result<Option<SessionRow>, StoreError> {
+        let filter = doc! {
+            "_id": Uuid::from(id),
+            "cookieHash": { "$exists": true },
+            "$expr": { "$lt": ["$$NOW", "$expiresAt"] },
+        };
+        let found = with_deadline(self.handle.deadline, self.handle.collection.find_one(filter)).await?;
+        found.map(bson::deserialize_from_document).transpose().map_err(bson_error)
+    }
+
+    /// Records the use of a session now, by the clock of the database, which moves its idle end.
+    pub async fn touch(&self, id: uuid::Uuid, times: SessionTimes) -> Result<(), StoreError> {
+        let used = doc! { "$set": { "lastUsedAt": "$$NOW", "expiresAt": end_of_session_used_now(times) } };
+        with_deadline(self.handle.deadline, async {
+            self.handle.collection.update_one(doc! { "_id": Uuid::from(id) }, vec![used]).await
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// Replaces the cookie of a page session. Returns false if the session does not exist.
+    pub async fn replace_cookie(&self, id: uuid::Uuid, hash: &[u8]) -> Result<bool, StoreError> {
+        let filter = doc! { "_id": Uuid::from(id), "cookieHash": { "$exists": true } };
+        let update = doc! { "$set": { "cookieHash": binary(hash) } };
+        let result =
+            with_deadline(self.handle.deadline, async { self.handle.collection.update_one(filter, update).await })
+                .await?;
+        Ok(result.matched_count == 1)
+    }
+
     /// Ends a session and returns its row.
     pub async fn end(&self, id: uuid::Uuid) -> Result<Option<SessionRow>, StoreError> {
         let ended = with_deadline(self.handle.deadline, async {
@@ -173,10 +206,71 @@ impl SessionStore {
         .await?;
         ended.map(bson::deserialize_from_document).transpose().map_err(bson_error)
     }
+
+    /// Returns the session if it belongs to the user and has not ended. The account may have ended it together with
+    /// others, which only the account tells.
+    pub async fn find_active(&self, id: uuid::Uuid, user: uuid::Uuid) -> Result<Option<SessionRow>, StoreError> {
+        let found = with_deadline(self.handle.deadline, async {
+            self.handle.collection.find_one(active_of_user(id, user)).await
+        })
+        .await?;
+        found.map(bson::deserialize_from_document).transpose().map_err(bson_error)
+    }
+
+    /// Records when the user of the session authenticated again, and whether that included the second factor. Returns
+    /// false if the session has ended.
+    pub async fn set_authenticated(
+        &self,
+        id: uuid::Uuid,
+        user: uuid::Uuid,
+        at: Timestamp,
+        second_factor: bool,
+    ) -> Result<bool, StoreError> {
+        let at = DateTime::from(at);
+        let update = match second_factor {
+            true => doc! { "$set": { "authenticatedAt": at, "secondFactor": true } },
+            false => doc! { "$set": { "authenticatedAt": at }, "$unset": { "secondFactor": "" } },
+        };
+        let result = with_deadline(self.handle.deadline, async {
+            self.handle.collection.update_one(active_of_user(id, user), update).await
+        })
+        .await?;
+        Ok(result.matched_count == 1)
+    }
+
+    /// Records that the user of the session has given the second factor since the last authentication.
+    pub async fn set_second_factor(&self, id: uuid::Uuid, user: uuid::Uuid) -> Result<(), StoreError> {
+        let update = doc! { "$set": { "secondFactor": true } };
+        with_deadline(self.handle.deadline, async {
+            self.handle.collection.update_one(active_of_user(id, user), update).await
+        })
+        .await?;
+        Ok(())
+    }
+}
+
+/// Returns the filter of a session of the user that has not ended.
+fn active_of_user(id: uuid::Uuid, user: uuid::Uuid) -> Document {
+    doc! {
+        "_id": Uuid::from(id),
+        "userId": Uuid::from(user),
+        "reused": { "$exists": false },
+        "$expr": { "$lt": ["$$NOW", "$expiresAt"] },
+    }
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX / 4)
+}
+
+/// Returns the expression for the end of a session that is used now: of its idle or of its maximum lifetime.
+fn end_of_session_used_now(times: SessionTimes) -> Document {
+    let idle_end = doc! { "$add": ["$$NOW", millis(times.idle)] };
+    let max_end = doc! { "$add": ["$createdAt", millis(times.max)] };
+    doc! { "$min": [idle_end, max_end] }
 }
 
 fn rotation_pipeline(n: i64, times: SessionTimes) -> Vec<Document> {
-    let millis = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX / 4);
     let since_rotation = |time: Duration| doc! { "$lte": ["$$NOW", { "$add": ["$rotatedAt", millis(time)] }] };
     let is_current = doc! { "$gte": [n, "$n"] };
     // `retriedFrom` counts only together with the `n` that it was written with: a release that does not know it
@@ -211,9 +305,7 @@ fn rotation_pipeline(n: i64, times: SessionTimes) -> Vec<Document> {
         ],
         "default": "$retriedFrom",
     } };
-    let idle_end = doc! { "$add": ["$$NOW", millis(times.idle)] };
-    let max_end = doc! { "$add": ["$createdAt", millis(times.max)] };
-    let expires = doc! { "$min": [idle_end, max_end] };
+    let expires = end_of_session_used_now(times);
     vec![
         doc! { "$set": { "verdict": verdict } },
         doc! { "$set": {

@@ -1,4 +1,5 @@
-//! The text form of refresh and MFA tokens: fields of a fixed length and their HMAC-SHA-256, in base64url.
+//! The text form of refresh and MFA tokens: fields of a fixed length and their HMAC-SHA-256, in base64url. The cookie of a
+//! page session has the same form, with random bytes instead of the HMAC.
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use secrecy::{ExposeSecret, SecretString};

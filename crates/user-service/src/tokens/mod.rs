@@ -1,5 +1,5 @@
-//! The tokens: access tokens of users and of clients (JWT), refresh tokens, and MFA tokens (between password and second
-//! factor).
+//! The tokens: access tokens of users and of clients (JWT), refresh tokens, MFA tokens (between password and second
+//! factor), and the cookies of page sessions.
 
 mod access_token;
 mod authenticated_text;
@@ -9,6 +9,7 @@ mod mfa_token;
 #[cfg(test)]
 mod property_tests;
 mod refresh_token;
+mod session_cookie;
 mod verified_token_cache;
 
 pub use access_token::{AccessClaims, AccessTokens, Subject};
@@ -16,3 +17,4 @@ pub use client_token::{ClientToken, ClientTokens};
 pub use jwt::{IssuedToken, Jwts, TokenError, VerifiedToken};
 pub use mfa_token::{MfaBinding, MfaToken, MfaTokens};
 pub use refresh_token::{RefreshToken, RefreshTokens};
+pub use session_cookie::{CookieHash, SessionCookie};

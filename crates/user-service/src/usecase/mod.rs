@@ -42,15 +42,16 @@ pub use self::mailed_links::{LinkState, LinkedAccount, link_state, request_mail,
 pub use self::password::{ChangePassword, PasswordValidation, change_password, reset_password};
 pub use self::privacy::{
     AuditLogEntry, ExportedFactor, ExportedKey, ExportedPendingEvent, ExportedSession, ExportedToken, ExportedUsedLink,
-    PersonalData, delete_account, export_audit, export_sessions, own_audit_log, personal_data,
+    PersonalData, PersonalDataExport, delete_account, own_audit_log, start_export,
 };
 pub use self::profile::{ProfilePatch, edit_user, update_profile};
 pub use self::rate_limit::{ChargedAttempt, RateLimitStatus, RateLimiter, RefundWriter, with_rate_limit_status};
 pub use self::registration::{ExpiryBatch, Registered, Registration, disown_account, expire_unverified, register};
-pub use self::second_factor::{BothFactors, TotpStarted, confirm_totp, remove_totp, renew_recovery_codes, start_totp};
+pub use self::second_factor::{GivenFactors, TotpStarted, confirm_totp, remove_totp, renew_recovery_codes, start_totp};
 pub use self::sessions::{
-    Caller, ListedSession, Login, SignedIn, authenticate, authenticate_session, end_other_sessions, end_session,
-    list_sessions, login, login_totp, logout, refresh, unlock,
+    Caller, ListedSession, Login, Proven, SignedIn, authenticate, authenticate_page_session, authenticate_session,
+    end_other_sessions, end_session, list_sessions, login, login_totp, logout, reauthenticate, refresh,
+    renew_page_cookie, sign_in, sign_in_totp, sign_out, unlock,
 };
 pub use self::update::AccountWriter;
 pub use self::write_tasks::Writes;

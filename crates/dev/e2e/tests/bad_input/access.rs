@@ -35,6 +35,12 @@ impl Cases {
             let change = json!({ "currentPassword": password, "newPassword": "a good new one" });
             let change = self.request("PUT", "/api/users/me/password").json(&change);
             self.add(format!("change with {password:?}"), change, 403, "wrong-password");
+            let again = self.request("POST", "/api/auth/reauthenticate");
+            let with_code = again.try_clone().expect("the body is not a stream");
+            let again = again.json(&json!({ "password": password }));
+            self.add(format!("reauthentication with {password:?}"), again, 403, "wrong-password");
+            let with_code = with_code.json(&json!({ "password": password, "code": "123456" }));
+            self.add("reauthentication with a code, without a second factor", with_code, 409, "conflict");
         }
         let unknown = BASE64_URL_SAFE_NO_PAD.encode([7; 32]);
         for token in ["", "x", "ä", unknown.as_str(), verification_used, &"A".repeat(5000)] {
@@ -67,6 +73,9 @@ impl Cases {
             ("PATCH", "/api/users/me", Some(json!({ "displayName": 7, "unknown": true }))),
             ("DELETE", "/api/users/me", Some(json!({ "password": self.user.password }))),
             ("POST", "/api/users/me/delete", Some(json!({ "password": self.user.password }))),
+            ("DELETE", "/api/users/me", Some(json!({}))),
+            ("GET", "/api/users/me/export", None),
+            ("POST", "/api/auth/reauthenticate", Some(json!({ "password": self.user.password }))),
             ("GET", "/api/admin/clients", None),
             ("POST", "/api/admin/clients", Some(json!({ "name": "mine", "scopes": ["users:read"] }))),
             ("POST", "/api/admin/clients", Some(json!({ "name": 7, "unknown": true }))),
@@ -148,6 +157,7 @@ impl Cases {
             ("PATCH", "/api/users/me/password"),
             ("GET", "/api/auth/login"),
             ("GET", "/api/auth/login/totp"),
+            ("PUT", "/api/auth/reauthenticate"),
             ("GET", "/api/users/me/delete"),
             ("PUT", "/api/users/me/totp"),
             ("DELETE", "/api/users/me/totp/remove"),

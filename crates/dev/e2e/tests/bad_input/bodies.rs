@@ -26,6 +26,7 @@ const JSON_ENDPOINTS: &[(&str, &str)] = &[
     ("POST", "/api/auth/email-change/confirm"),
     ("POST", "/api/auth/email-change/undo"),
     ("POST", "/api/auth/login/totp"),
+    ("POST", "/api/auth/reauthenticate"),
     ("POST", "/api/users/me/totp"),
     ("POST", "/api/users/me/totp/confirm"),
     ("DELETE", "/api/users/me/totp"),
@@ -76,39 +77,44 @@ impl Cases {
     }
 
     pub(crate) fn bodies_with_wrong_members(&mut self) {
-        const STRINGS: &[(&str, &str, &[&str])] = &[
-            ("POST", "/api/users", &["#/username", "#/email", "#/password"]),
-            ("POST", "/api/auth/login", &["#/identifier", "#/password"]),
-            ("POST", "/api/auth/login/totp", &["#/mfaToken", "#/code"]),
-            ("POST", "/api/users/me/totp", &["#/password"]),
-            ("POST", "/api/users/me/totp/confirm", &["#/code"]),
-            ("DELETE", "/api/users/me/totp", &["#/password", "#/code"]),
-            ("POST", "/api/users/me/totp/remove", &["#/password", "#/code"]),
-            ("POST", "/api/users/me/totp/recovery-codes", &["#/password", "#/code"]),
-            ("POST", "/api/auth/refresh", &["#/refreshToken"]),
-            ("POST", "/api/auth/logout", &["#/refreshToken"]),
-            ("POST", "/api/auth/email-verification", &["#/token"]),
-            ("POST", "/api/auth/email-verification/resend", &["#/email"]),
-            ("POST", "/api/auth/email-verification/disown", &["#/token"]),
-            ("POST", "/api/auth/undo", &["#/token"]),
-            ("POST", "/api/auth/accept-invitation", &["#/token", "#/password"]),
-            ("DELETE", "/api/users/me", &["#/password"]),
-            ("POST", "/api/users/me/delete", &["#/password"]),
-            ("PUT", "/api/users/me/password", &["#/currentPassword", "#/newPassword"]),
-            ("PUT", "/api/users/me/email", &["#/newEmail", "#/password"]),
-            ("POST", "/api/auth/password-reset", &["#/email"]),
-            ("POST", "/api/auth/password-reset/confirm", &["#/token", "#/newPassword"]),
-            ("POST", "/api/auth/email-change/confirm", &["#/token"]),
-            ("POST", "/api/auth/email-change/undo", &["#/token"]),
+        // The required members of each body, and the optional ones.
+        const STRINGS: &[(&str, &str, &[&str], &[&str])] = &[
+            ("POST", "/api/users", &["#/username", "#/email", "#/password"], &[]),
+            ("POST", "/api/auth/login", &["#/identifier", "#/password"], &[]),
+            ("POST", "/api/auth/login/totp", &["#/mfaToken", "#/code"], &[]),
+            ("POST", "/api/auth/reauthenticate", &["#/password"], &["#/code"]),
+            ("POST", "/api/users/me/totp", &[], &["#/password"]),
+            ("POST", "/api/users/me/totp/confirm", &["#/code"], &[]),
+            ("DELETE", "/api/users/me/totp", &[], &["#/password", "#/code"]),
+            ("POST", "/api/users/me/totp/remove", &[], &["#/password", "#/code"]),
+            ("POST", "/api/users/me/totp/recovery-codes", &[], &["#/password", "#/code"]),
+            ("POST", "/api/auth/refresh", &["#/refreshToken"], &[]),
+            ("POST", "/api/auth/logout", &["#/refreshToken"], &[]),
+            ("POST", "/api/auth/email-verification", &["#/token"], &[]),
+            ("POST", "/api/auth/email-verification/resend", &["#/email"], &[]),
+            ("POST", "/api/auth/email-verification/disown", &["#/token"], &[]),
+            ("POST", "/api/auth/undo", &["#/token"], &[]),
+            ("POST", "/api/auth/accept-invitation", &["#/token", "#/password"], &[]),
+            ("DELETE", "/api/users/me", &[], &["#/password"]),
+            ("POST", "/api/users/me/delete", &[], &["#/password"]),
+            ("PUT", "/api/users/me/password", &["#/currentPassword", "#/newPassword"], &[]),
+            ("PUT", "/api/users/me/email", &["#/newEmail"], &["#/password"]),
+            ("POST", "/api/auth/password-reset", &["#/email"], &[]),
+            ("POST", "/api/auth/password-reset/confirm", &["#/token", "#/newPassword"], &[]),
+            ("POST", "/api/auth/email-change/confirm", &["#/token"], &[]),
+            ("POST", "/api/auth/email-change/undo", &["#/token"], &[]),
         ];
-        for (method, path, members) in STRINGS {
-            for (value, code) in [(json!(7), "wrong-type"), (Value::Null, "wrong-type"), (json!(["x"]), "wrong-type")] {
-                let body: Value = members.iter().map(|member| (member[2..].to_owned(), value.clone())).collect();
-                let errors: Vec<_> = members.iter().map(|member| (*member, code)).collect();
+        for (method, path, required, optional) in STRINGS {
+            for value in [json!(7), Value::Null, json!(["x"])] {
+                let members = required.iter().chain(*optional);
+                let body: Value = members.clone().map(|member| (member[2..].to_owned(), value.clone())).collect();
+                let errors: Vec<_> = members.map(|member| (*member, "wrong-type")).collect();
                 self.add_invalid(method, path, &body, &errors);
             }
-            let mut missing: Vec<_> = members.iter().map(|member| (*member, "missing")).collect();
-            self.add_invalid(method, path, &json!({}), &missing);
+            let mut missing: Vec<_> = required.iter().map(|member| (*member, "missing")).collect();
+            if !missing.is_empty() {
+                self.add_invalid(method, path, &json!({}), &missing);
+            }
             missing.push(("#/unknown", "unknown"));
             self.add_invalid(method, path, &json!({ "unknown": 1 }), &missing);
             for body in [json!([]), json!("x"), json!(null), json!(1)] {

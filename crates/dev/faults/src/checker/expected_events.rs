@@ -52,6 +52,8 @@ pub(crate) fn expected_events(action: Action) -> Vec<ExpectedEvent> {
                 possible(UserNewSignIn),
             ]
         }
+        // Only if it was done with a recovery code.
+        Action::Reauthenticate => vec![possible(UserRecoveryCodeUsed)],
         // If there is no other session, nothing is written.
         Action::EndOtherSessions | Action::LogoutEverywhere => vec![possible(UserSessionsEnded)],
         Action::UpdateProfile => vec![on_every_success(UserProfileUpdated)],

@@ -88,6 +88,8 @@ pub enum Action {
     Login,
     /// `POST /api/auth/login` with a wrong password
     Guess,
+    /// `POST /api/auth/reauthenticate`
+    Reauthenticate,
     /// `POST /api/auth/refresh`
     Refresh,
     /// `POST /api/auth/logout`, or the end of one session

@@ -232,6 +232,15 @@ impl Account {
         self.expect(&outcome, 204, "end of TOTP");
     }
 
+    /// Authenticates again, with a recovery code if the second factor is on. Only the present release has this, and the
+    /// fields of the session that it writes.
+    pub(crate) async fn reauthenticate(&mut self, has_second_factor: bool) {
+        let code = has_second_factor.then(|| self.recovery_codes.pop().expect("a recovery code is left"));
+        self.choose_replica().await;
+        let outcome = self.client.reauthenticate(&self.person, code.as_deref()).await;
+        self.expect(&outcome, 204, "reauthentication");
+    }
+
     /// Renews the recovery codes. Only the present release has an event for it.
     pub(crate) async fn renew_recovery_codes(&mut self) {
         let body = self.both_factors();

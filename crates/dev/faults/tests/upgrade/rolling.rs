@@ -100,12 +100,14 @@ impl Rollout {
         account.verify_email().await;
         account.login().await;
         account.enable_totp(Target::Any).await;
+        account.reauthenticate(true).await;
         account.renew_recovery_codes().await;
         account.disable_totp().await;
         account.change_password("stolen").await;
         account.undo_password_change("mine").await;
         account.login().await;
         account.login_from_new_device().await;
+        account.reauthenticate(false).await;
         let mut disowned = Account::register(&self.system, "disowned", Target::Any).await;
         disowned.disown().await;
         account

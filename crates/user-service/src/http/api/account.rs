@@ -46,13 +46,13 @@ pub(in crate::http) async fn update_me(
         .map(user_response)
 }
 
-/// The password of the account, to confirm the deletion.
+/// The password of the account, to confirm the deletion. It may be missing if the session is recently authenticated.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = AccountDeletion)]
 pub(crate) struct AccountDeletionBody {
-    #[schema(value_type = String)]
-    password: SecretString,
+    #[schema(nullable = false, value_type = Option<String>)]
+    password: Option<SecretString>,
 }
 
 /// Deletes the account of the caller.
@@ -64,14 +64,14 @@ pub(crate) struct AccountDeletionBody {
     responses((status = 204, description = "Deleted")),
     extensions(
         ("x-post-alias" = json!("/api/users/me/delete")),
-        ("x-problems" = json!(["wrong-password", "rate-limited"])),
+        ("x-problems" = json!(["wrong-password", "reauthentication-required", "rate-limited"])),
     ))]
 pub(in crate::http) async fn delete_me(
     request: UserRequest,
     if_match: IfMatch,
     JsonBody(body): JsonBody<AccountDeletionBody>,
 ) -> ApiResult {
-    usecase::delete_account(&request.accounts, request.caller, &body.password, if_match.into(), request.origin)
+    usecase::delete_account(&request.accounts, request.caller, body.password.as_ref(), if_match.into(), request.origin)
         .await
         .map(no_content)
 }

@@ -16,15 +16,16 @@ use crate::{
     usecase::{self, ChangeEmail},
 };
 
-/// The new email address, and the password of the account.
+/// The new email address, and the password of the account. The password may be missing if the session is recently
+/// authenticated.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = EmailChange)]
 pub(crate) struct EmailChangeBody {
     #[schema(example = "ada@example.net")]
     new_email: String,
-    #[schema(value_type = String)]
-    password: SecretString,
+    #[schema(nullable = false, value_type = Option<String>)]
+    password: Option<SecretString>,
 }
 
 /// Requests a change of the email address.
@@ -36,7 +37,7 @@ pub(crate) struct EmailChangeBody {
 #[utoipa::path(put, path = "/api/users/me/email", tag = "account", operation_id = "changeEmail", security(("bearer" = [])),
     request_body = EmailChangeBody,
     responses((status = 202, description = "A link is mailed to the new address and a notice to the current one; or the new spelling of the current address is saved")),
-    extensions(("x-problems" = json!(["wrong-password", "conflict: the account already has ten earlier addresses", "rate-limited"]))))]
+    extensions(("x-problems" = json!(["wrong-password", "reauthentication-required", "conflict: the account already has ten earlier addresses", "rate-limited"]))))]
 pub(in crate::http) async fn change_email(
     request: UserRequest,
     JsonBody(body): JsonBody<EmailChangeBody>,

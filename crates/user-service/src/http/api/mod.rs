@@ -19,6 +19,7 @@ pub(super) mod password_reset;
 mod personal_data_body;
 pub(super) mod personal_data_export;
 mod profile_patch_body;
+pub(super) mod reauthentication;
 pub(super) mod registration;
 mod responses;
 pub(super) mod second_factor;

@@ -24,11 +24,13 @@ pub(crate) struct PasswordChangeBody {
 }
 
 /// Changes the password of the caller. All other sessions end.
+///
+/// If the second factor is on, the session must have given it within the last ten minutes.
 #[utoipa::path(put, path = "/api/users/me/password", tag = "account", operation_id = "changePassword", security(("bearer" = [])),
     request_body = PasswordChangeBody,
     params(IfMatch),
     responses((status = 204, description = "Changed")),
-    extensions(("x-problems" = json!(["wrong-password", "rate-limited"]))))]
+    extensions(("x-problems" = json!(["wrong-password", "reauthentication-required: only if the second factor is on", "rate-limited"]))))]
 pub(in crate::http) async fn change_password(
     request: UserRequest,
     if_match: IfMatch,

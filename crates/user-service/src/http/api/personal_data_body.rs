@@ -159,6 +159,11 @@ pub(crate) struct ExportedSessionBody {
     rotated_at: Timestamp,
     #[schema(value_type = String, format = DateTime)]
     expires_at: Timestamp,
+    /// The time of the last reauthentication; null if there was none.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    authenticated_at: Option<Timestamp>,
+    /// Whether the second factor was given at that time (without a reauthentication, at the login) or later.
+    second_factor: bool,
     ended: bool,
 }
 
@@ -233,6 +238,8 @@ impl From<ExportedSession> for ExportedSessionBody {
             last_used_at: session.last_used_at,
             rotated_at: session.rotated_at,
             expires_at: session.expires_at,
+            authenticated_at: session.authenticated_at,
+            second_factor: session.second_factor,
             ended: session.ended,
         }
     }

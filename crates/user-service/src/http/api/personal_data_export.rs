@@ -14,21 +14,34 @@ use super::{
 };
 use crate::{
     http::{extractors::requests::UserRequest, middleware::panic_boundary::catch_panics_of_body},
+    outbox::Origin,
     problem::Problem,
-    usecase,
+    usecase::{self, AccountService, Caller},
 };
 
 /// Returns all data that is stored about the user, except secrets.
 ///
-/// If the export cannot be completed, the connection is closed early. So a complete response is a complete export.
+/// The session must have given the password, and where it is on the second factor, within the last ten minutes. If the
+/// export cannot be completed, the connection is closed early. So a complete response is a complete export.
 #[utoipa::path(get, path = "/api/users/me/export", tag = "account", operation_id = "exportMe", security(("bearer" = [])),
-    responses((status = 200, description = "The export", body = ExportBody, headers(("Content-Disposition" = String, description = "A file name for the export")))))]
-pub(in crate::http) async fn export_me(UserRequest { accounts, caller, .. }: UserRequest) -> ApiResult {
-    let user = Arc::new(caller.user);
-    let head = ExportHead::new(usecase::personal_data(&user), accounts.clock.now());
+    responses((status = 200, description = "The export", body = ExportBody, headers(("Content-Disposition" = String, description = "A file name for the export")))),
+    extensions(("x-problems" = json!(["reauthentication-required"]))))]
+pub(in crate::http) async fn export_me(UserRequest { accounts, caller, origin }: UserRequest) -> ApiResult {
+    export_response(accounts, caller, &origin).await
+}
+
+/// Returns the export of the caller as a file to download.
+pub(in crate::http) async fn export_response(
+    accounts: Arc<AccountService>,
+    caller: Caller,
+    origin: &Origin,
+) -> ApiResult {
+    let now = accounts.clock.now();
+    let export = usecase::start_export(accounts, caller, origin).await?;
+    let head = ExportHead::new(export.account(), now);
     // The first chunk of each list is read before the response starts, so that an unavailable database is a 503.
-    let sessions = read_first_chunk(usecase::export_sessions(Arc::clone(&accounts), Arc::clone(&user))).await?;
-    let audit = read_first_chunk(usecase::export_audit(accounts, user)).await?;
+    let sessions = read_first_chunk(export.sessions()).await?;
+    let audit = read_first_chunk(export.audit()).await?;
     let body = literal(open_object(&head))
         .chain(literal(",\"sessions\":[".to_owned()))
         .chain(array_elements(sessions.map_ok(to_bodies::<_, ExportedSessionBody>)))

@@ -13,22 +13,23 @@ use super::{
 use crate::{
     http::extractors::{json_body::JsonBody, requests::UserRequest},
     problem::Problem,
-    usecase::{self, BothFactors},
+    usecase::{self, GivenFactors},
 };
 
-/// The password, and a code of the second factor.
+/// The password, and a code of the second factor. Each may be missing if the session has given both within the last ten
+/// minutes.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = BothFactors)]
 pub(in crate::http) struct BothFactorsBody {
-    #[schema(value_type = String)]
-    password: SecretString,
+    #[schema(nullable = false, value_type = Option<String>)]
+    password: Option<SecretString>,
     /// A code of the authenticator, or a recovery code. Spaces, dashes and letter case do not matter.
-    #[schema(value_type = String, example = "123 456")]
-    code: SecretString,
+    #[schema(nullable = false, value_type = Option<String>, example = "123 456")]
+    code: Option<SecretString>,
 }
 
-impl From<BothFactorsBody> for BothFactors {
+impl From<BothFactorsBody> for GivenFactors {
     fn from(body: BothFactorsBody) -> Self {
         Self { password: body.password, code: body.code }
     }
@@ -77,13 +78,13 @@ pub(in crate::http) async fn get_totp(request: UserRequest) -> ApiResult {
     }))
 }
 
-/// The password of the account.
+/// The password of the account. It may be missing if the session is recently authenticated.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = TotpSetup)]
 pub(crate) struct TotpSetupBody {
-    #[schema(value_type = String)]
-    password: SecretString,
+    #[schema(nullable = false, value_type = Option<String>)]
+    password: Option<SecretString>,
 }
 
 /// The secret for the authenticator, shown only once.
@@ -107,9 +108,10 @@ pub(crate) struct TotpStartedBody {
 #[utoipa::path(post, path = "/api/users/me/totp", tag = "second factor", operation_id = "startTotp",
     security(("bearer" = [])), request_body = TotpSetupBody,
     responses((status = 200, description = "The secret, in three forms", body = TotpStartedBody)),
-    extensions(("x-problems" = json!(["wrong-password", "email-not-verified", "conflict: the second factor is already on", "rate-limited"]))))]
+    extensions(("x-problems" = json!(["wrong-password", "reauthentication-required", "email-not-verified", "conflict: the second factor is already on", "rate-limited"]))))]
 pub(in crate::http) async fn start_totp(request: UserRequest, JsonBody(body): JsonBody<TotpSetupBody>) -> ApiResult {
-    let started = usecase::start_totp(&request.accounts, request.caller, &body.password, request.origin).await?;
+    let started =
+        usecase::start_totp(&request.accounts, request.caller, body.password.as_ref(), request.origin).await?;
     let qr_code = qr_code::svg(&started.otpauth_uri).map_err(Problem::internal)?;
     Ok(HttpResponse::Ok().json(TotpStartedBody {
         secret: started.secret.expose_secret().to_owned(),
@@ -150,7 +152,7 @@ pub(in crate::http) async fn confirm_totp(
     responses((status = 204, description = "Removed")),
     extensions(
         ("x-post-alias" = json!("/api/users/me/totp/remove")),
-        ("x-problems" = json!(["wrong-password", "wrong-code", "conflict: the second factor is not on", "rate-limited"])),
+        ("x-problems" = json!(["wrong-password", "wrong-code", "reauthentication-required", "conflict: the second factor is not on", "rate-limited"])),
     ))]
 pub(in crate::http) async fn remove_totp(request: UserRequest, JsonBody(body): JsonBody<BothFactorsBody>) -> ApiResult {
     usecase::remove_totp(&request.accounts, request.caller, body.into(), request.origin).await.map(no_content)
@@ -160,7 +162,7 @@ pub(in crate::http) async fn remove_totp(request: UserRequest, JsonBody(body): J
 #[utoipa::path(post, path = "/api/users/me/totp/recovery-codes", tag = "second factor",
     operation_id = "renewRecoveryCodes", security(("bearer" = [])), request_body = BothFactorsBody,
     responses((status = 200, description = "The new codes, shown only once", body = RecoveryCodesBody)),
-    extensions(("x-problems" = json!(["wrong-password", "wrong-code", "conflict: the second factor is not on", "rate-limited"]))))]
+    extensions(("x-problems" = json!(["wrong-password", "wrong-code", "reauthentication-required", "conflict: the second factor is not on", "rate-limited"]))))]
 pub(in crate::http) async fn renew_recovery_codes(
     request: UserRequest,
     JsonBody(body): JsonBody<BothFactorsBody>,

@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 
 use crate::{
     http::request_id::current_request_id,
-    problem::{FieldError, Problem},
+    problem::{AuthenticationFactor, FieldError, Problem},
 };
 
 impl Problem {
@@ -31,6 +31,10 @@ impl Problem {
             mfa_token: match self {
                 Self::MfaRequired(mfa_token) => Some(mfa_token.expose_secret().to_owned()),
                 _ => None,
+            },
+            required: match self {
+                Self::ReauthenticationRequired(factors) => factors,
+                _ => &[],
             },
             request_id: current_request_id(),
         }
@@ -93,6 +97,9 @@ pub struct ProblemDetails {
     /// The token to send together with the code. Only with `mfa-required`.
     #[serde(skip_serializing_if = "Option::is_none")]
     mfa_token: Option<String>,
+    /// All factors of the account, to send to `/api/auth/reauthenticate`. Only with `reauthentication-required`.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    required: &'static [AuthenticationFactor],
     /// The `x-request-id` of the response, which is also in the log.
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<String>,
@@ -130,6 +137,7 @@ mod tests {
             assert!(body["detail"].as_str().unwrap().len() > 10, "{slug}");
             assert_eq!(body.get("errors").is_some(), slug == "validation-failed");
             assert_eq!(body.get("mfaToken").is_some(), slug == "mfa-required");
+            assert_eq!(body.get("required").is_some(), slug == "reauthentication-required");
 
             let status = response.status().as_u16();
             let challenge = header(header::WWW_AUTHENTICATE).is_some_and(|it| it.starts_with("Bearer "));

@@ -41,6 +41,17 @@ impl AllowedOrigins {
         entries.into_iter().map(origin).collect::<Result<_, _>>().map(Self)
     }
 
+    /// Returns whether the origin is one of them.
+    #[must_use]
+    pub fn contains(&self, origin: &str) -> bool {
+        self.0.iter().any(|allowed| allowed == origin)
+    }
+
+    /// Returns the origins.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+
     /// Returns the middleware, which must run inside of `request_context`. Without any allowed origin it is disabled.
     #[must_use]
     pub fn middleware(&self) -> Condition<Cors> {

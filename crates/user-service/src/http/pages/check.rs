@@ -7,7 +7,8 @@ use branding::html_structure;
 use i18n::InvalidFile;
 
 use super::{
-    layout::{LINK, Pages},
+    account::{self, view::AccountView},
+    layout::{ACCOUNT, LINK, Pages},
     link_views::{LinkView, examples},
     on_failure::OnFailure,
     problem_pages, start_page,
@@ -15,6 +16,8 @@ use super::{
 
 /// The values of the user in the pages: a usual one, and one that must be escaped.
 const VALUES: [&str; 2] = ["example", "\" b='c' d=e><script>alert(1)</script>&{{ page }}\u{202e}\u{7}"];
+const UNQUOTED: &str =
+    "a value changes the elements or attributes of the page: a value in an attribute needs quotation marks";
 /// The fields of forms, by their names.
 const FIELDS: [&str; 6] = ["token", "action", "confirmed", "chosenUsername", "newPassword", "email"];
 
@@ -25,6 +28,7 @@ const FIELDS: [&str; 6] = ["token", "action", "confirmed", "chosenUsername", "ne
 pub(super) fn check(pages: &Arc<Pages>) -> Result<(), InvalidFile> {
     for value in VALUES {
         examples::views(value).iter().try_for_each(|view| pages.check(LINK, view))?;
+        account::examples::views(value).iter().try_for_each(|view| pages.check(ACCOUNT, view))?;
     }
     start_page::check(pages)?;
     problem_pages::check(pages)?;
@@ -43,18 +47,36 @@ fn check_own_templates(pages: &Arc<Pages>) -> Result<(), InvalidFile> {
         for ((_, usual), (_, hostile)) in usual.into_iter().zip(hostile) {
             let [usual, hostile] = [usual, hostile].map(html);
             if html_structure(&usual) != html_structure(&hostile) {
-                let problem = "a value changes the elements or attributes of the page: a value in an attribute needs quotation marks";
-                return Err(pages.invalid_link_page(problem.to_owned()));
+                return Err(pages.invalid_page(LINK, UNQUOTED.to_owned()));
             }
         }
     }
-    let html = pages.link_page("example-title", &LinkView::example())?;
+    let [usual, hostile] = VALUES.map(account::examples::views);
+    for (usual, hostile) in usual.iter().zip(&hostile) {
+        let [usual, hostile] = [usual, hostile].map(|view| pages.page_in_english(ACCOUNT, "x", view));
+        if html_structure(&usual?) != html_structure(&hostile?) {
+            return Err(pages.invalid_page(ACCOUNT, UNQUOTED.to_owned()));
+        }
+    }
+    let title = "example-title";
+    check_parts(pages, LINK, &pages.page_in_english(LINK, title, &LinkView::example())?, missing_part)?;
+    let account = pages.page_in_english(ACCOUNT, title, &AccountView::example())?;
+    check_parts(pages, ACCOUNT, &account, account::examples::missing_part)
+}
+
+/// Refuses a page with every part that cannot work.
+fn check_parts(
+    pages: &Pages,
+    template: &str,
+    html: &str,
+    missing_part: fn(&str) -> Option<String>,
+) -> Result<(), InvalidFile> {
     if html.replacen(&pages.style_element(), "", 1).contains("<style") {
         let problem = "a style element has other contents than {{ style }}, so browsers block it: use pages/style.css";
-        return Err(pages.invalid_link_page(problem.to_owned()));
+        return Err(pages.invalid_page(template, problem.to_owned()));
     }
-    match missing_part(&html) {
-        Some(part) => Err(pages.invalid_link_page(format!("a page with every part has no {part}"))),
+    match missing_part(html) {
+        Some(part) => Err(pages.invalid_page(template, format!("a page with every part has no {part}"))),
         None => Ok(()),
     }
 }
@@ -65,9 +87,13 @@ fn html(page: HttpResponse) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
+/// Returns whether the page has a field of this name.
+pub(super) fn has_field(html: &str, name: &str) -> bool {
+    ['"', '\''].iter().any(|quote| html.contains(&format!("name={quote}{name}{quote}")))
+}
+
 /// Returns a part that a page of [`LinkView::example`] needs to work, and does not have.
 fn missing_part(html: &str) -> Option<String> {
-    let has_field = |name: &str| ['"', '\''].iter().any(|quote| html.contains(&format!("name={quote}{name}{quote}")));
     let shown = [
         ("example-title", "title"),
         ("example-error", "page.error"),
@@ -79,7 +105,7 @@ fn missing_part(html: &str) -> Option<String> {
         ("example-button", "button of the form"),
     ];
     let missing = shown.iter().find(|(text, _)| !html.contains(text)).map(|(_, name)| format!("`{name}`"));
-    missing.or_else(|| FIELDS.iter().find(|name| !has_field(name)).map(|name| format!("field `{name}`")))
+    missing.or_else(|| FIELDS.iter().find(|name| !has_field(html, name)).map(|name| format!("field `{name}`")))
 }
 
 #[cfg(test)]

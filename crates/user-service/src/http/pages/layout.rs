@@ -32,16 +32,19 @@ pub(super) const LOGO_PATH: &str = "/branding/logo";
 pub(super) const START: &str = "start.html";
 /// The template of the pages behind mailed links.
 pub(super) const LINK: &str = "link.html";
+/// The template of all account pages.
+pub(super) const ACCOUNT: &str = "account.html";
 /// The template of the page of a problem type.
 pub(super) const PROBLEM: &str = "problem.html";
 /// The template of the list of problem types.
 pub(super) const PROBLEMS: &str = "problems.html";
 
 /// The built-in templates. A brand has them in the folder `pages`.
-pub(super) const TEMPLATES: [(&str, &str); 5] = [
+pub(super) const TEMPLATES: [(&str, &str); 6] = [
     (LAYOUT, include_str!("../../../templates/layout.html")),
     (START, include_str!("../../../templates/start.html")),
     (LINK, include_str!("../../../templates/link.html")),
+    (ACCOUNT, include_str!("../../../templates/account.html")),
     (PROBLEM, include_str!("../../../templates/problem.html")),
     (PROBLEMS, include_str!("../../../templates/problems.html")),
 ];
@@ -53,10 +56,11 @@ pub struct Pages {
     templates: Templates,
     /// The templates without those of the brand, if it has any.
     built_in: Option<Templates>,
-    /// The file that errors about the whole page of a mailed link name.
-    link_file: String,
+    /// The templates of the brand.
+    own_files: Vec<(&'static str, String)>,
     style: SafeHtml,
-    security_policy: String,
+    /// What every page may load: the beginning of its content security policy.
+    sources: String,
     brand: Brand,
     logo: Option<PageLogo>,
     support_address: Option<String>,
@@ -122,7 +126,8 @@ impl Pages {
         let built_in = TEMPLATES.map(|(name, text)| (name, TemplateSource::new(format!("templates/{name}"), text)));
         let own = |name: &str| branding.template(&format!("pages/{name}")).cloned();
         let has_own = built_in.iter().any(|(name, _)| own(name).is_some());
-        let link_file = own(LINK).or_else(|| own(LAYOUT)).map_or(String::new(), |source| source.path().to_owned());
+        let own_file = |(name, _): &(&'static str, _)| Some((*name, own(name)?.path().to_owned()));
+        let own_files = built_in.iter().filter_map(own_file).collect();
         let sources = built_in.clone().map(|(name, source)| (name, own(name).unwrap_or(source)));
 
         let style = style::sheet(branding)?;
@@ -134,10 +139,8 @@ impl Pages {
             catalogues: Catalogues::load(&CATALOGUES, branding.overrides())?,
             templates: Templates::new(sources)?,
             built_in: has_own.then(|| Templates::new(built_in)).transpose()?,
-            link_file,
-            security_policy: format!(
-                "default-src 'none'; style-src 'sha256-{hash}';{images} form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
-            ),
+            own_files,
+            sources: format!("default-src 'none'; style-src 'sha256-{hash}';{images}"),
             style: SafeHtml::new(style),
             support_address: brand.support.as_ref().map(Support::href),
             brand,
@@ -170,9 +173,10 @@ impl Pages {
         self.catalogues.missing()
     }
 
-    /// Creates an error about the page of a mailed link as a whole.
-    pub(super) fn invalid_link_page(&self, problem: String) -> InvalidFile {
-        InvalidFile::whole(&self.link_file, problem)
+    /// Creates an error about the pages of a template as a whole. It names the file of the brand.
+    pub(super) fn invalid_page(&self, template: &str, problem: String) -> InvalidFile {
+        let of = |name: &str| self.own_files.iter().find(|(own, _)| *own == name).map(|(_, path)| path.as_str());
+        InvalidFile::whole(of(template).or_else(|| of(LAYOUT)).unwrap_or_default(), problem)
     }
 
     /// Returns the only style element that browsers use.
@@ -180,9 +184,14 @@ impl Pages {
         format!("<style>{}</style>", self.style.as_str())
     }
 
-    /// Renders a page of mailed links in English.
-    pub(super) fn link_page(&self, title: &str, page: &(impl Serialize + Sync)) -> Result<String, InvalidFile> {
-        self.html(&self.templates, self.has_own_templates(), self.catalogues.fallback(), LINK, title, page)
+    /// Renders a page in English.
+    pub(super) fn page_in_english(
+        &self,
+        template: &str,
+        title: &str,
+        page: &(impl Serialize + Sync),
+    ) -> Result<String, InvalidFile> {
+        self.html(&self.templates, self.has_own_templates(), self.catalogues.fallback(), template, title, page)
     }
 
     /// Renders a page in every language.
@@ -222,6 +231,21 @@ impl Pages {
     }
 }
 
+/// What the headers of a page allow its browser.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PagePermissions<'a> {
+    /// The origins, besides this one, to which a form or the redirect after it leads: with a space before each.
+    pub(super) form_targets: &'a str,
+    /// Whether the page may load the scripts of this service, and they may send requests to it.
+    pub(super) scripts: bool,
+    pub(super) referrer_policy: &'static str,
+}
+
+impl PagePermissions<'static> {
+    /// The least: for a page whose address may have a secret.
+    pub(super) const LEAST: Self = Self { form_targets: "", scripts: false, referrer_policy: "no-referrer" };
+}
+
 /// The pages of one brand in the language that the reader prefers. An extractor.
 #[derive(Clone)]
 pub(in crate::http) struct LocalizedPages {
@@ -258,16 +282,33 @@ impl LocalizedPages {
         title: &str,
         page: &(impl Serialize + Sync),
     ) -> HttpResponse {
+        self.response_with(PagePermissions::LEAST, status, template, title, page)
+    }
+
+    /// Does the same with other permissions.
+    pub(super) fn response_with(
+        &self,
+        permissions: PagePermissions<'_>,
+        status: StatusCode,
+        template: &str,
+        title: &str,
+        page: &(impl Serialize + Sync),
+    ) -> HttpResponse {
+        let PagePermissions { form_targets, scripts, referrer_policy } = permissions;
+        let scripts = if scripts { " script-src 'self'; connect-src 'self';" } else { "" };
+        let sources = &self.pages.sources;
+        let policy =
+            format!("{sources}{scripts} form-action 'self'{form_targets}; frame-ancestors 'none'; base-uri 'none'");
         match self.html(template, title, page) {
             Ok(html) => HttpResponse::build(status)
                 .insert_header((header::CONTENT_TYPE, "text/html; charset=utf-8"))
                 .insert_header((header::CONTENT_LANGUAGE, self.tag()))
                 .insert_header((header::VARY, "Accept-Language"))
                 .insert_header((header::CACHE_CONTROL, "no-store"))
-                .insert_header((header::REFERRER_POLICY, "no-referrer"))
+                .insert_header((header::REFERRER_POLICY, referrer_policy))
                 .insert_header((header::X_FRAME_OPTIONS, "DENY"))
                 .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
-                .insert_header((header::CONTENT_SECURITY_POLICY, self.pages.security_policy.as_str()))
+                .insert_header((header::CONTENT_SECURITY_POLICY, policy))
                 .body(html),
             Err(error) => HttpResponse::from_error(Problem::internal(error)),
         }

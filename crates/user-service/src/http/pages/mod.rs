@@ -1,5 +1,7 @@
-//! The HTML pages: the start page, the pages behind mailed links, and a page for each problem type.
+//! The HTML pages: the start page, the pages of an account, the pages behind mailed links, and a page for each problem
+//! type.
 
+pub(super) mod account;
 mod check;
 pub(super) mod layout;
 pub(super) mod link_handlers;
@@ -16,6 +18,7 @@ mod texts;
 
 use std::sync::Arc;
 
+pub use account::PageSettings;
 use branding::{Branding, BrandingConfig, BuiltInFiles};
 use i18n::{InvalidFile, Texts as _};
 pub use layout::Pages;

@@ -1,4 +1,4 @@
-//! Changes the email address: the request requires the password, and the change takes effect when the new address
+//! Changes the email address: the request requires a recent authentication, and the change takes effect when the new address
 //! confirms it. Only then does the unique index decide whether the address is taken. The response to the request is
 //! always the same, so it does not reveal whether an address has an account. A new spelling of the current address
 //! takes effect immediately, because it is the same mailbox.
@@ -24,18 +24,19 @@ use crate::{
     },
 };
 
-/// The new address and the password.
+/// The new address, and the password unless the session proves it.
 pub struct ChangeEmail {
     pub new_email: String,
-    pub password: SecretString,
+    pub password: Option<SecretString>,
 }
 
 /// Sends a confirmation link to the new address and a notice to the current one. A request replaces the previous one.
 /// If the new address has the key of the current one, it is written immediately and nothing is sent.
 ///
 /// # Errors
-/// Returns [`Problem::ValidationFailed`] for a bad address and for the present one, [`Problem::WrongPassword`], a
-/// conflict if the account has too many earlier addresses, or [`Problem::Unauthorized`].
+/// Returns [`Problem::ValidationFailed`] for a bad address and for the present one, [`Problem::WrongPassword`],
+/// [`Problem::ReauthenticationRequired`], a conflict if the account has too many earlier addresses, or
+/// [`Problem::Unauthorized`].
 pub async fn change_email(
     accounts: &Arc<AccountService>,
     caller: Caller,
@@ -44,16 +45,17 @@ pub async fn change_email(
 ) -> Result<(), Problem> {
     let mut validation = Validation::default();
     let new = validation.check("newEmail", Email::parse(&change.new_email));
-    let password = validation.check("password", Password::parse_attempt(&change.password));
-    let (Some(new), Some(password)) = (new, password) else { return Err(validation.problem()) };
+    let password = validation.check_optional("password", change.password.as_ref().map(Password::parse_attempt));
+    let Some(new) = new else { return Err(validation.problem()) };
+    validation.finish()?;
     refuse_unchanged(&caller.user, &new)?;
     let id = caller.user.id.into();
     let charges = match caller.user.email_history().current == new.key() {
         true => accounts.rate_limiter.charge_account_writes(&[AccountWrite::Profile], id).await?,
         false => accounts.rate_limiter.charge_email_change(id, &new, &origin).await?,
     };
-    let proof = accounts.reauthenticate(&caller, &password, &origin);
-    let verified = accounts.rate_limiter.refund_unless_verified(charges, proof).await?;
+    let proof = accounts.require_recent_authentication(&caller, password.as_ref(), &origin);
+    let proven = accounts.rate_limiter.refund_unless_verified(charges, proof).await?;
     let this = Arc::clone(accounts);
     // The write requires the version that was read, so that the notice goes to the address of that version.
     let start = move |user: &UserRecord, (), Attempt { now, .. }: Attempt| {
@@ -70,7 +72,7 @@ pub async fn change_email(
         };
         Ok(Decision::Write(change, ()))
     };
-    accounts.update(accounts.signed_in(caller, Some(verified)), start).await.map(|_| ())
+    accounts.update(accounts.signed_in(caller, Some(proven)), start).await.map(|_| ())
 }
 
 fn refuse_unchanged(user: &UserRecord, new: &Email) -> Result<(), Problem> {

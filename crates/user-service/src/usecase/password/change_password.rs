@@ -1,5 +1,5 @@
-//! Changes the password: verifies the current one, and requires in the write that the account still has it. The same
-//! write ends all other sessions; the calling session stays.
+//! Changes the password: requires a recent second factor where it is on, verifies the current password, and requires in
+//! the write that the account still has it. The same write ends all other sessions; the calling session stays.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::{
     usecase::{
         account_service::AccountService,
         rate_limit::account_writes::AccountWrite,
-        sessions::authenticate::Caller,
+        sessions::{authenticate::Caller, reauthenticate::Proven},
         update::{Attempt, Decision, require_version},
     },
 };
@@ -31,7 +31,7 @@ pub struct ChangePassword {
 ///
 /// # Errors
 /// Returns [`Problem::ValidationFailed`] for a refused password, [`Problem::WrongPassword`],
-/// [`Problem::PreconditionFailed`] or [`Problem::Unauthorized`].
+/// [`Problem::ReauthenticationRequired`], [`Problem::PreconditionFailed`] or [`Problem::Unauthorized`].
 pub async fn change_password(
     accounts: &Arc<AccountService>,
     caller: Caller,
@@ -45,8 +45,8 @@ pub async fn change_password(
     let (Some(current), Some(new)) = (current, new) else { return Err(validation.problem()) };
     require_version(&expected, &caller.user)?;
     let charges = accounts.rate_limiter.charge_account_writes(&[AccountWrite::Password], caller.user.id.into()).await?;
-    let proof = accounts.verify_and_hash(&caller, &current, new, &origin);
-    let (verified, new) = accounts.rate_limiter.refund_unless_verified(charges, proof).await?;
+    let proof = accounts.prove_and_hash(&caller, &current, new, &origin);
+    let (proven, new) = accounts.rate_limiter.refund_unless_verified(charges, proof).await?;
     let this = Arc::clone(accounts);
     let session = caller.session;
     let replace = move |record: &UserRecord, (), Attempt { now, .. }: Attempt| {
@@ -69,18 +69,19 @@ pub async fn change_password(
         };
         Ok(Decision::Write(change, ()))
     };
-    accounts.update(accounts.signed_in(caller, Some(verified)), replace).await.map(|_| ())
+    accounts.update(accounts.signed_in(caller, Some(proven)), replace).await.map(|_| ())
 }
 
 impl AccountService {
-    /// Returns the hash of the verified current password, and that of the new one.
-    async fn verify_and_hash(
+    /// Returns the proof of the current password, and the hash of the new one.
+    async fn prove_and_hash(
         &self,
         caller: &Caller,
         current: &Password,
         new: Password,
         origin: &Origin,
-    ) -> Result<(PasswordHash, PasswordHash), Problem> {
+    ) -> Result<(Proven, PasswordHash), Problem> {
+        self.require_recent_second_factor(caller).await?;
         let attempt = self.rate_limiter.charge_password(caller.user.id.into(), caller.session).await?;
         let judged = self.passwords.judge("newPassword", new, &caller.user.context_words(), &self.hashes).await;
         let new = match judged {
@@ -97,6 +98,6 @@ impl AccountService {
             }
         };
         let verified = self.verify_charged_password(caller, current, attempt, origin).await?;
-        Ok((verified, self.hashes.hash(&new).await?))
+        Ok((Proven::of(&caller.user, Some(verified)), self.hashes.hash(&new).await?))
     }
 }

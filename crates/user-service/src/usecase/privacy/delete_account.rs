@@ -18,21 +18,21 @@ use crate::{
     },
 };
 
-/// Deletes the account of the caller. Its user gets a mail.
+/// Deletes the account of the caller. Its user gets a mail. Without `password`, the session proves it.
 ///
 /// # Errors
-/// Returns [`Problem::ValidationFailed`], [`Problem::WrongPassword`], [`Problem::PreconditionFailed`], a conflict for the
-/// last administrator, or [`Problem::Unauthorized`].
+/// Returns [`Problem::ValidationFailed`], [`Problem::WrongPassword`], [`Problem::ReauthenticationRequired`],
+/// [`Problem::PreconditionFailed`], a conflict for the last administrator, or [`Problem::Unauthorized`].
 pub async fn delete_account(
     accounts: &Arc<AccountService>,
     caller: Caller,
-    password: &SecretString,
+    password: Option<&SecretString>,
     expected: ExpectedVersion,
     origin: Origin,
 ) -> Result<(), Problem> {
-    let password = Validation::only("password", Password::parse_attempt(password))?;
+    let password = password.map(|it| Validation::only("password", Password::parse_attempt(it))).transpose()?;
     require_version(&expected, &caller.user)?;
-    let verified = accounts.reauthenticate(&caller, &password, &origin).await?;
+    let proven = accounts.require_recent_authentication(&caller, password.as_ref(), &origin).await?;
     let outbox = accounts.outbox.clone();
     let delete = move |record: &UserRecord, (), Attempt { now, .. }: Attempt| {
         require_version(&expected, record)?;
@@ -40,5 +40,5 @@ pub async fn delete_account(
         let payload = UserDeleted { user_id: user.id, by: DeletedBy::SelfService, recipient: user.recipient() };
         Ok(Decision::Write(Change::tombstone(outbox.event(now, &origin, payload)), ()))
     };
-    accounts.update(accounts.signed_in(caller, Some(verified)), delete).await.map(|_| ())
+    accounts.update(accounts.signed_in(caller, Some(proven)), delete).await.map(|_| ())
 }

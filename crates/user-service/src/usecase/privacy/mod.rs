@@ -8,5 +8,5 @@ pub use audit_log::{AuditLogEntry, own_audit_log};
 pub use delete_account::delete_account;
 pub use personal_data_export::{
     ExportedFactor, ExportedKey, ExportedPendingEvent, ExportedSession, ExportedToken, ExportedUsedLink, PersonalData,
-    export_audit, export_sessions, personal_data,
+    PersonalDataExport, start_export,
 };

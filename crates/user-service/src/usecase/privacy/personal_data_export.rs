@@ -11,12 +11,13 @@ use uuid::Uuid;
 use super::audit_log::{AuditLogEntry, own_audit_log};
 use crate::{
     domain::{Cursor, User, device_name},
+    outbox::Origin,
     problem::Problem,
     store::{
         IdempotencyRecord, InvitationRecord, KnownNetwork, PendingEvent, ReservedKey, SessionRow, SignInPlaceRecord,
         TokenRecord, TotpRecord, TotpSetup, UndoTokenRecord, UsedTokenRecord, UserRecord,
     },
-    usecase::account_service::AccountService,
+    usecase::{account_service::AccountService, sessions::authenticate::Caller},
 };
 
 /// The number of rows in memory.
@@ -102,14 +103,54 @@ pub struct ExportedSession {
     pub last_used_at: Timestamp,
     pub rotated_at: Timestamp,
     pub expires_at: Timestamp,
+    /// The time of the last reauthentication.
+    pub authenticated_at: Option<Timestamp>,
+    /// Whether the second factor was given at that time (without a reauthentication, at the login) or later.
+    pub second_factor: bool,
     /// Whether the session is no longer valid.
     pub ended: bool,
 }
 
+/// The export of one account. Only a user who has recently authenticated gets it.
+pub struct PersonalDataExport {
+    accounts: Arc<AccountService>,
+    user: Arc<UserRecord>,
+}
+
+/// Starts an export for the caller.
+///
+/// # Errors
+/// Returns [`Problem::ReauthenticationRequired`], or [`Problem::Unauthorized`] if the session was ended alone.
+pub async fn start_export(
+    accounts: Arc<AccountService>,
+    caller: Caller,
+    origin: &Origin,
+) -> Result<PersonalDataExport, Problem> {
+    accounts.require_recent_authentication(&caller, None, origin).await?;
+    Ok(PersonalDataExport { accounts, user: Arc::new(caller.user) })
+}
+
+impl PersonalDataExport {
+    /// Returns the data of the account's document.
+    #[must_use]
+    pub fn account(&self) -> PersonalData {
+        personal_data(&self.user)
+    }
+
+    /// Returns all session rows of the account, newest first.
+    pub fn sessions(&self) -> impl Stream<Item = Result<Vec<ExportedSession>, Problem>> + use<> {
+        export_sessions(Arc::clone(&self.accounts), Arc::clone(&self.user))
+    }
+
+    /// Returns the whole audit log of the account, newest first.
+    pub fn audit(&self) -> impl Stream<Item = Result<Vec<AuditLogEntry>, Problem>> + use<> {
+        export_audit(Arc::clone(&self.accounts), Arc::clone(&self.user))
+    }
+}
+
 /// Returns the personal data of the account's document. Every field is named here, so that each new field must be
 /// exported or left out on purpose.
-#[must_use]
-pub fn personal_data(record: &UserRecord) -> PersonalData {
+fn personal_data(record: &UserRecord) -> PersonalData {
     let UserRecord {
         // Contained in `user`.
         id: _,
@@ -267,12 +308,15 @@ fn session(row: SessionRow, user: &UserRecord, now: Timestamp) -> ExportedSessio
         expires_at,
         device: user_agent,
         address,
+        authenticated_at,
+        second_factor,
         schema_version: _,
         user_id: _,
         // Together with the key of the service they verify a refresh token.
         salt: _,
         n: _,
         retried_from: _,
+        cookie_hash: _,
     } = row;
     ExportedSession {
         id: id.into(),
@@ -283,12 +327,13 @@ fn session(row: SessionRow, user: &UserRecord, now: Timestamp) -> ExportedSessio
         last_used_at: last_used_at.into(),
         rotated_at: rotated_at.into(),
         expires_at: expires_at.into(),
+        authenticated_at: authenticated_at.map(Into::into),
+        second_factor,
         ended: !user.is_session_valid(id.into(), epoch) || expires_at.to_jiff() <= now,
     }
 }
 
-/// Returns all session rows of the account, newest first.
-pub fn export_sessions(
+fn export_sessions(
     accounts: Arc<AccountService>,
     user: Arc<UserRecord>,
 ) -> impl Stream<Item = Result<Vec<ExportedSession>, Problem>> {
@@ -306,8 +351,7 @@ pub fn export_sessions(
     })
 }
 
-/// Returns the whole audit log of the account, newest first.
-pub fn export_audit(
+fn export_audit(
     accounts: Arc<AccountService>,
     user: Arc<UserRecord>,
 ) -> impl Stream<Item = Result<Vec<AuditLogEntry>, Problem>> {

@@ -1,5 +1,5 @@
-//! Turns the second factor off, and renews the recovery codes. Both require the password and a code, which becomes
-//! used.
+//! Turns the second factor off, and renews the recovery codes. Both require the password and a code, each in the request
+//! or recently given by the session. A code in the request becomes used.
 
 use std::sync::Arc;
 
@@ -22,22 +22,22 @@ use crate::{
     },
 };
 
-/// Both factors of a signed-in user.
-pub struct BothFactors {
-    pub password: SecretString,
+/// The factors in a request of a signed-in user. The session must have given a missing one recently.
+pub struct GivenFactors {
+    pub password: Option<SecretString>,
     /// A code of the authenticator app, or a recovery code.
-    pub code: SecretString,
+    pub code: Option<SecretString>,
 }
 
 /// Turns the second factor off.
 ///
 /// # Errors
-/// Returns [`Problem::WrongPassword`], [`Problem::WrongCode`], a conflict if the second factor is off, or
-/// [`Problem::Unauthorized`].
+/// Returns [`Problem::WrongPassword`], [`Problem::WrongCode`], [`Problem::ReauthenticationRequired`], a conflict if the
+/// second factor is off, or [`Problem::Unauthorized`].
 pub async fn remove_totp(
     accounts: &Arc<AccountService>,
     caller: Caller,
-    proof: BothFactors,
+    given: GivenFactors,
     origin: Origin,
 ) -> Result<(), Problem> {
     let outbox = accounts.outbox.clone();
@@ -48,7 +48,7 @@ pub async fn remove_totp(
         let events = vec![outbox.event(now, &author, payload)];
         Ok(Decision::Write(Change { totp: TotpChange::Off, events, ..Change::default() }, ()))
     };
-    let load = accounts.with_both_factors(caller, proof, origin).await?;
+    let load = accounts.with_both_factors(caller, given, origin).await?;
     accounts.update(load, off).await.map(|_| ())
 }
 
@@ -59,7 +59,7 @@ pub async fn remove_totp(
 pub async fn renew_recovery_codes(
     accounts: &Arc<AccountService>,
     caller: Caller,
-    proof: BothFactors,
+    given: GivenFactors,
     origin: Origin,
 ) -> Result<Vec<SecretString>, Problem> {
     let (shown, recovery_codes) = accounts.new_recovery_codes(caller.user.id.into());
@@ -78,34 +78,40 @@ pub async fn renew_recovery_codes(
         };
         Ok(Decision::Write(change, ()))
     };
-    let load = accounts.with_both_factors(caller, proof, origin).await?;
+    let load = accounts.with_both_factors(caller, given, origin).await?;
     accounts.update(load, renew).await?;
     Ok(shown)
 }
 
-/// The signed-in user who has given both factors; the proof is the second factor after the use of the code.
+/// The signed-in user who has given both factors; the proof is the second factor after the use of a code.
 struct WithBothFactors {
     accounts: Arc<AccountService>,
     signed_in: SignedInUser,
-    code: SecretString,
+    code: Option<SecretString>,
     origin: Origin,
 }
 
 impl AccountService {
-    /// Verifies the password; the code is verified when the account is loaded.
+    /// Requires both factors, and verifies the password; a code is verified when the account is loaded.
     async fn with_both_factors(
         self: &Arc<Self>,
         caller: Caller,
-        proof: BothFactors,
+        GivenFactors { password, code }: GivenFactors,
         origin: Origin,
     ) -> Result<WithBothFactors, Problem> {
-        let password = Validation::only("password", Password::parse_attempt(&proof.password))?;
+        let password = password.map(|it| Validation::only("password", Password::parse_attempt(&it))).transpose()?;
         if caller.user.totp.is_none() {
             return Err(Problem::Conflict(NO_SECOND_FACTOR));
         }
-        let verified = self.reauthenticate_for(AccountWrite::SecondFactor, &caller, &password, &origin).await?;
-        let signed_in = self.signed_in(caller, Some(verified));
-        Ok(WithBothFactors { accounts: Arc::clone(self), signed_in, code: proof.code, origin })
+        let (write, password) = (AccountWrite::SecondFactor, password.as_ref());
+        let proof = self.require_recent_authentication_for(write, &caller, password, code.is_some(), &origin);
+        let proven = proof.await?;
+        Ok(WithBothFactors {
+            accounts: Arc::clone(self),
+            signed_in: self.signed_in(caller, Some(proven)),
+            code,
+            origin,
+        })
     }
 }
 
@@ -115,7 +121,10 @@ impl Load for WithBothFactors {
     async fn load(&mut self, now: Timestamp) -> Result<(UserRecord, TotpRecord), Problem> {
         let (user, ()) = self.signed_in.load(now).await?;
         let totp = user.totp.as_ref().ok_or(Problem::Conflict(NO_SECOND_FACTOR))?;
-        let accepted = self.accounts.verify_code(&user, totp, &self.code, &self.origin).await?;
-        Ok((user, accepted.totp))
+        let totp = match &self.code {
+            Some(code) => self.accounts.verify_code(&user, totp, code, &self.origin).await?.totp,
+            None => totp.clone(),
+        };
+        Ok((user, totp))
     }
 }

@@ -37,20 +37,23 @@ pub struct TotpStarted {
     pub otpauth_uri: SecretString,
 }
 
-/// Starts a setup and replaces any unconfirmed one.
+/// Starts a setup and replaces any unconfirmed one. Without `password`, the session proves it.
 ///
 /// # Errors
-/// Returns [`Problem::ValidationFailed`] for a bad password, [`Problem::WrongPassword`], [`Problem::EmailNotVerified`], a
-/// conflict if the second factor is on, or [`Problem::Unauthorized`].
+/// Returns [`Problem::ValidationFailed`] for a bad password, [`Problem::WrongPassword`],
+/// [`Problem::ReauthenticationRequired`], [`Problem::EmailNotVerified`], a conflict if the second factor is on, or
+/// [`Problem::Unauthorized`].
 pub async fn start_totp(
     accounts: &Arc<AccountService>,
     caller: Caller,
-    password: &SecretString,
+    password: Option<&SecretString>,
     origin: Origin,
 ) -> Result<TotpStarted, Problem> {
-    let password = Validation::only("password", Password::parse_attempt(password))?;
+    let password = password.map(|it| Validation::only("password", Password::parse_attempt(it))).transpose()?;
     require_ready(&caller.user)?;
-    let verified = accounts.reauthenticate_for(AccountWrite::SecondFactor, &caller, &password, &origin).await?;
+    let write = AccountWrite::SecondFactor;
+    let proof = accounts.require_recent_authentication_for(write, &caller, password.as_ref(), false, &origin);
+    let proven = proof.await?;
     let secret = TotpSecret::generate();
     let started = TotpStarted {
         secret: secret.to_base32(),
@@ -63,11 +66,12 @@ pub async fn start_totp(
         let setup = TotpSetup { secret: sealed.clone(), expires_at };
         Ok(Decision::Write(Change { totp: TotpChange::SetUp(setup), ..Change::default() }, ()))
     };
-    accounts.update(accounts.signed_in(caller, Some(verified)), start).await?;
+    accounts.update(accounts.signed_in(caller, Some(proven)), start).await?;
     Ok(started)
 }
 
-/// Turns the second factor on and returns the recovery codes, which are shown once.
+/// Turns the second factor on and returns the recovery codes, which are shown once. The code counts as given by this
+/// session, so a session that has recently given the password stays recently authenticated.
 ///
 /// # Errors
 /// Returns [`Problem::WrongCode`], [`Problem::EmailNotVerified`], a conflict if the second factor is on or no setup was
@@ -84,9 +88,13 @@ pub async fn confirm_totp(
     let enable = move |user: &UserRecord, totp: TotpRecord, Attempt { now, .. }: Attempt| {
         Ok(Decision::Write(this.enable_totp(user, totp, recovery_codes.clone(), now, &author), ()))
     };
+    let (user, session) = (caller.user.id.into(), caller.session);
     let signed_in = accounts.signed_in(caller, None);
     let load = WithSetupCode { accounts: Arc::clone(accounts), signed_in, code, origin, charged: None };
     accounts.update(load, enable).await?;
+    if let Err(error) = accounts.store.sessions.set_second_factor(session, user).await {
+        tracing::debug!(%error, "the session must give the second factor again");
+    }
     Ok(shown)
 }
 

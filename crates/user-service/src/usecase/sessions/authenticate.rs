@@ -6,9 +6,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use super::reauthenticate::Proven;
 use crate::{
     domain::{User, UserStatus},
-    hashing::PasswordHash,
     problem::Problem,
     store::{UserRecord, UserStore},
     tokens::{AccessClaims, TokenError},
@@ -16,6 +16,7 @@ use crate::{
 };
 
 /// A user who is signed in.
+#[derive(Clone)]
 pub struct Caller {
     pub user: UserRecord,
     pub session: Uuid,
@@ -23,12 +24,12 @@ pub struct Caller {
 }
 
 /// Returns whether the session is still valid for the account as it is now.
-fn is_signed_in(user: &UserRecord, session: Uuid, epoch: i64) -> bool {
+pub(super) fn is_signed_in(user: &UserRecord, session: Uuid, epoch: i64) -> bool {
     user.status == UserStatus::Active && user.is_session_valid(session, epoch)
 }
 
 /// The signed-in user of an update. An update that is decided again requires that the session has not ended with all
-/// others, and that the verified password is still the password.
+/// others, and that the proof of the user still holds.
 pub(in crate::usecase) struct SignedInUser {
     users: UserStore,
     /// The account as it was read for the request, for the first attempt.
@@ -36,16 +37,16 @@ pub(in crate::usecase) struct SignedInUser {
     id: Uuid,
     session: Uuid,
     epoch: i64,
-    verified: Option<PasswordHash>,
+    proven: Option<Proven>,
 }
 
 impl AccountService {
-    /// Names the account of an update by its signed-in user. `verified` is the hash of the password that the user has
-    /// given again.
-    pub(in crate::usecase) fn signed_in(&self, caller: Caller, verified: Option<PasswordHash>) -> SignedInUser {
+    /// Names the account of an update by its signed-in user. `proven` is what the user has proved for an update that
+    /// requires a recent authentication.
+    pub(in crate::usecase) fn signed_in(&self, caller: Caller, proven: Option<Proven>) -> SignedInUser {
         let Caller { user, session, epoch } = caller;
         let id = user.id.into();
-        SignedInUser { users: self.store.users.clone(), first: Some(user), id, session, epoch, verified }
+        SignedInUser { users: self.store.users.clone(), first: Some(user), id, session, epoch, proven }
     }
 }
 
@@ -56,12 +57,12 @@ impl Load for SignedInUser {
         if let Some(user) = self.first.take() {
             return Ok((user, ()));
         }
-        let is_current = |user: &UserRecord| {
-            is_signed_in(user, self.session, self.epoch)
-                && self.verified.as_ref().is_none_or(|hash| hash.expose() == user.password_hash)
-        };
-        let user = self.users.by_id(self.id).await?.filter(is_current);
-        Ok((user.ok_or(Problem::Unauthorized)?, ()))
+        let is_current = |user: &UserRecord| is_signed_in(user, self.session, self.epoch);
+        let user = self.users.by_id(self.id).await?.filter(is_current).ok_or(Problem::Unauthorized)?;
+        if let Some(proven) = &self.proven {
+            proven.check(&user)?;
+        }
+        Ok((user, ()))
     }
 }
 

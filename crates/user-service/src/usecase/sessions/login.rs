@@ -9,7 +9,10 @@ use events::LoginMethod;
 use secrecy::SecretString;
 use service_kit::mongo::StoreError;
 
-use super::{reauthenticate::requester, start_session::SignedIn};
+use super::{
+    reauthenticate::requester,
+    start_session::{ProvenLogin, SessionKind, SignedIn, StartedSession},
+};
 use crate::{
     domain::{LoginIdentifier, Password, UserStatus},
     hashing::{PasswordHash, Verification},
@@ -39,16 +42,27 @@ const MAX_VERIFICATIONS: usize = 3;
 /// Returns [`Problem::ValidationFailed`] for a bad password, [`Problem::InvalidCredentials`],
 /// [`Problem::AccountDisabled`], [`Problem::EmailNotVerified`] or [`Problem::MfaRequired`]. If the store was unavailable, a session may have started whose tokens no client has.
 pub async fn login(accounts: &Arc<AccountService>, login: Login, origin: Origin) -> Result<SignedIn, Problem> {
+    let started = start_with_password(accounts, login, SessionKind::Tokens, origin).await?;
+    accounts.issue_first_tokens(&started)
+}
+
+/// Starts a session of this kind with a password. See [`login`].
+pub(super) async fn start_with_password(
+    accounts: &Arc<AccountService>,
+    login: Login,
+    kind: SessionKind,
+    origin: Origin,
+) -> Result<StartedSession, Problem> {
     let password = Validation::only("password", Password::parse_attempt(&login.password))?;
     let identifier = LoginIdentifier::parse(&login.identifier);
-    let result = login_within_limits(accounts, &identifier, &password, &origin).await;
+    let result = login_within_limits(accounts, &identifier, &password, kind, &origin).await;
     accounts.count_login(&result);
     result
 }
 
 impl AccountService {
     /// Counts a login, or the second step of one, by its outcome.
-    pub(super) fn count_login(&self, result: &Result<SignedIn, Problem>) {
+    pub(super) fn count_login(&self, result: &Result<StartedSession, Problem>) {
         let outcome = match result {
             Ok(_) => "success",
             Err(Problem::InvalidCredentials) => "invalid",
@@ -67,8 +81,9 @@ async fn login_within_limits(
     accounts: &Arc<AccountService>,
     identifier: &LoginIdentifier,
     password: &Password,
+    kind: SessionKind,
     origin: &Origin,
-) -> Result<SignedIn, Problem> {
+) -> Result<StartedSession, Problem> {
     let admission = accounts.hashes.admit()?;
     accounts.rate_limiter.charge_request(origin).await?;
     let found = accounts.find_for_login(identifier).await?;
@@ -77,7 +92,7 @@ async fn login_within_limits(
     let attempt = accounts.rate_limiter.charge_login(identifier, found.as_ref(), origin, accounts.clock.now()).await?;
     // The verification requests a place in the queue of its own.
     drop(admission);
-    let result = verify_password_and_start_session(accounts, identifier, password, found, origin).await;
+    let result = verify_password_and_start_session(accounts, identifier, password, found, kind, origin).await;
     match &result {
         // The password was correct.
         Ok(_) | Err(Problem::AccountDisabled | Problem::EmailNotVerified | Problem::MfaRequired(_)) => {
@@ -104,8 +119,9 @@ async fn verify_password_and_start_session(
     identifier: &LoginIdentifier,
     password: &Password,
     mut found: Option<UserRecord>,
+    kind: SessionKind,
     origin: &Origin,
-) -> Result<SignedIn, Problem> {
+) -> Result<StartedSession, Problem> {
     for _ in 0..MAX_VERIFICATIONS {
         let hash = found.as_ref().map(UserRecord::password_hash).transpose()?;
         // A hash of the same cost is computed for an unknown user.
@@ -128,10 +144,10 @@ async fn verify_password_and_start_session(
         let this = Arc::clone(accounts);
         let origin = origin.clone();
         let started = accounts.writes.run_to_completion(async move {
-            this.start_session_or_ask_second_factor(&user, &hash, rehashed, &origin).await
+            this.start_session_or_ask_second_factor(&user, &hash, rehashed, kind, &origin).await
         });
-        if let Some(signed_in) = started.await? {
-            return Ok(signed_in);
+        if let Some(started) = started.await? {
+            return Ok(started);
         }
         found = accounts.find_for_login(identifier).await?;
     }
@@ -156,8 +172,9 @@ impl AccountService {
         user: &UserRecord,
         verified: &PasswordHash,
         rehashed: Option<PasswordHash>,
+        kind: SessionKind,
         origin: &Origin,
-    ) -> Result<Option<SignedIn>, Problem> {
+    ) -> Result<Option<StartedSession>, Problem> {
         let epoch = user.sessions.epoch;
         let set = rehashed.as_ref().map(hash_field).unwrap_or_default();
         if let Some(totp) = &user.totp {
@@ -177,13 +194,13 @@ impl AccountService {
         }
         let now = self.clock.now();
         if self.is_new_sign_in(user, now, origin) {
-            return self.start_session_with_notice(user, verified, set, origin).await;
+            return self.start_session_with_notice(user, verified, set, kind, origin).await;
         }
         let mut change = Change { set, ..Change::default() };
-        let session = self.new_session(user, vec![LoginMethod::Password], false, &mut change, now, origin)?;
+        let session = self.new_session(user, password_login(kind, false), &mut change, now, origin)?;
         let precondition = Precondition::CredentialsWithoutSecondFactor { hash: verified, epoch };
         let commit = self.writer.start_session(&session.row, user, precondition, change).await?;
-        written(commit)?.map(|user| self.issue_first_tokens(&user, &session)).transpose()
+        Ok(written(commit)?.map(|user| self.started(user, session)))
     }
 
     /// Starts the session of a correct password, with a notice to the owner. The notice adds a link to the undo links,
@@ -194,8 +211,9 @@ impl AccountService {
         user: &UserRecord,
         verified: &PasswordHash,
         set: Document,
+        kind: SessionKind,
         origin: &Origin,
-    ) -> Result<Option<SignedIn>, Problem> {
+    ) -> Result<Option<StartedSession>, Problem> {
         let epoch = user.sessions.epoch;
         let start = |user: &UserRecord, (), Attempt { now, .. }: Attempt| {
             let is_verified = user.status == UserStatus::Active
@@ -207,18 +225,20 @@ impl AccountService {
             }
             let mut change = Change { set: set.clone(), ..Change::default() };
             let with_notice = self.is_new_sign_in(user, now, origin);
-            let methods = vec![LoginMethod::Password];
-            let session = self.new_session(user, methods, with_notice, &mut change, now, origin)?;
+            let session = self.new_session(user, password_login(kind, with_notice), &mut change, now, origin)?;
             Ok(Decision::StartSession(Box::new(session.row.clone()), change, Some(session)))
         };
         match self.writer.update(self.by_id(user.id.into()), start).await {
-            Ok(Updated { result: Some(session), user: Some(user) }) => {
-                self.issue_first_tokens(&user, &session).map(Some)
-            }
+            Ok(Updated { result: Some(session), user: Some(user) }) => Ok(Some(self.started(user, session))),
             Ok(_) | Err(Problem::NotFound) => Ok(None),
             Err(problem) => Err(problem),
         }
     }
+}
+
+/// Returns the login with only a password.
+fn password_login(kind: SessionKind, with_notice: bool) -> ProvenLogin {
+    ProvenLogin { kind, methods: vec![LoginMethod::Password], with_notice }
 }
 
 /// Returns the account after a write, or `None` after a conflict.

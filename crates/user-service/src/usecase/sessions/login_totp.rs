@@ -7,7 +7,7 @@ use events::{LoginMethod, UserRecoveryCodeUsed};
 use jiff::Timestamp;
 use secrecy::SecretString;
 
-use super::start_session::SignedIn;
+use super::start_session::{ProvenLogin, SessionKind, SignedIn, StartedSession};
 use crate::{
     domain::UserStatus,
     outbox::Origin,
@@ -37,8 +37,20 @@ pub async fn login_totp(
     code: SecretString,
     origin: Origin,
 ) -> Result<SignedIn, Problem> {
+    let started = start_with_code(accounts, token, code, SessionKind::Tokens, origin).await?;
+    accounts.issue_first_tokens(&started)
+}
+
+/// Completes a login and starts a session of this kind. See [`login_totp`].
+pub(super) async fn start_with_code(
+    accounts: &Arc<AccountService>,
+    token: &SecretString,
+    code: SecretString,
+    kind: SessionKind,
+    origin: Origin,
+) -> Result<StartedSession, Problem> {
     accounts.rate_limiter.charge_request(&origin).await?;
-    let result = complete_login(accounts, token, code, origin).await;
+    let result = complete_login(accounts, token, code, kind, origin).await;
     accounts.count_login(&result);
     result
 }
@@ -47,8 +59,9 @@ async fn complete_login(
     accounts: &Arc<AccountService>,
     token: &SecretString,
     code: SecretString,
+    kind: SessionKind,
     origin: Origin,
-) -> Result<SignedIn, Problem> {
+) -> Result<StartedSession, Problem> {
     let token = MfaToken::parse(token).ok_or(Problem::TokenInvalid)?;
     let load = WithMfaToken { accounts: Arc::clone(accounts), token, code, origin: origin.clone(), charged: None };
     let this = Arc::clone(accounts);
@@ -68,12 +81,13 @@ async fn complete_login(
                 change.events.push(this.outbox.event(now, &origin, payload));
             }
             change.totp = TotpChange::On(totp);
-            let (methods, with_notice) = (vec![LoginMethod::Password, method], this.is_new_sign_in(user, now, &origin));
-            let session = this.new_session(user, methods, with_notice, &mut change, now, &origin)?;
+            let with_notice = this.is_new_sign_in(user, now, &origin);
+            let login = ProvenLogin { kind, methods: vec![LoginMethod::Password, method], with_notice };
+            let session = this.new_session(user, login, &mut change, now, &origin)?;
             Ok(Decision::StartSession(Box::new(session.row.clone()), change, session))
         };
     let updated = accounts.update(load, start).await?;
-    accounts.issue_first_tokens(&updated.user.ok_or(Problem::TokenInvalid)?, &updated.result)
+    Ok(accounts.started(updated.user.ok_or(Problem::TokenInvalid)?, updated.result))
 }
 
 /// The account of a token from the first step, whose user has given a code.

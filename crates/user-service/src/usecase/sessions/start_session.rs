@@ -1,4 +1,5 @@
-//! Builds the write that starts a session after all required proofs, and issues its tokens.
+//! Builds the write that starts a session after all required proofs, and issues what its client needs: tokens, or the
+//! cookie of a page session.
 
 use std::time::Duration;
 
@@ -13,35 +14,66 @@ use crate::{
     outbox::Origin,
     problem::Problem,
     store::{Change, SCHEMA_VERSION, SessionRow, UserRecord, binary},
-    tokens::Subject,
+    tokens::{SessionCookie, Subject},
     usecase::account_service::AccountService,
 };
+
+/// What the client of a session holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::usecase) enum SessionKind {
+    /// An access token and a refresh token.
+    Tokens,
+    /// The cookie of a page session.
+    Page,
+}
+
+/// A login after all required proofs.
+pub(in crate::usecase) struct ProvenLogin {
+    pub kind: SessionKind,
+    pub methods: Vec<LoginMethod>,
+    /// Whether its owner gets a notice. The account must be complete then, and the write must require its version.
+    pub with_notice: bool,
+}
 
 /// A session that is about to start.
 pub(in crate::usecase) struct NewSession {
     pub row: SessionRow,
     login_event: Uuid,
+    /// The cookie of a page session.
+    cookie: Option<SessionCookie>,
+}
+
+/// A session that has started.
+pub(in crate::usecase) struct StartedSession {
+    /// The account after the write.
+    pub user: UserRecord,
+    pub session: NewSession,
 }
 
 impl AccountService {
-    /// Returns a session of this user, and adds the login to the write of the account; `with_notice` adds the notice to
-    /// its owner, for which `user` must be complete, and the write must require its version. The notice and the events
-    /// that the write already has must not be dropped, unlike the event of the login: if there is such an event and the
-    /// list of pending events is full, the login is refused.
+    /// Returns a session of this user, and adds the login to the write of the account. The notice and the events that the
+    /// write already has must not be dropped, unlike the event of the login: if there is such an event and the list of
+    /// pending events is full, the login is refused.
     ///
     /// # Errors
     /// Returns an error without a signing key: then no session starts.
     pub(in crate::usecase) fn new_session(
         &self,
         user: &UserRecord,
-        methods: Vec<LoginMethod>,
-        with_notice: bool,
+        login: ProvenLogin,
         change: &mut Change,
         now: Timestamp,
         origin: &Origin,
     ) -> Result<NewSession, Problem> {
-        self.access_tokens.can_issue()?;
+        let ProvenLogin { kind, methods, with_notice } = login;
         let (user_id, session_id) = (user.id.into(), self.ids.v4());
+        let cookie = match kind {
+            SessionKind::Page => Some(SessionCookie::generate(session_id)),
+            SessionKind::Tokens => {
+                self.access_tokens.can_issue()?;
+                None
+            }
+        };
         let times = self.lifetimes.sessions;
         let row = SessionRow {
             id: session_id.into(),
@@ -57,6 +89,9 @@ impl AccountService {
             expires_at: expires_at(now, times.idle.min(times.max)).into(),
             device: origin.client.clone(),
             address: origin.address.clone(),
+            cookie_hash: cookie.as_ref().map(|cookie| binary(&cookie.hash())),
+            authenticated_at: None,
+            second_factor: methods.iter().any(|method| *method != LoginMethod::Password),
         };
         if with_notice {
             self.add_sign_in_notice(user, session_id, change, now, origin);
@@ -67,22 +102,34 @@ impl AccountService {
         self.remember_place(user_id, change, now, origin);
         change.events_optional = change.events.is_empty();
         change.events.push(event);
-        Ok(NewSession { row, login_event })
+        Ok(NewSession { row, login_event, cookie })
     }
 
-    /// Issues the first tokens of a session that has started. `user` is the account after the write.
+    /// Returns the session that this write has started. `user` is the account after the write.
+    pub(in crate::usecase) fn started(&self, user: UserRecord, session: NewSession) -> StartedSession {
+        if !user.pending_events.iter().any(|pending| pending.id == session.login_event.into()) {
+            self.metrics.login_events_dropped.inc();
+        }
+        StartedSession { user, session }
+    }
+
+    /// Issues the first tokens of a token session.
     ///
     /// # Errors
     /// Returns an error if there is no signing key any more.
-    pub(in crate::usecase) fn issue_first_tokens(
-        &self,
-        user: &UserRecord,
-        NewSession { row, login_event }: &NewSession,
-    ) -> Result<SignedIn, Problem> {
-        if !user.pending_events.iter().any(|pending| pending.id == (*login_event).into()) {
-            self.metrics.login_events_dropped.inc();
-        }
-        self.issue_tokens(user, row, 1)
+    pub(in crate::usecase) fn issue_first_tokens(&self, started: &StartedSession) -> Result<SignedIn, Problem> {
+        self.issue_tokens(&started.user, &started.session.row, 1)
+    }
+}
+
+impl StartedSession {
+    /// Returns the cookie of a page session.
+    ///
+    /// # Errors
+    /// Returns an error for a token session, which is a defect.
+    pub(in crate::usecase) fn into_cookie(self) -> Result<SecretString, Problem> {
+        let cookie = self.session.cookie.ok_or_else(|| Problem::internal(anyhow::anyhow!("not a page session")))?;
+        Ok(cookie.to_text())
     }
 }
 

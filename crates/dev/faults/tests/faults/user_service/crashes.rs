@@ -10,9 +10,15 @@ use std::{
 };
 
 use bson::{Document, doc};
-use faults::checker::History;
+use e2e::{
+    accounts::mark_email_verified,
+    totp::{Authenticator, recovery_codes},
+};
+use faults::checker::{Action, History};
 use faults::{FaultRun, assert_promises_kept};
 use futures_util::TryStreamExt as _;
+use reqwest::Method;
+use serde_json::json;
 use test_support::{DEADLINE, World, report_skipped, wait_for};
 
 use crate::setup::*;
@@ -178,6 +184,40 @@ async fn fault_02_a_tombstone_whose_relay_was_killed_is_still_removed_and_causes
         let mails = mails_to(&run, &run.world.test_user(name).email);
         assert_eq!(mails, 3, "{name}: welcome, goodbye, and the welcome of the next user");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fault_01_a_user_service_killed_within_a_reauthentication_has_used_the_code_and_proved_nothing() {
+    let run = run("stepup").await;
+    let (mut service, _emails) = start(&run).await;
+    let (mut ada, person) = logged_in_client(&run, &service, "steps").await;
+    mark_email_verified(&run.world, &person).await;
+    let request = ada.request(Method::POST, "/api/users/me/totp").json(&json!({ "password": person.password }));
+    assert_status(&ada.send(Action::StartTotp, None, request).await, 200);
+    let authenticator = Authenticator::from_setup(ada.last_response().expect("there is a response"));
+    let request =
+        ada.request(Method::POST, "/api/users/me/totp/confirm").json(&json!({ "code": authenticator.code() }));
+    assert_status(&ada.send(Action::EnableTotp, None, request).await, 200);
+    let codes = recovery_codes(ada.last_response().expect("there is a response"));
+    let sessions = run.world.user_collection("sessions").await;
+    let long_ago = doc! { "$set": { "createdAt": { "$subtract": ["$createdAt", 3_600_000] } } };
+    let _ = sessions.update_many(doc! {}, vec![long_ago]).await.expect("MongoDB answers");
+
+    restart_with_fail_points(&mut service, "reauthenticate.before_session=return").await;
+    let outcome = ada.reauthenticate(&person, Some(&codes[0])).await;
+    assert_eq!(status(&outcome), None, "{outcome:?}");
+    wait_for_kill_then_restart(&mut service).await;
+    let export = ada.request(Method::GET, "/api/users/me/export");
+    assert_problem(&ada.send(Action::Read, None, export).await, 403, "reauthentication-required");
+    assert_problem(&ada.reauthenticate(&person, Some(&codes[0])).await, 403, "wrong-code");
+    assert_status(&ada.reauthenticate(&person, Some(&codes[1])).await, 204);
+    let export = ada.request(Method::GET, "/api/users/me/export");
+    assert_status(&ada.send(Action::Read, None, export).await, 200);
+
+    let history = assert_promises_kept(&run, DEADLINE).await;
+    let id = ada.user().expect("the client knows its account");
+    let used = types_of(&history, id).iter().filter(|it| *it == "user.recovery_code_used.v1").count();
+    assert_eq!(used, 2, "each used code has its event");
 }
 
 async fn wait_until_gone(run: &FaultRun, id: uuid::Uuid) {

@@ -30,7 +30,7 @@ use super::{
 use crate::{
     http::{
         errors::oauth_error_response::OAuthRefusal, extractors::client_address::TrustedProxies,
-        request_id::with_request_id,
+        pages::account::PageRefusal, request_id::with_request_id,
     },
     outbox::{Actor, Origin},
     problem::Problem,
@@ -178,12 +178,19 @@ async fn serve<B: MessageBody + 'static>(
 /// Replaces the response of an error that is not one of ours: its text may reveal internals, and has another format.
 fn without_foreign_error(response: ServiceResponse) -> ServiceResponse {
     match response.response().error() {
-        Some(error) if error.as_error::<Problem>().is_none() && error.as_error::<OAuthRefusal>().is_none() => {
+        Some(error) if !is_own(error) => {
             let problem = replacement_problem(error);
             response.into_response(HttpResponse::from_error(problem))
         }
         _ => response,
     }
+}
+
+/// Returns whether the error has a response of this service.
+fn is_own(error: &Error) -> bool {
+    error.as_error::<Problem>().is_some()
+        || error.as_error::<OAuthRefusal>().is_some()
+        || error.as_error::<PageRefusal>().is_some()
 }
 
 fn problem_or_replacement(error: Error) -> Error {

@@ -66,7 +66,8 @@ impl Actor {
             53..59 => self.reset(account).await,
             59..64 => self.change_address(account).await,
             64..69 => self.second_factor(account).await,
-            69..72 => self.send_invalid_request().await,
+            69..70 => self.reauthenticate(account).await,
+            70..72 => self.send_invalid_request().await,
             72..77 => self.probe_account_existence(account).await,
             77..86 => self.administer(account).await,
             86..93 => self.change_at_two_replicas(account).await,
@@ -189,6 +190,15 @@ impl Actor {
             second.store_recovery_codes(response);
             account.second_factor = Some(second);
         }
+    }
+
+    /// Gives the password again, and a recovery code if the second factor is on.
+    async fn reauthenticate(&mut self, account: &mut Account) {
+        if !self.client.is_logged_in() {
+            return;
+        }
+        let code = account.second_factor.as_mut().and_then(Authenticator::recovery_code);
+        self.client.reauthenticate(&account.person, code.as_deref()).await;
     }
 
     /// Sends a request that is refused for every client.

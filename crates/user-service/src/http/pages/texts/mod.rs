@@ -1,4 +1,6 @@
-//! The texts of the start page and of the pages behind mailed links, from `catalogues/<tag>.toml`.
+//! The texts of all pages, from `catalogues/<tag>.toml`.
+
+pub(super) mod account_pages;
 
 use i18n::{CatalogueTables, Language, MessagePattern, Placeholder, Text};
 use serde::Deserialize;
@@ -26,6 +28,8 @@ pub(super) struct PageTexts {
     pub(super) sent: MessageTexts,
     pub(super) fields: FieldTexts,
     pub(super) failed: FailedTexts,
+    pub(super) account_pages: account_pages::AccountPagesTexts,
+    pub(super) sign_in: account_pages::SignInTexts,
     pub(super) footer: FooterTexts,
 }
 
@@ -294,7 +298,7 @@ mod tests {
     use super::*;
     use crate::http::pages::layout::tests::pages_in;
 
-    const ENGLISH: &str = include_str!("../../../catalogues/en.toml");
+    const ENGLISH: &str = include_str!("../../../../catalogues/en.toml");
 
     #[test]
     fn the_catalogues_are_complete_and_follow_the_conventions_of_each_language() {

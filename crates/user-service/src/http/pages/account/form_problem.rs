@@ -1,0 +1,92 @@
+//! Why a form is shown again: the texts beside its fields, or the text above it.
+
+use actix_web::{
+    HttpResponse,
+    http::{
+        StatusCode,
+        header::{self, HeaderValue},
+    },
+};
+
+use super::view::{FieldErrorView, ReasonView};
+use crate::{
+    http::pages::layout::LocalizedPages,
+    problem::{FieldError, Location, Problem},
+};
+
+/// A problem of a form in the language of its page.
+pub(super) struct FormProblem {
+    problem: Problem,
+    fields: Vec<FieldError>,
+    pages: LocalizedPages,
+    min_length: usize,
+}
+
+impl FormProblem {
+    /// Translates a problem for a page in this language. `min_length` is the minimum length of a password.
+    pub(super) fn new(problem: Problem, pages: LocalizedPages, min_length: usize) -> Self {
+        let at = |member: &str, code| vec![FieldError::at(format!("#/{member}"), code, problem.detail())];
+        let fields = match &problem {
+            Problem::ValidationFailed(errors) => errors.clone(),
+            Problem::EmailTaken => at("email", "taken"),
+            Problem::UsernameTaken => at("username", "taken"),
+            Problem::WrongPassword => at("password", "wrong"),
+            Problem::WrongCode => at("code", "wrong"),
+            _ => Vec::new(),
+        };
+        Self { problem, fields, pages, min_length }
+    }
+
+    /// Returns the problem.
+    pub(super) const fn problem(&self) -> &Problem {
+        &self.problem
+    }
+
+    /// Returns the text beside the field of this member of the API's body; for a nested member, its JSON pointer without
+    /// `#/`.
+    pub(super) fn at(&self, member: &str) -> Option<FieldErrorView> {
+        let pointer = Location::Pointer(format!("#/{member}"));
+        let errors = self.fields.iter().filter(|error| error.location == pointer);
+        let reasons: Vec<_> = errors.map(|error| self.reason(member, error)).collect();
+        (!reasons.is_empty()).then_some(FieldErrorView { reasons })
+    }
+
+    fn reason(&self, member: &str, error: &FieldError) -> ReasonView {
+        let (texts, language) = (&self.pages.catalogue.texts, &self.pages.catalogue.language);
+        let of_member = match member {
+            "username" => texts.invitation.reasons.reason(error.code).map(str::to_owned),
+            "password" | "newPassword" => texts.reset.reason(error.code, language, self.min_length),
+            "email" | "newEmail" if !matches!(error.code, "missing" | "taken") => {
+                Some(texts.fields.address_invalid.to_string())
+            }
+            _ => None,
+        };
+        match of_member.or_else(|| texts.account_pages.refused.reason(error.code).map(str::to_owned)) {
+            Some(text) => ReasonView { text, is_english: false },
+            None => ReasonView { text: error.detail.clone(), is_english: true },
+        }
+    }
+
+    /// Returns the text above the form, for a problem that is not beside a field.
+    pub(super) fn general(&self) -> Option<&str> {
+        let texts = &self.pages.catalogue.texts.account_pages.failed;
+        match &self.problem {
+            _ if !self.fields.is_empty() => None,
+            Problem::RateLimited(_) => Some(&texts.rate_limited),
+            Problem::Overloaded(_) | Problem::Unavailable(_) => Some(&texts.unavailable),
+            Problem::PreconditionFailed => Some(&texts.changed_meanwhile),
+            Problem::EmailNotVerified => Some(&texts.email_not_verified),
+            _ => Some(&texts.other),
+        }
+    }
+
+    /// Logs the cause, and returns the page with the status and the waiting time of the problem.
+    pub(super) fn respond(&self, page: impl FnOnce(StatusCode) -> HttpResponse) -> HttpResponse {
+        self.problem.log_cause();
+        let mut response = page(self.problem.status());
+        if let Some(seconds) = self.problem.retry_after() {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}

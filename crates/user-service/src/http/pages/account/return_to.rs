@@ -1,0 +1,96 @@
+//! Where a reader goes on after signing in: to a page of the account, or to an application whose origin is configured.
+
+use url::Url;
+
+use crate::http::middleware::cross_origin::AllowedOrigins;
+
+/// The account home.
+pub(super) const HOME: &str = "/account";
+/// The longest address that is kept.
+const MAX_BYTES: usize = 2048;
+
+/// A place to which a reader may be sent. Everything else is not one, so there is no open redirect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ReturnTo(String);
+
+impl ReturnTo {
+    /// Parses a path below `/account`, or an absolute URL whose origin is one of `origins`. Returns `None` for anything
+    /// else.
+    pub(super) fn parse(text: &str, origins: &AllowedOrigins) -> Option<Self> {
+        if text.is_empty() || text.len() > MAX_BYTES {
+            return None;
+        }
+        if text.starts_with('/') {
+            return is_account_path(text).then(|| Self(text.to_owned()));
+        }
+        let url = Url::parse(text).ok()?;
+        let is_listed = origins.contains(&url.origin().ascii_serialization());
+        // What was parsed is used, because browsers may read the text differently.
+        (is_listed && url.username().is_empty() && url.password().is_none()).then(|| Self(url.into()))
+    }
+
+    /// Returns the address: ASCII, for the header `Location` and for a hidden field.
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Returns whether the text is a path of an account page, with nothing that a browser could read as another host.
+fn is_account_path(text: &str) -> bool {
+    let path = text.split('?').next().unwrap_or_default();
+    let is_safe = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_=&?.~".contains(&byte);
+    (path == HOME || path.starts_with("/account/"))
+        && !text.contains("//")
+        && !text.contains("..")
+        && text.bytes().all(is_safe)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Option<String> {
+        let origins = AllowedOrigins::parse(["https://app.example.org", "http://localhost:5173"]).unwrap();
+        ReturnTo::parse(text, &origins).map(|to| to.as_str().to_owned())
+    }
+
+    #[test]
+    fn pages_of_the_account_and_configured_origins_are_places() {
+        for text in ["/account", "/account/email", "/account/history?cursor=a_b-c", "http://localhost:5173/x?y=1#z"] {
+            assert_eq!(parse(text).as_deref(), Some(text));
+        }
+        assert_eq!(parse("https://app.example.org").as_deref(), Some("https://app.example.org/"));
+        assert_eq!(parse("https://app.example.org/ä").as_deref(), Some("https://app.example.org/%C3%A4"));
+    }
+
+    #[test]
+    fn nothing_else_is_a_place() {
+        for text in [
+            "",
+            "/",
+            "/sign-in",
+            "/accounts",
+            "//evil.example",
+            "/\\evil.example",
+            "/account//evil.example",
+            "/account/../api",
+            "/account/\r\nset-cookie: a=b",
+            "/account/%0d%0a",
+            "account",
+            "https://evil.example",
+            "https://app.example.org.evil.example",
+            "https://app.example.org@evil.example",
+            "https://user@app.example.org",
+            "https://app.example.org:444",
+            "http://app.example.org",
+            "https:evil.example",
+            "javascript:alert(1)",
+            "data:text/html,x",
+            "\thttps://evil.example",
+            "https://evil.example\\@app.example.org",
+            &format!("/account/{}", "a".repeat(MAX_BYTES)),
+        ] {
+            assert_eq!(parse(text), None, "{text:?}");
+        }
+    }
+}

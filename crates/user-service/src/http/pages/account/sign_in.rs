@@ -1,0 +1,200 @@
+//! `/sign-in` and `/sign-in/code`: start a page session, with the second factor where it is on.
+
+use actix_web::{Error, HttpResponse, http::StatusCode, web};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+
+use super::{
+    form_problem::FormProblem,
+    requests::{VisitorForm, VisitorRequest, redirect},
+    return_to::{HOME, ReturnTo},
+    view::{AccountView, Block, FieldKind, FieldView, FormView, HiddenView, LinkView},
+};
+use crate::{
+    http::pages::texts::account_pages::SignInTexts,
+    problem::Problem,
+    usecase::{self, Login},
+};
+
+/// The query of the page.
+#[derive(Deserialize)]
+pub(super) struct SignInQuery {
+    /// The account page to which the reader goes on.
+    next: Option<String>,
+    /// The address of an application to which the reader goes on.
+    return_to: Option<String>,
+}
+
+/// The form of the first step.
+#[derive(Deserialize)]
+pub(super) struct SignInForm {
+    #[serde(default)]
+    identifier: String,
+    #[serde(default)]
+    password: SecretString,
+    next: Option<String>,
+}
+
+/// The form of the second step.
+#[derive(Deserialize)]
+pub(super) struct CodeForm {
+    #[serde(default, rename = "mfaToken")]
+    mfa_token: SecretString,
+    #[serde(default)]
+    code: SecretString,
+    next: Option<String>,
+}
+
+/// Shows the form; a reader with a session goes on at once.
+pub(super) async fn show_sign_in(
+    request: VisitorRequest,
+    query: web::Query<SignInQuery>,
+) -> Result<HttpResponse, Error> {
+    let query = query.into_inner();
+    let next = request.return_to(query.next.or(query.return_to).as_deref());
+    if request.caller().await?.is_some() {
+        return Ok(redirect(next.as_ref().map_or(HOME, ReturnTo::as_str)));
+    }
+    let texts = &request.pages.catalogue.texts.sign_in;
+    Ok(request.page(StatusCode::OK, &texts.title, sign_in_view(texts, "", next.as_ref(), None)))
+}
+
+/// Verifies the password.
+pub(super) async fn submit_sign_in(
+    VisitorForm { request, form }: VisitorForm<SignInForm>,
+) -> Result<HttpResponse, Error> {
+    let next = request.return_to(form.next.as_deref());
+    let login = Login { identifier: form.identifier.clone(), password: form.password };
+    let problem = match usecase::sign_in(&request.accounts, login, request.origin.clone()).await {
+        Ok(cookie) => return Ok(signed_in(&request, &cookie, next.as_ref()).await),
+        Err(Problem::MfaRequired(token)) => return Ok(code_page(&request, &token, next.as_ref(), None)),
+        Err(problem) => request.problem(problem),
+    };
+    let texts = &request.pages.catalogue.texts.sign_in;
+    let view = sign_in_view(texts, &form.identifier, next.as_ref(), Some(&problem));
+    Ok(request.refused(&problem, &texts.title, view))
+}
+
+/// Verifies the code.
+pub(super) async fn submit_code(VisitorForm { request, form }: VisitorForm<CodeForm>) -> Result<HttpResponse, Error> {
+    let next = request.return_to(form.next.as_deref());
+    match usecase::sign_in_totp(&request.accounts, &form.mfa_token, form.code, request.origin.clone()).await {
+        Ok(cookie) => Ok(signed_in(&request, &cookie, next.as_ref()).await),
+        // The token has expired or was used: the reader begins again.
+        Err(problem @ Problem::TokenInvalid) => {
+            let texts = &request.pages.catalogue.texts.sign_in;
+            let problem = request.problem(problem);
+            let view =
+                AccountView { error: Some((&*texts.expired).into()), ..sign_in_view(texts, "", next.as_ref(), None) };
+            Ok(request.refused(&problem, &texts.title, view))
+        }
+        Err(problem) => {
+            let problem = request.problem(problem);
+            Ok(code_page(&request, &form.mfa_token, next.as_ref(), Some(&problem)))
+        }
+    }
+}
+
+/// Ends the session that the browser had before, and leads on with the new one.
+async fn signed_in(request: &VisitorRequest, cookie: &SecretString, next: Option<&ReturnTo>) -> HttpResponse {
+    if let Some(former) = &request.cookie
+        && let Err(problem) = usecase::sign_out(&request.accounts, former, request.origin.clone()).await
+    {
+        problem.log_cause();
+    }
+    let mut response = redirect(next.map_or(HOME, ReturnTo::as_str));
+    request.set_cookie(&mut response, cookie);
+    response
+}
+
+fn sign_in_view<'a>(
+    texts: &'a SignInTexts,
+    identifier: &'a str,
+    next: Option<&'a ReturnTo>,
+    problem: Option<&'a FormProblem>,
+) -> AccountView<'a> {
+    let form = FormView {
+        path: "/sign-in".into(),
+        hidden: hidden_next(next),
+        fields: vec![
+            FieldView {
+                name: "identifier".into(),
+                label: (&*texts.identifier).into(),
+                value: identifier.into(),
+                autocomplete: Some("username"),
+                is_required: true,
+                is_ltr: true,
+                ..FieldView::default()
+            },
+            FieldView {
+                kind: FieldKind::Password,
+                name: "password".into(),
+                label: (&*texts.password).into(),
+                error: problem.and_then(|problem| problem.at("password")),
+                autocomplete: Some("current-password"),
+                is_required: true,
+                ..FieldView::default()
+            },
+        ],
+        button: &texts.button,
+        ..FormView::default()
+    };
+    let link = |path: &'static str, text| LinkView { path: path.into(), text, value: None };
+    let links = vec![link("/register", &*texts.register), link("/forgot-password", &*texts.forgot)];
+    AccountView {
+        error: problem.and_then(|problem| sign_in_error(texts, problem)).map(Into::into),
+        blocks: vec![Block::Form(form), Block::Links { heading: None, items: links }],
+        ..AccountView::default()
+    }
+}
+
+/// Returns the text above the form of the first or of the second step.
+fn sign_in_error<'a>(texts: &'a SignInTexts, problem: &'a FormProblem) -> Option<&'a str> {
+    match problem.problem() {
+        Problem::InvalidCredentials => Some(&texts.refused),
+        Problem::AccountDisabled => Some(&texts.disabled),
+        Problem::EmailNotVerified => Some(&texts.not_verified),
+        _ => problem.general(),
+    }
+}
+
+fn code_page(
+    request: &VisitorRequest,
+    token: &SecretString,
+    next: Option<&ReturnTo>,
+    problem: Option<&FormProblem>,
+) -> HttpResponse {
+    let texts = &request.pages.catalogue.texts.sign_in;
+    let mut hidden = hidden_next(next);
+    hidden.push(HiddenView { name: "mfaToken", value: token.expose_secret().into() });
+    let error = problem.map(|problem| match problem.problem() {
+        Problem::InvalidCredentials => &*texts.code_refused,
+        _ => problem.general().unwrap_or(&texts.code_refused),
+    });
+    let form = FormView {
+        path: "/sign-in/code".into(),
+        hidden,
+        fields: vec![FieldView {
+            kind: FieldKind::Code,
+            name: "code".into(),
+            label: (&*texts.code).into(),
+            hint: Some((&*texts.code_hint).into()),
+            autocomplete: Some("one-time-code"),
+            is_required: true,
+            is_ltr: true,
+            ..FieldView::default()
+        }],
+        button: &texts.button,
+        ..FormView::default()
+    };
+    let view = AccountView { error: error.map(Into::into), blocks: vec![Block::Form(form)], ..AccountView::default() };
+    match problem {
+        Some(problem) => request.refused(problem, &texts.code_title, view),
+        None => request.page(StatusCode::OK, &texts.code_title, view),
+    }
+}
+
+/// Returns the hidden field that keeps where the reader goes on.
+pub(super) fn hidden_next(next: Option<&ReturnTo>) -> Vec<HiddenView<'_>> {
+    next.map(|next| HiddenView { name: "next", value: next.as_str().into() }).into_iter().collect()
+}
