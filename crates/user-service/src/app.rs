@@ -154,7 +154,9 @@ impl Application {
         let start_page = StartPage::new(health.clone(), config.http.mails_url.as_ref());
         let cookies = CookieSettings::new(&config.auth.issuer);
         if config.pages.enabled && !cookies.is_secure() {
-            tracing::warn!("auth.issuer is plain HTTP on this host: cookies are without Secure and the prefix __Host-");
+            tracing::info!("auth.issuer is plain HTTP on this host: cookies are without Secure and the prefix __Host-");
+        } else if config.pages.enabled && config.auth.issuer.starts_with("http://") {
+            tracing::warn!("auth.issuer is plain HTTP: browsers keep no cookie, so the pages work only over HTTPS");
         }
         let page_settings = PageSettings::new(config.pages.enabled, cookies, &accounts.keys, parsed.origins.clone());
         let (server, intake, api_addresses) = api_server(

@@ -26,7 +26,7 @@ impl CookieSettings {
     /// some browsers refuse others there.
     #[must_use]
     pub fn new(issuer: &str) -> Self {
-        let is_local = Url::parse(issuer).is_ok_and(|url| url.scheme() == "http" && is_local_host(url.host()));
+        let is_local = Url::parse(issuer).is_ok_and(|url| url.scheme() == "http" && url.host().as_ref().is_some_and(is_local_host));
         Self { is_secure: !is_local }
     }
 
@@ -89,12 +89,11 @@ impl CookieSettings {
     }
 }
 
-fn is_local_host(host: Option<Host<&str>>) -> bool {
+fn is_local_host(host: &Host<&str>) -> bool {
     match host {
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
+        Host::Domain(name) => *name == "localhost" || name.ends_with(".localhost"),
+        Host::Ipv4(address) => address.is_loopback(),
+        Host::Ipv6(address) => address.is_loopback(),
     }
 }
 

@@ -307,6 +307,8 @@ impl LocalizedPages {
                 .insert_header((header::CACHE_CONTROL, "no-store"))
                 .insert_header((header::REFERRER_POLICY, referrer_policy))
                 .insert_header((header::X_FRAME_OPTIONS, "DENY"))
+                .insert_header((header::CROSS_ORIGIN_OPENER_POLICY, "same-origin"))
+                .insert_header((header::CROSS_ORIGIN_RESOURCE_POLICY, "same-origin"))
                 .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
                 .insert_header((header::CONTENT_SECURITY_POLICY, policy))
                 .body(html),

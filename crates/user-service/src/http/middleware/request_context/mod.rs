@@ -42,6 +42,8 @@ const MAX_REQUEST_ID_BYTES: usize = 128;
 const MAX_USER_AGENT_CHARS: usize = 256;
 /// One year (RFC 6797), without `includeSubDomains`, because this service does not decide for other hosts of the domain.
 const HSTS: &str = "max-age=31536000";
+/// The policy of a response that is no page: opened in a browser, it loads nothing and stays out of frames.
+const NOT_A_PAGE: &str = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'";
 /// The route label of a path that is not served. The path itself is chosen by the client, so it is not a label.
 const NO_ROUTE: &str = "unmatched";
 
@@ -242,6 +244,9 @@ impl ResponseHeaders {
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         if self.is_https {
             headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(HSTS));
+        }
+        if !headers.contains_key(header::CONTENT_SECURITY_POLICY) {
+            headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(NOT_A_PAGE));
         }
         if self.is_api && !headers.contains_key(header::CACHE_CONTROL) {
             headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -83,7 +83,12 @@ impl FormProblem {
     /// Logs the cause, and returns the page with the status and the waiting time of the problem.
     pub(super) fn respond(&self, page: impl FnOnce(StatusCode) -> HttpResponse) -> HttpResponse {
         self.problem.log_cause();
-        let mut response = page(self.problem.status());
+        let status = match self.problem.status() {
+            // A response with this status must have a challenge for a client without pages (RFC 9110, section 15.5.2).
+            StatusCode::UNAUTHORIZED => StatusCode::UNPROCESSABLE_ENTITY,
+            status => status,
+        };
+        let mut response = page(status);
         if let Some(seconds) = self.problem.retry_after() {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }

@@ -241,6 +241,7 @@ impl VisitorRequest {
     }
 
     /// Returns an account page.
+    #[expect(clippy::needless_pass_by_value, reason = "a view is made for one page")]
     pub(super) fn page(&self, status: StatusCode, title: &str, view: AccountView<'_>) -> HttpResponse {
         let permissions = PagePermissions {
             form_targets: &self.settings.form_targets,

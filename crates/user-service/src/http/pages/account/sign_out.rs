@@ -1,6 +1,12 @@
 //! `/sign-out` and `/signed-out`: end the page session of this browser.
 
-use actix_web::{Error, HttpResponse, http::StatusCode};
+use actix_web::{
+    Error, HttpResponse,
+    http::{
+        StatusCode,
+        header::{HeaderName, HeaderValue},
+    },
+};
 use serde::Deserialize;
 
 use super::{
@@ -8,6 +14,8 @@ use super::{
     view::{AccountView, Block, LinkView},
 };
 use crate::usecase;
+
+const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
 
 /// A form without fields.
 #[derive(Deserialize)]
@@ -21,6 +29,8 @@ pub(super) async fn submit_sign_out(MemberForm { request, .. }: MemberForm<NoFie
     }
     let mut response = redirect("/signed-out");
     visitor.clear_cookie(&mut response);
+    // The pages are not cached, but some browsers keep them for the back button.
+    response.headers_mut().insert(CLEAR_SITE_DATA, HeaderValue::from_static("\"cache\""));
     Ok(response)
 }
 

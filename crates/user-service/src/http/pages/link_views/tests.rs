@@ -119,7 +119,7 @@ fn destructive_forms_have_a_checkbox_and_others_do_not() {
     // Confirming an address is not destructive, so its form has no box.
     let html = html(pages.form_page(LinkPage::VerifyEmail, &form(&account(Purpose::EmailVerification), "t")));
     let confirm = html.split_once("</form>").unwrap().0;
-    assert!(!confirm.contains("checkbox") && html.contains("name=\"action\" value=\"disown\""), "{html}");
+    assert!(!confirm.contains("type=\"checkbox\"") && html.contains("name=\"action\" value=\"disown\""), "{html}");
 }
 
 #[test]
