@@ -581,6 +581,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/auth/reauthenticate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Makes the session recently authenticated.
+         * @description For the next ten minutes, the session may change the email address, the password and the second factor, and export
+         *     and delete the account. The tokens stay the same.
+         */
+        post: operations["reauthenticate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/auth/refresh": {
         parameters: {
             query?: never;
@@ -756,7 +777,8 @@ export interface paths {
         };
         /**
          * Returns all data that is stored about the user, except secrets.
-         * @description If the export cannot be completed, the connection is closed early. So a complete response is a complete export.
+         * @description The session must have given the password, and the second factor if it is on, within the last ten minutes. If the
+         *     export cannot be completed, the connection is closed early. So a complete response is a complete export.
          */
         get: operations["exportMe"];
         put?: never;
@@ -775,7 +797,10 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
-        /** Changes the password of the caller. All other sessions end. */
+        /**
+         * Changes the password of the caller. All other sessions end.
+         * @description If the second factor is on, the session must have given it within the last ten minutes.
+         */
         put: operations["changePassword"];
         post?: never;
         delete?: never;
@@ -970,9 +995,9 @@ export interface paths {
 }
 export interface components {
     schemas: {
-        /** @description The password of the account, to confirm the deletion. */
+        /** @description The password of the account, to confirm the deletion. It may be missing if the session is recently authenticated. */
         AccountDeletion: {
-            password: string;
+            password?: string;
         };
         /** @description An entry of an audit log: an action on an account. */
         AuditEntry: {
@@ -1010,14 +1035,22 @@ export interface components {
             /** @description The `cursor` of the next page; null on the last page. */
             nextCursor?: string | null;
         };
-        /** @description The password, and a code of the second factor. */
+        /**
+         * @description An authentication factor of an account.
+         * @enum {string}
+         */
+        AuthenticationFactor: "password" | "second-factor";
+        /**
+         * @description The password, and a code of the second factor. Each may be missing if the session has given both within the last ten
+         *     minutes.
+         */
         BothFactors: {
             /**
              * @description A code of the authenticator, or a recovery code. Spaces, dashes and letter case do not matter.
              * @example 123 456
              */
-            code: string;
-            password: string;
+            code?: string;
+            password?: string;
         };
         /** @description A client. */
         Client: {
@@ -1052,11 +1085,14 @@ export interface components {
             /** @description The `client_secret`. It is shown only here. */
             secret: string;
         };
-        /** @description The new email address, and the password of the account. */
+        /**
+         * @description The new email address, and the password of the account. The password may be missing if the session is recently
+         *     authenticated.
+         */
         EmailChange: {
             /** @example ada@example.net */
             newEmail: string;
-            password: string;
+            password?: string;
         };
         /** @description The token from the link in the mail. */
         EmailChangeToken: {
@@ -1162,6 +1198,11 @@ export interface components {
         /** @description A stored session, which may have ended. */
         ExportedSession: {
             address?: string | null;
+            /**
+             * Format: date-time
+             * @description The time of the last reauthentication; null if there was none.
+             */
+            authenticatedAt?: string | null;
             /** Format: date-time */
             createdAt: string;
             device?: string | null;
@@ -1174,6 +1215,8 @@ export interface components {
             lastUsedAt: string;
             /** Format: date-time */
             rotatedAt: string;
+            /** @description Whether the second factor was given at that time (without a reauthentication, at the login) or later. */
+            secondFactor: boolean;
             userAgent?: string | null;
         };
         /** @description A device and a network from which the user signed in. */
@@ -1388,6 +1431,8 @@ export interface components {
             mfaToken?: string | null;
             /** @description The `x-request-id` of the response, which is also in the log. */
             requestId?: string | null;
+            /** @description All factors of the account, to send to `/api/auth/reauthenticate`. Only with `reauthentication-required`. */
+            required?: components["schemas"]["AuthenticationFactor"][];
             /**
              * Format: int32
              * @description The HTTP status.
@@ -1407,6 +1452,16 @@ export interface components {
             timezone?: string | null;
             /** @description The new username; cannot be cleared. */
             username?: string;
+        };
+        /** @description The password, and a code of the second factor if it is on. */
+        Reauthentication: {
+            /**
+             * @description A code of the authenticator, or a recovery code. Required exactly if the second factor is on. Spaces, dashes and
+             *     letter case do not matter.
+             * @example 123 456
+             */
+            code?: string;
+            password: string;
         };
         /** @description Recovery codes, shown only once. */
         RecoveryCodes: {
@@ -1599,9 +1654,9 @@ export interface components {
              */
             code: string;
         };
-        /** @description The password of the account. */
+        /** @description The password of the account. It may be missing if the session is recently authenticated. */
         TotpSetup: {
-            password: string;
+            password?: string;
         };
         /** @description The secret for the authenticator, shown only once. */
         TotpStarted: {
@@ -1694,6 +1749,7 @@ export interface components {
 export type AccountDeletion = components['schemas']['AccountDeletion'];
 export type AuditEntry = components['schemas']['AuditEntry'];
 export type AuditPage = components['schemas']['AuditPage'];
+export type AuthenticationFactor = components['schemas']['AuthenticationFactor'];
 export type BothFactors = components['schemas']['BothFactors'];
 export type Client = components['schemas']['Client'];
 export type ClientPage = components['schemas']['ClientPage'];
@@ -1728,6 +1784,7 @@ export type PasswordReset = components['schemas']['PasswordReset'];
 export type PasswordResetConfirmation = components['schemas']['PasswordResetConfirmation'];
 export type Problem = components['schemas']['Problem'];
 export type ProfilePatch = components['schemas']['ProfilePatch'];
+export type Reauthentication = components['schemas']['Reauthentication'];
 export type RecoveryCodes = components['schemas']['RecoveryCodes'];
 export type Refresh = components['schemas']['Refresh'];
 export type Registration = components['schemas']['Registration'];
@@ -4783,6 +4840,135 @@ export interface operations {
             };
         };
     };
+    reauthenticate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Reauthentication"];
+            };
+        };
+        responses: {
+            /** @description The session is recently authenticated */
+            204: {
+                headers: {
+                    /** @description The id of the request, which is also in the log */
+                    "x-request-id"?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `malformed-body` */
+            400: {
+                headers: {
+                    /** @description The id of the request, which is also in the log */
+                    "x-request-id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthorized` */
+            401: {
+                headers: {
+                    /** @description The challenge (RFC 6750; RFC 7617 for clients) */
+                    "WWW-Authenticate"?: string;
+                    /** @description The id of the request, which is also in the log */
+                    "x-request-id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `wrong-password`; `wrong-code`; `reauthentication-required`: the second factor is on, and `code` is missing */
+            403: {
+                headers: {
+                    /** @description The id of the request, which is also in the log */
+                    "x-request-id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `conflict`: there is a `code`, but the second factor is not on */
+            409: {
+                headers: {
+                    /** @description The id of the request, which is also in the log */
+                    "x-request-id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body-too-large` */
+            413: {
+                headers: {
+                    /** @description The id of the request, which is also in the log */
+                    "x-request-id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported-media-type` */
+            415: {
+                headers: {
+                    /** @description The id of the request, which is also in the log */
+                    "x-request-id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `validation-failed` */
+            422: {
+                headers: {
+                    /** @description The id of the request, which is also in the log */
+                    "x-request-id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate-limited`: every response of this operation has `RateLimit-Policy` and `RateLimit` */
+            429: {
+                headers: {
+                    /** @description The number of seconds to wait */
+                    "Retry-After"?: number;
+                    /** @description The id of the request, which is also in the log */
+                    "x-request-id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `overloaded`, `unavailable` */
+            503: {
+                headers: {
+                    /** @description The number of seconds to wait */
+                    "Retry-After"?: number;
+                    /** @description The id of the request, which is also in the log */
+                    "x-request-id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     refresh: {
         parameters: {
             query?: never;
@@ -5284,7 +5470,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `wrong-password` */
+            /** @description `wrong-password`, `reauthentication-required` */
             403: {
                 headers: {
                     /** @description The id of the request, which is also in the log */
@@ -5618,7 +5804,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `wrong-password` */
+            /** @description `wrong-password`, `reauthentication-required` */
             403: {
                 headers: {
                     /** @description The id of the request, which is also in the log */
@@ -5747,7 +5933,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `wrong-password` */
+            /** @description `wrong-password`, `reauthentication-required` */
             403: {
                 headers: {
                     /** @description The id of the request, which is also in the log */
@@ -5865,6 +6051,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `reauthentication-required` */
+            403: {
+                headers: {
+                    /** @description The id of the request, which is also in the log */
+                    "x-request-id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `overloaded`, `unavailable` */
             503: {
                 headers: {
@@ -5929,7 +6126,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `wrong-password` */
+            /** @description `wrong-password`; `reauthentication-required`: only if the second factor is on */
             403: {
                 headers: {
                     /** @description The id of the request, which is also in the log */
@@ -6280,7 +6477,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `wrong-password`, `email-not-verified` */
+            /** @description `wrong-password`, `reauthentication-required`, `email-not-verified` */
             403: {
                 headers: {
                     /** @description The id of the request, which is also in the log */
@@ -6409,7 +6606,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `wrong-password`, `wrong-code` */
+            /** @description `wrong-password`, `wrong-code`, `reauthentication-required` */
             403: {
                 headers: {
                     /** @description The id of the request, which is also in the log */
@@ -6671,7 +6868,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `wrong-password`, `wrong-code` */
+            /** @description `wrong-password`, `wrong-code`, `reauthentication-required` */
             403: {
                 headers: {
                     /** @description The id of the request, which is also in the log */
@@ -6800,7 +6997,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `wrong-password`, `wrong-code` */
+            /** @description `wrong-password`, `wrong-code`, `reauthentication-required` */
             403: {
                 headers: {
                     /** @description The id of the request, which is also in the log */

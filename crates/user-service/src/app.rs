@@ -261,6 +261,8 @@ fn api_server(
     let scope = web::Data::new(scope);
     let (pages, start_page) = (web::Data::new(pages), web::Data::new(start_page));
     let page_settings = web::Data::new(page_settings);
+    let cookies = web::Data::new(CookieSettings::new(&config.auth.issuer));
+    let origins = web::Data::new(origins);
     let discovery = web::Data::new(Discovery::new(&config.auth.issuer, config.http.docs));
     let http = &config.http;
     let operation_timeout = config.mongodb.operation_timeout;
@@ -286,6 +288,9 @@ fn api_server(
             .app_data(discovery.clone())
             .wrap(from_fn(move |request, next| answers.clone().reserve(request, next)))
             .wrap(origins.middleware())
+            .wrap(from_fn(http::allow_credentials))
+            .app_data(origins.clone())
+            .app_data(cookies.clone())
             .wrap(from_fn(http::rate_limit_headers))
             .wrap(from_fn(http::request_context))
             .wrap(from_fn(move |request: ServiceRequest, next: Next<_>| {

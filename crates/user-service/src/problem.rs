@@ -49,9 +49,9 @@ macro_rules! problems {
             /// The request has no bearer token. The type is that of [`Problem::Unauthorized`], but RFC 6750, section
             /// 3.1, requires a challenge without an error code.
             TokenMissing,
-            /// No client may do this, whatever its scopes are. The type is that of [`Problem::Forbidden`]; the text says
-            /// what, in a sentence.
-            ForbiddenToClients(&'static str),
+            /// No client may do this, whatever its scopes are, or no page of this origin. The type is that of
+            /// [`Problem::Forbidden`]; the text says what, in a sentence.
+            ForbiddenBecause(&'static str),
         }
 
         /// The closed set of problem types; each has a page at `/problems/<slug>`.
@@ -65,7 +65,7 @@ macro_rules! problems {
                 match self {
                     $(Self::$name { .. } => ProblemType::$name,)*
                     Self::TokenMissing => ProblemType::Unauthorized,
-                    Self::ForbiddenToClients(_) => ProblemType::Forbidden,
+                    Self::ForbiddenBecause(_) => ProblemType::Forbidden,
                 }
             }
         }
@@ -359,7 +359,7 @@ impl Problem {
     pub fn detail(&self) -> Cow<'static, str> {
         match self {
             Self::MalformedBody(detail) => Cow::Owned(detail.clone()),
-            Self::Conflict(detail) | Self::ForbiddenToClients(detail) => Cow::Borrowed(detail),
+            Self::Conflict(detail) | Self::ForbiddenBecause(detail) => Cow::Borrowed(detail),
             Self::InsufficientScope(scopes) => {
                 Cow::Owned(format!("This requires a token with one of these scopes: {scopes}."))
             }

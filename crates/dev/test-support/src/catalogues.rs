@@ -13,7 +13,8 @@ use toml::{Table, Value};
 pub const LANGUAGES: [&str; 10] = ["ar", "de", "en", "es", "fr", "it", "ja", "nl", "pl", "pt"];
 
 /// Texts that are the same in English: the words are usual in the language.
-const LOANWORDS: &[(&str, &str)] = &[("de", "Code"), ("fr", "Code"), ("it", "Password"), ("nl", "Code")];
+const LOANWORDS: &[(&str, &str)] =
+    &[("de", "Code"), ("es", "No"), ("fr", "Code"), ("it", "No"), ("it", "Password"), ("nl", "Code")];
 
 /// The placeholders of dates.
 const DATES: [&str; 3] = ["{event_time}", "{link_expires_at}", "{locked_until}"];

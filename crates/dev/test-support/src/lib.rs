@@ -25,7 +25,7 @@ mod stack;
 mod world;
 
 pub use api::{Api, ApiResponse, TestUser, Tokens};
-pub use browser::Browser;
+pub use browser::{Browser, Cookie};
 pub use catalogues::{LANGUAGES, assert_catalogues};
 pub use documents::{count, find_all, wait_for_count};
 pub use hostile_names::HOSTILE_NAMES;

@@ -48,7 +48,9 @@ pub mod username;
 pub mod username_history;
 
 pub use self::admin_reason::AdminReason;
-pub use self::attribute_rules::{AttributeRules, Writer};
+pub use self::attribute_rules::{
+    AttributeChoice, AttributeField, AttributeInput, AttributeRules, LineFormat, Writer, attribute_patch,
+};
 pub use self::attributes::Attributes;
 pub use self::client::{Client, ClientId, ClientName, ClientSecret, Scope, Scopes};
 pub use self::context_words::ContextWords;

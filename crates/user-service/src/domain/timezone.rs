@@ -1,11 +1,26 @@
 //! Time zones of users.
 
+use std::sync::LazyLock;
+
 use jiff::tz::TimeZoneDatabase;
 
 use super::invalid_value::Invalid;
 
 /// Maximum length of the input in bytes. Every name in the database is shorter.
 const MAX_BYTES: usize = 64;
+/// The areas whose zones are named after places. The other names in the database are abbreviations, and former names.
+const AREAS: [&str; 10] =
+    ["Africa", "America", "Antarctica", "Arctic", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific"];
+
+static COMMON_NAMES: LazyLock<Vec<String>> = LazyLock::new(|| {
+    let database = TimeZoneDatabase::bundled();
+    let names = database.available().map(|name| name.as_str().to_owned());
+    let is_common =
+        |name: &String| *name == "UTC" || name.split_once('/').is_some_and(|(area, _)| AREAS.contains(&area));
+    let mut names: Vec<String> = names.filter(is_common).collect();
+    names.sort_unstable();
+    names
+});
 
 /// The name of a time zone in the IANA database, in the spelling of the database. The database is compiled in, so all
 /// replicas know the same names.
@@ -32,6 +47,11 @@ impl Timezone {
         // In CLDR, "Etc/Unknown" means that there is no time zone.
         let name = zone.iana_name().filter(|_| !zone.is_unknown()).ok_or_else(invalid)?;
         Ok(Self(name.to_owned()))
+    }
+
+    /// Returns the names for people to choose from, in alphabetical order. [`parse`](Self::parse) knows more.
+    pub fn common_names() -> impl Iterator<Item = &'static str> {
+        COMMON_NAMES.iter().map(String::as_str)
     }
 
     #[must_use]
@@ -66,6 +86,21 @@ mod tests {
             ["", "Berlin", "Europe/", "CET-1CEST", "+02:00", "Etc/Unknown", "../../etc/passwd", "Europe/ Berlin", "😀"],
         );
         assert!(Timezone::parse(&"a".repeat(100_000)).is_err());
+    }
+
+    #[test]
+    fn the_common_names_are_places_that_can_be_chosen() {
+        let names: Vec<&str> = Timezone::common_names().collect();
+        assert!(names.is_sorted() && (350..500).contains(&names.len()), "{}", names.len());
+        for name in ["Europe/Berlin", "America/Argentina/Ushuaia", "UTC"] {
+            assert!(names.contains(&name), "{name}");
+        }
+        for name in ["CET", "Etc/GMT+1", "US/Pacific", "SystemV/PST8", "Etc/Unknown"] {
+            assert!(!names.contains(&name), "{name}");
+        }
+        for name in names {
+            assert_eq!(Timezone::parse(name).unwrap().as_str(), name);
+        }
     }
 
     #[test]

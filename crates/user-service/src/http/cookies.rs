@@ -26,7 +26,8 @@ impl CookieSettings {
     /// some browsers refuse others there.
     #[must_use]
     pub fn new(issuer: &str) -> Self {
-        let is_local = Url::parse(issuer).is_ok_and(|url| url.scheme() == "http" && url.host().as_ref().is_some_and(is_local_host));
+        let is_local = Url::parse(issuer)
+            .is_ok_and(|url| url.scheme() == "http" && url.host().as_ref().is_some_and(is_local_host));
         Self { is_secure: !is_local }
     }
 

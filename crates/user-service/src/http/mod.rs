@@ -19,7 +19,7 @@ mod routes;
 pub use api::discovery::Discovery;
 pub use extractors::client_address::{ClientAddressHeader, TrustedProxies};
 pub use middleware::{
-    cross_origin::AllowedOrigins,
+    cross_origin::{AllowedOrigins, allow_credentials},
     http_metrics::HttpMetrics,
     panic_boundary::catch_panics,
     rate_limit_headers::rate_limit_headers,

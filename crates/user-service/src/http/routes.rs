@@ -60,6 +60,7 @@ pub fn configure(config: &mut ServiceConfig, docs: bool) {
         .service(link_page("/undo-change", web::to(show_undo_change), web::to(submit_undo_change)))
         .service(link_page("/accept-invitation", web::to(show_accept_invitation), web::to(submit_accept_invitation)))
         .configure(account::configure)
+        .configure(account::password_strength::configure)
         .configure(logo::configure)
         .configure(problem_pages::configure)
         .default_service(web::to(not_found));

@@ -39,7 +39,7 @@ pub use self::import::{
 };
 pub use self::invitation::{Invitation, Invitations, accept_invitation, invite_user, resend_invitation};
 pub use self::mailed_links::{LinkState, LinkedAccount, link_state, request_mail, resend_link, undo_change};
-pub use self::password::{ChangePassword, PasswordValidation, change_password, reset_password};
+pub use self::password::{ChangePassword, PasswordValidation, change_password, check_new_password, reset_password};
 pub use self::privacy::{
     AuditLogEntry, ExportedFactor, ExportedKey, ExportedPendingEvent, ExportedSession, ExportedToken, ExportedUsedLink,
     PersonalData, PersonalDataExport, delete_account, own_audit_log, start_export,

@@ -100,7 +100,7 @@ pub async fn update_profile(
 ///
 /// # Errors
 /// Returns [`Problem::ValidationFailed`], [`Problem::UsernameTaken`], [`Problem::PreconditionFailed`],
-/// [`Problem::NotFound`], [`Problem::ForbiddenToClients`], or a conflict for the last administrator.
+/// [`Problem::NotFound`], [`Problem::ForbiddenBecause`], or a conflict for the last administrator.
 pub async fn edit_user(
     accounts: &Arc<AccountService>,
     id: Uuid,
@@ -110,7 +110,7 @@ pub async fn edit_user(
     origin: Origin,
 ) -> Result<User, Problem> {
     if roles.is_some() && matches!(origin.actor, Actor::Client(_)) {
-        return Err(Problem::ForbiddenToClients("A client cannot change roles."));
+        return Err(Problem::ForbiddenBecause("A client cannot change roles."));
     }
     let mut validation = Validation::default();
     let change = ProfileChange::parse(patch, &mut validation);

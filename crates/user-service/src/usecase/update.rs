@@ -58,7 +58,7 @@ impl Load for Managed {
     async fn load(&mut self, now: Timestamp) -> Result<(UserRecord, ()), Problem> {
         let (user, ()) = self.account.load(now).await?;
         if matches!(self.actor, Actor::Client(_)) && !user.roles.is_empty() {
-            return Err(Problem::ForbiddenToClients("A client cannot change an account that has a role."));
+            return Err(Problem::ForbiddenBecause("A client cannot change an account that has a role."));
         }
         Ok((user, ()))
     }

@@ -4,11 +4,16 @@
 //! The schema is self-contained: it must not refer to other documents, and nothing is fetched. Patterns run on an
 //! engine with linear time, so look-around and back-references are errors.
 
+mod fields;
+mod member_order;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use jsonschema::{Draft, PatternOptions, Validator};
 use serde_json::{Map, Value};
 
+pub use self::fields::{AttributeChoice, AttributeField, AttributeInput, LineFormat, attribute_patch};
+use self::member_order::MemberOrder;
 use super::{
     attributes::Attributes,
     invalid_value::Invalid,
@@ -37,6 +42,7 @@ pub struct AttributeRules {
     validator: Option<Validator>,
     /// `null` without a schema.
     schema: Value,
+    order: MemberOrder,
     admin_only: MarkedMembers,
     public: MarkedMembers,
 }
@@ -72,6 +78,7 @@ impl AttributeRules {
     /// Returns [`InvalidSchema`] if the text is not a usable schema.
     pub fn parse(text: &str) -> Result<Self, InvalidSchema> {
         let schema: Value = serde_json::from_str(text).map_err(InvalidSchema::NotJson)?;
+        let order = MemberOrder::parse(text).map_err(InvalidSchema::NotJson)?;
         if schema.get("$schema").is_some_and(|draft| draft != DRAFT) {
             return Err(InvalidSchema::OtherDraft);
         }
@@ -93,7 +100,7 @@ impl AttributeRules {
         let unwritable = required.filter_map(Value::as_str).find(|name| admin_only.is_marked(name));
         match unwritable {
             Some(name) => Err(InvalidSchema::RequiredAdminOnly(name.to_owned())),
-            None => Ok(Self { validator: Some(validator), schema, admin_only, public }),
+            None => Ok(Self { validator: Some(validator), schema, order, admin_only, public }),
         }
     }
 

@@ -5,7 +5,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{responses::ApiResult, user_body::UserBody};
+use super::{refresh_cookie::RefreshCookie, responses::ApiResult, user_body::UserBody};
 use crate::{
     http::extractors::{json_body::JsonBody, requests::ClientRequest},
     usecase::{self, Login, SignedIn},
@@ -21,15 +21,29 @@ pub(crate) struct LoginBody {
     identifier: String,
     #[schema(value_type = String, example = "correct horse battery")]
     password: SecretString,
+    /// Whether the refresh token goes into a cookie that scripts cannot read, instead of the body: for a browser
+    /// application whose origin is in `http.cors_allowed_origins`.
+    #[serde(default)]
+    #[schema(default = false)]
+    cookie: bool,
 }
 
 /// Starts a session with a password.
 #[utoipa::path(post, path = "/api/auth/login", tag = "session", operation_id = "login", request_body = LoginBody,
     responses((status = 200, description = "The tokens and the account", body = SignedInBody)),
-    extensions(("x-problems" = json!(["invalid-credentials", "mfa-required: send `mfaToken` to `/api/auth/login/totp`", "account-disabled", "email-not-verified", "rate-limited"]))))]
-pub(in crate::http) async fn login(request: ClientRequest, JsonBody(body): JsonBody<LoginBody>) -> ApiResult {
+    extensions(("x-problems" = json!(["invalid-credentials", "mfa-required: send `mfaToken` to `/api/auth/login/totp`", "account-disabled", "email-not-verified", "forbidden: `cookie` is true and the origin is not listed", "rate-limited"]))))]
+pub(in crate::http) async fn login(
+    request: ClientRequest,
+    cookie: RefreshCookie,
+    JsonBody(body): JsonBody<LoginBody>,
+) -> ApiResult {
+    if body.cookie {
+        cookie.require_listed_origin()?;
+    }
     let login = Login { identifier: body.identifier, password: body.password };
-    usecase::login(&request.accounts, login, request.origin).await.map(HttpResponse::from)
+    let signed_in = usecase::login(&request.accounts, login, request.origin).await?;
+    let idle = request.accounts.lifetimes.sessions.idle;
+    Ok(if body.cookie { cookie.respond(signed_in, idle) } else { signed_in_response(signed_in.into()) })
 }
 
 /// The token that stands for the verified password, and a code of the second factor.
@@ -43,14 +57,27 @@ pub(crate) struct LoginTotpBody {
     /// A code of the authenticator, or a recovery code. Spaces, dashes and letter case do not matter.
     #[schema(value_type = String, example = "123 456")]
     code: SecretString,
+    /// As at `POST /api/auth/login`.
+    #[serde(default)]
+    #[schema(default = false)]
+    cookie: bool,
 }
 
 /// Starts a session with the second factor, after `POST /api/auth/login` has verified the password.
 #[utoipa::path(post, path = "/api/auth/login/totp", tag = "session", operation_id = "loginTotp", request_body = LoginTotpBody,
     responses((status = 200, description = "The tokens and the account", body = SignedInBody)),
-    extensions(("x-problems" = json!(["token-invalid: the token is unknown, used or expired; log in again", "invalid-credentials: the code is wrong or was already used", "rate-limited"]))))]
-pub(in crate::http) async fn login_totp(request: ClientRequest, JsonBody(body): JsonBody<LoginTotpBody>) -> ApiResult {
-    usecase::login_totp(&request.accounts, &body.mfa_token, body.code, request.origin).await.map(HttpResponse::from)
+    extensions(("x-problems" = json!(["token-invalid: the token is unknown, used or expired; log in again", "invalid-credentials: the code is wrong or was already used", "forbidden: `cookie` is true and the origin is not listed", "rate-limited"]))))]
+pub(in crate::http) async fn login_totp(
+    request: ClientRequest,
+    cookie: RefreshCookie,
+    JsonBody(body): JsonBody<LoginTotpBody>,
+) -> ApiResult {
+    if body.cookie {
+        cookie.require_listed_origin()?;
+    }
+    let signed_in = usecase::login_totp(&request.accounts, &body.mfa_token, body.code, request.origin).await?;
+    let idle = request.accounts.lifetimes.sessions.idle;
+    Ok(if body.cookie { cookie.respond(signed_in, idle) } else { signed_in_response(signed_in.into()) })
 }
 
 /// The tokens of a session, and the account.
@@ -64,19 +91,25 @@ pub(crate) struct SignedInBody {
     token_type: &'static str,
     /// The lifetime of the access token in seconds.
     expires_in: u64,
-    /// A token for `POST /api/auth/refresh`, valid for one refresh.
-    refresh_token: String,
+    /// A token for `POST /api/auth/refresh`, valid for one refresh. It is absent if it is in the cookie.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub(super) refresh_token: Option<String>,
     user: UserBody,
 }
 
-impl From<SignedIn> for HttpResponse {
+impl From<SignedIn> for SignedInBody {
     fn from(signed_in: SignedIn) -> Self {
-        Self::Ok().json(SignedInBody {
+        Self {
             access_token: signed_in.access_token.expose_secret().to_owned(),
             token_type: "Bearer",
             expires_in: signed_in.expires_in.as_secs(),
-            refresh_token: signed_in.refresh_token.expose_secret().to_owned(),
+            refresh_token: Some(signed_in.refresh_token.expose_secret().to_owned()),
             user: signed_in.user.into(),
-        })
+        }
     }
+}
+
+pub(super) fn signed_in_response(body: SignedInBody) -> HttpResponse {
+    HttpResponse::Ok().json(body)
 }

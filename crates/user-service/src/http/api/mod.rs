@@ -20,6 +20,7 @@ mod personal_data_body;
 pub(super) mod personal_data_export;
 mod profile_patch_body;
 pub(super) mod reauthentication;
+mod refresh_cookie;
 pub(super) mod registration;
 mod responses;
 pub(super) mod second_factor;

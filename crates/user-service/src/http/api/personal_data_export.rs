@@ -21,7 +21,7 @@ use crate::{
 
 /// Returns all data that is stored about the user, except secrets.
 ///
-/// The session must have given the password, and where it is on the second factor, within the last ten minutes. If the
+/// The session must have given the password, and the second factor if it is on, within the last ten minutes. If the
 /// export cannot be completed, the connection is closed early. So a complete response is a complete export.
 #[utoipa::path(get, path = "/api/users/me/export", tag = "account", operation_id = "exportMe", security(("bearer" = [])),
     responses((status = 200, description = "The export", body = ExportBody, headers(("Content-Disposition" = String, description = "A file name for the export")))),

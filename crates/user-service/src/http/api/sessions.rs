@@ -8,17 +8,19 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{
-    login::SignedInBody,
+    login::{SignedInBody, signed_in_response},
+    refresh_cookie::{PresentedToken, RefreshCookie},
     responses::{ApiResult, no_content},
 };
 use crate::{
     domain::Cursor,
     http::extractors::{
-        json_body::JsonBody,
+        json_body::BodyOrEmpty,
         paging::{PageParameters, PageRequest, page_response},
         parameters::{PathId, Query},
         requests::{ClientRequest, UserRequest},
     },
+    problem::Problem,
     usecase::{self, ListedSession},
 };
 
@@ -106,25 +108,54 @@ pub(in crate::http) async fn end_session(request: UserRequest, id: PathId) -> Ap
 #[schema(as = Refresh)]
 pub(crate) struct RefreshTokenBody {
     #[schema(value_type = String)]
-    refresh_token: SecretString,
+    pub(super) refresh_token: SecretString,
 }
 
 /// Exchanges a refresh token for the next tokens of its session.
 ///
-/// A refresh token that was already used ends its session.
+/// A refresh token that was already used ends its session. In cookie mode the body is empty.
 #[utoipa::path(post, path = "/api/auth/refresh", tag = "session", operation_id = "refresh", request_body = RefreshTokenBody,
     responses((status = 200, description = "The tokens and the account", body = SignedInBody)),
     extensions(("x-problems" = json!(["unauthorized", "rate-limited: this response has `RateLimit-Policy` and `RateLimit`"]))))]
-pub(in crate::http) async fn refresh(request: ClientRequest, JsonBody(body): JsonBody<RefreshTokenBody>) -> ApiResult {
-    usecase::refresh(&request.accounts, &body.refresh_token, request.origin).await.map(HttpResponse::from)
+pub(in crate::http) async fn refresh(
+    request: ClientRequest,
+    cookie: RefreshCookie,
+    body: BodyOrEmpty<RefreshTokenBody>,
+) -> ApiResult {
+    match cookie.presented(body)? {
+        PresentedToken::Body(token) => {
+            let signed_in = usecase::refresh(&request.accounts, &token, request.origin).await?;
+            Ok(signed_in_response(signed_in.into()))
+        }
+        PresentedToken::Cookie(token) => match usecase::refresh(&request.accounts, &token, request.origin).await {
+            Ok(signed_in) => Ok(cookie.respond(signed_in, request.accounts.lifetimes.sessions.idle)),
+            Err(problem @ Problem::Unauthorized) => Ok(cookie.clear(HttpResponse::from_error(problem))),
+            Err(problem) => Err(problem),
+        },
+    }
 }
 
 /// Ends the session of the refresh token.
 ///
-/// The response is 204 for any string.
+/// The response is 204 for any string. In cookie mode the body is empty.
 #[utoipa::path(post, path = "/api/auth/logout", tag = "session", operation_id = "logout", request_body = RefreshTokenBody,
     responses((status = 204, description = "The session has ended, if there was one")),
     extensions(("x-problems" = json!(["rate-limited: this response has `RateLimit-Policy` and `RateLimit`"]))))]
-pub(in crate::http) async fn logout(request: ClientRequest, JsonBody(body): JsonBody<RefreshTokenBody>) -> ApiResult {
-    usecase::logout(&request.accounts, &body.refresh_token, request.origin).await.map(no_content)
+pub(in crate::http) async fn logout(
+    request: ClientRequest,
+    cookie: RefreshCookie,
+    body: BodyOrEmpty<RefreshTokenBody>,
+) -> ApiResult {
+    match cookie.presented(body) {
+        Ok(PresentedToken::Body(token)) => {
+            usecase::logout(&request.accounts, &token, request.origin).await.map(no_content)
+        }
+        Ok(PresentedToken::Cookie(token)) => {
+            usecase::logout(&request.accounts, &token, request.origin).await?;
+            Ok(cookie.clear(no_content(())))
+        }
+        // Without a cookie there is no session to end.
+        Err(Problem::Unauthorized) => Ok(no_content(())),
+        Err(problem) => Err(problem),
+    }
 }

@@ -50,6 +50,33 @@ impl<T: DeserializeOwned + ToSchema + 'static> FromRequest for JsonBody<T> {
     }
 }
 
+/// A JSON object like [`JsonBody`] that the client may omit, because something else can replace it.
+#[derive(Debug)]
+pub enum BodyOrEmpty<T> {
+    Body(T),
+    /// There is no body, or an empty object. The problem is that of a [`JsonBody`].
+    Empty(Problem),
+}
+
+impl<T: DeserializeOwned + ToSchema + 'static> FromRequest for BodyOrEmpty<T> {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let body = read_body(request, payload, &["application/json"]);
+        async move {
+            let body = body.await?;
+            let is_empty = matches!(body.trim_ascii(), b"" | b"{}");
+            match parse_body(&body) {
+                Ok(body) => Ok(Self::Body(body)),
+                Err(problem) if is_empty => Ok(Self::Empty(problem)),
+                Err(problem) => Err(problem),
+            }
+        }
+        .boxed_local()
+    }
+}
+
 impl<T: DeserializeOwned + ToSchema + 'static> FromRequest for MergePatchBody<T> {
     type Error = Problem;
     type Future = LocalBoxFuture<'static, Result<Self, Problem>>;

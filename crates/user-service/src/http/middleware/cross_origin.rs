@@ -3,8 +3,14 @@
 
 use actix_cors::Cors;
 use actix_web::{
-    http::{Method, header},
-    middleware::Condition,
+    Error,
+    body::MessageBody,
+    dev::{ServiceRequest, ServiceResponse},
+    http::{
+        Method,
+        header::{self, HeaderValue},
+    },
+    middleware::{Condition, Next},
 };
 use url::Url;
 
@@ -21,6 +27,27 @@ pub struct AllowedOrigins(Vec<String>);
     "`{0}` is not an origin such as https://app.example.org: it must have scheme, host and port, and nothing after them"
 )]
 pub struct InvalidOrigin(String);
+
+/// The endpoints that read or set a cookie for an application on a listed origin.
+const WITH_COOKIE: [&str; 4] = ["/api/auth/login", "/api/auth/login/totp", "/api/auth/refresh", "/api/auth/logout"];
+
+/// Lets an allowed origin send cookies to the endpoints that use one: `App::wrap(from_fn(allow_credentials))`, which must
+/// run around [`AllowedOrigins::middleware`].
+///
+/// # Errors
+/// Returns the errors of the inner service.
+pub async fn allow_credentials<B: MessageBody>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<B>, Error> {
+    let has_cookie = WITH_COOKIE.contains(&request.path());
+    let mut response = next.call(request).await?;
+    if has_cookie && response.headers().contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN) {
+        let allowed = HeaderValue::from_static("true");
+        response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, allowed);
+    }
+    Ok(response)
+}
 
 impl AllowedOrigins {
     /// Parses origins in the form in which browsers send them. `*` is refused: an operator who wants to allow every

@@ -12,7 +12,7 @@ use actix_web::{
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
 use branding::{Brand, Branding, Link, Logo, Support};
-use i18n::{Catalogue, Catalogues, InvalidFile, MissingTexts, SafeHtml, TemplateSource, Templates};
+use i18n::{Catalogue, Catalogues, InvalidFile, Language, MissingTexts, SafeHtml, TemplateSource, Templates};
 use include_dir::{Dir, include_dir};
 use serde::Serialize;
 use service_kit::panics;
@@ -265,6 +265,11 @@ impl LocalizedPages {
     /// Returns the BCP 47 tag of the language.
     pub(in crate::http) fn tag(&self) -> &str {
         &self.catalogue.language.tag
+    }
+
+    /// Returns the languages of all pages.
+    pub(super) fn languages(&self) -> impl Iterator<Item = &Language> {
+        self.pages.catalogues.iter().map(|catalogue| &catalogue.language)
     }
 
     /// Returns the same pages in English.

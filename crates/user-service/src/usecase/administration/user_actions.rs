@@ -25,7 +25,7 @@ use crate::{
 /// change of the address. The link of an invitation expires. An account that is already disabled stays unchanged.
 ///
 /// # Errors
-/// Returns [`Problem::NotFound`], a conflict for the last administrator, or [`Problem::ForbiddenToClients`].
+/// Returns [`Problem::NotFound`], a conflict for the last administrator, or [`Problem::ForbiddenBecause`].
 pub async fn disable_user(accounts: &Arc<AccountService>, id: Uuid, origin: Origin) -> Result<(), Problem> {
     let (account, outbox) = (accounts.managed(id, &origin), accounts.outbox.clone());
     let disable = move |user: &UserRecord, (), attempt: Attempt| {
@@ -49,7 +49,7 @@ pub async fn disable_user(accounts: &Arc<AccountService>, id: Uuid, origin: Orig
 /// Enables an account: accepts logins again. An active account stays unchanged.
 ///
 /// # Errors
-/// Returns [`Problem::NotFound`] or [`Problem::ForbiddenToClients`].
+/// Returns [`Problem::NotFound`] or [`Problem::ForbiddenBecause`].
 pub async fn enable_user(accounts: &Arc<AccountService>, id: Uuid, origin: Origin) -> Result<(), Problem> {
     let (account, outbox) = (accounts.managed(id, &origin), accounts.outbox.clone());
     let enable = move |user: &UserRecord, (), attempt: Attempt| {
@@ -70,7 +70,7 @@ pub async fn enable_user(accounts: &Arc<AccountService>, id: Uuid, origin: Origi
 /// Ends all sessions of an account, including their access tokens. If there is no session to end, nothing is written.
 ///
 /// # Errors
-/// Returns [`Problem::NotFound`] or [`Problem::ForbiddenToClients`].
+/// Returns [`Problem::NotFound`] or [`Problem::ForbiddenBecause`].
 pub async fn end_sessions(accounts: &Arc<AccountService>, id: Uuid, origin: Origin) -> Result<(), Problem> {
     let load = WithSessionsToEnd { accounts: Arc::clone(accounts), account: accounts.managed(id, &origin) };
     let outbox = accounts.outbox.clone();

@@ -24,7 +24,7 @@ const DISABLED: Problem = Problem::Conflict("The account is disabled. Enable it 
 /// Mails a new link. The earlier link becomes void.
 ///
 /// # Errors
-/// Returns [`Problem::NotFound`], [`Problem::ForbiddenToClients`], [`Problem::RateLimited`], or a conflict if the account
+/// Returns [`Problem::NotFound`], [`Problem::ForbiddenBecause`], [`Problem::RateLimited`], or a conflict if the account
 /// has no open invitation or is disabled.
 pub async fn resend_invitation(accounts: &Arc<AccountService>, id: Uuid, origin: Origin) -> Result<(), Problem> {
     let inviter = accounts.name_of_inviter(&origin).await?;
@@ -46,7 +46,7 @@ pub async fn resend_invitation(accounts: &Arc<AccountService>, id: Uuid, origin:
     };
     match accounts.update(account, resend).await {
         // Another request was first, so this one sends no mail.
-        Err(problem @ (Problem::Conflict(_) | Problem::NotFound | Problem::ForbiddenToClients(_))) => {
+        Err(problem @ (Problem::Conflict(_) | Problem::NotFound | Problem::ForbiddenBecause(_))) => {
             accounts.rate_limiter.refund(&charges).await;
             Err(problem)
         }

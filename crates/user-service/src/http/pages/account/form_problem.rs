@@ -45,9 +45,24 @@ impl FormProblem {
     /// Returns the text beside the field of this member of the API's body; for a nested member, its JSON pointer without
     /// `#/`.
     pub(super) fn at(&self, member: &str) -> Option<FieldErrorView> {
-        let pointer = Location::Pointer(format!("#/{member}"));
-        let errors = self.fields.iter().filter(|error| error.location == pointer);
-        let reasons: Vec<_> = errors.map(|error| self.reason(member, error)).collect();
+        self.matching(member, str::is_empty)
+    }
+
+    /// Returns the same for a field that has everything in the member, such as the entries of a list.
+    pub(super) fn within(&self, member: &str) -> Option<FieldErrorView> {
+        self.matching(member, |below| below.is_empty() || below.starts_with('/'))
+    }
+
+    /// Returns the text for the errors whose pointers go on like this after the member.
+    fn matching(&self, member: &str, goes_on: impl Fn(&str) -> bool) -> Option<FieldErrorView> {
+        let start = format!("#/{member}");
+        let is_here = |error: &&FieldError| match &error.location {
+            Location::Pointer(pointer) => pointer.strip_prefix(&start).is_some_and(&goes_on),
+            Location::Parameter(_) | Location::Header(_) => false,
+        };
+        let mut reasons: Vec<_> = self.fields.iter().filter(is_here).map(|error| self.reason(member, error)).collect();
+        // Several entries of a list may have the same error.
+        reasons.dedup();
         (!reasons.is_empty()).then_some(FieldErrorView { reasons })
     }
 

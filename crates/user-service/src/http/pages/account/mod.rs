@@ -1,9 +1,14 @@
 //! The pages of an account: to register, to sign in, and to see and change everything. A handler reads a form, calls the
 //! use case that the API calls, and shows the result.
 
+mod attribute_fields;
+mod email;
 pub(super) mod examples;
 mod form_problem;
-#[allow(dead_code, reason = "the member pages use it; removed with the first of them")]
+mod home;
+mod password;
+pub(in crate::http) mod password_strength;
+mod profile;
 mod requests;
 mod return_to;
 mod same_origin;
@@ -25,6 +30,26 @@ use crate::http::resource::Resource;
 /// Registers the pages. Without [`PageSettings`] that turn them on, each is 404.
 pub(in crate::http) fn configure(config: &mut ServiceConfig) {
     config
+        .service(
+            Resource::at("/account")
+                .on(Method::GET, web::to(home::show_home))
+                .on(Method::POST, web::to(home::submit_home)),
+        )
+        .service(
+            Resource::at("/account/email")
+                .on(Method::GET, web::to(email::show_email))
+                .on(Method::POST, web::to(email::submit_email)),
+        )
+        .service(
+            Resource::at("/account/password")
+                .on(Method::GET, web::to(password::show_password))
+                .on(Method::POST, web::to(password::submit_password)),
+        )
+        .service(
+            Resource::at("/account/profile")
+                .on(Method::GET, web::to(profile::show_profile))
+                .on(Method::POST, web::to(profile::submit_profile)),
+        )
         .service(
             Resource::at("/sign-in")
                 .on(Method::GET, web::to(sign_in::show_sign_in))

@@ -16,7 +16,7 @@ use serde::Serialize;
 pub(super) mod examples;
 
 use super::{
-    layout::{LINK, LocalizedPages},
+    layout::{LINK, LocalizedPages, PagePermissions},
     link_page::LinkPage,
     texts::{FormTexts, MessageTexts, PageTexts, SignInUndoTexts, UndoneTexts},
 };
@@ -146,7 +146,8 @@ impl LocalizedPages {
     }
 
     fn link_response(&self, status: StatusCode, title: &str, view: &LinkView<'_>) -> HttpResponse {
-        self.response(status, LINK, title, view)
+        let scripts = view.forms.iter().any(|form| form.password.is_some());
+        self.response_with(PagePermissions { scripts, ..PagePermissions::LEAST }, status, LINK, title, view)
     }
 
     fn message_page(&self, status: StatusCode, title: &str, text: &str) -> HttpResponse {

@@ -1,6 +1,7 @@
 //! The texts of all pages, from `catalogues/<tag>.toml`.
 
 pub(super) mod account_pages;
+pub(super) mod settings;
 
 use i18n::{CatalogueTables, Language, MessagePattern, Placeholder, Text};
 use serde::Deserialize;
@@ -30,6 +31,7 @@ pub(super) struct PageTexts {
     pub(super) failed: FailedTexts,
     pub(super) account_pages: account_pages::AccountPagesTexts,
     pub(super) sign_in: account_pages::SignInTexts,
+    pub(super) settings: settings::SettingsTexts,
     pub(super) footer: FooterTexts,
 }
 
@@ -257,7 +259,8 @@ impl i18n::Texts for PageTexts {
 
     fn check(&self, _: &Language) -> Result<(), String> {
         MessagePattern::check_mentioned(&[&self.reset.hint], PageValue::Min, "reset.hint")?;
-        MessagePattern::check_mentioned(&[&self.reset.reasons.too_short], PageValue::Min, "reset.reasons.too-short")
+        MessagePattern::check_mentioned(&[&self.reset.reasons.too_short], PageValue::Min, "reset.reasons.too-short")?;
+        self.settings.check()
     }
 }
 

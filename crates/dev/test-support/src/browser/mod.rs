@@ -1,4 +1,9 @@
-//! A real browser: Chromium without a window, controlled by its DevTools protocol over two pipes.
+//! A real browser: Chromium without a window, controlled by its DevTools protocol over two pipes. The page that a test
+//! sees is the one of a reader: it clicks, types and presses keys, and scripts of a page may be off.
+
+mod input;
+mod reading;
+mod settings;
 
 use std::{env, path::PathBuf, process::Stdio, time::Duration};
 
@@ -10,6 +15,8 @@ use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
     process::{Child, ChildStdin, ChildStdout, Command},
 };
+
+pub use reading::Cookie;
 
 const CALL_DEADLINE: Duration = Duration::from_secs(30);
 const PROGRAMS: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
@@ -36,6 +43,8 @@ pub struct Browser {
     next_id: u64,
     /// The DevTools session of the tab.
     tab: Option<String>,
+    /// The number of pages that [`Browser::leave_page`] has left.
+    pages_left: u64,
     _profile: TempDir,
 }
 
@@ -60,35 +69,14 @@ impl Browser {
             .expect("a shell");
         let requests = process.stdin.take().expect("it is a pipe");
         let replies = BufReader::new(process.stdout.take().expect("it is a pipe"));
-        let mut browser = Self { _process: process, requests, replies, next_id: 1, tab: None, _profile: profile };
+        let mut browser =
+            Self { _process: process, requests, replies, next_id: 1, tab: None, pages_left: 0, _profile: profile };
         let target = browser.call("Target.createTarget", json!({ "url": "about:blank" })).await;
         let attach = json!({ "targetId": target["targetId"], "flatten": true });
         let session = browser.call("Target.attachToTarget", attach).await;
         browser.tab = session["sessionId"].as_str().map(str::to_owned);
         browser.call("Page.enable", json!({})).await;
         Some(browser)
-    }
-
-    /// Sets the size of the window in CSS pixels.
-    pub async fn set_size(&mut self, width: u32, height: u32) {
-        let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
-        self.call("Emulation.setDeviceMetricsOverride", size).await;
-    }
-
-    /// Sets what `prefers-color-scheme` matches: `light` or `dark`.
-    pub async fn set_color_scheme(&mut self, scheme: &str) {
-        let feature = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
-        self.call("Emulation.setEmulatedMedia", feature).await;
-    }
-
-    /// Sets the time zone, by its IANA name.
-    pub async fn set_time_zone(&mut self, zone: &str) {
-        self.call("Emulation.setTimezoneOverride", json!({ "timezoneId": zone })).await;
-    }
-
-    /// Switches the scripts of pages off.
-    pub async fn disable_scripts(&mut self) {
-        self.call("Emulation.setScriptExecutionDisabled", json!({ "value": true })).await;
     }
 
     /// Makes every page that is opened from now on record what its content security policy has blocked, in the global array
@@ -109,65 +97,68 @@ impl Browser {
         self.wait_until("document.readyState === 'complete'").await;
     }
 
-    /// Evaluates an expression in the page, and returns its value.
+    /// Goes back to the page before, as the button of the browser does.
+    ///
+    /// # Panics
+    /// Panics if there is none.
+    pub async fn go_back(&mut self) {
+        self.leave_page(async |browser| {
+            let history = browser.call("Page.getNavigationHistory", json!({})).await;
+            let current = history["currentIndex"].as_u64().and_then(|index| usize::try_from(index).ok());
+            let before = current.and_then(|index| index.checked_sub(1)).expect("there is a page before");
+            let entry = json!({ "entryId": history["entries"][before]["id"] });
+            browser.call("Page.navigateToHistoryEntry", entry).await;
+        })
+        .await;
+    }
+
+    /// Does what leads to another page, or to the same page again, and waits until everything there is loaded.
+    ///
+    /// # Panics
+    /// Panics if no other page is loaded within 30 s.
+    pub async fn leave_page(&mut self, action: impl AsyncFnOnce(&mut Self)) {
+        self.pages_left += 1;
+        let mark = self.pages_left;
+        // The next page has its own global object. Going back can restore a page with an earlier mark.
+        self.evaluate(&format!("globalThis.leftAs = {mark}")).await;
+        action(self).await;
+        self.wait_until(&format!("globalThis.leftAs !== {mark} && document.readyState === 'complete'")).await;
+    }
+
+    /// Evaluates an expression in the page, and returns its value. Works with the scripts of pages off, too.
     ///
     /// # Panics
     /// Panics if the expression throws.
     pub async fn evaluate(&mut self, expression: &str) -> Value {
-        let parameters = json!({ "expression": expression, "returnByValue": true, "awaitPromise": true });
-        let reply = self.call("Runtime.evaluate", parameters).await;
-        assert_eq!(reply["exceptionDetails"], Value::Null, "{expression}");
-        reply["result"]["value"].clone()
+        self.evaluate_in_page(expression).await.unwrap_or_else(|error| panic!("{expression}: {error}"))
     }
 
-    /// Waits until an expression is true.
+    /// Waits until an expression is true, also in the next page.
     ///
     /// # Panics
     /// Panics if it is not true within 30 s.
     pub async fn wait_until(&mut self, expression: &str) {
-        wait_for(DEADLINE, expression, async || (self.evaluate(expression).await == Value::Bool(true)).then_some(()))
-            .await;
+        wait_for(DEADLINE, expression, async || match self.evaluate_in_page(expression).await {
+            Ok(value) => (value == Value::Bool(true)).then_some(()),
+            Err(error) => {
+                // The page was replaced by the next one meanwhile.
+                let is_replaced = ["context", "navigated"].iter().any(|word| error.contains(word));
+                assert!(is_replaced, "{expression}: {error}");
+                None
+            }
+        })
+        .await;
     }
 
-    /// Clicks on the middle of the element that a CSS selector finds.
+    /// Evaluates an expression. The error is that of the protocol.
     ///
     /// # Panics
-    /// Panics if there is no such element, or another one covers it.
-    pub async fn click(&mut self, selector: &str) {
-        // A click before the first frame of a page is lost, and a style sheet that arrives late moves the element.
-        // A picture requires a frame. A picture of a part would resize the page for a moment, and a click into a frame
-        // of another process would then miss it.
-        self.wait_until("document.readyState === 'complete'").await;
-        self.call("Page.captureScreenshot", json!({})).await;
-        let found = self
-            .evaluate(&format!(
-                "(() => {{
-                    const element = document.querySelector({selector:?});
-                    element?.scrollIntoView({{ block: 'nearest', behavior: 'instant' }});
-                    const box = element?.getBoundingClientRect();
-                    const [x, y] = box ? [box.x + box.width / 2, box.y + box.height / 2] : [0, 0];
-                    return {{ x, y, isOnTop: !!element?.contains(document.elementFromPoint(x, y)) }};
-                }})()"
-            ))
-            .await;
-        assert_eq!(found["isOnTop"], true, "{selector} cannot be clicked");
-        for kind in ["mousePressed", "mouseReleased"] {
-            let event = json!({ "type": kind, "x": found["x"], "y": found["y"], "button": "left", "clickCount": 1 });
-            self.call("Input.dispatchMouseEvent", event).await;
-        }
-    }
-
-    /// Presses a key, by its name in `KeyboardEvent.key`. A key of one character enters it.
-    pub async fn press(&mut self, key: &str) {
-        let mut down = json!({ "type": "keyDown", "key": key });
-        if key.chars().count() == 1 {
-            down["text"] = Value::from(key);
-        }
-        if key == "Enter" {
-            down["text"] = Value::from("\r");
-        }
-        self.call("Input.dispatchKeyEvent", down).await;
-        self.call("Input.dispatchKeyEvent", json!({ "type": "keyUp", "key": key })).await;
+    /// Panics if the expression throws.
+    async fn evaluate_in_page(&mut self, expression: &str) -> Result<Value, String> {
+        let parameters = json!({ "expression": expression, "returnByValue": true, "awaitPromise": true });
+        let reply = self.try_call("Runtime.evaluate", parameters).await?;
+        assert_eq!(reply["exceptionDetails"], Value::Null, "{expression}");
+        Ok(reply["result"]["value"].clone())
     }
 
     /// Returns a picture of the window as PNG, once two pictures in a row are the same: frames are painted after the page.
@@ -186,8 +177,13 @@ impl Browser {
         .await
     }
 
-    /// Calls a method of the protocol, and returns its result. Events are dropped.
+    /// Calls a method of the protocol, and returns its result.
     async fn call(&mut self, method: &str, parameters: Value) -> Value {
+        self.try_call(method, parameters).await.unwrap_or_else(|error| panic!("{method}: {error}"))
+    }
+
+    /// Calls a method of the protocol, and returns its result or the message of its error. Events are dropped.
+    async fn try_call(&mut self, method: &str, parameters: Value) -> Result<Value, String> {
         let call = async {
             let id = self.next_id;
             self.next_id += 1;
@@ -202,8 +198,10 @@ impl Browser {
                 assert_eq!(message.pop(), Some(0), "Chromium has ended");
                 let mut message: Value = serde_json::from_slice(&message).expect("Chromium writes JSON");
                 if message["id"] == id {
-                    assert_eq!(message["error"], Value::Null, "{method}");
-                    return message["result"].take();
+                    return match &message["error"] {
+                        Value::Null => Ok(message["result"].take()),
+                        error => Err(error["message"].as_str().unwrap_or_default().to_owned()),
+                    };
                 }
             }
         };

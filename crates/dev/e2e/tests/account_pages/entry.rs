@@ -1,0 +1,1 @@
+//! Registration, the mailed links, forgotten passwords, and errors.

@@ -1,0 +1,1 @@
+//! Sessions, the second factor, the history, the export, the deletion, and step-up.

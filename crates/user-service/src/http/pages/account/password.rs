@@ -1,0 +1,110 @@
+//! `/account/password`: changes the password, which ends all other sessions. Requires a recent second factor where it is
+//! on; the form itself requires the current password.
+
+use actix_web::{Error, HttpResponse, http::StatusCode};
+use secrecy::SecretString;
+use serde::Deserialize;
+
+use super::{
+    form_problem::FormProblem,
+    requests::{MemberForm, MemberRequest, redirect},
+    view::{AccountView, Block, FieldErrorView, FieldKind, FieldView, FormView, ReasonView},
+};
+use crate::{
+    domain::ExpectedVersion,
+    http::pages::texts::settings::PasswordTexts,
+    problem::Problem,
+    usecase::{self, ChangePassword, renew_page_cookie},
+};
+
+const PATH: &str = "/account/password";
+
+/// The form.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::http) struct PasswordForm {
+    #[serde(default)]
+    current_password: SecretString,
+    #[serde(default)]
+    new_password: SecretString,
+}
+
+/// Shows the form.
+pub(in crate::http) async fn show_password(request: MemberRequest) -> Result<HttpResponse, Error> {
+    match request.visitor.accounts.require_recent_second_factor(&request.caller).await {
+        Ok(()) => Ok(request.page(StatusCode::OK, &texts(&request).title, view(&request, None))),
+        Err(problem) => refuse(&request, problem),
+    }
+}
+
+/// Changes the password, and renews the cookie.
+pub(in crate::http) async fn submit_password(
+    MemberForm { request, form }: MemberForm<PasswordForm>,
+) -> Result<HttpResponse, Error> {
+    let (accounts, origin) = (&request.visitor.accounts, request.visitor.origin.clone());
+    let change = ChangePassword { current: form.current_password, new: form.new_password };
+    let changed = usecase::change_password(accounts, request.caller.clone(), change, ExpectedVersion::Any, origin);
+    if let Err(problem) = changed.await {
+        return refuse(&request, problem);
+    }
+    let mut response = redirect("/account?done=password-changed");
+    match renew_page_cookie(accounts, request.caller.session).await {
+        Ok(cookie) => request.visitor.set_cookie(&mut response, &cookie),
+        // The password is changed, whether or not the browser gets another cookie.
+        Err(problem) => problem.log_cause(),
+    }
+    Ok(response)
+}
+
+fn texts(request: &MemberRequest) -> &PasswordTexts {
+    &request.visitor.pages.catalogue.texts.settings.password
+}
+
+fn refuse(request: &MemberRequest, problem: Problem) -> Result<HttpResponse, Error> {
+    let problem = request.problem(problem)?;
+    let view = view(request, Some(&problem));
+    Ok(request.refused(&problem, &texts(request).title, view))
+}
+
+fn view<'a>(request: &'a MemberRequest, problem: Option<&'a FormProblem>) -> AccountView<'a> {
+    let (texts, reset) = (texts(request), &request.visitor.pages.catalogue.texts.reset);
+    let (language, min_length) =
+        (&request.visitor.pages.catalogue.language, request.visitor.accounts.passwords.min_length());
+    let is_wrong = problem.is_some_and(|problem| matches!(problem.problem(), Problem::WrongPassword));
+    let wrong = is_wrong
+        .then(|| FieldErrorView { reasons: vec![ReasonView { text: texts.wrong.to_string(), is_english: false }] });
+    let fields = vec![
+        FieldView {
+            kind: FieldKind::Unseen,
+            name: "username".into(),
+            value: request.caller.user.username.as_str().into(),
+            ..FieldView::default()
+        },
+        FieldView {
+            kind: FieldKind::Password,
+            name: "currentPassword".into(),
+            label: (&*texts.current).into(),
+            error: wrong.or_else(|| problem.and_then(|problem| problem.at("currentPassword"))),
+            autocomplete: Some("current-password"),
+            is_required: true,
+            ..FieldView::default()
+        },
+        FieldView {
+            kind: FieldKind::NewPassword,
+            name: "newPassword".into(),
+            label: (&*reset.label).into(),
+            hint: Some(reset.hint(language, min_length).into()),
+            error: problem.and_then(|problem| problem.at("newPassword")),
+            autocomplete: Some("new-password"),
+            is_required: true,
+            ..FieldView::default()
+        },
+    ];
+    let form = FormView { fields, ..request.form(PATH, &texts.button) };
+    AccountView {
+        error: problem.and_then(FormProblem::general).map(Into::into),
+        text: Some((&*texts.text).into()),
+        blocks: vec![Block::Form(form)],
+        ..AccountView::default()
+    }
+}
