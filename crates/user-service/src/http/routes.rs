@@ -44,7 +44,7 @@ fn link_page(path: &'static str, show: Route, submit: Route) -> Resource {
     Resource::at(path).on(Method::GET, show).on(Method::POST, submit)
 }
 
-/// Registers every route; the start page and the routes below `/docs` only if `docs` is true.
+/// Registers every route; those below `/docs`, and the start page with documentation, only if `docs` is true.
 pub fn configure(config: &mut ServiceConfig, docs: bool) {
     config.configure(extractor_errors::configure);
     for ((_, path), handlers) in API.iter() {
@@ -63,9 +63,10 @@ pub fn configure(config: &mut ServiceConfig, docs: bool) {
         .configure(account::password_strength::configure)
         .configure(logo::configure)
         .configure(problem_pages::configure)
+        .configure(|config| start_page::configure(config, docs))
         .default_service(web::to(not_found));
     if docs {
-        config.configure(start_page::configure).configure(swagger_ui::configure);
+        config.configure(swagger_ui::configure);
     }
 }
 

@@ -163,6 +163,7 @@ impl Pages {
         self.catalogues.iter().map(|catalogue| LocalizedPages {
             pages: Arc::clone(self),
             catalogue: Arc::clone(catalogue),
+            has_account_pages: true,
             on_failure: on_failure.clone(),
         })
     }
@@ -251,6 +252,8 @@ impl PagePermissions<'static> {
 pub(in crate::http) struct LocalizedPages {
     pages: Arc<Pages>,
     pub(super) catalogue: Arc<Catalogue<PageTexts>>,
+    /// Whether there is a sign-in to which other pages lead.
+    pub(super) has_account_pages: bool,
     on_failure: OnFailure,
 }
 
@@ -259,7 +262,7 @@ impl LocalizedPages {
     pub(super) fn new(pages: Arc<Pages>, on_failure: OnFailure, headers: &HeaderMap) -> Self {
         let lines = headers.get_all(header::ACCEPT_LANGUAGE).filter_map(|line| line.to_str().ok());
         let catalogue = Arc::clone(pages.catalogues.for_accept_language(lines));
-        Self { pages, catalogue, on_failure }
+        Self { pages, catalogue, has_account_pages: false, on_failure }
     }
 
     /// Returns the BCP 47 tag of the language.

@@ -3,6 +3,7 @@
 
 pub(super) mod account;
 mod check;
+pub(super) mod error_page;
 pub(super) mod layout;
 pub(super) mod link_handlers;
 mod link_page;

@@ -10,6 +10,7 @@ use prometheus::IntGauge;
 use service_kit::{prometheus, reload::Reloadable};
 
 use super::{
+    account::PageSettings,
     layout::{LocalizedPages, Pages},
     on_failure::OnFailure,
 };
@@ -54,7 +55,13 @@ impl FromRequest for LocalizedPages {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let pages = request.app_data::<web::Data<ServedPages>>();
         let pages = pages.ok_or_else(|| Problem::internal(anyhow::anyhow!("no pages in the application's data")));
-        ready(pages.map(|pages| pages.localized(request.headers())))
+        let settings = request.app_data::<web::Data<PageSettings>>();
+        let has_account_pages = settings.is_some_and(|settings| settings.is_enabled);
+        ready(pages.map(|pages| {
+            let mut localized = pages.localized(request.headers());
+            localized.has_account_pages = has_account_pages;
+            localized
+        }))
     }
 }
 

@@ -1,5 +1,6 @@
-//! `GET /`: for a browser, a page that says what this service is, whether it is ready, and where everything is. Other
-//! clients get `not-found`, as for every path that is not served.
+//! `GET /`: for a browser, the links to register and to sign in, what this service is, whether it is ready, and where
+//! everything is; a signed-in reader goes on to the account. Other clients get `not-found`, as for every path that is not
+//! served.
 
 use actix_web::{
     HttpRequest, HttpResponse, guard,
@@ -15,8 +16,9 @@ use service_kit::{Health, ops::Status};
 use url::Url;
 
 use super::{
+    account::{VisitorRequest, start},
     layout::{LocalizedPages, Pages, START},
-    texts::StartTexts,
+    texts::{StartTexts, entry::EntryStartTexts},
 };
 use crate::{
     http::{extractors::accept::prefers_html, middleware::request_context::RequestContext},
@@ -39,11 +41,17 @@ impl StartPage {
     pub fn new(health: Health, mails_url: Option<&Url>) -> Self {
         Self { health, mails_url: mails_url.map(Url::to_string) }
     }
+
+    /// Returns the address of the page with the mails that were sent.
+    pub(super) fn mails_url(&self) -> Option<&str> {
+        self.mails_url.as_deref()
+    }
 }
 
-/// Registers `/` for GET and HEAD.
-pub(in crate::http) fn configure(config: &mut web::ServiceConfig) {
-    config.service(web::resource("/").guard(guard::Any(guard::Get()).or(guard::Head())).to(start_page));
+/// Registers `/` for GET and HEAD. `docs` says whether there is documentation.
+pub(in crate::http) fn configure(config: &mut web::ServiceConfig, docs: bool) {
+    let resource = web::resource("/").guard(guard::Any(guard::Get()).or(guard::Head()));
+    config.service(if docs { resource.to(start_page) } else { resource.to(start::show_start) });
 }
 
 async fn start_page(
@@ -51,13 +59,18 @@ async fn start_page(
     context: RequestContext,
     pages: LocalizedPages,
     page: web::Data<StartPage>,
+    visitor: Option<VisitorRequest>,
 ) -> HttpResponse {
-    let (mut response, vary) = if prefers_html(&request) {
-        let base_url = base_url(context.is_https, request.headers());
-        let view = view(&pages.catalogue.texts.start, page.health.report().status, page.mails_url.as_deref(), base_url);
-        (pages.response(StatusCode::OK, START, TITLE, &view), "Accept, Accept-Language")
-    } else {
+    let (mut response, vary) = if !prefers_html(&request) {
         (HttpResponse::from_error(Problem::NotFound), "Accept")
+    } else if let Some(account) = start::lead_to_account(visitor.as_ref()).await {
+        (account, "Accept")
+    } else {
+        let texts = &pages.catalogue.texts;
+        let base_url = base_url(context.is_https, request.headers());
+        let account = visitor.map(|_| account_links(&texts.entry.start)).unwrap_or_default();
+        let view = view(&texts.start, page.health.report().status, page.mails_url(), base_url);
+        (pages.response(StatusCode::OK, START, TITLE, &StartView { account, ..view }), "Accept, Accept-Language")
     };
     response.headers_mut().insert(header::VARY, HeaderValue::from_static(vary));
     response
@@ -65,6 +78,8 @@ async fn start_page(
 
 #[derive(Default, Serialize)]
 struct StartView<'a> {
+    /// The links of a visitor; empty without account pages.
+    account: Vec<LinkToPart<'a>>,
     about: &'a str,
     /// The class of the state in the style sheet.
     state: &'static str,
@@ -111,7 +126,11 @@ fn view<'a>(
         text: &texts.request_text,
         command: registration_command(&base_url),
     });
-    StartView { about: &texts.about, state, state_text, links, request }
+    StartView { about: &texts.about, state, state_text, links, request, account: Vec::new() }
+}
+
+fn account_links(texts: &EntryStartTexts) -> Vec<LinkToPart<'_>> {
+    start::links(texts).map(|(address, text)| LinkToPart { address, text }).into()
 }
 
 /// Returns the command that registers an account.
@@ -136,8 +155,9 @@ pub(in crate::http) fn base_url(is_https: bool, headers: &HeaderMap) -> Option<S
 
 /// Renders the page with and without each part, to check the template.
 pub(super) fn check(pages: &Pages) -> Result<(), InvalidFile> {
-    let (links, request) = (vec![LinkToPart::default()], Some(ExampleRequest::default()));
-    pages.check(START, &StartView { links, request, ..StartView::default() })?;
+    let (account, links, request) =
+        (vec![LinkToPart::default()], vec![LinkToPart::default()], Some(ExampleRequest::default()));
+    pages.check(START, &StartView { account, links, request, ..StartView::default() })?;
     pages.check(START, &StartView::default())
 }
 
@@ -146,7 +166,10 @@ pub(super) fn every_page(pages: &LocalizedPages) {
     for status in [Status::Ready, Status::Degraded, Status::Unavailable] {
         for (mails_url, base_url) in [(None, None), (Some("http://127.0.0.1:1"), Some("http://127.0.0.1:2".to_owned()))]
         {
-            let view = view(&pages.catalogue.texts.start, status, mails_url, base_url);
+            let texts = &pages.catalogue.texts;
+            let mut view = view(&texts.start, status, mails_url, base_url);
+            let _ = pages.response(StatusCode::OK, START, TITLE, &view);
+            view.account = account_links(&texts.entry.start);
             let _ = pages.response(StatusCode::OK, START, TITLE, &view);
         }
     }
@@ -167,6 +190,10 @@ mod tests {
 
     /// Returns status, `Vary` and body of the answer to a request.
     async fn answer(page: StartPage, request: test::TestRequest) -> (u16, Option<String>, String) {
+        answer_with(page, true, request).await
+    }
+
+    async fn answer_with(page: StartPage, docs: bool, request: test::TestRequest) -> (u16, Option<String>, String) {
         let scope = RequestScope {
             clock: Clock::manual(),
             ids: Ids::sequence(1),
@@ -178,7 +205,7 @@ mod tests {
             .app_data(web::Data::new(pages::ServedPages::for_test(&branding::Branding::default())))
             .app_data(web::Data::new(page))
             .wrap(from_fn(request_context))
-            .configure(configure)
+            .configure(|config| configure(config, docs))
             .default_service(web::to(not_found));
         let app = test::init_service(app).await;
         let request = request.peer_addr("127.0.0.1:1".parse().unwrap()).to_request();
@@ -252,5 +279,16 @@ mod tests {
         }
         let (status, vary, body) = answer(page(), from_browser().method(Method::POST)).await;
         assert_eq!((status, vary, body.as_str()), (404, None, expected.as_str()));
+    }
+
+    #[actix_web::test]
+    async fn without_documentation_and_account_pages_nobody_gets_the_page() {
+        let page = || StartPage::new(Health::new(), None);
+        let (_, _, expected) = answer(page(), test::TestRequest::get().uri("/nothing")).await;
+        for mode in ["navigate", "cors", ""] {
+            let request = from_browser().insert_header(("sec-fetch-mode", mode));
+            let (status, vary, body) = answer_with(page(), false, request).await;
+            assert_eq!((status, vary, body.as_str()), (404, None, expected.as_str()), "{mode}");
+        }
     }
 }

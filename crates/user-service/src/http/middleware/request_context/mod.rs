@@ -2,6 +2,7 @@
 //! headers of every response.
 
 use std::{
+    cell::Cell,
     future::Ready,
     net::{IpAddr, Ipv4Addr},
     time::Instant,
@@ -29,8 +30,13 @@ use super::{
 };
 use crate::{
     http::{
-        errors::oauth_error_response::OAuthRefusal, extractors::client_address::TrustedProxies,
-        pages::account::PageRefusal, request_id::with_request_id,
+        errors::oauth_error_response::OAuthRefusal,
+        extractors::client_address::TrustedProxies,
+        pages::{
+            account::PageRefusal,
+            error_page::{ErrorPage, replace_body},
+        },
+        request_id::with_request_id,
     },
     outbox::{Actor, Origin},
     problem::Problem,
@@ -150,11 +156,17 @@ async fn serve<B: MessageBody + 'static>(
     headers: ResponseHeaders,
     mut observation: Observation,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
+    let error_page = ErrorPage::of_request(&request);
+    let error_page = |problem: &Problem| error_page.as_ref().and_then(|page| page.render(problem));
     match panic_boundary::call_catching_panics(request, next).await {
         Ok(response) => {
             let mut response = without_foreign_error(response.map_into_boxed_body());
             if let Some(problem) = response.response().error().and_then(|error| error.as_error::<Problem>()) {
                 problem.log_cause();
+                if let Some(page) = error_page(problem) {
+                    let (request, problem) = response.into_parts();
+                    response = ServiceResponse::new(request, replace_body(problem, page));
+                }
             }
             headers.insert_into(response.headers_mut());
             observation.finish(response.status(), response.response().body().size());
@@ -163,12 +175,21 @@ async fn serve<B: MessageBody + 'static>(
         // An inner middleware has refused the request; actix makes the response from the error later.
         Err(error) => {
             let mut error = problem_or_replacement(error);
+            let mut page = None;
             if let Some(problem) = error.as_error::<Problem>() {
                 problem.log_cause();
+                page = error_page(problem);
             }
             let response = error.error_response();
-            observation.finish(response.status(), response.body().size());
-            error.add_response_mapper(move |mut response| {
+            let size = page.as_ref().map_or(response.body().size(), |page| page.body().size());
+            observation.finish(response.status(), size);
+            // The mapper may be called more than once, but the page is sent once.
+            let page = Cell::new(page);
+            error.add_response_mapper(move |response| {
+                let mut response = match page.take() {
+                    Some(page) => replace_body(response, page),
+                    None => response,
+                };
                 headers.insert_into(response.headers_mut());
                 response
             });

@@ -70,6 +70,7 @@ impl FormProblem {
         let (texts, language) = (&self.pages.catalogue.texts, &self.pages.catalogue.language);
         let of_member = match member {
             "username" => texts.invitation.reasons.reason(error.code).map(str::to_owned),
+            "displayName" => texts.entry.name_reasons.reason(error.code).map(str::to_owned),
             "password" | "newPassword" => texts.reset.reason(error.code, language, self.min_length),
             "email" | "newEmail" if !matches!(error.code, "missing" | "taken") => {
                 Some(texts.fields.address_invalid.to_string())
@@ -95,6 +96,19 @@ impl FormProblem {
         }
     }
 
+    /// Returns the text above a form that has fields for these members only. An error of another member must not be lost.
+    pub(super) fn above(&self, members: impl IntoIterator<Item = impl AsRef<str>>) -> Option<&str> {
+        let starts: Vec<String> = members.into_iter().map(|member| format!("#/{}", member.as_ref())).collect();
+        let is_beside_a_field = |error: &FieldError| match &error.location {
+            Location::Pointer(pointer) => starts.iter().any(|start| is_within(pointer, start)),
+            Location::Parameter(_) | Location::Header(_) => false,
+        };
+        if self.fields.iter().all(is_beside_a_field) {
+            return self.general();
+        }
+        Some(&self.pages.catalogue.texts.account_pages.failed.other)
+    }
+
     /// Logs the cause, and returns the page with the status and the waiting time of the problem.
     pub(super) fn respond(&self, page: impl FnOnce(StatusCode) -> HttpResponse) -> HttpResponse {
         self.problem.log_cause();
@@ -109,4 +123,9 @@ impl FormProblem {
         }
         response
     }
+}
+
+/// Returns whether a JSON pointer is `start`, or leads on from it.
+fn is_within(pointer: &str, start: &str) -> bool {
+    pointer.strip_prefix(start).is_some_and(|below| below.is_empty() || below.starts_with('/'))
 }

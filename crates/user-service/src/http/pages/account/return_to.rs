@@ -1,8 +1,10 @@
 //! Where a reader goes on after signing in: to a page of the account, or to an application whose origin is configured.
 
+use std::borrow::Cow;
+
 use url::Url;
 
-use crate::http::middleware::cross_origin::AllowedOrigins;
+use crate::http::{middleware::cross_origin::AllowedOrigins, percent_encoding::percent_encode};
 
 /// The account home.
 pub(super) const HOME: &str = "/account";
@@ -33,6 +35,13 @@ impl ReturnTo {
     pub(super) fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Returns the address of a page, with the place to which its reader goes on.
+    pub(super) fn add_to(address: &'static str, next: Option<&Self>) -> Cow<'static, str> {
+        let Some(next) = next else { return address.into() };
+        let separator = if address.contains('?') { '&' } else { '?' };
+        format!("{address}{separator}next={}", percent_encode(&next.0)).into()
+    }
 }
 
 /// Returns whether the text is a path of an account page, with nothing that a browser could read as another host.
@@ -61,6 +70,21 @@ mod tests {
         }
         assert_eq!(parse("https://app.example.org").as_deref(), Some("https://app.example.org/"));
         assert_eq!(parse("https://app.example.org/ä").as_deref(), Some("https://app.example.org/%C3%A4"));
+    }
+
+    #[test]
+    fn the_address_of_a_page_keeps_the_place() {
+        let origins = AllowedOrigins::parse(["https://app.example.org"]).unwrap();
+        let next = ReturnTo::parse("https://app.example.org/?a=1&b=2#c", &origins);
+        assert_eq!(ReturnTo::add_to("/sign-in", None), "/sign-in");
+        for (address, separator) in [("/sign-in", '?'), ("/check-mail?done=again", '&')] {
+            let with_next = ReturnTo::add_to(address, next.as_ref());
+            let (start, query) = with_next.split_once(&format!("{separator}next=")).unwrap();
+            assert_eq!(start, address);
+            assert!(!query.contains(['&', '#', '?', '/']), "{query}");
+            let decoded = percent_encoding::percent_decode_str(query).decode_utf8().unwrap();
+            assert_eq!(parse(&decoded).as_deref(), next.as_ref().map(ReturnTo::as_str));
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::{
 /// The settings of the account pages.
 pub struct PageSettings {
     /// Whether there are account pages.
-    pub(super) is_enabled: bool,
+    pub(in crate::http::pages) is_enabled: bool,
     pub(super) cookies: CookieSettings,
     pub(super) csrf: CsrfTokens,
     /// The origins to which a reader may return.

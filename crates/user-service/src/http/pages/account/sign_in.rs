@@ -1,5 +1,7 @@
 //! `/sign-in` and `/sign-in/code`: start a page session, with the second factor where it is on.
 
+use std::borrow::Cow;
+
 use actix_web::{Error, HttpResponse, http::StatusCode, web};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
@@ -16,13 +18,20 @@ use crate::{
     usecase::{self, Login},
 };
 
-/// The query of the page.
+/// The query of a page that leads on after signing in.
 #[derive(Deserialize)]
-pub(super) struct SignInQuery {
+pub(super) struct NextQuery {
     /// The account page to which the reader goes on.
     next: Option<String>,
     /// The address of an application to which the reader goes on.
     return_to: Option<String>,
+}
+
+impl NextQuery {
+    /// Returns where the reader goes on.
+    pub(super) fn next(&self, request: &VisitorRequest) -> Option<ReturnTo> {
+        request.return_to(self.next.as_deref().or(self.return_to.as_deref()))
+    }
 }
 
 /// The form of the first step.
@@ -46,12 +55,8 @@ pub(super) struct CodeForm {
 }
 
 /// Shows the form; a reader with a session goes on at once.
-pub(super) async fn show_sign_in(
-    request: VisitorRequest,
-    query: web::Query<SignInQuery>,
-) -> Result<HttpResponse, Error> {
-    let query = query.into_inner();
-    let next = request.return_to(query.next.or(query.return_to).as_deref());
+pub(super) async fn show_sign_in(request: VisitorRequest, query: web::Query<NextQuery>) -> Result<HttpResponse, Error> {
+    let next = query.next(&request);
     if request.caller().await?.is_some() {
         return Ok(redirect(next.as_ref().map_or(HOME, ReturnTo::as_str)));
     }
@@ -139,8 +144,11 @@ fn sign_in_view<'a>(
         button: &texts.button,
         ..FormView::default()
     };
-    let link = |path: &'static str, text| LinkView { path: path.into(), text, value: None };
-    let links = vec![link("/register", &*texts.register), link("/forgot-password", &*texts.forgot)];
+    let link = |path: Cow<'a, str>, text| LinkView { path, text, value: None };
+    let links = vec![
+        link(ReturnTo::add_to("/register", next), &*texts.register),
+        link("/forgot-password".into(), &*texts.forgot),
+    ];
     AccountView {
         error: problem.and_then(|problem| sign_in_error(texts, problem)).map(Into::into),
         blocks: vec![Block::Form(form), Block::Links { heading: None, items: links }],

@@ -15,10 +15,11 @@ use crate::{
 
 /// Returns views with every part, without each part, and without any. Every text is `text`.
 pub(in crate::http::pages) fn views(text: &str) -> Vec<LinkView<'_>> {
-    let without_part: [fn(&mut LinkView<'_>); 15] = [
+    let without_part: [fn(&mut LinkView<'_>); 16] = [
         |view| view.error = None,
         |view| view.status = None,
         |view| view.text = None,
+        |view| view.sign_in = None,
         |view| view.forms[0].text = None,
         |view| view.forms[0].account = None,
         |view| view.forms[0].token = None,
@@ -67,7 +68,7 @@ fn full(text: &str) -> LinkView<'_> {
         address: Some(AddressView { label: text, typed: text }),
         button: text,
     };
-    LinkView { error: Some(text), status: Some(text), text: Some(text), forms: vec![form] }
+    LinkView { error: Some(text), status: Some(text), text: Some(text), forms: vec![form], sign_in: Some(text) }
 }
 
 impl LinkView<'static> {

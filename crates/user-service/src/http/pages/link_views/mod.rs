@@ -33,6 +33,8 @@ pub(super) struct LinkView<'a> {
     status: Option<&'a str>,
     text: Option<&'a str>,
     forms: Vec<FormView<'a>>,
+    /// The link to the sign-in, where the reader can sign in now.
+    sign_in: Option<&'a str>,
 }
 
 #[derive(Default, Serialize)]
@@ -152,6 +154,17 @@ impl LocalizedPages {
 
     fn message_page(&self, status: StatusCode, title: &str, text: &str) -> HttpResponse {
         self.link_response(status, title, &LinkView { status: Some(text), ..LinkView::default() })
+    }
+
+    /// Does the same with the link to the sign-in.
+    fn sign_in_page(&self, status: StatusCode, title: &str, text: &str) -> HttpResponse {
+        let view = LinkView { status: Some(text), sign_in: self.sign_in_link(), ..LinkView::default() };
+        self.link_response(status, title, &view)
+    }
+
+    /// Returns the text of the link to the sign-in, if there are account pages.
+    fn sign_in_link(&self) -> Option<&str> {
+        self.has_account_pages.then_some(&*self.texts().sign_in.title)
     }
 
     /// Returns the page with the form of `page`. It is shown again after an error, and keeps the token but not the
@@ -289,13 +302,22 @@ impl LocalizedPages {
             }
             _ => Vec::new(),
         };
-        self.link_response(StatusCode::OK, title, &LinkView { status: Some(text), forms, ..LinkView::default() })
+        let sign_in = match done {
+            DonePage::EmailVerified
+            | DonePage::PasswordReset
+            | DonePage::EmailChanged
+            | DonePage::InvitationAccepted => self.sign_in_link(),
+            // The password does not work any more, or should be changed first.
+            DonePage::Disowned | DonePage::EmailChangeUndone | DonePage::ChangeUndone(_) => None,
+        };
+        let view = LinkView { status: Some(text), forms, sign_in, ..LinkView::default() };
+        self.link_response(StatusCode::OK, title, &view)
     }
 
     /// Returns the page for a new email address that another account has taken meanwhile.
     pub(super) fn email_taken_page(&self) -> HttpResponse {
         let (title, text) = title_and_text(&self.texts().taken);
-        self.message_page(StatusCode::CONFLICT, title, text)
+        self.sign_in_page(StatusCode::CONFLICT, title, text)
     }
 
     /// Returns the page that explains why a link cannot be used, and what the reader can do.
@@ -304,7 +326,7 @@ impl LocalizedPages {
         let unusable = &texts.unusable;
         let (title, text) = match (state, page) {
             (LinkState::Confirmed, _) => {
-                return self.message_page(StatusCode::OK, &texts.verified.title, &unusable.confirmed_text);
+                return self.sign_in_page(StatusCode::OK, &texts.verified.title, &unusable.confirmed_text);
             }
             // The link was used, but the address is not verified: the account was disowned.
             (LinkState::Used, LinkPage::VerifyEmail) => return self.done_page(DonePage::Disowned, token),
@@ -313,7 +335,13 @@ impl LocalizedPages {
             (LinkState::Expired, _) => title_and_text(&unusable.expired),
             (LinkState::Unknown | LinkState::Valid(_), _) => title_and_text(&unusable.unknown),
         };
-        let mut view = LinkView { status: Some(text), ..LinkView::default() };
+        let can_sign_in = match page {
+            LinkPage::ConfirmEmail => true,
+            LinkPage::ResetPassword | LinkPage::AcceptInvitation => *state == LinkState::Used,
+            LinkPage::VerifyEmail | LinkPage::UndoEmailChange | LinkPage::UndoChange => false,
+        };
+        let sign_in = self.sign_in_link().filter(|_| can_sign_in);
+        let mut view = LinkView { status: Some(text), sign_in, ..LinkView::default() };
         match page {
             LinkPage::VerifyEmail | LinkPage::ResetPassword => view.forms.push(match state {
                 LinkState::Used | LinkState::Expired => resend_form(page, token, &send.button),

@@ -1,6 +1,7 @@
 //! The texts of all pages, from `catalogues/<tag>.toml`.
 
 pub(super) mod account_pages;
+pub(super) mod entry;
 pub(super) mod settings;
 
 use i18n::{CatalogueTables, Language, MessagePattern, Placeholder, Text};
@@ -31,6 +32,7 @@ pub(super) struct PageTexts {
     pub(super) failed: FailedTexts,
     pub(super) account_pages: account_pages::AccountPagesTexts,
     pub(super) sign_in: account_pages::SignInTexts,
+    pub(super) entry: entry::EntryTexts,
     pub(super) settings: settings::SettingsTexts,
     pub(super) footer: FooterTexts,
 }
