@@ -1,7 +1,7 @@
-//! Dates and times in the reader's language, always in UTC with its name.
+//! Dates and times in the reader's language, always with the time zone: UTC, or the offset from it.
 
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
+use jiff::tz::{Offset, TimeZone};
 use serde::Deserialize;
 
 use super::characters::check_line;
@@ -52,18 +52,37 @@ impl DateFormat {
     /// and codes.
     #[must_use]
     pub fn format(&self, at: Timestamp) -> String {
-        let at = at.to_zoned(TimeZone::UTC);
+        self.format_in(at, TimeZone::UTC)
+    }
+
+    /// Formats a time in a time zone, which is named by its offset at that time, such as `UTC+1`.
+    #[must_use]
+    pub fn format_in(&self, at: Timestamp, zone: TimeZone) -> String {
+        let at = at.to_zoned(zone);
         let month = usize::from(at.month().unsigned_abs()).saturating_sub(1);
         let day = match (&self.first_day, at.day()) {
             (Some(first), 1) => first.clone(),
             (_, day) => day.to_string(),
         };
         self.format
+            .replace("UTC", &offset_name(at.offset()))
             .replace("{day}", &day)
             .replace("{month}", &self.months[month])
             .replace("{year}", &at.year().to_string())
             .replace("{hour}", &format!("{:02}", at.hour()))
             .replace("{minute}", &format!("{:02}", at.minute()))
+    }
+}
+
+/// Returns the name of an offset: `UTC`, `UTC+1` or `UTC−3:30`.
+fn offset_name(offset: Offset) -> String {
+    // No offset of today has seconds; those of the 19th century are rounded to the minute.
+    let minutes = offset.seconds().abs() / 60;
+    let sign = if offset.is_negative() { '−' } else { '+' };
+    match (minutes / 60, minutes % 60) {
+        (0, 0) => "UTC".to_owned(),
+        (hours, 0) => format!("UTC{sign}{hours}"),
+        (hours, minutes) => format!("UTC{sign}{hours}:{minutes:02}"),
     }
 }
 
@@ -96,6 +115,18 @@ mod tests {
         assert_eq!(format("2026-01-01T00:00:59Z"), "1 m1 2026, 00:00 UTC");
         assert_eq!(format("2026-12-31T23:59:00Z"), "31 m12 2026, 23:59 UTC");
         assert_eq!(format("2026-03-04T01:02:00+02:00"), "3 m3 2026, 23:02 UTC");
+    }
+
+    #[test]
+    fn a_time_in_a_time_zone_has_its_date_and_its_offset() {
+        let dates = dates("{day} {month} {year}, {hour}:{minute} Uhr (UTC)");
+        let format = |at: &str, seconds| {
+            dates.format_in(at.parse().unwrap(), TimeZone::fixed(Offset::from_seconds(seconds).unwrap()))
+        };
+        assert_eq!(format("2026-06-30T22:30:00Z", 7200), "1 m7 2026, 00:30 Uhr (UTC+2)");
+        assert_eq!(format("2026-01-01T01:00:00Z", -12_600), "31 m12 2025, 21:30 Uhr (UTC−3:30)");
+        assert_eq!(format("2026-01-01T01:00:00Z", 20_700), "1 m1 2026, 06:45 Uhr (UTC+5:45)");
+        assert_eq!(format("2026-01-01T01:00:00Z", 0), "1 m1 2026, 01:00 Uhr (UTC)");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Test accounts: their requests, and their stored documents.
 
+use std::time::Duration;
+
 use bson::{Document, Uuid, doc};
 use reqwest::{Method, header::USER_AGENT};
 use serde_json::{Value, json};
@@ -215,6 +217,21 @@ fn pending() -> Document {
 /// Panics if there are more or fewer after 30 s.
 pub async fn wait_for_session_count(world: &World, expected: u64) {
     wait_for_count(&world.user_collection("sessions").await, doc! {}, expected).await;
+}
+
+/// Moves the sign-in of all sessions, and their last reauthentication, into the past.
+///
+/// # Panics
+/// Panics if there is no session.
+pub async fn age_sessions(world: &World, by: Duration) {
+    let ago = |field: &str| doc! { "$subtract": [field, i64::try_from(by.as_millis()).expect("a test moves minutes")] };
+    let moved = doc! { "$set": {
+        "createdAt": ago("$createdAt"),
+        "authenticatedAt": { "$cond": [{ "$gt": ["$authenticatedAt", null] }, ago("$authenticatedAt"), "$$REMOVE"] },
+    } };
+    let sessions = world.user_collection("sessions").await;
+    let updated = sessions.update_many(doc! {}, vec![moved]).await.expect("sessions can be written");
+    assert!(updated.matched_count > 0, "there is no session");
 }
 
 /// Parses an id of the API.

@@ -7,6 +7,7 @@ pub mod commands;
 pub mod comparable_response;
 pub mod event_publisher;
 pub mod foreign_consumers;
+pub mod foreign_site;
 pub mod gateways;
 pub mod ledger;
 pub mod mail_scene;

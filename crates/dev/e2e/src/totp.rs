@@ -30,6 +30,17 @@ impl Authenticator {
         Self { totp, secret }
     }
 
+    /// Creates an authenticator from a secret that was typed from a page.
+    ///
+    /// # Panics
+    /// Panics if the text is not a secret in base32.
+    #[must_use]
+    pub fn from_secret(secret: &str) -> Self {
+        remember_secret("TOTP secret", secret);
+        let uri = format!("otpauth://totp/typed:typed?secret={secret}&issuer=typed");
+        Self { totp: Totp::from_url(uri).expect("an authenticator accepts the secret"), secret: secret.to_owned() }
+    }
+
     /// Returns the current code.
     #[must_use]
     pub fn code(&self) -> String {

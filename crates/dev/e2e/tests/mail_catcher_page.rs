@@ -1,15 +1,9 @@
 //! Tests of the mail catcher's page in a real Chromium. They need no running stack.
 
-use std::sync::Arc;
-
+use e2e::foreign_site::ForeignSite;
 use local_stack::dependencies::mail_catcher::{Envelope, MailCatcher};
 use serde_json::Value;
 use test_support::{Browser, DEADLINE, Port, report_skipped, wait_for};
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpListener,
-    sync::Mutex,
-};
 
 /// A mail catcher and a browser.
 struct Page {
@@ -65,43 +59,6 @@ impl Page {
 
     async fn wait_until_live(&mut self) {
         self.browser.wait_until("document.querySelector('#live').classList.contains('is-live')").await;
-    }
-}
-
-/// An HTTP server elsewhere, which records what is requested from it.
-struct Elsewhere {
-    port: Port,
-    requests: Arc<Mutex<Vec<String>>>,
-}
-
-impl Elsewhere {
-    async fn start() -> Self {
-        let port = Port::free().expect("a free port");
-        let listener = TcpListener::bind(("127.0.0.1", port.number())).await.expect("the port is free");
-        let requests = Arc::new(Mutex::new(Vec::new()));
-        let record = Arc::clone(&requests);
-        tokio::spawn(async move {
-            while let Ok((mut stream, _)) = listener.accept().await {
-                let record = Arc::clone(&record);
-                tokio::spawn(async move {
-                    let mut buffer = [0; 4096];
-                    let read = stream.read(&mut buffer).await.unwrap_or(0);
-                    let head = String::from_utf8_lossy(&buffer[..read]);
-                    // A browser also opens connections that it does not use; only requests count.
-                    if let Some(path) = head.split(' ').nth(1) {
-                        record.lock().await.push(path.to_owned());
-                    }
-                    let page = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nAccess-Control-Allow-Origin: *\r\n\
-                        Connection: close\r\n\r\n<link rel=icon href=data:,>";
-                    let _ = stream.write_all(page).await;
-                });
-            }
-        });
-        Self { port, requests }
-    }
-
-    fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port.number())
     }
 }
 
@@ -213,7 +170,7 @@ async fn a_mail_appears_as_it_arrives_and_the_open_mail_stays() {
 #[tokio::test]
 async fn a_hostile_mail_runs_no_script_and_loads_nothing() {
     let Some(mut page) = Page::start("a_hostile_mail_runs_no_script_and_loads_nothing").await else { return };
-    let elsewhere = Elsewhere::start().await;
+    let elsewhere = ForeignSite::start().await;
     let (away, own) = (elsewhere.url(), page.catcher.url());
     let script = |name: &str| {
         format!(
@@ -277,20 +234,20 @@ async fn a_hostile_mail_runs_no_script_and_loads_nothing() {
     assert_eq!(page.catcher.store().all().len(), 1, "nothing was deleted");
     // The last request shows that requests are recorded.
     page.browser.open(&format!("{away}/control")).await;
-    assert_eq!(*elsewhere.requests.lock().await, ["/control"]);
+    assert_eq!(elsewhere.requests(), ["/control"]);
 }
 
 #[tokio::test]
 async fn a_link_of_a_mail_opens_in_another_tab() {
     let Some(mut page) = Page::start("a_link_of_a_mail_opens_in_another_tab").await else { return };
-    let elsewhere = Elsewhere::start().await;
+    let elsewhere = ForeignSite::start().await;
     let link = format!("<a style='position:fixed;inset:0' href='{}/verify?token=1'>Verify</a>", elsewhere.url());
     let id = page.receive_alternative("ada@example.org", "Verify", &link);
     page.open(&format!("/mails/{id}")).await;
     // The frame is another process. Until it is painted, a click goes to the page behind it, and nothing tells when it is.
     wait_for(DEADLINE, "the linked page to be opened", async || {
         page.browser.click("iframe").await;
-        elsewhere.requests.lock().await.contains(&"/verify?token=1".to_owned()).then_some(())
+        elsewhere.requests().contains(&"/verify?token=1".to_owned()).then_some(())
     })
     .await;
     assert_eq!(page.browser.evaluate("location.pathname").await, format!("/mails/{id}"));

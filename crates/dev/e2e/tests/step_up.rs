@@ -5,8 +5,8 @@ use std::time::Duration;
 use bson::{DateTime, Document, doc};
 use e2e::{
     accounts::{
-        mark_email_verified, register_and_log_in, register_verified, update_user, user_document,
-        wait_for_session_count, with_cheap_hashes, with_new_password,
+        age_sessions, mark_email_verified, register_and_log_in, register_verified, update_user, user_document,
+        wait_for_session_count, wait_until_all_published, with_cheap_hashes, with_new_password,
     },
     rate_limits::register_from,
     start::{start_user_service, start_with_limits},
@@ -21,18 +21,6 @@ const MINUTE: Duration = Duration::from_secs(60);
 const RECENT: Duration = Duration::from_secs(10 * 60);
 /// Longer than a test between two requests.
 const MARGIN: Duration = Duration::from_secs(90);
-
-/// Moves the sign-in of all sessions, and their last reauthentication, into the past.
-async fn age_sessions(world: &World, by: Duration) {
-    let ago = |field: &str| doc! { "$subtract": [field, i64::try_from(by.as_millis()).expect("a test moves minutes")] };
-    let moved = doc! { "$set": {
-        "createdAt": ago("$createdAt"),
-        "authenticatedAt": { "$cond": [{ "$gt": ["$authenticatedAt", null] }, ago("$authenticatedAt"), "$$REMOVE"] },
-    } };
-    let sessions = world.user_collection("sessions").await;
-    let updated = sessions.update_many(doc! {}, vec![moved]).await.expect("sessions can be written");
-    assert!(updated.matched_count > 0, "there is no session");
-}
 
 /// Signs in with both factors.
 async fn log_in_with_code(api: &Api, user: &TestUser, code: &str) -> Tokens {
@@ -106,6 +94,7 @@ async fn an_old_session_must_give_the_password_again_and_may_then_do_everything_
     age_sessions(&world, RECENT - MARGIN).await;
     let _ = me.get("/api/users/me/export").await.expect(200);
     age_sessions(&world, MARGIN).await;
+    wait_until_all_published(&world).await;
     let before = user_document(&world, &ada.email).await;
     for (what, answer) in guarded_requests(&me, &json!({})).await {
         assert_required(what, answer, &json!(["password"]));
@@ -178,6 +167,7 @@ async fn an_account_with_a_second_factor_cannot_be_taken_with_the_password_alone
     let (world, _service, api) = start_user_service("factors").await;
     let (ada, me, authenticator, codes) = user_with_totp(&world, &api, "ada").await;
     let both = json!(["password", "second-factor"]);
+    wait_until_all_published(&world).await;
     let before = user_document(&world, &ada.email).await;
     let change = |current: &str| json!({ "currentPassword": current, "newPassword": "another one for ada" });
     // A missing second factor is noticed before the password is verified, so that no hash is computed.
@@ -282,7 +272,7 @@ async fn a_reauthentication_is_forgotten_with_the_second_factor_that_it_included
 #[tokio::test]
 async fn a_session_that_was_ended_alone_proves_nothing_and_uses_no_code() {
     let (world, _service, api) = start_user_service("endedalone").await;
-    let (ada, me, authenticator, codes) = user_with_totp(&world, &api, "ada").await;
+    let (ada, me, _authenticator, codes) = user_with_totp(&world, &api, "ada").await;
     let ended = log_in_with_code(&api, &ada, &codes[0]).await;
     let _ = api.post("/api/auth/logout", &json!({ "refreshToken": ended.refresh })).await.expect(204);
     let ended = api.with_token(&ended.access);
@@ -294,7 +284,6 @@ async fn a_session_that_was_ended_alone_proves_nothing_and_uses_no_code() {
     // The code works in a session that goes on.
     let _ = reauthenticate(&me, &ada.password, Some(&codes[1])).await.expect(204);
     let _ = me.get("/api/users/me/export").await.expect(200);
-    let _ = authenticator;
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use jiff::tz::TimeZoneDatabase;
+use jiff::tz::{TimeZone, TimeZoneDatabase};
 
 use super::invalid_value::Invalid;
 
@@ -54,6 +54,12 @@ impl Timezone {
         COMMON_NAMES.iter().map(String::as_str)
     }
 
+    /// Returns the rules of a stored name. Without a name, or if the database does not know it any more, UTC.
+    #[must_use]
+    pub fn rules(name: Option<&str>) -> TimeZone {
+        name.and_then(|name| TimeZoneDatabase::bundled().get(name).ok()).unwrap_or(TimeZone::UTC)
+    }
+
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -86,6 +92,14 @@ mod tests {
             ["", "Berlin", "Europe/", "CET-1CEST", "+02:00", "Etc/Unknown", "../../etc/passwd", "Europe/ Berlin", "😀"],
         );
         assert!(Timezone::parse(&"a".repeat(100_000)).is_err());
+    }
+
+    #[test]
+    fn the_rules_of_an_unknown_name_are_those_of_utc() {
+        assert_eq!(Timezone::rules(Some("Europe/Berlin")).iana_name(), Some("Europe/Berlin"));
+        for name in [None, Some("Europe/Atlantis"), Some("")] {
+            assert_eq!(Timezone::rules(name), TimeZone::UTC);
+        }
     }
 
     #[test]

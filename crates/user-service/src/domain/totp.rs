@@ -2,10 +2,10 @@
 //! with a tolerance of one step in both directions.
 
 use jiff::Timestamp;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use service_kit::random_bytes;
 use subtle::ConstantTimeEq;
-use totp_rs::{Builder, Totp, TotpError};
+use totp_rs::{Builder, Secret, Totp, TotpError};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::redacted::redacted_debug;
@@ -34,6 +34,12 @@ impl TotpSecret {
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         bytes.try_into().ok().map(Self)
+    }
+
+    /// Parses what [`Self::to_base32`] returned.
+    #[must_use]
+    pub fn from_base32(text: &SecretString) -> Option<Self> {
+        Self::from_bytes(Secret::try_from_base32(text.expose_secret()).ok()?.as_ref())
     }
 
     /// Returns the bytes, which are sealed before they are stored.
@@ -100,8 +106,6 @@ impl TotpCode {
 
 #[cfg(test)]
 mod tests {
-    use secrecy::ExposeSecret;
-
     use super::*;
 
     /// The secret of RFC 6238's appendix B for SHA-1.
@@ -130,6 +134,15 @@ mod tests {
         ] {
             let found = secret().matching_step(&code(&eight_digits[2..]), at(second), 0);
             assert_eq!(found, Some(second / 30), "at {second}");
+        }
+    }
+
+    #[test]
+    fn a_secret_reads_back_from_base32_and_other_texts_do_not() {
+        let read = TotpSecret::from_base32(&secret().to_base32()).unwrap();
+        assert_eq!(read.expose(), secret().expose());
+        for text in ["", "A", "GEZDGNBVGY3TQOJQ", "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJ1", &"A".repeat(10_000)] {
+            assert!(TotpSecret::from_base32(&text.into()).is_none(), "{text}");
         }
     }
 

@@ -1,9 +1,14 @@
 //! The pages of an account in a real Chromium. Without Chromium, the tests are skipped.
 
+mod accessibility;
+mod attacks;
 mod entry;
+mod gallery;
+mod keyboard;
 mod security;
 mod settings;
 mod sign_in;
+mod tour;
 
 use e2e::accounts::{verify_email, with_cheap_hashes};
 use test_support::{Api, Browser, Service, Stack, TestUser, World, remember_secret, report_skipped};

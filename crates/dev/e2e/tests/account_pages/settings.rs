@@ -1,11 +1,13 @@
 //! The pages of the account home, the profile, the email address and the password; and the strength of a new password
 //! while it is typed.
 
+use bson::doc;
 use e2e::{
-    accounts::{mark_email_verified, register, register_verified},
+    accounts::{mark_email_verified, register, register_verified, try_login},
     administrators::grant_admin,
     rate_limits::with_limits,
     start::{start_both_services, start_user_service, start_user_service_with},
+    totp::enable_totp,
 };
 use reqwest::{Method, header};
 use serde_json::{Value, json};
@@ -42,6 +44,18 @@ impl Visitor {
     async fn sign_in(api: &Api, user: &TestUser) -> Self {
         let fields = [("identifier", user.email.as_str()), ("password", user.password.as_str())];
         let answer = from_own_page(api, "/sign-in", &fields, "").await.expect(303);
+        let cookie = cookie(&answer);
+        remember_secret("session cookie", &cookie);
+        Self { api: api.clone(), cookie }
+    }
+
+    /// Signs in with both factors.
+    async fn sign_in_with_code(api: &Api, user: &TestUser, code: &str) -> Self {
+        let fields = [("identifier", user.email.as_str()), ("password", user.password.as_str())];
+        let asked = from_own_page(api, "/sign-in", &fields, "").await.expect(200);
+        let token = value_of(&asked.text, "mfaToken").expect("the form has the token");
+        remember_secret("mfa token", &token);
+        let answer = from_own_page(api, "/sign-in/code", &[("mfaToken", &token), ("code", code)], "").await.expect(303);
         let cookie = cookie(&answer);
         remember_secret("session cookie", &cookie);
         Self { api: api.clone(), cookie }
@@ -246,6 +260,26 @@ async fn each_problem_of_a_profile_stands_beside_its_field_and_what_was_typed_st
 }
 
 #[tokio::test]
+async fn attributes_as_large_as_the_api_accepts_fit_into_the_form_and_no_error_is_lost() {
+    let schema = r#"{ "minProperties": 1, "properties": { "about": { "type": "string", "maxLength": 20000 } } }"#;
+    let (_directory, file) = write_schema(schema);
+    let (world, _service, api) = start_user_service_with("page-large", &[("ATTRIBUTES__SCHEMA_FILE", &file)]).await;
+    let user = world.test_user("ada");
+    let _ = api.post("/api/users", &user.registration_with("attributes", json!({ "about": "x" }))).await.expect(201);
+    let visitor = Visitor::sign_in(&api, &user).await;
+    let large = "ü".repeat(8100);
+    let _ = visitor.submit("/account/profile", &[("attributes/about", &large)]).await.expect(303);
+    let me = api.logged_in_as(&user).await.get("/api/users/me").await.expect(200).json();
+    assert_eq!(me["attributes"]["about"], large.as_str());
+    // The error is not about one of the fields, but about all attributes.
+    let refused = visitor.submit("/account/profile", &[("attributes/about", "")]).await.expect(422);
+    assert!(refused.text.contains("role=\"alert\">This did not work. Nothing was changed."), "{}", refused.text);
+    let too_large = "ü".repeat(8200);
+    let refused = visitor.submit("/account/profile", &[("attributes/about", &too_large)]).await.expect(422);
+    assert!(refused.text.contains("role=\"alert\""), "the attributes have more than 16 KiB");
+}
+
+#[tokio::test]
 async fn two_windows_do_not_overwrite_each_other() {
     let (world, _service, api, _schema) = start_with_schema("page-windows").await;
     let (ada, me) = register_with_team(&world, &api, "ada").await;
@@ -352,6 +386,42 @@ async fn a_new_password_ends_the_other_sessions_and_gives_this_one_another_cooki
         assert_eq!(refused.header("location"), "/sign-in?next=%2Faccount");
     }
     let _ = me.get("/api/users/me").await.expect(401);
+}
+
+/// Lets all sessions be older than a recent authentication.
+async fn age_sessions(world: &World) {
+    let older = doc! { "$set": { "createdAt": { "$subtract": ["$createdAt", 11 * 60_000] } } };
+    let sessions = world.user_collection("sessions").await;
+    let updated = sessions.update_many(doc! {}, vec![older]).await.expect("sessions can be written");
+    assert!(updated.matched_count > 0, "there is no session");
+}
+
+#[tokio::test]
+async fn an_old_session_leads_to_the_confirmation_before_a_form_is_filled_in() {
+    let (world, _service, api) = start_user_service("page-guard").await;
+    let (ada, me) = register_verified(&world, &api, "ada").await;
+    let visitor = Visitor::sign_in(&api, &ada).await;
+    let shown = visitor.open("/account/email").await.expect(200);
+    age_sessions(&world).await;
+    let refused = visitor.open("/account/email").await.expect(303);
+    assert_eq!(refused.header("location"), "/account/confirm-identity?next=%2Faccount%2Femail");
+    let new = world.address("countess");
+    let refused = visitor.submit_shown("/account/email", &shown, &[("email", &new)]).await.expect(303);
+    assert_eq!(refused.header("location"), "/account/confirm-identity?next=%2Faccount%2Femail");
+    // The form of the password asks for the current one.
+    let _ = visitor.open("/account/password").await.expect(200);
+
+    let (authenticator, _) = enable_totp(&api.logged_in_as(&ada).await, &ada).await;
+    let visitor = Visitor::sign_in_with_code(&api, &ada, &authenticator.code_at(1)).await;
+    let shown = visitor.open("/account/password").await.expect(200);
+    age_sessions(&world).await;
+    let refused = visitor.open("/account/password").await.expect(303);
+    assert_eq!(refused.header("location"), "/account/confirm-identity?next=%2Faccount%2Fpassword");
+    let right = [("currentPassword", ada.password.as_str()), ("newPassword", "purple analytical engines")];
+    let refused = visitor.submit_shown("/account/password", &shown, &right).await.expect(303);
+    assert_eq!(refused.header("location"), "/account/confirm-identity?next=%2Faccount%2Fpassword");
+    assert_eq!(me.get("/api/users/me").await.expect(200).string("email"), ada.email);
+    let _ = try_login(&api, &ada.email, &ada.password).await.expect_problem(401, "mfa-required");
 }
 
 /// Asks how strong a password is, as the script of a page does.

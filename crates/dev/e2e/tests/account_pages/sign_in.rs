@@ -21,7 +21,7 @@ async fn a_reader_signs_in_and_out_with_and_without_scripts() {
         scene.browser.fill("identifier", &user.username).await;
         scene.browser.fill("password", "not the password").await;
         scene.browser.submit("/sign-in").await;
-        assert_eq!(scene.browser.response_status().await, 401);
+        assert_eq!(scene.browser.response_status().await, 422);
         let alert = scene.browser.alert().await;
         assert_eq!(alert.as_deref(), Some("Email address, username or password are not right."));
         assert_eq!(scene.browser.field_value("identifier").await, user.username);

@@ -53,20 +53,20 @@ impl Browser {
         self.leave_page(async |browser| browser.click_on(&only(&found), text).await).await;
     }
 
-    /// Clicks on the button of the form that is sent to this path, and waits for the page of the response.
+    /// Clicks on the button of the first form that is sent to this path, and waits for the page of the response.
     ///
     /// # Panics
-    /// Panics if the page has not exactly one such form, or no page is loaded within 30 s.
+    /// Panics if the page has no such form, or no page is loaded within 30 s.
     pub async fn submit(&mut self, path: &str) {
-        let found = format!("[...document.querySelectorAll('form[action={path:?}] button')]");
-        self.leave_page(async |browser| browser.click_on(&only(&found), path).await).await;
+        let button = format!("form[action={}] button", quote(path));
+        self.leave_page(async |browser| browser.click(&button).await).await;
     }
 
-    /// Clicks on the button of the form that is sent to this path, and returns the name and the content of the file that
-    /// is downloaded.
+    /// Clicks on the link to this path or the button of the form that is sent to it, and returns the name and the content of
+    /// the file that is downloaded.
     ///
     /// # Panics
-    /// Panics if the page has not exactly one such form, or nothing is downloaded within 30 s.
+    /// Panics if the page has not exactly one of them, or nothing is downloaded within 30 s.
     pub async fn download(&mut self, path: &str) -> (String, Vec<u8>) {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let behavior = json!({ "behavior": "allow", "downloadPath": directory.path().display().to_string() });

@@ -112,6 +112,18 @@ impl Browser {
         self.evaluate(beyond).await.as_i64().unwrap_or(i64::MAX)
     }
 
+    /// Returns the addresses of the frames of the page, each with whether the browser shows what is there.
+    pub async fn frames(&mut self) -> Vec<(String, bool)> {
+        let tree = self.call("Page.getFrameTree", json!({})).await;
+        let frames = tree["frameTree"]["childFrames"].as_array().cloned().unwrap_or_default();
+        let frame = |frame: &Value| {
+            let refused = frame["frame"]["unreachableUrl"].as_str();
+            let address = refused.or_else(|| frame["frame"]["url"].as_str()).unwrap_or_default();
+            (address.to_owned(), refused.is_none())
+        };
+        frames.iter().map(frame).collect()
+    }
+
     /// Returns the cookies that are sent to the page.
     ///
     /// # Panics

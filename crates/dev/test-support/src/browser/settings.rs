@@ -11,6 +11,11 @@ impl Browser {
         self.call("Emulation.setDeviceMetricsOverride", size).await;
     }
 
+    /// Hides the scroll bars, for pictures.
+    pub async fn hide_scroll_bars(&mut self) {
+        self.call("Emulation.setScrollbarsHidden", json!({ "hidden": true })).await;
+    }
+
     /// Sets what `prefers-color-scheme` matches: `light` or `dark`.
     pub async fn set_color_scheme(&mut self, scheme: &str) {
         let feature = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });

@@ -25,7 +25,7 @@ pub(super) mod registration;
 mod responses;
 pub(super) mod second_factor;
 pub(super) mod sessions;
-mod totp_qr_code;
+pub(super) mod totp_qr_code;
 pub(super) mod undo;
 mod user_body;
 pub(super) mod verify;

@@ -7,11 +7,17 @@ use secrecy::{ExposeSecret, SecretString};
 /// The width of one module in pixels, at the default size of the SVG.
 const MODULE: u32 = 4;
 
+/// Returns the element of an SVG document that [`svg`] returned, for a page that contains it.
+pub(in crate::http) fn element(document: &SecretString) -> &str {
+    let text = document.expose_secret();
+    text.find("<svg").map_or(text, |start| &text[start..])
+}
+
 /// Renders `text` as an SVG document.
 ///
 /// # Errors
 /// Returns an error if the text does not fit into a QR code (2.3 KB).
-pub(super) fn svg(text: &SecretString) -> Result<SecretString, QrError> {
+pub(in crate::http) fn svg(text: &SecretString) -> Result<SecretString, QrError> {
     let code = QrCode::new(text.expose_secret())?;
     let drawn = code.render::<svg::Color<'_>>().quiet_zone(true).module_dimensions(MODULE, MODULE).build();
     Ok(drawn.into())
@@ -72,6 +78,15 @@ mod tests {
         for foreign in ["script", "href", "url(", "<image", "secret", " on"] {
             assert!(!svg.contains(foreign), "{foreign}");
         }
+    }
+
+    #[test]
+    fn the_element_is_the_document_without_its_declaration() {
+        let document = svg(&TEXT.to_owned().into()).unwrap();
+        let element = element(&document);
+        assert!(element.starts_with("<svg ") && element.ends_with("</svg>") && !element.contains("<?"));
+        assert!(!element.contains("style"), "the policy of the pages blocks it");
+        assert!(document.expose_secret().ends_with(element));
     }
 
     #[test]

@@ -8,8 +8,9 @@ use actix_web::{
 use super::json_body::MAX_BODY_BYTES;
 use crate::problem::{FieldError, Problem};
 
-/// The largest body of a page's form: a token and a password, each byte of which may be encoded as three bytes.
-pub const MAX_FORM_BYTES: usize = 8 * 1024;
+/// The largest body of a page's form: attributes of 16 KiB, each byte of which may be encoded as three bytes, and the other
+/// fields of a profile.
+pub const MAX_FORM_BYTES: usize = MAX_BODY_BYTES;
 
 /// Registers the error handlers and size limits for the whole application.
 pub fn configure(config: &mut web::ServiceConfig) {

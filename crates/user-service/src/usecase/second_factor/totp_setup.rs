@@ -37,6 +37,23 @@ pub struct TotpStarted {
     pub otpauth_uri: SecretString,
 }
 
+impl TotpStarted {
+    fn new(accounts: &AccountService, caller: &Caller, secret: &TotpSecret) -> Result<Self, Problem> {
+        let otpauth_uri = secret.otpauth_uri(&accounts.rules.totp_issuer, &caller.user.email);
+        Ok(Self { secret: secret.to_base32(), otpauth_uri: otpauth_uri.map_err(Problem::internal)? })
+    }
+
+    /// Returns the data of a secret that the client has kept since the setup was started, for a page that is shown again
+    /// after a wrong code. Returns `None` for another text. Does not check whether the setup has this secret; its code is
+    /// verified with the stored one.
+    ///
+    /// # Errors
+    /// Returns an error if the address of the account cannot be in the URI.
+    pub fn again(accounts: &AccountService, caller: &Caller, secret: &SecretString) -> Result<Option<Self>, Problem> {
+        TotpSecret::from_base32(secret).map(|secret| Self::new(accounts, caller, &secret)).transpose()
+    }
+}
+
 /// Starts a setup and replaces any unconfirmed one. Without `password`, the session proves it.
 ///
 /// # Errors
@@ -55,10 +72,7 @@ pub async fn start_totp(
     let proof = accounts.require_recent_authentication_for(write, &caller, password.as_ref(), false, &origin);
     let proven = proof.await?;
     let secret = TotpSecret::generate();
-    let started = TotpStarted {
-        secret: secret.to_base32(),
-        otpauth_uri: secret.otpauth_uri(&accounts.rules.totp_issuer, &caller.user.email).map_err(Problem::internal)?,
-    };
+    let started = TotpStarted::new(accounts, &caller, &secret)?;
     let sealed = accounts.seal_totp_secret(caller.user.id.into(), &secret);
     let start = move |user: &UserRecord, (): (), Attempt { now, .. }: Attempt| {
         require_ready(user)?;

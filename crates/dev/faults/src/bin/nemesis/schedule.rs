@@ -20,9 +20,10 @@ const GAP_MS: std::ops::Range<u64> = 200..2_600;
 const DURATION_MS: std::ops::Range<u64> = 800..7_000;
 
 /// The fail points at which a replica kills itself.
-pub(crate) const USER_POINTS: [&str; 7] = [
+pub(crate) const USER_POINTS: [&str; 8] = [
     "register.after_insert",
     "login.before_commit",
+    "reauthenticate.before_session",
     "relay.before_publish",
     "relay.after_ack",
     "relay.before_state",

@@ -3,11 +3,16 @@
 
 mod attribute_fields;
 mod check_mail;
+mod confirm_identity;
+mod delete;
 mod email;
 pub(super) mod examples;
+mod export;
 mod forgot_password;
 mod form_problem;
+mod history;
 mod home;
+mod local_time;
 mod password;
 pub(in crate::http) mod password_strength;
 mod profile;
@@ -15,6 +20,8 @@ mod register;
 mod requests;
 mod return_to;
 mod same_origin;
+mod second_factor;
+mod sessions;
 mod settings;
 mod sign_in;
 mod sign_out;
@@ -55,10 +62,27 @@ pub(in crate::http) fn configure(config: &mut ServiceConfig) {
                 .on(Method::POST, web::to(home::submit_home)),
         )
         .service(
+            Resource::at("/account/confirm-identity")
+                .on(Method::GET, web::to(confirm_identity::show_confirm_identity))
+                .on(Method::POST, web::to(confirm_identity::submit_confirm_identity)),
+        )
+        .service(
+            Resource::at("/account/delete")
+                .on(Method::GET, web::to(delete::show_delete))
+                .on(Method::POST, web::to(delete::submit_delete)),
+        )
+        .service(Resource::at("/account/deleted").on(Method::GET, web::to(delete::show_deleted)))
+        .service(
             Resource::at("/account/email")
                 .on(Method::GET, web::to(email::show_email))
                 .on(Method::POST, web::to(email::submit_email)),
         )
+        .service(
+            Resource::at("/account/export")
+                .on(Method::GET, web::to(export::show_export))
+                .on(Method::POST, web::to(export::submit_export)),
+        )
+        .service(Resource::at("/account/history").on(Method::GET, web::to(history::show_history)))
         .service(
             Resource::at("/account/password")
                 .on(Method::GET, web::to(password::show_password))
@@ -68,6 +92,36 @@ pub(in crate::http) fn configure(config: &mut ServiceConfig) {
             Resource::at("/account/profile")
                 .on(Method::GET, web::to(profile::show_profile))
                 .on(Method::POST, web::to(profile::submit_profile)),
+        )
+        .service(
+            Resource::at("/account/second-factor")
+                .on(Method::GET, web::to(second_factor::show_second_factor))
+                .on(Method::POST, web::to(second_factor::start_set_up)),
+        )
+        .service(
+            Resource::at("/account/second-factor/confirm")
+                .on(Method::GET, web::to(second_factor::lead_to_second_factor))
+                .on(Method::POST, web::to(second_factor::confirm_set_up)),
+        )
+        .service(
+            Resource::at("/account/second-factor/recovery-codes")
+                .on(Method::GET, web::to(second_factor::lead_to_second_factor))
+                .on(Method::POST, web::to(second_factor::renew_codes)),
+        )
+        .service(
+            Resource::at("/account/second-factor/turn-off")
+                .on(Method::GET, web::to(second_factor::lead_to_second_factor))
+                .on(Method::POST, web::to(second_factor::turn_off)),
+        )
+        .service(
+            Resource::at("/account/sessions")
+                .on(Method::GET, web::to(sessions::show_sessions))
+                .on(Method::POST, web::to(sessions::end_session)),
+        )
+        .service(
+            Resource::at("/account/sessions/others")
+                .on(Method::GET, web::to(sessions::lead_to_sessions))
+                .on(Method::POST, web::to(sessions::end_others)),
         )
         .service(
             Resource::at("/sign-in")

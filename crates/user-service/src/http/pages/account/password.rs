@@ -14,7 +14,7 @@ use crate::{
     domain::ExpectedVersion,
     http::pages::texts::settings::PasswordTexts,
     problem::Problem,
-    usecase::{self, ChangePassword, renew_page_cookie},
+    usecase::{self, ChangePassword},
 };
 
 const PATH: &str = "/account/password";
@@ -48,11 +48,7 @@ pub(in crate::http) async fn submit_password(
         return refuse(&request, problem);
     }
     let mut response = redirect("/account?done=password-changed");
-    match renew_page_cookie(accounts, request.caller.session).await {
-        Ok(cookie) => request.visitor.set_cookie(&mut response, &cookie),
-        // The password is changed, whether or not the browser gets another cookie.
-        Err(problem) => problem.log_cause(),
-    }
+    request.renew_cookie(&mut response).await;
     Ok(response)
 }
 

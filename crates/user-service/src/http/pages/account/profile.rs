@@ -122,6 +122,7 @@ fn view<'a>(request: &'a MemberRequest, shown: &'a Profile, refused: Option<&'a 
             add_stored_value(field, stored, request);
         }
     }
+    let names: Vec<_> = fields.iter().map(|field| field.name.clone()).collect();
     let form = FormView {
         hidden: vec![HiddenView { name: "version", value: version }],
         fields,
@@ -133,7 +134,11 @@ fn view<'a>(request: &'a MemberRequest, shown: &'a Profile, refused: Option<&'a 
         let items = shown.read_only.iter().map(item).collect();
         blocks.push(Block::Details { heading: Some(&texts.read_only_title), items });
     }
-    let error = if is_conflict { Some(&*texts.conflict) } else { problem.and_then(FormProblem::general) };
+    let error = match problem {
+        Some(_) if is_conflict => Some(&*texts.conflict),
+        Some(problem) => problem.above(names),
+        None => None,
+    };
     AccountView { error: error.map(Into::into), blocks, ..AccountView::default() }
 }
 

@@ -34,7 +34,7 @@ use crate::{
     },
     outbox::Origin,
     problem::Problem,
-    usecase::{AccountService, Caller, authenticate_page_session},
+    usecase::{AccountService, Caller, authenticate_page_session, renew_page_cookie},
 };
 
 /// The name of the cookie of a page session.
@@ -307,6 +307,15 @@ impl MemberRequest {
                 self.problem(problem).map(drop).map_err(Error::from)
             }
             Err(problem) => Err(problem.into()),
+        }
+    }
+
+    /// Gives the browser another cookie, because the rights of the session have changed. They have, whether or not this
+    /// works.
+    pub(super) async fn renew_cookie(&self, response: &mut HttpResponse) {
+        match renew_page_cookie(&self.visitor.accounts, self.caller.session).await {
+            Ok(cookie) => self.visitor.set_cookie(response, &cookie),
+            Err(problem) => problem.log_cause(),
         }
     }
 

@@ -27,11 +27,15 @@ pub(super) async fn submit_sign_out(MemberForm { request, .. }: MemberForm<NoFie
     if let Some(cookie) = &visitor.cookie {
         usecase::sign_out(&visitor.accounts, cookie, visitor.origin.clone()).await?;
     }
-    let mut response = redirect("/signed-out");
+    Ok(forget_session(&visitor, redirect("/signed-out")))
+}
+
+/// Lets the browser forget the cookie of a session that has ended, and what it has cached of this service.
+pub(super) fn forget_session(visitor: &VisitorRequest, mut response: HttpResponse) -> HttpResponse {
     visitor.clear_cookie(&mut response);
     // The pages are not cached, but some browsers keep them for the back button.
     response.headers_mut().insert(CLEAR_SITE_DATA, HeaderValue::from_static("\"cache\""));
-    Ok(response)
+    response
 }
 
 /// Shows that the session has ended.

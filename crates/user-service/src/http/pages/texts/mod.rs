@@ -2,6 +2,7 @@
 
 pub(super) mod account_pages;
 pub(super) mod entry;
+pub(super) mod security;
 pub(super) mod settings;
 
 use i18n::{CatalogueTables, Language, MessagePattern, Placeholder, Text};
@@ -34,6 +35,7 @@ pub(super) struct PageTexts {
     pub(super) sign_in: account_pages::SignInTexts,
     pub(super) entry: entry::EntryTexts,
     pub(super) settings: settings::SettingsTexts,
+    pub(super) security: security::SecurityTexts,
     pub(super) footer: FooterTexts,
 }
 
@@ -262,7 +264,8 @@ impl i18n::Texts for PageTexts {
     fn check(&self, _: &Language) -> Result<(), String> {
         MessagePattern::check_mentioned(&[&self.reset.hint], PageValue::Min, "reset.hint")?;
         MessagePattern::check_mentioned(&[&self.reset.reasons.too_short], PageValue::Min, "reset.reasons.too-short")?;
-        self.settings.check()
+        self.settings.check()?;
+        self.security.check()
     }
 }
 

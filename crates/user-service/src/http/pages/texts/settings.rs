@@ -25,6 +25,7 @@ macro_rules! texts {
         }
     )+};
 }
+pub(super) use texts;
 
 texts! {
     /// The texts of the account home.

@@ -1,0 +1,128 @@
+//! `/account/confirm-identity`: asks for the password, and for a code where the second factor is on, before a page that
+//! only the owner may use; then leads on to that page.
+
+use actix_web::{Error, HttpResponse, http::StatusCode, web};
+use secrecy::SecretString;
+use serde::Deserialize;
+
+use super::{
+    form_problem::FormProblem,
+    requests::{MemberForm, MemberRequest, redirect},
+    return_to::{HOME, ReturnTo},
+    sign_in::{NextQuery, hidden_next},
+    view::{AccountView, Block, FieldErrorView, FieldKind, FieldView, FormView, ReasonView},
+};
+use crate::{problem::Problem, usecase::reauthenticate};
+
+const PATH: &str = "/account/confirm-identity";
+
+/// The form.
+#[derive(Deserialize)]
+pub(in crate::http) struct ConfirmIdentityForm {
+    #[serde(default)]
+    password: SecretString,
+    #[serde(default)]
+    code: SecretString,
+    next: Option<String>,
+}
+
+/// Shows the form. A session that is recently authenticated goes on at once.
+pub(in crate::http) async fn show_confirm_identity(
+    request: MemberRequest,
+    query: web::Query<NextQuery>,
+) -> Result<HttpResponse, Error> {
+    let visitor = &request.visitor;
+    let next = query.next(visitor);
+    match visitor.accounts.require_recent_authentication(&request.caller, None, &visitor.origin).await {
+        Ok(_) => Ok(redirect(next.as_ref().map_or(HOME, ReturnTo::as_str))),
+        Err(Problem::ReauthenticationRequired(_)) => {
+            Ok(request.page(StatusCode::OK, title(&request), view(&request, next.as_ref(), None)))
+        }
+        Err(problem) => {
+            let problem = request.problem(problem)?;
+            Ok(request.refused(&problem, title(&request), view(&request, next.as_ref(), Some(&problem))))
+        }
+    }
+}
+
+/// Verifies what was typed, renews the cookie, and leads on.
+pub(in crate::http) async fn submit_confirm_identity(
+    MemberForm { request, form }: MemberForm<ConfirmIdentityForm>,
+) -> Result<HttpResponse, Error> {
+    let visitor = &request.visitor;
+    let next = visitor.return_to(form.next.as_deref());
+    let code = request.caller.user.totp.is_some().then_some(form.code);
+    let confirmed =
+        reauthenticate(&visitor.accounts, &request.caller, &form.password, code, visitor.origin.clone()).await;
+    match confirmed {
+        Ok(()) => {
+            let mut response = redirect(next.as_ref().map_or(HOME, ReturnTo::as_str));
+            request.renew_cookie(&mut response).await;
+            Ok(response)
+        }
+        // The second factor was turned on or off meanwhile: the form is another one.
+        Err(Problem::ReauthenticationRequired(_) | Problem::Conflict(_)) => {
+            Ok(redirect(&ReturnTo::add_to(PATH, next.as_ref())))
+        }
+        Err(problem) => {
+            let problem = request.problem(problem)?;
+            Ok(request.refused(&problem, title(&request), view(&request, next.as_ref(), Some(&problem))))
+        }
+    }
+}
+
+fn title(request: &MemberRequest) -> &str {
+    &request.visitor.pages.catalogue.texts.security.confirm_identity.title
+}
+
+fn view<'a>(
+    request: &'a MemberRequest,
+    next: Option<&'a ReturnTo>,
+    problem: Option<&'a FormProblem>,
+) -> AccountView<'a> {
+    let all = &request.visitor.pages.catalogue.texts;
+    let (texts, sign_in) = (&all.security.confirm_identity, &all.sign_in);
+    let user = &request.caller.user;
+    let has_code = user.totp.is_some();
+    let wrong_code = problem.is_some_and(|problem| matches!(problem.problem(), Problem::WrongCode)).then(|| {
+        FieldErrorView { reasons: vec![ReasonView { text: sign_in.code_refused.to_string(), is_english: false }] }
+    });
+    let mut fields = vec![
+        FieldView {
+            kind: FieldKind::Unseen,
+            name: "username".into(),
+            value: user.username.as_str().into(),
+            ..FieldView::default()
+        },
+        FieldView {
+            kind: FieldKind::Password,
+            name: "password".into(),
+            label: (&*sign_in.password).into(),
+            error: problem.and_then(|problem| problem.at("password")),
+            autocomplete: Some("current-password"),
+            is_required: true,
+            ..FieldView::default()
+        },
+    ];
+    if has_code {
+        fields.push(FieldView {
+            kind: FieldKind::Code,
+            name: "code".into(),
+            label: (&*sign_in.code).into(),
+            hint: Some((&*sign_in.code_hint).into()),
+            error: wrong_code,
+            autocomplete: Some("one-time-code"),
+            is_required: true,
+            is_ltr: true,
+            ..FieldView::default()
+        });
+    }
+    let form = FormView { hidden: hidden_next(next), fields, ..request.form(PATH, &texts.button) };
+    let text = if has_code { &texts.text_code } else { &texts.text };
+    AccountView {
+        error: problem.and_then(FormProblem::general).map(Into::into),
+        text: Some((&**text).into()),
+        blocks: vec![Block::Form(form)],
+        ..AccountView::default()
+    }
+}
