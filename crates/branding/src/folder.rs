@@ -22,8 +22,8 @@ const BRAND: &str = "brand.toml";
 const CATALOGUES: &str = "catalogues";
 const PAGES: &str = "pages";
 const MAIL_TEMPLATES: [&str; 2] = ["mail.html", "mail.txt"];
-const PAGE_TEMPLATES: [&str; 6] =
-    ["layout.html", "start.html", "link.html", "problem.html", "problems.html", "style.css"];
+const PAGE_TEMPLATES: [&str; 7] =
+    ["layout.html", "start.html", "link.html", "account.html", "problem.html", "problems.html", "style.css"];
 
 /// A snapshot of the folder. The default is no folder at all: the built-in look.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -213,6 +213,7 @@ mod tests {
         ("pages/layout.html", b"layout"),
         ("pages/start.html", b"start"),
         ("pages/link.html", b"link"),
+        ("pages/account.html", b"account"),
         ("pages/problem.html", b"problem"),
         ("pages/problems.html", b"problems"),
         ("pages/style.css", b"style"),

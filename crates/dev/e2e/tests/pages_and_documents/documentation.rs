@@ -92,7 +92,9 @@ fn assert_operations_documented(document: &Value) {
             assert!(response["content"][content_type].is_object(), "{method} {path} {status}");
         }
         let needs_token = is_oauth
-            || ["/api/users/me", "/api/admin/", "/api/auth/verify"].iter().any(|prefix| path.starts_with(prefix));
+            || ["/api/users/me", "/api/admin/", "/api/auth/verify", "/api/auth/reauthenticate"]
+                .iter()
+                .any(|prefix| path.starts_with(prefix));
         assert_eq!(operation.get("security").is_some(), needs_token, "{method} {path}");
         let logs_in = path.starts_with("/api/auth/login") || path.ends_with("refresh");
         assert_eq!(responses.contains_key("401"), needs_token || logs_in, "{method} {path}");
