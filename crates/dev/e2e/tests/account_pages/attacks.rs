@@ -12,7 +12,7 @@ use test_support::{ApiResponse, HOSTILE_NAMES, TestUser, remember_secret};
 use crate::Scene;
 
 const SEC_FETCH_SITE: &str = "sec-fetch-site";
-/// The forms that anybody may send, with fields that would be accepted.
+/// The forms that need no session, with fields that would be accepted.
 const VISITOR_FORMS: [&str; 5] = ["/sign-in", "/sign-in/code", "/register", "/check-mail", "/forgot-password"];
 /// The forms of a signed-in user.
 const MEMBER_FORMS: [&str; 5] = ["/account", "/account/profile", "/account/email", "/account/password", "/sign-out"];
