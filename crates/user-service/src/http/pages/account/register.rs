@@ -220,7 +220,7 @@ mod tests {
     }
 
     fn shown() -> Shown<'static> {
-        let schema = r#"{ "required": ["team", "plan"], "properties": { "team": { "type": "string", "maxLength": 3 },
+        let schema = r#"{ "required": ["team"], "properties": { "team": { "type": "string", "maxLength": 3 },
             "plan": { "enum": ["pro"], "x-admin-only": true }, "size": { "type": "number" } } }"#;
         let attributes = required_attributes(&AttributeRules::parse(schema).unwrap());
         Shown { next: None, min_length: 8, attributes }

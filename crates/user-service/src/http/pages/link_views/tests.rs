@@ -281,3 +281,38 @@ fn each_page_exists_in_each_language_with_its_status() {
         assert_eq!(titles.len(), 26, "{titles:?}");
     }
 }
+
+#[test]
+fn a_page_after_which_the_reader_can_sign_in_leads_there_if_there_are_account_pages() {
+    const LINK: &str = "<p class=\"actions\"><a href=\"/sign-in\">Sign in</a></p>";
+    let without = pages_in("en");
+    let mut with = without.clone();
+    with.has_account_pages = true;
+    let pages_of = |pages: &LocalizedPages| {
+        vec![
+            (true, pages.done_page(DonePage::EmailVerified, "t")),
+            (true, pages.done_page(DonePage::PasswordReset, "t")),
+            (true, pages.done_page(DonePage::EmailChanged, "t")),
+            (true, pages.done_page(DonePage::InvitationAccepted, "t")),
+            (true, pages.email_taken_page()),
+            (true, pages.unusable_link_page(LinkPage::VerifyEmail, &LinkState::Confirmed, "t")),
+            (true, pages.unusable_link_page(LinkPage::ResetPassword, &LinkState::Used, "t")),
+            (true, pages.unusable_link_page(LinkPage::AcceptInvitation, &LinkState::Used, "t")),
+            (true, pages.unusable_link_page(LinkPage::ConfirmEmail, &LinkState::Expired, "t")),
+            (false, pages.done_page(DonePage::Disowned, "t")),
+            (false, pages.done_page(DonePage::EmailChangeUndone, "t")),
+            (false, pages.done_page(DonePage::ChangeUndone(UndoneChange::Password), "t")),
+            (false, pages.done_page(DonePage::ChangeUndone(UndoneChange::Totp), "t")),
+            (false, pages.unusable_link_page(LinkPage::ResetPassword, &LinkState::Expired, "t")),
+            (false, pages.link_sent_page()),
+        ]
+    };
+    for (leads_there, page) in pages_of(&with) {
+        let page = html(page);
+        assert_eq!(page.contains(LINK), leads_there, "{page}");
+    }
+    for (_, page) in pages_of(&without) {
+        let page = html(page);
+        assert!(!page.contains("/sign-in"), "{page}");
+    }
+}
