@@ -6,7 +6,7 @@ use std::{env, fs, path::PathBuf};
 use serde_json::Value;
 use test_support::{Browser, LANGUAGES, report_skipped};
 
-use crate::{Scene, tour::tour};
+use crate::{Scene, attacks::assert_forms_are_tested, tour::tour};
 
 /// `scripts/axe` contains the same version.
 const AXE: &str = "axe-core-4.14.1/axe.min.js";
@@ -111,6 +111,7 @@ async fn assert_no_barriers(test: &str, language: &str, schemes: &[&str]) {
         let mirrored = "[...document.querySelectorAll('[type=email], [autocomplete=one-time-code], pre, .codes')]\
             .filter(element => getComputedStyle(element).direction !== 'ltr').map(element => element.outerHTML).join()";
         assert_eq!(browser.evaluate(mirrored).await, "", "{page}");
+        assert_forms_are_tested(browser, page).await;
         let blocked = browser.evaluate("policyViolations.join()").await;
         assert_eq!(blocked, "", "the policy of {page} blocks a part of it");
     })

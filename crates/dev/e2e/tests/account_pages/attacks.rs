@@ -7,15 +7,50 @@ use reqwest::{
     header::{COOKIE, ORIGIN},
 };
 use std::time::Duration;
-use test_support::{ApiResponse, HOSTILE_NAMES, TestUser, remember_secret};
+use test_support::{ApiResponse, Browser, HOSTILE_NAMES, TestUser, remember_secret};
 
 use crate::Scene;
 
 const SEC_FETCH_SITE: &str = "sec-fetch-site";
-/// The forms that anybody may send, with fields that would be accepted.
+/// The forms that anybody may send.
 const VISITOR_FORMS: [&str; 5] = ["/sign-in", "/sign-in/code", "/register", "/check-mail", "/forgot-password"];
-/// The forms of a signed-in user.
-const MEMBER_FORMS: [&str; 5] = ["/account", "/account/profile", "/account/email", "/account/password", "/sign-out"];
+/// The forms of a signed-in user. The last one ends the session.
+const MEMBER_FORMS: [&str; 14] = [
+    "/account",
+    "/account/profile",
+    "/account/email",
+    "/account/password",
+    "/account/sessions",
+    "/account/sessions/others",
+    "/account/second-factor",
+    "/account/second-factor/confirm",
+    "/account/second-factor/recovery-codes",
+    "/account/second-factor/turn-off",
+    "/account/export",
+    "/account/delete",
+    "/account/confirm-identity",
+    "/sign-out",
+];
+
+/// Checks the forms of the page that is open: the attacks of this file are tried at each, a form of a signed-in user has the
+/// token of the session, and such a page has a way to sign out.
+pub(crate) async fn assert_forms_are_tested(browser: &mut Browser, page: &str) {
+    let forms = browser
+        .evaluate("[...document.forms].map(form => [form.getAttribute('action'), !!form.querySelector('[name=csrf]')?.value])")
+        .await;
+    let forms: Vec<(String, bool)> = serde_json::from_value(forms).expect("each form has an action");
+    for (action, has_token) in &forms {
+        let is_member = MEMBER_FORMS.contains(&action.as_str());
+        let is_visitor = VISITOR_FORMS.contains(&action.as_str());
+        // The forms of mailed links have a secret of their own.
+        let is_of_link = browser.evaluate("!!document.querySelector('form [name=token]')").await == true;
+        assert!(is_member || is_visitor || is_of_link, "{page}: no attack is tried at {action}");
+        assert_eq!(*has_token, is_member, "{page}: the token of {action}");
+    }
+    let is_member_page = forms.iter().any(|(_, has_token)| *has_token);
+    assert!(!is_member_page || forms.iter().any(|(action, _)| action == "/sign-out"), "{page}: no way to sign out");
+}
+
 /// Fields that each form would act on.
 fn fields(user: &TestUser) -> [(&'static str, String); 10] {
     let password = format!("{} new", user.password);

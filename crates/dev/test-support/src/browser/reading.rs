@@ -105,10 +105,16 @@ impl Browser {
         texts.as_array().into_iter().flatten().filter_map(|text| Some(text.as_str()?.to_owned())).collect()
     }
 
-    /// Returns the width that the page has beyond the window, in CSS pixels: 0 if it fits.
+    /// Returns by how many CSS pixels the page is wider than the window: 0 if it fits. Also what is cut off on the side to
+    /// which the page cannot be scrolled counts, but not what scrolls or is cut off in a part of the page.
     pub async fn overflow(&mut self) -> i64 {
-        let beyond =
-            "Math.max(0, Math.ceil(document.documentElement.scrollWidth - document.documentElement.clientWidth))";
+        let beyond = "(width => Math.ceil(Math.max(document.documentElement.scrollWidth - width, \
+            ...[...document.body.querySelectorAll('*')].filter(element => { \
+                for (let part = element; part !== document.body; part = part.parentElement) \
+                    if (getComputedStyle(part).overflowX !== 'visible') return false; \
+                return element.checkVisibility(); \
+            }).map(element => element.getBoundingClientRect()).map(box => Math.max(box.right - width, -box.left)), 0)))\
+            (document.documentElement.clientWidth)";
         self.evaluate(beyond).await.as_i64().unwrap_or(i64::MAX)
     }
 
