@@ -126,6 +126,7 @@ const FIELDS: &[(&str, &str, FieldRule)] = &[
     ("sessions", "address", Exported("/sessions/*/address")),
     ("sessions", "authenticatedAt", Exported("/sessions/*/authenticatedAt")),
     ("sessions", "secondFactor", Exported("/sessions/*/secondFactor")),
+    ("sessions", "cookieHash", Withheld(SECRET)),
     ("audit", "_id", Exported("/audit/*/id")),
     ("audit", "schemaVersion", Withheld(INTERNAL)),
     ("audit", "userId", Exported("/account/id")),
@@ -253,7 +254,7 @@ async fn every_stored_field_is_exported_or_withheld_for_a_reason() {
     };
     let (sessions, audit) = (world.user_collection("sessions").await, world.user_collection("audit").await);
     let _ = audit.insert_one(act).await.expect("a row can be written");
-    let proven = doc! { "$set": { "authenticatedAt": now, "secondFactor": true } };
+    let proven = doc! { "$set": { "authenticatedAt": now, "secondFactor": true, "cookieHash": bytes(8) } };
     let _ =
         sessions.update_many(doc! { "userId": stored_ada["_id"].clone() }, proven).await.expect("it can be written");
 
@@ -316,8 +317,9 @@ async fn every_stored_field_is_exported_or_withheld_for_a_reason() {
         found
     });
     for (path, value) in binaries {
-        let secret =
-            ["hash", "salt", "secret", "recoveryCodes.*", "network", "place"].iter().any(|name| path.ends_with(name));
+        let secret = ["hash", "cookieHash", "salt", "secret", "recoveryCodes.*", "network", "place"]
+            .iter()
+            .any(|name| path.ends_with(name));
         if let (Bson::Binary(binary), true) = (&value, secret) {
             secrets.push(BASE64_STANDARD.encode(&binary.bytes).trim_end_matches('=').to_owned());
             secrets.push(binary.bytes.iter().map(|byte| format!("{byte:02x}")).collect());
