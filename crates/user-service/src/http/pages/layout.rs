@@ -361,6 +361,8 @@ pub(in crate::http) mod tests {
         assert_eq!(header(header::REFERRER_POLICY), "no-referrer");
         assert_eq!(header(header::CACHE_CONTROL), "no-store");
         assert_eq!(header(header::X_FRAME_OPTIONS), "DENY");
+        assert_eq!(header(header::CROSS_ORIGIN_OPENER_POLICY), "same-origin");
+        assert_eq!(header(header::CROSS_ORIGIN_RESOURCE_POLICY), "same-origin");
         assert_eq!(header(header::CONTENT_LANGUAGE), "de");
         let policy = header(header::CONTENT_SECURITY_POLICY).to_owned();
 

@@ -118,6 +118,8 @@ async fn every_response_has_its_headers() {
         assert_eq!(header("x-request-id"), Some("my-id.1"), "{path}");
         assert_eq!(header("x-content-type-options"), Some("nosniff"), "{path}");
         assert_eq!(header("cache-control"), cache, "{path}");
+        let policy = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'";
+        assert_eq!(header("content-security-policy"), Some(policy), "{path}");
     }
 }
 
