@@ -47,6 +47,20 @@ async fn an_allowed_origin_may_call_the_api_and_read_what_it_needs() {
     assert_eq!(preflight_response.header("access-control-max-age"), "3600");
     assert!(!preflight_response.header("x-request-id").is_empty());
     assert!(preflight_response.header("access-control-allow-credentials").is_empty(), "tokens are not cookies");
+    // Only what sets or reads the cookie of the cookie mode may get one.
+    for (path, credentials) in [
+        ("/api/auth/login", "true"),
+        ("/api/auth/login/totp", "true"),
+        ("/api/auth/refresh", "true"),
+        ("/api/auth/logout", "true"),
+        ("/api/auth/login/", ""),
+        ("/api/auth/reauthenticate", ""),
+        ("/api/users", ""),
+    ] {
+        let preflight_response = preflight(&api, APP, path, "POST", "content-type").await.expect(200);
+        assert_eq!(preflight_response.header("access-control-allow-origin"), APP, "{path}");
+        assert_eq!(preflight_response.header("access-control-allow-credentials"), credentials, "{path}");
+    }
 
     let ada = world.test_user("ada");
     let request = api.request(Method::POST, "/api/users").header("origin", APP).json(&ada.registration());
@@ -84,6 +98,12 @@ async fn any_other_origin_gets_no_cors_headers() {
         let refused = preflight(&api, origin, "/api/users/me", "GET", "authorization").await;
         let refused = refused.expect_problem(403, "forbidden");
         assert!(refused.header("access-control-allow-origin").is_empty(), "{origin}");
+        let refused = preflight(&api, origin, "/api/auth/refresh", "POST", "content-type").await;
+        let refused = refused.expect_problem(403, "forbidden");
+        let answer = request_from(&api, origin, Method::POST, "/api/auth/refresh").await.expect(400);
+        for answer in [refused, answer] {
+            assert!(answer.header("access-control-allow-credentials").is_empty(), "{origin}");
+        }
     }
     let odd = preflight(&api, APP, "/api/users/me", "GET", "x-anything").await.expect_problem(403, "forbidden");
     assert!(odd.header("access-control-allow-headers").is_empty());
