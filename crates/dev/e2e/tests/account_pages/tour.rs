@@ -160,7 +160,7 @@ pub(crate) async fn tour(scene: &mut Scene, user: TestUser, mut visit: impl Asyn
     assert_eq!(scene.browser.path().await, "/account/delete");
     visit(&mut scene.browser, "delete").await;
     scene.browser.toggle("confirmed").await;
-    scene.browser.fill("username", "another user").await;
+    scene.browser.fill("username", "not the username").await;
     scene.browser.submit("/account/delete").await;
     visit(&mut scene.browser, "delete-refused").await;
     scene.browser.fill("username", &user.username).await;
