@@ -232,6 +232,8 @@ pub struct AuthConfig {
     #[serde(deserialize_with = "service_kit::config::optional")]
     pub totp_issuer: Option<String>,
     pub password_min_length: usize,
+    #[serde(deserialize_with = "service_kit::config::list")]
+    pub password_context_words: Vec<String>,
     #[serde(deserialize_with = "service_kit::config::optional")]
     pub breached_passwords_file: Option<PathBuf>,
     pub require_verified_email: bool,

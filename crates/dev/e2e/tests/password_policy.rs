@@ -20,8 +20,14 @@ fn codes(answer: ApiResponse, member: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn a_password_is_refused_with_all_reasons_in_every_request_that_sets_one() {
-    let (world, _service, api) =
-        start_user_service_with("choice", &[("AUTH__ISSUER", "https://accounts.acme.example/")]).await;
+    let (world, _service, api) = start_user_service_with(
+        "choice",
+        &[
+            ("AUTH__ISSUER", "https://accounts.acme.example/"),
+            ("AUTH__PASSWORD_CONTEXT_WORDS", "Rocketskates,tunnel paint"),
+        ],
+    )
+    .await;
     let ada = TestUser {
         username: "Countess1815".to_owned(),
         email: world.address("ada.lovelace"),
@@ -29,7 +35,7 @@ async fn a_password_is_refused_with_all_reasons_in_every_request_that_sets_one()
     };
     let registration = ada.registration_with("displayName", "Augusta King-Noel");
 
-    let refused: [(&str, &[&str]); 14] = [
+    let refused: [(&str, &[&str]); 15] = [
         ("hx7#Lq2", &["too-short"]),
         (&"wx7#Lq2!".repeat(33), &["too-long"]),
         ("password", &["common"]),
@@ -44,6 +50,7 @@ async fn a_password_is_refused_with_all_reasons_in_every_request_that_sets_one()
         ("sseTnuoc-5181", &["contains-own-words"]),
         ("AugustaKing!", &["contains-own-words"]),
         ("acme-accounts", &["contains-own-words"]),
+        ("r0cketSkates42", &["contains-own-words"]),
         (&ada.email, &["contains-own-words"]),
     ];
     for (password, expected) in refused {

@@ -119,7 +119,9 @@ fn read_sealing_key(config: &Config) -> anyhow::Result<PublicKey> {
 /// Returns the rules for new passwords. Opens and checks the list of breached passwords.
 fn password_rules(config: &Config) -> anyhow::Result<PasswordValidation> {
     let auth = &config.auth;
-    let policy = PasswordPolicy::new(auth.password_min_length, &[&auth.issuer_host(), &auth.totp_issuer()]);
+    let (host, issuer) = (auth.issuer_host(), auth.totp_issuer());
+    let words: Vec<_> = auth.password_context_words.iter().chain([&host, &issuer]).map(String::as_str).collect();
+    let policy = PasswordPolicy::new(auth.password_min_length, &words);
     let open = |path: &PathBuf| {
         BreachedPasswords::open(path).with_context(|| format!("auth.breached_passwords_file {}", path.display()))
     };

@@ -462,6 +462,18 @@ async fn a_session_of_the_pages_ends_by_itself() {
     age_sessions(&scene.world, Duration::from_secs(3600)).await;
     assert_unchanged(&mut scene, &user).await;
     let sessions = scene.world.user_collection("sessions").await;
+    // Use moves the end on, but not beyond the longest lifetime of a session (90 days by default).
+    let days = |count: i64| count * 24 * 60 * 60 * 1000;
+    let older = bson::doc! { "$set": {
+        "createdAt": { "$subtract": ["$createdAt", days(80)] },
+        "lastUsedAt": { "$subtract": ["$lastUsedAt", days(1)] },
+    } };
+    let _ = sessions.update_many(bson::doc! {}, vec![older]).await.expect("sessions can be written");
+    scene.open("/account").await;
+    let used = sessions.find_one(bson::doc! { "cookieHash": { "$exists": true } }).await.expect("sessions can be read");
+    let used = used.expect("the browser has a session");
+    let time = |name: &str| used.get_datetime(name).expect("the row has the time").timestamp_millis();
+    assert_eq!(time("expiresAt") - time("createdAt"), days(90));
     let past = bson::DateTime::from_millis(bson::DateTime::now().timestamp_millis() - 1000);
     let ended = sessions.update_many(bson::doc! {}, bson::doc! { "$set": { "expiresAt": past } }).await;
     assert!(ended.expect("sessions can be written").matched_count > 0);
