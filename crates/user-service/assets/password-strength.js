@@ -8,7 +8,6 @@
 
   const watch = (field) => {
     const result = document.createElement("div");
-    result.className = "soft";
     result.setAttribute("role", "status");
     field.after(result);
     let timer;

@@ -12,7 +12,7 @@ use test_support::{ApiResponse, Browser, HOSTILE_NAMES, TestUser, remember_secre
 use crate::Scene;
 
 const SEC_FETCH_SITE: &str = "sec-fetch-site";
-/// The forms that anybody may send.
+/// The forms that need no session.
 const VISITOR_FORMS: [&str; 5] = ["/sign-in", "/sign-in/code", "/register", "/check-mail", "/forgot-password"];
 /// The forms of a signed-in user. The last one ends the session.
 const MEMBER_FORMS: [&str; 14] = [

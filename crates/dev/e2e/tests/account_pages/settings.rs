@@ -471,10 +471,12 @@ async fn a_flood_of_strength_requests_is_refused() {
     let service = with_limits(&world, &[("REQUESTS_PER_NETWORK", "5")]).start().await;
     let api = service.api();
     let mut refused = 0;
-    for _ in 0..20 {
+    for _ in 0..40 {
         refused += usize::from(strength(&api, "a", "", "en").await.status == 429);
     }
-    assert!((5..=10).contains(&refused), "twice the quota of the network is allowed: {refused}");
+    assert!((5..=15).contains(&refused), "five times the quota of the network is allowed: {refused}");
+    // It is a quota of its own: the pages of mailed links are there all the time.
+    let _ = api.get("/reset-password?token=unknown").await.expect(400);
 }
 
 /// Returns what the page says about the password that is being typed.

@@ -160,7 +160,7 @@ pub(crate) async fn tour(scene: &mut Scene, user: TestUser, mut visit: impl Asyn
     assert_eq!(scene.browser.path().await, "/account/delete");
     visit(&mut scene.browser, "delete").await;
     scene.browser.toggle("confirmed").await;
-    scene.browser.fill("username", "somebody else").await;
+    scene.browser.fill("username", "another user").await;
     scene.browser.submit("/account/delete").await;
     visit(&mut scene.browser, "delete-refused").await;
     scene.browser.fill("username", &user.username).await;
@@ -173,7 +173,7 @@ pub(crate) async fn tour(scene: &mut Scene, user: TestUser, mut visit: impl Asyn
 }
 
 /// Returns the recovery codes of the page. They are remembered as secrets of the run.
-async fn recovery_codes(browser: &mut Browser) -> Vec<String> {
+pub(crate) async fn recovery_codes(browser: &mut Browser) -> Vec<String> {
     let codes = browser.evaluate("[...document.querySelectorAll('.codes code')].map(code => code.innerText)").await;
     let codes: Vec<String> =
         codes.as_array().into_iter().flatten().filter_map(|code| Some(code.as_str()?.to_owned())).collect();

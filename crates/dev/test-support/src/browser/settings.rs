@@ -22,6 +22,11 @@ impl Browser {
         self.call("Emulation.setEmulatedMedia", feature).await;
     }
 
+    /// Shows the page as the medium does: `print`, or an empty text for the screen.
+    pub async fn set_medium(&mut self, medium: &str) {
+        self.call("Emulation.setEmulatedMedia", json!({ "media": medium })).await;
+    }
+
     /// Sets the time zone, by its IANA name.
     pub async fn set_time_zone(&mut self, zone: &str) {
         self.call("Emulation.setTimezoneOverride", json!({ "timezoneId": zone })).await;

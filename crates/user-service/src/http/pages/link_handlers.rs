@@ -41,6 +41,9 @@ async fn show(page: LinkPage, request: &LinkRequest, link: Option<web::Query<Lin
 }
 
 async fn submit(page: LinkPage, request: &LinkRequest, form: Option<web::Form<SentForm>>) -> HttpResponse {
+    if request.is_foreign {
+        return request.pages.foreign_form_page();
+    }
     let Some(form) = form else { return request.incomplete_page(page) };
     if let (Some(FormAction::Resend), Some(mail)) = (form.action, page.mail()) {
         return request.send_link(page, mail, &form).await;

@@ -11,6 +11,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 use super::{
+    account::same_origin::is_from_foreign_page,
     layout::LocalizedPages,
     link_page::{FormAction, LinkPage},
     link_views::{FormError, LinkForm},
@@ -56,6 +57,8 @@ pub(in crate::http) struct LinkRequest {
     pub accounts: Arc<AccountService>,
     pub origin: Origin,
     pub pages: LocalizedPages,
+    /// Whether a page of another site has sent the request.
+    pub is_foreign: bool,
 }
 
 impl FromRequest for LinkRequest {
@@ -65,7 +68,9 @@ impl FromRequest for LinkRequest {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let pages = LocalizedPages::from_request(request, payload).into_inner();
         let client = ClientRequest::from_request(request, payload).into_inner();
-        ready(client.and_then(|ClientRequest { accounts, origin }| Ok(Self { accounts, origin, pages: pages? })))
+        let is_foreign = is_from_foreign_page(request.headers());
+        let link = |ClientRequest { accounts, origin }| Ok(Self { accounts, origin, pages: pages?, is_foreign });
+        ready(client.and_then(link))
     }
 }
 

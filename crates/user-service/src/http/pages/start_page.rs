@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn without_documentation_and_account_pages_nobody_gets_the_page() {
+    async fn without_documentation_and_account_pages_no_client_gets_the_page() {
         let page = || StartPage::new(Health::new(), None);
         let (_, _, expected) = answer(page(), test::TestRequest::get().uri("/nothing")).await;
         for mode in ["navigate", "cors", ""] {

@@ -23,7 +23,7 @@ pub async fn check_new_password(
     context: &str,
     origin: &Origin,
 ) -> Result<(), Problem> {
-    accounts.rate_limiter.check_local_request(origin)?;
+    accounts.rate_limiter.check_typed_password(origin)?;
     let new = Validation::only("newPassword", accounts.passwords.parse(new))?;
     let context = &context[..context.floor_char_boundary(MAX_CONTEXT_BYTES)];
     accounts.passwords.judge("newPassword", new, &[context], &accounts.hashes).await.map(drop)

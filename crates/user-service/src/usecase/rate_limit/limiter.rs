@@ -24,6 +24,8 @@ const REQUEST_QUOTA_FACTOR: u32 = 2;
 /// The same factor for refresh and logout. Each signed-in user refreshes several times an hour, and many users can
 /// share one address.
 const SESSION_QUOTA_FACTOR: u32 = 5;
+/// The same factor for passwords that are checked while they are typed: each takes several requests.
+const TYPING_QUOTA_FACTOR: u32 = 5;
 const EVICTION_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Limits requests and attempts by counters in the database.
@@ -33,6 +35,7 @@ pub struct RateLimiter {
     pub(super) blocks: NetworkBlocks,
     request_limiter: LocalLimiter,
     session_limiter: LocalLimiter,
+    typing_limiter: LocalLimiter,
     client_failure_limiter: LocalLimiter,
     pub(super) limits: LimitsConfig,
     pub(super) metrics: AccountMetrics,
@@ -63,6 +66,7 @@ impl RateLimiter {
             blocks: NetworkBlocks::new(),
             request_limiter: local(REQUEST_QUOTA_FACTOR),
             session_limiter: local(SESSION_QUOTA_FACTOR),
+            typing_limiter: local(TYPING_QUOTA_FACTOR),
             client_failure_limiter: local(REQUEST_QUOTA_FACTOR),
             limits,
             metrics,
@@ -83,7 +87,9 @@ impl RateLimiter {
     pub async fn evict_idle(&self, stop: CancellationToken) {
         while stop.run_until_cancelled(tokio::time::sleep(EVICTION_INTERVAL)).await.is_some() {
             self.blocks.evict_idle();
-            for limiter in [&self.request_limiter, &self.session_limiter, &self.client_failure_limiter] {
+            let own =
+                [&self.request_limiter, &self.session_limiter, &self.typing_limiter, &self.client_failure_limiter];
+            for limiter in own {
                 limiter.evict_idle();
             }
         }
@@ -105,6 +111,16 @@ impl RateLimiter {
     pub fn check_session_request(&self, origin: &Origin) -> Result<(), Problem> {
         let quota = self.limits.requests_per_network.saturating_mul(SESSION_QUOTA_FACTOR);
         self.check_local_limit(&self.session_limiter, &LimitsConfig::rate_policy("session", quota, MINUTE), origin)
+    }
+
+    /// Checks a password that is typed, in this process only. It has a quota of its own, so that many people who choose
+    /// passwords behind one address do not block the pages of their mailed links.
+    ///
+    /// # Errors
+    /// Returns [`Problem::RateLimited`].
+    pub fn check_typed_password(&self, origin: &Origin) -> Result<(), Problem> {
+        let quota = self.limits.requests_per_network.saturating_mul(TYPING_QUOTA_FACTOR);
+        self.check_local_limit(&self.typing_limiter, &LimitsConfig::rate_policy("typing", quota, MINUTE), origin)
     }
 
     /// Checks a failed authentication of a client in this process only, so that a flood of them writes no counter.

@@ -19,7 +19,7 @@ mod profile;
 mod register;
 mod requests;
 mod return_to;
-mod same_origin;
+pub(super) mod same_origin;
 mod second_factor;
 mod sessions;
 mod settings;

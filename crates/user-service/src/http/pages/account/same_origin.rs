@@ -26,6 +26,16 @@ pub(super) fn is_from_own_page(request: &HttpRequest) -> bool {
     }
 }
 
+/// Returns whether a browser says that a page of another site has sent the request: for the forms of mailed links, which
+/// have a secret of their own or need none. Their pages send no referrer, so an older browser does not tell its origin.
+pub(in crate::http::pages) fn is_from_foreign_page(headers: &HeaderMap) -> bool {
+    match single(headers, &SEC_FETCH_SITE) {
+        Header::Value(site) => !matches!(site, "same-origin" | "none"),
+        Header::Absent => false,
+        Header::Unusable => true,
+    }
+}
+
 /// Returns whether the origin is the address at which the browser has reached this service.
 fn is_own_origin(origin: &str, is_https: bool, headers: &HeaderMap) -> bool {
     let Header::Value(host) = single(headers, &header::HOST) else { return false };
@@ -66,6 +76,17 @@ mod tests {
         assert!(accepted(&[("sec-fetch-site", "same-origin")]));
         assert!(accepted(&[("sec-fetch-site", "same-origin"), ("origin", "http://localhost:3000")]));
         assert!(accepted(&[("origin", "http://localhost:3000")]));
+    }
+
+    #[test]
+    fn a_form_of_a_mailed_link_is_refused_only_if_the_browser_names_another_site() {
+        let foreign = |site: Option<&'static str>| {
+            let request = TestRequest::post();
+            let request = site.into_iter().fold(request, |it, site| it.insert_header(("sec-fetch-site", site)));
+            is_from_foreign_page(request.to_http_request().headers())
+        };
+        assert!([Some("cross-site"), Some("same-site"), Some("?")].into_iter().all(foreign));
+        assert!(![None, Some("same-origin"), Some("none")].into_iter().any(foreign));
     }
 
     #[test]

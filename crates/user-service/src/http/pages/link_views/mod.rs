@@ -386,6 +386,12 @@ impl LocalizedPages {
         self.message_page(StatusCode::OK, title, text)
     }
 
+    /// Returns the page after another site has sent a form.
+    pub(super) fn foreign_form_page(&self) -> HttpResponse {
+        let (title, text) = title_and_text(&self.texts().account_pages.foreign_form);
+        self.message_page(StatusCode::FORBIDDEN, title, text)
+    }
+
     /// Returns the page after a requested link could not be sent.
     pub(super) fn link_not_sent_page(&self, problem: &Problem) -> HttpResponse {
         self.failure_page(problem, &self.texts().failed.not_sent_text)
