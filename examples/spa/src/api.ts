@@ -11,12 +11,7 @@ type Body<O> = O extends { requestBody: { content: { "application/json": infer B
 type Result<O> = O extends { responses: { 200: { content: { "application/json": infer R } } } } ? R : undefined;
 
 /** What else belongs to a request: its body, the `{id}` of its path, its query, the version that it changes. */
-export interface Options<B> {
-  body?: B;
-  id?: string;
-  cursor?: string;
-  version?: number;
-}
+export type Options<B> = { body?: B; id?: string; cursor?: string; version?: number };
 
 /** A response that is an error: the problem says why (RFC 9457). */
 export class Refused extends Error {
@@ -48,12 +43,12 @@ export class UserService {
   constructor(readonly base: string, readonly interaction: Interaction) {}
 
   /** Signs in. Throws `Refused` with `mfa-required` and an `mfaToken` if the second factor is on. */
-  async signIn(identifier: string, password: string): Promise<User> {
+  signIn(identifier: string, password: string): Promise<User> {
     return this.#start("/api/auth/login", { identifier, password, cookie: true });
   }
 
   /** Signs in with a code of the authenticator, or a recovery code. */
-  async signInWithCode(mfaToken: string, code: string): Promise<User> {
+  signInWithCode(mfaToken: string, code: string): Promise<User> {
     return this.#start("/api/auth/login/totp", { mfaToken, code, cookie: true });
   }
 
@@ -73,18 +68,13 @@ export class UserService {
   async signOut(): Promise<void> {
     await this.#send("post", "/api/auth/logout", { body: {} });
     this.#accessToken = undefined;
-    this.interaction.signedOut();
   }
 
   /** Calls an endpoint. Sends the request again after a new access token, or a confirmed identity. */
-  async call<M extends Method, P extends PathWith<M>>(
-    method: M,
-    path: P,
-    options: Options<Body<paths[P][M]>> = {},
-  ): Promise<Result<paths[P][M]>> {
+  async call<M extends Method, P extends PathWith<M>, O = paths[P][M]>(method: M, path: P, given: Options<Body<O>> = {}) {
     for (let left = MAX_ATTEMPTS; ; left--) {
       try {
-        return await this.#send(method, path, options);
+        return (await this.#send(method, path, given)) as Result<O>;
       } catch (error) {
         if (left === 1 || !(error instanceof Refused) || !(await this.#resolve(error))) throw error;
       }
@@ -95,9 +85,8 @@ export class UserService {
   async #resolve({ slug, problem }: Refused): Promise<boolean> {
     if (problem.status === 401) {
       if (await this.resume()) return true;
-      this.#accessToken = undefined;
       this.interaction.signedOut();
-      throw new Cancelled("You are signed out.");
+      throw new Cancelled("Please sign in.");
     }
     if (slug !== "reauthentication-required") return false;
     if (await this.interaction.confirmIdentity(problem.required ?? ["password"])) return true;
@@ -124,7 +113,7 @@ export class UserService {
     const text = await response.text();
     const isJson = response.headers.get("content-type")?.includes("json");
     if (response.ok) return isJson ? JSON.parse(text) : undefined;
-    const status = response.status;
-    throw new Refused(isJson ? JSON.parse(text) : { type: "", title: "", status, detail: `The service answered ${status}.` });
+    const { status, statusText: title } = response;
+    throw new Refused(isJson ? JSON.parse(text) : { type: "", title, status, detail: `The response is ${status}.` });
   }
 }

@@ -36,7 +36,7 @@ export function time(iso: string): string {
 export interface Field {
   name: string;
   label: string;
-  autocomplete: string;
+  autocomplete?: AutoFill;
   type?: "text" | "email" | "password";
   value?: string;
   hint?: string;
@@ -45,16 +45,15 @@ export interface Field {
 
 /** The field of a problem that is about one field without naming it. */
 const FIELDS_OF_PROBLEMS: Record<string, string[]> = {
-  "wrong-password": ["password", "currentPassword"],
-  "wrong-code": ["code"],
-  "username-taken": ["username"],
-  "email-taken": ["email", "newEmail"],
+  "wrong-password": ["password", "currentPassword"], "wrong-code": ["code"],
+  "email-taken": ["email"], "username-taken": ["username"],
 };
 
 let fields = 0;
 
 /** Returns a label, an input, its hint, and the place of its error. */
-function fieldParts({ name, label, autocomplete, type = "text", value = "", hint = "", isOptional }: Field): Child[] {
+function fieldParts(field: Field): Child[] {
+  const { name, label, autocomplete = "off", type = "text", value = "", hint = "", isOptional } = field;
   const id = `field-${++fields}`;
   const described = { "aria-describedby": `${id}-hint ${id}-error` };
   const input = element("input", { id, name, type, autocomplete, value, ...described });
@@ -75,8 +74,8 @@ export function form(
   kind: "" | "quiet" | "danger" = "",
 ): HTMLFormElement {
   const alert = element("p", { class: "error", role: "alert" });
-  const created = element("form", { novalidate: "" }, alert, ...inputs.flatMap(fieldParts));
-  created.append(element("button", kind === "" ? {} : { class: kind }, button));
+  const send = element("button", { class: kind }, button);
+  const created = element("form", { novalidate: "" }, alert, ...inputs.flatMap(fieldParts), send);
   created.addEventListener("submit", async (event) => {
     event.preventDefault();
     if (created.ariaBusy === "true") return;
@@ -95,10 +94,7 @@ export function form(
 }
 
 /** A text, and the names of the fields that it may be about. None: the whole form. */
-interface FormError {
-  names: string[];
-  text: string;
-}
+type FormError = { names: string[]; text: string };
 
 /** Returns what a form shows for an error. */
 function errorsOf(error: unknown): FormError[] {

@@ -1,5 +1,5 @@
-// The pages of a user who is signed in. Each is a function that loads what it shows, and returns it.
-import type { AuditEntry, Session, User } from "user-service-types/api";
+// The pages of a user who is signed in. Each loads what it shows, and returns it.
+import type { AuditEntry, Session } from "user-service-types/api";
 import type { UserService } from "./api.js";
 import { type Child, type Field, announce, element, form, time } from "./dom.js";
 
@@ -9,154 +9,108 @@ export interface Context {
   go(page: string, result?: string): void;
 }
 
-export interface Page {
-  title: string;
-  show(context: Context): Promise<Child[]>;
-}
+export type Page = [title: string, show: (context: Context) => Promise<Child[]>];
 
-const currentPassword: Field = {
-  name: "currentPassword", label: "Current password", type: "password", autocomplete: "current-password",
-};
-const newPassword: Field = {
-  name: "newPassword", label: "New password", type: "password", autocomplete: "new-password",
-};
 export const code: Field = { name: "code", label: "Code", autocomplete: "one-time-code" };
 
-const home: Page = {
-  title: "Your account",
-  async show({ service }) {
-    const user = await service.call("get", "/api/users/me");
-    const greeting = `You are signed in as ${user.displayName ?? user.username} (${user.email}).`;
-    return user.emailVerified ? [greeting] : [greeting, ...confirmHint(service, user.email)];
-  },
-};
+async function home({ service }: Context): Promise<Child[]> {
+  const { displayName, username, email, emailVerified } = await service.call("get", "/api/users/me");
+  const text = element("p", {}, `You are signed in as ${displayName ?? username} (${email}).`);
+  return emailVerified ? [text] : [text, ...confirmHint(service, email)];
+}
 
 /** Returns the hint that an email address has to be confirmed, and a button that sends the mail again. */
 export function confirmHint(service: UserService, email: string): Child[] {
-  const resend = async () => {
-    await service.call("post", "/api/auth/email-verification/resend", { body: { email } });
-    announce(`A new mail is on its way to ${email}.`);
-  };
-  return [element("p", {}, `Open the link in the mail to ${email} to confirm your email address.`),
-    form([], "Send the mail again", resend, "quiet")];
+  const resend = () => service.call("post", "/api/auth/email-verification/resend", { body: { email } })
+    .then(() => announce(`A new mail is on its way to ${email}.`));
+  const text = `Open the link in the mail to ${email} to confirm your email address.`;
+  return [element("p", {}, text), form([], "Send the mail again", resend, "quiet")];
 }
 
-const profile: Page = {
-  title: "Profile",
-  async show({ service, go }) {
-    const user = await service.call("get", "/api/users/me");
-    return [
-      form(profileFields(user), "Save", async ({ username = "", displayName, locale, timezone }) => {
-        // Null removes what an empty field had.
-        const body = { username, displayName: displayName || null, locale: locale || null, timezone: timezone || null };
-        await service.call("patch", "/api/users/me", { body, version: user.version });
-        go("profile", "Your profile is saved.");
-      }),
-    ];
-  },
-};
-
-function profileFields({ username, displayName, locale, timezone }: User): Field[] {
-  return [
+async function profile({ service, go }: Context): Promise<Child[]> {
+  const { username, version, ...user } = await service.call("get", "/api/users/me");
+  const [name, language, zone] = [user.displayName ?? "", user.locale ?? "", user.timezone ?? ""];
+  const fields: Field[] = [
     { name: "username", label: "Username", autocomplete: "username", value: username },
-    { name: "displayName", label: "Name", autocomplete: "name", value: displayName ?? "", isOptional: true },
-    { name: "locale", label: "Language", autocomplete: "language", value: locale ?? "", isOptional: true, hint: "Such as en or pt-BR." },
-    { name: "timezone", label: "Time zone", autocomplete: "off", value: timezone ?? "", isOptional: true, hint: "Such as Europe/Paris." },
+    { name: "displayName", label: "Name", autocomplete: "name", value: name, isOptional: true },
+    { name: "locale", label: "Language", hint: "Such as en or pt-BR.", value: language, isOptional: true },
+    { name: "timezone", label: "Time zone", hint: "Such as Europe/Paris.", value: zone, isOptional: true },
   ];
+  const save = async ({ username = "", displayName, locale, timezone }: Record<string, string>) => {
+    // Null removes a member.
+    const body = { username, displayName: displayName || null, locale: locale || null, timezone: timezone || null };
+    await service.call("patch", "/api/users/me", { body, version });
+    go("profile", "Your profile is saved.");
+  };
+  return [form(fields, "Save", save)];
 }
 
-const email: Page = {
-  title: "Email address",
-  async show({ service, go }) {
-    const user = await service.call("get", "/api/users/me");
-    const field: Field = { name: "newEmail", label: "New email address", type: "email", autocomplete: "email" };
-    return [
-      element("p", {}, `Your email address is ${user.email}.`),
-      form([field], "Change", async ({ newEmail = "" }) => {
-        await service.call("put", "/api/users/me/email", { body: { newEmail } });
-        go("email", `Open the link in the mail to ${newEmail} to confirm it.`);
-      }),
-    ];
-  },
-};
+async function email({ service, go }: Context): Promise<Child[]> {
+  const { email } = await service.call("get", "/api/users/me");
+  const field: Field = { name: "newEmail", label: "New email address", type: "email", autocomplete: "email" };
+  const change = ({ newEmail = "" }) => service.call("put", "/api/users/me/email", { body: { newEmail } })
+    .then(() => go("email", `Open the link in the mail to ${newEmail} to confirm it.`));
+  return [element("p", {}, `Your email address is ${email}.`), form([field], "Change", change)];
+}
 
-const password: Page = {
-  title: "Password",
-  async show({ service, go }) {
-    return [
-      form([currentPassword, newPassword], "Change", async ({ currentPassword = "", newPassword = "" }) => {
-        await service.call("put", "/api/users/me/password", { body: { currentPassword, newPassword } });
-        go("password", "Your password is changed. Your other sessions have ended.");
-      }),
-    ];
-  },
-};
+async function password({ service, go }: Context): Promise<Child[]> {
+  const fields: Field[] = [
+    { name: "currentPassword", label: "Current password", type: "password", autocomplete: "current-password" },
+    { name: "newPassword", label: "New password", type: "password", autocomplete: "new-password" },
+  ];
+  const change = async ({ currentPassword = "", newPassword = "" }) => {
+    await service.call("put", "/api/users/me/password", { body: { currentPassword, newPassword } });
+    go("password", "Your password is changed. Your other sessions have ended.");
+  };
+  return [form(fields, "Change", change)];
+}
 
-const sessions: Page = {
-  title: "Sessions",
-  async show({ service, go }) {
-    const row = ({ id, current, device, address, lastUsedAt }: Session) => {
-      const name = device ?? "Unknown device";
-      const text = element("small", {}, [address, `last used ${time(lastUsedAt)}`].filter(Boolean).join(", "));
-      const end = form([], `End the session on ${name}`, async () => {
-        await service.call("delete", "/api/users/me/sessions/{id}", { id });
-        go("sessions", "The session has ended.");
-      }, "danger");
-      return current ? [`${name} (this session)`, text] : [name, text, end];
-    };
-    const endOthers = async () => {
-      await service.call("delete", "/api/users/me/sessions");
-      go("sessions", "All other sessions have ended.");
-    };
-    const list = await pagedList((at) => service.call("get", "/api/users/me/sessions", at), row);
-    return [...list, form([], "End all other sessions", endOthers, "danger")];
-  },
-};
+async function sessions({ service, go }: Context): Promise<Child[]> {
+  const row = ({ id, current, device, address, lastUsedAt }: Session) => {
+    const name = device ?? "Unknown device";
+    const text = element("small", {}, [address, `last used ${time(lastUsedAt)}`].filter(Boolean).join(", "));
+    const end = () => service.call("delete", "/api/users/me/sessions/{id}", { id })
+      .then(() => go("sessions", "The session has ended."));
+    return current ? [`${name} (this session)`, text] : [name, text, form([], `End ${name}`, end, "danger")];
+  };
+  const endOthers = () => service.call("delete", "/api/users/me/sessions")
+    .then(() => go("sessions", "All other sessions have ended."));
+  const list = await pagedList((at) => service.call("get", "/api/users/me/sessions", at), row);
+  return [...list, form([], "End all other sessions", endOthers, "danger")];
+}
 
-const secondFactor: Page = {
-  title: "Two-factor authentication",
-  async show({ service, go }) {
-    const { enabled, recoveryCodesLeft } = await service.call("get", "/api/users/me/totp");
-    const place = element("section");
-    const codes = (texts: string[]) => {
-      place.replaceChildren(element("h2", {}, "Recovery codes"),
-        element("p", {}, "Each signs you in once without your authenticator. They are shown only now: keep them in a safe place."),
-        element("ul", { class: "codes" }, ...texts.map((text) => element("li", {}, text))));
-      announce("Two-factor authentication is on. Keep your recovery codes.");
-    };
-    const start = async () => {
-      const { secret, qrCodeSvg } = await service.call("post", "/api/users/me/totp", { body: {} });
-      const image = element("img", { src: `data:image/svg+xml,${encodeURIComponent(qrCodeSvg)}`, alt: "QR code of the secret" });
-      const confirm = form([code], "Confirm", async ({ code = "" }) => {
-        codes((await service.call("post", "/api/users/me/totp/confirm", { body: { code } })).recoveryCodes);
-      });
-      place.replaceChildren(element("p", {}, "Scan the QR code with your authenticator, or enter the secret."), image,
-        element("p", {}, element("code", {}, secret)), confirm);
-      confirm.querySelector("input")?.focus();
-    };
-    const renew = async () => {
-      codes((await service.call("post", "/api/users/me/totp/recovery-codes", { body: {} })).recoveryCodes);
-    };
-    const remove = async () => {
-      await service.call("post", "/api/users/me/totp/remove", { body: {} });
-      go("second-factor", "Two-factor authentication is off.");
-    };
-    place.append(...(enabled
-      ? [element("p", {}, `It is on. ${recoveryCodesLeft ?? 0} recovery codes are left.`),
-        form([], "New recovery codes", renew), form([], "Turn off", remove, "danger")]
-      : [element("p", {}, "It is off."), form([], "Set up", start)]));
-    return [place];
-  },
-};
+async function secondFactor({ service, go }: Context): Promise<Child[]> {
+  const { enabled, recoveryCodesLeft } = await service.call("get", "/api/users/me/totp");
+  const section = element("section");
+  const showCodes = ({ recoveryCodes }: { recoveryCodes: string[] }) => {
+    const text = "Each signs you in once without your authenticator. Keep them safe: they are shown only now.";
+    const items = recoveryCodes.map((each) => element("li", {}, each));
+    section.replaceChildren(element("h2", {}, "Recovery codes"), element("p", {}, text), element("ul", {}, ...items));
+    announce("Two-factor authentication is on. Keep your recovery codes.");
+  };
+  const setUp = async () => {
+    const { secret, qrCodeSvg } = await service.call("post", "/api/users/me/totp", { body: {} });
+    const src = `data:image/svg+xml,${encodeURIComponent(qrCodeSvg)}`;
+    const text = element("p", {}, "Scan the QR code, or enter this secret: ", element("code", {}, secret));
+    const confirm = async ({ code = "" }) =>
+      showCodes(await service.call("post", "/api/users/me/totp/confirm", { body: { code } }));
+    section.replaceChildren(text, element("img", { src, alt: "QR code" }), form([code], "Confirm", confirm));
+    section.querySelector("input")?.focus();
+  };
+  const renew = async () => showCodes(await service.call("post", "/api/users/me/totp/recovery-codes", { body: {} }));
+  const turnOff = () => service.call("post", "/api/users/me/totp/remove", { body: {} })
+    .then(() => go("second-factor", "Two-factor authentication is off."));
+  const text = enabled ? `It is on. Recovery codes left: ${recoveryCodesLeft ?? 0}.` : "It is off.";
+  const changes = [form([], "New recovery codes", renew), form([], "Turn off", turnOff, "danger")];
+  section.append(element("p", {}, text), ...(enabled ? changes : [form([], "Set up", setUp)]));
+  return [section];
+}
 
-const history: Page = {
-  title: "History",
-  show({ service }) {
-    const row = ({ type, at, actor, address }: AuditEntry) =>
-      [type, element("small", {}, [time(at), actor, address].filter(Boolean).join(", "))];
-    return pagedList((at) => service.call("get", "/api/users/me/audit", at), row);
-  },
-};
+async function history({ service }: Context): Promise<Child[]> {
+  const row = ({ type, at, actor, address }: AuditEntry) =>
+    [type, element("small", {}, [time(at), actor, address].filter(Boolean).join(", "))];
+  return pagedList((at) => service.call("get", "/api/users/me/audit", at), row);
+}
 
 /** Returns a list, and a button that appends its next page as long as there is one. */
 async function pagedList<T>(
@@ -165,34 +119,36 @@ async function pagedList<T>(
 ): Promise<Child[]> {
   const [list, more] = [element("ul"), element("div")];
   const append = async (at: { cursor?: string }) => {
-    const { items, nextCursor } = await load(at);
+    const { items, nextCursor: cursor } = await load(at);
     list.append(...items.map((item) => element("li", {}, ...row(item))));
-    more.replaceChildren(...(nextCursor ? [form([], "Show more", () => append({ cursor: nextCursor }), "quiet")] : []));
+    more.replaceChildren(...(cursor ? [form([], "Show more", () => append({ cursor }), "quiet")] : []));
   };
   await append({});
   return [list, more];
 }
 
-const data: Page = {
-  title: "Your data",
-  async show({ service, go }) {
-    const download = async () => {
-      const text = JSON.stringify(await service.call("get", "/api/users/me/export"), null, 2);
-      const url = URL.createObjectURL(new Blob([text], { type: "application/json" }));
-      element("a", { href: url, download: "account.json" }).click();
-      URL.revokeObjectURL(url);
-      announce("Your data is downloaded.");
-    };
-    const remove = async () => {
-      await service.call("post", "/api/users/me/delete", { body: {} });
-      go("sign-in", "Your account is deleted.");
-    };
-    const confirmed = form([], "Delete my account for ever", remove, "danger");
-    return [form([], "Download my data", download), element("h2", {}, "Delete the account"),
-      element("details", {}, element("summary", {}, "I no longer want my account"), confirmed)];
-  },
-};
+async function data({ service, go }: Context): Promise<Child[]> {
+  const download = async () => {
+    const text = JSON.stringify(await service.call("get", "/api/users/me/export"), null, 2);
+    const href = URL.createObjectURL(new Blob([text], { type: "application/json" }));
+    element("a", { href, download: "account.json" }).click();
+    URL.revokeObjectURL(href);
+    announce("Your data is downloaded.");
+  };
+  const remove = () => service.call("post", "/api/users/me/delete", { body: {} })
+    .then(() => go("sign-in", "Your account is deleted."));
+  const summary = element("summary", {}, "Delete the account");
+  const deletion = element("details", {}, summary, form([], "Delete everything for ever", remove, "danger"));
+  return [form([], "Download my data", download), deletion];
+}
 
 export const PAGES: Record<string, Page> = {
-  account: home, profile, email, password, sessions, "second-factor": secondFactor, history, data,
+  account: ["Your account", home],
+  profile: ["Profile", profile],
+  email: ["Email address", email],
+  password: ["Password", password],
+  sessions: ["Sessions", sessions],
+  "second-factor": ["Two-factor authentication", secondFactor],
+  history: ["History", history],
+  data: ["Your data", data],
 };
