@@ -1,10 +1,8 @@
 //! The cookie mode: a browser application on a listed origin has its refresh token in a cookie that scripts cannot read.
 
-use std::collections::BTreeSet;
-
 use bson::doc;
 use e2e::{
-    accounts::{register, wait_for_session_count, with_cheap_hashes},
+    accounts::{register, register_verified, wait_for_session_count, with_cheap_hashes},
     administrators::create_admin,
     start::start_user_service_with,
     totp::enable_totp,
@@ -137,8 +135,8 @@ async fn a_login_without_cookie_mode_sets_no_cookie() {
 #[tokio::test]
 async fn the_cookie_comes_only_after_the_second_factor() {
     let (world, _service, api) = start("cookietotp").await;
-    let ada = register(&world, &api, "ada").await;
-    let (authenticator, _) = enable_totp(&api.logged_in_as(&ada).await, &ada).await;
+    let (ada, me) = register_verified(&world, &api, "ada").await;
+    let (authenticator, _) = enable_totp(&me, &ada).await;
     let login = api.send(request_of_app(&api, "/api/auth/login", None).json(&credentials(&ada))).await;
     let login = login.expect_problem(401, "mfa-required");
     assert!(set_cookies(&login).is_empty());
@@ -346,22 +344,26 @@ async fn no_other_endpoint_of_the_api_reads_a_cookie() {
     remember_secret("session cookie", page_cookie.trim_start_matches("session="));
     let version = me.get("/api/users/me").await.expect(200).json()["version"].clone();
 
-    let bare = |cookie: &str| cookie.split_once('=').map(|(_, value)| value.to_owned()).unwrap_or_default();
-    let token = bare(&cookie);
+    // An access token in a cookie counts as little as the two cookies of this service, with either name.
+    let token = &admin.tokens.access;
     let cookies = format!(
         "{cookie}; {page_cookie}; __Host-{cookie}; __Host-{page_cookie}; access_token={token}; authorization=Bearer {token}"
     );
-    let with_cookie = BTreeSet::from(["/api/auth/refresh", "/api/auth/logout"]);
     let (mut protected, mut open) = (0, 0);
     for (method, path, is_protected) in operations(&api).await {
-        if with_cookie.contains(path.as_str()) {
+        if path == "/api/auth/refresh" || path == "/api/auth/logout" {
             continue;
         }
         let send = async |cookies: Option<&str>| {
-            let request = api.request(method.clone(), &path).header(ORIGIN, APP);
-            let request = cookies.into_iter().fold(request, |request, cookies| request.header(COOKIE, cookies));
-            let request = if method == Method::GET { request } else { request.json(&json!({})) };
-            api.send(request).await
+            let request = if path.starts_with("/oauth/") {
+                api.form(&path, &[("token", "x")])
+            } else if method == Method::GET {
+                api.request(method.clone(), &path)
+            } else {
+                api.request(method.clone(), &path).json(&json!({}))
+            };
+            let request = request.header(ORIGIN, APP);
+            api.send(cookies.into_iter().fold(request, |request, cookies| request.header(COOKIE, cookies))).await
         };
         let (without, with) = (send(None).await, send(Some(&cookies)).await);
         assert_eq!((with.status, with.problem()), (without.status, without.problem()), "{method} {path}");
