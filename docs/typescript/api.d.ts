@@ -531,7 +531,7 @@ export interface paths {
         put?: never;
         /**
          * Ends the session of the refresh token.
-         * @description The response is 204 for any string.
+         * @description The response is 204 for any string. In cookie mode the body is empty.
          */
         post: operations["logout"];
         delete?: never;
@@ -613,7 +613,7 @@ export interface paths {
         put?: never;
         /**
          * Exchanges a refresh token for the next tokens of its session.
-         * @description A refresh token that was already used ends its session.
+         * @description A refresh token that was already used ends its session. In cookie mode the body is empty.
          */
         post: operations["refresh"];
         delete?: never;
@@ -1335,6 +1335,12 @@ export interface components {
         /** @description The credentials of a user. */
         Login: {
             /**
+             * @description Whether the refresh token goes into a cookie that scripts cannot read, instead of the body: for a browser
+             *     application whose origin is in `http.cors_allowed_origins`.
+             * @default false
+             */
+            cookie: boolean;
+            /**
              * @description The email address or the username.
              * @example ada@example.org
              */
@@ -1519,6 +1525,11 @@ export interface components {
              * @example 123 456
              */
             code: string;
+            /**
+             * @description Does the same as at `POST /api/auth/login`.
+             * @default false
+             */
+            cookie: boolean;
             /** @description The `mfaToken` of the problem `mfa-required`, valid for one login within five minutes. */
             mfaToken: string;
         };
@@ -1598,8 +1609,8 @@ export interface components {
              * @description The lifetime of the access token in seconds.
              */
             expiresIn: number;
-            /** @description A token for `POST /api/auth/refresh`, valid for one refresh. */
-            refreshToken: string;
+            /** @description A token for `POST /api/auth/refresh`, valid for one refresh. It is absent if it is in the cookie. */
+            refreshToken?: string;
             /** @description `Bearer` */
             tokenType: string;
             user: components["schemas"]["User"];
@@ -4377,7 +4388,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `account-disabled`, `email-not-verified` */
+            /** @description `account-disabled`; `email-not-verified`; `forbidden`: `cookie` is true and the origin is not listed */
             403: {
                 headers: {
                     /** @description The id of the request, which is also in the log */
@@ -4489,6 +4500,17 @@ export interface operations {
                 headers: {
                     /** @description The challenge (RFC 6750; RFC 7617 for clients) */
                     "WWW-Authenticate"?: string;
+                    /** @description The id of the request, which is also in the log */
+                    "x-request-id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: `cookie` is true and the origin is not listed */
+            403: {
+                headers: {
                     /** @description The id of the request, which is also in the log */
                     "x-request-id"?: string;
                     [name: string]: unknown;

@@ -57,7 +57,7 @@ pub(crate) struct LoginTotpBody {
     /// A code of the authenticator, or a recovery code. Spaces, dashes and letter case do not matter.
     #[schema(value_type = String, example = "123 456")]
     code: SecretString,
-    /// As at `POST /api/auth/login`.
+    /// Does the same as at `POST /api/auth/login`.
     #[serde(default)]
     #[schema(default = false)]
     cookie: bool,

@@ -40,7 +40,7 @@ use crate::{
 /// The name of the cookie of a page session.
 const COOKIE: &str = "session";
 
-/// A request to a page that anybody may open. An extractor.
+/// A request to a page that needs no session. An extractor.
 #[derive(Clone)]
 pub(in crate::http) struct VisitorRequest {
     pub accounts: Arc<AccountService>,
@@ -61,7 +61,7 @@ pub(super) struct MemberRequest {
     pub csrf: String,
 }
 
-/// A form of a page that anybody may open. An extractor.
+/// A form of a page that needs no session. An extractor.
 pub(super) struct VisitorForm<T> {
     pub request: VisitorRequest,
     pub form: T,
@@ -295,7 +295,7 @@ impl MemberRequest {
     }
 
     /// Leads to the page that asks for the password, and for the code where the second factor is on, unless the user has
-    /// given them recently. For the GET of a guarded page, so that nobody fills in its form in vain.
+    /// given them recently. For the GET of a guarded page, so that no user fills in its form in vain.
     ///
     /// # Errors
     /// Returns a [`PageRefusal`], or a problem if the store is unavailable.
