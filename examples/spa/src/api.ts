@@ -6,7 +6,7 @@ import type { AuthenticationFactor, Problem, User, paths } from "user-service-ty
 const MAX_ATTEMPTS = 4;
 
 type Method = "get" | "post" | "put" | "patch" | "delete";
-type PathWith<M extends Method> = { [P in keyof paths]: paths[P][M] extends object ? P : never }[keyof paths];
+type Path<M extends Method> = { [P in keyof paths]: paths[P][M] extends object ? P : never }[keyof paths];
 type Body<O> = O extends { requestBody: { content: { "application/json": infer B } } } ? B : never;
 type Result<O> = O extends { responses: { 200: { content: { "application/json": infer R } } } } ? R : undefined;
 
@@ -71,7 +71,7 @@ export class UserService {
   }
 
   /** Calls an endpoint. Sends the request again after a new access token, or a confirmed identity. */
-  async call<M extends Method, P extends PathWith<M>, O = paths[P][M]>(method: M, path: P, given: Options<Body<O>> = {}) {
+  async call<M extends Method, P extends Path<M>, O = paths[P][M]>(method: M, path: P, given: Options<Body<O>> = {}) {
     for (let left = MAX_ATTEMPTS; ; left--) {
       try {
         return (await this.#send(method, path, given)) as Result<O>;
@@ -102,8 +102,7 @@ export class UserService {
   async #send(method: Method, path: string, { body, id = "", cursor, version }: Options<unknown>): Promise<any> {
     const url = new URL(path.replace("{id}", encodeURIComponent(id)), this.base);
     if (cursor !== undefined) url.searchParams.set("cursor", cursor);
-    const headers = new Headers();
-    if (body !== undefined) headers.set("content-type", "application/json");
+    const headers = new Headers(body === undefined ? {} : { "content-type": "application/json" });
     if (version !== undefined) headers.set("if-match", `"${version}"`);
     if (this.#accessToken !== undefined) headers.set("authorization", `Bearer ${this.#accessToken}`);
     // Only these endpoints use the cookie.

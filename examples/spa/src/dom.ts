@@ -73,8 +73,7 @@ export function form(
   submit: (values: Record<string, string>) => Promise<void>,
   kind: "" | "quiet" | "danger" = "",
 ): HTMLFormElement {
-  const alert = element("p", { class: "error", role: "alert" });
-  const send = element("button", { class: kind }, button);
+  const [alert, send] = [element("p", { class: "error", role: "alert" }), element("button", { class: kind }, button)];
   const created = element("form", { novalidate: "" }, alert, ...inputs.flatMap(fieldParts), send);
   created.addEventListener("submit", async (event) => {
     event.preventDefault();

@@ -1,6 +1,6 @@
 // Starts the application: shows the page that the fragment of the address names, and asks for the user where needed.
 import type { AuthenticationFactor } from "user-service-types/api";
-import { Refused, UserService } from "./api.js";
+import { Cancelled, Refused, UserService } from "./api.js";
 import { type Child, type Field, announce, element, form, part } from "./dom.js";
 import { type Context, PAGES, type Page, code, confirmHint } from "./pages.js";
 
@@ -69,7 +69,8 @@ async function route(result = ""): Promise<void> {
     // Another page may have been opened meanwhile.
     if (name === (location.hash.slice(1) || "account")) render(title, content);
   } catch (error) {
-    announce(error instanceof Error ? error.message : String(error));
+    if (error instanceof Cancelled) announce(error.message);
+    else render(title, [`This page cannot be shown. ${error}`]);
   }
 }
 

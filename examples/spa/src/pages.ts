@@ -145,8 +145,7 @@ async function data({ service, go }: Context): Promise<Child[]> {
 export const PAGES: Record<string, Page> = {
   account: ["Your account", home],
   profile: ["Profile", profile],
-  email: ["Email address", email],
-  password: ["Password", password],
+  email: ["Email address", email], password: ["Password", password],
   sessions: ["Sessions", sessions],
   "second-factor": ["Two-factor authentication", secondFactor],
   history: ["History", history],
