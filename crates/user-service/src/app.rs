@@ -148,6 +148,7 @@ impl Application {
             ids: ids.clone(),
             trusted_proxies: parsed.trusted_proxies,
             metrics: HttpMetrics::register(&registry)?,
+            error_pages: pages::error_page,
         };
         let (pages, branding_failed) = (Reloadable::new(parsed.pages), register_branding_failed(&registry)?);
         let served_pages = ServedPages::new(pages.clone(), branding_failed.clone());

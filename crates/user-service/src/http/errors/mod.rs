@@ -2,4 +2,5 @@
 
 pub mod not_found;
 pub mod oauth_error_response;
+pub mod own_response;
 pub mod problem_response;

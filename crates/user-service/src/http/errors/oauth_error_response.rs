@@ -2,12 +2,13 @@
 //! everywhere: a body that is too large, a rate limit, an outage.
 
 use actix_web::{
-    HttpResponse, ResponseError,
+    HttpResponse,
     http::{StatusCode, header},
 };
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::own_response::OwnResponse;
 use crate::usecase::OAuthError;
 
 /// The body of an error response of an OAuth endpoint (RFC 6749, section 5.2).
@@ -19,15 +20,6 @@ pub struct OAuthErrorBody {
     error: &'static str,
     /// The explanation of this occurrence.
     error_description: String,
-}
-
-/// A refusal that RFC 6749 names.
-#[derive(Debug, thiserror::Error)]
-#[error("{description}")]
-pub struct OAuthRefusal {
-    status: StatusCode,
-    error: &'static str,
-    description: String,
 }
 
 impl From<OAuthError> for actix_web::Error {
@@ -42,23 +34,18 @@ impl From<OAuthError> for actix_web::Error {
             OAuthError::UnsupportedTokenType => (StatusCode::BAD_REQUEST, "unsupported_token_type"),
             OAuthError::Problem(problem) => return problem.into(),
         };
-        OAuthRefusal { status, error: name, description: error.to_string() }.into()
+        let description = error.to_string();
+        OwnResponse::new(status, name, move || response(status, name, &description)).into()
     }
 }
 
-impl ResponseError for OAuthRefusal {
-    fn status_code(&self) -> StatusCode {
-        self.status
+fn response(status: StatusCode, name: &'static str, description: &str) -> HttpResponse {
+    let mut response = HttpResponse::build(status);
+    response.insert_header((header::CACHE_CONTROL, "no-store"));
+    if status == StatusCode::UNAUTHORIZED {
+        response.insert_header((header::WWW_AUTHENTICATE, r#"Basic realm="user-service", charset="UTF-8""#));
     }
-
-    fn error_response(&self) -> HttpResponse {
-        let mut response = HttpResponse::build(self.status);
-        response.insert_header((header::CACHE_CONTROL, "no-store"));
-        if self.status == StatusCode::UNAUTHORIZED {
-            response.insert_header((header::WWW_AUTHENTICATE, r#"Basic realm="user-service", charset="UTF-8""#));
-        }
-        response.json(OAuthErrorBody { error: self.error, error_description: self.description.clone() })
-    }
+    response.json(OAuthErrorBody { error: name, error_description: description.to_owned() })
 }
 
 #[cfg(test)]

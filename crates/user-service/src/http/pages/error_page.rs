@@ -21,7 +21,7 @@ use super::{
     texts::PageTexts,
 };
 use crate::{
-    http::{extractors::accept::prefers_html, request_id::current_request_id},
+    http::{extractors::accept::prefers_html, middleware::request_context::ErrorPage, request_id::current_request_id},
     problem::Problem,
 };
 
@@ -29,14 +29,19 @@ use crate::{
 const API_PATHS: [&str; 3] = ["/api/", "/oauth/", "/.well-known/"];
 
 /// The pages for the reader of a request, if it may fail with a page.
-pub(in crate::http) struct ErrorPage {
+struct ErrorPages {
     pages: LocalizedPages,
     is_root: bool,
 }
 
-impl ErrorPage {
-    /// Returns the pages if the request is one of a browser for a page, and there are account pages.
-    pub(in crate::http) fn of_request(request: &ServiceRequest) -> Option<Self> {
+/// Returns what shows a problem of the request, if it is one of a browser for a page and there are account pages.
+pub fn error_page(request: &ServiceRequest) -> Option<ErrorPage> {
+    let pages = ErrorPages::of_request(request)?;
+    Some(Box::new(move |problem| pages.render(problem)))
+}
+
+impl ErrorPages {
+    fn of_request(request: &ServiceRequest) -> Option<Self> {
         let path = request.path();
         if path == "/api" || API_PATHS.iter().any(|start| path.starts_with(start)) || !prefers_html(request.request()) {
             return None;
@@ -48,7 +53,7 @@ impl ErrorPage {
 
     /// Returns the page about a problem; `None` for the start page that does not exist, which is a problem as for every
     /// client.
-    pub(in crate::http) fn render(&self, problem: &Problem) -> Option<HttpResponse> {
+    fn render(&self, problem: &Problem) -> Option<HttpResponse> {
         if self.is_root && matches!(problem, Problem::NotFound) {
             return None;
         }
@@ -60,16 +65,6 @@ impl ErrorPage {
         page.headers_mut().insert(header::VARY, HeaderValue::from_static("Accept, Accept-Language"));
         Some(page)
     }
-}
-
-/// Replaces the body of the response of a problem, and its headers that describe the body. All other headers stay, such as
-/// `Retry-After`, `Allow` and those of rate limits.
-pub(in crate::http) fn replace_body<B>(mut response: HttpResponse<B>, page: HttpResponse) -> HttpResponse {
-    let (head, body) = page.into_parts();
-    for (name, value) in head.headers() {
-        response.headers_mut().insert(name.clone(), value.clone());
-    }
-    response.set_body(body)
 }
 
 fn title_and_text<'a>(texts: &'a PageTexts, problem: &Problem) -> (&'a str, &'a str) {
@@ -155,6 +150,7 @@ mod tests {
             ids: Ids::sequence(1),
             trusted_proxies: TrustedProxies::parse(["127.0.0.0/8"]).unwrap(),
             metrics: HttpMetrics::register(&Registry::new()).unwrap(),
+            error_pages: error_page,
         };
         let (cookies, key) = (CookieSettings::new(""), KeyEncryptionKey::for_test(1));
         let settings = PageSettings::new(is_enabled, cookies, &key, AllowedOrigins::default());

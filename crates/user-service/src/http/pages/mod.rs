@@ -3,7 +3,7 @@
 
 pub(super) mod account;
 mod check;
-pub(super) mod error_page;
+mod error_page;
 pub(super) mod layout;
 pub(super) mod link_handlers;
 mod link_page;
@@ -21,6 +21,7 @@ use std::sync::Arc;
 
 pub use account::PageSettings;
 use branding::{Branding, BrandingConfig, BuiltInFiles};
+pub use error_page::error_page;
 use i18n::{InvalidFile, Texts as _};
 pub use layout::Pages;
 pub use served::ServedPages;

@@ -199,6 +199,7 @@ mod tests {
             ids: Ids::sequence(1),
             trusted_proxies: TrustedProxies::parse(["127.0.0.0/8"]).unwrap(),
             metrics: HttpMetrics::register(&Registry::new()).unwrap(),
+            error_pages: |_| None,
         };
         let app = App::new()
             .app_data(web::Data::new(scope))

@@ -30,13 +30,7 @@ use super::{
 };
 use crate::{
     http::{
-        errors::oauth_error_response::OAuthRefusal,
-        extractors::client_address::TrustedProxies,
-        pages::{
-            account::PageRefusal,
-            error_page::{ErrorPage, replace_body},
-        },
-        request_id::with_request_id,
+        errors::own_response::OwnResponse, extractors::client_address::TrustedProxies, request_id::with_request_id,
     },
     outbox::{Actor, Origin},
     problem::Problem,
@@ -53,6 +47,12 @@ const NOT_A_PAGE: &str = "default-src 'none'; frame-ancestors 'none'; base-uri '
 /// The route label of a path that is not served. The path itself is chosen by the client, so it is not a label.
 const NO_ROUTE: &str = "unmatched";
 
+/// Returns what shows a problem of this request to a reader, or `None` for a client that gets the problem itself.
+pub type ErrorPages = fn(&ServiceRequest) -> Option<ErrorPage>;
+
+/// Returns the page of a problem, or `None` if the reader gets the problem itself.
+pub type ErrorPage = Box<dyn Fn(&Problem) -> Option<HttpResponse>>;
+
 /// The dependencies of [`request_context`], stored in the application as `web::Data`.
 #[derive(Debug, Clone)]
 pub struct RequestScope {
@@ -60,6 +60,7 @@ pub struct RequestScope {
     pub ids: Ids,
     pub trusted_proxies: TrustedProxies,
     pub metrics: HttpMetrics,
+    pub error_pages: ErrorPages,
 }
 
 /// Id and origin of a request. An extractor for handlers inside of [`request_context`].
@@ -146,8 +147,9 @@ pub async fn request_context<B: MessageBody + 'static>(
     let observation =
         Observation { metrics: scope.metrics.clone(), method, route, started: Instant::now(), done: false };
     request.extensions_mut().insert(context);
-
-    with_request_id(request_id, serve(request, next, headers, observation).instrument(span)).await
+    let error_page = (scope.error_pages)(&request);
+    let serving = serve(request, next, headers, observation, error_page);
+    with_request_id(request_id, serving.instrument(span)).await
 }
 
 async fn serve<B: MessageBody + 'static>(
@@ -155,9 +157,9 @@ async fn serve<B: MessageBody + 'static>(
     next: Next<B>,
     headers: ResponseHeaders,
     mut observation: Observation,
+    error_page: Option<ErrorPage>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let error_page = ErrorPage::of_request(&request);
-    let error_page = |problem: &Problem| error_page.as_ref().and_then(|page| page.render(problem));
+    let error_page = |problem: &Problem| error_page.as_ref().and_then(|page| page(problem));
     match panic_boundary::call_catching_panics(request, next).await {
         Ok(response) => {
             let mut response = without_foreign_error(response.map_into_boxed_body());
@@ -209,11 +211,19 @@ fn without_foreign_error(response: ServiceResponse) -> ServiceResponse {
     }
 }
 
+/// Replaces the body of the response of a problem, and its headers that describe the body. All other headers stay, such as
+/// `Retry-After`, `Allow` and those of rate limits.
+fn replace_body<B>(mut response: HttpResponse<B>, page: HttpResponse) -> HttpResponse {
+    let (head, body) = page.into_parts();
+    for (name, value) in head.headers() {
+        response.headers_mut().insert(name.clone(), value.clone());
+    }
+    response.set_body(body)
+}
+
 /// Returns whether the error has a response of this service.
 fn is_own(error: &Error) -> bool {
-    error.as_error::<Problem>().is_some()
-        || error.as_error::<OAuthRefusal>().is_some()
-        || error.as_error::<PageRefusal>().is_some()
+    error.as_error::<Problem>().is_some() || error.as_error::<OwnResponse>().is_some()
 }
 
 fn problem_or_replacement(error: Error) -> Error {

@@ -15,6 +15,7 @@ fn scope() -> RequestScope {
         ids: Ids::sequence(1),
         trusted_proxies: TrustedProxies::parse(["127.0.0.0/8"]).unwrap(),
         metrics: HttpMetrics::register(&Registry::new()).unwrap(),
+        error_pages: |_| None,
     }
 }
 

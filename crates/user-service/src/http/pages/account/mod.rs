@@ -33,7 +33,7 @@ use actix_web::{
     web::{self, ServiceConfig},
 };
 
-pub(in crate::http) use requests::{PageRefusal, VisitorRequest};
+pub(in crate::http) use requests::VisitorRequest;
 pub use settings::PageSettings;
 
 use crate::http::resource::Resource;

@@ -3,13 +3,12 @@
 
 use std::{
     borrow::Cow,
-    fmt,
     future::{Ready, ready},
     sync::Arc,
 };
 
 use actix_web::{
-    Error, FromRequest, HttpRequest, HttpResponse, ResponseError,
+    Error, FromRequest, HttpRequest, HttpResponse,
     dev::Payload,
     http::{StatusCode, header},
     web,
@@ -28,6 +27,7 @@ use super::{
 use crate::{
     http::{
         cookies::SameSite,
+        errors::own_response::OwnResponse,
         extractors::requests::ClientRequest,
         pages::layout::{ACCOUNT, LocalizedPages, PagePermissions},
         percent_encoding::percent_encode,
@@ -74,7 +74,7 @@ pub(super) struct MemberForm<T> {
 }
 
 /// The reason why a request gets another page. A problem is not one of them.
-pub(in crate::http) enum PageRefusal {
+pub(super) enum PageRefusal {
     /// The page requires a session.
     SignIn { next: String },
     /// The user must give the password, and the code where the second factor is on, again.
@@ -83,31 +83,21 @@ pub(in crate::http) enum PageRefusal {
     ForeignForm(Box<VisitorRequest>),
 }
 
-impl fmt::Debug for PageRefusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
+impl From<PageRefusal> for Error {
+    fn from(refusal: PageRefusal) -> Self {
+        let (status, reason) = match &refusal {
+            PageRefusal::SignIn { .. } => (StatusCode::SEE_OTHER, "the page requires a session"),
+            PageRefusal::ConfirmIdentity { .. } => (StatusCode::SEE_OTHER, "the page requires a recent authentication"),
+            PageRefusal::ForeignForm(_) => {
+                (StatusCode::FORBIDDEN, "the form does not come from a page of this session")
+            }
+        };
+        OwnResponse::new(status, reason, move || refusal.response()).into()
     }
 }
 
-impl fmt::Display for PageRefusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::SignIn { .. } => "the page requires a session",
-            Self::ConfirmIdentity { .. } => "the page requires a recent authentication",
-            Self::ForeignForm(_) => "the form does not come from a page of this session",
-        })
-    }
-}
-
-impl ResponseError for PageRefusal {
-    fn status_code(&self) -> StatusCode {
-        match self {
-            Self::SignIn { .. } | Self::ConfirmIdentity { .. } => StatusCode::SEE_OTHER,
-            Self::ForeignForm(_) => StatusCode::FORBIDDEN,
-        }
-    }
-
-    fn error_response(&self) -> HttpResponse {
+impl PageRefusal {
+    fn response(&self) -> HttpResponse {
         match self {
             Self::SignIn { next } => redirect(&format!("/sign-in?next={}", percent_encode(next))),
             Self::ConfirmIdentity { next } => {
