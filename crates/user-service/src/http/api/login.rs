@@ -1,14 +1,17 @@
 //! `POST /api/auth/login` and `POST /api/auth/login/totp`: start a session.
 
-use actix_web::HttpResponse;
-use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Serialize};
+use secrecy::SecretString;
+use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{refresh_cookie::RefreshCookie, responses::ApiResult, user_body::UserBody};
+use super::{
+    refresh_cookie::RefreshCookie,
+    responses::ApiResult,
+    signed_in::{SignedInBody, signed_in_response},
+};
 use crate::{
     http::extractors::{json_body::JsonBody, requests::ClientRequest},
-    usecase::{self, Login, SignedIn},
+    usecase::{self, Login},
 };
 
 /// The credentials of a user.
@@ -78,38 +81,4 @@ pub(in crate::http) async fn login_totp(
     let signed_in = usecase::login_totp(&request.accounts, &body.mfa_token, body.code, request.origin).await?;
     let idle = request.accounts.lifetimes.sessions.idle;
     Ok(if body.cookie { cookie.respond(signed_in, idle) } else { signed_in_response(signed_in.into()) })
-}
-
-/// The tokens of a session, and the account.
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-#[schema(as = SignedIn)]
-pub(crate) struct SignedInBody {
-    /// A JWT for `Authorization: Bearer`.
-    access_token: String,
-    /// `Bearer`
-    token_type: &'static str,
-    /// The lifetime of the access token in seconds.
-    expires_in: u64,
-    /// A token for `POST /api/auth/refresh`, valid for one refresh. It is absent if it is in the cookie.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    pub(super) refresh_token: Option<String>,
-    user: UserBody,
-}
-
-impl From<SignedIn> for SignedInBody {
-    fn from(signed_in: SignedIn) -> Self {
-        Self {
-            access_token: signed_in.access_token.expose_secret().to_owned(),
-            token_type: "Bearer",
-            expires_in: signed_in.expires_in.as_secs(),
-            refresh_token: Some(signed_in.refresh_token.expose_secret().to_owned()),
-            user: signed_in.user.into(),
-        }
-    }
-}
-
-pub(super) fn signed_in_response(body: SignedInBody) -> HttpResponse {
-    HttpResponse::Ok().json(body)
 }

@@ -25,6 +25,7 @@ pub(super) mod registration;
 mod responses;
 pub(super) mod second_factor;
 pub(super) mod sessions;
+mod signed_in;
 pub(super) mod totp_qr_code;
 pub(super) mod undo;
 mod user_body;

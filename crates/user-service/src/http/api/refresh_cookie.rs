@@ -8,11 +8,10 @@ use std::{
 
 use actix_web::{FromRequest, HttpRequest, HttpResponse, dev::Payload, http::header, web};
 use secrecy::SecretString;
+use serde::Deserialize;
+use utoipa::ToSchema;
 
-use super::{
-    login::{SignedInBody, signed_in_response},
-    sessions::RefreshTokenBody,
-};
+use super::signed_in::{SignedInBody, signed_in_response};
 use crate::{
     http::{
         cookies::{CookieSettings, SameSite},
@@ -25,6 +24,15 @@ use crate::{
 
 /// The name of the cookie.
 const NAME: &str = "refresh-token";
+
+/// A refresh token.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = Refresh)]
+pub(crate) struct RefreshTokenBody {
+    #[schema(value_type = String)]
+    refresh_token: SecretString,
+}
 
 /// What a request says about the cookie mode. An extractor.
 pub(in crate::http) struct RefreshCookie {

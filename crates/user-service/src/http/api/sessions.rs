@@ -2,15 +2,14 @@
 
 use actix_web::{HttpRequest, HttpResponse};
 use jiff::Timestamp;
-use secrecy::SecretString;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{
-    login::{SignedInBody, signed_in_response},
-    refresh_cookie::{PresentedToken, RefreshCookie},
+    refresh_cookie::{PresentedToken, RefreshCookie, RefreshTokenBody},
     responses::{ApiResult, no_content},
+    signed_in::{SignedInBody, signed_in_response},
 };
 use crate::{
     domain::Cursor,
@@ -100,15 +99,6 @@ pub(in crate::http) async fn end_other_sessions(request: UserRequest) -> ApiResu
     extensions(("x-problems" = json!(["not-found: the caller has no such active session"]))))]
 pub(in crate::http) async fn end_session(request: UserRequest, id: PathId) -> ApiResult {
     usecase::end_session(&request.accounts, request.caller, id.uuid()?, request.origin).await.map(no_content)
-}
-
-/// A refresh token.
-#[derive(Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schema(as = Refresh)]
-pub(crate) struct RefreshTokenBody {
-    #[schema(value_type = String)]
-    pub(super) refresh_token: SecretString,
 }
 
 /// Exchanges a refresh token for the next tokens of its session.

@@ -7,7 +7,7 @@ use branding::html_structure;
 use i18n::InvalidFile;
 
 use super::{
-    account::{self, view::AccountView},
+    account::{self, examples::has_field, view::AccountView},
     layout::{ACCOUNT, LINK, Pages},
     link_views::{LinkView, examples},
     on_failure::OnFailure,
@@ -85,11 +85,6 @@ fn check_parts(
 fn html(page: HttpResponse) -> String {
     let bytes = page.into_body().try_into_bytes().unwrap_or_default();
     String::from_utf8_lossy(&bytes).into_owned()
-}
-
-/// Returns whether the page has a field of this name.
-pub(super) fn has_field(html: &str, name: &str) -> bool {
-    ['"', '\''].iter().any(|quote| html.contains(&format!("name={quote}{name}{quote}")))
 }
 
 /// Returns a part that a page of [`LinkView::example`] needs to work, and does not have.

@@ -16,7 +16,7 @@ use crate::{
     usecase::{
         account_service::AccountService,
         rate_limit::account_writes::AccountWrite,
-        sessions::{authenticate::Caller, reauthenticate::Proven},
+        sessions::{authenticate::Caller, proven::Proven},
         update::{Attempt, Decision, require_version},
     },
 };

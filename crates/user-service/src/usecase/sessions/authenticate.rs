@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::reauthenticate::Proven;
+use super::proven::Proven;
 use crate::{
     domain::{User, UserStatus},
     problem::Problem,

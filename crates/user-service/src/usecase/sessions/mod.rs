@@ -6,6 +6,7 @@ pub(super) mod list_and_end;
 pub(super) mod login;
 pub(super) mod login_totp;
 mod page_sessions;
+pub(super) mod proven;
 pub(super) mod reauthenticate;
 pub(super) mod refresh;
 pub(super) mod sign_in_notice;
@@ -17,7 +18,8 @@ pub use list_and_end::{ListedSession, end_other_sessions, end_session, list_sess
 pub use login::{Login, login};
 pub use login_totp::login_totp;
 pub use page_sessions::{authenticate_page_session, renew_page_cookie, sign_in, sign_in_totp, sign_out};
-pub use reauthenticate::{Proven, reauthenticate};
+pub use proven::Proven;
+pub use reauthenticate::reauthenticate;
 pub use refresh::refresh;
 pub use start_session::SignedIn;
 pub use unlock::unlock;

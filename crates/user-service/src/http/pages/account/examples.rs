@@ -6,7 +6,6 @@ use super::view::{
     AccountView, Block, DetailView, EntryView, FieldErrorView, FieldKind, FieldView, FormView, HiddenView, LinkView,
     NavView, OptionView, ReasonView,
 };
-use crate::http::pages::check::has_field;
 
 const KINDS: [FieldKind; 12] = [
     FieldKind::Text,
@@ -135,4 +134,9 @@ pub(in crate::http::pages) fn missing_part(html: &str) -> Option<String> {
     let missing = shown.iter().find(|(text, _)| !html.contains(text)).map(|(_, name)| format!("`{name}`"));
     let mut fields = KINDS.iter().map(|kind| format!("{kind:?}")).chain(["csrf".to_owned()]);
     missing.or_else(|| fields.find(|name| !has_field(html, name)).map(|name| format!("field `{name}`")))
+}
+
+/// Returns whether the page has a field of this name.
+pub(in crate::http::pages) fn has_field(html: &str, name: &str) -> bool {
+    ['"', '\''].iter().any(|quote| html.contains(&format!("name={quote}{name}{quote}")))
 }
