@@ -20,6 +20,10 @@ mod sessions;
 mod update;
 mod write_tasks;
 
+/// The kinds of entries of the audit log that have no event, for the test of their texts.
+#[cfg(test)]
+pub(crate) use crate::store::AuditOnlyKind;
+
 pub use self::account_service::{AccountService, Rules};
 pub use self::administration::{
     AccountRef, ExportError, ExportSummary, GrantRoleError, GrantedRole, UserPage, create_user, delete_user,

@@ -190,7 +190,7 @@ mod tests {
     use events::EventType;
     use test_support::LANGUAGES;
 
-    use crate::{http::pages::layout::tests::pages_in, store::AuditOnlyKind};
+    use crate::{http::pages::layout::tests::pages_in, usecase::AuditOnlyKind};
 
     #[test]
     fn every_kind_of_entry_has_a_text_in_every_language() {
