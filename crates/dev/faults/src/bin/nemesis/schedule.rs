@@ -274,7 +274,7 @@ mod tests {
     fn ten_minutes_contain_every_kind_of_fault_and_all_end_in_time() {
         let planned = schedule(1, LENGTH);
         let kinds: std::collections::BTreeSet<&str> = planned.iter().map(|planned| planned.fault.kind()).collect();
-        assert_eq!(kinds.len(), 35, "{kinds:?}");
+        assert_eq!(kinds.len(), 36, "{kinds:?}");
         assert!(planned.iter().all(|planned| planned.at + planned.duration <= LENGTH));
     }
 
