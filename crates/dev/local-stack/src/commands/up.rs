@@ -221,10 +221,12 @@ fn print_summary(workspace: &Workspace, dependencies: &RunningDependencies, port
         return;
     }
     let ServicePorts { http, user_ops, email_ops, .. } = ports;
-    println!("  user-service   http://127.0.0.1:{http}/docs   (ready: http://127.0.0.1:{user_ops}/readyz)");
+    // The host of the links in the mails, so that a browser has one session on all pages.
+    println!("  user-service   http://localhost:{http}/   (ready: http://127.0.0.1:{user_ops}/readyz)");
     println!("  email-service  (ready: http://127.0.0.1:{email_ops}/readyz)");
     println!(
-        "\nTry it; a welcome mail appears at {}:\n  curl -i http://127.0.0.1:{http}/api/users \\\n    \
+        "\nCreate an account: open http://localhost:{http}/, or use the API (http://localhost:{http}/docs).\n\
+         The welcome mail appears at {}:\n  curl -i http://127.0.0.1:{http}/api/users \\\n    \
          -H 'content-type: application/json' \\\n    \
          -d '{{\"username\":\"ada\",\"email\":\"ada@example.org\",\"password\":\"correct horse battery staple\"}}'\n",
         dependencies.mail_url()
