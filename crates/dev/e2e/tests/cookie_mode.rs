@@ -233,9 +233,16 @@ async fn a_refresh_token_in_the_body_is_used_instead_of_the_cookie() {
     let refreshed = post("/api/auth/refresh", &other.refresh).await.expect(200).string("refreshToken");
     remember_secret("refresh token", &refreshed);
     assert_ne!(refreshed, other.refresh);
-    // A wrong token does not fall back to the cookie, and does not remove it.
+    // A wrong token does not fall back to the cookie, and does not remove it, and neither does a wrong body.
     let _ = post("/api/auth/refresh", "x").await.expect_problem(401, "unauthorized");
     let _ = post("/api/auth/logout", "x").await.expect(204);
+    for path in ["/api/auth/refresh", "/api/auth/logout"] {
+        for body in [json!({ "refreshToken": null }), json!({ "refresh_token": "x" }), json!([]), json!(null)] {
+            let answer = api.send(request_of_app(&api, path, Some(&cookie)).json(&body)).await;
+            let answer = answer.expect_problem(422, "validation-failed");
+            assert!(set_cookies(&answer).is_empty(), "{path} {body}");
+        }
+    }
     let _ = post("/api/auth/logout", &refreshed).await.expect(204);
     wait_for_session_count(&world, 1).await;
     let _ = cookie_of(&post_from_app(&api, "/api/auth/refresh", Some(&cookie)).await);

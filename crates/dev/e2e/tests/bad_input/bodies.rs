@@ -121,6 +121,13 @@ impl Cases {
                 self.add_invalid(method, path, &body, &[("#", "wrong-type")]);
             }
         }
+        for cookie in [json!("true"), json!(1), Value::Null] {
+            let password = json!({ "identifier": "x", "password": "x", "cookie": cookie });
+            let code = json!({ "mfaToken": "x", "code": "x", "cookie": cookie });
+            for (path, body) in [("/api/auth/login", password), ("/api/auth/login/totp", code)] {
+                self.add_invalid("POST", path, &body, &[("#/cookie", "wrong-type")]);
+            }
+        }
     }
 
     /// Adds bodies with numbers out of range. They are written as text, because a JSON value of this program cannot

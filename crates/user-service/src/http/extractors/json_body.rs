@@ -66,12 +66,9 @@ impl<T: DeserializeOwned + ToSchema + 'static> FromRequest for BodyOrEmpty<T> {
         let body = read_body(request, payload, &["application/json"]);
         async move {
             let body = body.await?;
-            let is_empty = matches!(body.trim_ascii(), b"" | b"{}");
-            match parse_body(&body) {
-                Ok(body) => Ok(Self::Body(body)),
-                Err(problem) if is_empty => Ok(Self::Empty(problem)),
-                Err(problem) => Err(problem),
-            }
+            parse_body(&body)
+                .map(Self::Body)
+                .or_else(|problem| if has_no_members(&body) { Ok(Self::Empty(problem)) } else { Err(problem) })
         }
         .boxed_local()
     }
@@ -179,6 +176,13 @@ fn broken_off(error: &PayloadError) -> Problem {
     })
 }
 
+/// Returns whether a body is empty, or an object without members.
+fn has_no_members(body: &[u8]) -> bool {
+    let body = body.trim_ascii();
+    let members = body.strip_prefix(b"{").and_then(|body| body.strip_suffix(b"}"));
+    members.unwrap_or(body).trim_ascii().is_empty()
+}
+
 fn parse_body<T: DeserializeOwned + ToSchema + 'static>(body: &[u8]) -> Result<T, Problem> {
     let value = strict_json::parse(body).map_err(|error| match error {
         StrictJsonError::NotJson(reason) => Problem::MalformedBody(reason),
@@ -231,10 +235,20 @@ mod tests {
         HttpResponse::Ok().body(format!("{:?} {:?}", body.display_name, body.username))
     }
 
+    async fn login_or_not(body: BodyOrEmpty<Login>) -> Result<String, Problem> {
+        match body {
+            BodyOrEmpty::Body(body) => Ok(body.identifier),
+            BodyOrEmpty::Empty(Problem::MalformedBody(_)) => Ok("no body".to_owned()),
+            BodyOrEmpty::Empty(Problem::ValidationFailed(_)) => Ok("no members".to_owned()),
+            BodyOrEmpty::Empty(problem) => Err(problem),
+        }
+    }
+
     async fn call(request: test::TestRequest) -> (u16, String) {
         let app = test::init_service(
             App::new()
                 .service(web::resource("/login").route(web::post().to(login)))
+                .service(web::resource("/login-or-not").route(web::post().to(login_or_not)))
                 .service(web::resource("/me").route(web::patch().to(patch))),
         )
         .await;
@@ -292,6 +306,25 @@ mod tests {
     async fn a_missing_body_is_malformed() {
         assert_eq!(slug(test::TestRequest::post().uri("/login")).await, "malformed-body");
         assert_eq!(slug(post("application/json", "")).await, "malformed-body");
+    }
+
+    #[actix_web::test]
+    async fn only_a_body_without_members_can_be_omitted() {
+        let send = |body: &'static str| post("application/json", body).uri("/login-or-not");
+        for (body, expected) in
+            [("", "no body"), (" \n", "no body"), ("{}", "no members"), (" { \n} ", "no members"), (VALID, "ada")]
+        {
+            assert_eq!(call(send(body)).await, (200, expected.to_owned()), "{body:?}");
+        }
+        let untyped = || test::TestRequest::post().uri("/login-or-not");
+        assert_eq!(call(untyped()).await, (200, "no body".to_owned()));
+        assert_eq!(slug(untyped().set_payload("{}")).await, "unsupported-media-type");
+        for body in ["{", "}", "{}{}", "{,}", "x"] {
+            assert_eq!(slug(send(body)).await, "malformed-body", "{body}");
+        }
+        for body in ["[]", "null", r#"{"x":1}"#, r#"{"identifier":null}"#, "[{}]"] {
+            assert_eq!(slug(send(body)).await, "validation-failed", "{body}");
+        }
     }
 
     #[actix_web::test]
