@@ -1,4 +1,4 @@
-//! The cookies of this service: their names, and their attributes (RFC 10025, which was the draft 6265bis).
+//! The cookies of this service: their names, and their attributes (draft-ietf-httpbis-rfc6265bis).
 
 use std::time::Duration;
 
