@@ -54,8 +54,8 @@ pub use self::registration::{ExpiryBatch, Registered, Registration, disown_accou
 pub use self::second_factor::{GivenFactors, TotpStarted, confirm_totp, remove_totp, renew_recovery_codes, start_totp};
 pub use self::sessions::{
     Caller, ListedSession, Login, Proven, SignedIn, authenticate, authenticate_page_session, authenticate_session,
-    end_other_sessions, end_session, list_sessions, login, login_totp, logout, reauthenticate, refresh,
-    renew_page_cookie, sign_in, sign_in_totp, sign_out, unlock,
+    change_page_session, end_other_sessions, end_session, list_sessions, login, login_totp, logout, reauthenticate,
+    refresh, sign_in, sign_in_totp, sign_out, unlock,
 };
 pub use self::update::AccountWriter;
 pub use self::write_tasks::Writes;

@@ -1,7 +1,9 @@
 //! The pages of the account home, the profile, the email address and the password; and the strength of a new password
 //! while it is typed.
 
-use bson::doc;
+use std::time::Duration;
+
+use bson::{Document, doc};
 use e2e::{
     accounts::{mark_email_verified, register, register_verified, try_login},
     administrators::grant_admin,
@@ -563,4 +565,40 @@ async fn with_scripts_the_strength_of_a_new_password_is_shown_while_it_is_typed(
     scene.browser.tab_to("newPassword").await;
     scene.browser.enter(&format!("{}1", ada.username)).await;
     scene.browser.wait_until(&format!("({STRENGTH}).includes('little more than your name')")).await;
+}
+
+/// Returns the row of the only session.
+async fn only_session(world: &World) -> Document {
+    let sessions = world.user_collection("sessions").await;
+    sessions.find_one(doc! {}).await.expect("sessions can be read").expect("there is a session")
+}
+
+#[tokio::test]
+async fn a_session_that_gets_more_rights_gets_another_cookie_even_if_its_browser_has_gone() {
+    let (world, _service, api) = start_user_service("page-gone").await;
+    let (ada, _) = register_verified(&world, &api, "ada").await;
+    let sessions = world.user_collection("sessions").await;
+    let mut abandoned = 0;
+    // The browser goes at another moment of the request each time.
+    for attempt in 0..600 {
+        let _ = sessions.delete_many(doc! {}).await.expect("sessions can be written");
+        let visitor = Visitor::sign_in(&api, &ada).await;
+        let shown = visitor.open("/account").await.expect(200);
+        let csrf = value_of(&shown.text, "csrf").expect("the page has a token");
+        let former = only_session(&world).await;
+        let fields = [("csrf", csrf.as_str()), ("password", ada.password.as_str())];
+        let request = api.form("/account/confirm-identity", &fields).header("sec-fetch-site", "same-origin");
+        let patience = Duration::from_micros(2_000 + attempt % 40 * 500);
+        let is_gone = request.header(header::COOKIE, &visitor.cookie).timeout(patience).send().await.is_err();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let session = only_session(&world).await;
+        if is_gone && session.contains_key("authenticatedAt") {
+            assert_ne!(session.get("cookieHash"), former.get("cookieHash"), "the old cookie has the new rights");
+            abandoned += 1;
+            if abandoned == 10 {
+                return;
+            }
+        }
+    }
+    panic!("no browser has gone at the right moment: {abandoned}");
 }

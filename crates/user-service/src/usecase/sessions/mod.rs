@@ -17,7 +17,7 @@ pub use authenticate::{Caller, authenticate, authenticate_session};
 pub use list_and_end::{ListedSession, end_other_sessions, end_session, list_sessions, logout};
 pub use login::{Login, login};
 pub use login_totp::login_totp;
-pub use page_sessions::{authenticate_page_session, renew_page_cookie, sign_in, sign_in_totp, sign_out};
+pub use page_sessions::{authenticate_page_session, change_page_session, sign_in, sign_in_totp, sign_out};
 pub use proven::Proven;
 pub use reauthenticate::reauthenticate;
 pub use refresh::refresh;

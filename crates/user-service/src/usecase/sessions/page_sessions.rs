@@ -3,6 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures_util::future::BoxFuture;
 use secrecy::SecretString;
 use uuid::Uuid;
 
@@ -64,11 +65,37 @@ pub async fn authenticate_page_session(
     Ok(Caller { user, session, epoch })
 }
 
-/// Gives a page session another cookie, because its rights have changed. The cookie until now is void.
+/// Runs a change of the rights of a page session, and gives the session another cookie, if it can: the cookie until now
+/// is void. Both are completed even if the client disconnects, because a copy of the old cookie must not have the new
+/// rights. A change whose outcome is unknown counts as done.
+///
+/// # Errors
+/// Returns the problem of the change; beside it, the cookie that is valid now, if it is another one.
+pub async fn change_page_session<T: Send + 'static>(
+    accounts: &Arc<AccountService>,
+    session: Uuid,
+    change: BoxFuture<'static, Result<T, Problem>>,
+) -> (Result<T, Problem>, Option<SecretString>) {
+    let this = Arc::clone(accounts);
+    let change = async move {
+        let changed = change.await;
+        let cookie = match &changed {
+            Ok(_) | Err(Problem::Unavailable(_)) => renew_page_cookie(&this, session).await,
+            Err(_) => return Ok((changed, None)),
+        };
+        if let Err(problem) = &cookie {
+            problem.log_cause();
+        }
+        Ok((changed, cookie.ok()))
+    };
+    accounts.writes.run_use_case_to_completion(change).await.unwrap_or_else(|problem| (Err(problem), None))
+}
+
+/// Gives a page session another cookie.
 ///
 /// # Errors
 /// Returns [`Problem::Unauthorized`] if the session has ended.
-pub async fn renew_page_cookie(accounts: &AccountService, session: Uuid) -> Result<SecretString, Problem> {
+async fn renew_page_cookie(accounts: &AccountService, session: Uuid) -> Result<SecretString, Problem> {
     let cookie = SessionCookie::generate(session);
     if !accounts.store.sessions.replace_cookie(session, &cookie.hash()).await? {
         return Err(Problem::Unauthorized);

@@ -1,7 +1,10 @@
 //! `/account/confirm-identity`: asks for the password, and for a code where the second factor is on, before a page that
 //! only the owner may use; then leads on to that page.
 
+use std::sync::Arc;
+
 use actix_web::{Error, HttpResponse, http::StatusCode, web};
+use futures_util::FutureExt;
 use secrecy::SecretString;
 use serde::Deserialize;
 
@@ -52,23 +55,21 @@ pub(in crate::http) async fn submit_confirm_identity(
     let visitor = &request.visitor;
     let next = visitor.return_to(form.next.as_deref());
     let code = request.caller.user.totp.is_some().then_some(form.code);
-    let confirmed =
-        reauthenticate(&visitor.accounts, &request.caller, &form.password, code, visitor.origin.clone()).await;
-    match confirmed {
-        Ok(()) => {
-            let mut response = redirect(next.as_ref().map_or(HOME, ReturnTo::as_str));
-            request.renew_cookie(&mut response).await;
-            Ok(response)
-        }
+    let (accounts, caller, origin) = (Arc::clone(&visitor.accounts), request.caller.clone(), visitor.origin.clone());
+    let confirm = async move { reauthenticate(&accounts, &caller, &form.password, code, origin).await };
+    let (confirmed, cookie) = request.change_rights(confirm.boxed()).await;
+    let response = match confirmed {
+        Ok(()) => redirect(next.as_ref().map_or(HOME, ReturnTo::as_str)),
         // The second factor was turned on or off meanwhile: the form is another one.
         Err(Problem::ReauthenticationRequired(_) | Problem::Conflict(_)) => {
-            Ok(redirect(&ReturnTo::add_to(PATH, next.as_ref())))
+            redirect(&ReturnTo::add_to(PATH, next.as_ref()))
         }
         Err(problem) => {
             let problem = request.problem(problem)?;
-            Ok(request.refused(&problem, title(&request), view(&request, next.as_ref(), Some(&problem))))
+            request.refused(&problem, title(&request), view(&request, next.as_ref(), Some(&problem)))
         }
-    }
+    };
+    Ok(cookie.add_to(visitor, response))
 }
 
 fn title(request: &MemberRequest) -> &str {

@@ -1,7 +1,10 @@
 //! `/account/password`: changes the password, which ends all other sessions. Requires a recent second factor where it is
 //! on; the form itself requires the current password.
 
+use std::sync::Arc;
+
 use actix_web::{Error, HttpResponse, http::StatusCode};
+use futures_util::FutureExt;
 use secrecy::SecretString;
 use serde::Deserialize;
 
@@ -41,15 +44,16 @@ pub(in crate::http) async fn show_password(request: MemberRequest) -> Result<Htt
 pub(in crate::http) async fn submit_password(
     MemberForm { request, form }: MemberForm<PasswordForm>,
 ) -> Result<HttpResponse, Error> {
-    let (accounts, origin) = (&request.visitor.accounts, request.visitor.origin.clone());
+    let origin = request.visitor.origin.clone();
     let change = ChangePassword { current: form.current_password, new: form.new_password };
-    let changed = usecase::change_password(accounts, request.caller.clone(), change, ExpectedVersion::Any, origin);
-    if let Err(problem) = changed.await {
-        return refuse(&request, problem);
-    }
-    let mut response = redirect("/account?done=password-changed");
-    request.renew_cookie(&mut response).await;
-    Ok(response)
+    let (accounts, caller) = (Arc::clone(&request.visitor.accounts), request.caller.clone());
+    let change = async move { usecase::change_password(&accounts, caller, change, ExpectedVersion::Any, origin).await };
+    let (changed, cookie) = request.change_rights(change.boxed()).await;
+    let response = match changed {
+        Ok(()) => redirect("/account?done=password-changed"),
+        Err(problem) => refuse(&request, problem)?,
+    };
+    Ok(cookie.add_to(&request.visitor, response))
 }
 
 fn texts(request: &MemberRequest) -> &PasswordTexts {

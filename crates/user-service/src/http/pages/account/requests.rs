@@ -13,7 +13,10 @@ use actix_web::{
     http::{StatusCode, header},
     web,
 };
-use futures_util::{FutureExt, future::LocalBoxFuture};
+use futures_util::{
+    FutureExt,
+    future::{BoxFuture, LocalBoxFuture},
+};
 use secrecy::SecretString;
 use serde::{Deserialize, de::DeserializeOwned};
 
@@ -34,7 +37,7 @@ use crate::{
     },
     outbox::Origin,
     problem::Problem,
-    usecase::{AccountService, Caller, authenticate_page_session, renew_page_cookie},
+    usecase::{AccountService, Caller, authenticate_page_session, change_page_session},
 };
 
 /// The name of the cookie of a page session.
@@ -71,6 +74,20 @@ pub(super) struct VisitorForm<T> {
 pub(super) struct MemberForm<T> {
     pub request: MemberRequest,
     pub form: T,
+}
+
+/// The cookie of a session whose rights have changed; absent if it is still the same one.
+#[must_use]
+pub(super) struct RenewedCookie(Option<SecretString>);
+
+impl RenewedCookie {
+    /// Returns the response with which the browser gets the cookie.
+    pub(super) fn add_to(self, visitor: &VisitorRequest, mut response: HttpResponse) -> HttpResponse {
+        if let Some(cookie) = &self.0 {
+            visitor.set_cookie(&mut response, cookie);
+        }
+        response
+    }
 }
 
 /// The reason why a request gets another page. A problem is not one of them.
@@ -300,13 +317,14 @@ impl MemberRequest {
         }
     }
 
-    /// Gives the browser another cookie, because the rights of the session have changed. They have, whether or not this
-    /// works.
-    pub(super) async fn renew_cookie(&self, response: &mut HttpResponse) {
-        match renew_page_cookie(&self.visitor.accounts, self.caller.session).await {
-            Ok(cookie) => self.visitor.set_cookie(response, &cookie),
-            Err(problem) => problem.log_cause(),
-        }
+    /// Changes the rights of the session by a use case, which gives the session another cookie. The future of a use case is
+    /// large, so it is boxed before it is moved.
+    pub(super) async fn change_rights<T: Send + 'static>(
+        &self,
+        change: BoxFuture<'static, Result<T, Problem>>,
+    ) -> (Result<T, Problem>, RenewedCookie) {
+        let (changed, cookie) = change_page_session(&self.visitor.accounts, self.caller.session, change).await;
+        (changed, RenewedCookie(cookie))
     }
 
     /// Returns the page of a form that was refused; `view` has the problem in it.

@@ -26,7 +26,9 @@ impl ReturnTo {
             return is_account_path(text).then(|| Self(text.to_owned()));
         }
         let url = Url::parse(text).ok()?;
-        let is_listed = origins.contains(&url.origin().ascii_serialization());
+        // The origin of a `blob:` URL is that of the address in it.
+        let is_listed =
+            matches!(url.scheme(), "http" | "https") && origins.contains(&url.origin().ascii_serialization());
         // What was parsed is used, because browsers may read the text differently.
         (is_listed && url.username().is_empty() && url.password().is_none()).then(|| Self(url.into()))
     }
@@ -110,6 +112,7 @@ mod tests {
             "https:evil.example",
             "javascript:alert(1)",
             "data:text/html,x",
+            "blob:https://app.example.org/1",
             "\thttps://evil.example",
             "https://evil.example\\@app.example.org",
             &format!("/account/{}", "a".repeat(MAX_BYTES)),

@@ -2,7 +2,10 @@
 //! the second factor off. Requires a recent authentication. The secret and the codes are in the response to a form only,
 //! so that no address shows them again.
 
+use std::sync::Arc;
+
 use actix_web::{Error, HttpResponse, http::StatusCode, web};
+use futures_util::FutureExt;
 use i18n::SafeHtml;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
@@ -21,8 +24,9 @@ use super::{
 };
 use crate::{
     http::{api::totp_qr_code, pages::texts::security::SecondFactorTexts},
+    outbox::Origin,
     problem::Problem,
-    usecase::{self, Caller, GivenFactors, TotpStarted},
+    usecase::{self, AccountService, Caller, GivenFactors, TotpStarted},
 };
 
 const PATH: &str = "/account/second-factor";
@@ -81,42 +85,45 @@ pub(in crate::http) async fn start_set_up(
 pub(in crate::http) async fn confirm_set_up(
     MemberForm { request, form }: MemberForm<ConfirmForm>,
 ) -> Result<HttpResponse, Error> {
-    let (accounts, origin) = (&request.visitor.accounts, request.visitor.origin.clone());
-    let problem = match usecase::confirm_totp(accounts, request.caller.clone(), form.code, origin).await {
-        Ok(codes) => return Ok(codes_page(&request, &codes, &texts(&request).turned_on).await),
-        Err(problem @ Problem::Conflict(_)) => return refuse(&request, problem).await,
-        Err(problem) => problem,
+    let (accounts, caller, origin) = change_of(&request);
+    let confirm = async move { usecase::confirm_totp(&accounts, caller, form.code, origin).await };
+    let (confirmed, cookie) = request.change_rights(confirm.boxed()).await;
+    let response = match confirmed {
+        Ok(codes) => codes_page(&request, &codes, &texts(&request).turned_on),
+        Err(problem) => refuse_code(&request, problem, &form.secret).await?,
     };
-    let Some(started) = TotpStarted::again(accounts, &request.caller, &form.secret)? else {
-        return refuse(&request, problem).await;
-    };
-    let problem = request.problem(problem)?;
-    let view = set_up_view(&request, &started, Some(&problem))?;
-    Ok(request.refused(&problem, &texts(&request).scan_title, view))
+    Ok(cookie.add_to(&request.visitor, response))
 }
 
 /// Renews the recovery codes and the cookie, and shows the codes.
 pub(in crate::http) async fn renew_codes(
     MemberForm { request, .. }: MemberForm<NoFields>,
 ) -> Result<HttpResponse, Error> {
-    let (accounts, origin) = (&request.visitor.accounts, request.visitor.origin.clone());
-    match usecase::renew_recovery_codes(accounts, request.caller.clone(), NOTHING_TYPED, origin).await {
-        Ok(codes) => Ok(codes_page(&request, &codes, &texts(&request).renewed).await),
-        Err(problem) => refuse(&request, problem).await,
-    }
+    let (accounts, caller, origin) = change_of(&request);
+    let renew = async move { usecase::renew_recovery_codes(&accounts, caller, NOTHING_TYPED, origin).await };
+    let (renewed, cookie) = request.change_rights(renew.boxed()).await;
+    let response = match renewed {
+        Ok(codes) => codes_page(&request, &codes, &texts(&request).renewed),
+        Err(problem) => refuse(&request, problem).await?,
+    };
+    Ok(cookie.add_to(&request.visitor, response))
 }
 
 /// Turns the second factor off, and renews the cookie.
 pub(in crate::http) async fn turn_off(MemberForm { request, .. }: MemberForm<NoFields>) -> Result<HttpResponse, Error> {
-    let (accounts, origin) = (&request.visitor.accounts, request.visitor.origin.clone());
-    match usecase::remove_totp(accounts, request.caller.clone(), NOTHING_TYPED, origin).await {
-        Ok(()) => {
-            let mut response = redirect("/account/second-factor?done=turned-off");
-            request.renew_cookie(&mut response).await;
-            Ok(response)
-        }
-        Err(problem) => refuse(&request, problem).await,
-    }
+    let (accounts, caller, origin) = change_of(&request);
+    let remove = async move { usecase::remove_totp(&accounts, caller, NOTHING_TYPED, origin).await };
+    let (removed, cookie) = request.change_rights(remove.boxed()).await;
+    let response = match removed {
+        Ok(()) => redirect("/account/second-factor?done=turned-off"),
+        Err(problem) => refuse(&request, problem).await?,
+    };
+    Ok(cookie.add_to(&request.visitor, response))
+}
+
+/// Returns what a change of the second factor needs of its request.
+fn change_of(request: &MemberRequest) -> (Arc<AccountService>, Caller, Origin) {
+    (Arc::clone(&request.visitor.accounts), request.caller.clone(), request.visitor.origin.clone())
 }
 
 fn texts(request: &MemberRequest) -> &SecondFactorTexts {
@@ -133,6 +140,19 @@ fn unverified_page(request: &MemberRequest) -> HttpResponse {
         ..AccountView::default()
     };
     request.page(StatusCode::OK, &texts(request).title, view)
+}
+
+/// Returns the page of the set-up again, for another code.
+async fn refuse_code(request: &MemberRequest, problem: Problem, secret: &SecretString) -> Result<HttpResponse, Error> {
+    let accounts = &request.visitor.accounts;
+    let started = match &problem {
+        Problem::Conflict(_) => None,
+        _ => TotpStarted::again(accounts, &request.caller, secret)?,
+    };
+    let Some(started) = started else { return refuse(request, problem).await };
+    let problem = request.problem(problem)?;
+    let view = set_up_view(request, &started, Some(&problem))?;
+    Ok(request.refused(&problem, &texts(request).scan_title, view))
 }
 
 /// Returns the page with the state as it is now, because the form was for another one or is refused.
@@ -229,8 +249,8 @@ fn set_up_view<'a>(
     })
 }
 
-/// Returns the page with new recovery codes. Its cookie is another one, because the rights of the session have changed.
-async fn codes_page(request: &MemberRequest, codes: &[SecretString], status: &str) -> HttpResponse {
+/// Returns the page with new recovery codes.
+fn codes_page(request: &MemberRequest, codes: &[SecretString], status: &str) -> HttpResponse {
     let texts = texts(request);
     let codes = codes.iter().map(|code| code.expose_secret().to_owned()).collect();
     let kept = LinkView { path: PATH.into(), text: &texts.codes_kept, value: None };
@@ -240,7 +260,5 @@ async fn codes_page(request: &MemberRequest, codes: &[SecretString], status: &st
         blocks: vec![Block::Codes { codes }, Block::Links { heading: None, items: vec![kept] }],
         ..AccountView::default()
     };
-    let mut response = request.page(StatusCode::OK, &texts.codes_title, view);
-    request.renew_cookie(&mut response).await;
-    response
+    request.page(StatusCode::OK, &texts.codes_title, view)
 }
