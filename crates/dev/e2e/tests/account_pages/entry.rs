@@ -348,7 +348,7 @@ async fn without_account_pages_only_those_of_mailed_links_are_left() {
     let world = World::new(&Stack::from_env(), "nopages").await;
     let spec = with_cheap_hashes(world.user_service()).set("PAGES__ENABLED", "false");
     let (_users, _emails, api) = world.start_both_with(spec).await;
-    for path in ["/register", "/check-mail", "/forgot-password", "/sign-in", "/account", "/nothing"] {
+    for path in ["/register", "/check-mail", "/forgot-password", "/sign-in", "/sign-in/code", "/account", "/nothing"] {
         let _ = open_as_browser(&api, path).await.expect_problem(404, "not-found");
     }
     let form = api.form("/register", &[]).header("sec-fetch-site", "same-origin");

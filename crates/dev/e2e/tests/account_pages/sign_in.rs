@@ -80,6 +80,8 @@ async fn the_second_step_takes_a_code_or_a_recovery_code_and_keeps_where_the_rea
     // The page of the code is not kept, so the browser cannot send its form again.
     scene.browser.submit("/sign-out").await;
     assert_eq!(scene.browser.path().await, "/signed-out");
+    scene.open("/sign-in/code").await;
+    assert_eq!(scene.browser.path().await, "/sign-in");
 }
 
 #[tokio::test]

@@ -101,7 +101,11 @@ pub(in crate::http) fn configure(config: &mut ServiceConfig) {
                 .on(Method::GET, web::to(sign_in::show_sign_in))
                 .on(Method::POST, web::to(sign_in::submit_sign_in)),
         )
-        .service(Resource::at("/sign-in/code").on(Method::POST, web::to(sign_in::submit_code)))
+        .service(
+            Resource::at("/sign-in/code")
+                .on(Method::GET, web::to(sign_in::lead_to_sign_in))
+                .on(Method::POST, web::to(sign_in::submit_code)),
+        )
         .service(Resource::at("/sign-out").on(Method::POST, web::to(sign_out::submit_sign_out)))
         .service(Resource::at("/signed-out").on(Method::GET, web::to(sign_out::show_signed_out)));
 }

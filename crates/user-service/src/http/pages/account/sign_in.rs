@@ -54,6 +54,11 @@ pub(super) struct CodeForm {
     next: Option<String>,
 }
 
+/// Leads from the address of the second step, whose page is only in a response, to the first.
+pub(super) async fn lead_to_sign_in(_: VisitorRequest) -> HttpResponse {
+    redirect("/sign-in")
+}
+
 /// Shows the form; a reader with a session goes on at once.
 pub(super) async fn show_sign_in(request: VisitorRequest, query: web::Query<NextQuery>) -> Result<HttpResponse, Error> {
     let next = query.next(&request);
