@@ -35,7 +35,9 @@ pub use self::clients::{
     ClientCredentials, ClientManagement, ClientPage, ClientWithSecret, Introspection, IssuedClientToken, Manager,
     NewClient, OAuthError, TokenSubject, authenticate_manager, introspect_token, issue_client_token, revoke_token,
 };
-pub use self::email_address::{ChangeEmail, change_email, confirm_email_change, undo_email_change, verify_email};
+pub use self::email_address::{
+    ChangeEmail, EmailChange, change_email, confirm_email_change, undo_email_change, verify_email,
+};
 pub use self::import::{
     Auth0Hashes, ExportFormat, FirebaseParameters, Import, ImportError, ImportProgress, ImportStep, Importer,
     InvalidHashConfig, InvalidHashFile, LeftBehind, LineError, MemberPath, Records, RefusedLine, RunningImport,

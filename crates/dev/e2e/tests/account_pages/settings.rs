@@ -8,7 +8,7 @@ use e2e::{
     accounts::{mark_email_verified, register, register_verified, try_login},
     administrators::grant_admin,
     rate_limits::with_limits,
-    start::{start_both_services, start_user_service, start_user_service_with},
+    start::{start_both_services, start_user_service, start_user_service_with, start_with_limits},
     totp::enable_totp,
 };
 use reqwest::{Method, header};
@@ -601,4 +601,21 @@ async fn a_session_that_gets_more_rights_gets_another_cookie_even_if_its_browser
         }
     }
     panic!("no browser has gone at the right moment: {abandoned}");
+}
+
+#[tokio::test]
+async fn a_sign_in_ends_the_session_of_the_browser_even_if_its_network_may_open_no_page_now() {
+    let (world, _service, api) = start_with_limits("page-former", &[("REQUESTS_PER_NETWORK", "4")]).await;
+    let ada = register(&world, &api, "ada").await;
+    let visitor = Visitor::sign_in(&api, &ada).await;
+    let mut opened = 0;
+    while visitor.open("/account").await.status == 200 {
+        opened += 1;
+        assert!(opened <= 100, "there is no limit");
+    }
+    let fields = [("identifier", ada.email.as_str()), ("password", ada.password.as_str())];
+    let answer = from_own_page(&api, "/sign-in", &fields, &visitor.cookie).await.expect(303);
+    remember_secret("session cookie", &cookie(&answer));
+    let sessions = world.user_collection("sessions").await.count_documents(doc! {}).await;
+    assert_eq!(sessions.expect("sessions can be read"), 1);
 }

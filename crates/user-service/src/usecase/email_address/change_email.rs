@@ -30,6 +30,15 @@ pub struct ChangeEmail {
     pub password: Option<SecretString>,
 }
 
+/// How a change of the email address goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EmailChange {
+    /// The link to the new address completes it.
+    LinkSent,
+    /// Another spelling of the same address is saved.
+    Saved,
+}
+
 /// Sends a confirmation link to the new address and a notice to the current one. A request replaces the previous one.
 /// If the new address has the key of the current one, it is written immediately and nothing is sent.
 ///
@@ -42,7 +51,7 @@ pub async fn change_email(
     caller: Caller,
     change: ChangeEmail,
     origin: Origin,
-) -> Result<(), Problem> {
+) -> Result<EmailChange, Problem> {
     let mut validation = Validation::default();
     let new = validation.check("newEmail", Email::parse(&change.new_email));
     let password = validation.check_optional("password", change.password.as_ref().map(Password::parse_attempt));
@@ -60,19 +69,19 @@ pub async fn change_email(
     // The write requires the version that was read, so that the notice goes to the address of that version.
     let start = move |user: &UserRecord, (), Attempt { now, .. }: Attempt| {
         let addresses = user.email_history();
-        let change = if addresses.current == new.key() {
+        let (change, result) = if addresses.current == new.key() {
             refuse_unchanged(user, &new)?;
-            this.spelling_change(user, &new, now, &origin)
+            (this.spelling_change(user, &new, now, &origin), EmailChange::Saved)
         } else if addresses.reserved_count(now) >= MAX_RESERVED_EMAILS {
             return Err(Problem::Conflict(
                 "The email address was changed too often: no more earlier addresses can be kept. Try again in a few days.",
             ));
         } else {
-            this.email_change_request(user, &new, now, &origin)
+            (this.email_change_request(user, &new, now, &origin), EmailChange::LinkSent)
         };
-        Ok(Decision::Write(change, ()))
+        Ok(Decision::Write(change, result))
     };
-    accounts.update(accounts.signed_in(caller, Some(proven)), start).await.map(|_| ())
+    accounts.update(accounts.signed_in(caller, Some(proven)), start).await.map(|updated| updated.result)
 }
 
 fn refuse_unchanged(user: &UserRecord, new: &Email) -> Result<(), Problem> {

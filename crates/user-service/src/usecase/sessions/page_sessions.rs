@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
 use secrecy::SecretString;
+use service_kit::mongo::StoreError;
 use uuid::Uuid;
 
 use super::{
@@ -55,7 +56,10 @@ pub async fn authenticate_page_session(
     cookie: &SecretString,
     origin: &Origin,
 ) -> Result<Caller, Problem> {
-    let row = accounts.find_page_session(cookie, origin).await?.ok_or(Problem::Unauthorized)?;
+    let cookie = SessionCookie::parse(cookie).ok_or(Problem::Unauthorized)?;
+    // A flood of false cookies from one network is refused, because each costs a read.
+    accounts.rate_limiter.check_session_request(origin)?;
+    let row = accounts.find_page_session(&cookie).await?.ok_or(Problem::Unauthorized)?;
     let (session, epoch) = (row.id.into(), row.epoch);
     let user = accounts.store.users.by_id(row.user_id.into()).await?;
     let user = user.filter(|user| is_signed_in(user, session, epoch)).ok_or(Problem::Unauthorized)?;
@@ -103,12 +107,14 @@ async fn renew_page_cookie(accounts: &AccountService, session: Uuid) -> Result<S
     Ok(cookie.to_text())
 }
 
-/// Ends the page session of this cookie, if there is one.
+/// Ends the page session of this cookie, if there is one. It has no limit: its caller has authenticated, to sign out or to
+/// sign in again.
 ///
 /// # Errors
-/// Returns an error if the store is unavailable, or the network floods this process.
+/// Returns an error if the store is unavailable.
 pub async fn sign_out(accounts: &Arc<AccountService>, cookie: &SecretString, origin: Origin) -> Result<(), Problem> {
-    let Some(row) = accounts.find_page_session(cookie, &origin).await? else { return Ok(()) };
+    let Some(cookie) = SessionCookie::parse(cookie) else { return Ok(()) };
+    let Some(row) = accounts.find_page_session(&cookie).await? else { return Ok(()) };
     let this = Arc::clone(accounts);
     let end = async move {
         if this.store.sessions.end(row.id.into()).await?.is_some() {
@@ -120,11 +126,8 @@ pub async fn sign_out(accounts: &Arc<AccountService>, cookie: &SecretString, ori
 }
 
 impl AccountService {
-    /// Returns the session of this cookie. A flood of false cookies from one network is refused, because each costs a
-    /// read.
-    async fn find_page_session(&self, cookie: &SecretString, origin: &Origin) -> Result<Option<SessionRow>, Problem> {
-        let Some(cookie) = SessionCookie::parse(cookie) else { return Ok(None) };
-        self.rate_limiter.check_session_request(origin)?;
+    /// Returns the session of this cookie.
+    async fn find_page_session(&self, cookie: &SessionCookie) -> Result<Option<SessionRow>, StoreError> {
         let row = self.store.sessions.find_page_session(cookie.session).await?;
         Ok(row.filter(|row| row.cookie_hash.as_ref().is_some_and(|stored| cookie.matches(&stored.bytes))))
     }

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     http::pages::texts::settings::EmailTexts,
     problem::Problem,
-    usecase::{self, ChangeEmail},
+    usecase::{self, ChangeEmail, EmailChange},
 };
 
 const PATH: &str = "/account/email";
@@ -36,12 +36,11 @@ pub(in crate::http) async fn submit_email(
     let visitor = &request.visitor;
     let change = ChangeEmail { new_email: form.email.clone(), password: None };
     let changed = usecase::change_email(&visitor.accounts, request.caller.clone(), change, visitor.origin.clone());
-    if let Err(problem) = changed.await {
-        return refuse(&request, &form.email, problem);
+    match changed.await {
+        Ok(EmailChange::LinkSent) => Ok(redirect("/account?done=link-sent")),
+        Ok(EmailChange::Saved) => Ok(redirect("/account?done=email-saved")),
+        Err(problem) => refuse(&request, &form.email, problem),
     }
-    // Another spelling of the address is saved at once.
-    let is_saved = visitor.caller().await?.is_some_and(|now| now.user.email != request.caller.user.email);
-    Ok(redirect(if is_saved { "/account?done=email-saved" } else { "/account?done=link-sent" }))
 }
 
 fn texts(request: &MemberRequest) -> &EmailTexts {
