@@ -486,4 +486,7 @@ async fn a_session_of_the_pages_ends_by_itself() {
     scene.browser.fill("displayName", "Ada").await;
     scene.browser.submit("/account/profile").await;
     assert_eq!(scene.browser.path().await, "/sign-in?next=%2Faccount%2Fprofile");
+    // A query that is too long to be kept is not repeated.
+    scene.open(&format!("/account/profile?x={}", "a".repeat(3000))).await;
+    assert_eq!(scene.browser.path().await, "/sign-in?next=%2Faccount%2Fprofile");
 }

@@ -23,7 +23,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use super::{
     PageSettings,
     form_problem::FormProblem,
-    return_to::{HOME, ReturnTo},
+    return_to::{HOME, MAX_BYTES, ReturnTo},
     same_origin::is_from_own_page,
     view::{AccountView, FormView, LinkView, NavView},
 };
@@ -167,8 +167,10 @@ impl FromRequest for MemberRequest {
         let is_get = request.method().is_safe();
         async move {
             let visitor = visitor?;
-            // A form that was sent without a session is lost: its reader goes on at the page of the form.
-            let next = if is_get { visitor.address.clone() } else { path_of(&visitor.address).to_owned() };
+            // A form that was sent without a session is lost: its reader goes on at the page of the form. A query that is
+            // too long to be kept is not repeated in the header.
+            let is_kept = is_get && visitor.address.len() <= MAX_BYTES;
+            let next = if is_kept { visitor.address.clone() } else { path_of(&visitor.address).to_owned() };
             match visitor.caller().await? {
                 Some(caller) => {
                     let csrf = visitor.settings.csrf.issue(caller.session);

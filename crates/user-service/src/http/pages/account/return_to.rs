@@ -9,7 +9,7 @@ use crate::http::{middleware::cross_origin::AllowedOrigins, percent_encoding::pe
 /// The account home.
 pub(super) const HOME: &str = "/account";
 /// The longest address that is kept.
-const MAX_BYTES: usize = 2048;
+pub(super) const MAX_BYTES: usize = 2048;
 
 /// A place to which a reader may be sent. Everything else is not one, so there is no open redirect.
 #[derive(Debug, Clone, PartialEq, Eq)]
