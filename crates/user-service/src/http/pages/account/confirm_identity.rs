@@ -13,7 +13,7 @@ use super::{
     requests::{MemberForm, MemberRequest, redirect},
     return_to::{HOME, ReturnTo},
     sign_in::{NextQuery, hidden_next},
-    view::{AccountView, Block, FieldErrorView, FieldKind, FieldView, FormView, ReasonView},
+    view::{AccountView, Block, FieldErrorView, FieldView, FormView},
 };
 use crate::{problem::Problem, usecase::reauthenticate};
 
@@ -85,38 +85,15 @@ fn view<'a>(
     let (texts, sign_in) = (&all.security.confirm_identity, &all.sign_in);
     let user = &request.caller.user;
     let has_code = user.totp.is_some();
-    let wrong_code = problem.is_some_and(|problem| matches!(problem.problem(), Problem::WrongCode)).then(|| {
-        FieldErrorView { reasons: vec![ReasonView { text: sign_in.code_refused.to_string(), is_english: false }] }
-    });
+    let wrong_code = problem
+        .is_some_and(|problem| matches!(problem.problem(), Problem::WrongCode))
+        .then(|| FieldErrorView::new(&sign_in.code_refused));
     let mut fields = vec![
-        FieldView {
-            kind: FieldKind::Unseen,
-            name: "username".into(),
-            value: user.username.as_str().into(),
-            ..FieldView::default()
-        },
-        FieldView {
-            kind: FieldKind::Password,
-            name: "password".into(),
-            label: (&*sign_in.password).into(),
-            error: problem.and_then(|problem| problem.at("password")),
-            autocomplete: Some("current-password"),
-            is_required: true,
-            ..FieldView::default()
-        },
+        FieldView::unseen_username(&user.username),
+        FieldView::password("password", &sign_in.password, problem.and_then(|problem| problem.at("password"))),
     ];
     if has_code {
-        fields.push(FieldView {
-            kind: FieldKind::Code,
-            name: "code".into(),
-            label: (&*sign_in.code).into(),
-            hint: Some((&*sign_in.code_hint).into()),
-            error: wrong_code,
-            autocomplete: Some("one-time-code"),
-            is_required: true,
-            is_ltr: true,
-            ..FieldView::default()
-        });
+        fields.push(FieldView::code(&sign_in.code, &sign_in.code_hint, wrong_code));
     }
     let form = FormView { hidden: hidden_next(next), fields, ..request.form(PATH, &texts.button) };
     let text = if has_code { &texts.text_code } else { &texts.text };

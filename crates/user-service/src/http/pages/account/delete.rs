@@ -9,7 +9,7 @@ use super::{
     requests::{MemberForm, MemberRequest, VisitorRequest, redirect},
     return_to::HOME,
     sign_out::forget_session,
-    view::{AccountView, Block, FieldErrorView, FieldKind, FieldView, FormView, LinkView, ReasonView},
+    view::{AccountView, Block, FieldErrorView, FieldKind, FieldView, FormView, LinkView},
 };
 use crate::{
     domain::ExpectedVersion, http::pages::texts::security::DeleteTexts, problem::Problem, usecase::delete_account,
@@ -88,7 +88,6 @@ fn texts(request: &MemberRequest) -> &DeleteTexts {
 fn view<'a>(request: &'a MemberRequest, sent: Option<&'a Sent<'a>>) -> AccountView<'a> {
     let (texts, catalogue) = (texts(request), &request.visitor.pages.catalogue);
     let username = &request.caller.user.username;
-    let error = |text: &str| FieldErrorView { reasons: vec![ReasonView { text: text.to_owned(), is_english: false }] };
     let problem = sent.and_then(|sent| sent.problem.as_ref());
     // The only other conflict is another writer, which the use case has tried again.
     let general = match problem.map(FormProblem::problem) {
@@ -102,7 +101,7 @@ fn view<'a>(request: &'a MemberRequest, sent: Option<&'a Sent<'a>>) -> AccountVi
             label: (&*texts.checkbox).into(),
             error: sent
                 .filter(|sent| !sent.form.is_ticked())
-                .map(|_| error(&catalogue.texts.fields.checkbox_not_ticked)),
+                .map(|_| FieldErrorView::new(&catalogue.texts.fields.checkbox_not_ticked)),
             is_required: true,
             is_checked: sent.is_some_and(|sent| sent.form.is_ticked()),
             ..FieldView::default()
@@ -112,7 +111,9 @@ fn view<'a>(request: &'a MemberRequest, sent: Option<&'a Sent<'a>>) -> AccountVi
             label: (&*catalogue.texts.account.username).into(),
             value: sent.map(|sent| &*sent.form.username).unwrap_or_default().into(),
             hint: Some(texts.username_hint.with(&catalogue.language, username).into()),
-            error: sent.filter(|sent| !sent.form.has_username(username)).map(|_| error(&texts.username_wrong)),
+            error: sent
+                .filter(|sent| !sent.form.has_username(username))
+                .map(|_| FieldErrorView::new(&texts.username_wrong)),
             autocomplete: Some("off"),
             is_required: true,
             ..FieldView::default()

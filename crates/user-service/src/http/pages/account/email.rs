@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::{
     form_problem::FormProblem,
     requests::{MemberForm, MemberRequest, redirect},
-    view::{AccountView, Block, DetailView, FieldErrorView, FieldKind, FieldView, FormView, ReasonView},
+    view::{AccountView, Block, DetailView, FieldErrorView, FieldKind, FieldView, FormView},
 };
 use crate::{
     http::pages::texts::settings::EmailTexts,
@@ -61,8 +61,7 @@ fn view<'a>(request: &'a MemberRequest, typed: &'a str, problem: Option<&'a Form
         Problem::ValidationFailed(errors) => errors.iter().any(|error| error.code == "unchanged"),
         _ => false,
     });
-    let unchanged = is_unchanged
-        .then(|| FieldErrorView { reasons: vec![ReasonView { text: texts.unchanged.to_string(), is_english: false }] });
+    let unchanged = is_unchanged.then(|| FieldErrorView::new(&texts.unchanged));
     let current = DetailView { label: &texts.current, value: request.caller.user.email.as_str().into() };
     let field = FieldView {
         kind: FieldKind::Email,

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::{
     form_problem::FormProblem,
     requests::{MemberForm, MemberRequest, redirect},
-    view::{AccountView, Block, FieldErrorView, FieldKind, FieldView, FormView, ReasonView},
+    view::{AccountView, Block, FieldErrorView, FieldKind, FieldView, FormView},
 };
 use crate::{
     domain::ExpectedVersion,
@@ -71,24 +71,11 @@ fn view<'a>(request: &'a MemberRequest, problem: Option<&'a FormProblem>) -> Acc
     let (language, min_length) =
         (&request.visitor.pages.catalogue.language, request.visitor.accounts.passwords.min_length());
     let is_wrong = problem.is_some_and(|problem| matches!(problem.problem(), Problem::WrongPassword));
-    let wrong = is_wrong
-        .then(|| FieldErrorView { reasons: vec![ReasonView { text: texts.wrong.to_string(), is_english: false }] });
+    let wrong = is_wrong.then(|| FieldErrorView::new(&texts.wrong));
+    let wrong = wrong.or_else(|| problem.and_then(|problem| problem.at("currentPassword")));
     let fields = vec![
-        FieldView {
-            kind: FieldKind::Unseen,
-            name: "username".into(),
-            value: request.caller.user.username.as_str().into(),
-            ..FieldView::default()
-        },
-        FieldView {
-            kind: FieldKind::Password,
-            name: "currentPassword".into(),
-            label: (&*texts.current).into(),
-            error: wrong.or_else(|| problem.and_then(|problem| problem.at("currentPassword"))),
-            autocomplete: Some("current-password"),
-            is_required: true,
-            ..FieldView::default()
-        },
+        FieldView::unseen_username(&request.caller.user.username),
+        FieldView::password("currentPassword", &texts.current, wrong),
         FieldView {
             kind: FieldKind::NewPassword,
             name: "newPassword".into(),

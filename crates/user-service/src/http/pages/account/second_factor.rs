@@ -17,10 +17,7 @@ use super::{
     requests::{MemberForm, MemberRequest, redirect},
     return_to::HOME,
     sign_out::NoFields,
-    view::{
-        AccountView, Block, DetailView, FieldErrorView, FieldKind, FieldView, FormView, HiddenView, LinkView,
-        ReasonView,
-    },
+    view::{AccountView, Block, DetailView, FieldErrorView, FieldView, FormView, HiddenView, LinkView},
 };
 use crate::{
     http::{api::totp_qr_code, pages::texts::security::SecondFactorTexts},
@@ -216,20 +213,8 @@ fn set_up_view<'a>(
     let qr_code = totp_qr_code::svg(&started.otpauth_uri).map_err(Problem::internal)?;
     let secret = started.secret.expose_secret();
     let is_wrong = problem.is_some_and(|problem| matches!(problem.problem(), Problem::WrongCode));
-    let wrong = is_wrong.then(|| FieldErrorView {
-        reasons: vec![ReasonView { text: all.sign_in.code_refused.to_string(), is_english: false }],
-    });
-    let code = FieldView {
-        kind: FieldKind::Code,
-        name: "code".into(),
-        label: (&*all.sign_in.code).into(),
-        hint: Some((&*texts.code_hint).into()),
-        error: wrong,
-        autocomplete: Some("one-time-code"),
-        is_required: true,
-        is_ltr: true,
-        ..FieldView::default()
-    };
+    let wrong = is_wrong.then(|| FieldErrorView::new(&all.sign_in.code_refused));
+    let code = FieldView::code(&all.sign_in.code, &texts.code_hint, wrong);
     let form = FormView {
         hidden: vec![HiddenView { name: "secret", value: secret.to_owned().into() }],
         fields: vec![code],

@@ -10,7 +10,7 @@ use super::{
     form_problem::FormProblem,
     requests::{VisitorForm, VisitorRequest, redirect},
     return_to::{HOME, ReturnTo},
-    view::{AccountView, Block, FieldKind, FieldView, FormView, HiddenView, LinkView},
+    view::{AccountView, Block, FieldView, FormView, HiddenView, LinkView},
 };
 use crate::{
     http::pages::texts::account_pages::SignInTexts,
@@ -136,15 +136,7 @@ fn sign_in_view<'a>(
                 is_ltr: true,
                 ..FieldView::default()
             },
-            FieldView {
-                kind: FieldKind::Password,
-                name: "password".into(),
-                label: (&*texts.password).into(),
-                error: problem.and_then(|problem| problem.at("password")),
-                autocomplete: Some("current-password"),
-                is_required: true,
-                ..FieldView::default()
-            },
+            FieldView::password("password", &texts.password, problem.and_then(|problem| problem.at("password"))),
         ],
         button: &texts.button,
         ..FormView::default()
@@ -187,16 +179,7 @@ fn code_page(
     let form = FormView {
         path: "/sign-in/code".into(),
         hidden,
-        fields: vec![FieldView {
-            kind: FieldKind::Code,
-            name: "code".into(),
-            label: (&*texts.code).into(),
-            hint: Some((&*texts.code_hint).into()),
-            autocomplete: Some("one-time-code"),
-            is_required: true,
-            is_ltr: true,
-            ..FieldView::default()
-        }],
+        fields: vec![FieldView::code(&texts.code, &texts.code_hint, None)],
         button: &texts.button,
         ..FormView::default()
     };

@@ -126,10 +126,52 @@ pub(in crate::http::pages) struct FieldView<'a> {
     pub is_checked: bool,
 }
 
+impl<'a> FieldView<'a> {
+    /// Returns the field of the present password.
+    pub(super) fn password(name: &'static str, label: &'a str, error: Option<FieldErrorView>) -> Self {
+        Self {
+            kind: FieldKind::Password,
+            name: name.into(),
+            label: label.into(),
+            error,
+            autocomplete: Some("current-password"),
+            is_required: true,
+            ..Self::default()
+        }
+    }
+
+    /// Returns the field `code` of a code of the second factor.
+    pub(super) fn code(label: &'a str, hint: &'a str, error: Option<FieldErrorView>) -> Self {
+        Self {
+            kind: FieldKind::Code,
+            name: "code".into(),
+            label: label.into(),
+            hint: Some(hint.into()),
+            error,
+            autocomplete: Some("one-time-code"),
+            is_required: true,
+            is_ltr: true,
+            ..Self::default()
+        }
+    }
+
+    /// Returns the field `username` that tells a password manager whose password the form is about.
+    pub(super) fn unseen_username(username: &'a str) -> Self {
+        Self { kind: FieldKind::Unseen, name: "username".into(), value: username.into(), ..Self::default() }
+    }
+}
+
 /// Why a value was refused.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub(in crate::http::pages) struct FieldErrorView {
     pub reasons: Vec<ReasonView>,
+}
+
+impl FieldErrorView {
+    /// Returns one reason in the language of the page.
+    pub(super) fn new(text: &str) -> Self {
+        Self { reasons: vec![ReasonView { text: text.to_owned(), is_english: false }] }
+    }
 }
 
 #[derive(Debug, PartialEq, Eq, Serialize)]
