@@ -5503,6 +5503,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `conflict`: the account is the last administrator */
+            409: {
+                headers: {
+                    /** @description The id of the request, which is also in the log */
+                    "x-request-id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `precondition-failed` */
             412: {
                 headers: {
@@ -5828,6 +5839,17 @@ export interface operations {
             };
             /** @description `wrong-password`, `reauthentication-required` */
             403: {
+                headers: {
+                    /** @description The id of the request, which is also in the log */
+                    "x-request-id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `conflict`: the account is the last administrator */
+            409: {
                 headers: {
                     /** @description The id of the request, which is also in the log */
                     "x-request-id"?: string;

@@ -64,7 +64,7 @@ pub(crate) struct AccountDeletionBody {
     responses((status = 204, description = "Deleted")),
     extensions(
         ("x-post-alias" = json!("/api/users/me/delete")),
-        ("x-problems" = json!(["wrong-password", "reauthentication-required", "rate-limited"])),
+        ("x-problems" = json!(["wrong-password", "reauthentication-required", "conflict: the account is the last administrator", "rate-limited"])),
     ))]
 pub(in crate::http) async fn delete_me(
     request: UserRequest,
