@@ -45,19 +45,19 @@ impl FormProblem {
     /// Returns the text beside the field of this member of the API's body; for a nested member, its JSON pointer without
     /// `#/`.
     pub(super) fn at(&self, member: &str) -> Option<FieldErrorView> {
-        self.matching(member, str::is_empty)
+        self.matching(member, |pointer, field| pointer == field)
     }
 
     /// Returns the same for a field that has everything in the member, such as the entries of a list.
     pub(super) fn within(&self, member: &str) -> Option<FieldErrorView> {
-        self.matching(member, |below| below.is_empty() || below.starts_with('/'))
+        self.matching(member, is_within)
     }
 
-    /// Returns the text for the errors whose pointers go on like this after the member.
-    fn matching(&self, member: &str, goes_on: impl Fn(&str) -> bool) -> Option<FieldErrorView> {
-        let start = format!("#/{member}");
+    /// Returns the text for the errors whose pointers belong to that of the member.
+    fn matching(&self, member: &str, belongs: fn(&str, &str) -> bool) -> Option<FieldErrorView> {
+        let field = format!("#/{member}");
         let is_here = |error: &&FieldError| match &error.location {
-            Location::Pointer(pointer) => pointer.strip_prefix(&start).is_some_and(&goes_on),
+            Location::Pointer(pointer) => belongs(pointer, &field),
             Location::Parameter(_) | Location::Header(_) => false,
         };
         let mut reasons: Vec<_> = self.fields.iter().filter(is_here).map(|error| self.reason(member, error)).collect();

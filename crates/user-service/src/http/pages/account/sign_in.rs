@@ -158,7 +158,6 @@ fn sign_in_error<'a>(texts: &'a SignInTexts, problem: &'a FormProblem) -> Option
     match problem.problem() {
         Problem::InvalidCredentials => Some(&texts.refused),
         Problem::AccountDisabled => Some(&texts.disabled),
-        Problem::EmailNotVerified => Some(&texts.not_verified),
         _ => problem.general(),
     }
 }

@@ -67,7 +67,6 @@ pub(in crate::http::pages) struct SignInTexts {
     pub forgot: Text,
     pub refused: Text,
     pub disabled: Text,
-    pub not_verified: Text,
     pub code_title: Text,
     pub code: Text,
     pub code_hint: Text,
